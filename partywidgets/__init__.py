@@ -1,0 +1,3 @@
+"""Live, shared ops rooms inside the notebook."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,117 @@
+"""Every error that partywidgets raises.
+
+    PartyError
+    ├── ConfigError              a config file or an option is wrong: says the place and the remedy
+    ├── RoomNameError            a room name that no room can have
+    ├── UnknownPartyError        no class is registered under that party
+    ├── UnknownRoomError         the room exists only after something that has not happened
+    ├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
+    ├── ConnectionClosedError    a frame was given to a connection that is closed
+    ├── StartError               a room's on_start failed; the next event tries again
+    ├── StorageError             the room's database cannot be used
+    │   └── SchemaError          … because another version of partywidgets wrote it
+    ├── HostError                no room host can be reached or started
+    │   └── PortInUseError       … because the port is taken
+    ├── RefusedError             the host refused the credential or the role
+    ├── SandboxError             a terminal's sandbox cannot be opened
+    │   ├── UnknownSandboxError  … because its id is not in the config
+    │   └── SandboxGoneError     … because it ended
+    ├── EngineError              a container engine does not answer
+    ├── CommandError             a command cannot be run in the terminal
+    │   └── CommandTimeoutError  … or did not end in time
+    └── CheckError               a check is defined in a way that cannot run
+"""
+
+from __future__ import annotations
+
+
+class PartyError(Exception):
+    """Base of all errors of this package. Its text is one sentence that names the place and the remedy."""
+
+
+class ConfigError(PartyError):
+    """A config file or an option is wrong.
+
+    `path`, `line` and `column` (both counted from 1) say where, when that is known.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None, column: int | None = None) -> None:
+        place = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{place}: {message}" if place else message)
+        self.path, self.line, self.column = path, line, column
+
+
+class RoomNameError(PartyError):
+    """A room name is empty, `.`, `..`, longer than 512 bytes, or holds `/`, `\\` or a control character."""
+
+
+class UnknownPartyError(PartyError):
+    """No server class is registered under that party."""
+
+
+class UnknownRoomError(PartyError):
+    """The room does not exist and this operation does not create one."""
+
+
+class ConnectionIdError(PartyError):
+    """A connection id is over 128 characters, or in use by another subject."""
+
+
+class ConnectionClosedError(PartyError):
+    """A frame was given to a connection that is closing or closed."""
+
+
+class StartError(PartyError):
+    """A room's `on_start` raised; the cause is chained. The next event starts the room again."""
+
+
+class StorageError(PartyError):
+    """A room's database cannot be opened, read or written."""
+
+
+class SchemaError(StorageError):
+    """A database was written by a version of partywidgets that this one does not know."""
+
+
+class HostError(PartyError):
+    """No room host can be reached or started."""
+
+
+class PortInUseError(HostError):
+    """The port that a host was told to bind is taken."""
+
+
+class RefusedError(PartyError):
+    """The host refused the credential, the Origin, or the role for this operation. `status` is the HTTP status, if any."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SandboxError(PartyError):
+    """A terminal's sandbox cannot be opened."""
+
+
+class UnknownSandboxError(SandboxError):
+    """A sandbox id is not in the config's `sandboxes`."""
+
+
+class SandboxGoneError(SandboxError):
+    """The sandbox's process ended and nothing more can be written to it."""
+
+
+class EngineError(PartyError):
+    """A container engine (Docker, Podman) cannot be reached or refused."""
+
+
+class CommandError(PartyError):
+    """A command cannot be run in the terminal: no shell integration, a full-screen program, or nobody may type."""
+
+
+class CommandTimeoutError(CommandError):
+    """A command did not end within its time."""
+
+
+class CheckError(PartyError):
+    """A check is defined in a way that cannot run."""

@@ -1,0 +1,28 @@
+"""The room engine: PartyServer's counterpart. Knows nothing of terminals, scans, Jupyter or a web framework's server."""
+
+from .connection import Connection, ConnectionContext, ReadyState, grant_of
+from .grant import Grant
+from .host import PartyHost
+from .routing import Alias, BeforeHook, Lobby
+from .server import Environment, Server
+from .storage import Storage
+from .wire import Batch, Frame, Receiver, Wire
+
+__all__ = [
+    "Alias",
+    "Batch",
+    "BeforeHook",
+    "Connection",
+    "ConnectionContext",
+    "Environment",
+    "Frame",
+    "Grant",
+    "Lobby",
+    "PartyHost",
+    "ReadyState",
+    "Receiver",
+    "Server",
+    "Storage",
+    "Wire",
+    "grant_of",
+]

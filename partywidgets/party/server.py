@@ -1,0 +1,106 @@
+"""Server: a room. A subclass overrides three methods and has a working one (PartyServer's semantics, Python's names)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .connection import Connection, ConnectionContext
+from .storage import Storage
+from .wire import Frame
+
+T = TypeVar("T")
+MaybeAwaitable = Awaitable[T] | T
+
+
+class Environment:
+    """What an app lends its rooms, by type: PartyServer's `env`. `self.env[TerminalSettings]` is the TerminalSettings given."""
+
+    def __init__(self, *resources: object) -> None:
+        self._resources: dict[type, object] = {type(resource): resource for resource in resources}
+
+    def __getitem__(self, kind: type[T]) -> T:
+        found = self._resources.get(kind)
+        if not isinstance(found, kind):
+            raise LookupError(f"no {kind.__name__} in this host's environment: pass it to PartyHost(env=Environment(...))")
+        return found
+
+    def add(self, resource: object) -> None:
+        """Lends one more resource, in place of another of its type."""
+        self._resources[type(resource)] = resource
+
+
+class Server:
+    """One room. Hooks may be plain or `async`; the hooks of one connection run one at a time, in order."""
+
+    hibernate: ClassVar[bool] = False
+    """True: the instance is dropped when idle and its sockets stay; see PartyHost(hibernate_after=)."""
+    subprotocols: ClassVar[tuple[str, ...]] = ("partywidgets.v1",)
+    """The WebSocket subprotocols this class speaks, best first. None offered is always accepted."""
+    resumable: ClassVar[bool] = False
+    """True: broadcasts are logged and clients that ask for it resume (`pw1`)."""
+
+    name: str
+    party: str
+    env: Environment
+    storage: Storage
+
+    def on_start(self, props: Any = None) -> MaybeAwaitable[None]:
+        """Once per instance, before anything else; what it raises fails the event that caused it, and the next one tries again."""
+
+    def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> MaybeAwaitable[list[str]]:
+        """Up to 9 tags of 1 to 256 characters, before on_connect; the id is always a tag."""
+        return []
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> MaybeAwaitable[None]:
+        """The connection is registered; the 101 follows when this has ended, at most `connect_timeout` seconds later."""
+
+    def on_message(self, connection: Connection, message: str | bytes) -> MaybeAwaitable[None]:
+        """One whole message. What it raises is logged; the socket stays open."""
+
+    def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> MaybeAwaitable[None]:
+        """Exactly once per connection that on_connect accepted, whatever ended it. The leaver is out of get_connections(); send still works when the peer closed."""
+
+    def on_error(self, connection: Connection, error: Exception) -> MaybeAwaitable[None]:
+        """The peer broke the protocol; on_close follows. Default: logs."""
+
+    def on_request(self, request: Request) -> MaybeAwaitable[Response]:
+        """Any HTTP request to the room. Default: 404 `Not implemented`. `grant_of(request)` says who asks."""
+        return Response("Not implemented", status_code=404, media_type="text/plain")
+
+    def on_exception(self, error: Exception) -> MaybeAwaitable[None]:
+        """An unhandled error of on_request, on_message, on_alarm or sql. Default: logs with the room's name."""
+
+    def on_alarm(self) -> MaybeAwaitable[None]:
+        """The alarm set by `storage.set_alarm` is due. At least once; retried with backoff when it raises."""
+
+    def broadcast(self, message: str | bytes | bytearray | memoryview | Frame, without: Iterable[str] = ()) -> None:
+        """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the same loop tick."""
+        raise NotImplementedError
+
+    def get_connection(self, connection_id: str) -> Connection | None:
+        """The newest OPEN connection with that id."""
+        raise NotImplementedError
+
+    def get_connections(self, tag: str | None = None) -> list[Connection]:
+        """OPEN connections in the order of connecting, all or those with `tag`. A copy: closing while iterating is safe."""
+        raise NotImplementedError
+
+    async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
+        """Runs one statement on the room's own SQLite database and returns its rows."""
+        raise NotImplementedError
+
+    def awake(self) -> AbstractAsyncContextManager[None]:
+        """Holds the instance: `async with self.awake():` it is neither hibernated nor evicted."""
+        raise NotImplementedError
+
+    def spawn(self, coroutine: Any, *, name: str) -> Any:
+        """Runs a coroutine as a task that the room owns: cancelled when the instance ends, its error logged with the room's name. Returns the asyncio.Task."""
+        raise NotImplementedError
+
+    async def on_stop(self) -> None:
+        """The host is shutting down (or evicts the idle instance): end what on_start began. Within 5 s. Not called on kill -9."""

@@ -1,0 +1,99 @@
+"""What a transport gives a room, and what a room gives a transport.
+
+A transport finishes its handshake, then hands the room a `Wire`; the room hands it a `Receiver`. Neither knows the other's kind:
+the bundled server, another ASGI server, a detached Jupyter socket and a notebook comm all meet here.
+Everything here is called on the room loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+
+
+class Frame:
+    """One message, encoded for the WebSocket wire at most once however many peers get it.
+
+    A server frame is unmasked and, with compression off, the same bytes for every peer (RFC 6455 §5.1), so it can be shared.
+    """
+
+    __slots__ = ("_encoded", "is_text", "payload")
+
+    def __init__(self, message: str | bytes | bytearray | memoryview) -> None:
+        if isinstance(message, str):
+            self.is_text, self.payload = True, message.encode("utf-8", "replace")
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self.is_text, self.payload = False, bytes(message)
+        else:
+            raise TypeError(f"a frame is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """The whole WebSocket frame, header and payload."""
+        if self._encoded is None:
+            opcode = Opcode.TEXT if self.is_text else Opcode.BINARY
+            self._encoded = WebSocketFrame(opcode, self.payload).serialize(mask=False)
+        return self._encoded
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+
+class Batch:
+    """Frames that go out together: joined once, written once per socket."""
+
+    __slots__ = ("_encoded", "frames")
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """All frames as one run of bytes."""
+        if self._encoded is None:
+            self._encoded = self.frames[0].encoded if len(self.frames) == 1 else b"".join([frame.encoded for frame in self.frames])
+        return self._encoded
+
+
+class Wire(Protocol):
+    """The room's end of one open socket. No method blocks or raises on a dead peer; a dead wire swallows what it is given."""
+
+    def write(self, batch: Batch) -> None:
+        """Queues the frames of `batch`, in order."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes accepted by `write` and not yet taken by the operating system (or not yet acknowledged, over a comm)."""
+
+    def pause(self) -> None:
+        """Stops reading from the peer, so that its own TCP window fills."""
+
+    def resume(self) -> None:
+        """Reads on. A pause by the transport's own flow control stays in force."""
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """Sends what is queued, then a Close (without a code when it is None), and ends; a peer that does not answer is cut by the transport."""
+
+    def abort(self) -> None:
+        """Drops the socket now, with whatever is queued."""
+
+
+class Receiver(Protocol):
+    """What the transport tells the room about one socket. Each call returns at once."""
+
+    def message_received(self, message: str | bytes) -> None:
+        """A whole message came. The room may call `wire.pause()` when it has too many."""
+
+    def close_received(self, code: int, reason: str) -> None:
+        """The peer sent a Close (1005: without a code). The room runs on_close, then calls `wire.close` to answer it."""
+
+    def lost(self, code: int, reason: str) -> None:
+        """The socket is gone: 1006 for a drop, or the code of a finished handshake. Comes exactly once, last."""
+
+    def failed(self, error: Exception) -> None:
+        """The peer broke the protocol; the transport has sent its own Close and `lost` follows."""

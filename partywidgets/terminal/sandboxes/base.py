@@ -1,0 +1,55 @@
+"""What a terminal room needs of whatever runs its shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a sandbox's process ended. `code` is None when it is not known; `reason` is one sentence for people."""
+
+    code: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed sandbox address: `local:`, `local:/bin/zsh`, `docker:NAME`, `podman:NAME`, `ws://…`, `wss://…`.
+
+    `options` are its query parameters (`docker:web-1?shell=/bin/sh&user=app`, `ws://…?dialect=cloudflare`).
+    """
+
+    scheme: str
+    target: str
+    options: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+
+
+class Sandbox(Protocol):
+    """A running terminal. Opened by `open_sandbox`; every method is called on the room loop."""
+
+    can_pause: bool
+    """False: `pause` does nothing, the upstream must always be drained."""
+
+    async def read(self) -> bytes:
+        """The next output, at most 64 KiB; b"" when the process has ended."""
+
+    def write(self, keystrokes: bytes) -> None:
+        """Queues input; never blocks. Raises SandboxGoneError after the end, SandboxError past 1 MiB unread by the process."""
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Sets the terminal's size in cells: 1 to 1000 each."""
+
+    def pause(self) -> None:
+        """Stops taking output, so that the process blocks."""
+
+    def resume(self) -> None:
+        """Takes output again."""
+
+    async def wait_exit(self) -> Exit:
+        """How it ended; returns when it has."""
+
+    async def close(self) -> None:
+        """Ends the process (hang-up, then kill after 2 s) and frees everything. Safe to call twice."""
