@@ -1,0 +1,110 @@
+"""JupyterLab as a page object: what a person does, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+LONG = 60_000
+
+
+class Lab:
+    """One browser tab with JupyterLab. Times are in milliseconds."""
+
+    def __init__(self, page: Page, url: str, token: str) -> None:
+        self.page, self.url, self.token = page, url, token
+        self.console: list[str] = []
+        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.console.append(f"pageerror: {error}"))
+
+    def open(self, notebook: str) -> None:
+        """Opens a notebook, given relative to the server's root, and waits for its kernel."""
+        self.page.goto(f"{self.url}lab/tree/{notebook}?token={self.token}&reset")
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Waits until the notebook is drawn and its kernel is idle."""
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=LONG)
+        self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=LONG)
+        self.page.wait_for_function(
+            "() => { const s = window.jupyterapp.shell.currentWidget?.sessionContext; return s && s.isReady && s.session?.kernel?.status === 'idle'; }",
+            timeout=LONG,
+        )
+
+    def command(self, name: str) -> None:
+        """Runs a JupyterLab command without waiting for it to end."""
+        self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+
+    def run_all(self) -> None:
+        """Runs all cells and waits until every code cell has a number."""
+        self.command("notebook:run-all-cells")
+        self.wait_ran()
+
+    def wait_ran(self, timeout: int = LONG) -> None:
+        """Waits until no cell is running or waiting and every one that holds code was run."""
+        self.page.wait_for_function(
+            """() => {
+                const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code');
+                return cells.every(c => c.model.sharedModel.getSource().trim() === '' || (c.model.executionCount !== null && c.model.executionState !== 'running'));
+            }""",
+            timeout=timeout,
+        )
+
+    def restart_kernel(self) -> None:
+        """Restarts the kernel, as the menu does but without its question."""
+        self.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.restartKernel(); }")
+
+    def save(self) -> None:
+        """Saves the notebook and waits until it is saved."""
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+
+    def reload(self) -> None:
+        """Reloads the page."""
+        self.page.evaluate("() => { window.onbeforeunload = null; }")
+        self.page.goto(self.page.url.split("?")[0])
+        self.wait_ready()
+
+    def run_code(self, code: str, *, wait: bool = True) -> None:
+        """Adds a cell below all others with `code` and runs it."""
+        self.page.evaluate(
+            """async ([code, wait]) => {
+                const panel = window.jupyterapp.shell.currentWidget;
+                const notebook = panel.content;
+                notebook.activeCellIndex = notebook.widgets.length - 1;
+                await window.jupyterapp.commands.execute('notebook:insert-cell-below');
+                notebook.activeCell.model.sharedModel.setSource(code);
+                const done = window.jupyterapp.commands.execute('notebook:run-cell');
+                if (wait) await done;
+            }""",
+            [code, wait],
+        )
+
+    def output_of_last(self) -> str:
+        """Text of the last cell's outputs."""
+        return str(
+            self.page.evaluate(
+                "() => { const w = window.jupyterapp.shell.currentWidget.content.widgets; return w[w.length - 1].node.querySelector('.jp-OutputArea')?.innerText ?? ''; }"
+            )
+        )
+
+    def terminals(self) -> Locator:
+        """The terminals in the notebook."""
+        return self.page.locator(".pw-terminal")
+
+    def screen(self, index: int = 0) -> Locator:
+        """The rows of a terminal's screen, as text."""
+        return self.terminals().nth(index).locator(".xterm-rows")
+
+    def type(self, text: str, index: int = 0) -> None:
+        """Types into a terminal."""
+        self.terminals().nth(index).locator(".xterm").click()
+        self.page.keyboard.type(text, delay=5)
+
+    def expect_screen(self, text: str, index: int = 0, timeout: int = 15_000) -> None:
+        """Waits until a terminal shows `text`."""
+        expect(self.screen(index)).to_contain_text(text, timeout=timeout)
+
+    def evaluate(self, script: str, argument: Any = None) -> Any:
+        """Runs JavaScript in the page."""
+        return self.page.evaluate(script, argument)
