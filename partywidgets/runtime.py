@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+import asyncio
+import atexit
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
-T = TypeVar("T")
+from . import __version__
+from .exceptions import HostError, PartyError, RefusedError
+from .room_thread import RoomThread
+
+if TYPE_CHECKING:
+    from .app import App
+    from .party.grant import Grant
+
+log = logging.getLogger("partywidgets.runtime")
+
+JUPYTER_TIMEOUT = 2.0
+"""Seconds in which the Jupyter Server's host has to answer, before the kernel starts its own."""
+CONNECT_TIMEOUT = 5.0
+"""Seconds in which a host that the user named has to answer."""
+LOCAL_SANDBOXES = {"default": "local:", "local": "local:"}
+TICKET_LIFETIME = 30.0
+"""Seconds in which a ticket must be used."""
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+ANSWER_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,49 +42,214 @@ class HostAddress:
     kind: Literal["jupyter", "kernel", "remote"]
     url: str
     host_id: str
-    secret: str
+    secret: str = field(repr=False)
     jupyter_path: str | None = None
 
     def endpoints(self) -> list[dict[str, Any]]:
         """The candidates for a widget's `_endpoints`, in order; nothing secret."""
-        raise NotImplementedError
+        comm = {"kind": "comm", "host_id": self.host_id}
+        if self.kind == "jupyter":
+            return [{"kind": "server", "host_id": self.host_id, "path": self.jupyter_path}, comm]
+        kind = "loopback" if self.kind == "kernel" else "remote"
+        return [{"kind": kind, "host_id": self.host_id, "url": self.url}, comm]
+
+    def on_loopback(self) -> bool:
+        """True when the host is on this machine: such a request never goes through a proxy."""
+        return urlsplit(self.url).hostname in LOOPBACK_HOSTS
 
 
-class RoomThread:
-    """An event loop in a daemon thread of its own. `run` blocks the caller and refuses to be called from that loop."""
+def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> Any:
+    """One HTTP request with a bearer token, its answer as JSON. Blocks: on the room loop, call it through `asyncio.to_thread`.
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Starts a coroutine on the room loop; cancelling the future cancels it there."""
-        raise NotImplementedError
+    A redirect is not followed, since it would carry the token to somewhere else.
+    Raises RefusedError for 401, 403 and redirects, HostError for the rest.
+    """
+    import urllib.error
+    import urllib.request
 
-    def run(self, coroutine: Coroutine[Any, Any, T], *, timeout: float | None = 30.0) -> T:
-        """Runs a coroutine on the room loop and waits at most `timeout` seconds (None: for ever)."""
-        raise NotImplementedError
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
 
-    def stop(self) -> None:
-        """Ends the loop and the thread, within 5 s."""
-        raise NotImplementedError
+    proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK_HOSTS else []
+    opener = urllib.request.build_opener(Stay, *proxies)
+    headers = {"Accept": "application/json", "User-Agent": f"partywidgets/{__version__}"}
+    content = None
+    if body is not None:
+        content, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        with opener.open(urllib.request.Request(url, data=content, headers=headers, method=method), timeout=timeout) as answer:
+            raw = answer.read(ANSWER_LIMIT)
+    except urllib.error.HTTPError as error:
+        with error:
+            reason = _reason(error.read(4096)) or error.reason
+        if error.code in (401, 403) or 300 <= error.code < 400:
+            raise RefusedError(f"{_place(url)} refused the credential ({error.code} {reason}): give its token", status=error.code) from None
+        raise HostError(f"{_place(url)} answered {error.code} {reason} to {method} {urlsplit(url).path}") from None
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "reason", None) or error
+        raise HostError(f"no host answers at {_place(url)} ({cause}): start it with `partywidgets serve`, or correct the URL") from None
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise HostError(f"{_place(url)} answered {method} {urlsplit(url).path} without JSON: is it a partywidgets host's root?") from None
+
+
+def _reason(raw: bytes) -> str:
+    with contextlib.suppress(ValueError, AttributeError):
+        answer = json.loads(raw)
+        return str(answer.get("error") or answer.get("message") or answer.get("reason") or "")
+    return ""
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _root(url: str) -> str:
+    """A host's root as typed by a person, with one slash at its end. Raises HostError."""
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("http", "https") or not parts.hostname:
+        raise HostError(f"{url!r} is no host's URL: write it like http://127.0.0.1:8787")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise HostError(f"{_place(url)} must be given without query, fragment or credentials: pass the token as connect(url, token=...)")
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))
 
 
 class Runtime:
     """The one host of this process: `connect(url)`, else `PARTYWIDGETS_URL`, else the Jupyter Server's, else its own."""
 
-    thread: RoomThread
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._lock = threading.Lock()
+        self._address: HostAddress | None = None
+        self._owner: Grant | None = None
+        self._stack: contextlib.AsyncExitStack | None = None
+        self.thread = RoomThread()
+        self.app: App | None = None
+        """The app of the host that this process itself started, else None."""
 
     @property
     def address(self) -> HostAddress:
         """The host's address; found or started at first use. Raises HostError with the remedy."""
-        raise NotImplementedError
+        if self._address is not None:
+            return self._address
+        if self.thread.is_current():
+            raise RuntimeError("finding the host would block the room loop: ask for `address` on another thread first")
+        with self._lock:
+            if self._address is None:
+                self._address = self._find()
+            return self._address
+
+    @property
+    def known(self) -> HostAddress | None:
+        """The host's address if it was needed before, without looking for one."""
+        return self._address
 
     def connect(self, url: str, token: str | None = None) -> HostAddress:
-        """Uses the host at `url` from now on. Raises HostError when it does not answer within 5 s, RefusedError when it refuses."""
-        raise NotImplementedError
+        """Uses the host at `url` from now on. Raises HostError when it does not answer within 5 s, RefusedError when it refuses.
+
+        Widgets that exist already stay with the host that they were made for.
+        """
+        address = self._remote(url, token if token is not None else self._environ.get("PARTYWIDGETS_TOKEN"))
+        with self._lock:
+            self._address = address
+        return address
+
+    def _remote(self, url: str, token: str | None) -> HostAddress:
+        root = _root(url)
+        hello = ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT)
+        return HostAddress("remote", root, _host_id(hello, root), token or "")
+
+    def _find(self) -> HostAddress:
+        if url := self._environ.get("PARTYWIDGETS_URL"):
+            return self._remote(url, self._environ.get("PARTYWIDGETS_TOKEN"))
+        url, secret = self._environ.get("PARTYWIDGETS_JUPYTER_URL"), self._environ.get("PARTYWIDGETS_KERNEL_SECRET")
+        if url and secret:
+            try:
+                root = _root(url)
+                hello = ask("GET", root + "hello", token=secret, timeout=JUPYTER_TIMEOUT)
+                return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=urlsplit(root).path)
+            except PartyError as error:
+                log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
+        return self.thread.run(self._start(), timeout=60)
+
+    async def _start(self) -> HostAddress:
+        """A host of this process: loopback, a random port and a random token."""
+        from .app import create_app
+        from .auth import LOOPBACK_ORIGINS, Gate, Identity, new_token
+        from .party.grant import OWNER_ROLES, Grant
+        from .transport.server import serve
+
+        atexit.register(self.stop)
+        listening = socket.create_server(("127.0.0.1", 0))
+        port, secret = listening.getsockname()[1], new_token()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(listening.close)
+            gate = Gate(hosts=(f"127.0.0.1:{port}", f"localhost:{port}"), any_port_origins=LOOPBACK_ORIGINS)
+            owner = Identity("owner", "owner", OWNER_ROLES | {"runner"})
+            grant = Grant(owner.subject, owner.display_name, OWNER_ROLES, grant_id=gate.add_token(secret, owner))
+            app = await stack.enter_async_context(create_app(gate=gate, sandboxes=dict(LOCAL_SANDBOXES), owner_addresses=True))
+            await stack.enter_async_context(serve(app.asgi, sock=listening))
+            self.app, self._owner, self._stack = app, grant, stack.pop_all()
+        return HostAddress("kernel", f"http://127.0.0.1:{port}/", app.host.host_id, secret)
+
+    async def ticket(self, party: str, room: str) -> dict[str, Any]:
+        """A ticket into one room with the rights of the notebook's owner: `{"ticket", "expires_in"}`. Await it on the room loop."""
+        if self.app is not None and self._owner is not None and self._address is not None and self._address.kind == "kernel":
+            book = self.app.gate.tickets
+            return {"ticket": book.issue(self._owner, party=party, room=room), "expires_in": TICKET_LIFETIME}
+        return await ticket(self.address, party, room)
 
     def stop(self) -> None:
-        """Stops what this process started."""
-        raise NotImplementedError
+        """Stops what this process started, within 5 s."""
+        with self._lock:
+            stack, self._stack, self.app = self._stack, None, None
+            if self._address is not None and self._address.kind == "kernel":
+                self._address = None
+        if stack is not None and self.thread.running:
+            try:
+                self.thread.run(stack.aclose(), timeout=4.0)
+            except Exception as error:
+                log.warning("the host of this kernel did not stop in order: %s: %s", type(error).__name__, error)
+        self.thread.stop()
+
+
+def _host_id(hello: Any, root: str) -> str:
+    host_id = hello.get("host_id") if isinstance(hello, dict) else None
+    if not isinstance(host_id, str) or not host_id:
+        raise HostError(f"{root}hello has no host_id: is it a partywidgets host's root?")
+    return host_id
+
+
+async def ticket(address: HostAddress, party: str, room: str) -> dict[str, Any]:
+    """A ticket from any host, asked for with the kernel's credential. Raises HostError and RefusedError."""
+    body = {"party": party, "room": room}
+    answer = await asyncio.to_thread(ask, "POST", address.url + "tickets", token=address.secret or None, body=body, timeout=CONNECT_TIMEOUT)
+    return {"ticket": str(answer["ticket"]), "expires_in": float(answer["expires_in"])}
+
+
+_runtime: Runtime | None = None
+_making = threading.Lock()
 
 
 def runtime() -> Runtime:
     """The process' Runtime."""
-    raise NotImplementedError
+    global _runtime
+    with _making:
+        if _runtime is None:
+            _runtime = Runtime()
+        return _runtime
+
+
+def _forget_after_fork() -> None:
+    # The child has neither the room thread nor the right to the parent's port: its first use finds or starts a host of its own.
+    global _runtime, _making
+    _runtime, _making = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
