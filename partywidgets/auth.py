@@ -1,7 +1,7 @@
 """Who may do what: one authoriser for every HTTP and WebSocket path, deny by default.
 
 The order is fixed: the Host, then the Origin, then the credential. A credential is an identity that our own handlers put into the scope,
-a bearer header, or a ticket (as a subprotocol or as `?ticket=`). A token in a URL ends up in logs and histories, so it is refused, valid or not.
+a bearer header, or a ticket (as a subprotocol or as `?ticket=`). A token in a URL ends up in logs and histories: it is always refused.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ LOOPBACK_ORIGINS = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 class Refusal:
     """Why a request goes no further.
 
-    `status` is the HTTP answer. `close_code`, when set, is for an upgrade: the handshake is finished, no room is touched, and the socket closes
-    with it, so that a browser can tell "stop" (4401, 4403) from "retry".
+    `status` is the HTTP answer. `close_code`, when set, is for an upgrade: the handshake is finished, no room is touched, and the socket
+    closes with it, so that a browser can tell "stop" (4401, 4403) from "retry".
     """
 
     status: int
@@ -84,8 +84,8 @@ class _Ticket:
 class TicketBook:
     """Single-use tickets: 30 s when fetched, 10 minutes past its socket when a resume ticket.
 
-    Holds at most `limit` tickets; when it is full the expired ones go, then the oldest. Tickets are kept as digests, so neither a lookup's time
-    nor a memory dump tells one. Any thread may call it: a Jupyter host redeems on the server's loop and issues on the room loop.
+    Holds at most `limit` tickets; when it is full the expired ones go, then the oldest. Tickets are kept as digests, so neither a lookup's
+    time nor a memory dump tells one. Any thread may call it: a Jupyter host redeems on the server's loop and issues on the room loop.
     """
 
     def __init__(self, *, limit: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
@@ -156,7 +156,8 @@ class Gate:
     `tokens` maps bearer tokens to who they are. `hosts` are the exact Host values allowed (None: not checked here, Jupyter did).
     `origins` are exact `scheme://host:port` strings, `any_port_origins` are `scheme://host` whose port does not matter;
     `same_origin` also allows the Origin whose host and port equal the Host.
-    `open_roles` not None means no authentication: every request that passes Host and Origin gets those roles; such a gate binds to loopback alone.
+    `open_roles` not None means no authentication: every request that passes Host and Origin gets those roles;
+    such a gate binds to loopback alone.
     """
 
     def __init__(
