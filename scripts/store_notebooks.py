@@ -1,0 +1,63 @@
+"""Runs the notebooks in fresh kernels and stores what they show, with the widget state that a viewer without a kernel needs.
+
+A stored notebook carries a fingerprint of its own cells, so that a test can tell when it was edited and not run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def fingerprint(notebook: nbformat.NotebookNode) -> str:
+    """16 hex digits over the cells' types and sources, in order."""
+    digest = hashlib.sha256()
+    for cell in notebook.cells:
+        digest.update(f"{cell.cell_type}\0{cell.source}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def store(path: Path) -> None:
+    """Runs one notebook as strict nbval does, without a Jupyter Server, and writes it back."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["PARTYWIDGETS_HOME"] = home
+        client = NotebookClient(
+            notebook, timeout=120, kernel_name="python3", store_widget_state=True, resources={"metadata": {"path": str(path.parent)}}
+        )
+        client.execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if MEMORY_ADDRESS.search(str(output.get("data", {}).get("text/plain", ""))):
+                raise SystemExit(f"{path.name}: a cell shows a memory address, which no run repeats: {output['data']['text/plain']!r}")
+    notebook.metadata["partywidgets"] = {"cells": fingerprint(notebook)}
+    nbformat.write(notebook, path)
+    print(f"stored {path.name}")
+
+
+def main() -> None:
+    """Stores the notebooks named, or all."""
+    os.environ.setdefault("SHELL", "/bin/bash")
+    for name in ("PARTYWIDGETS_URL", "PARTYWIDGETS_JUPYTER_URL"):
+        os.environ.pop(name, None)
+    names = sys.argv[1:] or [str(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    for name in names:
+        store(Path(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What the repository must and must not hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def tracked() -> list[Path]:
+    """Files in git; everything below the root where this is not a checkout."""
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    return [ROOT / line for line in done.stdout.splitlines()] if done.returncode == 0 else []
+
+
+def test_locks_name_no_address() -> None:
+    """Lock and constraints files say versions, not where they came from."""
+    locks = [path for path in tracked() if path.name in ("package-lock.json", "constraints.txt")]
+    assert len(locks) >= 2
+    for path in locks:
+        text = path.read_text()
+        assert not re.search(r"https?://[^\"\s]*(registry|pypi|pythonhosted|npmjs)[^\"\s]*", text), path
+        if path.name == "package-lock.json":
+            assert not [
+                name for name, package in json.loads(text)["packages"].items() if "resolved" in package and not package.get("link")
+            ], path
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_stored_as_they_are_written(path: Path) -> None:
+    """A notebook whose cells were edited was run and stored again (./dev notebooks)."""
+    from store_notebooks import fingerprint
+
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.get("partywidgets", {}).get("cells") == fingerprint(notebook), "run ./dev notebooks"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count is not None, f"cell {cell.id} was never run: ./dev notebooks"
+            assert not [output for output in cell.outputs if output.output_type == "error"], cell.id
+
+
+def test_notebooks_are_the_two_of_the_readme() -> None:
+    """Both demo notebooks are there."""
+    assert {path.name for path in NOTEBOOKS} >= {"ops_dashboard.ipynb", "terminal.ipynb"}
