@@ -1,0 +1,81 @@
+"""One HTTP request to a host."""
+
+from __future__ import annotations
+
+import json as _json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..exceptions import HostError
+from .address import is_loopback_host
+from .provided import Provided, provided
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResponse:
+    """An HTTP answer, read whole. Header names are as sent; look them up in `headers` case-sensitively, or use `header`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """True for 200 to 299."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode("utf-8", "replace")
+
+    def header(self, name: str) -> str | None:
+        """A header's value, whatever the case of its name."""
+        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError."""
+        return _json.loads(self.body)
+
+
+async def fetch_url(
+    method: str,
+    url: str,
+    *,
+    headers: Provided[Mapping[str, str] | None] = None,
+    token: Provided[str | None] = None,
+    body: bytes | str | None = None,
+    json: Any = None,
+    timeout: float = 30.0,
+    max_body: int = 64 * 1024 * 1024,
+) -> FetchResponse:
+    """One request. `token` is sent as a bearer header, `json` is encoded. No redirect is followed: the credential is for that host.
+
+    `timeout` (seconds) bounds all of it, `max_body` (bytes) the answer. Raises HostError when no whole answer came.
+    """
+    import aiohttp
+
+    sent = dict(await provided(headers) or {})
+    bearer = await provided(token)
+    if bearer is not None:
+        sent["Authorization"] = f"Bearer {bearer}"
+    place = urlsplit(url)
+    limits = aiohttp.ClientTimeout(total=timeout)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limits, trust_env=not is_loopback_host(place.hostname or "")) as session,
+            session.request(method, url, headers=sent, data=body, json=json, allow_redirects=False) as response,
+        ):
+            chunks, size = [], 0
+            async for chunk in response.content.iter_chunked(65536):
+                size += len(chunk)
+                if size > max_body:
+                    raise HostError(f"{place.path} at {place.netloc} answered more than {max_body} bytes: ask for less")
+                chunks.append(chunk)
+            return FetchResponse(response.status, dict(response.headers), b"".join(chunks))
+    except TimeoutError:
+        raise HostError(f"{place.netloc} did not answer {method} {place.path} within {timeout:g} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise HostError(f"{place.netloc} cannot be reached ({error}): is the host running there?") from error

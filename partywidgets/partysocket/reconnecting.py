@@ -1,0 +1,513 @@
+"""A WebSocket client that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
+from ..party.connection import ReadyState
+from .address import is_loopback_host, is_private_host
+from .provided import Provided, provided
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+Callback: TypeAlias = Callable[..., Any]
+
+STOP_CODES = frozenset({4401, 4403, 4409})
+"""Close codes after which another attempt with the same credential cannot succeed."""
+STOP_STATUSES = frozenset({400, 401, 403})
+"""HTTP answers to the upgrade of which the same is true."""
+MAX_MESSAGE = 33 * 1024 * 1024
+"""Bytes of the largest message taken: above a room's own limit of 32 MiB."""
+
+logger = logging.getLogger(__name__)
+# The library's debug level prints request headers, and with them the credential.
+_wire_logger = logging.getLogger(f"{__name__}.wire")
+_wire_logger.setLevel(logging.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseEvent:
+    """How a connection, or an attempt at one, ended.
+
+    `code` is the peer's, 1005 for a Close without one, 1006 for a drop or a failed attempt. `status` is the HTTP answer that refused.
+    """
+
+    code: int
+    reason: str = ""
+    was_clean: bool = False
+    status: int | None = None
+
+    def __str__(self) -> str:
+        if self.code == 1006:
+            return self.reason or "the connection was lost"
+        return f"close code {self.code}" + (f" ({self.reason})" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a caller of reconnect() or close() wants of the runner."""
+
+    code: int
+    reason: str
+    come_back: bool
+
+
+def reconnects(event: CloseEvent) -> bool:
+    """The default of `should_reconnect_on_close`: False for 4401, 4403, 4409 and for HTTP 400, 401, 403."""
+    return event.code not in STOP_CODES and event.status not in STOP_STATUSES
+
+
+class ReconnectingWebSocket:
+    """An async context manager, and an async iterator of messages. Everything in it belongs to the loop that entered it.
+
+    `url`, `protocols`, `headers` and `token` (sent as a bearer header) are values, or plain or async functions that are called before
+    every attempt. Delays and timeouts are in seconds.
+
+    The wait before retry n is `min_reconnection_delay * reconnection_delay_grow_factor ** (n - 1)`, at most `max_reconnection_delay`,
+    times a random factor in `[1 - jitter, 1 + jitter]`. `connection_timeout` bounds one attempt: functions, DNS, TCP, TLS, handshake.
+    A connection that was up for `min_uptime` starts the count afresh. `max_retries` follow a failure; None: no limit.
+
+    `max_enqueued_messages` bounds what `send` keeps while the socket is down, newest dropped; `max_buffered` (bytes) what is queued to
+    an open one. `max_message` (bytes) bounds a received message; a larger one closes with 1009. `max_inbox` messages wait for the
+    iterator, then reading stops, and with it the answers to pings: a consumer that stalls for longer than the ping times is cut.
+    `ping_interval` and `ping_timeout` find a half-open connection; None turns them off.
+
+    With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
+    socket stays. `on_open()`; `on_close(CloseEvent)` after each connection and each failed attempt; `on_error(Exception)` before
+    `on_close` of a failed attempt. `should_reconnect_on_close(CloseEvent) -> bool` says whether another attempt follows.
+    `ssl` is an `ssl.SSLContext` for `wss`; None: the system's.
+    """
+
+    def __init__(
+        self,
+        url: Provided[str],
+        protocols: Provided[str | Sequence[str] | None] = None,
+        *,
+        headers: Provided[Mapping[str, str] | None] = None,
+        token: Provided[str | None] = None,
+        min_reconnection_delay: float = 3.0,
+        max_reconnection_delay: float = 10.0,
+        reconnection_delay_grow_factor: float = 1.3,
+        jitter: float = 0.2,
+        connection_timeout: float = 4.0,
+        min_uptime: float = 5.0,
+        max_retries: int | None = None,
+        max_enqueued_messages: int = 256,
+        max_buffered: int = 16 * 1024 * 1024,
+        max_message: int = MAX_MESSAGE,
+        max_inbox: int = 256,
+        ping_interval: float | None = 10.0,
+        ping_timeout: float | None = 10.0,
+        close_timeout: float = 2.0,
+        start_closed: bool = False,
+        should_reconnect_on_close: Callable[[CloseEvent], bool | Awaitable[bool]] = reconnects,
+        on_open: Callback | None = None,
+        on_message: Callback | None = None,
+        on_close: Callback | None = None,
+        on_error: Callback | None = None,
+        ssl: Any = None,
+    ) -> None:
+        self._url, self._protocols, self._headers, self._token = url, protocols, headers, token
+        self.min_reconnection_delay, self.max_reconnection_delay = min_reconnection_delay, max_reconnection_delay
+        self.reconnection_delay_grow_factor, self.jitter = reconnection_delay_grow_factor, jitter
+        self.connection_timeout, self.min_uptime, self.max_retries = connection_timeout, min_uptime, max_retries
+        self.max_enqueued_messages, self.max_buffered, self.max_inbox = max_enqueued_messages, max_buffered, max_inbox
+        self.start_closed, self.should_reconnect_on_close = start_closed, should_reconnect_on_close
+        self.on_open, self.on_message, self.on_close, self.on_error = on_open, on_message, on_close, on_error
+        self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
+        self._inbox: deque[str | bytes] = deque()
+        self._pending: deque[str | bytes] = deque()
+        self._outgoing: deque[str | bytes] = deque()
+        self._buffered = 0
+        self._retry_count = 0
+        self._retries_left = max_retries
+        self._state = ReadyState.CLOSED if start_closed else ReadyState.CONNECTING
+        self._socket: ClientConnection | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._workers: list[asyncio.Future[Any]] = []
+        self._ask: _Ask | None = None
+        self._asked, self._changed = asyncio.Event(), asyncio.Event()
+        self._failure: PartyError | None = None
+        self._last_url = ""
+        self._last_close: CloseEvent | None = None
+
+    # What it is
+
+    @property
+    def ready_state(self) -> ReadyState:
+        """CONNECTING before the first connection and during an attempt, OPEN, CLOSING; CLOSED also while waiting for the next attempt."""
+        return self._state
+
+    @property
+    def retry_count(self) -> int:
+        """Retries since the last connection that lasted for `min_uptime`."""
+        return self._retry_count
+
+    @property
+    def should_reconnect(self) -> bool:
+        """True while this socket is connected or will connect by itself."""
+        return self._running()
+
+    @property
+    def url(self) -> str:
+        """The URL of the latest attempt; `""` before the first."""
+        return self._last_url
+
+    @property
+    def protocol(self) -> str:
+        """The subprotocol that the server selected, or `""`."""
+        return (self._socket.subprotocol or "") if self._socket is not None else ""
+
+    @property
+    def buffered_amount(self) -> int:
+        """Bytes given to `send` and not yet written: kept for the next connection, or queued to the open one."""
+        return self._buffered
+
+    @property
+    def last_close(self) -> CloseEvent | None:
+        """How the latest connection or attempt ended."""
+        return self._last_close
+
+    @property
+    def failure(self) -> PartyError | None:
+        """Why this socket stopped by itself: RefusedError, or HostError when its retries are used up. Else None."""
+        return self._failure
+
+    @property
+    def label(self) -> str:
+        """What log lines and errors call it."""
+        return urlsplit(self._last_url or (self._url if isinstance(self._url, str) else "")).path or "the host"
+
+    def _running(self) -> bool:
+        return self._runner is not None and not self._runner.done()
+
+    def _pulse(self) -> None:
+        """Wakes whoever waits for a change; each looks for itself."""
+        self._changed.set()
+        self._changed.clear()
+
+    # Its life
+
+    async def __aenter__(self) -> ReconnectingWebSocket:
+        if not self.start_closed:
+            self.reconnect()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def reconnect(self, code: int = 1000, reason: str = "") -> None:
+        """Closes an open connection with `code` and connects again at once, its retries afresh. A wait for the next attempt ends now."""
+        self._failure, self._retry_count, self._retries_left = None, 0, self.max_retries
+        if self._running():
+            self._request(_Ask(code, reason, come_back=True))
+        else:
+            self._state = ReadyState.CONNECTING
+            self._runner = asyncio.get_running_loop().create_task(self._run(), name=f"{type(self).__name__} {self.label}")
+
+    def _request(self, ask: _Ask) -> None:
+        self._ask = ask
+        self._asked.set()
+        if self._state is ReadyState.OPEN:
+            self._state = ReadyState.CLOSING
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes and stays closed; returns when the closing handshake is over, or after its timeout. `reconnect()` starts again."""
+        runner = self._runner
+        if runner is None or runner.done():
+            self._state = ReadyState.CLOSED
+            return
+        self._request(_Ask(code, reason, come_back=False))
+        if asyncio.current_task() in (runner, *self._workers):  # a callback of ours must not wait for itself
+            return
+        _, late = await asyncio.wait({runner}, timeout=2 * self._close_timeout + 1.0)
+        if late:
+            runner.cancel()
+            await asyncio.wait({runner}, timeout=1.0)
+
+    async def opened(self, timeout: float | None = None) -> None:
+        """Waits until it is open. Raises RefusedError or HostError when it gave up, ConnectionClosedError when closed, TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while self._state is not ReadyState.OPEN:
+                if not self._running():
+                    raise self._failure or ConnectionClosedError(f"the socket to {self.label} is closed: call reconnect() first")
+                await self._changed.wait()
+
+    # Sending
+
+    def send(self, message: str | bytes | bytearray | memoryview) -> bool:
+        """Sends a frame: str as text, bytes as binary.
+
+        True when it was handed to an open socket (with which it may still be lost). False when it was kept for the next connection or, the
+        buffer being full, dropped with a log line. Raises TypeError for anything else.
+        """
+        if not isinstance(message, str):
+            if not isinstance(message, (bytes, bytearray, memoryview)):
+                raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
+            message = bytes(message)
+        size = _size(message)
+        if self._state is ReadyState.OPEN:
+            if self._buffered + size > self.max_buffered:
+                logger.warning("%s: %d bytes wait to be sent, a message of %d bytes is dropped", self.label, self._buffered, size)
+                return False
+            self._outgoing.append(message)
+            self._buffered += size
+            self._pulse()
+            return True
+        if len(self._pending) >= self.max_enqueued_messages:
+            logger.warning("%s: not connected and %d messages wait, a message is dropped", self.label, len(self._pending))
+            return False
+        self._pending.append(message)
+        self._buffered += size
+        return False
+
+    async def drain(self) -> None:
+        """Waits until what was handed to the open socket has been written; returns at once when the socket is not open."""
+        while self._outgoing and self._state is ReadyState.OPEN:
+            await self._changed.wait()
+
+    def drain_queued_messages(self) -> list[str | bytes]:
+        """Empties the buffer of messages kept for the next connection and returns them."""
+        kept = list(self._pending)
+        self._pending.clear()
+        self._buffered -= sum(map(_size, kept))
+        return kept
+
+    # Receiving
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self._messages()
+
+    async def _messages(self) -> AsyncIterator[str | bytes]:
+        while True:
+            try:
+                yield await self.receive()
+            except ConnectionClosedError:
+                return
+
+    async def receive(self) -> str | bytes:
+        """The next message, over reconnects. Raises RefusedError or HostError when it gave up, ConnectionClosedError when closed."""
+        if self.on_message is not None:
+            raise RuntimeError("this socket has an on_message callback and its messages go there: iterate one without")
+        while not self._inbox:
+            if not self._running():
+                raise self._failure or ConnectionClosedError(f"the socket to {self.label} is closed")
+            await self._changed.wait()
+        message = self._inbox.popleft()
+        self._pulse()
+        return message
+
+    # The connection
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._ask = None
+                self._asked.clear()
+                self._state = ReadyState.CONNECTING
+                event = self._last_close = await self._attempt()
+                self._state = ReadyState.CLOSED
+                await self._call(self.on_close, event)
+                if not self._asked.is_set():
+                    if not await self._goes_on(event):
+                        return
+                    self._retry_count += 1
+                    self._pulse()
+                    await self._wait(self._delay())
+                if self._asked.is_set() and self._ask is not None and not self._ask.come_back:
+                    return
+        finally:
+            self._state = ReadyState.CLOSED
+            # Waiters look at the runner, which is done one step after this.
+            asyncio.get_running_loop().call_soon(self._pulse)
+
+    async def _wait(self, delay: float) -> None:
+        try:
+            async with asyncio.timeout(delay):
+                await self._asked.wait()
+        except TimeoutError:
+            return
+
+    def _delay(self) -> float:
+        growth = self.reconnection_delay_grow_factor ** min(self._retry_count - 1, 64)
+        return min(self.max_reconnection_delay, self.min_reconnection_delay * growth) * random.uniform(1 - self.jitter, 1 + self.jitter)
+
+    async def _goes_on(self, event: CloseEvent) -> bool:
+        """Whether another attempt follows; when not, `failure` says why."""
+        try:
+            verdict = self.should_reconnect_on_close(event)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+        except Exception:
+            logger.exception("%s: should_reconnect_on_close raised; reconnecting", self.label)
+            verdict = True
+        if not verdict:
+            if not reconnects(event):
+                self._failure = RefusedError(f"{self.label} refused: {event}", status=event.status or event.code)
+            return False
+        if self._retries_left is not None:
+            if self._retries_left <= 0:
+                self._failure = HostError(f"{self.label} cannot be reached, retries used up: {event}")
+                logger.warning("%s", self._failure)
+                return False
+            self._retries_left -= 1
+        return True
+
+    async def _attempt(self) -> CloseEvent:
+        """One connection from its beginning to its end."""
+        connecting = asyncio.ensure_future(self._connect())
+        asking = asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({connecting, asking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asking.cancel()
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait({connecting}, timeout=self._close_timeout)
+        if connecting.cancelled() or not connecting.done():
+            return CloseEvent(self._ask.code, self._ask.reason) if self._ask is not None else CloseEvent(1006)
+        error = connecting.exception()
+        if error is None:
+            return await self._converse(connecting.result())
+        if not isinstance(error, Exception):
+            raise error
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(error, TimeoutError):
+            reason = f"no answer within {self.connection_timeout:g} s"
+        else:
+            reason = f"the upgrade was answered with HTTP {status}" if status else str(error) or type(error).__name__
+        logger.info("%s: connecting failed: %s", self.label, reason)
+        await self._call(self.on_error, error)
+        return CloseEvent(1006, reason, False, status)
+
+    async def _connect(self) -> ClientConnection:
+        from websockets.asyncio.client import connect
+
+        class Connect(connect):
+            """The library's connect, following no redirect: the credential is for the host that was named."""
+
+            def process_redirect(self, exc: Exception) -> Exception | str:
+                return exc
+
+        async with asyncio.timeout(self.connection_timeout):
+            url = self._last_url = await provided(self._url)
+            protocols = await provided(self._protocols)
+            headers = dict(await provided(self._headers) or {})
+            token = await provided(self._token)
+            host = urlsplit(url).hostname or ""
+            if token is not None:
+                headers["Authorization"] = f"Bearer {token}"
+                if url.startswith("ws://") and not is_private_host(host):
+                    logger.warning("%s: a token goes to %s without TLS: use https or wss", self.label, host)
+            offered: Any = [protocols] if isinstance(protocols, str) else list(protocols or []) or None
+            options: dict[str, Any] = {}
+            if self._ssl is not None and url.startswith("wss://"):
+                options["ssl"] = self._ssl
+            return await Connect(
+                url,
+                subprotocols=offered,
+                additional_headers=headers,
+                compression=None,
+                proxy=None if is_loopback_host(host) else True,
+                open_timeout=None,
+                ping_interval=self._pings[0],
+                ping_timeout=self._pings[1],
+                close_timeout=self._close_timeout,
+                max_size=self._max_message,
+                max_queue=16,
+                logger=_wire_logger,
+                **options,
+            )
+
+    async def _converse(self, socket: ClientConnection) -> CloseEvent:
+        self._socket, self._state = socket, ReadyState.OPEN
+        clock = asyncio.get_running_loop().time
+        since = clock()
+        self._outgoing.extend(self._pending)
+        self._pending.clear()
+        await self._call(self.on_open)
+        self._pulse()
+        reading, writing = asyncio.ensure_future(self._read(socket)), asyncio.ensure_future(self._write(socket))
+        asking = asyncio.ensure_future(self._asked.wait())
+        self._workers = [reading, writing, asking]
+        try:
+            await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._state = ReadyState.CLOSING
+            await self._hang_up(socket)
+            for worker in self._workers:
+                worker.cancel()
+            await asyncio.gather(*self._workers, return_exceptions=True)
+            self._workers = []
+            self._buffered -= sum(map(_size, self._outgoing))
+            self._outgoing.clear()
+            self._socket = None
+        if clock() - since >= self.min_uptime:
+            self._retry_count, self._retries_left = 0, self.max_retries
+        code = socket.close_code if socket.close_code is not None else 1006
+        return CloseEvent(code, socket.close_reason or "", code != 1006)
+
+    async def _hang_up(self, socket: ClientConnection) -> None:
+        ask = self._ask or _Ask(1000, "", come_back=True)
+        try:
+            async with asyncio.timeout(self._close_timeout + 0.5):
+                await socket.close(ask.code, ask.reason)
+        except Exception as error:
+            logger.info("%s: no clean close: %s", self.label, error or type(error).__name__)
+            socket.transport.abort()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            async for message in socket:
+                if self.on_message is not None:
+                    await self._call(self.on_message, message)
+                    continue
+                while len(self._inbox) >= self.max_inbox:
+                    await self._changed.wait()
+                self._inbox.append(message)
+                self._pulse()
+        except ConnectionClosed:
+            return
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Sends what is queued. A dead socket is left to the reader, which still takes what had arrived."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while True:
+                while self._outgoing:
+                    message = self._outgoing[0]
+                    await socket.send(message)
+                    self._outgoing.popleft()
+                    self._buffered -= _size(message)
+                self._pulse()
+                await self._changed.wait()
+        except ConnectionClosed:
+            return
+
+    async def _call(self, callback: Callback | None, *arguments: Any) -> None:
+        if callback is None:
+            return
+        try:
+            result = callback(*arguments)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            logger.exception("%s: a callback raised", self.label)
+
+
+def _size(message: str | bytes) -> int:
+    return len(message.encode("utf-8", "replace")) if isinstance(message, str) else len(message)

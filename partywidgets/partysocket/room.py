@@ -1,0 +1,105 @@
+"""PartySocket: a reconnecting socket to a room by host, party and room."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..exceptions import PartyError
+from .address import QueryValue, encode_query, http_url, party_path, root_url
+from .fetch import FetchResponse, fetch_url
+from .provided import Provided, provided
+from .reconnecting import ReconnectingWebSocket
+
+
+class PartySocket(ReconnectingWebSocket):
+    """A socket to a room: `async with PartySocket(host="127.0.0.1:8787", party="chat", room="lobby") as socket:`.
+
+    `host` may have a scheme, which is kept, and a base path (`http://host:8888/user/x/partywidgets`); without a scheme see `root_url`.
+    The URL is `<host>/<prefix>/<party>/<room>[/<path>]?_pk=<id>&<query>`; `base_path` replaces prefix, party and room.
+    `id` is by default a random UUID; it stays over reconnects. `query` is a mapping, or a plain or async function that is called before
+    every attempt (for a fresh ticket, say). Everything else is ReconnectingWebSocket's.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        room: str | None = None,
+        party: str = "main",
+        prefix: str = "parties",
+        base_path: str | None = None,
+        path: str | None = None,
+        id: str | None = None,
+        protocol: str | None = None,
+        query: Provided[Mapping[str, QueryValue] | None] = None,
+        protocols: Provided[str | Sequence[str] | None] = None,
+        **options: Any,
+    ) -> None:
+        self.id = id or str(uuid.uuid4())
+        self.host, self.room, self.party, self.prefix = host, room, party, prefix
+        self.base_path, self.path, self.scheme, self.query = base_path, path, protocol, query
+        _ = self.room_url  # what cannot work later raises now
+        super().__init__(self._next_url, protocols, **options)
+
+    async def __aenter__(self) -> PartySocket:
+        await super().__aenter__()
+        return self
+
+    @property
+    def name(self) -> str | None:
+        """The room's name."""
+        return self.room
+
+    @property
+    def room_url(self) -> str:
+        """The room's URL without a query."""
+        root = root_url(self.host, protocol=self.scheme)
+        return root + party_path(party=self.party, room=self.room, prefix=self.prefix, base_path=self.base_path, path=self.path)
+
+    async def _next_url(self) -> str:
+        query = await provided(self.query)
+        return f"{self.room_url}?{encode_query({'_pk': self.id}, query or {})}"
+
+    @property
+    def label(self) -> str:
+        return self.base_path if self.base_path is not None else f"{self.party}/{self.room}"
+
+    def update_properties(self, **changes: Any) -> None:
+        """Changes `host room party prefix base_path path id protocol query` for the next attempt (`reconnect()` makes one now).
+
+        What is not given stays, the id included. Raises TypeError for another name, and what the constructor raises, with nothing changed.
+        """
+        names = {name: name for name in ("host", "room", "party", "prefix", "base_path", "path", "id", "query")} | {"protocol": "scheme"}
+        if unknown := sorted(changes.keys() - names.keys()):
+            raise TypeError(f"update_properties got {', '.join(unknown)}: it takes {', '.join(names)}")
+        before = {name: getattr(self, names[name]) for name in changes}
+        try:
+            for name, value in changes.items():
+                setattr(self, names[name], value)
+            _ = self.room_url
+        except (ValueError, PartyError):
+            for name, value in before.items():
+                setattr(self, names[name], value)
+            raise
+
+    @staticmethod
+    async def fetch(
+        *,
+        host: str,
+        room: str | None = None,
+        party: str = "main",
+        prefix: str = "parties",
+        base_path: str | None = None,
+        path: str | None = None,
+        protocol: str | None = None,
+        query: Provided[Mapping[str, QueryValue] | None] = None,
+        method: str = "GET",
+        **options: Any,
+    ) -> FetchResponse:
+        """An HTTP request to a room, by the same rules for its URL, without `_pk`. `options` are those of `fetch_url`."""
+        root = http_url(root_url(host, protocol=protocol))
+        url = root + party_path(party=party, room=room, prefix=prefix, base_path=base_path, path=path)
+        encoded = encode_query(await provided(query) or {})
+        return await fetch_url(method, f"{url}?{encoded}" if encoded else url, **options)
