@@ -1,0 +1,57 @@
+"""Each transport works when it is the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from conftest import JupyterServer
+from lab import Lab
+from playwright.sync_api import expect
+
+StartJupyter = Callable[..., JupyterServer]
+OpenLab = Callable[..., Lab]
+
+SETUPS = {
+    "server": {"extension": True, "environ": {"PARTYWIDGETS_TRANSPORTS": "server"}},
+    "loopback": {"extension": False, "environ": {"PARTYWIDGETS_TRANSPORTS": "loopback"}},
+    "comm-to-jupyter": {"extension": True, "environ": {"PARTYWIDGETS_TRANSPORTS": "comm"}},
+    "comm-in-process": {"extension": False, "environ": {"PARTYWIDGETS_TRANSPORTS": "comm"}},
+}
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_terminal_over_one_transport(name: str, start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """What is typed is answered while a cell awaits, and the badge names the transport."""
+    lab = open_lab(start_jupyter(**SETUPS[name]), "notebooks/terminal.ipynb")
+    lab.run_all()
+    lab.expect_screen("both see this")
+    expect(lab.terminals().first).to_contain_text(name.split("-")[0])
+    lab.run_code("import asyncio; await asyncio.sleep(15)", wait=False)
+    lab.type("echo typed-$((40+2))\n")
+    lab.expect_screen("typed-42", timeout=12_000)
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_dashboard_over_one_transport(name: str, start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """Rows come over each transport."""
+    lab = open_lab(start_jupyter(**SETUPS[name]), "notebooks/ops_dashboard.ipynb")
+    lab.run_all()
+    expect(lab.page.locator(".pw-dashboard").first).to_contain_text("root-disk", timeout=15_000)
+
+
+def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """Over comm alone, output still arrives while a cell blocks, and the badge says that the kernel is busy."""
+    lab = open_lab(start_jupyter(**SETUPS["comm-in-process"]), "notebooks/terminal.ipynb")
+    lab.run_all()
+    lab.type("sleep 3; echo late-$((40+2))\n")
+    lab.run_code("import time; time.sleep(15)", wait=False)
+    lab.expect_screen("late-42", timeout=12_000)
+    expect(lab.terminals().first).to_contain_text("kernel busy", timeout=12_000)
+
+
+def test_below_a_base_url(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """The extension's routes are found below a base URL, as under JupyterHub."""
+    lab = open_lab(start_jupyter(base_url="/user/ana/", environ={"PARTYWIDGETS_TRANSPORTS": "server"}), "notebooks/terminal.ipynb")
+    lab.run_all()
+    lab.expect_screen("both see this")
