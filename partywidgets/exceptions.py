@@ -19,7 +19,8 @@
     ├── EngineError              a container engine does not answer
     ├── CommandError             a command cannot be run in the terminal
     │   └── CommandTimeoutError  … or did not end in time
-    └── CheckError               a check is defined in a way that cannot run
+    ├── CheckError               a check is defined in a way that cannot run
+    └── KeywordError             a function was given a keyword that it does not have
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from __future__ import annotations
 
 class PartyError(Exception):
     """Base of all errors of this package. Its text is one sentence that names the place and the remedy."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a cell: the sentence, without the frames of this package above it."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class ConfigError(PartyError):
@@ -115,3 +120,7 @@ class CommandTimeoutError(CommandError):
 
 class CheckError(PartyError):
     """A check is defined in a way that cannot run."""
+
+
+class KeywordError(PartyError, TypeError):
+    """A function was given a keyword that it does not have; the nearest one that it has is named."""

@@ -12,7 +12,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from . import __version__
 from .exceptions import HostError, PartyError, RefusedError
@@ -28,6 +28,8 @@ JUPYTER_TIMEOUT = 2.0
 """Seconds in which the Jupyter Server's host has to answer, before the kernel starts its own."""
 CONNECT_TIMEOUT = 5.0
 """Seconds in which a host that the user named has to answer."""
+JUPYTER_PATH = "partywidgets/"
+"""Where the routes stand below the Jupyter Server's base URL."""
 LOCAL_SANDBOXES = {"default": "local:", "local": "local:"}
 TICKET_LIFETIME = 30.0
 """Seconds in which a ticket must be used."""
@@ -173,7 +175,7 @@ class Runtime:
             try:
                 root = _root(url)
                 hello = ask("GET", root + "hello", token=secret, timeout=JUPYTER_TIMEOUT)
-                return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=urlsplit(root).path)
+                return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=JUPYTER_PATH)
             except PartyError as error:
                 log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
         return self.thread.run(self._start(), timeout=60)
@@ -198,12 +200,33 @@ class Runtime:
             self.app, self._owner, self._stack = app, grant, stack.pop_all()
         return HostAddress("kernel", f"http://127.0.0.1:{port}/", app.host.host_id, secret)
 
-    async def ticket(self, party: str, room: str) -> dict[str, Any]:
-        """A ticket into one room with the rights of the notebook's owner: `{"ticket", "expires_in"}`. Await it on the room loop."""
-        if self.app is not None and self._owner is not None and self._address is not None and self._address.kind == "kernel":
-            book = self.app.gate.tickets
-            return {"ticket": book.issue(self._owner, party=party, room=room), "expires_in": TICKET_LIFETIME}
-        return await ticket(self.address, party, room)
+    def _own(self, address: HostAddress) -> App | None:
+        return self.app if self.app is not None and self.app.host.host_id == address.host_id else None
+
+    async def ticket(self, party: str, room: str, *, address: HostAddress | None = None) -> dict[str, Any]:
+        """A ticket into one room with the rights of the notebook's owner: `{"ticket", "expires_in"}`. Await it on the room loop.
+
+        Raises HostError and RefusedError.
+        """
+        address = address or self.address
+        if (app := self._own(address)) is not None and self._owner is not None:
+            return {"ticket": app.gate.tickets.issue(self._owner, party=party, room=room), "expires_in": TICKET_LIFETIME}
+        answer = await self._ask(address, "POST", "tickets", {"party": party, "room": room})
+        return {"ticket": str(answer["ticket"]), "expires_in": float(answer["expires_in"])}
+
+    async def hello(self, address: HostAddress) -> dict[str, Any]:
+        """What the host says of itself: `{"host_id", "version"}`. Await it on the room loop. Raises HostError and RefusedError."""
+        if self._own(address) is not None:
+            return {"host_id": address.host_id, "version": __version__}
+        answer = await self._ask(address, "GET", "hello")
+        return {"host_id": _host_id(answer, address.url), "version": str(answer.get("version", ""))}
+
+    async def put_sandbox(self, sandbox: str, target: str, *, address: HostAddress | None = None) -> None:
+        """Maps a sandbox id to an address in the host. Await it on the room loop. Raises HostError and RefusedError."""
+        await self._ask(address or self.address, "PUT", f"api/sandboxes/{quote(sandbox, safe='')}", {"address": target})
+
+    async def _ask(self, address: HostAddress, method: str, path: str, body: Any = None) -> Any:
+        return await asyncio.to_thread(ask, method, address.url + path, token=address.secret or None, body=body, timeout=CONNECT_TIMEOUT)
 
     def stop(self) -> None:
         """Stops what this process started, within 5 s."""
@@ -224,13 +247,6 @@ def _host_id(hello: Any, root: str) -> str:
     if not isinstance(host_id, str) or not host_id:
         raise HostError(f"{root}hello has no host_id: is it a partywidgets host's root?")
     return host_id
-
-
-async def ticket(address: HostAddress, party: str, room: str) -> dict[str, Any]:
-    """A ticket from any host, asked for with the kernel's credential. Raises HostError and RefusedError."""
-    body = {"party": party, "room": room}
-    answer = await asyncio.to_thread(ask, "POST", address.url + "tickets", token=address.secret or None, body=body, timeout=CONNECT_TIMEOUT)
-    return {"ticket": str(answer["ticket"]), "expires_in": float(answer["expires_in"])}
 
 
 _runtime: Runtime | None = None

@@ -1,0 +1,177 @@
+"""PartyWidget: what every widget has in common, from the traits of `docs/topics/messages.md` to its end of the comm."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import html
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+from .. import bundles
+from ..exceptions import KeywordError, PartyError
+from ..room_thread import RoomThread
+from ..runtime import HostAddress, Runtime, runtime
+from ..transport.comm import Buffer, CommRelay
+
+log = logging.getLogger("partywidgets.widgets")
+
+SNAPSHOT_INTERVAL = 3.0
+"""Seconds at least between two updates of `_snapshot`: it is saved with the notebook, and every one is sent to every page."""
+
+
+class PartyWidget(anywidget.AnyWidget):
+    """A view of one room.
+
+    The page connects to the room on its own; Python holds the room's address, answers the page's questions and keeps the last state for
+    the saved notebook.
+    Every message of the page is handed to the room loop at once, so that a running cell holds nothing up that the kernel has read.
+    """
+
+    bundle: ClassVar[str]
+    """The file in `partywidgets/static/` that mounts this widget."""
+    party: ClassVar[str]
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _bundle = traitlets.Dict().tag(sync=True)
+    _endpoints: Any = traitlets.List().tag(sync=True)
+    _party = traitlets.Unicode().tag(sync=True)
+    _room = traitlets.Unicode().tag(sync=True)
+    _query = traitlets.Dict().tag(sync=True)
+    _options = traitlets.Dict().tag(sync=True)
+    _snapshot = traitlets.Dict().tag(sync=True)
+
+    state = traitlets.Enum(
+        ("connecting", "live", "lagging", "ended", "refused", "lost"), "connecting", help="How the page's view of the room is doing."
+    ).tag(sync=True)
+    role = traitlets.Unicode("", help="The page's role in the room, as the room says; empty until it is live.").tag(sync=True)
+    transport = traitlets.Unicode("", help="What carries the page's socket: server, loopback, remote or comm.").tag(sync=True)
+
+    def __init__(
+        self, room: str, *, query: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None, layout: Any = None
+    ) -> None:
+        self._runtime: Runtime = runtime()
+        self._address: HostAddress = self._runtime.address
+        self._thread: RoomThread = self._runtime.thread
+        self._relay = CommRelay(self._address.url, self._address.secret, self._send)
+        kept: dict[str, Any] = {} if layout is None else {"layout": layout}
+        super().__init__(
+            _bundle={"name": self.bundle, "hash": bundles.static_hash()},
+            _endpoints=self._address.endpoints(),
+            _party=self.party,
+            _room=room,
+            _query=dict(query or {}),
+            _options=dict(options or {}),
+            **kept,
+        )
+        self.on_msg(self._received)
+        self._thread.call_soon(self._hold, self._push_ticket(), "first ticket")
+
+    @traitlets.default("_esm")
+    def _default_esm(self) -> str:
+        return bundles.loader()
+
+    @property
+    def room(self) -> str:
+        """The room's name."""
+        return str(self._room)
+
+    @property
+    def host_id(self) -> str:
+        """The host that has the room."""
+        return self._address.host_id
+
+    # the page's messages
+
+    def _received(self, _: Any, content: Any, buffers: Sequence[Buffer]) -> None:
+        # Runs on the kernel's main thread or on a subshell's: nothing may happen here but the handing over.
+        self._thread.call_soon(self._handle, content, buffers)
+
+    def _handle(self, content: Any, buffers: Sequence[Buffer]) -> None:
+        if not isinstance(content, dict) or self._relay.receive(content, buffers):
+            return
+        if isinstance(content.get("id"), str):
+            self._hold(self._answer(content), f"answer to {content.get('op')!r}")
+
+    def _hold(self, coroutine: Any, name: str) -> None:
+        self._relay.hold(coroutine, f"{self!r}: {name}")
+
+    async def _answer(self, message: dict[str, Any]) -> None:
+        operation = message.get("op")
+        answer: dict[str, Any] = {}
+        buffers: list[bytes] = []
+        try:
+            if operation == "ticket":
+                answer = await self._runtime.ticket(self.party, self.room, address=self._address)
+            elif operation == "hello":
+                answer = await self._runtime.hello(self._address)
+            elif operation == "bundle":
+                buffers = [await asyncio.to_thread(bundles.read, str(message.get("name")))]
+            else:
+                raise PartyError(f"this kernel does not know {str(operation)[:40]!r}: is its partywidgets older than the page's?")
+        except PartyError as error:
+            answer = {"error": str(error)}
+        except Exception:
+            log.exception("%r could not answer %r", self, operation)
+            answer = {"error": "the kernel could not answer, its log says why"}
+        self._send({"op": operation, "id": message["id"], **answer}, buffers)
+
+    async def _push_ticket(self) -> None:
+        try:
+            ticket = await self._runtime.ticket(self.party, self.room, address=self._address)
+        except PartyError as error:
+            # The page asks for one itself and gets the same sentence then.
+            log.warning("%r has no ticket for its page: %s", self, error)
+            return
+        self._send({"op": "ticket", **ticket}, [])
+
+    def _send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        """Sends a custom message from whichever thread; a comm that is gone takes nothing."""
+        try:
+            self.send(content, buffers)
+        except Exception as error:
+            log.warning("%r could not send %r to its page: %s: %s", self, content.get("op"), type(error).__name__, error)
+
+    # the saved notebook
+
+    def _snapshot_text(self) -> str:
+        """The last state as plain text; empty when there is none yet."""
+        return str(self._snapshot.get("text", ""))
+
+    def _snapshot_html(self) -> str:
+        """The last state as HTML without script."""
+        return str(self._snapshot.get("html", ""))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        found = super()._repr_mimebundle_(**kwargs)
+        if found is None:
+            return None
+        shown, metadata = found
+        # The name alone, not the state: what a cell displays must be the same in every run.
+        shown["text/plain"] = repr(self)
+        shown["text/html"] = self._snapshot_html() or still(repr(self))
+        return shown, metadata
+
+    def close(self) -> None:
+        """Ends the page's sockets and the widget. The room lives on."""
+        if self._thread.running and not self._thread.is_current():
+            self._thread.submit(self._relay.close())
+        super().close()
+
+
+def still(text: str) -> str:
+    """Text as a block of HTML that needs neither script nor style sheet."""
+    return f'<pre class="pw-still" style="margin:0;line-height:1.35">{html.escape(text)}</pre>'
+
+
+def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str]) -> None:
+    """Raises KeywordError naming the first keyword that a function does not have, and what is nearest to it."""
+    known = sorted(known)
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+        raise KeywordError(f"{function}() has no keyword {name!r}: {remedy}")
