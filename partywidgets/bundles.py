@@ -1,56 +1,76 @@
-"""The front end's built files in `partywidgets/static/`: their common hash, and what is shown when they are not built."""
+"""The browser's bundles: the files of `partywidgets/static`, and the hash that stands in their URLs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from pathlib import Path
 
-from .exceptions import PartyError
+from .exceptions import HostError
 
 STATIC = Path(__file__).parent / "static"
+"""Where a build puts the bundles; empty in a checkout that was not built."""
+
+MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".map": "application/json",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+"""What may be served, by suffix. Everything else in the directory is not a bundle."""
+
 LOADER = "loader.js"
-NOT_BUILT = "the front-end bundles are not built: run `./dev lab`, or `npm ci && npm run build` in ts/"
+NOT_BUILT = "the front end is not built here, `./dev lab` builds it"
 
-_cache: tuple[tuple[tuple[str, int, int], ...], str] | None = None
-
-
-def names() -> list[str]:
-    """The files' names, in order; hidden ones are not part of it."""
-    return sorted(path.name for path in STATIC.iterdir() if path.is_file() and not path.name.startswith(".")) if STATIC.is_dir() else []
+_lock = threading.Lock()
+_known: tuple[tuple[tuple[str, int, int], ...], str] | None = None
 
 
-def static_hash() -> str:
-    """The first 16 hex digits of a SHA-256 over the files' names and contents: a page never mixes two versions.
-
-    A rebuilt file changes it at once.
-    """
-    global _cache
-    found = []
-    for name in names():
-        status = (STATIC / name).stat()
-        found.append((name, status.st_mtime_ns, status.st_size))
-    key = tuple(found)
-    if _cache is None or _cache[0] != key:
-        digest = hashlib.sha256()
-        for name, _, _ in key:
-            content = (STATIC / name).read_bytes()
-            digest.update(f"{name}\0{len(content)}\0".encode())
-            digest.update(content)
-        _cache = (key, digest.hexdigest()[:16])
-    return _cache[1]
+def bundle_names(directory: Path = STATIC) -> list[str]:
+    """The names of the bundles, sorted; hidden files and unknown suffixes are none."""
+    if not directory.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in directory.iterdir() if entry.suffix in MEDIA_TYPES and not entry.name.startswith(".") and entry.is_file()
+    )
 
 
-def read(name: str) -> bytes:
-    """One file's content. Raises PartyError for a name that is not one of `names()`."""
-    if name not in names():
-        raise PartyError(f"there is no bundle {name[:80]!r}: {NOT_BUILT if not names() else 'use one of ' + ', '.join(names())}")
-    return (STATIC / name).read_bytes()
+def read(name: str, directory: Path = STATIC) -> bytes:
+    """A bundle's content. Raises HostError when there is none of that name; the name is looked up in the list, never joined to a path as it came."""
+    if name not in bundle_names(directory):
+        raise HostError(f"there is no bundle called {name[:80]!r}: {NOT_BUILT}")
+    return (directory / name).read_bytes()
 
 
-def loader() -> str:
-    """The anywidget `_esm`; when nothing is built, one that says so in the cell."""
-    try:
-        return (STATIC / LOADER).read_text(encoding="utf-8")
-    except FileNotFoundError:
+def loader(directory: Path = STATIC) -> str:
+    """The text of the anywidget `_esm`; in a checkout that was not built, one that says so in the cell."""
+    if LOADER not in bundle_names(directory):
         return f"export default {{ render({{ el }}) {{ el.textContent = {json.dumps('partywidgets: ' + NOT_BUILT)}; }} }};\n"
+    return read(LOADER, directory).decode("utf-8")
+
+
+def static_hash(directory: Path = STATIC) -> str:
+    """The first 16 hex digits of the SHA-256 over all bundles' names and contents: a URL with it in may be cached for ever.
+
+    Computed again only when a name, a size or a modification time has changed.
+    """
+    global _known
+    stamp = tuple(
+        (str(directory / name), stat.st_size, stat.st_mtime_ns) for name in bundle_names(directory) for stat in [(directory / name).stat()]
+    )
+    with _lock:
+        if _known is not None and _known[0] == stamp:
+            return _known[1]
+        digest = hashlib.sha256()
+        for name in bundle_names(directory):
+            content = (directory / name).read_bytes()
+            digest.update(f"{len(name)}:{name}:{len(content)}:".encode())
+            digest.update(content)
+        _known = stamp, digest.hexdigest()[:16]
+        return _known[1]

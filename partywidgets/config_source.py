@@ -1,0 +1,224 @@
+"""A config as text: YAML with the position of every key and value, and the references that stand for secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .exceptions import ConfigError
+
+Loc = tuple[str | int, ...]
+"""Where in a config: keys and, in lists, indices counted from 0."""
+
+Position = tuple[int, int]
+"""Line and column, both counted from 1."""
+
+MAX_TEXT = 1 << 20
+MAX_NODES = 100_000
+MAX_DEPTH = 40
+MAX_SECRET_FILE = 64 * 1024
+
+REFERENCE = re.compile(r"\$\{(env|file):([^{}\r\n]*)\}")
+"""`${env:NAME}` or `${file:PATH}`. Other `${…}` belongs to shells and stays."""
+
+_REFERENCE_START = re.compile(r"\$\{\s*(env|file)\b", re.IGNORECASE)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_KEY = re.compile(
+    r"(^|[_-])(password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key)$|^(proxy-)?authorization$|^cookie$",
+    re.IGNORECASE,
+)
+_PASSWORD_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:([^/@\s]+)@\S*")
+
+
+@dataclass
+class Source:
+    """A parsed YAML text: plain values, and where each of them stands."""
+
+    path: str
+    value: Any = None
+    values: dict[Loc, Position] = field(default_factory=dict)
+    keys: dict[Loc, Position] = field(default_factory=dict)
+
+    def position(self, loc: Loc, *, key: bool = False) -> Position:
+        """Where the value at `loc` begins (or its key); for what is not in the text, where the nearest thing around it does."""
+        if key and loc in self.keys:
+            return self.keys[loc]
+        while loc and loc not in self.values:
+            loc = loc[:-1]
+        return self.values.get(loc, (1, 1))
+
+    def error(self, message: str, loc: Loc, *, key: bool = False) -> ConfigError:
+        """A ConfigError that says where."""
+        line, column = self.position(loc, key=key)
+        return ConfigError(message, path=self.path, line=line, column=column)
+
+
+def read_yaml(text: str, *, path: str) -> Source:
+    """The one document of a YAML 1.2 text.
+
+    Raises ConfigError for what is no YAML, for duplicate keys, for tags, and past 1 MiB, 100,000 values or 40 levels.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    if len(text) > MAX_TEXT:
+        raise ConfigError(f"the config is longer than {MAX_TEXT} characters: split it into several files", path=path)
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise ConfigError(f"this is no valid YAML: {problem}", path=path, line=line, column=column) from None
+    except YAMLError as error:
+        raise ConfigError(f"this is no valid YAML: {str(error).splitlines()[0]}", path=path) from None
+    except RecursionError:
+        raise ConfigError(f"the config is nested deeper than {MAX_DEPTH} levels", path=path) from None
+    source = Source(path)
+    source.value = _Reader(source, yaml.constructor).read(root, (), 0)
+    return source
+
+
+class _Reader:
+    """Turns YAML nodes into plain values and notes where they stand."""
+
+    def __init__(self, source: Source, constructor: Any) -> None:
+        self.source = source
+        self.constructor = constructor
+        self.nodes = 0
+
+    def read(self, node: Any, loc: Loc, depth: int) -> Any:
+        if node is None:
+            return None
+        self.nodes += 1
+        here = _position(node)
+        if self.nodes > MAX_NODES:
+            raise self._error(f"the config holds more than {MAX_NODES} values, aliases counted each time", here)
+        if depth > MAX_DEPTH:
+            raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels, or an alias contains itself", here)
+        self.source.values[loc] = here
+        tag = str(node.tag)
+        if not tag.startswith("tag:yaml.org,2002:"):
+            raise self._error(f"the tag {tag} is not known here: write the plain value", here)
+        if node.id == "mapping":
+            return self._mapping(node, loc, depth)
+        if node.id == "sequence":
+            return [self.read(item, (*loc, index), depth + 1) for index, item in enumerate(node.value)]
+        return self._scalar(node, tag, here)
+
+    def _mapping(self, node: Any, loc: Loc, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            at = _position(key_node)
+            if str(key_node.tag) == "tag:yaml.org,2002:merge":
+                for each in value_node.value if value_node.id == "sequence" else [value_node]:
+                    part = self.read(each, loc, depth + 1)
+                    if not isinstance(part, dict):
+                        raise self._error("<<: merges mappings only", at)
+                    merged = {**part, **merged}
+                self.source.values[loc] = _position(node)
+                continue
+            if key_node.id != "scalar" or str(key_node.tag) != "tag:yaml.org,2002:str":
+                shown = key_node.value if key_node.id == "scalar" else "this key"
+                raise self._error(f"a key is text: put {shown} into quotes", at)
+            key = str(key_node.value)
+            if key in found:
+                first = self.source.keys[*loc, key][0]
+                raise self._error(f"the key {key!r} stands here a second time: the first is on line {first}", at)
+            self.source.keys[*loc, key] = at
+            found[key] = self.read(value_node, (*loc, key), depth + 1)
+        return {**merged, **found}
+
+    def _scalar(self, node: Any, tag: str, here: Position) -> Any:
+        if tag == "tag:yaml.org,2002:str":
+            return str(node.value)
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            return self.constructor.construct_object(node)
+        except (YAMLError, ValueError, OverflowError):
+            raise self._error(f"the value {node.value!r} cannot be read as {tag.rpartition(':')[2]}: put it into quotes", here) from None
+
+    def _error(self, message: str, position: Position) -> ConfigError:
+        return ConfigError(message, path=self.source.path, line=position[0], column=position[1])
+
+
+def _position(node: Any) -> Position:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def refuse_secrets(source: Source) -> None:
+    """Raises ConfigError for a secret that is written out, and for a reference that can never be resolved."""
+    for loc, text in _texts(source.value, ()):
+        bare = REFERENCE.sub("", text)
+        if _REFERENCE_START.search(bare) or any(not _valid(kind, name) for kind, name in REFERENCE.findall(text)):
+            raise source.error("a reference reads ${env:NAME} or ${file:PATH}, with a name of letters, digits and _", loc)
+        if "labels" in loc:
+            continue
+        key = next((part for part in reversed(loc) if isinstance(part, str)), "")
+        in_url = _PASSWORD_IN_URL.fullmatch(bare.strip())
+        if in_url is None and not (_SECRET_KEY.search(key) and text.strip() and not REFERENCE.search(text)):
+            continue
+        what = "the password in this URL" if in_url else f"{key!r}"
+        raise source.error(
+            f"{what} is written out: put it into an environment variable and write ${{env:NAME}}, or into a file and write ${{file:PATH}}",
+            loc,
+        )
+
+
+def _valid(kind: str, name: str) -> bool:
+    return bool(_ENV_NAME.fullmatch(name)) if kind == "env" else bool(name.strip()) and "\0" not in name
+
+
+def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(value, str):
+        yield loc, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*loc, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*loc, index))
+
+
+def resolve(value: Any, *, environ: Mapping[str, str], base: Path) -> Any:
+    """The value with every `${env:NAME}` and `${file:PATH}` in it replaced. Raises ConfigError naming a missing one, never its content.
+
+    Goes into lists, tuples and dicts. A relative PATH is below `base`; a file is UTF-8, at most 64 KiB, and loses one newline at its end.
+    What a variable or a file holds is not looked into again.
+    """
+    if isinstance(value, str):
+        return REFERENCE.sub(lambda match: _resolved(match[1], match[2], environ, base), value)
+    if isinstance(value, Mapping):
+        return {key: resolve(item, environ=environ, base=base) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, environ=environ, base=base) for item in value]
+    if isinstance(value, tuple):
+        return tuple(resolve(item, environ=environ, base=base) for item in value)
+    return value
+
+
+def _resolved(kind: str, name: str, environ: Mapping[str, str], base: Path) -> str:
+    reference = f"${{{kind}:{name}}}"
+    if kind == "env":
+        if name not in environ:
+            raise ConfigError(f"{reference} cannot be resolved: the environment variable {name} is not set where the host runs")
+        return environ[name]
+    try:
+        with open(base / Path(name).expanduser(), "rb") as file:
+            content = file.read(MAX_SECRET_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{reference} cannot be resolved: {error.strerror or 'the file cannot be read'}") from None
+    except ValueError:
+        raise ConfigError(f"{reference} cannot be resolved: this is no path") from None
+    if len(content) > MAX_SECRET_FILE:
+        raise ConfigError(f"{reference} cannot be resolved: the file is larger than {MAX_SECRET_FILE // 1024} KiB")
+    try:
+        return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{reference} cannot be resolved: the file is not UTF-8 text") from None
