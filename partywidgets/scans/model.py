@@ -1,24 +1,585 @@
-"""Results and reports: `partywidgets.result/1` and `partywidgets.scan/1`."""
+"""Results and reports: `partywidgets.result/1` and `partywidgets.scan/1`.
+
+A result is bounded when it is made, so that whoever made it (a check, a runner in a peer's kernel, an old database) cannot make a frame too
+large or a table unsafe: summary one line of 200 characters, details 16 KiB, evidence 8 items of 4 KiB, 100 metrics, 50 conditions, 32 labels.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+import hashlib
+import json
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["ok", "warn", "crit", "unknown", "skip"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
+ErrorClass = Literal["timeout", "dns", "refused", "tls", "auth", "http", "parse", "internal"]
+Phase = Literal["soft", "hard", "flapping"]
+Change = Literal["new", "unchanged", "updated", "absent", "resolved"]
+SuppressedBy = Literal["ack", "silence", "maintenance", "dependency", "waiver"]
 
 STATUSES: tuple[Status, ...] = ("ok", "warn", "crit", "unknown", "skip")
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 STATUS_CODES: dict[Status, int | None] = {"ok": 0, "warn": 1, "crit": 2, "unknown": 3, "skip": None}
+ERROR_CLASSES: tuple[ErrorClass, ...] = get_args(ErrorClass)
+
+RESULT_SCHEMA = "partywidgets.result/1"
+SCAN_SCHEMA = "partywidgets.scan/1"
+
+SUMMARY_CHARS = 200
+DETAILS_BYTES = 16 * 1024
+EVIDENCE_BYTES = 4 * 1024
+EVIDENCE_ITEMS = 8
+METRICS = 100
+CONDITIONS = 50
+LABELS = 32
+NAME_CHARS = 200
+TARGET_CHARS = 2048
+FRAME_BYTES = 256 * 1024
+
+_FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip": 3, "ok": 4}
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BLANKS = re.compile(r"\s+")
+
+T = TypeVar("T")
 
 
-@dataclass
-class ScanReport:
-    """A finished scan."""
+def safe_text(text: str) -> str:
+    """The text with what a terminal or a reader's eye could be tricked by made visible.
 
-    scan_id: str
+    Control characters other than tab and newline become their pictures (U+2400…), C1 controls, direction overrides and lone surrogates U+FFFD.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    return _UNSAFE.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def one_line(text: str, limit: int = SUMMARY_CHARS) -> str:
+    """The text on one line of at most `limit` characters, an ellipsis where it was cut."""
+    line = _BLANKS.sub(" ", safe_text(text)).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def capped(text: str, limit: int) -> str:
+    """The text's first `limit` bytes of UTF-8, cut between characters."""
+    if len(text) * 4 <= limit:
+        return text
+    raw = text.encode("utf-8", "replace")
+    return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore")
+
+
+_last_id = 0
+_id_lock = threading.Lock()
+
+
+def uuid7() -> str:
+    """A UUID of version 7 (RFC 9562 §5.7): sorts by the time it was made; two of one process never sort against their order."""
+    global _last_id
+    with _id_lock:
+        ticks = max(_last_id + 1, time.time_ns() * 4096 // 1_000_000)  # milliseconds with twelve bits of fraction (RFC 9562 §6.2, method 3)
+        _last_id = ticks
+    value = (ticks >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def utc_now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def wire_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds: `2026-11-23T06:00:00.013Z`. A naive datetime is read as UTC."""
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The reverse of `wire_time`. Raises ValueError for a time without a zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return moment.astimezone(UTC)
+
+
+def fingerprint(check_id: str, target: str, identity: Mapping[str, str] | None = None) -> str:
+    """Which thing a result is about, over time: 16 hex digits of SHA-256 over check id, target and the sorted identity labels."""
+    name = json.dumps([check_id, target, sorted((identity or {}).items())], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionResult:
+    """One condition with the value seen in it."""
+
+    expr: str
+    ok: bool
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number seen. `warn` and `crit` are thresholds as the author wrote them."""
+
+    name: str
+    value: float
+    unit: str = ""
+    warn: str | None = None
+    crit: str | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen, for people.
+
+    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control characters shown as
+    pictures, and the SHA-256 of the whole value as it was seen (the redacted one, where something was redacted).
+    """
+
+    kind: str
+    name: str
+    value: str
+    truncated: bool = False
+    sha256: str = ""
+    redacted: bool = False
+
+    def capped(self) -> Evidence:
+        """The bounded form. Capping it again changes nothing."""
+        digest = self.sha256 or hashlib.sha256(self.value.encode("utf-8", "surrogatepass")).hexdigest()
+        value = capped(safe_text(capped(self.value, EVIDENCE_BYTES)), EVIDENCE_BYTES)
+        truncated = self.truncated or len(self.value) > EVIDENCE_BYTES or len(self.value.encode("utf-8", "replace")) > EVIDENCE_BYTES
+        return Evidence(one_line(self.kind, 40), one_line(self.name), value, truncated, digest, self.redacted)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a probe could not look: a class to group by, and a sentence. On the wire it is `error: {class, message}`."""
+
+    kind: ErrorClass
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a fingerprint stands: `soft` until a status was seen `max_attempts` times in a row, then `hard`; `flapping` while it changes too often."""
+
+    phase: Phase = "hard"
+    since: datetime | None = None
+    attempt: int = 1
+    max_attempts: int = 1
+    previous: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation:
+    """What to do about it. `confirm`: ask before the command runs."""
+
+    text: str = ""
+    runbook: str | None = None
+    cell_id: str | None = None
+    command: str | None = None
+    sandbox: str | None = None
+    confirm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why nobody is told about this result. `until` None: no end."""
+
+    by: SuppressedBy
+    id: str
+    until: datetime | None = None
+    actor: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Who looked."""
+
+    host: str
+    version: str
+    zone: str | None = None
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """One look at one target, judged: `partywidgets.result/1`.
+
+    `duration_ms` is of the look that is reported, without the retries before it. `ttl_s`: after that many seconds the result is stale, None: never.
+    `seq` is given by the room that publishes it, 0 before.
+    """
+
+    check_id: str
+    check_type: str
+    target: str
+    status: Status
+    scan_id: str = ""
+    result_id: str = field(default_factory=uuid7)
+    seq: int = 0
+    fingerprint: str = ""
+    title: str = ""
+    severity: Severity = "medium"
+    state: State = field(default_factory=State)
+    change: Change = "new"
+    scheduled_at: datetime | None = None
+    started_at: datetime = field(default_factory=utc_now)
+    observed_at: datetime = field(default_factory=utc_now)
+    duration_ms: float = 0.0
+    phases_ms: dict[str, float] = field(default_factory=dict)
+    summary: str = ""
+    details: str = ""
+    conditions: list[ConditionResult] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    error: Failure | None = None
+    remediation: Remediation | None = None
+    suppression: Suppression | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+    runner: Runner | None = None
+    ttl_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self.fingerprint = self.fingerprint or fingerprint(self.check_id, self.target)
+        self.target = one_line(self.target, TARGET_CHARS)
+        self.title = one_line(self.title or self.check_id)
+        self.summary = one_line(self.summary)
+        self.details = capped(safe_text(capped(self.details, DETAILS_BYTES)), DETAILS_BYTES)
+        self.conditions = [replace(c, actual=one_line(c.actual)) for c in self.conditions[:CONDITIONS]]
+        self.metrics = [m for m in self.metrics[:METRICS] if math.isfinite(m.value)]  # JSON has no NaN and no infinity
+        self.evidence = [item.capped() for item in self.evidence[:EVIDENCE_ITEMS]]
+        if self.error is not None:
+            self.error = Failure(self.error.kind, one_line(self.error.message, 400))
+        if len(self.labels) > LABELS:
+            self.labels = dict(list(self.labels.items())[:LABELS])
+        self.labels = {one_line(k): one_line(v) for k, v in self.labels.items()}
+
+    @property
+    def status_code(self) -> int | None:
+        """The Nagios code of the status: 0 to 3, None for skip."""
+        return STATUS_CODES[self.status]
+
+    @property
+    def urgency(self) -> tuple[int, int, int]:
+        """Sorts failing results first, then changed ones, then by falling severity."""
+        return _FAILING_FIRST[self.status], self.change == "unchanged", -SEVERITIES.index(self.severity)
 
     def to_wire(self) -> dict[str, Any]:
-        """The report as JSON values, every result in it."""
-        raise NotImplementedError
+        """The result as JSON values."""
+        state, error, suppression = self.state, self.error, self.suppression
+        return {
+            "schema": RESULT_SCHEMA,
+            "scan_id": self.scan_id,
+            "result_id": self.result_id,
+            "seq": self.seq,
+            "fingerprint": self.fingerprint,
+            "check_id": self.check_id,
+            "check_type": self.check_type,
+            "target": self.target,
+            "title": self.title,
+            "status": self.status,
+            "status_code": STATUS_CODES[self.status],
+            "severity": self.severity,
+            "state": {
+                "phase": state.phase,
+                "since": _wire_time(state.since),
+                "attempt": state.attempt,
+                "max_attempts": state.max_attempts,
+                "previous": state.previous,
+            },
+            "change": self.change,
+            "scheduled_at": _wire_time(self.scheduled_at),
+            "started_at": wire_time(self.started_at),
+            "observed_at": wire_time(self.observed_at),
+            "duration_ms": self.duration_ms,
+            "phases_ms": dict(self.phases_ms),
+            "summary": self.summary,
+            "details": self.details,
+            "conditions": [{"expr": c.expr, "ok": c.ok, "actual": c.actual} for c in self.conditions],
+            "metrics": [
+                {"name": m.name, "value": m.value, "unit": m.unit, "warn": m.warn, "crit": m.crit, "min": m.min, "max": m.max}
+                for m in self.metrics
+            ],
+            "evidence": [
+                {"kind": e.kind, "name": e.name, "value": e.value, "truncated": e.truncated, "sha256": e.sha256, "redacted": e.redacted}
+                for e in self.evidence
+            ],
+            "error": None if error is None else {"class": error.kind, "message": error.message},
+            "remediation": None if self.remediation is None else _fields(self.remediation),
+            "suppression": None
+            if suppression is None
+            else {
+                "by": suppression.by,
+                "id": suppression.id,
+                "until": _wire_time(suppression.until),
+                "actor": suppression.actor,
+                "reason": suppression.reason,
+            },
+            "labels": dict(self.labels),
+            "links": list(self.links),
+            "runner": None if self.runner is None else _fields(self.runner),
+            "ttl_s": self.ttl_s,
+        }
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> CheckResult:
+        """The reverse of `to_wire`. Raises ValueError naming the field, for a value that no result can have; bounds apply again."""
+        reader = _Reader(wire, RESULT_SCHEMA)
+        state, error = reader.part("state"), reader.part("error")
+        remediation, suppression, runner = reader.part("remediation"), reader.part("suppression"), reader.part("runner")
+        return cls(
+            check_id=reader.text("check_id"),
+            check_type=reader.text("check_type"),
+            target=reader.text("target"),
+            status=cast(Status, reader.one_of("status", STATUSES)),
+            scan_id=reader.text("scan_id", ""),
+            result_id=reader.text("result_id", "") or uuid7(),
+            seq=int(reader.number("seq", 0) or 0),
+            fingerprint=reader.text("fingerprint", ""),
+            title=reader.text("title", ""),
+            severity=cast(Severity, reader.one_of("severity", SEVERITIES, "medium")),
+            state=State()
+            if state is None
+            else State(
+                phase=cast(Phase, state.one_of("phase", get_args(Phase), "hard")),
+                since=state.time("since"),
+                attempt=int(state.number("attempt", 1) or 1),
+                max_attempts=int(state.number("max_attempts", 1) or 1),
+                previous=cast("Status | None", state.one_of("previous", STATUSES, None)),
+            ),
+            change=cast(Change, reader.one_of("change", get_args(Change), "new")),
+            scheduled_at=reader.time("scheduled_at"),
+            started_at=reader.time("started_at") or utc_now(),
+            observed_at=reader.time("observed_at") or utc_now(),
+            duration_ms=reader.number("duration_ms", 0.0) or 0.0,
+            phases_ms={k: float(v) for k, v in reader.mapping("phases_ms", (int, float)).items()},
+            summary=reader.text("summary", ""),
+            details=reader.text("details", ""),
+            conditions=[ConditionResult(c.text("expr"), bool(c.value("ok")), c.text("actual", "")) for c in reader.parts("conditions")],
+            metrics=[
+                Metric(
+                    m.text("name"),
+                    m.number("value", math.nan) or 0.0,
+                    m.text("unit", ""),
+                    m.maybe_text("warn"),
+                    m.maybe_text("crit"),
+                    m.number("min", None),
+                    m.number("max", None),
+                )
+                for m in reader.parts("metrics")
+            ],
+            evidence=[
+                Evidence(
+                    e.text("kind"),
+                    e.text("name"),
+                    e.text("value"),
+                    bool(e.value("truncated")),
+                    e.text("sha256", ""),
+                    bool(e.value("redacted")),
+                )
+                for e in reader.parts("evidence")
+            ],
+            error=None
+            if error is None
+            else Failure(cast(ErrorClass, error.one_of("class", ERROR_CLASSES, "internal")), error.text("message", "")),
+            remediation=None
+            if remediation is None
+            else Remediation(
+                remediation.text("text", ""),
+                remediation.maybe_text("runbook"),
+                remediation.maybe_text("cell_id"),
+                remediation.maybe_text("command"),
+                remediation.maybe_text("sandbox"),
+                remediation.value("confirm") is not False,
+            ),
+            suppression=None
+            if suppression is None
+            else Suppression(
+                cast(SuppressedBy, suppression.one_of("by", get_args(SuppressedBy))),
+                suppression.text("id", ""),
+                suppression.time("until"),
+                suppression.maybe_text("actor"),
+                suppression.text("reason", "") or "",
+            ),
+            labels=cast("dict[str, str]", dict(reader.mapping("labels", (str,)))),
+            links=[link for link in reader.items("links") if isinstance(link, str)],
+            runner=None if runner is None else Runner(runner.text("host", ""), runner.text("version", ""), runner.maybe_text("zone")),
+            ttl_s=reader.number("ttl_s", None),
+        )
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """A scan: `partywidgets.scan/1`. `total` and `counts` are of the whole scan; `results` may be fewer in a bounded copy, then `more` is the path to all."""
+
+    scan_id: str = field(default_factory=uuid7)
+    trigger: str = "manual"
+    started_at: datetime = field(default_factory=utc_now)
+    finished_at: datetime | None = None
+    results: list[CheckResult] = field(default_factory=list)
+    counts: dict[Status, int] = field(default_factory=dict)
+    total: int = 0
+    more: str | None = None
+
+    def __post_init__(self) -> None:
+        self.counts = self.counts or count_statuses(self.results)
+        self.total = max(self.total, len(self.results))
+
+    def add(self, result: CheckResult) -> None:
+        """Appends a result and counts it."""
+        self.results.append(result)
+        self.counts[result.status] += 1
+        self.total = max(self.total, len(self.results))
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The results as a DataFrame: one row a result, UTC datetimes, ordered categoricals (`scans/frame.py` lists the columns)."""
+        from .frame import results_frame
+
+        return results_frame(self.results)
+
+    def to_wire(self, *, max_bytes: int | None = FRAME_BYTES) -> dict[str, Any]:
+        """The report as JSON values that take at most `max_bytes` of JSON in a frame of their own; None: every result in it.
+
+        Failing results come first, then changed ones. Where some are left out, `more` is the path of the whole report.
+        """
+        head: dict[str, Any] = {
+            "schema": SCAN_SCHEMA,
+            "scan_id": self.scan_id,
+            "trigger": self.trigger,
+            "started_at": wire_time(self.started_at),
+            "finished_at": _wire_time(self.finished_at),
+            "counts": dict(self.counts),
+        }
+        ordered = sorted(self.results, key=lambda result: result.urgency)
+        wires, complete = bounded_wires(ordered, max_bytes)
+        more = self.more if complete and self.total == len(wires) else self.more or f"/api/ops/scans/{self.scan_id}"
+        return {**head, "results": wires, "total": self.total, "more": more}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> ScanReport:
+        """The reverse of `to_wire`. Raises ValueError naming the field that no report can have."""
+        reader = _Reader(wire, SCAN_SCHEMA)
+        counts = reader.mapping("counts", (int,))
+        return cls(
+            scan_id=reader.text("scan_id"),
+            trigger=reader.text("trigger", "manual"),
+            started_at=reader.time("started_at") or utc_now(),
+            finished_at=reader.time("finished_at"),
+            results=[CheckResult.from_wire(item.wire) for item in reader.parts("results")],
+            counts={status: int(counts.get(status, 0)) for status in STATUSES} if counts else {},
+            total=int(reader.number("total", 0) or 0),
+            more=reader.maybe_text("more"),
+        )
+
+
+def count_statuses(results: Iterable[CheckResult]) -> dict[Status, int]:
+    """How many results have each status; every status has a key."""
+    counts = dict.fromkeys(STATUSES, 0)
+    for result in results:
+        counts[result.status] += 1
+    return counts
+
+
+def bounded_wires(results: Sequence[CheckResult], max_bytes: int | None = FRAME_BYTES) -> tuple[list[dict[str, Any]], bool]:
+    """As many results, from the first on, as take `max_bytes` of JSON with 1 KiB left for the frame around them; and whether all fit."""
+    wires: list[dict[str, Any]] = []
+    left = math.inf if max_bytes is None else max_bytes - 1024
+    for result in results:
+        wire = result.to_wire()
+        if max_bytes is not None:
+            left -= len(json.dumps(wire)) + 2  # ASCII JSON with blanks: no encoder makes it longer
+            if left < 0:
+                return wires, False
+        wires.append(wire)
+    return wires, True
+
+
+def _wire_time(moment: datetime | None) -> str | None:
+    return None if moment is None else wire_time(moment)
+
+
+def _fields(item: Remediation | Runner) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__slots__}
+
+
+class _Reader:
+    """Reads a mapping that a peer sent; every complaint is a ValueError that names the field."""
+
+    def __init__(self, wire: Mapping[str, Any], schema: str | None = None) -> None:
+        if not isinstance(wire, Mapping):
+            raise ValueError(f"expected an object, got {type(wire).__name__}")
+        if schema is not None and wire.get("schema", schema) != schema:
+            raise ValueError(f"expected the schema {schema!r}, got {one_line(str(wire.get('schema')), 80)!r}")
+        self.wire = wire
+
+    def value(self, name: str) -> Any:
+        return self.wire.get(name)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        found = self.wire.get(name, default)
+        if not isinstance(found, str):
+            raise ValueError(f"{name}: expected text, got {type(found).__name__}")
+        return found
+
+    def maybe_text(self, name: str) -> str | None:
+        return None if self.wire.get(name) is None else self.text(name)
+
+    def one_of(self, name: str, choices: Sequence[str], *default: str | None) -> str | None:
+        found = self.wire.get(name, *default)
+        if found not in choices and not (default and found is None and default[0] is None):
+            raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {one_line(repr(found), 80)}")
+        return cast("str | None", found)
+
+    def number(self, name: str, default: float | None) -> float | None:
+        found = self.wire.get(name, default)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+            raise ValueError(f"{name}: expected a finite number, got {one_line(repr(found), 80)}")
+        return found
+
+    def time(self, name: str) -> datetime | None:
+        text = self.maybe_text(name)
+        try:
+            return None if text is None else parse_time(text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def items(self, name: str) -> Sequence[Any]:
+        found = self.wire.get(name) or []
+        if not isinstance(found, (list, tuple)):
+            raise ValueError(f"{name}: expected a list, got {type(found).__name__}")
+        return found
+
+    def part(self, name: str) -> _Reader | None:
+        return None if self.wire.get(name) is None else _Reader(self.wire[name])
+
+    def parts(self, name: str) -> list[_Reader]:
+        return [_Reader(item) for item in self.items(name)]
+
+    def mapping(self, name: str, kinds: tuple[type[T], ...]) -> Mapping[str, T]:
+        found = self.wire.get(name) or {}
+        if not isinstance(found, Mapping) or not all(isinstance(k, str) and isinstance(v, kinds) for k, v in found.items()):
+            raise ValueError(f"{name}: expected an object of {' or '.join(kind.__name__ for kind in kinds)}")
+        return found

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
-from ..model import Severity, Status
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-ErrorClass = Literal["timeout", "dns", "refused", "tls", "auth", "http", "parse", "internal"]
+from ...exceptions import ConfigError
+from ..condition import compile_condition, require_names
+from ..duration import PositiveSeconds, Seconds
+from ..model import ErrorClass, Evidence, Metric, Severity, Status, fingerprint
+from ..model import Remediation as ResultRemediation
 
+__all__ = [
+    "CheckModel",
+    "Condition",
+    "ErrorClass",
+    "Evidence",
+    "Metric",
+    "Probe",
+    "ProbeContext",
+    "Prober",
+    "RemediationModel",
+]
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was seen, for people. `value` is capped at 4 KiB when the result is made."""
-
-    kind: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number seen. `warn` and `crit` are thresholds as the author wrote them."""
-
-    name: str
-    value: float
-    unit: str = ""
-    warn: str | None = None
-    crit: str | None = None
-    min: float | None = None
-    max: float | None = None
+_ID = re.compile(r"[^\s\x00-\x1f\x7f/][^\x00-\x1f\x7f]{0,199}")
 
 
 @dataclass(slots=True)
@@ -38,7 +35,7 @@ class Probe:
     """One look at a target, before any judgement.
 
     `values` are the names that conditions may use. `status` is set by checks that judge themselves (exec, functions); else the conditions decide,
-    and without conditions the check's own rule (`error` None is ok).
+    and without conditions the check's own rule (`error` None is ok). `links` are URLs for people.
     """
 
     target: str
@@ -50,6 +47,7 @@ class Probe:
     evidence: list[Evidence] = field(default_factory=list)
     phases_ms: dict[str, float] = field(default_factory=dict)
     error: tuple[ErrorClass, str] | None = None
+    links: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +63,115 @@ class Prober(Protocol):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks once. Never raises for what a target did; cancelled at the deadline."""
+
+
+def _condition(expr: str) -> str:
+    try:
+        compile_condition(expr)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return expr
+
+
+Condition = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_condition)]
+"""A model's field: an expression of scans/condition.py, refused when the config is loaded if it cannot be read."""
+
+
+class RemediationModel(BaseModel):
+    """What to do when the check fails: `command` is typed into the terminal of `sandbox` after a confirmation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = Field("", max_length=2000)
+    command: str | None = Field(None, max_length=4000)
+    sandbox: str | None = None
+    runbook: str | None = None
+    cell_id: str | None = None
+    confirm: bool = True
+
+
+class CheckModel(BaseModel):
+    """The keys that every check has in the config.
+
+    `every` is seconds between looks (None: only when asked), `timeout` seconds for one look. A status is `hard` once it was seen `attempts` times in
+    a row, and while it is soft the next look comes after `retry_delay`. `retries` are further looks at once, inside one run, `retry_delay`
+    apart, for targets that are known to drop a packet. `conditions` must all hold, else the status is crit; `crit`, then `warn`, set their
+    status when they are true. `identity` names those labels that make two results two things (part of the fingerprint).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    default_conditions: ClassVar[tuple[str, ...]] = ()
+    """What must hold when the author wrote no conditions."""
+    value_names: ClassVar[frozenset[str] | None] = None
+    """The names that expressions may use; None: not known before the probe."""
+    unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal"})
+    """Errors that say nothing about the target: the status is unknown, and crit for all others."""
+
+    id: str = Field(min_length=1, max_length=200)
+    type: str
+    title: str = Field("", max_length=200)
+    every: PositiveSeconds | None = None
+    timeout: PositiveSeconds = 10.0
+    attempts: int = Field(1, ge=1, le=100)
+    retries: int = Field(0, ge=0, le=10)
+    retry_delay: Seconds = Field(1.0, ge=0)
+    severity: Severity = "medium"
+    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+    identity: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = Field((), max_length=50)
+    warn: Condition | None = None
+    crit: Condition | None = None
+    remediation: RemediationModel | None = None
+    runbook: str | None = None
+    depends_on: tuple[str, ...] = ()
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CheckModel:
+        if not _ID.fullmatch(self.id):
+            raise ValueError(f"the id {self.id!r} may not hold control characters nor start with a blank or a slash")
+        missing = [name for name in self.identity if name not in self.labels]
+        if missing:
+            raise ValueError(f"identity names {', '.join(missing)}, which is not among the labels of {self.id}")
+        if self.value_names is not None:
+            for expr in self.expressions:
+                try:
+                    require_names(expr, self.value_names, f"a check of type {self.type}")
+                except ConfigError as error:
+                    raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every expression that the author wrote."""
+        return (*self.conditions, *(expr for expr in (self.warn, self.crit) if expr is not None))
+
+    @property
+    def target(self) -> str:
+        """What is looked at, without any secret: part of the fingerprint, so as the config writes it."""
+        raise NotImplementedError
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of this check's results."""
+        return fingerprint(self.id, self.target, {name: self.labels[name] for name in self.identity})
+
+    @property
+    def remedy(self) -> ResultRemediation | None:
+        """What the result says to do; `runbook` of the check counts where the remediation names none."""
+        given = self.remediation
+        if given is None:
+            return None if self.runbook is None else ResultRemediation(runbook=self.runbook)
+        return ResultRemediation(
+            text=given.text,
+            runbook=given.runbook or self.runbook,
+            cell_id=given.cell_id,
+            command=given.command,
+            sandbox=given.sandbox,
+            confirm=given.confirm,
+        )
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        """Looks once. Never raises for what a target did; cancelled at the deadline."""
+        raise NotImplementedError

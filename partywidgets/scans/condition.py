@@ -1,0 +1,73 @@
+"""Conditions: one expression over a probe's values, with what was seen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..exceptions import ConfigError
+from .expression import EvaluationError, Node, Parser, show, truth
+from .model import ConditionResult, one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an expression said: true, false, or None with the reason why it has no answer. `actual` are the seen values as text."""
+
+    holds: bool | None
+    actual: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A compiled expression. `names` are those that it takes from the values."""
+
+    expr: str
+    node: Node
+    names: frozenset[str]
+
+    def verdict(self, values: Mapping[str, Any]) -> Verdict:
+        """Evaluates over `values`. Never raises: what cannot be evaluated has `holds` None."""
+        try:
+            holds, reason = truth(self.node)(values), ""
+        except EvaluationError as error:
+            holds, reason = None, str(error)
+        except (RecursionError, ArithmeticError, ValueError, TypeError) as error:  # a value of a kind that no probe gives
+            holds, reason = None, f"{type(error).__name__}: {error}"
+        return Verdict(holds, self.actual(values), reason)
+
+    def evaluate(self, values: Mapping[str, Any]) -> ConditionResult:
+        """The condition as a result keeps it; one that has no answer does not hold."""
+        verdict = self.verdict(values)
+        return ConditionResult(self.expr, verdict.holds is True, verdict.actual)
+
+    def actual(self, values: Mapping[str, Any]) -> str:
+        """The seen values: bare when the expression has one (`503`), else named (`status=503, duration_ms=12.4`)."""
+        seen: dict[str, str] = {}
+        for leaf in self.node.leaves:
+            if leaf.text in seen:
+                continue
+            try:
+                seen[leaf.text] = show(leaf.run(values))
+            except (EvaluationError, RecursionError, ArithmeticError, ValueError, TypeError):
+                seen[leaf.text] = "missing"
+        if len(seen) == 1:
+            return one_line(next(iter(seen.values())))
+        return one_line(", ".join(f"{text}={value}" for text, value in seen.items()))
+
+
+@lru_cache(maxsize=20_000)
+def compile_condition(expr: str) -> Condition:
+    """The expression, ready to evaluate; the same text is compiled once. Raises ConfigError naming the expression and the column of its fault."""
+    parser = Parser(expr)
+    node = parser.parse()
+    return Condition(expr, node, frozenset(parser.names) - {"now"})
+
+
+def require_names(expr: str, known: Collection[str], where: str) -> None:
+    """Raises ConfigError if the expression uses a name that no probe of this kind gives."""
+    for name in sorted(compile_condition(expr).names - set(known)):
+        raise ConfigError(f"the expression {expr!r} uses {name!r}, which {where} does not give; it gives {', '.join(sorted(known))}")

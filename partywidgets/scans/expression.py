@@ -1,0 +1,705 @@
+"""The Common Expression Language as far as conditions need it: text → a function of the values.
+
+The grammar is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md) without message construction; the functions and macros are those in
+`FUNCTIONS`, `METHODS` and `MACROS`. Expressions become nested Python closures over plain Python values, and not cel-python's programs, because
+those evaluate 4,000 to 7,000 times a second (closures: hundreds of thousands, `benchmarks/`), refuse `status < 200.5` for its mixed numbers,
+need their own copy of a whole JSON body, and cost 370 ms before the first one. cel-python is the oracle of the tests instead.
+
+Differences from CEL: integers do not overflow, `now` is the time of the evaluation, and durations know days (`d`) and weeks (`w`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from ..exceptions import ConfigError
+from .duration import format_duration, parse_duration
+
+Scope = Mapping[str, Any]
+Run = Callable[[Scope], Any]
+
+STEPS = 200_000
+"""How many items one evaluation may visit in macros: a hostile body cannot hold the loop."""
+MATCH_CHARS = 64 * 1024
+"""How much of a text `matches` looks at."""
+DEPTH = 60
+"""How deep brackets may nest."""
+
+
+class EvaluationError(Exception):
+    """The expression has no value for these values; the text says what was missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of an expression: its function, its text, and the parts of it whose values explain the outcome to a person."""
+
+    run: Run
+    text: str
+    seen: tuple[Node, ...] | None = None
+    constant: bool = False
+
+    @property
+    def leaves(self) -> tuple[Node, ...]:
+        """The parts to show: the node itself where nothing finer is known, nothing for a constant."""
+        if self.seen is not None:
+            return self.seen
+        return () if self.constant else (self,)
+
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|//[^\n]*)
+      |(?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
+      |(?P<int>0[xX][0-9a-fA-F]+[uU]?|\d+[uU]?)
+      |(?P<text>[rR]?(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+      |(?P<name>[A-Za-z_]\w*)
+      |(?P<sign>==|!=|<=|>=|&&|\|\||[-+*/%!<>?:.,()\[\]{}])""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+_RESERVED = frozenset("as break const continue else for function if import let loop package namespace return var void while".split())
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"', "`": "`", "?": "?"}
+
+
+def kind_of(value: Any) -> str:
+    """CEL's name for a value's type."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "double"
+        case str():
+            return "string"
+        case bytes():
+            return "bytes"
+        case timedelta():
+            return "duration"
+        case datetime():
+            return "timestamp"
+        case list() | tuple():
+            return "list"
+        case Mapping():
+            return "map"
+    return type(value).__name__
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """CEL's equality: numbers by value whatever their type, values of other different types are unequal."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def _comparable(left: Any, right: Any) -> bool:
+    if _number(left) and _number(right):
+        return True
+    return any(isinstance(left, kind) and isinstance(right, kind) for kind in (str, timedelta, datetime, bytes, bool))
+
+
+def _order(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def run(left: Any, right: Any) -> bool:
+        if not _comparable(left, right):
+            raise EvaluationError(f"{kind_of(left)} {sign} {kind_of(right)} has no answer")
+        return compare(left, right)
+
+    return run
+
+
+def _within(left: Any, right: Any) -> bool:
+    if isinstance(right, (list, tuple)):
+        return any(equal(left, item) for item in right)
+    if isinstance(right, Mapping):
+        return isinstance(left, (str, int)) and left in right
+    raise EvaluationError(f"'in' needs a list or a map on its right, got {kind_of(right)}")
+
+
+RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": equal,
+    "!=": lambda left, right: not equal(left, right),
+    "<": _order("<", lambda left, right: left < right),
+    "<=": _order("<=", lambda left, right: left <= right),
+    ">": _order(">", lambda left, right: left > right),
+    ">=": _order(">=", lambda left, right: left >= right),
+    "in": _within,
+}
+
+
+def _arithmetic(sign: str, left: Any, right: Any) -> Any:
+    if _number(left) and _number(right):
+        whole = isinstance(left, int) and isinstance(right, int)
+        if sign == "+":
+            return left + right
+        if sign == "-":
+            return left - right
+        if sign == "*":
+            return left * right
+        if right == 0:
+            raise EvaluationError("a division by zero")
+        if sign == "/":
+            return _quotient(left, right) if whole else left / right
+        if whole:
+            return left - right * _quotient(left, right)  # the sign of the dividend, as in Go and C
+    elif sign == "+" and (
+        (isinstance(left, str) and isinstance(right, str))
+        or (isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)))
+        or (isinstance(left, (datetime, timedelta)) and isinstance(right, timedelta))
+        or (isinstance(left, timedelta) and isinstance(right, datetime))
+    ):
+        return [*left, *right] if isinstance(left, (list, tuple)) else left + right
+    elif sign == "-" and isinstance(left, (datetime, timedelta)) and isinstance(right, (type(left), timedelta)):
+        return left - right
+    raise EvaluationError(f"{kind_of(left)} {sign} {kind_of(right)} has no answer")
+
+
+def _quotient(left: int, right: int) -> int:
+    quotient = abs(left) // abs(right)
+    return quotient if (left < 0) == (right < 0) else -quotient
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (str, bytes, list, tuple, Mapping)):
+        return len(value)
+    raise EvaluationError(f"size() of {kind_of(value)} has no answer")
+
+
+def _convert(name: str, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def run(value: Any) -> Any:
+        try:
+            return convert(value)
+        except (ValueError, TypeError, OverflowError, KeyError) as error:
+            raise EvaluationError(f"{name}() of {show(value)} has no answer") from error
+
+    return run
+
+
+def _to_duration(value: Any) -> timedelta:
+    return value if isinstance(value, timedelta) else timedelta(seconds=parse_duration(value))
+
+
+def _to_timestamp(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if _number(value):
+        return datetime.fromtimestamp(value, UTC)
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _to_int(value: Any) -> int:
+    return int(value.timestamp()) if isinstance(value, datetime) else int(value)
+
+
+def _to_uint(value: Any) -> int:
+    number = _to_int(value)
+    if number < 0:
+        raise ValueError("below zero")
+    return number
+
+
+def _to_text(value: Any) -> str:
+    if value is None or isinstance(value, (list, tuple, Mapping)):
+        raise TypeError("no text")
+    return value if isinstance(value, str) else show(value)
+
+
+def _to_bool(value: Any) -> bool:
+    return (
+        value
+        if isinstance(value, bool)
+        else {"true": True, "True": True, "1": True, "t": True, "false": False, "False": False, "0": False, "f": False}[value]
+    )
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "int": _convert("int", _to_int),
+    "uint": _convert("uint", _to_uint),
+    "double": _convert("double", float),
+    "string": _convert("string", _to_text),
+    "bool": _convert("bool", _to_bool),
+    "duration": _convert("duration", _to_duration),
+    "timestamp": _convert("timestamp", _to_timestamp),
+    "type": kind_of,
+    "dyn": lambda value: value,
+}
+
+
+def _text_method(name: str, method: Callable[[str, str], bool]) -> Callable[..., Any]:
+    def run(receiver: Any, argument: Any) -> bool:
+        if not isinstance(receiver, str) or not isinstance(argument, str):
+            raise EvaluationError(f"{name}() needs two texts, got {kind_of(receiver)} and {kind_of(argument)}")
+        return method(receiver, argument)
+
+    return run
+
+
+def _plain_text(name: str, method: Callable[[str], str]) -> Callable[..., Any]:
+    def run(receiver: Any) -> str:
+        if not isinstance(receiver, str):
+            raise EvaluationError(f"{name}() needs a text, got {kind_of(receiver)}")
+        return method(receiver)
+
+    return run
+
+
+def pattern(text: str) -> Callable[[str], bool]:
+    """A search by a regular expression, in linear time where RE2 is installed. Raises ValueError for what is no regular expression."""
+    try:
+        import re2
+    except ImportError:
+        try:
+            search = re.compile(text).search
+        except re.error as error:
+            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    else:
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            search = re2.compile(text, options).search
+        except re2.error as error:
+            reason = error.args[0] if error.args else ""
+            raise ValueError(f"{text!r} is no regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
+    return lambda subject: search(subject[:MATCH_CHARS]) is not None
+
+
+def _matches(receiver: str, argument: str) -> bool:
+    try:
+        return pattern(argument)(receiver)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
+
+
+METHODS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "size": (0, _size),
+    "contains": (1, _text_method("contains", lambda text, part: part in text)),
+    "startsWith": (1, _text_method("startsWith", str.startswith)),
+    "endsWith": (1, _text_method("endsWith", str.endswith)),
+    "matches": (1, _text_method("matches", _matches)),
+    "lowerAscii": (0, _plain_text("lowerAscii", str.lower)),
+    "upperAscii": (0, _plain_text("upperAscii", str.upper)),
+    "trim": (0, _plain_text("trim", str.strip)),
+}
+
+MACROS = ("all", "exists", "exists_one", "filter", "map")
+
+
+def show(value: Any) -> str:
+    """A value for people, short: `503`, `12.4`, `13d22h`, `'ok'` without its quotes, a list or map as JSON would have it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.6g}"
+        case timedelta():
+            return format_duration(value.total_seconds())
+        case datetime():
+            return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+        case bytes():
+            return value[:100].hex(" ")
+        case list() | tuple():
+            return "[" + ", ".join(_shown_item(item) for item in value[:10]) + (f", … {len(value)} items]" if len(value) > 10 else "]")
+        case Mapping():
+            shown = ", ".join(f"{key}: {_shown_item(value[key])}" for key in list(value)[:10])
+            return "{" + shown + (f", … {len(value)} keys}}" if len(value) > 10 else "}")
+    return str(value)[:400]
+
+
+def _shown_item(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{len(value)} items]"
+    if isinstance(value, Mapping):
+        return f"{{{len(value)} keys}}"
+    return show(value)
+
+
+class Parser:
+    """Reads one expression. `names` collects the names that it takes from the values; `known` are those that exist (None: any)."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.names: dict[str, int] = {}
+        self.tokens: list[tuple[str, str, int]] = []
+        self.position = 0
+        self.depth = 0
+        self.bound: list[str] = []
+        at = 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if found is None:
+                self.fail(f"{text[at]!r} means nothing", at)
+            if found.lastgroup != "blank":
+                self.tokens.append((found.lastgroup or "", found[0], at))
+            at = found.end()
+        self.tokens.append(("end", "", len(text)))
+
+    def fail(self, what: str, at: int | None = None) -> NoReturn:
+        """Refuses the expression, naming it and the column (from 1)."""
+        column = (self.tokens[self.position][2] if at is None else at) + 1
+        raise ConfigError(f"the expression {self.text!r} cannot be read at column {column}: {what}", column=None)
+
+    def parse(self) -> Node:
+        """The whole expression."""
+        node = self.ternary()
+        if self.tokens[self.position][0] != "end":
+            found = self.tokens[self.position][1]
+            self.fail("'=' means nothing, write '=='" if found == "=" else f"unexpected {found!r}")
+        return node
+
+    def accept(self, *signs: str) -> str | None:
+        kind, text, _ = self.tokens[self.position]
+        if text in signs and kind in ("sign", "name"):
+            self.position += 1
+            return text
+        return None
+
+    def expect(self, sign: str) -> None:
+        if self.accept(sign) is None:
+            found = self.tokens[self.position][1]
+            self.fail(f"expected {sign!r}, got {found!r}" if found else f"expected {sign!r}, got the end")
+
+    def since(self, start: int) -> str:
+        """The text from a token to the last one taken."""
+        _, text, at = self.tokens[self.position - 1]
+        return self.text[self.tokens[start][2] : at + len(text)]
+
+    def ternary(self) -> Node:
+        self.depth += 1
+        if self.depth > DEPTH:
+            self.fail(f"more than {DEPTH} brackets inside each other")
+        start = self.position
+        node = self.disjunction()
+        if self.accept("?"):
+            yes = self.disjunction()
+            self.expect(":")
+            no = self.ternary()
+            test, then, other = truth(node), yes.run, no.run
+            node = Node(lambda scope: then(scope) if test(scope) else other(scope), self.since(start), node.leaves + yes.leaves + no.leaves)
+        self.depth -= 1
+        return node
+
+    def disjunction(self) -> Node:
+        start, node = self.position, self.conjunction()
+        while self.accept("||"):
+            other = self.conjunction()
+            node = Node(_either(truth(node), truth(other), True), self.since(start), node.leaves + other.leaves)
+        return node
+
+    def conjunction(self) -> Node:
+        start, node = self.position, self.relation()
+        while self.accept("&&"):
+            other = self.relation()
+            node = Node(_either(truth(node), truth(other), False), self.since(start), node.leaves + other.leaves)
+        return node
+
+    def relation(self) -> Node:
+        start, node = self.position, self.addition()
+        while sign := self.accept("==", "!=", "<=", ">=", "<", ">", "in"):
+            other = self.addition()
+            node = Node(_binary(RELATIONS[sign], node, other), self.since(start), node.leaves + other.leaves)
+        return node
+
+    def addition(self) -> Node:
+        start, node = self.position, self.multiplication()
+        while sign := self.accept("+", "-"):
+            node = self.operation(sign, node, self.multiplication(), start)
+        return node
+
+    def multiplication(self) -> Node:
+        start, node = self.position, self.unary()
+        while sign := self.accept("*", "/", "%"):
+            node = self.operation(sign, node, self.unary(), start)
+        return node
+
+    def operation(self, sign: str, left: Node, right: Node, start: int) -> Node:
+        constant = left.constant and right.constant
+        return Node(_binary(lambda a, b: _arithmetic(sign, a, b), left, right), self.since(start), constant=constant)
+
+    def unary(self) -> Node:
+        start = self.position
+        if self.accept("!"):
+            node = self.unary()
+            test = truth(node)
+            return Node(lambda scope: not test(scope), self.since(start), node.leaves)
+        if self.accept("-"):
+            node = self.unary()
+            run = node.run
+            return Node(lambda scope: _arithmetic("*", run(scope), -1), self.since(start), constant=node.constant)
+        return self.member()
+
+    def member(self) -> Node:
+        start, node = self.position, self.primary()
+        while True:
+            if self.accept("["):
+                index = self.ternary()
+                self.expect("]")
+                text = self.since(start)
+                node = Node(_item(node.run, index.run, text), text)
+            elif self.accept("."):
+                kind, name, at = self.tokens[self.position]
+                if kind != "name":
+                    self.fail(f"expected a name after the dot, got {name!r}")
+                self.position += 1
+                if self.accept("("):
+                    node = self.method(node, name, at, start)
+                else:
+                    text = self.since(start)
+                    node = Node(_item(node.run, lambda _, name=name: name, text), text)
+            else:
+                return node
+
+    def method(self, node: Node, name: str, at: int, start: int) -> Node:
+        if name in MACROS:
+            return self.macro(node, name, start)
+        if name not in METHODS:
+            self.fail(f"there is no method {name!r}; there are {', '.join([*METHODS, *MACROS])}", at)
+        arity, function = METHODS[name]
+        arguments = self.arguments()
+        if len(arguments) != arity:
+            self.fail(f"{name}() takes {arity} argument{'' if arity == 1 else 's'} here, got {len(arguments)}", at)
+        receiver = node.run
+        if not arguments:
+            return Node(lambda scope: function(receiver(scope)), self.since(start))
+        argument = arguments[0]
+        if name == "matches" and argument.constant:
+            try:
+                search = pattern(str(argument.run({})))
+            except ValueError as error:
+                self.fail(str(error), at)
+            function = _text_method("matches", lambda text, _: search(text))
+        return Node(_binary(function, node, argument), self.since(start), node.leaves + argument.leaves)
+
+    def macro(self, node: Node, name: str, start: int) -> Node:
+        kind, variable, at = self.tokens[self.position]
+        if kind != "name" or variable in _RESERVED:
+            self.fail(f"{name}() takes a variable and an expression", at)
+        self.position += 1
+        self.expect(",")
+        self.bound.append(variable)
+        body = self.ternary()
+        self.bound.pop()
+        self.expect(")")
+        return Node(_macro(name, node.run, variable, body), self.since(start), node.leaves)
+
+    def arguments(self, closing: str = ")") -> list[Node]:
+        """Expressions up to the closing bracket, which is taken too; a trailing comma is allowed only in lists."""
+        found: list[Node] = []
+        while not self.accept(closing):
+            found.append(self.ternary())
+            if not self.accept(","):
+                self.expect(closing)
+                break
+        return found
+
+    def primary(self) -> Node:
+        start = self.position
+        kind, text, at = self.tokens[start]
+        self.position += 1
+        if kind in ("int", "float", "text"):
+            value = self.literal(kind, text, at)
+            return Node(lambda _: value, text, constant=True)
+        if kind == "name":
+            if text in ("true", "false", "null"):
+                named = {"true": True, "false": False, "null": None}[text]
+                return Node(lambda _: named, text, constant=True)
+            if text in _RESERVED or text == "in":
+                self.fail(f"{text!r} is a reserved word", at)
+            if self.accept("("):
+                return self.call(text, at, start)
+            if text not in self.bound:
+                self.names.setdefault(text, at)
+            return Node(_name(text), text)
+        if text == "(":
+            node = self.ternary()
+            self.expect(")")
+            return Node(node.run, self.since(start), node.seen, node.constant)
+        if text == "[":
+            items = self.arguments("]")
+            runs = [item.run for item in items]
+            constant = all(item.constant for item in items)
+            return Node(lambda scope: [run(scope) for run in runs], self.since(start), constant=constant)
+        if text == "{":
+            return self.map(start)
+        self.position = start
+        self.fail(f"expected a value, got {text!r}" if text else "expected a value, got the end")
+
+    def map(self, start: int) -> Node:
+        pairs: list[tuple[Run, Run]] = []
+        while not self.accept("}"):
+            key = self.ternary()
+            self.expect(":")
+            pairs.append((key.run, self.ternary().run))
+            if not self.accept(","):
+                self.expect("}")
+                break
+        return Node(lambda scope: {key(scope): value(scope) for key, value in pairs}, self.since(start))
+
+    def call(self, name: str, at: int, start: int) -> Node:
+        if name == "has":
+            node = self.ternary()
+            self.expect(")")
+            if "." not in node.text:
+                self.fail(f"has() asks for a field, such as has(body.status), got {node.text!r}", at)
+            run = node.run
+
+            def has(scope: Scope) -> bool:
+                try:
+                    run(scope)
+                except EvaluationError:
+                    return False
+                return True
+
+            return Node(has, self.since(start))
+        if name not in FUNCTIONS:
+            self.fail(f"there is no function {name!r}; there are {', '.join(['has', *FUNCTIONS])}", at)
+        arguments = self.arguments()
+        if len(arguments) != 1:
+            self.fail(f"{name}() takes one argument, got {len(arguments)}", at)
+        function, argument = FUNCTIONS[name], arguments[0]
+        if argument.constant:
+            try:
+                value = function(argument.run({}))
+            except EvaluationError as error:
+                self.fail(str(error), at)
+            return Node(lambda _: value, self.since(start), constant=True)
+        run = argument.run
+        return Node(lambda scope: function(run(scope)), self.since(start))
+
+    def literal(self, kind: str, text: str, at: int) -> Any:
+        if kind == "float":
+            return float(text)
+        if kind == "int":
+            return int(text.rstrip("uU"), 0 if text[:2].lower() == "0x" else 10)
+        raw = text[0] in "rR"
+        body = text[1:] if raw else text
+        body = body[3:-3] if body[:3] in ('"""', "'''") and len(body) >= 6 else body[1:-1]
+        return body if raw else _ESCAPE.sub(lambda found: self.escape(found, at), body)
+
+    def escape(self, found: re.Match[str], at: int) -> str:
+        for group, base in ((1, 16), (2, 16), (3, 16), (4, 8)):
+            if found[group]:
+                code = int(found[group], base)
+                if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+                    self.fail(f"{found[0]!r} is no character", at)
+                return chr(code)
+        if found[5] not in _ESCAPES:
+            self.fail(f"the escape {found[0]!r} means nothing; write the text as r'…' to keep backslashes", at)
+        return _ESCAPES[found[5]]
+
+
+def truth(node: Node) -> Callable[[Scope], bool]:
+    """The node's function, refusing what is neither true nor false."""
+    run, text = node.run, node.text
+
+    def test(scope: Scope) -> bool:
+        value = run(scope)
+        if value is True or value is False:
+            return value
+        raise EvaluationError(f"{text} is {kind_of(value)}, not true or false")
+
+    return test
+
+
+def _binary(function: Callable[[Any, Any], Any], left: Node, right: Node) -> Run:
+    first, second = left.run, right.run
+    if right.constant:
+        fixed = second({})
+        return lambda scope: function(first(scope), fixed)
+    return lambda scope: function(first(scope), second(scope))
+
+
+def _either(first: Callable[[Scope], bool], second: Callable[[Scope], bool], decisive: bool) -> Run:
+    """`||` (decisive true) and `&&` (decisive false): one side that decides is enough, even when the other has no value (langdef, "Logical Operators")."""
+
+    def run(scope: Scope) -> bool:
+        try:
+            if first(scope) is decisive:
+                return decisive
+        except EvaluationError:
+            if second(scope) is decisive:
+                return decisive
+            raise
+        return second(scope)
+
+    return run
+
+
+def _name(name: str) -> Run:
+    def run(scope: Scope) -> Any:
+        try:
+            return scope[name]
+        except KeyError:
+            if name == "now":
+                return datetime.now(UTC)
+            raise EvaluationError(f"{name} is missing") from None
+
+    return run
+
+
+def _item(run: Run, index: Run, text: str) -> Run:
+    def item(scope: Scope) -> Any:
+        whole, key = run(scope), index(scope)
+        if isinstance(whole, Mapping):
+            if isinstance(key, (str, int, bool)) and key in whole:
+                return whole[key]
+        elif isinstance(whole, (list, tuple)):
+            if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(whole):
+                return whole[key]
+        else:
+            raise EvaluationError(f"{text} is missing: it would be in {kind_of(whole)}")
+        raise EvaluationError(f"{text} is missing")
+
+    return item
+
+
+def _macro(name: str, over: Run, variable: str, body: Node) -> Run:
+    test = body.run if name == "map" else truth(body)
+
+    def run(scope: Scope) -> Any:
+        items = over(scope)
+        if not isinstance(items, (list, tuple, Mapping)):
+            raise EvaluationError(f"{name}() goes over a list or a map, got {kind_of(items)}")
+        inner = dict(scope)
+        steps = inner.setdefault("", [0])  # no name of an expression is empty
+        answers, failure = [], None
+        for value in items:
+            steps[0] += 1
+            if steps[0] > STEPS:
+                raise EvaluationError(f"more than {STEPS} items to look at")
+            inner[variable] = value
+            try:
+                answer = test(inner)
+            except EvaluationError as error:
+                if name in ("filter", "map", "exists_one") or steps[0] > STEPS:
+                    raise
+                failure = error
+                continue
+            if name == "exists" and answer:
+                return True
+            if name == "all" and not answer:
+                return False
+            answers.append((value, answer))
+        if failure is not None:
+            raise failure
+        if name == "map":
+            return [answer for _, answer in answers]
+        if name == "filter":
+            return [value for value, answer in answers if answer]
+        if name == "exists_one":
+            return sum(1 for _, answer in answers if answer) == 1
+        return name == "all"
+
+    return run
