@@ -48,12 +48,21 @@ class HostAddress:
     jupyter_path: str | None = None
 
     def endpoints(self) -> list[dict[str, Any]]:
-        """The candidates for a widget's `_endpoints`, in order; nothing secret."""
-        comm = {"kind": "comm", "host_id": self.host_id}
+        """The candidates for a widget's `_endpoints`, in order; nothing secret.
+
+        `PARTYWIDGETS_TRANSPORTS` (kinds separated by commas) leaves only those named: to look into one way, or to rule one out.
+        """
+        ways: list[dict[str, Any]] = [{"kind": "comm", "host_id": self.host_id}]
         if self.kind == "jupyter":
-            return [{"kind": "server", "host_id": self.host_id, "path": self.jupyter_path}, comm]
-        kind = "loopback" if self.kind == "kernel" else "remote"
-        return [{"kind": kind, "host_id": self.host_id, "url": self.url}, comm]
+            ways.insert(0, {"kind": "server", "host_id": self.host_id, "path": self.jupyter_path})
+        else:
+            ways.insert(0, {"kind": "loopback" if self.kind == "kernel" else "remote", "host_id": self.host_id, "url": self.url})
+        allowed = [kind.strip() for kind in os.environ.get("PARTYWIDGETS_TRANSPORTS", "").split(",") if kind.strip()]
+        chosen = [way for way in ways if not allowed or way["kind"] in allowed]
+        if not chosen:
+            kinds = ", ".join(str(way["kind"]) for way in ways)
+            raise HostError(f"PARTYWIDGETS_TRANSPORTS leaves no way to this host: use {kinds}, or unset it")
+        return chosen
 
     def on_loopback(self) -> bool:
         """True when the host is on this machine: such a request never goes through a proxy."""
