@@ -1,0 +1,101 @@
+"""What a command run in a terminal gave."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import CommandError
+from .table import parse_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """A command that ended in the shared shell.
+
+    `exit_code` is None when the shell did not tell. `output` is what it printed, as text without escape sequences; `duration_s` is in
+    seconds; `offset` is where its output begins in the terminal's stream. Its repr leaves the duration out: notebooks stay comparable.
+    """
+
+    command: str
+    exit_code: int | None
+    output: str
+    duration_s: float
+    cwd: str | None
+    offset: int
+    id: str = ""
+
+    @classmethod
+    def from_wire(cls, reply: dict[str, Any]) -> CommandResult:
+        """From the `result` of a reply to `run`."""
+        return cls(
+            command=str(reply.get("command", "")),
+            exit_code=reply.get("exit_code"),
+            output=str(reply.get("output", "")),
+            duration_s=float(reply.get("duration_s") or 0.0),
+            cwd=reply.get("cwd"),
+            offset=int(reply.get("offset") or 0),
+            id=str(reply.get("id", "")),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """True when it exited with 0."""
+        return self.exit_code == 0
+
+    @property
+    def lines(self) -> list[str]:
+        """The output's lines."""
+        return self.output.splitlines()
+
+    def check(self) -> CommandResult:
+        """Itself when it exited with 0; raises CommandError otherwise."""
+        if self.ok:
+            return self
+        last = next((line.strip() for line in reversed(self.lines) if line.strip()), "no output")
+        raise CommandError(f"{self.command!r} exited with {self.exit_code}: {last[:200]}")
+
+    @property
+    def df(self) -> DataFrame:
+        """The output as a DataFrame, read as a table with a header (`df -h`, `ps aux`, `docker ps`, `kubectl get pods`).
+
+        Columns of numbers become numbers, and those where every value ends in `%` too. Raises CommandError when the output is no table.
+        """
+        import pandas as pd
+
+        try:
+            names, rows = parse_table(self.output)
+        except ValueError as error:
+            raise CommandError(f"the output of {self.command!r} cannot be a DataFrame: {error}; its text is in .output") from None
+        frame = pd.DataFrame(rows, columns=names)
+        for position in range(len(names)):
+            column = frame.iloc[:, position]
+            percent = bool(column.str.fullmatch(r"-?[0-9.]+%").all())
+            try:
+                numbers = pd.to_numeric(column.str.rstrip("%") if percent else column)
+            except (ValueError, TypeError):
+                continue
+            frame.isetitem(position, numbers.to_numpy())
+        return frame
+
+    def __str__(self) -> str:
+        return self.output
+
+    def __repr__(self) -> str:
+        output = self.output.rstrip("\n")
+        head = f"$ {self.command}\n" + (f"{output}\n" if output else "")
+        return head + ("exit code unknown" if self.exit_code is None else f"exit {self.exit_code}")
+
+    def _repr_html_(self) -> str:
+        mark = "exit code unknown" if self.exit_code is None else f"exit {self.exit_code}"
+        return (
+            '<div class="pw-command"><div><code>$ '
+            + html.escape(self.command)
+            + "</code></div><pre>"
+            + html.escape(self.output.rstrip("\n"))
+            + f'</pre><div><small class="pw-{"ok" if self.ok else "crit"}">{"✓" if self.ok else "✗"} {mark}</small></div></div>'
+        )

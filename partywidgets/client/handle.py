@@ -1,0 +1,101 @@
+"""A piece of work that has started elsewhere: await it from any loop, or wait for it in a plain script."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Handle(Generic[T]):
+    """What `run()` and `scan()` return: `await handle`, or `handle.wait()` where nothing can be awaited.
+
+    It wraps a `concurrent.futures.Future`. Awaiting may be repeated, from any loop and several at once; giving up on an await leaves the
+    work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it.
+    """
+
+    def __init__(self, future: concurrent.futures.Future[T], label: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._future, self.label, self._loop = future, label, loop
+        self._looked_at = False
+
+    @classmethod
+    def start(cls, coroutine: Coroutine[Any, Any, T], label: str, *, loop: asyncio.AbstractEventLoop) -> Handle[T]:
+        """Starts a coroutine on `loop`, which may run in this thread or another."""
+        return cls(asyncio.run_coroutine_threadsafe(coroutine, loop), label, loop=loop)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._arrive().__await__()
+
+    async def _arrive(self) -> T:
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+
+        def tell(_: concurrent.futures.Future[T]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop that waited is closed: nobody is there to be told
+                loop.call_soon_threadsafe(arrived.set)
+
+        self._future.add_done_callback(tell)
+        await arrived.wait()
+        return self.result()
+
+    def wait(self, timeout: float | None = None) -> T:
+        """Blocks until the work is done, at most `timeout` seconds (None: for ever), and returns its result.
+
+        Raises TimeoutError, what the work raised, and RuntimeError on the very loop that does the work, where only `await` can do.
+        """
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not None and running is self._loop and not self._future.done():
+            raise RuntimeError(f"wait() would block the loop that does this work: write `await` before {self.label!r} instead")
+        self._looked_at = True
+        return self._future.result(timeout)
+
+    def result(self) -> T:
+        """The result of finished work, or its exception raised. Raises RuntimeError while it runs."""
+        if not self._future.done():
+            raise RuntimeError(f"{self.label} is still running: await it")
+        self._looked_at = True
+        return self._future.result()
+
+    def cancel(self) -> bool:
+        """Ends the work; False when it had ended."""
+        self._looked_at = True
+        return self._future.cancel()
+
+    @property
+    def done(self) -> bool:
+        """True when the work has ended, in whatever way."""
+        return self._future.done()
+
+    def _failure(self) -> BaseException | None:
+        return concurrent.futures.CancelledError() if self._future.cancelled() else self._future.exception()
+
+    def __repr__(self) -> str:
+        if not self._future.done():
+            return f"running: {self.label} (await it)"
+        if self._future.cancelled():
+            return f"cancelled: {self.label}"
+        failure = self._failure()
+        return repr(self._future.result()) if failure is None else f"failed: {self.label}: {failure}"
+
+    def _repr_html_(self) -> str | None:
+        if not self._future.done() or self._failure() is not None:
+            return None
+        make = getattr(self._future.result(), "_repr_html_", None)
+        html = make() if callable(make) else None
+        return html if isinstance(html, str) else None
+
+    def __del__(self) -> None:
+        if self._future.done() and not self._looked_at and not self._future.cancelled():
+            failure = self._future.exception()
+            if failure is not None:
+                logger.warning("%s failed and nobody looked: %s", self.label, failure)
