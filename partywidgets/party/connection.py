@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import inspect
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
+from ..exceptions import ConnectionClosedError, PartyError
+from .fanout import Held, Outlet
 from .grant import Grant
-from .wire import Frame
+from .wire import Batch, Frame, Wire
+
+if TYPE_CHECKING:
+    from .room import Room
+
+STATE_LIMIT = 16 * 1024
+"""Bytes of JSON that a hibernating connection's state may have: the size of a Durable Object's attachment."""
+
+PAUSE_ABOVE = 64
+RESUME_BELOW = 16
+"""Queued messages of one connection between which its socket is not read."""
+
+UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
 
 
 class ReadyState(IntEnum):
@@ -31,8 +49,22 @@ class ConnectionContext:
     grant: Grant
 
 
-class Connection:
-    """The room's end of one socket. Identity, not `id`, is what the room registers it by."""
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How a connection ended, waiting for its turn behind the messages that came before."""
+
+    code: int
+    reason: str
+    was_clean: bool
+
+
+class Connection(Outlet):
+    """The room's end of one socket. Identity, not `id`, is what the room registers it by.
+
+    `message_received`, `close_received`, `failed` and `lost` are the transport's side (`wire.Receiver`); rooms do not call them.
+    """
+
+    __slots__ = ("_closed", "_departed", "_expiry", "_jobs", "_paused", "_ready", "_room", "_state", "_worker", "grant", "id", "subprotocol", "tags", "uri")
 
     id: str
     uri: str
@@ -40,41 +72,259 @@ class Connection:
     grant: Grant
     subprotocol: str | None
 
+    def __init__(self, room: Room, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> None:
+        super().__init__(Held())
+        self.id = id
+        self.uri = uri
+        self.tags = (id,)
+        self.grant = grant
+        self.subprotocol = subprotocol
+        self._room = room
+        self._ready = ReadyState.CONNECTING
+        self._state: Any = None
+        self._jobs: deque[str | bytes | Exception | Departure] | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._paused = False
+        self._closed = False
+        self._departed = False
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.id!r} of {self._room.place} {self._ready.name}>"
+
     @property
     def state(self) -> Any:
         """The value that `set_state` stored; None at first. In a hibernating room, a copy."""
-        raise NotImplementedError
+        if self._state is not None and self._room.server_class.hibernate:
+            return json.loads(self._state)
+        return self._state
 
     def set_state(self, value: Any | Callable[[Any], Any]) -> Any:
         """Stores a value, or what a function makes of the present one, and returns it.
 
         In a class with `hibernate = True` the value must be JSON of at most 16 KiB, else ValueError and the old value stays.
         """
-        raise NotImplementedError
+        if callable(value):
+            value = value(self.state)
+        if not self._room.server_class.hibernate:
+            self._state = value
+            return value
+        try:
+            text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the state of a hibernating connection must be JSON: {error}") from None
+        if len(text.encode()) > STATE_LIMIT:
+            raise ValueError(f"the state of a hibernating connection is {len(text.encode())} bytes of JSON, at most {STATE_LIMIT} are allowed")
+        self._state = None if value is None else text
+        return json.loads(text)
 
     @property
     def ready_state(self) -> ReadyState:
         """Where the connection is in its life."""
-        raise NotImplementedError
+        return self._ready
 
     @property
     def buffered(self) -> int:
         """Bytes given to `send` that the operating system has not taken yet: how far behind the peer reads."""
-        raise NotImplementedError
+        return self.wire.buffered
 
     def send(self, message: str | bytes | bytearray | memoryview | Frame) -> None:
         """Queues one frame; never blocks. A `Frame` made once may be sent to many.
 
         Raises TypeError for anything else and ConnectionClosedError after `close`. What is sent before on_connect has ended is held and follows the 101.
+        A peer that is gone swallows what it is sent.
         """
-        raise NotImplementedError
+        frame = message if isinstance(message, Frame) else Frame(message)
+        if self._closed:
+            raise ConnectionClosedError(f"connection {self.id!r} of {self._room.place} was closed: check ready_state before sending")
+        self._room.fanout.send(self, frame)
 
     def close(self, code: int | None = None, reason: str = "") -> None:
-        """Begins the close handshake. A second call does nothing.
+        """Begins the close handshake. A second call does nothing. What the peer sends from now on is not delivered.
 
         Raises ValueError for a code outside 1000–4999, for 1004, 1005, 1006 and 1015, and for a reason over 123 bytes of UTF-8.
         """
-        raise NotImplementedError
+        check_close(code, reason)
+        if self._ready is ReadyState.CLOSED or self._closed:
+            return
+        self._closed = True
+        self._ready = ReadyState.CLOSING
+        self._room.leave(self)
+        self.wire.close(code, reason)
+
+    # The transport's side.
+
+    def message_received(self, message: str | bytes) -> None:
+        if self._ready is not ReadyState.OPEN:
+            return
+        if self._jobs is not None:
+            self._enqueue(message)
+            return
+        instance = self._room.instance
+        if instance is None:
+            self._start_worker(None, message)
+            return
+        self._room.touch()
+        try:
+            result = instance.on_message(self, message)
+        except Exception as error:
+            self._room.report(error, "on_message")
+            return
+        if inspect.isawaitable(result):
+            self._start_worker(result)
+
+    def close_received(self, code: int, reason: str) -> None:
+        self._ready = max(self._ready, ReadyState.CLOSING)
+        self._depart(Departure(code, reason, True))
+
+    def failed(self, error: Exception) -> None:
+        self._ready = max(self._ready, ReadyState.CLOSING)
+        self._room.leave(self)
+        if not self._departed:
+            self._enqueue_or_start(error)
+
+    def lost(self, code: int, reason: str) -> None:
+        self._ready = ReadyState.CLOSED
+        self._depart(Departure(code, reason, code != 1006))
+
+    # The lane: hooks of one connection, one at a time.
+
+    def _depart(self, departure: Departure) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        self._room.leave(self)
+        if self._departed:
+            return
+        self._departed = True
+        instance = self._room.instance
+        if self._jobs is None and instance is not None:
+            self._room.touch()
+            try:
+                result = instance.on_close(self, departure.code, departure.reason, departure.was_clean)
+            except Exception as error:
+                self._room.report(error, "on_close")
+                self._answer(departure)
+                return
+            if not inspect.isawaitable(result):
+                self._answer(departure)
+                return
+            self._start_worker(self._finish_close(result, departure))
+        else:
+            self._enqueue_or_start(departure)
+
+    async def _finish_close(self, result: Awaitable[None], departure: Departure) -> None:
+        try:
+            await result
+        finally:
+            self._answer(departure)
+
+    def _answer(self, departure: Departure) -> None:
+        """Replies to the peer's Close with its own code, unless on_close closed with another."""
+        self._room.departed(self)
+        if self._ready is ReadyState.CLOSING and not self._closed:
+            self._closed = True
+            self.wire.close(None if departure.code == 1005 else departure.code, departure.reason)
+
+    def _enqueue(self, job: str | bytes | Exception | Departure) -> None:
+        assert self._jobs is not None
+        self._jobs.append(job)
+        if len(self._jobs) > PAUSE_ABOVE and not self._paused:
+            self._paused = True
+            self.wire.pause()
+
+    def _enqueue_or_start(self, job: Exception | Departure) -> None:
+        if self._jobs is not None:
+            self._enqueue(job)
+        else:
+            self._start_worker(None, job)
+
+    def _start_worker(self, first: Awaitable[None] | None, *jobs: str | bytes | Exception | Departure) -> None:
+        self._jobs = deque(jobs)
+        self._worker = self._room.run(self._work(first), name=f"{self._room.place} {self.id}")
+
+    async def _work(self, first: Awaitable[None] | None) -> None:
+        room = self._room
+        jobs = self._jobs
+        assert jobs is not None
+        try:
+            with room.busy():
+                if first is not None:
+                    await room.guard(first, "a hook")
+                while jobs:
+                    job = jobs.popleft()
+                    if self._paused and len(jobs) < RESUME_BELOW:
+                        self._paused = False
+                        self.wire.resume()
+                    await self._handle(job)
+        finally:
+            self._jobs = self._worker = None
+            if jobs:
+                self._abandoned(jobs)
+
+    def _abandoned(self, jobs: deque[str | bytes | Exception | Departure]) -> None:
+        """The room ended in the middle: on_close still comes, on a lane of its own."""
+        for job in jobs:
+            if isinstance(job, Departure):
+                self._start_worker(None, job)
+
+    async def _handle(self, job: str | bytes | Exception | Departure) -> None:
+        room = self._room
+        hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
+        try:
+            instance = await room.live()
+            result: Any
+            if isinstance(job, Departure):
+                result = instance.on_close(self, job.code, job.reason, job.was_clean)
+            elif isinstance(job, Exception):
+                result = instance.on_error(self, job)
+            elif not self._closed:
+                result = instance.on_message(self, job)
+            else:
+                return
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            room.report(error, hook)
+        finally:
+            if isinstance(job, Departure):
+                self._answer(job)
+
+    def _opened(self, wire: Wire) -> None:
+        """The handshake is done: what was held goes out behind the 101."""
+        held = self.wire
+        assert isinstance(held, Held)
+        self._room.fanout.flush_one(self)
+        self.wire = wire
+        if held.frames:
+            wire.write(Batch(held.frames))
+        if held.close_args is not None:
+            wire.close(*held.close_args)
+
+
+def check_close(code: int | None, reason: str) -> None:
+    """Raises ValueError for what no Close frame may carry (RFC 6455 §5.5, §7.4; the same limits as PartyServer's)."""
+    if code is None:
+        if reason:
+            raise ValueError("a close reason needs a code: pass for example 1000")
+        return
+    if not 1000 <= code <= 4999 or code in UNSENDABLE_CODES:
+        raise ValueError(f"close code {code} cannot be sent: use 1000 to 4999 except 1004, 1005, 1006 and 1015")
+    if len(reason.encode("utf-8", "replace")) > 123:
+        raise ValueError(f"a close reason is at most 123 bytes of UTF-8, got {len(reason.encode('utf-8', 'replace'))}")
+
+
+def check_tags(connection_id: str, tags: object) -> tuple[str, ...]:
+    """The id, then the tags that differ from it. Raises PartyError for more than 9, or one that is not 1 to 256 characters."""
+    if not isinstance(tags, (list, tuple)):
+        raise PartyError(f"get_connection_tags must return a list of str, got {type(tags).__name__}")
+    own = [tag for tag in tags if tag != connection_id]
+    for tag in own:
+        if not isinstance(tag, str) or not 1 <= len(tag) <= 256:
+            raise PartyError(f"a tag is a str of 1 to 256 characters, got {tag!r:.80}")
+    if len(own) > 9:
+        raise PartyError(f"a connection has at most 9 tags beside its id, got {len(own)}")
+    return (connection_id, *own)
 
 
 def grant_of(request: HTTPConnection) -> Grant:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import logging
+import secrets
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +16,24 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from ..exceptions import ConfigError, ConnectionIdError, HostError, UnknownPartyError
+from .alarm import Alarms
+from .connection import Connection
+from .fanout import DEFAULT_CAP
 from .grant import Grant
+from .room import Room
+from .routing import check_room_name, kebab
 from .server import Environment, Server
+from .storage import Directory, Storage, StorageThread
 from .wire import Receiver, Wire
 
 Accept = Callable[[Receiver], Wire]
 """Sends the 101 (or its like) and returns the open wire. Called at most once per connect, on the room loop."""
+
+CLOSE_TIME = 5.0
+ID_LIMIT = 128
+
+logger = logging.getLogger("partywidgets.party")
 
 
 class PartyHost:
@@ -24,6 +42,7 @@ class PartyHost:
     `parties` maps names (made kebab-case; a collision raises ConfigError) to Server classes.
     `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not shared: this host takes one of its own.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
+    `slow_consumer_cap` is in bytes: a peer with more than that unread is cut.
     """
 
     host_id: str
@@ -38,31 +57,101 @@ class PartyHost:
         start_timeout: float = 30.0,
         connect_timeout: float = 10.0,
         max_rooms: int = 10_000,
+        slow_consumer_cap: int = DEFAULT_CAP,
     ) -> None:
-        raise NotImplementedError
+        self.host_id = secrets.token_hex(8)
+        self.env = env if env is not None else Environment()
+        self.hibernate_after = hibernate_after
+        self.start_timeout = start_timeout
+        self.connect_timeout = connect_timeout
+        self.max_rooms = max_rooms
+        self.slow_consumer_cap = slow_consumer_cap
+        self.closing = False
+        self.default_on_exception = Server.on_exception
+        self._classes: dict[str, type[Server]] = {}
+        for key, server_class in parties.items():
+            party = kebab(key)
+            if not party or party in self._classes:
+                raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
+            self._classes[party] = server_class
+        self._rooms: dict[tuple[str, str], Room] = {}
+        # A room whose instance somebody still holds in Python keeps its identity after it was forgotten.
+        self._known: weakref.WeakValueDictionary[tuple[str, str], Room] = weakref.WeakValueDictionary()
+        self._directory = Directory(storage)
+        self._thread: StorageThread | None = None
+        self._alarms: Alarms | None = None
+
+    @property
+    def storage_path(self) -> Path:
+        """The directory that this host holds; final once the host is entered."""
+        return self._directory.path
 
     async def __aenter__(self) -> PartyHost:
-        raise NotImplementedError
+        self._directory.open()
+        self._thread = StorageThread()
+        self._alarms = Alarms(self._directory.path / "host.sqlite3", self._thread, self._ring)
+        try:
+            await self._alarms.open()
+        except BaseException:
+            self._thread.stop()
+            self._directory.close()
+            raise
+        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Closes every connection with 1012, stops every room; ends within 5 s."""
-        raise NotImplementedError
+        self.closing = True
+        deadline = asyncio.get_running_loop().time() + CLOSE_TIME
+        try:
+            assert self._alarms is not None and self._thread is not None
+            await self._alarms.close()
+            await self._close_connections(deadline - 2.0)
+            rooms = list(self._rooms.values())
+            if rooms:
+                stops = [room.run(room.sleep(), name=f"stop {room.place}") for room in rooms]
+                await asyncio.wait(stops, timeout=max(0.1, deadline - asyncio.get_running_loop().time() - 0.5))
+                for room in rooms:
+                    await room.stop_tasks()
+        finally:
+            self._rooms.clear()
+            if self._thread is not None:
+                self._thread.stop()
+            self._directory.close()
+
+    async def _close_connections(self, deadline: float) -> None:
+        """Asks all to leave; those that have not by `deadline` are dropped. Every on_close has its turn."""
+        loop = asyncio.get_running_loop()
+        everyone = [connection for room in self._rooms.values() for connection in list(room.present)]
+        for connection in everyone:
+            connection.close(1012, "the server stops")
+        while any(room.present for room in self._rooms.values()) and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        late = [connection for room in self._rooms.values() for connection in list(room.present)]
+        if late:
+            logger.warning("%d connections did not answer the close and were dropped", len(late))
+        for connection in late:
+            connection.wire.abort()
+            connection.lost(1006, "the server stopped")
+        while any(room.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
+            await asyncio.sleep(0.02)
 
     def server_class(self, party: str) -> type[Server] | None:
         """The class registered under a kebab-case party."""
-        raise NotImplementedError
+        return self._classes.get(party)
 
     def rooms(self, party: str) -> list[str]:
         """Names of the rooms of a party that are live or hibernating here."""
-        raise NotImplementedError
+        return [name for (of, name), room in self._rooms.items() if of == party and (room.instance is not None or room.present)]
 
     def connection_count(self) -> int:
         """Open sockets over all rooms."""
-        raise NotImplementedError
+        return sum(len(room.fanout.members) for room in self._rooms.values())
 
     async def get_server_by_name(self, party: str, room: str, *, props: Any = None) -> Server:
         """The room's live instance, on_start finished. Raises UnknownPartyError, RoomNameError, or what on_start raised."""
-        raise NotImplementedError
+        found = self._room(party if party in self._classes else kebab(party), check_room_name(room))
+        found.offer_props(props)
+        return await found.live()
 
     async def connect(
         self,
@@ -78,14 +167,94 @@ class PartyHost:
     ) -> None:
         """Takes one socket into a room: start, tags, on_connect, then `accept`. Returns when the socket is open or was ended with the error frame; the socket lives on.
 
-        Raises UnknownPartyError, RoomNameError and ConnectionIdError before `accept`, so that the transport can answer with an HTTP status.
+        Raises UnknownPartyError, RoomNameError, HostError (too many rooms) and ConnectionIdError before `accept`, so that the transport can answer with an HTTP status.
         """
-        raise NotImplementedError
+        if connection_id is not None and not 1 <= len(connection_id) <= ID_LIMIT:
+            raise ConnectionIdError(f"a connection id has 1 to {ID_LIMIT} characters, got {len(connection_id)}: shorten _pk")
+        found = self._room(party, check_room_name(room))
+        connection = found.connection(
+            id=connection_id if connection_id is not None else secrets.token_urlsafe(15),
+            uri=connection_uri(request),
+            grant=grant,
+            subprotocol=subprotocol,
+        )
+        found.offer_props(props)
+        await found.connect(connection, request=request, accept=accept)
 
     async def request(self, party: str, room: str, *, request: Request, grant: Grant, props: Any = None) -> Response:
         """The room's answer to an HTTP request; an unhandled error is a 500 with a fixed text and an id found in the log."""
-        raise NotImplementedError
+        found = self._room(party, check_room_name(room))
+        request.scope["partywidgets.grant"] = grant
+        found.offer_props(props)
+        return await found.request(request)
 
     def revoke(self, grant_id: str) -> int:
         """Closes every connection that stands on this grant with 4401, also in hibernating rooms; returns how many."""
-        raise NotImplementedError
+        standing: list[Connection] = [
+            connection for room in self._rooms.values() for connection in room.get_connections(None) if connection.grant.grant_id == grant_id
+        ]
+        for connection in standing:
+            connection.close(4401, "the grant was revoked")
+        return len(standing)
+
+    # For rooms.
+
+    def room_storage(self, party: str, name: str) -> Storage:
+        """The storage of a room of this host."""
+        if self._thread is None or self._alarms is None:
+            raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
+        return Storage(self._directory.room_file(party, name), party=party, room=name, thread=self._thread, alarms=self._alarms)
+
+    def forget(self, room: Room) -> None:
+        """An idle room without sockets goes."""
+        self._rooms.pop((room.party, room.name), None)
+
+    @staticmethod
+    def seconds_until(when: float) -> float:
+        """From now to a time in seconds since the epoch; never negative."""
+        return max(0.0, when - time.time())
+
+    def _room(self, party: str, name: str) -> Room:
+        key = (party, name)
+        room = self._rooms.get(key)
+        if room is not None:
+            return room
+        server_class = self._classes.get(party)
+        if server_class is None:
+            raise UnknownPartyError(f"there is no party {party[:40]!r} here: it has {', '.join(sorted(self._classes)) or 'none'}")
+        if self.closing:
+            raise HostError("the host is closing: connect again when it is back")
+        if len(self._rooms) >= self.max_rooms:
+            raise HostError(f"this host has {self.max_rooms} rooms, which is its limit: raise max_rooms, or wait until one is idle")
+        room = self._known.get(key)
+        if room is None:
+            room = Room(self, server_class, party, name)
+            self._known[key] = room
+        self._rooms[key] = room
+        room._watch_idle()
+        return room
+
+    async def _ring(self, party: str, name: str) -> None:
+        if party not in self._classes:
+            raise UnknownPartyError(f"an alarm is due for the party {party!r}, which this host does not have")
+        room = self._room(party, name)
+        with room.busy():
+            instance = await room.live()
+            try:
+                result = instance.on_alarm()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:
+                room.report(error, "on_alarm")
+                raise
+
+
+def connection_uri(request: HTTPConnection) -> str:
+    """The URL of an upgrade request as the room saw it, with the scheme http or https as in PartyServer."""
+    url = str(request.url)
+    if url.startswith("ws"):
+        return "http" + url[2:]
+    return url
+
+
+__all__ = ["Accept", "PartyHost"]

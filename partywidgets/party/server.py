@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, TypeAlias, TypeVar
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +14,11 @@ from starlette.responses import Response
 from .connection import Connection, ConnectionContext
 from .storage import Storage
 from .wire import Frame
+
+if TYPE_CHECKING:
+    from .room import Room
+
+logger = logging.getLogger("partywidgets.party")
 
 T = TypeVar("T")
 MaybeAwaitable: TypeAlias = Awaitable[T] | T
@@ -48,6 +55,7 @@ class Server:
     party: str
     env: Environment
     storage: Storage
+    _room: Room
 
     def on_start(self, props: Any = None) -> MaybeAwaitable[None]:
         """Once per instance, before anything else; what it raises fails the event that caused it, and the next one tries again."""
@@ -67,6 +75,7 @@ class Server:
 
     def on_error(self, connection: Connection, error: Exception) -> MaybeAwaitable[None]:
         """The peer broke the protocol; on_close follows. Default: logs."""
+        logger.info("room %s/%s: connection %r broke the protocol: %s", self.party, self.name, connection.id, error)
 
     def on_request(self, request: Request) -> MaybeAwaitable[Response]:
         """Any HTTP request to the room. Default: 404 `Not implemented`. `grant_of(request)` says who asks."""
@@ -74,33 +83,47 @@ class Server:
 
     def on_exception(self, error: Exception) -> MaybeAwaitable[None]:
         """An unhandled error of on_request, on_message, on_alarm or sql. Default: logs with the room's name."""
+        logger.error("room %s/%s: a hook failed", self.party, self.name, exc_info=error)
 
     def on_alarm(self) -> MaybeAwaitable[None]:
         """The alarm set by `storage.set_alarm` is due. At least once; retried with backoff when it raises."""
 
     def broadcast(self, message: str | bytes | bytearray | memoryview | Frame, without: Iterable[str] = ()) -> None:
         """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the same loop tick."""
-        raise NotImplementedError
+        self._room.broadcast(message if isinstance(message, Frame) else Frame(message), without)
 
     def get_connection(self, connection_id: str) -> Connection | None:
         """The newest OPEN connection with that id."""
-        raise NotImplementedError
+        return self._room.get_connection(connection_id)
 
     def get_connections(self, tag: str | None = None) -> list[Connection]:
         """OPEN connections in the order of connecting, all or those with `tag`. A copy: closing while iterating is safe."""
-        raise NotImplementedError
+        return self._room.get_connections(tag)
 
     async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Runs one statement on the room's own SQLite database and returns its rows."""
-        raise NotImplementedError
+        try:
+            return await self.storage.sql(query, *params)
+        except Exception as error:
+            self._room.report(error, "sql")
+            raise
 
     def awake(self) -> AbstractAsyncContextManager[None]:
         """Holds the instance: `async with self.awake():` it is neither hibernated nor evicted."""
-        raise NotImplementedError
+        return self._hold()
 
-    def spawn(self, coroutine: Any, *, name: str) -> Any:
+    @asynccontextmanager
+    async def _hold(self) -> AsyncIterator[None]:
+        self._room.holds += 1
+        try:
+            yield
+        finally:
+            self._room.holds -= 1
+            self._room.touch()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Runs a coroutine as a task that the room owns: cancelled when the instance ends, its error logged with the room's name. Returns the asyncio.Task."""
-        raise NotImplementedError
+        return self._room.spawn(coroutine, name=name)
 
     async def on_stop(self) -> None:
         """The host is shutting down (or evicts the idle instance): end what on_start began. Within 5 s. Not called on kill -9."""

@@ -2,41 +2,222 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar
+
+from ..exceptions import SchemaError, StorageError
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x70776467
+"""SQLite's application_id of our files: "pwdg"."""
+
+ROOM_VERSION = 1
+ROOM_SCHEMA = """
+CREATE TABLE partywidgets_room (party TEXT NOT NULL, name TEXT NOT NULL) STRICT;
+CREATE TABLE partywidgets_kv (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+logger = logging.getLogger("partywidgets.party")
+
+
+def default_directory() -> Path:
+    """`$PARTYWIDGETS_HOME`, else the user's state directory (XDG Base Directory on Linux, Application Support on macOS)."""
+    home = os.environ.get("PARTYWIDGETS_HOME")
+    if home:
+        return Path(home)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "partywidgets"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "partywidgets"
+
+
+class Directory:
+    """A host's directory, locked for as long as it is open. One that another host holds is not shared: a numbered one in it is taken."""
+
+    def __init__(self, path: Path | str | None) -> None:
+        self.path = default_directory() if path is None else Path(path)
+        self._lock: IO[str] | None = None
+
+    def open(self) -> None:
+        """Locks the directory. Raises StorageError when it cannot be made or written."""
+        wanted = self.path
+        for number in range(1, 1000):
+            candidate = wanted if number == 1 else wanted / "hosts" / str(number)
+            try:
+                candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
+            except OSError as error:
+                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): set PARTYWIDGETS_HOME to one of yours") from error
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                continue
+            self._lock, self.path = lock, candidate
+            if number > 1:
+                logger.warning("another host holds %s: this one keeps its rooms in %s", wanted, candidate)
+            return
+        raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: set PARTYWIDGETS_HOME to another")
+
+    def close(self) -> None:
+        """Lets another host have it."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def room_file(self, party: str, name: str) -> Path:
+        """The database of a room. Named by a hash, so that no room name reaches the file system."""
+        digest = hashlib.sha256(f"{party}/{name}".encode()).hexdigest()
+        return self.path / "rooms" / f"{digest}.sqlite3"
+
+
+def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connection:
+    """Opens or makes a database in WAL mode. Raises SchemaError for one that a newer version wrote, StorageError for one that cannot be read.
+
+    `synchronous=NORMAL`: what is committed survives a crash of the process; a power loss may take the last commits, never the file.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"the database {path} cannot be opened ({error}): check the directory's space and rights") from error
+    try:
+        database.row_factory = sqlite3.Row
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        found = int(database.execute("PRAGMA user_version").fetchone()[0])
+        owner = int(database.execute("PRAGMA application_id").fetchone()[0])
+        if found > version or owner not in (0, APPLICATION_ID):
+            raise SchemaError(f"the database {path} was written by another version (schema {found}, this one knows {version}): upgrade partywidgets, or move the file away")
+        if found == 0:
+            database.executescript(f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version}; COMMIT;")
+        return database
+    except sqlite3.Error as error:
+        database.close()
+        raise StorageError(f"the database {path} cannot be read ({error}): move it away to start anew") from error
+    except BaseException:
+        database.close()
+        raise
+
+
+class StorageThread:
+    """The one thread on which a host's SQL runs, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="partywidgets-storage")
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Runs `call` there; sqlite3's errors become StorageError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except sqlite3.Error as error:
+            raise StorageError(f"the database refused: {error}") from error
+
+    def stop(self) -> None:
+        """Ends the thread after what was asked of it."""
+        self._pool.shutdown(wait=True)
+
+
+class AlarmTable(Protocol):
+    """What a room's storage needs of the host's alarms."""
+
+    async def set(self, party: str, room: str, due: float) -> None: ...
+
+    async def get(self, party: str, room: str) -> float | None: ...
+
+    async def delete(self, party: str, room: str) -> None: ...
 
 
 class Storage:
     """Keys are str, values are JSON. Opened on first use; runs on a storage thread, in call order. Raises StorageError."""
 
+    def __init__(self, path: Path, *, party: str, room: str, thread: StorageThread, alarms: AlarmTable) -> None:
+        self._path = path
+        self._party, self._room = party, room
+        self._thread = thread
+        self._alarms = alarms
+        self._database: sqlite3.Connection | None = None
+
+    def _open(self) -> sqlite3.Connection:
+        """On the storage thread."""
+        if self._database is None:
+            self._database = open_database(self._path, version=ROOM_VERSION, schema=ROOM_SCHEMA)
+            if self._database.execute("SELECT 1 FROM partywidgets_room").fetchone() is None:
+                self._database.execute("INSERT INTO partywidgets_room VALUES (?, ?)", (self._party, self._room))
+        return self._database
+
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""
-        raise NotImplementedError
+
+        def call() -> str | None:
+            row = self._open().execute("SELECT value FROM partywidgets_kv WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0])
+
+        text = await self._thread.run(call)
+        return default if text is None else json.loads(text)
 
     async def put(self, key: str, value: Any) -> None:
-        """Stores a value; durable against a process crash when this returns."""
-        raise NotImplementedError
+        """Stores a value; durable against a process crash when this returns. Raises TypeError for what is not JSON."""
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        await self._thread.run(lambda: self._open().execute("INSERT OR REPLACE INTO partywidgets_kv VALUES (?, ?)", (key, text)))
 
     async def delete(self, key: str) -> bool:
         """Removes a key; True when it was there."""
-        raise NotImplementedError
+        return await self._thread.run(lambda: self._open().execute("DELETE FROM partywidgets_kv WHERE key = ?", (key,)).rowcount > 0)
 
     async def list(self, prefix: str = "", *, limit: int | None = None) -> dict[str, Any]:
         """Keys with `prefix`, in order, at most `limit`."""
-        raise NotImplementedError
+
+        def call() -> list[tuple[str, str]]:
+            query = "SELECT key, value FROM partywidgets_kv WHERE substr(key, 1, ?) = ? AND key >= ? ORDER BY key LIMIT ?"
+            rows = self._open().execute(query, (len(prefix), prefix, prefix, -1 if limit is None else limit))
+            return [(row[0], row[1]) for row in rows]
+
+        return {key: json.loads(text) for key, text in await self._thread.run(call)}
 
     async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Runs one statement and returns its rows."""
-        raise NotImplementedError
+
+        def call() -> list[dict[str, Any]]:
+            return [dict(row) for row in self._open().execute(query, params)]
+
+        return await self._thread.run(call)
 
     async def set_alarm(self, when: datetime | float) -> None:
         """Sets the room's one alarm: an aware datetime, or seconds since the epoch. A past time fires at once."""
-        raise NotImplementedError
+        if isinstance(when, datetime):
+            if when.tzinfo is None:
+                raise ValueError("an alarm needs an aware datetime: use datetime.now(timezone.utc) + timedelta(...)")
+            when = when.timestamp()
+        await self._alarms.set(self._party, self._room, float(when))
 
     async def get_alarm(self) -> float | None:
-        """When the alarm is due, in seconds since the epoch."""
-        raise NotImplementedError
+        """When the alarm is due, in seconds since the epoch; None when there is none, also inside on_alarm."""
+        return await self._alarms.get(self._party, self._room)
 
     async def delete_alarm(self) -> None:
         """Removes the alarm."""
-        raise NotImplementedError
+        await self._alarms.delete(self._party, self._room)
+
+    async def close(self) -> None:
+        """Closes the file; the next use opens it again."""
+
+        def call() -> None:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+        if self._database is not None:
+            await self._thread.run(call)

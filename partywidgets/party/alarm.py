@@ -1,0 +1,149 @@
+"""The alarms of all rooms of a host: one indexed table, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from .storage import StorageThread, open_database
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE alarms (party TEXT NOT NULL, room TEXT NOT NULL, due REAL NOT NULL, failures INTEGER NOT NULL, turn INTEGER NOT NULL,
+    PRIMARY KEY (party, room)) STRICT, WITHOUT ROWID;
+CREATE INDEX alarms_by_due ON alarms (due);
+"""
+
+RETRIES = 6
+"""After the first attempt: gaps of 2, 4, 8 … 64 s, as Durable Objects do."""
+
+LONGEST_SLEEP = 3600.0
+
+logger = logging.getLogger("partywidgets.party")
+
+Ring = Callable[[str, str], Awaitable[None]]
+"""Runs a room's on_alarm; raises what it raises."""
+
+
+class Alarms:
+    """At least once: a row goes only when its on_alarm has returned, so one that was running at a crash runs again.
+
+    `turn` tells a row from the one that replaced it while on_alarm ran. `retry_base` is in seconds.
+    """
+
+    def __init__(self, path: Path, thread: StorageThread, ring: Ring, *, retry_base: float = 2.0) -> None:
+        self._path = path
+        self._thread = thread
+        self._ring = ring
+        self._retry_base = retry_base
+        self._database: sqlite3.Connection | None = None
+        self._ringing: dict[tuple[str, str], int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Finds the alarms of earlier runs; those past due ring at once."""
+
+        def call() -> None:
+            self._database = open_database(self._path, version=VERSION, schema=SCHEMA)
+
+        await self._thread.run(call)
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(), name="partywidgets alarms")
+
+    async def close(self) -> None:
+        """Stops ringing; on_alarms that run are cancelled and their alarms kept."""
+        tasks = [task for task in (self._watcher, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2.0)
+
+        def call() -> None:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+        await self._thread.run(call)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise sqlite3.ProgrammingError("the host is closed")
+        return self._database
+
+    async def set(self, party: str, room: str, due: float) -> None:
+        query = (
+            "INSERT INTO alarms VALUES (?, ?, ?, 0, 1) ON CONFLICT (party, room) "
+            "DO UPDATE SET due = excluded.due, failures = 0, turn = turn + 1"
+        )
+        await self._thread.run(lambda: self._open().execute(query, (party, room, due)))
+        self._changed.set()
+
+    async def get(self, party: str, room: str) -> float | None:
+        def call() -> tuple[float, int] | None:
+            row = self._open().execute("SELECT due, turn FROM alarms WHERE party = ? AND room = ?", (party, room)).fetchone()
+            return None if row is None else (row[0], row[1])
+
+        row = await self._thread.run(call)
+        if row is None or self._ringing.get((party, room)) == row[1]:
+            return None
+        return row[0]
+
+    async def delete(self, party: str, room: str) -> None:
+        await self._thread.run(lambda: self._open().execute("DELETE FROM alarms WHERE party = ? AND room = ?", (party, room)))
+
+    async def _watch(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                due, wait = await self._thread.run(self._next)
+            except Exception:
+                logger.exception("the alarms in %s cannot be read, trying again in 5 s", self._path)
+                due, wait = [], 5.0
+            for party, room, turn, failures in due:
+                self._ringing[party, room] = turn
+                task = asyncio.get_running_loop().create_task(self._run(party, room, turn, failures), name=f"alarm of {party}/{room}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+
+    def _next(self) -> tuple[list[tuple[str, str, int, int]], float]:
+        """On the storage thread: what is due and not ringing, and the seconds until the next."""
+        now = time.time()
+        due: list[tuple[str, str, int, int]] = []
+        for row in self._open().execute("SELECT party, room, due, failures, turn FROM alarms ORDER BY due"):
+            if (row["party"], row["room"]) in self._ringing:
+                continue
+            if row["due"] > now:
+                return due, min(row["due"] - now, LONGEST_SLEEP)
+            due.append((row["party"], row["room"], row["turn"], row["failures"]))
+        return due, LONGEST_SLEEP
+
+    async def _run(self, party: str, room: str, turn: int, failures: int) -> None:
+        where, key = "WHERE party = ? AND room = ? AND turn = ?", (party, room, turn)
+        try:
+            try:
+                await self._ring(party, room)
+            except Exception as error:
+                if failures >= RETRIES:
+                    logger.exception("room %s/%s: its alarm failed %d times and is given up", party, room, failures + 1)
+                    await self._thread.run(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
+                else:
+                    delay = self._retry_base * 2**failures
+                    logger.error("room %s/%s: on_alarm failed, again in %g s", party, room, delay, exc_info=error)
+                    again = time.time() + delay
+                    await self._thread.run(lambda: self._open().execute(f"UPDATE alarms SET due = ?, failures = ? {where}", (again, failures + 1, *key)))
+            else:
+                await self._thread.run(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
+        except Exception:
+            logger.exception("room %s/%s: its alarm could not be recorded", party, room)
+        finally:
+            self._ringing.pop((party, room), None)
+            self._changed.set()

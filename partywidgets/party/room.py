@@ -1,0 +1,365 @@
+"""Room: what a host keeps for one (party, name), also while no instance of its class is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+
+from ..exceptions import ConnectionIdError, StartError
+from .connection import Connection, ConnectionContext, ReadyState, check_tags
+from .fanout import Fanout, Held
+from .grant import Grant
+from .storage import Storage
+from .wire import Batch, Frame, Receiver, Wire
+
+if TYPE_CHECKING:
+    from .host import Accept, PartyHost
+    from .server import Server
+
+T = TypeVar("T")
+
+logger = logging.getLogger("partywidgets.party")
+
+SETUP_ERROR = "The room could not let this connection in"
+SETUP_REASON = "Uncaught exception during session setup"
+REQUEST_ERROR = "The room could not answer this request"
+HELD_LIMIT = 1024 * 1024
+STOP_TIMEOUT = 5.0
+
+
+class Nobody:
+    """The receiver of a socket that no room wants to hear: it was opened only to be told why it closes."""
+
+    def message_received(self, message: str | bytes) -> None: ...
+
+    def close_received(self, code: int, reason: str) -> None: ...
+
+    def lost(self, code: int, reason: str) -> None: ...
+
+    def failed(self, error: Exception) -> None: ...
+
+
+class Room:
+    """One room of a host. `instance` is None while it is not started or hibernates; connections, storage and alarm outlive it."""
+
+    def __init__(self, host: PartyHost, server_class: type[Server], party: str, name: str) -> None:
+        self.host = host
+        self.server_class = server_class
+        self.party = party
+        self.name = name
+        self.place = f"room {party}/{name}"
+        self.instance: Server | None = None
+        self.props: Any = None
+        self.loop = asyncio.get_running_loop()
+        self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap)
+        self.storage: Storage = host.room_storage(party, name)
+        self.holds = 0
+        self.present: dict[Connection, None] = {}
+        """Connections whose on_close has not run yet."""
+        self._by_id: dict[str, tuple[Connection, ...]] = {}
+        self._unborn: Server | None = None
+        self._starting: asyncio.Task[Server] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._running = 0
+        self._touched = self.loop.time()
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._spawned: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Life of the instance.
+
+    def offer_props(self, props: Any) -> None:
+        """Props count until the instance starts; later ones change nothing."""
+        if props is not None and self.instance is None and not self.present:
+            self.props = props
+
+    async def live(self) -> Server:
+        """The started instance; raises StartError, and the next caller tries again."""
+        if self.instance is not None:
+            self.touch()
+            return self.instance
+        if self._starting is None:
+            self._starting = self.run(self._start(), name=f"start {self.place}")
+        # Shielded: whoever asked first may give up without ending the start of the others.
+        return await asyncio.shield(self._starting)
+
+    async def _start(self) -> Server:
+        try:
+            if self._stopping is not None:
+                await asyncio.wait([self._stopping])
+            if self._unborn is None:
+                self._unborn = self._make()
+            unborn = self._unborn
+            with self.busy():
+                async with asyncio.timeout(self.host.start_timeout):
+                    result = unborn.on_start(self.props)
+                    if inspect.isawaitable(result):
+                        await result
+            self._unborn = None
+            self.instance = unborn
+            return unborn
+        except Exception as error:
+            raise StartError(f"{self.place} could not start: on_start raised {type(error).__name__}") from error
+        finally:
+            self._starting = None
+            self._watch_idle()
+
+    def _make(self) -> Server:
+        instance = self.server_class.__new__(self.server_class)
+        # Before __init__, so that a subclass' own __init__ and field initialisers can use them.
+        instance.name, instance.party = self.name, self.party
+        instance.env, instance.storage = self.host.env, self.storage
+        instance._room = self
+        instance.__init__()  # type: ignore[misc]
+        return instance
+
+    def touch(self) -> None:
+        """Something happened: the idle time begins anew."""
+        self._touched = self.loop.time()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """While a hook runs, the instance stays."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self.touch()
+
+    def _watch_idle(self) -> None:
+        if self._idle_timer is None and not self.host.closing:
+            self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
+
+    def _check_idle(self) -> None:
+        self._idle_timer = None
+        if self.host.closing:
+            return
+        rest = self._touched + self.host.hibernate_after - self.loop.time()
+        may_sleep = self.server_class.hibernate or not self.present
+        if rest > 0.001:
+            self._idle_timer = self.loop.call_later(rest, self._check_idle)
+        elif self._running or self.holds or self._starting is not None or not may_sleep:
+            self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
+        elif self.instance is not None:
+            self._stopping = self.run(self.sleep(), name=f"stop {self.place}")
+        else:
+            self._forget()
+
+    async def sleep(self) -> None:
+        """Drops the instance: on_stop, then its tasks, then its database. Sockets stay."""
+        instance, self.instance = self.instance, None
+        try:
+            if instance is not None:
+                try:
+                    async with asyncio.timeout(STOP_TIMEOUT):
+                        await instance.on_stop()
+                except Exception as error:
+                    self.report_line(error, "on_stop")
+                await cancel_all(self._spawned)
+            await self.storage.close()
+        finally:
+            self._stopping = None
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.instance is None and self._starting is None and not self.present and not self.holds:
+            self._unborn = None
+            self.host.forget(self)
+
+    # Tasks.
+
+    def run(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+        """A task of the engine for this room; the host cancels it at its end."""
+        task = self.loop.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._retrieve)
+        return task
+
+    @staticmethod
+    def _retrieve(task: asyncio.Task[Any]) -> None:
+        # The error of a start is raised to everyone who waits for it; here it is only marked as seen.
+        if not task.cancelled():
+            task.exception()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """A task of the instance; see Server.spawn."""
+        task = self.loop.create_task(coroutine, name=f"{self.place} {name}")
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned_ended)
+        return task
+
+    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
+        self._spawned.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: the task %r failed", self.place, task.get_name(), exc_info=error)
+
+    async def stop_tasks(self) -> None:
+        """Cancels what still runs for this room."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        await cancel_all(self._spawned)
+        await cancel_all(self._tasks)
+
+    # Errors.
+
+    def report_line(self, error: BaseException, hook: str) -> str:
+        """Logs an error under an id that a peer may be told, and returns the id."""
+        log_id = secrets.token_hex(6)
+        logger.error("%s: %s failed [%s]", self.place, hook, log_id, exc_info=error)
+        return log_id
+
+    def report(self, error: Exception, hook: str) -> None:
+        """Gives an unhandled error of a hook to on_exception; that of a room that cannot start only to the log."""
+        instance = self.instance
+        if instance is None or isinstance(error, StartError):
+            self.report_line(error, hook)
+            return
+        try:
+            result = instance.on_exception(error)
+        except Exception as second:
+            self.report_line(error, hook)
+            self.report_line(second, "on_exception")
+            return
+        if inspect.isawaitable(result):
+            self.run(self.guard(result, "on_exception"), name=f"{self.place} on_exception")
+
+    async def guard(self, awaitable: Awaitable[Any], hook: str) -> None:
+        """Awaits a hook's result; what it raises goes to on_exception."""
+        try:
+            await awaitable
+        except Exception as error:
+            if hook == "on_exception":
+                self.report_line(error, hook)
+            else:
+                self.report(error, hook)
+
+    # Connections.
+
+    def connection(self, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> Connection:
+        """A new connection, not yet registered. Raises ConnectionIdError when another subject has the id."""
+        for other in self._by_id.get(id, ()):
+            if other.grant.subject != grant.subject:
+                raise ConnectionIdError(f"the connection id {id!r:.80} is in use by somebody else: leave _pk out or choose another")
+        return Connection(self, id=id, uri=uri, grant=grant, subprotocol=subprotocol)
+
+    def join(self, connection: Connection) -> None:
+        """Registers a connection: from now on it is listed and gets broadcasts, held until its handshake is done."""
+        connection._ready = ReadyState.OPEN
+        self.present[connection] = None
+        self._by_id[connection.id] = (*self._by_id.get(connection.id, ()), connection)
+        self.fanout.add(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """Out of the lists and the broadcasts, by identity; what is queued for it is written first."""
+        self.fanout.remove(connection)
+        same = tuple(other for other in self._by_id.get(connection.id, ()) if other is not connection)
+        if same:
+            self._by_id[connection.id] = same
+        else:
+            self._by_id.pop(connection.id, None)
+
+    def departed(self, connection: Connection) -> None:
+        """Its on_close has run."""
+        self.present.pop(connection, None)
+        self.touch()
+        self._watch_idle()
+
+    def broadcast(self, frame: Frame, without: Iterable[str]) -> None:
+        if without:
+            if isinstance(without, str):
+                raise TypeError("broadcast(without=) takes a list of connection ids, got a str: put it into a list")
+            excluded = [connection for connection_id in without for connection in self._by_id.get(connection_id, ())]
+            self.fanout.broadcast(frame, excluded)
+        else:
+            self.fanout.broadcast(frame)
+
+    def get_connection(self, connection_id: str) -> Connection | None:
+        same = self._by_id.get(connection_id)
+        return same[-1] if same else None
+
+    def get_connections(self, tag: str | None) -> list[Connection]:
+        members: list[Any] = list(self.fanout.members)
+        return members if tag is None else [connection for connection in members if tag in connection.tags]
+
+    async def connect(self, connection: Connection, *, request: HTTPConnection, accept: Accept) -> None:
+        """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
+        ctx = ConnectionContext(request, connection.grant)
+        hook = "on_start"
+        try:
+            with self.busy():
+                instance = await self.live()
+                async with asyncio.timeout(self.host.connect_timeout):
+                    hook = "get_connection_tags"
+                    tags: Any = instance.get_connection_tags(connection, ctx)
+                    connection.tags = check_tags(connection.id, await tags if inspect.isawaitable(tags) else tags)
+                    hook = "on_connect"
+                    self.join(connection)
+                    result = instance.on_connect(connection, ctx)
+                    if inspect.isawaitable(result):
+                        await result
+        except BaseException as error:
+            self.leave(connection)
+            self.present.pop(connection, None)
+            connection._ready = ReadyState.CLOSED
+            self._watch_idle()
+            if not isinstance(error, Exception):
+                raise
+            log_id = self.report_line(error, hook)
+            refuse_session(accept, log_id)
+            return
+        self._open(connection, accept)
+
+    def _open(self, connection: Connection, accept: Accept) -> None:
+        connection._opened(accept(connection))
+        expires_at = connection.grant.expires_at
+        if expires_at is not None:
+            connection._expiry = self.loop.call_later(self.host.seconds_until(expires_at), connection.close, 4401, "the grant expired")
+
+    async def request(self, request: Request) -> Response:
+        """The room's answer to an HTTP request."""
+        try:
+            with self.busy():
+                instance = await self.live()
+                result: Any = instance.on_request(request)
+                response = await result if inspect.isawaitable(result) else result
+                if not isinstance(response, Response):
+                    raise TypeError(f"on_request must return a starlette Response, got {type(response).__name__}")
+                return response
+        except Exception as error:
+            log_id = self.report_line(error, "on_request")
+            instance_now = self.instance
+            if instance_now is not None and type(instance_now).on_exception is not self.host.default_on_exception:
+                self.report(error, "on_request")
+            return PlainTextResponse(f"{REQUEST_ERROR} (log id {log_id})", status_code=500)
+        finally:
+            self._watch_idle()
+
+
+def refuse_session(accept: Callable[[Receiver], Wire], log_id: str) -> None:
+    """Finishes a handshake only to say that the session could not be set up: a fixed text and an id found in the log, then 1011."""
+    wire = accept(Nobody())
+    wire.write(Batch((Frame(f'{{"error": "{SETUP_ERROR}", "id": "{log_id}"}}'),)))
+    wire.close(1011, SETUP_REASON)
+
+
+async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancels tasks other than the running one and waits at most two seconds for them."""
+    waiting = [task for task in tasks if task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting, timeout=2.0)
+
+
+__all__ = ["Held", "Nobody", "Room", "refuse_session"]
