@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..exceptions import ConfigError
-from .expression import EvaluationError, Node, Parser, show, truth
+from .cel import EvaluationError, show
+from .expression import Node, Parser, truth
 from .model import ConditionResult, one_line
 
 
@@ -61,7 +62,8 @@ class Condition:
 
 @lru_cache(maxsize=20_000)
 def compile_condition(expr: str) -> Condition:
-    """The expression, ready to evaluate; the same text is compiled once. Raises ConfigError naming the expression and the column of its fault."""
+    """The expression, ready to evaluate; the same text is compiled once. Raises ConfigError naming the expression and the column of its
+    fault."""
     parser = Parser(expr)
     node = parser.parse()
     return Condition(expr, node, frozenset(parser.names) - {"now"})

@@ -1,8 +1,11 @@
 """The Common Expression Language as far as conditions need it: text → a function of the values.
 
-The grammar is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md) without message construction; the functions and macros are those in
-`FUNCTIONS`, `METHODS` and `MACROS`. Expressions become nested Python closures over plain Python values, and not cel-python's programs, because
-those evaluate 4,000 to 7,000 times a second (closures: hundreds of thousands, `benchmarks/`), refuse `status < 200.5` for its mixed numbers,
+The grammar is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md) without message construction; the functions and
+macros are those in
+`FUNCTIONS`, `METHODS` and `MACROS`. Expressions become nested Python closures over plain Python values, and not cel-python's programs,
+because
+those evaluate 4,000 to 7,000 times a second (closures: hundreds of thousands, `benchmarks/`), refuse `status < 200.5` for its mixed
+numbers,
 need their own copy of a whole JSON body, and cost 370 ms before the first one. cel-python is the oracle of the tests instead.
 
 Differences from CEL: integers do not overflow, `now` is the time of the evaluation, and durations know days (`d`) and weeks (`w`).
@@ -13,25 +16,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from ..exceptions import ConfigError
-from .duration import format_duration, parse_duration
+from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, arithmetic, kind_of, pattern, text_method
 
 Scope = Mapping[str, Any]
 Run = Callable[[Scope], Any]
 
 STEPS = 200_000
 """How many items one evaluation may visit in macros: a hostile body cannot hold the loop."""
-MATCH_CHARS = 64 * 1024
-"""How much of a text `matches` looks at."""
 DEPTH = 60
 """How deep brackets may nest."""
-
-
-class EvaluationError(Exception):
-    """The expression has no value for these values; the text says what was missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,270 +57,11 @@ _TOKEN = re.compile(
       |(?P<sign>==|!=|<=|>=|&&|\|\||[-+*/%!<>?:.,()\[\]{}])""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_RESERVED = frozenset("as break const continue else for function if import let loop package namespace return var void while".split())
+_RESERVED = frozenset(
+    "as break const continue else for function if import let loop package namespace return var void while".split()  # noqa: SIM905
+)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"', "`": "`", "?": "?"}
-
-
-def kind_of(value: Any) -> str:
-    """CEL's name for a value's type."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "bool"
-        case int():
-            return "int"
-        case float():
-            return "double"
-        case str():
-            return "string"
-        case bytes():
-            return "bytes"
-        case timedelta():
-            return "duration"
-        case datetime():
-            return "timestamp"
-        case list() | tuple():
-            return "list"
-        case Mapping():
-            return "map"
-    return type(value).__name__
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def equal(left: Any, right: Any) -> bool:
-    """CEL's equality: numbers by value whatever their type, values of other different types are unequal."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    return bool(left == right)
-
-
-def _comparable(left: Any, right: Any) -> bool:
-    if _number(left) and _number(right):
-        return True
-    return any(isinstance(left, kind) and isinstance(right, kind) for kind in (str, timedelta, datetime, bytes, bool))
-
-
-def _order(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def run(left: Any, right: Any) -> bool:
-        if not _comparable(left, right):
-            raise EvaluationError(f"{kind_of(left)} {sign} {kind_of(right)} has no answer")
-        return compare(left, right)
-
-    return run
-
-
-def _within(left: Any, right: Any) -> bool:
-    if isinstance(right, (list, tuple)):
-        return any(equal(left, item) for item in right)
-    if isinstance(right, Mapping):
-        return isinstance(left, (str, int)) and left in right
-    raise EvaluationError(f"'in' needs a list or a map on its right, got {kind_of(right)}")
-
-
-RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": equal,
-    "!=": lambda left, right: not equal(left, right),
-    "<": _order("<", lambda left, right: left < right),
-    "<=": _order("<=", lambda left, right: left <= right),
-    ">": _order(">", lambda left, right: left > right),
-    ">=": _order(">=", lambda left, right: left >= right),
-    "in": _within,
-}
-
-
-def _arithmetic(sign: str, left: Any, right: Any) -> Any:
-    if _number(left) and _number(right):
-        whole = isinstance(left, int) and isinstance(right, int)
-        if sign == "+":
-            return left + right
-        if sign == "-":
-            return left - right
-        if sign == "*":
-            return left * right
-        if right == 0:
-            raise EvaluationError("a division by zero")
-        if sign == "/":
-            return _quotient(left, right) if whole else left / right
-        if whole:
-            return left - right * _quotient(left, right)  # the sign of the dividend, as in Go and C
-    elif sign == "+" and (
-        (isinstance(left, str) and isinstance(right, str))
-        or (isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)))
-        or (isinstance(left, (datetime, timedelta)) and isinstance(right, timedelta))
-        or (isinstance(left, timedelta) and isinstance(right, datetime))
-    ):
-        return [*left, *right] if isinstance(left, (list, tuple)) else left + right
-    elif sign == "-" and isinstance(left, (datetime, timedelta)) and isinstance(right, (type(left), timedelta)):
-        return left - right
-    raise EvaluationError(f"{kind_of(left)} {sign} {kind_of(right)} has no answer")
-
-
-def _quotient(left: int, right: int) -> int:
-    quotient = abs(left) // abs(right)
-    return quotient if (left < 0) == (right < 0) else -quotient
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, (str, bytes, list, tuple, Mapping)):
-        return len(value)
-    raise EvaluationError(f"size() of {kind_of(value)} has no answer")
-
-
-def _convert(name: str, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def run(value: Any) -> Any:
-        try:
-            return convert(value)
-        except (ValueError, TypeError, OverflowError, KeyError) as error:
-            raise EvaluationError(f"{name}() of {show(value)} has no answer") from error
-
-    return run
-
-
-def _to_duration(value: Any) -> timedelta:
-    return value if isinstance(value, timedelta) else timedelta(seconds=parse_duration(value))
-
-
-def _to_timestamp(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if _number(value):
-        return datetime.fromtimestamp(value, UTC)
-    moment = datetime.fromisoformat(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _to_int(value: Any) -> int:
-    return int(value.timestamp()) if isinstance(value, datetime) else int(value)
-
-
-def _to_uint(value: Any) -> int:
-    number = _to_int(value)
-    if number < 0:
-        raise ValueError("below zero")
-    return number
-
-
-def _to_text(value: Any) -> str:
-    if value is None or isinstance(value, (list, tuple, Mapping)):
-        raise TypeError("no text")
-    return value if isinstance(value, str) else show(value)
-
-
-def _to_bool(value: Any) -> bool:
-    return (
-        value
-        if isinstance(value, bool)
-        else {"true": True, "True": True, "1": True, "t": True, "false": False, "False": False, "0": False, "f": False}[value]
-    )
-
-
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "size": _size,
-    "int": _convert("int", _to_int),
-    "uint": _convert("uint", _to_uint),
-    "double": _convert("double", float),
-    "string": _convert("string", _to_text),
-    "bool": _convert("bool", _to_bool),
-    "duration": _convert("duration", _to_duration),
-    "timestamp": _convert("timestamp", _to_timestamp),
-    "type": kind_of,
-    "dyn": lambda value: value,
-}
-
-
-def _text_method(name: str, method: Callable[[str, str], bool]) -> Callable[..., Any]:
-    def run(receiver: Any, argument: Any) -> bool:
-        if not isinstance(receiver, str) or not isinstance(argument, str):
-            raise EvaluationError(f"{name}() needs two texts, got {kind_of(receiver)} and {kind_of(argument)}")
-        return method(receiver, argument)
-
-    return run
-
-
-def _plain_text(name: str, method: Callable[[str], str]) -> Callable[..., Any]:
-    def run(receiver: Any) -> str:
-        if not isinstance(receiver, str):
-            raise EvaluationError(f"{name}() needs a text, got {kind_of(receiver)}")
-        return method(receiver)
-
-    return run
-
-
-def pattern(text: str) -> Callable[[str], bool]:
-    """A search by a regular expression, in linear time where RE2 is installed. Raises ValueError for what is no regular expression."""
-    try:
-        import re2
-    except ImportError:
-        try:
-            search = re.compile(text).search
-        except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
-    else:
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            search = re2.compile(text, options).search
-        except re2.error as error:
-            reason = error.args[0] if error.args else ""
-            raise ValueError(f"{text!r} is no regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
-    return lambda subject: search(subject[:MATCH_CHARS]) is not None
-
-
-def _matches(receiver: str, argument: str) -> bool:
-    try:
-        return pattern(argument)(receiver)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from None
-
-
-METHODS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "size": (0, _size),
-    "contains": (1, _text_method("contains", lambda text, part: part in text)),
-    "startsWith": (1, _text_method("startsWith", str.startswith)),
-    "endsWith": (1, _text_method("endsWith", str.endswith)),
-    "matches": (1, _text_method("matches", _matches)),
-    "lowerAscii": (0, _plain_text("lowerAscii", str.lower)),
-    "upperAscii": (0, _plain_text("upperAscii", str.upper)),
-    "trim": (0, _plain_text("trim", str.strip)),
-}
-
-MACROS = ("all", "exists", "exists_one", "filter", "map")
-
-
-def show(value: Any) -> str:
-    """A value for people, short: `503`, `12.4`, `13d22h`, `'ok'` without its quotes, a list or map as JSON would have it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return f"{value:.6g}"
-        case timedelta():
-            return format_duration(value.total_seconds())
-        case datetime():
-            return value.isoformat(timespec="seconds").replace("+00:00", "Z")
-        case bytes():
-            return value[:100].hex(" ")
-        case list() | tuple():
-            return "[" + ", ".join(_shown_item(item) for item in value[:10]) + (f", … {len(value)} items]" if len(value) > 10 else "]")
-        case Mapping():
-            shown = ", ".join(f"{key}: {_shown_item(value[key])}" for key in list(value)[:10])
-            return "{" + shown + (f", … {len(value)} keys}}" if len(value) > 10 else "}")
-    return str(value)[:400]
-
-
-def _shown_item(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{len(value)} items]"
-    if isinstance(value, Mapping):
-        return f"{{{len(value)} keys}}"
-    return show(value)
 
 
 class Parser:
@@ -349,7 +87,7 @@ class Parser:
     def fail(self, what: str, at: int | None = None) -> NoReturn:
         """Refuses the expression, naming it and the column (from 1)."""
         column = (self.tokens[self.position][2] if at is None else at) + 1
-        raise ConfigError(f"the expression {self.text!r} cannot be read at column {column}: {what}", column=None)
+        raise ConfigError(f"the expression {self.text!r} cannot be read at column {column}: {what}")
 
     def parse(self) -> Node:
         """The whole expression."""
@@ -426,7 +164,7 @@ class Parser:
 
     def operation(self, sign: str, left: Node, right: Node, start: int) -> Node:
         constant = left.constant and right.constant
-        return Node(_binary(lambda a, b: _arithmetic(sign, a, b), left, right), self.since(start), constant=constant)
+        return Node(_binary(lambda a, b: arithmetic(sign, a, b), left, right), self.since(start), constant=constant)
 
     def unary(self) -> Node:
         start = self.position
@@ -437,7 +175,7 @@ class Parser:
         if self.accept("-"):
             node = self.unary()
             run = node.run
-            return Node(lambda scope: _arithmetic("*", run(scope), -1), self.since(start), constant=node.constant)
+            return Node(lambda scope: arithmetic("*", run(scope), -1), self.since(start), constant=node.constant)
         return self.member()
 
     def member(self) -> Node:
@@ -457,7 +195,7 @@ class Parser:
                     node = self.method(node, name, at, start)
                 else:
                     text = self.since(start)
-                    node = Node(_item(node.run, lambda _, name=name: name, text), text)
+                    node = Node(_item(node.run, _constant(name), text), text)
             else:
                 return node
 
@@ -479,7 +217,7 @@ class Parser:
                 search = pattern(str(argument.run({})))
             except ValueError as error:
                 self.fail(str(error), at)
-            function = _text_method("matches", lambda text, _: search(text))
+            function = text_method("matches", lambda text, _: search(text))
         return Node(_binary(function, node, argument), self.since(start), node.leaves + argument.leaves)
 
     def macro(self, node: Node, name: str, start: int) -> Node:
@@ -613,6 +351,10 @@ def truth(node: Node) -> Callable[[Scope], bool]:
     return test
 
 
+def _constant(value: Any) -> Run:
+    return lambda _: value
+
+
 def _binary(function: Callable[[Any, Any], Any], left: Node, right: Node) -> Run:
     first, second = left.run, right.run
     if right.constant:
@@ -622,7 +364,8 @@ def _binary(function: Callable[[Any, Any], Any], left: Node, right: Node) -> Run
 
 
 def _either(first: Callable[[Scope], bool], second: Callable[[Scope], bool], decisive: bool) -> Run:
-    """`||` (decisive true) and `&&` (decisive false): one side that decides is enough, even when the other has no value (langdef, "Logical Operators")."""
+    """`||` (decisive true) and `&&` (decisive false): one side that decides is enough, even when the other has no value (langdef,
+    "Logical Operators")."""
 
     def run(scope: Scope) -> bool:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .model import SEVERITIES, CheckResult, Status
+from .model import CHANGES, ERROR_CLASSES, PHASES, SEVERITIES, SUPPRESSIONS, CheckResult, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +39,10 @@ COLUMNS = (
 def results_frame(results: Iterable[CheckResult]) -> pd.DataFrame:
     """One row a result, indexed by `fingerprint`, in the given order.
 
-    `status` and `severity` are ordered categoricals (`STATUS_ORDER`, `SEVERITIES`), `error`, `change`, `phase` and `suppressed_by` plain ones of text,
-    times are `datetime64[ms, UTC]`, `duration_ms` is float64, `labels` and `metrics` hold dicts (`metrics`: name → value). No results give
+    `status` and `severity` are ordered categoricals (`STATUS_ORDER`, `SEVERITIES`), `error`, `change`, `phase` and `suppressed_by`
+    plain ones of text,
+    times are `datetime64[ms, UTC]`, `duration_ms` is float64, `labels` and `metrics` hold dicts (`metrics`: name → value). No results
+    give
     the same columns and dtypes.
     """
     import pandas as pd
@@ -72,8 +74,12 @@ def results_frame(results: Iterable[CheckResult]) -> pd.DataFrame:
     )
     frame["status"] = pd.Categorical(frame["status"], categories=list(STATUS_ORDER), ordered=True)
     frame["severity"] = pd.Categorical(frame["severity"], categories=list(SEVERITIES), ordered=True)
-    for name in ("check_type", "phase", "change", "error", "suppressed_by"):
-        frame[name] = frame[name].astype("str" if name == "check_type" else "category")
+    for name in ("check_id", "title", "check_type", "target", "summary", "scan_id", "result_id"):
+        frame[name] = frame[name].astype("str")
+    for name in ("labels", "metrics"):
+        frame[name] = frame[name].astype("object")
+    for name, categories in (("phase", PHASES), ("change", CHANGES), ("error", ERROR_CLASSES), ("suppressed_by", SUPPRESSIONS)):
+        frame[name] = pd.Categorical(frame[name], categories=list(categories))
     for name in ("observed_at", "started_at", "since"):
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("ms")
     frame["duration_ms"] = frame["duration_ms"].astype("float64")

@@ -67,8 +67,10 @@ class Judgement:
 def judge(check: CheckModel, probe: Probe) -> Judgement:
     """What a look means. Never raises.
 
-    An error is crit, or unknown where it says nothing about the target (`CheckModel.unknown_errors`), unless an expression asks for `error` itself. A condition
-    that does not hold, or has no answer, is crit; a `crit` or `warn` expression that is true sets its status, one without an answer unknown.
+    An error is crit, or unknown where it says nothing about the target (`CheckModel.unknown_errors`), unless an expression asks for
+    `error` itself. A condition
+    that does not hold, or has no answer, is crit; a `crit` or `warn` expression that is true sets its status, one without an answer
+    unknown.
     A status that the check gave itself can only become worse.
     """
     values = {**probe.values, "error": None if probe.error is None else probe.error[0]}
@@ -166,7 +168,8 @@ async def _run_once(check: CheckModel, context: RunContext) -> CheckResult:
 
 
 async def bounded_probe(check: CheckModel, resolve: Callable[[str], str]) -> Probe:
-    """One probe that ends: cancelled at its deadline, abandoned if it does not even then. A fault in its code becomes an `internal` error."""
+    """One probe that ends: cancelled at its deadline, abandoned if it does not even then. A fault in its code becomes an `internal`
+    error."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(check.probe(ProbeContext(loop.time() + check.timeout, resolve)), name=f"probe of {check.id}")
     try:

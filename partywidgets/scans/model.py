@@ -1,7 +1,8 @@
 """Results and reports: `partywidgets.result/1` and `partywidgets.scan/1`.
 
-A result is bounded when it is made, so that whoever made it (a check, a runner in a peer's kernel, an old database) cannot make a frame too
-large or a table unsafe: summary one line of 200 characters, details 16 KiB, evidence 8 items of 4 KiB, 100 metrics, 50 conditions, 32 labels.
+A result is bounded when it is made, so that whoever made it (a check, a runner in a peer's kernel, an old database) cannot make a frame
+too large or a table unsafe: summary one line of 200 characters, details 16 KiB, evidence 8 items of 4 KiB, 100 metrics, 50 conditions,
+32 labels.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import hashlib
 import json
 import math
 import os
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from .text import capped, one_line, safe_text
+from .wire import WireReader, parse_time, wire_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,46 @@ STATUSES: tuple[Status, ...] = ("ok", "warn", "crit", "unknown", "skip")
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 STATUS_CODES: dict[Status, int | None] = {"ok": 0, "warn": 1, "crit": 2, "unknown": 3, "skip": None}
 ERROR_CLASSES: tuple[ErrorClass, ...] = get_args(ErrorClass)
+PHASES: tuple[Phase, ...] = get_args(Phase)
+CHANGES: tuple[Change, ...] = get_args(Change)
+SUPPRESSIONS: tuple[SuppressedBy, ...] = get_args(SuppressedBy)
+
+__all__ = [
+    "CHANGES",
+    "ERROR_CLASSES",
+    "FRAME_BYTES",
+    "PHASES",
+    "SEVERITIES",
+    "STATUSES",
+    "STATUS_CODES",
+    "SUPPRESSIONS",
+    "Change",
+    "CheckResult",
+    "ConditionResult",
+    "ErrorClass",
+    "Evidence",
+    "Failure",
+    "Metric",
+    "Phase",
+    "Remediation",
+    "Runner",
+    "ScanReport",
+    "Severity",
+    "State",
+    "Status",
+    "SuppressedBy",
+    "Suppression",
+    "bounded_wires",
+    "capped",
+    "count_statuses",
+    "fingerprint",
+    "one_line",
+    "parse_time",
+    "safe_text",
+    "utc_now",
+    "uuid7",
+    "wire_time",
+]
 
 RESULT_SCHEMA = "partywidgets.result/1"
 SCAN_SCHEMA = "partywidgets.scan/1"
@@ -48,41 +91,6 @@ TARGET_CHARS = 2048
 FRAME_BYTES = 256 * 1024
 
 _FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip": 3, "ok": 4}
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_BLANKS = re.compile(r"\s+")
-
-T = TypeVar("T")
-
-
-def safe_text(text: str) -> str:
-    """The text with what a terminal or a reader's eye could be tricked by made visible.
-
-    Control characters other than tab and newline become their pictures (U+2400…), C1 controls, direction overrides and lone surrogates U+FFFD.
-    """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n")
-    return _UNSAFE.sub(_picture, text)
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else "\ufffd"
-
-
-def one_line(text: str, limit: int = SUMMARY_CHARS) -> str:
-    """The text on one line of at most `limit` characters, an ellipsis where it was cut."""
-    line = _BLANKS.sub(" ", safe_text(text)).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def capped(text: str, limit: int) -> str:
-    """The text's first `limit` bytes of UTF-8, cut between characters."""
-    if len(text) * 4 <= limit:
-        return text
-    raw = text.encode("utf-8", "replace")
-    return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore")
 
 
 _last_id = 0
@@ -103,20 +111,6 @@ def uuid7() -> str:
 def utc_now() -> datetime:
     """Now, in UTC."""
     return datetime.now(UTC)
-
-
-def wire_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds: `2026-11-23T06:00:00.013Z`. A naive datetime is read as UTC."""
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def parse_time(text: str) -> datetime:
-    """The reverse of `wire_time`. Raises ValueError for a time without a zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"the time {text!r} has no zone")
-    return moment.astimezone(UTC)
 
 
 def fingerprint(check_id: str, target: str, identity: Mapping[str, str] | None = None) -> str:
@@ -151,7 +145,8 @@ class Metric:
 class Evidence:
     """What was seen, for people.
 
-    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control characters shown as
+    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control
+    characters shown as
     pictures, and the SHA-256 of the whole value as it was seen (the redacted one, where something was redacted).
     """
 
@@ -180,7 +175,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a fingerprint stands: `soft` until a status was seen `max_attempts` times in a row, then `hard`; `flapping` while it changes too often."""
+    """Where a fingerprint stands: `soft` until a status was seen `max_attempts` times in a row, then `hard`; `flapping` while it
+    changes too often."""
 
     phase: Phase = "hard"
     since: datetime | None = None
@@ -225,7 +221,8 @@ class Runner:
 class CheckResult:
     """One look at one target, judged: `partywidgets.result/1`.
 
-    `duration_ms` is of the look that is reported, without the retries before it. `ttl_s`: after that many seconds the result is stale, None: never.
+    `duration_ms` is of the look that is reported, without the retries before it. `ttl_s`: after that many seconds the result is stale,
+    None: never.
     `seq` is given by the room that publishes it, 0 before.
     """
 
@@ -344,7 +341,7 @@ class CheckResult:
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> CheckResult:
         """The reverse of `to_wire`. Raises ValueError naming the field, for a value that no result can have; bounds apply again."""
-        reader = _Reader(wire, RESULT_SCHEMA)
+        reader = WireReader(wire, RESULT_SCHEMA)
         state, error = reader.part("state"), reader.part("error")
         remediation, suppression, runner = reader.part("remediation"), reader.part("suppression"), reader.part("runner")
         return cls(
@@ -361,13 +358,13 @@ class CheckResult:
             state=State()
             if state is None
             else State(
-                phase=cast(Phase, state.one_of("phase", get_args(Phase), "hard")),
+                phase=cast(Phase, state.one_of("phase", PHASES, "hard")),
                 since=state.time("since"),
                 attempt=int(state.number("attempt", 1) or 1),
                 max_attempts=int(state.number("max_attempts", 1) or 1),
                 previous=cast("Status | None", state.one_of("previous", STATUSES, None)),
             ),
-            change=cast(Change, reader.one_of("change", get_args(Change), "new")),
+            change=cast(Change, reader.one_of("change", CHANGES, "new")),
             scheduled_at=reader.time("scheduled_at"),
             started_at=reader.time("started_at") or utc_now(),
             observed_at=reader.time("observed_at") or utc_now(),
@@ -415,7 +412,7 @@ class CheckResult:
             suppression=None
             if suppression is None
             else Suppression(
-                cast(SuppressedBy, suppression.one_of("by", get_args(SuppressedBy))),
+                cast(SuppressedBy, suppression.one_of("by", SUPPRESSIONS)),
                 suppression.text("id", ""),
                 suppression.time("until"),
                 suppression.maybe_text("actor"),
@@ -430,7 +427,8 @@ class CheckResult:
 
 @dataclass(slots=True)
 class ScanReport:
-    """A scan: `partywidgets.scan/1`. `total` and `counts` are of the whole scan; `results` may be fewer in a bounded copy, then `more` is the path to all."""
+    """A scan: `partywidgets.scan/1`. `total` and `counts` are of the whole scan; `results` may be fewer in a bounded copy, then `more`
+    is the path to all."""
 
     scan_id: str = field(default_factory=uuid7)
     trigger: str = "manual"
@@ -479,7 +477,7 @@ class ScanReport:
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ScanReport:
         """The reverse of `to_wire`. Raises ValueError naming the field that no report can have."""
-        reader = _Reader(wire, SCAN_SCHEMA)
+        reader = WireReader(wire, SCAN_SCHEMA)
         counts = reader.mapping("counts", (int,))
         return cls(
             scan_id=reader.text("scan_id"),
@@ -521,65 +519,3 @@ def _wire_time(moment: datetime | None) -> str | None:
 
 def _fields(item: Remediation | Runner) -> dict[str, Any]:
     return {name: getattr(item, name) for name in item.__slots__}
-
-
-class _Reader:
-    """Reads a mapping that a peer sent; every complaint is a ValueError that names the field."""
-
-    def __init__(self, wire: Mapping[str, Any], schema: str | None = None) -> None:
-        if not isinstance(wire, Mapping):
-            raise ValueError(f"expected an object, got {type(wire).__name__}")
-        if schema is not None and wire.get("schema", schema) != schema:
-            raise ValueError(f"expected the schema {schema!r}, got {one_line(str(wire.get('schema')), 80)!r}")
-        self.wire = wire
-
-    def value(self, name: str) -> Any:
-        return self.wire.get(name)
-
-    def text(self, name: str, default: str | None = None) -> str:
-        found = self.wire.get(name, default)
-        if not isinstance(found, str):
-            raise ValueError(f"{name}: expected text, got {type(found).__name__}")
-        return found
-
-    def maybe_text(self, name: str) -> str | None:
-        return None if self.wire.get(name) is None else self.text(name)
-
-    def one_of(self, name: str, choices: Sequence[str], *default: str | None) -> str | None:
-        found = self.wire.get(name, *default)
-        if found not in choices and not (default and found is None and default[0] is None):
-            raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {one_line(repr(found), 80)}")
-        return cast("str | None", found)
-
-    def number(self, name: str, default: float | None) -> float | None:
-        found = self.wire.get(name, default)
-        if found is None:
-            return None
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
-            raise ValueError(f"{name}: expected a finite number, got {one_line(repr(found), 80)}")
-        return found
-
-    def time(self, name: str) -> datetime | None:
-        text = self.maybe_text(name)
-        try:
-            return None if text is None else parse_time(text)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-
-    def items(self, name: str) -> Sequence[Any]:
-        found = self.wire.get(name) or []
-        if not isinstance(found, (list, tuple)):
-            raise ValueError(f"{name}: expected a list, got {type(found).__name__}")
-        return found
-
-    def part(self, name: str) -> _Reader | None:
-        return None if self.wire.get(name) is None else _Reader(self.wire[name])
-
-    def parts(self, name: str) -> list[_Reader]:
-        return [_Reader(item) for item in self.items(name)]
-
-    def mapping(self, name: str, kinds: tuple[type[T], ...]) -> Mapping[str, T]:
-        found = self.wire.get(name) or {}
-        if not isinstance(found, Mapping) or not all(isinstance(k, str) and isinstance(v, kinds) for k, v in found.items()):
-            raise ValueError(f"{name}: expected an object of {' or '.join(kind.__name__ for kind in kinds)}")
-        return found

@@ -88,11 +88,12 @@ def explain(error: OSError, place: str) -> DialError:
         return DialError("tls", f"{place}: TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}")
     if isinstance(error, TimeoutError):
         return DialError("timeout", f"{place}: the network gave up")
-    reason = {
-        ConnectionRefusedError: "connection refused",
-        ConnectionResetError: "connection reset",
-        BrokenPipeError: "connection closed",
-    }.get(type(error), (error.strerror or str(error) or type(error).__name__).lower())
+    if isinstance(error, ConnectionRefusedError):
+        reason = "connection refused"
+    elif isinstance(error, ConnectionResetError):
+        reason = "connection reset"
+    else:
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
     return DialError("refused", f"{place}: {reason}")
 
 
@@ -145,7 +146,8 @@ async def opened(
 
 @lru_cache(maxsize=64)
 def tls_context(verify: bool = True, ca_file: str | None = None, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """A client's context, made once: loading the system's certificates costs tens of milliseconds. Raises OSError for a CA file that cannot be read."""
+    """A client's context, made once: loading the system's certificates costs tens of milliseconds. Raises OSError for a CA file that
+    cannot be read."""
     context = ssl.create_default_context(cafile=ca_file)
     if not verify:
         context.check_hostname = False
