@@ -85,7 +85,8 @@ class ReconnectingWebSocket:
 
     With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
     socket stays. `on_open()`; `on_close(CloseEvent)` after each connection and each failed attempt; `on_error(Exception)` before
-    `on_close` of a failed attempt. `should_reconnect_on_close(CloseEvent) -> bool` says whether another attempt follows.
+    `on_close` of a failed attempt; `on_end()`, a plain function, when nothing follows any more.
+    `should_reconnect_on_close(CloseEvent) -> bool` says whether another attempt follows.
     `ssl` is an `ssl.SSLContext` for `wss`; None: the system's.
     """
 
@@ -116,6 +117,7 @@ class ReconnectingWebSocket:
         on_message: Callback | None = None,
         on_close: Callback | None = None,
         on_error: Callback | None = None,
+        on_end: Callable[[], Any] | None = None,
         ssl: Any = None,
     ) -> None:
         self._url, self._protocols, self._headers, self._token = url, protocols, headers, token
@@ -124,7 +126,7 @@ class ReconnectingWebSocket:
         self.connection_timeout, self.min_uptime, self.max_retries = connection_timeout, min_uptime, max_retries
         self.max_enqueued_messages, self.max_buffered, self.max_inbox = max_enqueued_messages, max_buffered, max_inbox
         self.start_closed, self.should_reconnect_on_close = start_closed, should_reconnect_on_close
-        self.on_open, self.on_message, self.on_close, self.on_error = on_open, on_message, on_close, on_error
+        self.on_open, self.on_message, self.on_close, self.on_error, self.on_end = on_open, on_message, on_close, on_error, on_end
         self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
         self._inbox: deque[str | bytes] = deque()
         self._pending: deque[str | bytes] = deque()
@@ -215,6 +217,7 @@ class ReconnectingWebSocket:
         else:
             self._state = ReadyState.CONNECTING
             self._runner = asyncio.get_running_loop().create_task(self._run(), name=f"{type(self).__name__} {self.label}")
+            self._runner.add_done_callback(self._ended)
 
     def _request(self, ask: _Ask) -> None:
         self._ask = ask
@@ -266,7 +269,8 @@ class ReconnectingWebSocket:
             self._pulse()
             return True
         if len(self._pending) >= self.max_enqueued_messages:
-            logger.warning("%s: not connected and %d messages wait, a message is dropped", self.label, len(self._pending))
+            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
+            logger.log(level, "%s: not connected and %d messages wait, a message is dropped", self.label, len(self._pending))
             return False
         self._pending.append(message)
         self._buffered += size
@@ -329,8 +333,14 @@ class ReconnectingWebSocket:
                     return
         finally:
             self._state = ReadyState.CLOSED
-            # Waiters look at the runner, which is done one step after this.
-            asyncio.get_running_loop().call_soon(self._pulse)
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            self._failure = HostError(f"{self.label}: this client failed: {error!r}")
+            logger.error("%s", self._failure, exc_info=error)
+        self._pulse()
+        if self.on_end is not None:
+            self.on_end()
 
     async def _wait(self, delay: float) -> None:
         try:

@@ -1,0 +1,457 @@
+"""TerminalClient: a terminal room from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
+from ..partysocket import CloseEvent, PartySocket, Provided
+from ..terminal.protocol import OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
+from .command import CommandResult
+from .requests import Requests
+from .stream import Reader, Tail
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+State: TypeAlias = Literal["connecting", "live", "lagging", "ended", "refused", "lost"]
+
+DIALECT = "partywidgets.terminal.v1"
+ACK_AFTER = 0.05
+"""Seconds after which what was taken is acknowledged, so that a burst costs one `consumed`."""
+REPLY_TIMEOUT = 15.0
+"""Seconds within which a room answers a request that runs nothing, and the grace beyond a command's own timeout."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A terminal's size in cells, and who set it."""
+
+    cols: int
+    rows: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the room."""
+
+    connection: str
+    name: str
+    role: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The sandbox behind the room: `starting`, `running`, `ended` or `failed`, and why."""
+
+    state: str
+    reason: str
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the shell ended."""
+
+    code: int | None
+    reason: str
+
+
+class TerminalClient:
+    """A terminal room: `async with TerminalClient(url, "worker-123", token=…) as term: result = await term.run("df -h /")`.
+
+    `url` is the host's root, with scheme and base path. `sandbox` is an id of the host's config. Entering waits at most `timeout` seconds
+    for the room's welcome; `start()` does not wait. After a lost connection it comes back by itself and goes on at the byte where it was
+    (`resumed`), or begins again from a snapshot of the screen. `on_change(client)` is called after each change of its attributes.
+
+    Attributes: `state role can_type size people lease upstream exit sandbox connection epoch offset resumed host_id`.
+    `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        room: str,
+        *,
+        token: Provided[str | None] = None,
+        sandbox: str | None = None,
+        cols: int | None = None,
+        rows: int | None = None,
+        party: str = "terminal-server",
+        timeout: float = 15.0,
+        on_change: Callable[[TerminalClient], Any] | None = None,
+        **socket_options: Any,
+    ) -> None:
+        self.room, self.timeout, self.on_change = room, timeout, on_change
+        self._placement: dict[str, str | int | None] = {"sandboxId": sandbox, "cols": cols, "rows": rows}
+        self.state: State = "connecting"
+        self.role, self.connection, self.host_id, self.sandbox = "", "", "", sandbox or ""
+        self.can_type, self.resumed, self.screen_kind = False, False, "exact"
+        self.size = Size(80, 24)
+        self.people: list[Person] = []
+        self.lease: tuple[str, str] | None = None
+        self.upstream = Upstream("starting", "", sandbox or "")
+        self.exit: Exit | None = None
+        self.behind = 0
+        self.epoch: str | None = None
+        self.offset = 0
+        self.last_error = ""
+        self._welcome = False
+        self._sequence = 0
+        self._searched = 0
+        self._tail = Tail()
+        self._readers: list[Reader] = []
+        self._requests = Requests()
+        self._changed = asyncio.Event()
+        self._acknowledged = 0
+        self._ack: asyncio.TimerHandle | None = None
+        self.socket = PartySocket(
+            host=url,
+            party=party,
+            room=room,
+            protocols=DIALECT,
+            token=token,
+            query=self._query,
+            max_enqueued_messages=0,
+            on_open=self._opened,
+            on_message=self._received,
+            on_close=self._closed,
+            on_end=self._pulse,
+            **socket_options,
+        )
+
+    # Its life
+
+    async def __aenter__(self) -> TerminalClient:
+        self.start()
+        try:
+            await self.ready(self.timeout)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Connects, without waiting."""
+        self.socket.reconnect()
+
+    async def close(self) -> None:
+        """Leaves the room; the terminal lives on."""
+        await self.socket.close()
+        if self._ack is not None:
+            self._ack.cancel()
+            self._ack = None
+        self._requests.fail(ConnectionClosedError(f"the terminal client of {self.room} was closed"))
+        self._pulse()
+
+    async def ready(self, timeout: float | None = None) -> None:
+        """Waits for the room's welcome, at most `timeout` seconds. Raises RefusedError or HostError with the reason."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._welcome:
+                    await self._next_change()
+        except TimeoutError:
+            seen = self.socket.last_close
+            raise HostError(f"terminal {self.room}: no welcome within {timeout:g} s" + (f": {seen}" if seen else "")) from None
+
+    # What one does with it
+
+    async def run(self, command: str, timeout: float | None = None) -> CommandResult:
+        """Runs a command in the shared shell, visible to all, and returns when it ended.
+
+        `timeout` is in seconds; None waits for ever. Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is
+        there, the shell tells no exit codes), HostError when the connection is lost meanwhile; the command itself then runs on.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            reply = await self._ask("run", timeout + REPLY_TIMEOUT if timeout is not None else None, command=command, timeout_s=timeout)
+        except CommandTimeoutError:
+            raise
+        except CommandError as error:
+            if timeout is not None and clock() - began >= timeout:
+                raise CommandTimeoutError(str(error)) from None
+            raise
+        return CommandResult.from_wire(reply)
+
+    async def send(self, text: str) -> None:
+        """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
+        self._searched = self.offset
+        await self._ask("send", REPLY_TIMEOUT, text=text)
+
+    def write(self, keystrokes: bytes) -> bool:
+        """Sends keystrokes without a confirmation; False when the socket is down and they are dropped."""
+        self._sequence += 1
+        return self.socket.send(encode_input(self._sequence, keystrokes))
+
+    async def expect(self, pattern: str | re.Pattern[str], timeout: float | None = 30.0) -> re.Match[str]:
+        """Waits until `pattern` is in the output, and returns the match.
+
+        The search covers what came since the last match or `send`, without escape sequences and with `\\r\\n` as `\\n`; at most the last
+        256 KiB. Raises TimeoutError after `timeout` seconds (None: waits for ever), RefusedError or HostError when the socket gave up.
+        """
+        wanted = re.compile(pattern)
+        try:
+            async with asyncio.timeout(timeout):
+                while (found := self._tail.search(wanted, self._searched)) is None:
+                    await self._next_change()
+        except TimeoutError:
+            raise TimeoutError(f"terminal {self.room}: {wanted.pattern!r} did not appear within {timeout:g} s") from None
+        match, self._searched = found
+        return match
+
+    async def screen(self, format: Literal["text", "html"] = "text") -> str:
+        """The screen as it is now, as text or as HTML without script."""
+        reply = await self._ask("screen", REPLY_TIMEOUT, format=format)
+        return str(reply[format])
+
+    async def commands(self) -> list[dict[str, Any]]:
+        """The commands that ran in this terminal, oldest first: `{id, command, actor, exit_code, started_at, duration_s, cwd, offset}`."""
+        reply = await self._ask("history", REPLY_TIMEOUT)
+        return list(reply["commands"])
+
+    async def history(self) -> DataFrame:
+        """`commands()` as a DataFrame; `started_at` is in UTC, `exit_code` nullable."""
+        import pandas as pd
+
+        columns = ["id", "command", "actor", "exit_code", "started_at", "duration_s", "cwd", "offset"]
+        frame = pd.DataFrame(await self.commands(), columns=columns)
+        frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, format="ISO8601")
+        frame["exit_code"] = frame["exit_code"].astype("Int64")
+        return frame
+
+    async def restart(self) -> None:
+        """Ends the shell and starts another. Raises CommandError without the role for it."""
+        await self._ask("restart", 2 * REPLY_TIMEOUT)
+
+    async def take_control(self) -> None:
+        """Takes the lease: only this connection types from now on. Raises RefusedError when the room does not let it."""
+        await self._lease("take", lambda: self.has_control)
+
+    async def release_control(self) -> None:
+        """Gives the lease back."""
+        await self._lease("release", lambda: not self.has_control)
+
+    async def give_control(self, connection: str) -> None:
+        """Gives the lease to another connection of `people`."""
+        await self._lease("give", lambda: self.lease is not None and self.lease[0] == connection, to=connection)
+
+    @property
+    def has_control(self) -> bool:
+        """True when this connection holds the lease."""
+        return self.lease is not None and self.lease[0] == self.connection
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Asks for another size; the room decides, `size` tells."""
+        self._placement |= {"cols": cols, "rows": rows}
+        self._tell("resize", cols=cols, rows=rows)
+
+    async def output(self, *, limit: int = 4 * 1024 * 1024) -> AsyncIterator[bytes]:
+        """The terminal's bytes, to be written to a terminal emulator: first a reset and the present screen, then what comes.
+
+        Without holes: after a loss, or with more than `limit` bytes waiting for this iterator, it goes on with a reset and a fresh screen.
+        Ends when the client is closed; raises RefusedError or HostError when its socket gave up.
+        """
+        reader = Reader(limit)
+        self._readers.append(reader)
+        try:
+            self._tell("resync")
+            while True:
+                while output := reader.take():
+                    yield output
+                try:
+                    await self._next_change()
+                except ConnectionClosedError:
+                    return
+        finally:
+            self._readers.remove(reader)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.output()
+
+    async def changed(self) -> None:
+        """Waits for the next frame or change of state. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
+        await self._next_change()
+
+    # Requests
+
+    def _tell(self, kind: str, **fields: Any) -> bool:
+        return self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def _ask(self, kind: str, timeout: float | None, **fields: Any) -> Any:
+        await self.ready(self.timeout)
+        request_id, future = self._requests.open()
+        try:
+            if not self._tell(kind, id=request_id, **fields):
+                raise HostError(f"terminal {self.room}: not connected, {kind} was not sent")
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            kinds = CommandTimeoutError if kind == "run" else HostError
+            raise kinds(f"terminal {self.room}: no answer to {kind} within {timeout:g} s") from None
+        finally:
+            self._requests.forget(request_id)
+
+    async def _lease(self, action: str, reached: Callable[[], bool], **fields: Any) -> None:
+        await self.ready(self.timeout)
+        self.last_error = ""
+        if not self._tell("lease", action=action, **fields):
+            raise HostError(f"terminal {self.room}: not connected, the lease was not asked for")
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                while not reached():
+                    if self.last_error:
+                        raise RefusedError(self.last_error)
+                    await self._next_change()
+        except TimeoutError:
+            raise HostError(f"terminal {self.room}: no answer to lease {action} within {REPLY_TIMEOUT:g} s") from None
+
+    async def _next_change(self) -> None:
+        if not self.socket.should_reconnect:
+            raise self.socket.failure or ConnectionClosedError(f"the terminal client of {self.room} is closed")
+        await self._changed.wait()
+
+    def _pulse(self) -> None:
+        self._changed.set()
+        self._changed.clear()
+        if self.on_change is not None:
+            try:
+                self.on_change(self)
+            except Exception:
+                logger.exception("terminal %s: on_change raised", self.room)
+
+    # The socket
+
+    def _query(self) -> dict[str, str | int | None]:
+        if self.epoch is None:
+            return self._placement
+        return {**self._placement, "epoch": self.epoch, "offset": self.offset}
+
+    def _opened(self) -> None:
+        self._sequence = 0
+
+    def _closed(self, event: CloseEvent) -> None:
+        self._welcome = False
+        self.people, self.lease, self.can_type = [], None, False
+        if self.state != "ended":
+            self.state = "refused" if event.code in (4401, 4403, 4409) or event.status in (400, 401, 403) else "lost"
+        error: PartyError = HostError(f"terminal {self.room}: the connection was lost ({event}) before the answer came; see history()")
+        self._requests.fail(error)
+        self._pulse()
+
+    def _received(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._received_bytes(message)
+        else:
+            frame = json.loads(message)
+            handler = getattr(self, f"_on_{frame.get('type')}", None)
+            if handler is None:
+                logger.debug("terminal %s: frame type %r is not known", self.room, frame.get("type"))
+                return
+            handler(frame)
+        self._pulse()
+
+    def _received_bytes(self, frame: bytes) -> None:
+        if frame[:1] == bytes([OUTPUT]):
+            offset, output = decode_output(frame)
+            if offset > self.offset:
+                logger.warning("terminal %s: output from %d to %d is missing, asking for a snapshot", self.room, self.offset, offset)
+                self._tell("resync")
+                self.offset = offset
+            fresh = output[self.offset - offset :]
+            self.offset += len(fresh)
+            self._tail.append(fresh)
+            for reader in self._readers:
+                if not reader.give(fresh):
+                    self._tell("resync")
+        elif frame[:1] == bytes([SNAPSHOT]):
+            self.offset, cols, rows, screen = decode_snapshot(frame)
+            self.size = Size(cols, rows, self.size.by)
+            self._tail.reset(self.offset)
+            self._searched = min(self._searched, self.offset)
+            for reader in self._readers:
+                reader.restart(screen)
+        else:
+            logger.warning("terminal %s: a binary frame of unknown kind %r", self.room, frame[:1])
+            return
+        if self._ack is None:
+            self._ack = asyncio.get_running_loop().call_later(ACK_AFTER, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        self._ack = None
+        self._tell("consumed", offset=self.offset)
+
+    # Control frames, by their type
+
+    def _on_welcome(self, frame: dict[str, Any]) -> None:
+        self._welcome = True
+        self.resumed = bool(frame["resumed"])
+        if not self.resumed:
+            self._tail.reset(frame["offset"])
+            self._searched = self.offset = int(frame["offset"])
+        self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
+        self.size = Size(**frame["size"])
+        self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
+        self.sandbox, self.screen_kind = frame["sandbox"], frame["screen"]
+        self._on_lease(frame["lease"])
+        self.can_type = bool(frame["can_type"])
+        self.exit = None
+        self.state = "ended" if frame["state"] in ("ended", "failed") else "live"
+        if self.resumed and any(reader.stale for reader in self._readers):
+            self._tell("resync")
+
+    def _on_resync(self, frame: dict[str, Any]) -> None:
+        logger.debug("terminal %s: resync (%s)", self.room, frame.get("reason"))
+
+    def _on_resize(self, frame: dict[str, Any]) -> None:
+        self.size = Size(frame["cols"], frame["rows"], frame.get("by") or "")
+
+    def _on_presence(self, frame: dict[str, Any]) -> None:
+        self.people = [Person(person["connection"], person["name"], person["role"], person["subject"]) for person in frame["people"]]
+
+    def _on_lease(self, frame: dict[str, Any]) -> None:
+        holder = frame["holder"]
+        self.lease = (holder["connection"], holder["name"]) if holder else None
+        self.can_type = bool(frame["can_type"])
+
+    def _on_mark(self, frame: dict[str, Any]) -> None:
+        """Command marks are for views; `history()` asks the room."""
+
+    def _on_upstream(self, frame: dict[str, Any]) -> None:
+        self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
+        if frame["state"] == "running":
+            self.state, self.exit = "live", None
+        elif frame["state"] in ("ended", "failed"):
+            self.state = "ended"
+
+    def _on_lag(self, frame: dict[str, Any]) -> None:
+        self.behind = int(frame["behind"])
+        if self.state in ("live", "lagging"):
+            self.state = "lagging" if self.behind else "live"
+
+    def _on_exit(self, frame: dict[str, Any]) -> None:
+        self.exit, self.state = Exit(frame["code"], frame["reason"]), "ended"
+
+    def _on_ticket(self, frame: dict[str, Any]) -> None:
+        """Resume tickets are for browsers; this client shows its token at every attempt."""
+
+    def _on_reply(self, frame: dict[str, Any]) -> None:
+        self._requests.replied(frame, CommandError)
+
+    def _on_error(self, frame: dict[str, Any]) -> None:
+        self.last_error = str(frame["message"])
+        logger.warning("terminal %s: %s", self.room, self.last_error)
