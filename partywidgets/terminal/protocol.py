@@ -23,19 +23,25 @@ def encode_input(sequence: int, keystrokes: bytes) -> bytes:
 def decode_input(frame: bytes) -> tuple[int, bytes]:
     """Sequence and keystrokes of an input frame. Raises ValueError for anything else."""
     if len(frame) < 9 or frame[0] != INPUT:
-        raise ValueError(f"expected an input frame (kind 2, at least 9 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}")
+        raise ValueError(
+            f"expected an input frame (kind 2, at least 9 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}"
+        )
     return int.from_bytes(frame[1:9], "big"), frame[9:]
 
 
 def decode_output(frame: bytes) -> tuple[int, bytes]:
     """Offset and bytes of an output frame. Raises ValueError for anything else."""
     if len(frame) < 9 or frame[0] != OUTPUT:
-        raise ValueError(f"expected an output frame (kind 1, at least 9 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}")
+        raise ValueError(
+            f"expected an output frame (kind 1, at least 9 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}"
+        )
     return int.from_bytes(frame[1:9], "big"), frame[9:]
 
 
 def decode_snapshot(frame: bytes) -> tuple[int, int, int, bytes]:
     """Offset, cols, rows and bytes of a snapshot frame. Raises ValueError for anything else."""
     if len(frame) < 13 or frame[0] != SNAPSHOT:
-        raise ValueError(f"expected a snapshot frame (kind 3, at least 13 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}")
+        raise ValueError(
+            f"expected a snapshot frame (kind 3, at least 13 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}"
+        )
     return int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:11], "big"), int.from_bytes(frame[11:13], "big"), frame[13:]

@@ -1,0 +1,286 @@
+"""What the terminal shows: one emulator a room, fed in a thread, so that whoever joins late gets the exact screen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from .ring import Ring
+from .vt import plain_text
+
+if TYPE_CHECKING:
+    from .emulator import Emulator
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCH = 64 * 1024
+"""Output waits until this many bytes are there, or until somebody asks for the screen."""
+BACKLOG = 8 << 20
+"""Past this many bytes waiting for the emulator, the upstream is to be paused."""
+
+
+class ScreenClosed(RuntimeError):
+    """The screen was asked for after its terminal was freed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The screen as it was at `offset`: bytes that draw it on a terminal of this size after a reset."""
+
+    offset: int
+    cols: int
+    rows: int
+    drawing: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """What a program asked the terminal for, as far as typing a command depends on it."""
+
+    alternate: bool
+    bracketed_paste: bool
+
+
+class Screen(Protocol):
+    """A terminal's screen. Called on the room loop; `offset` is that of the ring."""
+
+    exact: bool
+    """False: late viewers get the raw output replayed, from the first whole line that is kept."""
+
+    def append(self, piece: bytes) -> None:
+        """Takes output. Never blocks."""
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The size from here on in the output."""
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait to be drawn."""
+
+    async def drained(self) -> None:
+        """Returns when no more than 8 MiB wait."""
+
+    async def capture(self, limit: int) -> Capture:
+        """The screen with as much scrollback as fits into about `limit` bytes."""
+
+    async def text(self) -> str:
+        """The visible screen as plain text."""
+
+    async def html(self) -> str:
+        """The visible screen as script-free HTML with inline style."""
+
+    async def modes(self) -> Modes:
+        """What the program asked for."""
+
+    async def close(self) -> None:
+        """Frees the emulator."""
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def emulator_threads() -> ThreadPoolExecutor:
+    """The two threads in which all rooms' emulators run (they release the GIL while they parse)."""
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="partywidgets-screen")
+    return _pool
+
+
+class RawScreen:
+    """Where there is no emulator: late viewers get what the ring holds."""
+
+    exact = False
+    behind = 0
+
+    def __init__(self, ring: Ring, cols: int, rows: int) -> None:
+        self._ring, self._cols, self._rows = ring, cols, rows
+
+    def append(self, piece: bytes) -> None:
+        """The ring has it already."""
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The size from here on."""
+        self._cols, self._rows = cols, rows
+
+    async def drained(self) -> None:
+        """Nothing ever waits."""
+
+    def _replay(self, limit: int) -> bytes:
+        start = max(self._ring.base, self._ring.end - limit)
+        raw = self._ring.read(start)
+        return raw if start == 0 else raw[raw.find(b"\n") + 1 :]
+
+    async def capture(self, limit: int) -> Capture:
+        """The newest `limit` bytes of output, from the first whole line."""
+        return Capture(self._ring.end, self._cols, self._rows, self._replay(limit))
+
+    async def text(self) -> str:
+        """The last lines of output without escape sequences."""
+        return "\n".join(plain_text(self._replay(BATCH).decode("utf-8", "replace")).split("\n")[-self._rows :])
+
+    async def html(self) -> str:
+        """The same, escaped."""
+        return f"<pre>{escape(await self.text())}</pre>"
+
+    async def modes(self) -> Modes:
+        """Not known without an emulator."""
+        return Modes(alternate=False, bracketed_paste=False)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+_Step = bytes | tuple[int, int]
+
+
+class EmulatedScreen:
+    """A libghostty terminal. One thread at a time works on it; the loop only queues. Made by `open_screen`."""
+
+    exact = True
+
+    def __init__(self, emulator: Emulator, *, room: str = "") -> None:
+        self._emulator: Emulator | None = emulator
+        self._room = room
+        self._waiting: deque[_Step] = deque()
+        self.behind = 0
+        self.offset = 0
+        """Offset behind everything appended."""
+        self._turn = asyncio.Lock()
+        self._feeding: asyncio.Future[None] | None = None
+
+    def append(self, piece: bytes) -> None:
+        """Queues output; a thread draws it once there is a batch."""
+        self._waiting.append(piece)
+        self.behind += len(piece)
+        self.offset += len(piece)
+        if self.behind >= BATCH:
+            self._start()
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Queues the new size behind the output so far."""
+        self._waiting.append((cols, rows))
+
+    def _take(self) -> list[_Step]:
+        steps: list[_Step] = []
+        run: list[bytes] = []
+        for step in self._waiting:
+            if isinstance(step, bytes):
+                run.append(step)
+            else:
+                steps += [b"".join(run), step]
+                run = []
+        steps.append(b"".join(run))
+        self._waiting.clear()
+        self.behind = 0
+        return steps
+
+    def _start(self) -> None:
+        if self._feeding is None and self._emulator is not None and not self._turn.locked():
+            emulator, steps = self._emulator, self._take()
+            self._feeding = asyncio.get_running_loop().run_in_executor(emulator_threads(), _draw, emulator, steps)
+            self._feeding.add_done_callback(self._fed)
+
+    def _fed(self, future: asyncio.Future[None]) -> None:
+        self._feeding = None
+        if not future.cancelled() and future.exception() is not None:
+            log.error(
+                "room %s: the emulator failed on output; late viewers may see a damaged screen", self._room, exc_info=future.exception()
+            )
+        if self.behind >= BATCH:
+            self._start()
+
+    async def drained(self) -> None:
+        """Returns when no more than 8 MiB wait."""
+        while self.behind > BACKLOG and self._emulator is not None:
+            if self._feeding is not None:
+                await asyncio.wait([self._feeding])
+            else:
+                async with self._turn:
+                    pass
+                self._start()
+
+    async def _ask(self, question: Callable[[Emulator], T]) -> tuple[int, T]:
+        """Draws what waits, then asks in the same thread; with the offset that the answer is for."""
+        async with self._turn:
+            while self._feeding is not None:
+                await asyncio.wait([self._feeding])
+            emulator = self._emulator
+            if emulator is None:
+                raise ScreenClosed(f"room {self._room}: the screen is closed")
+            steps, offset = self._take(), self.offset
+
+            def work() -> T:
+                _draw(emulator, steps)
+                return question(emulator)
+
+            # A cancelled caller must not let the next one into the emulator while the thread is still in it.
+            job = asyncio.get_running_loop().run_in_executor(emulator_threads(), work)
+            try:
+                return offset, await asyncio.shield(job)
+            except asyncio.CancelledError:
+                await asyncio.wait([job])
+                raise
+
+    async def capture(self, limit: int) -> Capture:
+        """The screen as of now, with scrollback up to about `limit` bytes. Later output is not in it."""
+        offset, (cols, rows, drawing) = await self._ask(lambda emulator: (*emulator.size, emulator.drawing(limit)))
+        return Capture(offset, cols, rows, drawing)
+
+    async def text(self) -> str:
+        """The visible screen as plain text."""
+        return (await self._ask(lambda emulator: emulator.text()))[1]
+
+    async def html(self) -> str:
+        """The visible screen as script-free HTML with inline style."""
+        return (await self._ask(lambda emulator: emulator.html()))[1]
+
+    async def modes(self) -> Modes:
+        """What the program asked for."""
+        alternate, paste = (await self._ask(lambda emulator: (emulator.alternate, emulator.bracketed_paste)))[1]
+        return Modes(alternate, paste)
+
+    async def close(self) -> None:
+        """Frees the emulator, once no thread is in it."""
+        async with self._turn:
+            while self._feeding is not None:
+                await asyncio.wait([self._feeding])
+            emulator, self._emulator = self._emulator, None
+            self._waiting.clear()
+            self.behind = 0
+            if emulator is not None:
+                emulator.close()
+
+
+def _draw(emulator: Emulator, steps: list[_Step]) -> None:
+    for step in steps:
+        if isinstance(step, bytes):
+            emulator.feed(step)
+        else:
+            emulator.resize(*step)
+
+
+async def open_screen(ring: Ring, cols: int, rows: int, *, scrollback: int = 10_000, room: str = "") -> Screen:
+    """The exact screen where pyghostty has a wheel, else the raw replay of `ring`.
+
+    The first one in a process imports pyghostty (0.2 s), in a thread.
+    """
+
+    def make() -> Emulator:
+        from .emulator import Emulator
+
+        return Emulator(cols, rows, scrollback=scrollback)
+
+    try:
+        emulator = await asyncio.get_running_loop().run_in_executor(emulator_threads(), make)
+    except (ImportError, OSError) as error:
+        log.warning("room %s: no terminal emulator here (%s); late viewers get the raw output replayed", room, error)
+        return RawScreen(ring, cols, rows)
+    return EmulatedScreen(emulator, room=room)

@@ -1,0 +1,89 @@
+"""What a terminal room can be told: the `terminal:` part of a config, and what an app lends its rooms at run time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..exceptions import UnknownSandboxError
+from ..party.grant import Grant
+
+DEFAULT_SANDBOX = "default"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    """`15m` as seconds; a number stands for itself; `forever` for None."""
+    if not isinstance(value, str):
+        return value
+    if value.strip() == "forever":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())
+    if not found:
+        raise ValueError(f"expected a duration like 90s, 15m or 2h (or forever), got {value!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+class TerminalConfig(BaseModel):
+    """`terminal:` in a config."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=900.0, ge=0)
+    """How long a terminal lives after its last viewer left: `15m`, seconds, or `forever`."""
+    cols: int = Field(default=120, ge=20, le=1000)
+    rows: int = Field(default=30, ge=5, le=1000)
+    scrollback: int = Field(default=10_000, ge=0, le=100_000)
+    """Lines kept above the screen for whoever joins late."""
+    history: int = Field(default=1000, ge=1, le=100_000)
+    """Commands kept in a room's ledger."""
+
+
+IssueTicket = Callable[[Grant, str, str], tuple[str, float]]
+"""`(grant, party, room)` → a resume ticket and for how many seconds it lives after its socket."""
+
+
+@dataclass
+class TerminalSettings:
+    """What an app lends its terminal rooms, as `Environment(TerminalSettings(…))`. Changes count for whatever starts later."""
+
+    sandboxes: dict[str, str] = field(default_factory=dict)
+    """Sandbox id → address. Clients give ids; addresses come from here alone."""
+    keep: float | None = 900.0
+    """Seconds that a terminal lives after its last viewer left; None: for ever."""
+    cols: int = 120
+    rows: int = 30
+    """The size in cells when the first viewer gives none."""
+    ring_bytes: int = 1 << 20
+    """Output kept for viewers who come back."""
+    scrollback: int = 10_000
+    """Lines kept above the screen for whoever joins late."""
+    history: int = 1000
+    """Commands kept in a room's ledger."""
+    idle_after: float = 60.0
+    """Seconds without input after which another may take the lease by typing."""
+    host_id: str = ""
+    """What `welcome` says; the app puts the host's own."""
+    issue_ticket: IssueTicket | None = None
+    """Makes a resume ticket for a rich viewer; None: viewers get none."""
+    release_ticket: Callable[[str], None] | None = None
+    """Told when the socket of a resume ticket closed."""
+
+    def apply(self, config: TerminalConfig) -> None:
+        """Takes over what a config says."""
+        self.keep, self.cols, self.rows = config.keep, config.cols, config.rows
+        self.scrollback, self.history = config.scrollback, config.history
+
+    def address(self, sandbox_id: str) -> str:
+        """The address of a sandbox id. Raises UnknownSandboxError naming those there are."""
+        try:
+            return self.sandboxes[sandbox_id]
+        except KeyError:
+            known = ", ".join(sorted(self.sandboxes)) or "none is configured"
+            raise UnknownSandboxError(
+                f"no sandbox has the id {sandbox_id[:64]!r} (known: {known}): add it under `sandboxes:` in the config"
+            ) from None

@@ -1,0 +1,71 @@
+"""Terminal output as plain text: pure functions on escape sequences."""
+
+from __future__ import annotations
+
+import re
+
+_SEQUENCE = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC … BEL or ST
+    r"|\x1b[PX^_].*?(?:\x1b\\|\Z)"  # DCS, SOS, PM, APC … ST
+    r"|\x1b\[[0-?]*[ -/]*[@-~]?"  # CSI
+    r"|\x1b[ -/]+[0-~]"  # charset and the like
+    r"|\x1b[0-~]?"  # two-character escapes, or a lone ESC at the end
+    r"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]",  # control characters but BS, TAB, LF, CR, ESC
+    re.DOTALL,
+)
+_ZSH_PARTIAL = re.compile(r"\x1b\[1m\x1b\[7m.\x1b\[27m\x1b\[1m\x1b\[0m +\r \r(?=(?:\x1b\[[0-9;?]*[a-zA-Z])*\r?\Z)")
+"""zsh's mark of a last line without newline (PROMPT_SP), which it writes after a command's output."""
+
+QUERY_REPLY = re.compile(
+    rb"(?:\x1b\[[?>=]?[0-9;]*[cRnt]"  # DA1 to DA3, cursor position, status, window reports
+    rb"|\x1b\[\??[0-9;]*\$y"  # DECRPM
+    rb"|\x1b\[\?[0-9]+u"  # kitty keyboard flags
+    rb"|\x1b\](?:4;[0-9]+|1[0-9]);rgb:[0-9a-fA-F/]+(?:\x07|\x1b\\)"  # colours
+    rb"|\x1bP[01>!][$+|r][^\x1b]*\x1b\\)+"  # DECRQSS, XTGETTCAP, XTVERSION
+)
+"""What an emulator answers by itself to a program's question; nobody typed it."""
+
+
+def is_query_reply(keystrokes: bytes) -> bool:
+    """True when the whole input is an emulator's answer to a query.
+
+    Shift-F3 (`ESC [ 1 ; 2 R`) and a cursor report look alike; with the first number 1 and a modifier it counts as the key.
+    """
+    if not keystrokes.startswith(b"\x1b") or not QUERY_REPLY.fullmatch(keystrokes):
+        return False
+    return not re.fullmatch(rb"\x1b\[1;[2-8]R", keystrokes)
+
+
+def plain_text(output: str) -> str:
+    """Output as the lines a person reads: no escape sequences; carriage returns and backspaces take effect."""
+    output = _ZSH_PARTIAL.sub("", output)
+    if "\x1b" in output or not output.isprintable():
+        output = _SEQUENCE.sub("", output)
+    lines = output.replace("\r\n", "\n").split("\n")
+    return "\n".join(_overwritten(line) if "\r" in line or "\b" in line else line for line in lines)
+
+
+def _overwritten(line: str) -> str:
+    """One line as it stands after its carriage returns and backspaces: later characters replace the earlier ones in their place."""
+    cells: list[str] = []
+    at = 0
+    for part in re.split(r"([\r\b])", line):
+        if part == "\r":
+            at = 0
+        elif part == "\b":
+            at = max(at - 1, 0)
+        else:
+            cells[at : at + len(part)] = part
+            at += len(part)
+    return "".join(cells)
+
+
+def utf8_tail(output: bytes) -> int:
+    """How many bytes at the end are the beginning of a UTF-8 character that is not complete: 0 to 3."""
+    for back in range(1, min(3, len(output)) + 1):
+        byte = output[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        need = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return back if need > back else 0
+    return 0
