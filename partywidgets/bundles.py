@@ -42,7 +42,7 @@ def bundle_names(directory: Path = STATIC) -> list[str]:
 
 
 def read(name: str, directory: Path = STATIC) -> bytes:
-    """A bundle's content. Raises HostError when there is none of that name; the name is looked up in the list, never joined to a path as it came."""
+    """A bundle's content. Raises HostError for an unknown name: it is looked up in the list, never joined to a path as it came."""
     if name not in bundle_names(directory):
         raise HostError(f"there is no bundle called {name[:80]!r}: {NOT_BUILT}")
     return (directory / name).read_bytes()

@@ -2,30 +2,189 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from .config_complaint import explain
+from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, resolve, try_references
+from .exceptions import ConfigError
+from .party.grant import parse_roles
+from .scans.checks import CHECK_TYPES
+from .scans.checks.base import CheckModel
+from .scans.duration import PositiveSeconds, Seconds
+from .scans.model import Severity
+from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
+from .terminal.settings import TerminalConfig
+
+if TYPE_CHECKING:
+    AnyCheck = CheckModel
+else:
+    AnyCheck = Annotated[Union[tuple(CHECK_TYPES.values())], Field(discriminator="type")]  # noqa: UP007
+
+__all__ = ["AuthSettings", "AuthToken", "CheckDefaults", "Config", "config_schema", "load_config", "parse_config", "resolve"]
+
+MAX_CHECKS = 20_000
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-class Config:
-    """A whole config. Becomes a pydantic model: sandboxes, defaults, checks, schedule, notify, history, recording, terminal, modules, maintenance, auth."""
+def _roles(names: tuple[str, ...]) -> tuple[str, ...]:
+    parse_roles(names)
+    return names
 
-    sandboxes: dict[str, str]
+
+def _module(name: str) -> str:
+    if not _MODULE.fullmatch(name):
+        raise ValueError(f"{name!r} is no module name: write it as in an import, for example team.checks")
+    return name
+
+
+def _address(text: str) -> str:
+    return text
+
+
+class AuthToken(BaseModel):
+    """One bearer token beside the owner's: whose it is and what it may do. `token` is a reference, resolved where the host runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject: str = Field(min_length=1, max_length=200)
+    name: str = Field(default="", max_length=200)
+    token: str = Field(min_length=1)
+    roles: Annotated[tuple[str, ...], AfterValidator(_roles)] = ("observer", "viewer")
+
+
+class AuthSettings(BaseModel):
+    """Who may come in beside the owner: tokens, and the Hosts and Origins allowed beside the server's own. Read when a host starts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: tuple[AuthToken, ...] = Field(default=(), max_length=1000)
+    hosts: tuple[str, ...] = Field(default=(), max_length=1000)
+    origins: tuple[str, ...] = Field(default=(), max_length=1000)
+
+
+def _nothing_yet(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if items:
+        raise ValueError("this version does not do this yet: leave the list empty")
+    return items
+
+
+NotYet = Annotated[tuple[Any, ...], AfterValidator(_nothing_yet)]
+"""A model's field: a list that a later version reads. An entry in it is an error, so that nobody relies on what does not happen."""
+
+
+class RecordingSettings(BaseModel):
+    """What is kept of terminals: output for `keep` seconds, keystrokes only with `input: true`. Checked; this version records nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: PositiveSeconds = 30 * 86_400.0
+    input: bool = False
+
+
+class CheckDefaults(BaseModel):
+    """What a check gets where it says nothing itself; `labels` are added to its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: PositiveSeconds | None = None
+    timeout: PositiveSeconds | None = None
+    attempts: int | None = Field(default=None, ge=1, le=100)
+    retries: int | None = Field(default=None, ge=0, le=10)
+    retry_delay: Seconds | None = Field(default=None, ge=0)
+    severity: Severity | None = None
+    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+    def apply(self, check: dict[str, Any]) -> dict[str, Any]:
+        """A check's keys over these."""
+        given = self.model_dump(exclude_unset=True, exclude_none=True)
+        labels = {**given.pop("labels", {}), **(check["labels"] if isinstance(check.get("labels"), dict) else {})}
+        return {**given, **check, **({"labels": labels} if labels and isinstance(check.get("labels", {}), dict) else {})}
+
+
+class Config(BaseModel):
+    """A whole config. Every key is optional; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="partywidgets.yaml")
+
+    sandboxes: dict[Annotated[str, Field(min_length=1, max_length=128)], Annotated[str, AfterValidator(_address)]] = Field(
+        default_factory=dict, max_length=10_000
+    )
+    defaults: CheckDefaults = Field(default_factory=CheckDefaults)
+    checks: tuple[AnyCheck, ...] = Field(default=(), max_length=MAX_CHECKS)
+    schedule: ScheduleSettings = ScheduleSettings.model_validate({})
+    limits: LimitSettings = LimitSettings.model_validate({})
+    history: HistorySettings = Field(default_factory=HistorySettings)
+    recording: RecordingSettings = Field(default_factory=RecordingSettings)
+    terminal: TerminalConfig = Field(default_factory=TerminalConfig)
+    modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(default=(), max_length=1000)
+    notify: NotYet = ()
+    maintenance: NotYet = ()
+    auth: AuthSettings = Field(default_factory=AuthSettings)
 
 
 def load_config(path: str | Path, *, environ: Mapping[str, str] | None = None) -> Config:
     """Reads a config file. Raises ConfigError with path, line and column for anything wrong, an unknown key included.
 
-    `${env:NAME}` and `${file:PATH}` stay references here; the host resolves them (`resolve`), so that a config that travels holds no secret.
+    `${env:NAME}` and `${file:PATH}` stay references here; the host resolves them (`resolve`), so that a travelling config holds no secret.
+    With `environ`, every reference is also tried against it, so that a missing one is found at once.
     """
-    raise NotImplementedError
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(MAX_TEXT + 1)
+    except FileNotFoundError:
+        raise ConfigError("there is no such file: name an existing config", path=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"the config cannot be read: {error.strerror}", path=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the config is not UTF-8 text: byte {error.start} is wrong", path=str(path)) from None
+    config = parse_config(text, path=str(path))
+    if environ is not None:
+        try_references(read_yaml(text, path=str(path)), environ=environ, base=Path(path).parent)
+    return config
 
 
 def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
     """As `load_config`, from text; `path` is what errors name."""
-    raise NotImplementedError
+    source = read_yaml(text, path=path)
+    if source.value is None:
+        return Config()
+    if not isinstance(source.value, dict):
+        raise source.error("a config is a mapping of keys such as `checks:`", ())
+    refuse_secrets(source)
+    plain = dict(source.value)
+    if isinstance(plain.get("checks"), list):
+        _refuse_duplicate_ids(source, plain["checks"])
+        try:
+            defaults = CheckDefaults.model_validate(plain.get("defaults", {}))
+        except ValidationError as error:
+            raise explain(error, CheckDefaults, source, ("defaults",)) from None
+        plain["checks"] = [defaults.apply(check) if isinstance(check, dict) else check for check in plain["checks"]]
+    try:
+        return Config.model_validate(plain)
+    except ValidationError as error:
+        raise explain(error, Config, source) from None
 
 
-def resolve(value: Any, *, environ: Mapping[str, str], base: Path) -> Any:
-    """The value with every `${env:NAME}` and `${file:PATH}` in it replaced. Raises ConfigError naming a missing one, never its content."""
-    raise NotImplementedError
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a config file, for editors and reviews."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def _refuse_duplicate_ids(source: Source, checks: list[Any]) -> None:
+    seen: dict[str, int] = {}
+    for index, check in enumerate(checks):
+        identifier = check.get("id") if isinstance(check, dict) else None
+        if not isinstance(identifier, str):
+            continue
+        if identifier in seen:
+            line = source.position(("checks", seen[identifier], "id"))[0]
+            raise source.error(
+                f"the check id {identifier!r} is used a second time, the first is on line {line}: an id names one check",
+                ("checks", index, "id"),
+            )
+        seen[identifier] = index

@@ -21,6 +21,8 @@ MAX_NODES = 100_000
 MAX_DEPTH = 40
 MAX_SECRET_FILE = 64 * 1024
 
+TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map"))
+
 REFERENCE = re.compile(r"\$\{(env|file):([^{}\r\n]*)\}")
 """`${env:NAME}` or `${file:PATH}`. Other `${…}` belongs to shells and stays."""
 
@@ -102,7 +104,7 @@ class _Reader:
             raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels, or an alias contains itself", here)
         self.source.values[loc] = here
         tag = str(node.tag)
-        if not tag.startswith("tag:yaml.org,2002:"):
+        if tag not in TAGS:
             raise self._error(f"the tag {tag} is not known here: write the plain value", here)
         if node.id == "mapping":
             return self._mapping(node, loc, depth)
@@ -169,6 +171,15 @@ def refuse_secrets(source: Source) -> None:
             f"{what} is written out: put it into an environment variable and write ${{env:NAME}}, or into a file and write ${{file:PATH}}",
             loc,
         )
+
+
+def try_references(source: Source, *, environ: Mapping[str, str], base: Path) -> None:
+    """Resolves every reference once and forgets what it said. Raises ConfigError with the place of one that cannot be resolved."""
+    for loc, text in _texts(source.value, ()):
+        try:
+            resolve(text, environ=environ, base=base)
+        except ConfigError as error:
+            raise source.error(str(error), loc) from None
 
 
 def _valid(kind: str, name: str) -> bool:

@@ -1,0 +1,158 @@
+"""A pydantic error as one sentence with its place: which key is wrong, and which one was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from .config_source import Loc, Source
+from .exceptions import ConfigError
+
+_PLAIN = {
+    "model_type": "expected a mapping of keys",
+    "model_attributes_type": "expected a mapping of keys",
+    "dict_type": "expected a mapping of keys",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "string_type": "expected text, if need be in quotes",
+}
+"""What pydantic says of types, in the words of YAML."""
+
+MAX_NAMES = 20
+"""How many valid keys an error lists when none is near."""
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: Source, root: Loc = ()) -> ConfigError:
+    """The first thing that is wrong, by its place in the text, and how many more there are. `root` is where `model` stands in the text."""
+    details = error.errors(include_url=False)
+    # A missing key comes last: the misspelt one beside it says more.
+    complaints = sorted((detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in details)
+    _, (line, column), sentence = complaints[0]
+    if len(complaints) > 1:
+        sentence += f" (and {len(complaints) - 1} more)"
+    return ConfigError(sentence, path=source.path, line=line, column=column)
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """What to say after a word that is not among the valid ones: the near ones, else all."""
+    valid = list(valid)
+    near = difflib.get_close_matches(word, valid, n=2, cutoff=0.55)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    listed = ", ".join(valid[:MAX_NAMES]) + (", …" if len(valid) > MAX_NAMES else "")
+    return f"it is one of {listed}" if valid else "none is valid here"
+
+
+def _complaint(detail: ErrorDetails, model: type[BaseModel], source: Source, root: Loc) -> tuple[tuple[int, int], str]:
+    kind = detail["type"]
+    loc, owner = _locate(detail["loc"], model, _value_at(source.value, root), adds_key=kind in ("missing", "extra_forbidden"))
+    loc = root + loc
+    context = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return source.position(loc, key=True), f"{_place(source, loc[:-1])}unknown key {loc[-1]!r}, {nearest(str(loc[-1]), _keys(owner))}"
+    if kind == "missing":
+        return source.position(loc[:-1]), f"{_place(source, loc[:-1])}the key {loc[-1]!r} is missing"
+    if kind == "union_tag_invalid":
+        tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
+        found = str(context.get("tag", ""))
+        return source.position((*loc, "type")), f"{_place(source, loc)}unknown check type {found!r}, {nearest(found, tags)}"
+    if kind == "union_tag_not_found":
+        return source.position(loc), f"{_place(source, loc)}the key 'type' is missing: it says what kind of check this is, for example http"
+    if kind == "literal_error":
+        valid = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return source.position(
+            loc
+        ), f"{_place(source, loc)}{_shown(detail['input'])} is not valid here, {nearest(str(detail['input']), valid)}"
+    if kind == "value_error":
+        return source.position(loc), f"{_place(source, loc)}{context['error']}"
+    message = _PLAIN.get(kind) or detail["msg"].replace("Input should be", "expected").replace("Value error, ", "")
+    got = f", got {_shown(detail['input'])}" if isinstance(detail["input"], (str, int, float, bool, type(None))) else ""
+    return source.position(loc), f"{_place(source, loc)}{message[:1].lower()}{message[1:]}{got}"
+
+
+def _locate(loc: Loc, model: type[BaseModel], value: Any, *, adds_key: bool) -> tuple[Loc, type[BaseModel] | None]:
+    """pydantic's location without the tags of unions, and the model in whose keys its last part would be."""
+    here: list[str | int] = []
+    owner: type[BaseModel] | None = model
+    inside: Any = model
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        known = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        tagged = None if known and not _is_tag(part, value) else _tagged(inside, part)
+        if tagged is not None:
+            inside = owner = tagged
+            continue
+        if not known and not (last and adds_key):
+            continue  # a marker of pydantic's own, such as [key]
+        here.append(part)
+        value = value[part] if known else None
+        if last and adds_key:
+            break
+        inside = _part(inside, part)
+        owner = next(_models(inside), None)
+    return tuple(here), owner
+
+
+def _is_tag(part: str | int, value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") == part
+
+
+def _part(annotation: Any, part: str | int) -> Any:
+    """The annotation of one key or index of an annotation."""
+    model = next(_models(annotation), None) if not isinstance(part, int) else None
+    if model is not None and typing.get_origin(annotation) not in (dict, list, tuple):
+        return next((field.annotation for name, field in model.model_fields.items() if part in (name, field.alias)), None)
+    for inner in (annotation, *typing.get_args(annotation)):
+        if typing.get_origin(inner) in (dict, list, tuple):
+            arguments = typing.get_args(inner)
+            return arguments[-1] if typing.get_origin(inner) is dict else arguments[0]
+    return None
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models(inner)
+
+
+def _tagged(annotation: Any, tag: str | int) -> type[BaseModel] | None:
+    for model in _models(annotation):
+        kind = model.model_fields.get("type")
+        if kind is not None and tag in typing.get_args(kind.annotation):
+            return model
+    return None
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _value_at(value: Any, loc: Loc) -> Any:
+    for part in loc:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _place(source: Source, loc: Loc) -> str:
+    """`check 'shop', conditions[1]: `, or nothing at the top."""
+    words: list[str] = []
+    if len(loc) >= 2 and loc[0] == "checks" and isinstance(loc[1], int):
+        check = source.value["checks"][loc[1]]
+        identifier = check.get("id") if isinstance(check, dict) else None
+        words.append(f"check {identifier!r}" if isinstance(identifier, str) else f"checks[{loc[1]}]")
+        loc = loc[2:]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    words += [path] if path else []
+    return f"{', '.join(words)}: " if words else ""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,257 @@
+"""partywidgets.yaml: what it may hold, and where an error says it is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from partywidgets.config import Config, config_schema, load_config, parse_config, resolve
+from partywidgets.exceptions import ConfigError
+
+HTTP = "{id: shop, type: http, url: 'https://shop.example/health'}"
+BARE = "id: b, type: http, url: 'http://b'}"
+
+
+NAMES = "abcdefghi"
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in pairwise(NAMES))
+"""Nine levels of nine aliases: 9⁹ values in 300 bytes."""
+
+
+def complaint(text: str) -> tuple[str, int | None, int | None]:
+    """The message, line and column of the error that a text gives."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, path="ops.yaml")
+    error = caught.value
+    place = ":".join(str(part) for part in ("ops.yaml", error.line, error.column) if part is not None)
+    assert str(error).startswith(f"{place}: "), "the text names the place"
+    assert "\n" not in str(error), "one sentence"
+    return str(error).removeprefix(f"{place}: "), error.line, error.column
+
+
+def test_a_config_may_be_empty() -> None:
+    """Nothing is required; the defaults are those of the design."""
+    for text in ("", "# nothing yet\n", "checks: []\n"):
+        config = parse_config(text)
+        assert config.checks == ()
+        assert config.terminal.keep == 900
+        assert config.history.keep_raw == 7 * 86_400
+
+
+def test_a_whole_config_is_read() -> None:
+    """Sandboxes, defaults laid under the checks, durations in seconds, sections of every room."""
+    config = parse_config(
+        """
+sandboxes: { default: "local:", web: "docker:web-1" }
+defaults:  { every: 1m, timeout: 5s, attempts: 3, labels: {env: prod} }
+checks:
+  - { id: shop, type: http, url: "https://shop.example/health", severity: critical, labels: {team: web},
+      conditions: ["status == 200", "duration_ms < 500"],
+      remediation: { text: "Restart the web tier", command: "supervisorctl restart shop", sandbox: web, runbook: runbooks/shop.ipynb } }
+  - { id: slow, type: http, url: "https://shop.example/slow", timeout: 30s, attempts: 1 }
+schedule:  { full: "*/5 * * * *" }
+notify: []
+history:   { keep_raw: 7d, keep_rollups: 400d }
+recording: { keep: 30d, input: false }
+terminal:  { keep: 15m }
+modules:   [team.checks]
+maintenance: []
+auth: {}
+"""
+    )
+    shop, slow = config.checks
+    assert (shop.id, shop.type, shop.every, shop.timeout, shop.attempts, shop.severity) == ("shop", "http", 60, 5, 3, "critical")
+    assert shop.labels == {"env": "prod", "team": "web"}
+    assert (slow.every, slow.timeout, slow.attempts, slow.labels) == (60, 30, 1, {"env": "prod"})
+    assert config.sandboxes == {"default": "local:", "web": "docker:web-1"}
+    assert (config.schedule.full, config.terminal.keep, config.recording.keep) == ("*/5 * * * *", 900, 30 * 86_400)
+    assert config.modules == ("team.checks",)
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("15m", 900), ("90", 90), ("0", 0), ("null", None), ("forever", None)])
+def test_a_terminal_is_kept_for_a_duration_or_for_ever(written: str, seconds: float | None) -> None:
+    """`terminal.keep` takes a duration, seconds, or null."""
+    assert parse_config(f"terminal: {{keep: {written}}}").terminal.keep == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("check: []", 1, 1, "unknown key 'check', did you mean 'checks'?"),
+        ("checks: []\nterminal:\n  kep: 15m\n", 3, 3, "terminal: unknown key 'kep', did you mean 'keep'?"),
+        ("checks:\n  - id: shop\n    type: http\n    urll: 'https://a'\n", 4, 5, "check 'shop': unknown key 'urll', did you mean 'url'?"),
+        (f"checks:\n  - {HTTP}\n  - {{id: b, type: htp, url: 'b:'}}\n", 3, 19, "check 'b': unknown check type 'htp', did you mean 'http'?"),
+        ("checks:\n  - {id: b, url: 'http://b'}\n", 2, 5, "check 'b': the key 'type' is missing"),
+        ("checks:\n  - {id: b, type: http}\n", 2, 5, "check 'b': the key 'url' is missing"),
+        ("checks:\n  - {type: http, url: 'http://b'}\n", 2, 5, "checks[0]: the key 'id' is missing"),
+        ("checks:\n  - shop\n", 2, 5, "checks[0]: expected a mapping of keys, got 'shop'"),
+        ("checks: shop\n", 1, 9, "checks: expected a list, got 'shop'"),
+        (f"checks:\n  - {{severity: hgh, {BARE}\n", 2, 16, "check 'b', severity: 'hgh' is not valid here, did you mean 'high'?"),
+        ("checks:\n  - {id: b, type: http, url: 'http://b', timeout: 5x}\n", 2, 51, "check 'b', timeout: '5x' is no duration"),
+        (f"checks:\n  - {{remediation: {{txt: x}}, {BARE}\n", 2, 20, "check 'b', remediation: unknown key 'txt', did you mean 'text'?"),
+        (f"checks:\n  - {{conditions: ['true',\n      'status =='], {BARE}\n", 3, 7, "check 'b', conditions[1]: "),
+        ("defaults: {timeout: soon}\nchecks: []\n", 1, 21, "defaults.timeout: 'soon' is no duration"),
+        ("defaults: {tiemout: 5s}\n", 1, 12, "defaults: unknown key 'tiemout', did you mean 'timeout'"),
+        ("schedule: {full: 'every day'}\n", 1, 18, "schedule.full: 'every day' is no cron expression"),
+        ("schedule:\n  jitter: 4\n", 2, 11, "schedule.jitter: expected less than or equal to 1, got 4"),
+        ("terminal: {keep: 15x}", 1, 18, "terminal.keep: "),
+        ("modules: ['team checks']", 1, 11, "modules[0]: 'team checks' is no module name"),
+        ("auth: {tokens: [{subject: ci, token: '${env:T}', roles: [admn]}]}", 1, 57, "auth.tokens[0].roles: unknown role 'admn'"),
+        ("notify: [{}]", 1, 9, "notify: this version does not do this yet"),
+        ("- checks", 1, 1, "a config is a mapping of keys"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_or_value_is_named_with_its_place_and_what_was_meant(text: str, line: int, column: int, words: str) -> None:
+    """Line and column, counted from 1, are those of the key or the value itself."""
+    message, *place = complaint(text)
+    assert message.startswith(words), message
+    assert place == [line, column]
+
+
+def test_the_first_mistake_is_told_and_the_others_counted() -> None:
+    """One sentence, whatever a file holds."""
+    message, line, _ = complaint("terminal: {kep: 1}\nschedule: {jiter: 1}\nhistory: {keep: 1}\n")
+    assert line == 1
+    assert message.endswith("(and 2 more)")
+
+
+def test_a_key_near_nothing_gets_the_list_of_what_there_is() -> None:
+    """No guess is better than a wrong one."""
+    message, _, _ = complaint("auth: {zzz: 1}")
+    assert message == "auth: unknown key 'zzz', it is one of tokens, hosts, origins"
+
+
+def test_two_checks_of_one_id_are_an_error_with_both_lines() -> None:
+    """The second is the place, the first is named."""
+    message, line, column = complaint("checks:\n  - {id: a, type: http, url: 'http://a'}\n  - type: http\n    url: 'http://b'\n    id: a\n")
+    assert (line, column) == (5, 9)
+    assert message == "the check id 'a' is used a second time, the first is on line 2: an id names one check"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a: [1\nb: 2\n", 2, "this is no valid YAML"),
+        ("\ta: 1\n", 1, "this is no valid YAML"),
+        ("checks: []\nchecks: []\n", 2, "the key 'checks' stands here a second time: the first is on line 1"),
+        ("terminal: {keep: 1, keep: 2}\n", 1, "the key 'keep' stands here a second time"),
+        ("a: 1\n---\nb: 2\n", 2, "this is no valid YAML"),
+        ("terminal: !!python/object/apply:os.system [x]\n", 1, "is not known here"),
+        ("terminal: !secret x\n", 1, "the tag !secret is not known here"),
+        ("5: x\n", 1, "a key is text: put 5 into quotes"),
+        ("checks: &x [*x]\n", 1, "the config is nested deeper than 40 levels, or an alias contains itself"),
+        ("checks: " + "[" * 5000, None, "the config is nested deeper"),
+        (BOMB, None, "the config holds more than 100000 values"),
+        ("# " + "x" * (1 << 20), None, "the config is longer than 1048576 characters"),
+        ("a: \x00\n", None, "this is no valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_is_no_usable_yaml_is_refused_with_its_place(text: str, line: int | None, words: str) -> None:
+    """Broken, ambiguous, tagged, endless and huge texts are errors of one sentence, not crashes."""
+    message, found, _ = complaint(text)
+    assert words in message
+    if line is not None:
+        assert found == line
+
+
+def test_anchors_and_merge_keys_work() -> None:
+    """YAML's own way to say something once is kept, and a merged key's error has a place."""
+    config = parse_config("checks:\n  - &shop {id: a, type: http, url: 'http://a', timeout: 3s}\n  - {<<: *shop, id: b}\n")
+    assert [(check.id, check.timeout) for check in config.checks] == [("a", 3), ("b", 3)]
+    message, line, _ = complaint("checks:\n  - &shop {id: a, type: http, urll: 'http://a'}\n  - {<<: *shop, id: b}\n")
+    assert "'urll'" in message
+    assert line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("auth:\n  tokens:\n    - {subject: ci, token: abcdefghijklmnop}\n", 3, 28),
+        ("checks:\n  - {id: a, type: http, url: 'http://a', headers: {Authorization: Bearer abc}}\n", 2, 67),
+        ("checks:\n  - {id: a, type: http, url: 'http://a', password: hunter2}\n", 2, 52),
+        ("checks:\n  - {id: a, type: http, url: 'http://a', env: {DB_PASSWORD: hunter2}}\n", 2, 61),
+        ("checks:\n  - {id: a, type: http, url: 'https://ada:hunter2@a.example/'}\n", 2, 30),
+    ],
+)
+def test_a_secret_that_is_written_out_is_refused_with_the_remedy_and_not_repeated(text: str, line: int, column: int) -> None:
+    """Secrets stand in the environment or in files; the error shows where, never what."""
+    message, *place = complaint(text)
+    assert place == [line, column]
+    assert "${env:NAME}" in message
+    assert "${file:PATH}" in message
+    for secret in ("abcdefghijklmnop", "Bearer abc", "hunter2"):
+        assert secret not in message
+
+
+def test_a_reference_is_no_written_secret_and_a_label_is_no_secret() -> None:
+    """`${env:…}` anywhere in a value is enough; labels are shown to everybody anyway."""
+    config = parse_config(
+        f"auth: {{tokens: [{{subject: ci, token: '${{env:CI_TOKEN}}'}}]}}\nchecks: [{HTTP.replace('}', ', labels: {token: none}}')}]"
+    )
+    assert config.auth.tokens[0].token == "${env:CI_TOKEN}"
+    assert config.checks[0].labels == {"token": "none"}
+
+
+@pytest.mark.parametrize("reference", ["${env:}", "${env:A B}", "${env:1X}", "${file:}", "${env:X", "${ENV:X}", "${env X}"])
+def test_a_reference_that_can_never_be_resolved_is_refused_when_the_config_is_read(reference: str) -> None:
+    """A typo in a reference is not found at three in the morning."""
+    message, line, _ = complaint(f"auth:\n  hosts:\n    - '{reference}'\n")
+    assert message.startswith("a reference reads ${env:NAME} or ${file:PATH}")
+    assert line == 3
+
+
+def test_references_are_resolved_in_every_text_and_only_once(tmp_path: Path) -> None:
+    """Lists and mappings are gone through; what a variable holds is not resolved again; other ${…} stays."""
+    (tmp_path / "secret").write_text("from-file\n")
+    value = {"a": ["x ${env:A} ${file:secret}", 5], "b": ("${env:B}",), "c": "${HOME} $A", "d": f"${{file:{tmp_path}/secret}}"}
+    found = resolve(value, environ={"A": "1", "B": "${env:A}"}, base=tmp_path)
+    assert found == {"a": ["x 1 from-file", 5], "b": ("${env:A}",), "c": "${HOME} $A", "d": "from-file"}
+
+
+def test_a_missing_reference_is_named_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    """The error has the reference's name, no content of another one."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "large").write_bytes(b"x" * 70_000)
+    for reference in ("${env:MISSING}", "${file:missing}", "${file:binary}", "${file:large}", f"${{file:{tmp_path}}}"):
+        with pytest.raises(ConfigError) as caught:
+            resolve("${env:GIVEN}" + reference, environ={"GIVEN": "hunter2"}, base=tmp_path)
+        assert str(caught.value).startswith(f"{reference} cannot be resolved: ")
+        assert "hunter2" not in str(caught.value)
+        assert "xxxx" not in str(caught.value)
+
+
+def test_a_file_is_read_and_errors_name_it(tmp_path: Path) -> None:
+    """`load_config` takes a path; a missing file, a directory and another encoding are errors of one sentence."""
+    path = tmp_path / "partywidgets.yaml"
+    path.write_text(f"checks: [{HTTP}]\nauth: {{tokens: [{{subject: ci, token: '${{env:CI_TOKEN}}'}}]}}\n")
+    config = load_config(path)
+    assert isinstance(config, Config)
+    assert config.auth.tokens[0].token == "${env:CI_TOKEN}", "the reference stays a reference"
+    assert load_config(path, environ={"CI_TOKEN": "x"}) == config
+    with pytest.raises(ConfigError, match=r"partywidgets\.yaml:2:\d+: \$\{env:CI_TOKEN\} cannot be resolved"):
+        load_config(path, environ={})
+    with pytest.raises(ConfigError, match=r"missing\.yaml: there is no such file"):
+        load_config(tmp_path / "missing.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+    path.write_bytes(b"checks: \xff\n")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        load_config(path)
+
+
+def test_the_schema_describes_the_file() -> None:
+    """Editors get a JSON Schema that refuses unknown keys and tells the check types apart."""
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+    schema = config_schema()
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    good = {
+        "defaults": {"every": "1m"},
+        "checks": [{"id": "a", "type": "http", "url": "http://a", "timeout": "5s"}],
+        "terminal": {"keep": 900},
+    }
+    assert validator.is_valid(good)
+    assert not validator.is_valid({"check": []})
+    assert not validator.is_valid({"checks": [{"id": "a", "type": "htp", "url": "http://a"}]})
