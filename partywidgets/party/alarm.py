@@ -139,7 +139,9 @@ class Alarms:
                     delay = self._retry_base * 2**failures
                     logger.error("room %s/%s: on_alarm failed, again in %g s", party, room, delay, exc_info=error)
                     again = time.time() + delay
-                    await self._thread.run(lambda: self._open().execute(f"UPDATE alarms SET due = ?, failures = ? {where}", (again, failures + 1, *key)))
+                    await self._thread.run(
+                        lambda: self._open().execute(f"UPDATE alarms SET due = ?, failures = ? {where}", (again, failures + 1, *key))
+                    )
             else:
                 await self._thread.run(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
         except Exception:

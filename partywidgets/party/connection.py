@@ -64,7 +64,22 @@ class Connection(Outlet):
     `message_received`, `close_received`, `failed` and `lost` are the transport's side (`wire.Receiver`); rooms do not call them.
     """
 
-    __slots__ = ("_closed", "_departed", "_expiry", "_jobs", "_paused", "_ready", "_room", "_state", "_worker", "grant", "id", "subprotocol", "tags", "uri")
+    __slots__ = (
+        "_closed",
+        "_departed",
+        "_expiry",
+        "_jobs",
+        "_paused",
+        "_ready",
+        "_room",
+        "_state",
+        "_worker",
+        "grant",
+        "id",
+        "subprotocol",
+        "tags",
+        "uri",
+    )
 
     id: str
     uri: str
@@ -114,7 +129,9 @@ class Connection(Outlet):
         except (TypeError, ValueError) as error:
             raise ValueError(f"the state of a hibernating connection must be JSON: {error}") from None
         if len(text.encode()) > STATE_LIMIT:
-            raise ValueError(f"the state of a hibernating connection is {len(text.encode())} bytes of JSON, at most {STATE_LIMIT} are allowed")
+            raise ValueError(
+                f"the state of a hibernating connection is {len(text.encode())} bytes of JSON, at most {STATE_LIMIT} are allowed"
+            )
         self._state = None if value is None else text
         return json.loads(text)
 

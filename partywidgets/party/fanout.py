@@ -197,5 +197,7 @@ class Fanout:
             outlet.wire.write(batch)
 
     def _cut(self, outlet: Outlet, size: int) -> None:
-        logger.warning("%s: a peer that does not read was cut, with %d bytes unread and %d more to send", self.place, outlet.wire.buffered, size)
+        logger.warning(
+            "%s: a peer that does not read was cut, with %d bytes unread and %d more to send", self.place, outlet.wire.buffered, size
+        )
         outlet.wire.abort()

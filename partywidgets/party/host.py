@@ -191,7 +191,10 @@ class PartyHost:
     def revoke(self, grant_id: str) -> int:
         """Closes every connection that stands on this grant with 4401, also in hibernating rooms; returns how many."""
         standing: list[Connection] = [
-            connection for room in self._rooms.values() for connection in room.get_connections(None) if connection.grant.grant_id == grant_id
+            connection
+            for room in self._rooms.values()
+            for connection in room.get_connections(None)
+            if connection.grant.grant_id == grant_id
         ]
         for connection in standing:
             connection.close(4401, "the grant was revoked")

@@ -59,7 +59,9 @@ class Directory:
                 candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
             except OSError as error:
-                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): set PARTYWIDGETS_HOME to one of yours") from error
+                raise StorageError(
+                    f"the storage directory {candidate} cannot be used ({error.strerror}): set PARTYWIDGETS_HOME to one of yours"
+                ) from error
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -100,7 +102,9 @@ def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connectio
         found = int(database.execute("PRAGMA user_version").fetchone()[0])
         owner = int(database.execute("PRAGMA application_id").fetchone()[0])
         if found > version or owner not in (0, APPLICATION_ID):
-            raise SchemaError(f"the database {path} was written by another version (schema {found}, this one knows {version}): upgrade partywidgets, or move the file away")
+            raise SchemaError(
+                f"the database {path} was written by another version (schema {found}, this one knows {version}): upgrade partywidgets, or move the file away"
+            )
         if found == 0:
             database.executescript(f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version}; COMMIT;")
         return database

@@ -1,0 +1,453 @@
+"""Rooms below any ASGI app: what hono-party is for Hono.
+
+The order is PartyServer's, with the authoriser before everything that runs code of a room's: prefix, party, CORS preflight, authoriser,
+before-hook, room. Under the bundled server (or any that puts `partywidgets.adopt` into the scope's extensions) a socket lives on without
+an app task; under another the app loops over receive and send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import quote, unquote_plus
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+
+from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
+from ..exceptions import ConnectionIdError, HostError, RoomNameError, UnknownPartyError
+from ..party.grant import OPEN_ROLES, Grant
+from ..party.host import PartyHost
+from ..party.room import Nobody
+from ..party.routing import Alias, BeforeHook, Lobby, Target, match
+from ..party.wire import Batch, Receiver, Wire
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Refuse = Callable[[Response], Awaitable[None]]
+
+ADOPT = "partywidgets.adopt"
+"""The scope extension by which a server lets a room have the socket itself."""
+
+SECRET_QUERY = frozenset({"ticket", "token"})
+SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
+
+CORS_ALL = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+
+SEND_TIMEOUT = 5.0
+"""Seconds that a server which is not ours may take to accept one batch, before its peer counts as stalled."""
+
+logger = logging.getLogger("partywidgets.transport")
+
+
+class AcceptSocket(Protocol):
+    """Finishes a handshake: sends the 101 and returns the open wire."""
+
+    def __call__(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire: ...
+
+
+def raw_path_of(scope: Scope) -> str:
+    """The undecoded path below the root path."""
+    raw = scope.get("raw_path")
+    path = raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"], safe="/%:@!$&'()*+,;=~-._")
+    root = scope.get("root_path", "")
+    if root and (path == root or path.startswith(root + "/")):
+        path = path[len(root) :]
+    return path
+
+
+def clean(scope: Scope) -> dict[str, Any]:
+    """A copy of the scope without what is secret (Cookie, Authorization, ticket, token) and what a client must not say (x-partykit-*)."""
+    cleaned = dict(scope)
+    query = bytes(scope.get("query_string", b""))
+    if query:
+        kept = [pair for pair in query.split(b"&") if unquote_plus(pair.partition(b"=")[0].decode("latin-1")) not in SECRET_QUERY]
+        cleaned["query_string"] = b"&".join(kept)
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in scope.get("headers", ()):
+        lower = name.lower()
+        if lower in SECRET_HEADERS or lower.startswith(b"x-partykit-"):
+            continue
+        if lower == b"sec-websocket-protocol":
+            offers = [offer.strip() for offer in value.decode("latin-1").split(",")]
+            value = ", ".join(offer for offer in offers if offer and not offer.startswith(TICKET_SUBPROTOCOL)).encode("latin-1")
+            if not value:
+                continue
+        headers.append((name, value))
+    cleaned["headers"] = headers
+    if "subprotocols" in scope:
+        cleaned["subprotocols"] = [offer for offer in scope["subprotocols"] if not offer.startswith(TICKET_SUBPROTOCOL)]
+    return cleaned
+
+
+def connection_id_of(scope: Scope) -> str | None:
+    """The first `_pk` of the query, decoded; None when it is missing or empty."""
+    for pair in bytes(scope.get("query_string", b"")).split(b"&"):
+        key, _, value = pair.decode("latin-1").partition("=")
+        if unquote_plus(key) == "_pk":
+            return unquote_plus(value) or None
+    return None
+
+
+class Door:
+    """The way into the rooms of a host: authorise, clean, before-hook, room. What stands in front of it differs, this does not."""
+
+    def __init__(
+        self,
+        host: PartyHost,
+        auth: Authoriser | None,
+        *,
+        on_before_connect: BeforeHook | None = None,
+        on_before_request: BeforeHook | None = None,
+    ) -> None:
+        self.host = host
+        self.auth = auth
+        self.on_before_connect = on_before_connect
+        self.on_before_request = on_before_request
+
+    async def authorise(self, scope: Scope, lobby: Lobby | None) -> Grant | Refusal:
+        """Who is there. Without an authoriser everybody is, with the roles of an open host."""
+        if self.auth is None:
+            return Grant("anyone", "anyone", OPEN_ROLES)
+        decision = self.auth(HTTPConnection(scope), lobby)
+        return await decision if inspect.isawaitable(decision) else decision
+
+    async def before(self, hook: BeforeHook | None, request: HTTPConnection, lobby: Lobby) -> Response | HTTPConnection:
+        """What the hook makes of the request: a response, or the request to go on with."""
+        if hook is None:
+            return request
+        try:
+            result: Any = hook(request, lobby)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            return failure(lobby, "a before-hook", error)
+        return result if isinstance(result, (Response, HTTPConnection)) else request
+
+    async def connect(self, scope: Scope, lobby: Lobby, *, accept: AcceptSocket, refuse: Refuse, props: Any = None) -> None:
+        """Takes an upgrade into its room. Calls one of `accept` and `refuse`, once."""
+        decision = await self.authorise(scope, lobby)
+        offered = list(scope.get("subprotocols", ()))
+        subprotocol = next((own for own in getattr(lobby.server_class, "subprotocols", ()) if own in offered), None)
+        if isinstance(decision, Refusal):
+            if decision.close_code is None:
+                await refuse(PlainTextResponse(decision.reason, status_code=decision.status))
+            else:
+                # A browser cannot read an HTTP status of an upgrade; a close code it can.
+                accept(Nobody(), subprotocol).close(decision.close_code, decision.reason.encode()[:120].decode(errors="ignore"))
+            return
+        cleaned = clean(scope)
+        cleaned["partywidgets.grant"] = decision
+        outcome = await self.before(self.on_before_connect, HTTPConnection(cleaned), lobby)
+        if isinstance(outcome, Response):
+            await refuse(outcome)
+            return
+        try:
+            await self.host.connect(
+                lobby.party,
+                lobby.room,
+                request=outcome,
+                grant=decision,
+                accept=lambda receiver: accept(receiver, subprotocol),
+                connection_id=connection_id_of(outcome.scope),
+                subprotocol=subprotocol,
+                props=props,
+            )
+        except (UnknownPartyError, RoomNameError, ConnectionIdError, HostError) as error:
+            await refuse(refusal_of(error))
+
+    async def request(self, scope: Scope, receive: Receive, lobby: Lobby, *, props: Any = None) -> Response:
+        """The answer to an HTTP request to a room."""
+        decision = await self.authorise(scope, lobby)
+        if isinstance(decision, Refusal):
+            headers = {"WWW-Authenticate": "Bearer"} if decision.status == 401 else None
+            return PlainTextResponse(decision.reason, status_code=decision.status, headers=headers)
+        cleaned = clean(scope)
+        cleaned["partywidgets.grant"] = decision
+        outcome = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
+        if isinstance(outcome, Response):
+            return outcome
+        request = outcome if isinstance(outcome, Request) else Request(outcome.scope, receive)
+        try:
+            return await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
+        except (UnknownPartyError, RoomNameError, HostError) as error:
+            return refusal_of(error)
+
+
+def refusal_of(error: Exception) -> Response:
+    """An error that a room's door raised, as an HTTP answer."""
+    if isinstance(error, HostError):
+        return PlainTextResponse("no more rooms", status_code=503, headers={"Retry-After": "5"})
+    if isinstance(error, ConnectionIdError) and "in use" in str(error):
+        return PlainTextResponse(str(error), status_code=409)
+    return PlainTextResponse(str(error) if isinstance(error, ConnectionIdError) else "Invalid request", status_code=400)
+
+
+def failure(lobby: Lobby, what: str, error: Exception) -> Response:
+    """A 500 with a fixed text; the error stands in the log."""
+    log_id = secrets.token_hex(6)
+    logger.error("room %s/%s: %s failed [%s]", lobby.party, lobby.room, what, log_id, exc_info=error)
+    return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
+
+
+async def enter(
+    host: PartyHost,
+    scope: Scope,
+    *,
+    auth: Authoriser | None,
+    accept: AcceptSocket,
+    refuse: Refuse,
+    target: Target | None = None,
+    prefix: str = "parties",
+    aliases: tuple[Alias, ...] = (),
+    on_before_connect: BeforeHook | None = None,
+    props: Any = None,
+) -> None:
+    """Takes an upgrade into a room without an ASGI server: route, authorise, clean, before-hook, room. Calls one of `accept` and `refuse`, once.
+
+    `scope` is a websocket scope (`path`, `raw_path`, `query_string`, `headers`, `subprotocols`); `accept` and `refuse` are for example those
+    of `transport.websocket.Handshake`. Runs on the host's loop.
+    """
+    try:
+        target = target or match(raw_path_of(scope), prefix=prefix, aliases=aliases)
+    except RoomNameError as error:
+        await refuse(PlainTextResponse(str(error), status_code=400))
+        return
+    if target is None:
+        await refuse(PlainTextResponse("Not Found", status_code=404))
+        return
+    server_class = host.server_class(target.party)
+    if server_class is None:
+        await refuse(PlainTextResponse("Invalid request", status_code=400))
+        return
+    door = Door(host, auth, on_before_connect=on_before_connect)
+    await door.connect(scope, Lobby(target.party, target.room, server_class), accept=accept, refuse=refuse, props=props)
+
+
+class PartyMiddleware:
+    """Rooms on `/<prefix>/<party>/<room>` and on `aliases`; everything else goes to `app`.
+
+    `auth` decides about every request before any hook runs; None lets everybody in with the roles of an open host.
+    `cors`: True answers every Origin, a mapping sets exactly its headers, None leaves OPTIONS to the room.
+    `on_before_connect` runs for upgrades, `on_before_request` for all else: a response, a changed request, or None to go on.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: PartyHost,
+        *,
+        auth: Authoriser | None,
+        prefix: str = "parties",
+        cors: bool | Mapping[str, str] | None = None,
+        aliases: tuple[Alias, ...] = (),
+        on_before_connect: BeforeHook | None = None,
+        on_before_request: BeforeHook | None = None,
+        props: Any = None,
+    ) -> None:
+        self.app = app
+        self.host = host
+        self.prefix = prefix.strip("/") or "parties"
+        self.aliases = tuple(aliases)
+        self.props = props
+        self.cors: Mapping[str, str] | None = CORS_ALL if cors is True else None if cors is False else cors
+        self.door = Door(host, auth, on_before_connect=on_before_connect, on_before_request=on_before_request)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        refusal: Response | None = None
+        lobby: Lobby | None = None
+        try:
+            target = match(raw_path_of(scope), prefix=self.prefix, aliases=self.aliases)
+            if target is None:
+                await self.app(scope, receive, send)
+                return
+            server_class = self.host.server_class(target.party)
+            if server_class is None:
+                refusal = PlainTextResponse("Invalid request", status_code=400)
+            else:
+                lobby = Lobby(target.party, target.room, server_class)
+                scope["partywidgets.rest"] = target.rest
+        except RoomNameError as error:
+            refusal = PlainTextResponse(str(error), status_code=400)
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send, lobby, refusal)
+            return
+        if lobby is None:
+            assert refusal is not None
+            await refusal(scope, receive, send)
+            return
+        await (await self._http(scope, receive, lobby))(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, lobby: Lobby) -> Response:
+        if self.cors is not None and scope["method"] == "OPTIONS":
+            response: Response = Response(status_code=200)
+        else:
+            response = await self.door.request(scope, receive, lobby, props=self.props)
+        if self.cors is not None:
+            headers = MutableHeaders(raw=response.raw_headers)
+            for name, value in self.cors.items():
+                headers[name] = value
+        return response
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, lobby: Lobby | None, refusal: Response | None) -> None:
+        adopt = (scope.get("extensions") or {}).get(ADOPT)
+        await receive()  # websocket.connect
+
+        async def refuse(response: Response) -> None:
+            await deny(scope, receive, send, response)
+
+        if lobby is None:
+            assert refusal is not None
+            await refuse(refusal)
+        elif adopt is not None:
+            await self.door.connect(scope, lobby, accept=adopt, refuse=refuse, props=self.props)
+        else:
+            await serve_plain(self.door, scope, lobby, receive, send, refuse, self.props)
+
+
+async def deny(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """An HTTP answer to an upgrade; 403 under a server without the `websocket.http.response` extension."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await response(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+
+
+async def serve_plain(door: Door, scope: Scope, lobby: Lobby, receive: Receive, send: Send, refuse: Refuse, props: Any) -> None:
+    """A socket under an ASGI server that is not ours: this task reads, another one writes, until both are done."""
+    wire = PlainWire(receive, send)
+    async with asyncio.TaskGroup() as tasks:
+        writer: asyncio.Task[None] | None = None
+
+        def accept(receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
+            nonlocal writer
+            wire.opened(receiver, subprotocol, headers)
+            writer = tasks.create_task(wire.pump())
+            return wire
+
+        await door.connect(scope, lobby, accept=accept, refuse=refuse, props=props)
+        if writer is not None:
+            await wire.read()
+
+
+class PlainWire:
+    """A wire over ASGI's receive and send. Another server answers a peer's Close itself, before on_close has run: ASGI has no way to wait."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._receiver: Receiver = Nobody()
+        self._queue: deque[Message] = deque()
+        self._queued = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._buffered = 0
+        self._closing = False
+        self._dead = asyncio.Event()
+
+    def opened(self, receiver: Receiver, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> None:
+        """Queues the accept."""
+        self._receiver = receiver
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}, 0)
+
+    def _put(self, message: Message, size: int) -> None:
+        message["partywidgets.size"] = size
+        self._queue.append(message)
+        self._buffered += size
+        self._queued.set()
+
+    def write(self, batch: Batch) -> None:
+        if self._closing or self._dead.is_set():
+            return
+        for frame in batch.frames:
+            body: Message = {"text": frame.payload.decode()} if frame.is_text else {"bytes": frame.payload}
+            self._put({"type": "websocket.send", **body}, len(frame))
+
+    @property
+    def buffered(self) -> int:
+        return self._buffered
+
+    def pause(self) -> None:
+        self._reading.clear()
+
+    def resume(self) -> None:
+        self._reading.set()
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        if not self._closing:
+            self._closing = True
+            # ASGI has no Close without a code.
+            self._put({"type": "websocket.close", "code": 1000 if code is None else code, "reason": reason}, 0)
+            self._reading.set()
+
+    def abort(self) -> None:
+        self._closing = True
+        self._queue.clear()
+        self._dead.set()
+        self._queued.set()
+
+    async def pump(self) -> None:
+        """Writes what is queued, until the close or the end."""
+        while not self._dead.is_set():
+            await self._queued.wait()
+            self._queued.clear()
+            while self._queue:
+                message = self._queue.popleft()
+                size = message.pop("partywidgets.size")
+                try:
+                    async with asyncio.timeout(SEND_TIMEOUT):
+                        await self._send(message)
+                except Exception as error:
+                    # Servers differ in what they raise for a peer that is gone; the reader says how it ended.
+                    logger.info("a peer could not be written to (%s) and was dropped", type(error).__name__)
+                    self.abort()
+                    return
+                finally:
+                    self._buffered -= size
+                if message["type"] == "websocket.close":
+                    return
+
+    async def read(self) -> None:
+        """Reads until the disconnect."""
+        code, reason = 1006, ""
+        dead = asyncio.ensure_future(self._dead.wait())
+        try:
+            while True:
+                await self._reading.wait()
+                receiving = asyncio.ensure_future(self._receive())
+                await asyncio.wait((receiving, dead), return_when=asyncio.FIRST_COMPLETED)
+                if not receiving.done():
+                    receiving.cancel()
+                    break
+                message = receiving.result()
+                if message["type"] == "websocket.disconnect":
+                    code, reason = message.get("code", 1005), message.get("reason") or ""
+                    break
+                if message["type"] == "websocket.receive" and not self._closing:
+                    text = message.get("text")
+                    self._receiver.message_received(text if text is not None else message["bytes"])
+        finally:
+            dead.cancel()
+            self._receiver.lost(code, reason)
+            self.abort()
+
+
+__all__ = ["ADOPT", "Door", "PartyMiddleware", "enter"]

@@ -1,0 +1,554 @@
+"""One WebSocket on one TCP (or TLS) connection: the wire of the bundled server and of sockets detached from another one.
+
+The protocol is websockets' Sans-I/O `ServerProtocol` for what comes in; what goes out is already encoded (`party.wire.Batch`).
+Everything that touches websockets' internals is in this file.
+
+What a peer can cost is bounded here: messages by size and fragments; frames handled in one go, so that a flood of tiny ones does
+not hold the loop; unread output by the stall timer, during which nothing is read either, so that a flood of pings ends as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import socket
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.responses import Response
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.utils import accept_key
+
+from ..party.wire import Batch, Receiver, Wire
+
+logger = logging.getLogger("partywidgets.transport")
+
+# websockets logs whole frames and headers at DEBUG: never ours.
+_frame_logger = logging.getLogger("partywidgets.transport.frames")
+_frame_logger.setLevel(logging.WARNING)
+
+SLICE = 4096
+"""Bytes parsed between two looks at whether the room wants more: at most 682 of the smallest masked frames."""
+
+FRAMES_A_TURN = 512
+"""Frames handled before the loop gets its turn."""
+
+EARLY_LIMIT = 64 * 1024
+"""Bytes that a client may send behind its upgrade request before it is answered."""
+
+ROOM: Final = 1
+WRITING: Final = 2
+TURN: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may do. Sizes in bytes, times in seconds.
+
+    `max_size`: of a message, more is closed with 1009. `max_fragments`: of one message. `stall`: how long a peer may take nothing of what waits for it.
+    `ping_interval`: silence after which a ping is sent (None: never); `ping_timeout`: silence after that ping that ends the connection.
+    `close_timeout`: how long the peer has to answer a Close, and a room to run on_close before a Close is answered.
+    """
+
+    max_size: int = 1024 * 1024
+    max_fragments: int = 4096
+    stall: float = 5.0
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+    close_timeout: float = 4.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    """A Close frame; one without a code when it is None."""
+    payload = b"" if code is None else struct.pack("!H", code) + reason.encode("utf-8", "replace")[:123]
+    return Frame(Opcode.CLOSE, payload).serialize(mask=False)
+
+
+class WebSocket(asyncio.Protocol):
+    """An open WebSocket: an asyncio protocol on one side, a `party.wire.Wire` on the other."""
+
+    __slots__ = (
+        "_alive",
+        "_backlog",
+        "_close_sent",
+        "_close_timer",
+        "_discard",
+        "_drained_at",
+        "_fragment_text",
+        "_fragments",
+        "_keepalive",
+        "_limits",
+        "_loop",
+        "_on_lost",
+        "_paused",
+        "_peer_close",
+        "_pinged",
+        "_protocol",
+        "_receiver",
+        "_stall_timer",
+        "_taken",
+        "_transport",
+        "_written",
+    )
+
+    def __init__(self, receiver: Receiver, *, limits: Limits = DEFAULT_LIMITS, on_lost: Callable[[WebSocket], None] | None = None) -> None:
+        self._receiver = receiver
+        self._limits = limits
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=limits.max_size, logger=_frame_logger)
+        self._transport: asyncio.Transport | None = None
+        self._paused = 0
+        self._backlog = b""
+        self._fragments: list[bytes] | None = None
+        self._fragment_text = False
+        self._written = 0
+        self._taken = 0
+        self._drained_at = 0.0
+        self._close_sent = False
+        self._peer_close: Close | None = None
+        self._discard = False
+        self._alive = True
+        self._pinged = False
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._keepalive: asyncio.TimerHandle | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._limits.ping_interval is not None:
+            self._keepalive = self._loop.call_later(self._limits.ping_interval, self._beat)
+
+    def start(self, early: bytes = b"") -> None:
+        """Handles what came before this protocol was in place; in a later turn, since the room does not have its wire yet."""
+        if early:
+            self._backlog = early
+            self._pause(TURN)
+            self._loop.call_soon(self._next_turn)
+
+    def data_received(self, data: bytes) -> None:
+        self._alive = True
+        if self._discard:
+            return
+        if self._backlog or self._paused:
+            self._backlog += data
+        else:
+            self._feed(data)
+
+    def eof_received(self) -> None:
+        """A half-closed socket is a lost one."""
+
+    def pause_writing(self) -> None:
+        self._pause(WRITING)
+        self._drained_at = self._loop.time()
+        self._taken = self._written - self.buffered
+        if self._stall_timer is None:
+            self._stall_timer = self._loop.call_later(self._limits.stall / 5, self._check_stall)
+
+    def resume_writing(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        self._resume(WRITING)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._stall_timer, self._close_timer, self._keepalive):
+            if timer is not None:
+                timer.cancel()
+        self._stall_timer = self._close_timer = self._keepalive = None
+        self._discard = True
+        self._backlog = b""
+        self._transport = None
+        if self._on_lost is not None:
+            self._on_lost(self)
+        if self._peer_close is not None and self._close_sent:
+            self._receiver.lost(self._peer_close.code, self._peer_close.reason)
+        else:
+            self._receiver.lost(1006, "" if exc is None else type(exc).__name__)
+
+    # party.wire.Wire
+
+    def write(self, batch: Batch) -> None:
+        transport = self._transport
+        if transport is not None and not self._close_sent:
+            encoded = batch.encoded
+            self._written += len(encoded)
+            transport.write(encoded)
+
+    @property
+    def buffered(self) -> int:
+        transport = self._transport
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    def pause(self) -> None:
+        self._pause(ROOM)
+
+    def resume(self) -> None:
+        self._resume(ROOM)
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        transport = self._transport
+        if transport is None or self._close_sent:
+            return
+        self._close_sent = True
+        transport.write(close_frame(code, reason))
+        if self._peer_close is not None:
+            self._finish()
+            return
+        # ServerProtocol must know that a Close from now on is the answer.
+        self._protocol.close_sent = Close(1005 if code is None else code, reason)
+        self._protocol.state = State.CLOSING
+        self._restart_close_timer(self.abort)
+        self._resume(ROOM)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def shutdown(self) -> None:
+        """The server stops: 1012 (RFC 6455's registry: service restart)."""
+        self.close(1012, "the server stops")
+
+    # Reading.
+
+    def _pause(self, why: int) -> None:
+        if not self._paused and self._transport is not None:
+            self._transport.pause_reading()
+        self._paused |= why
+
+    def _resume(self, why: int) -> None:
+        if not self._paused & why:
+            return
+        self._paused &= ~why
+        if self._paused:
+            return
+        if self._backlog:
+            # In a turn of its own: whoever resumes is in the middle of something.
+            self._paused = TURN
+            self._loop.call_soon(self._next_turn)
+        elif self._transport is not None:
+            self._transport.resume_reading()
+
+    def _next_turn(self) -> None:
+        self._paused &= ~TURN
+        if self._paused or self._transport is None:
+            return
+        backlog, self._backlog = self._backlog, b""
+        self._feed(backlog)
+        # Through asyncio, a transport that is not paused ignores this.
+        if not self._paused and self._transport is not None:
+            self._transport.resume_reading()
+
+    def _feed(self, data: bytes) -> None:
+        if len(data) <= SLICE:
+            self._parse(data)
+            return
+        view = memoryview(data)
+        frames = 0
+        for start in range(0, len(data), SLICE):
+            frames += self._parse(bytes(view[start : start + SLICE]))
+            if self._discard:
+                return
+            if self._paused or frames > FRAMES_A_TURN:
+                self._backlog = bytes(view[start + SLICE :])
+                if self._backlog and not self._paused:
+                    self._pause(TURN)
+                    self._loop.call_soon(self._next_turn)
+                return
+
+    def _parse(self, data: bytes) -> int:
+        protocol = self._protocol
+        protocol.receive_data(data)
+        events = protocol.events_received()
+        for frame in events:
+            assert isinstance(frame, Frame)
+            opcode = frame.opcode
+            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+                if frame.fin:
+                    self._message(bytes(frame.data), opcode is Opcode.TEXT)
+                else:
+                    self._fragments, self._fragment_text = [bytes(frame.data)], opcode is Opcode.TEXT
+            elif opcode is Opcode.CONT:
+                self._continuation(frame)
+            elif opcode is Opcode.CLOSE:
+                self._close_received()
+            if self._discard:
+                return len(events)
+        error = protocol.parser_exc
+        if error is not None:
+            self._fail(error, protocol.data_to_send())
+        else:
+            writes = protocol.data_to_send()
+            if writes and self._transport is not None and not self._close_sent:
+                pongs = b"".join(writes)
+                self._written += len(pongs)
+                self._transport.write(pongs)
+        return len(events)
+
+    def _continuation(self, frame: Frame) -> None:
+        fragments = self._fragments
+        assert fragments is not None
+        fragments.append(bytes(frame.data))
+        if frame.fin:
+            self._fragments = None
+            self._message(b"".join(fragments), self._fragment_text)
+        elif len(fragments) >= self._limits.max_fragments:
+            self._refuse(1009, f"more than {self._limits.max_fragments} fragments")
+
+    def _message(self, payload: bytes, is_text: bool) -> None:
+        if self._close_sent:
+            return
+        if not is_text:
+            self._receiver.message_received(payload)
+            return
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError as error:
+            self._refuse(1007, f"invalid UTF-8 at byte {error.start}")
+            return
+        self._receiver.message_received(text)
+
+    # Closing.
+
+    def _close_received(self) -> None:
+        self._peer_close = self._protocol.close_rcvd
+        self._discard = True
+        self._protocol.data_to_send()
+        if self._close_sent:
+            self._finish()
+            return
+        assert self._peer_close is not None
+        code, reason = self._peer_close.code, self._peer_close.reason
+        # The room answers, after its on_close; when it does not, this does.
+        self._restart_close_timer(lambda: self.close(None if code == 1005 else code, reason))
+        self._receiver.close_received(code, reason)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self._fail(ValueError(reason), [close_frame(code, reason)])
+
+    def _fail(self, error: Exception, writes: Sequence[bytes]) -> None:
+        """The peer broke the protocol: it is told why, and what else it sends is read and dropped so that the telling arrives."""
+        self._discard = True
+        transport = self._transport
+        if transport is None:
+            return
+        if not self._close_sent:
+            self._close_sent = True
+            transport.write(b"".join(writes))
+            self._receiver.failed(error)
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._restart_close_timer(self.abort)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Both Closes are there: the server ends the connection (RFC 6455 §7.1.1), once what is queued is out."""
+        if self._transport is not None:
+            self._transport.close()
+            self._restart_close_timer(self.abort)
+
+    def _restart_close_timer(self, then: Callable[[], None]) -> None:
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._close_timer = self._loop.call_later(self._limits.close_timeout, then)
+
+    # Timers.
+
+    def _check_stall(self) -> None:
+        self._stall_timer = None
+        now = self._loop.time()
+        taken = self._written - self.buffered
+        if taken > self._taken:
+            self._taken, self._drained_at = taken, now
+        elif now - self._drained_at >= self._limits.stall:
+            logger.warning("a peer took nothing of %d bytes for %g s and was cut", self.buffered, self._limits.stall)
+            self.abort()
+            return
+        self._stall_timer = self._loop.call_later(self._limits.stall / 5, self._check_stall)
+
+    def _beat(self) -> None:
+        """Any byte from the peer is a sign of life; a ping is sent only into silence."""
+        interval = self._limits.ping_interval
+        assert interval is not None
+        delay = interval
+        if self._alive or self._paused or self._close_sent:
+            self._pinged = False
+        elif self._pinged:
+            logger.info("a peer was silent for %g s after a ping and was cut", self._limits.ping_timeout)
+            self.abort()
+            return
+        elif self._transport is not None:
+            self._pinged = True
+            delay = self._limits.ping_timeout
+            self._transport.write(Frame(Opcode.PING, b"pw").serialize(mask=False))
+        self._alive = False
+        self._keepalive = self._loop.call_later(delay, self._beat)
+
+
+class HandshakeError(Exception):
+    """An upgrade request that is not a WebSocket handshake. `status` and `headers` are of the answer."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+
+
+def check_handshake(method: str, http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The Sec-WebSocket-Accept of a valid request (RFC 6455 §4.2.1). Raises HandshakeError.
+
+    Runs before anything else sees the request, so that a refused handshake has started no room.
+    """
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), []).append(value.strip())
+    if method != "GET":
+        raise HandshakeError(405, "A WebSocket handshake is a GET request", {"Allow": "GET"})
+    if http_version != "1.1":
+        raise HandshakeError(505, "A WebSocket handshake is an HTTP/1.1 request")
+    upgrade = [value.lower() for value in values.get(b"upgrade", ())]
+    if upgrade != [b"websocket"]:
+        raise HandshakeError(426, "The Upgrade header must be websocket", {"Upgrade": "websocket"})
+    version = values.get(b"sec-websocket-version", [])
+    if version != [b"13"]:
+        raise HandshakeError(400, "Sec-WebSocket-Version must be 13", {"Sec-WebSocket-Version": "13"})
+    keys = values.get(b"sec-websocket-key", [])
+    if len(keys) != 1:
+        raise HandshakeError(400, "One Sec-WebSocket-Key is needed")
+    try:
+        raw_key = base64.b64decode(keys[0], validate=True)
+    except binascii.Error:
+        raw_key = b""
+    if len(raw_key) != 16:
+        raise HandshakeError(400, "Sec-WebSocket-Key must be 16 bytes in base64")
+    return accept_key(keys[0].decode("ascii"))
+
+
+class Handshake(asyncio.Protocol):
+    """A TCP connection whose upgrade request was read and is not answered yet.
+
+    `accept` answers 101 and turns it into a `WebSocket`; `refuse` answers anything else. `key` is the Sec-WebSocket-Accept value; None when
+    somebody else has already sent the 101, then `refuse` closes with 1008.
+    """
+
+    def __init__(
+        self,
+        key: str | None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        early: bytes = b"",
+        on_open: Callable[[WebSocket], None] | None = None,
+        on_lost: Callable[[WebSocket], None] | None = None,
+    ) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.answered = False
+        self._key = key
+        self._limits = limits
+        self._early = early
+        self._on_open = on_open
+        self._on_lost = on_lost
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > EARLY_LIMIT and self.transport is not None:
+            self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client left before it was answered."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+
+    def accept(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
+        """Sends the 101 and returns the open wire. A client that has left in the meantime gives a wire that is lost right after."""
+        self.answered = True
+        websocket = WebSocket(receiver, limits=self._limits, on_lost=self._on_lost)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            asyncio.get_running_loop().call_soon(websocket.connection_lost, None)
+            return websocket
+        if self._key is not None:
+            lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {self._key}"]
+            if subprotocol is not None:
+                lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+            lines += [f"{name}: {value}" for name, value in headers]
+            transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        if len(self._early) > EARLY_LIMIT:
+            transport.resume_reading()
+        transport.set_protocol(websocket)
+        websocket.connection_made(transport)
+        websocket.start(self._early)
+        self._early = b""
+        if self._on_open is not None:
+            self._on_open(websocket)
+        return websocket
+
+    async def refuse(self, response: Response) -> None:
+        """Answers with an HTTP response and ends the connection."""
+        self.refuse_with(response.status_code, response.raw_headers, bytes(response.body))
+
+    def refuse_with(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """As `refuse`, from parts."""
+        transport = self.transport
+        if self.answered or transport is None:
+            return
+        self.answered = True
+        if self._key is None:
+            transport.write(close_frame(1008, "refused"))
+        else:
+            skipped = (b"content-length", b"connection", b"transfer-encoding")
+            phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+            head = [f"HTTP/1.1 {status} {phrase}".encode("latin-1")]
+            head += [name + b": " + value for name, value in headers if name.lower() not in skipped]
+            head += [b"content-length: " + str(len(body)).encode(), b"connection: close"]
+            transport.write(b"\r\n".join([*head, b"", body]))
+        transport.close()
+
+    def abort(self) -> None:
+        """Drops the connection."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+async def adopt_socket(
+    sock: socket.socket,
+    *,
+    headers: Iterable[tuple[bytes, bytes]] | None,
+    leftover: bytes = b"",
+    limits: Limits = DEFAULT_LIMITS,
+    on_open: Callable[[WebSocket], None] | None = None,
+    on_lost: Callable[[WebSocket], None] | None = None,
+) -> Handshake:
+    """Takes over a connected TCP socket, detached from another server and its loop, into the running loop.
+
+    `headers` are those of its GET request, so that `accept` can send the 101; None when the 101 has been sent. `leftover` is what was read behind the request.
+    Raises HandshakeError for a request that is no handshake; the socket is then still the caller's.
+    """
+    key = None if headers is None else check_handshake("GET", "1.1", headers)
+    handshake = Handshake(key, limits=limits, early=leftover, on_open=on_open, on_lost=on_lost)
+    sock.setblocking(False)
+    loop: Any = asyncio.get_running_loop()
+    # With a listening socket's accept undone, this is how both asyncio and uvloop take a connected one.
+    await loop.connect_accepted_socket(lambda: handshake, sock)
+    return handshake
+
+
+__all__ = ["Handshake", "HandshakeError", "Limits", "WebSocket", "adopt_socket", "check_handshake", "close_frame"]
