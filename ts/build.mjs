@@ -1,0 +1,37 @@
+/** Builds the bundles into partywidgets/static/. `--watch` rebuilds on change, `--out DIR` writes elsewhere. */
+import { mkdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const at = process.argv.indexOf("--out");
+const out = at > 0 ? resolve(process.argv[at + 1]) : resolve(here, "../partywidgets/static");
+const LOADER_LIMIT = 4096;
+mkdirSync(out, { recursive: true });
+
+const options = {
+  entryPoints: ["loader", "terminal", "table", "dashboard"].map((name) => join(here, `${name}.ts`)),
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "eof",
+  // Libraries that probe for AMD would register with RequireJS in the classic notebook instead of exporting.
+  define: { "define.amd": "false" },
+  loader: { ".css": "text" },
+  logLevel: "info",
+};
+
+if (process.argv.includes("--watch")) {
+  const context = await esbuild.context(options);
+  await context.watch();
+} else {
+  await esbuild.build(options);
+  const size = statSync(join(out, "loader.js")).size;
+  if (size > LOADER_LIMIT) {
+    console.error(`loader.js is ${size} bytes; it is saved with every widget and may have ${LOADER_LIMIT}`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,2 @@
+/** The bundle of a dashboard. */
+export { mount } from "./table.ts";

@@ -1,0 +1,94 @@
+/** A widget on the ops room: the link, its bar, and the traits that Python sees. Shared by table.ts and dashboard.ts. */
+import { type MountOptions, TraitWriter } from "./model.ts";
+import { OPS_DIALECT, type Reply, type Result } from "./protocol.ts";
+import { OpsRoom } from "./rooms/ops-room.ts";
+import type { Changes } from "./rooms/ops-store.ts";
+import { CommChannel } from "./transport/channel.ts";
+import { endpointsOf } from "./transport/endpoint.ts";
+import { RoomLink } from "./transport/open.ts";
+import type { RowActions } from "./views/action-bar.ts";
+import { OpsBar } from "./views/ops-bar.ts";
+
+export interface OpsLink {
+  bar: OpsBar;
+  room: OpsRoom;
+  traits: TraitWriter;
+  actions: RowActions;
+  /** Opens the room; called when the view is in the page. */
+  connect(): void;
+}
+
+export function opsLink({ model, signal, tickets }: MountOptions, title: string, draw: (changes: Changes) => void): OpsLink {
+  const traits = new TraitWriter(model, signal);
+  let link: RoomLink | null = null;
+  let live = false;
+  const room = new OpsRoom(
+    (frame) => link?.send(frame) ?? false,
+    (changes) => {
+      draw(changes);
+      bar.draw(room.store);
+      traits.write("counts", room.store.counts());
+      if (room.store.role) traits.write("role", room.store.role);
+    },
+    signal,
+  );
+  const bar = new OpsBar(title, {
+    scan: () => room.ask("scan", { checks: [], labels: {} }),
+    retry: () => link?.restart(),
+  });
+
+  const each = async (rows: string[], ask: (fingerprint: string) => Promise<Reply>): Promise<Reply> => {
+    const replies = await Promise.all(rows.map(ask));
+    return replies.find(({ ok }) => !ok) ?? replies[0] ?? { id: "", ok: false, error: "nothing is selected" };
+  };
+  const actions: RowActions = {
+    ack: (fingerprints, reason, until) =>
+      // `reason` null withdraws: the room's word for it is the broadcast's.
+      each(fingerprints, (fingerprint) => room.ask("ack", { fingerprint, reason: reason as string, until })),
+    silence: (fingerprints, reason, until) =>
+      each(fingerprints, (fingerprint) => room.ask("silence", { matchers: matchersFor(room.store.rows.get(fingerprint), fingerprint), until, reason })),
+    recheck: (fingerprints) => room.ask("recheck", { fingerprints }),
+  };
+
+  return {
+    bar,
+    room,
+    traits,
+    actions,
+    connect() {
+      const channel = new CommChannel(model, signal, tickets);
+      const query = (model.get("_query") ?? {}) as Record<string, string>;
+      link = new RoomLink(
+        {
+          endpoints: endpointsOf(model.get("_endpoints")),
+          party: String(model.get("_party") ?? "ops-monitor-broadcast"),
+          room: String(model.get("_room") ?? "main"),
+          dialect: OPS_DIALECT,
+          query: () => query,
+        },
+        channel,
+        {
+          state(state, reason) {
+            if (live && state !== "open") room.closed();
+            live = state === "open";
+            bar.link(state, reason);
+            traits.write("state", state === "open" ? "live" : state);
+          },
+          opened() {},
+          text: (message) => room.text(message),
+          binary() {},
+          delay(transport, delay) {
+            bar.delay(transport, delay);
+            traits.write("transport", transport ?? "");
+          },
+        },
+        signal,
+      );
+    },
+  };
+}
+
+/** A silence of one row names its check and its target, so that it outlives the result and spares the check's other targets. */
+function matchersFor(row: Result | undefined, fingerprint: string): Record<string, string> {
+  return row ? { check_id: row.check_id, target: row.target } : { fingerprint };
+}

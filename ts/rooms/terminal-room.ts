@@ -1,0 +1,280 @@
+/** The client's side of a terminal room: offsets, acknowledgements, resume. No DOM and no socket in it. */
+import {
+  decodeFrame,
+  encodeInput,
+  type Lease,
+  type Mark,
+  type Person,
+  parseMessage,
+  requestId,
+  type Size,
+  type TerminalControl,
+  type TerminalRequest,
+  type UpstreamState,
+  type Welcome,
+} from "../protocol.ts";
+
+/** Output on the screen is acknowledged after this many bytes, or after a pause. The room holds a viewer with 512 KiB unacknowledged for lagging. */
+const ACK_BYTES = 128 * 1024;
+const ACK_IDLE_MS = 50;
+/** A `resync` that brought nothing is asked for again after this. */
+const RESYNC_AGAIN_MS = 5000;
+
+/** Where output goes. Calls are in stream order; `done` comes when it is on the screen. */
+export interface Screen {
+  write(bytes: Uint8Array, done: () => void): void;
+  /** A whole screen: reset, resize, write. */
+  restore(size: { cols: number; rows: number }, bytes: Uint8Array, done: () => void): void;
+  resize(size: { cols: number; rows: number }): void;
+}
+
+/** What a person may want to know about the room. */
+export interface TerminalStatus {
+  connection: string;
+  role: string;
+  canType: boolean;
+  lease: Lease["holder"];
+  people: Person[];
+  size: Size | null;
+  upstream: UpstreamState | null;
+  reason: string;
+  sandbox: string;
+  exit: { code: number | null; reason: string } | null;
+  lagging: boolean;
+  screenIsRaw: boolean;
+}
+
+export interface TerminalEvents {
+  status(status: TerminalStatus): void;
+  /** A sentence for the person: an error, a refused request. */
+  notice(sentence: string): void;
+  mark(mark: Mark): void;
+}
+
+const NOBODY: TerminalStatus = {
+  connection: "",
+  role: "",
+  canType: false,
+  lease: null,
+  people: [],
+  size: null,
+  upstream: null,
+  reason: "",
+  sandbox: "",
+  exit: null,
+  lagging: false,
+  screenIsRaw: false,
+};
+
+export class TerminalRoom {
+  status: TerminalStatus = { ...NOBODY };
+  #screen: Screen;
+  #events: TerminalEvents;
+  #send: (frame: string | Uint8Array<ArrayBuffer>) => boolean;
+  #epoch: string | null = null;
+  /** The next byte expected. */
+  #offset = 0;
+  /** Everything before it is on the screen. */
+  #shown = 0;
+  #acked = 0;
+  #ackTimer: ReturnType<typeof setTimeout> | undefined;
+  #sequence = 0;
+  #askedResyncAt = Number.NEGATIVE_INFINITY;
+  /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
+  #generation = 0;
+  #replies = new Map<string, (reply: { ok: boolean; result?: unknown; error?: string }) => void>();
+
+  constructor(screen: Screen, events: TerminalEvents, send: (frame: string | Uint8Array<ArrayBuffer>) => boolean) {
+    this.#screen = screen;
+    this.#events = events;
+    this.#send = send;
+  }
+
+  /** The query that resumes where this page's screen is. */
+  resumeQuery(): { epoch: string | null; offset: string | null } {
+    return { epoch: this.#epoch, offset: this.#epoch === null ? null : String(this.#offset) };
+  }
+
+  /** A new socket: input sequences start again. */
+  opened(): void {
+    this.#sequence = 0;
+    this.#askedResyncAt = Number.NEGATIVE_INFINITY;
+  }
+
+  closed(): void {
+    this.#update({ canType: false, people: [], lagging: false });
+    for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came" });
+    this.#replies.clear();
+  }
+
+  /** Keystrokes. False when they did not go out. */
+  type(bytes: Uint8Array): boolean {
+    if (!this.status.canType) return false;
+    const sent = this.#send(encodeInput(this.#sequence + 1, bytes));
+    if (sent) this.#sequence++;
+    return sent;
+  }
+
+  /** Sends a control message that has no answer. */
+  tell(request: TerminalRequest): boolean {
+    return this.#send(JSON.stringify(request));
+  }
+
+  /** Sends a request with an id and resolves with its answer; an `error` is a sentence, never a rejection. */
+  ask(request: { type: "restart" } | { type: "screen"; format: "text" | "html" }): Promise<{ ok: boolean; result?: unknown; error?: string }> {
+    const id = requestId();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => answer({ ok: false, error: "the room did not answer within 10 s" }), 10_000);
+      const answer = (reply: { ok: boolean; result?: unknown; error?: string }) => {
+        clearTimeout(timer);
+        this.#replies.delete(id);
+        resolve(reply);
+      };
+      this.#replies.set(id, answer);
+      if (!this.#send(JSON.stringify({ ...request, id }))) answer({ ok: false, error: "not connected" });
+    });
+  }
+
+  /** This connection's fitted size is the PTY's: it holds control, or nobody does and it is the first who may. */
+  get drivesSize(): boolean {
+    const { lease, connection, people, canType, role } = this.status;
+    if (lease) return lease.connection === connection;
+    if (!canType && role !== "moderator" && role !== "operator" && role !== "peer") return false;
+    const first = people.find((person) => person.role !== "observer");
+    return !first || first.connection === connection;
+  }
+
+  binary(data: Uint8Array): void {
+    let frame: ReturnType<typeof decodeFrame>;
+    try {
+      frame = decodeFrame(data);
+    } catch (error) {
+      console.warn("partywidgets: terminal frame ignored:", error);
+      return;
+    }
+    if (frame.kind === "snapshot") this.#restore(frame);
+    else if (frame.kind === "output") this.#output(frame.offset, frame.bytes);
+  }
+
+  text(data: string): void {
+    let message: TerminalControl;
+    try {
+      message = parseMessage<TerminalControl>(data);
+    } catch (error) {
+      console.warn("partywidgets: terminal message ignored:", error);
+      return;
+    }
+    switch (message.type) {
+      case "welcome":
+        this.#welcome(message);
+        break;
+      case "resize":
+        this.#update({ size: { cols: message.cols, rows: message.rows, by: message.by } });
+        this.#screen.resize(message);
+        break;
+      case "presence":
+        this.#update({ people: message.people });
+        break;
+      case "lease":
+        this.#update({ lease: message.holder, canType: message.can_type });
+        break;
+      case "upstream":
+        this.#update({
+          upstream: message.state,
+          reason: message.reason,
+          sandbox: message.sandbox,
+          ...(message.state === "running" || message.state === "starting" ? { exit: null } : {}),
+        });
+        break;
+      case "exit":
+        this.#update({ upstream: "ended", exit: { code: message.code, reason: message.reason } });
+        break;
+      case "lag":
+        this.#update({ lagging: message.behind > 0 });
+        break;
+      case "mark":
+        this.#events.mark(message);
+        break;
+      case "reply":
+        this.#replies.get(message.id)?.(message);
+        break;
+      case "error":
+        this.#events.notice(message.message);
+        break;
+      case "resync":
+      case "ticket":
+        break;
+      default:
+        console.debug("partywidgets: unknown terminal message", message);
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    const fresh = welcome.epoch !== this.#epoch;
+    this.#epoch = welcome.epoch;
+    if (fresh || !welcome.resumed) {
+      this.#generation++;
+      this.#offset = this.#shown = this.#acked = welcome.offset;
+    }
+    this.#update({
+      connection: welcome.connection,
+      role: welcome.role,
+      canType: welcome.can_type,
+      lease: welcome.lease.holder,
+      size: welcome.size,
+      upstream: welcome.state,
+      reason: welcome.reason,
+      sandbox: welcome.sandbox,
+      exit: welcome.state === "ended" || welcome.state === "failed" ? (this.status.exit ?? { code: null, reason: welcome.reason }) : null,
+      lagging: false,
+      screenIsRaw: welcome.screen === "raw",
+    });
+    this.#screen.resize(welcome.size);
+  }
+
+  #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
+    const generation = ++this.#generation;
+    this.#offset = offset;
+    this.#askedResyncAt = Number.NEGATIVE_INFINITY;
+    this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true));
+  }
+
+  #output(offset: number, bytes: Uint8Array): void {
+    if (offset > this.#offset) {
+      // Bytes are missing: what follows cannot be drawn on top of this screen.
+      this.#askResync();
+      return;
+    }
+    const known = this.#offset - offset;
+    if (known >= bytes.length) return;
+    const news = known === 0 ? bytes : bytes.subarray(known);
+    this.#offset += news.length;
+    const [generation, end] = [this.#generation, this.#offset];
+    this.#screen.write(news, () => this.#reached(generation, end, false));
+  }
+
+  #askResync(): void {
+    const now = performance.now();
+    if (now - this.#askedResyncAt < RESYNC_AGAIN_MS) return;
+    this.#askedResyncAt = now;
+    this.tell({ type: "resync" });
+  }
+
+  #reached(generation: number, offset: number, force: boolean): void {
+    if (generation !== this.#generation) return;
+    this.#shown = offset;
+    if (force || this.#shown - this.#acked >= ACK_BYTES) this.#acknowledge();
+    else this.#ackTimer ??= setTimeout(() => this.#acknowledge(), ACK_IDLE_MS);
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
+    if (this.tell({ type: "consumed", offset: this.#shown })) this.#acked = this.#shown;
+  }
+
+  #update(change: Partial<TerminalStatus>): void {
+    this.status = { ...this.status, ...change };
+    this.#events.status(this.status);
+  }
+}

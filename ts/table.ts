@@ -1,0 +1,42 @@
+/** The bundle of a scan table. */
+import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
+import { type MountOptions, option } from "./model.ts";
+import { opsLink } from "./ops-link.ts";
+import baseStyles from "./styles/base.css";
+import tableStyles from "./styles/table.css";
+import { addStyles, element } from "./views/element.ts";
+import { ScanTable } from "./views/scan-table.ts";
+import { followTheme } from "./views/theme.ts";
+
+export function mount(options: MountOptions): void {
+  const { model, el, signal } = options;
+  addStyles(el, "base", baseStyles);
+  addStyles(el, "table", tabulatorStyles + tableStyles);
+  const ops = opsLink(options, option(model, "title", "Checks"), (changes) => table.draw(changes));
+  const table = new ScanTable(ops.room.store, option(model, "height", 420), {
+    selection: (fingerprints) => ops.traits.write("selection", fingerprints),
+    open: () => {},
+    actions: ops.actions,
+  });
+  const root = element("div", { class: "pw pw-ops", "data-lm-suppress-shortcuts": "true" }, ops.bar.node, table.node);
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  el.append(root);
+  followTheme(root, signal);
+  table.open(signal);
+  followSelection(options, table);
+  ops.connect();
+  signal.addEventListener("abort", () => root.remove());
+}
+
+/** Selection set from Python. */
+export function followSelection({ model, signal }: MountOptions, table: ScanTable, selected: (fingerprints: string[]) => void = () => {}): void {
+  const follow = () => {
+    const fingerprints = (model.get("selection") as string[] | undefined) ?? [];
+    if (JSON.stringify(fingerprints) === JSON.stringify(table.selection)) return;
+    table.select(fingerprints);
+    selected(fingerprints);
+  };
+  model.on("change:selection", follow);
+  signal.addEventListener("abort", () => model.off("change:selection", follow));
+  follow();
+}

@@ -1,0 +1,146 @@
+/** The bundle of a terminal: a room on one side, an xterm on the other. */
+import xtermStyles from "@xterm/xterm/css/xterm.css";
+import { type MountOptions, option, TraitWriter } from "./model.ts";
+import { TERMINAL_DIALECT } from "./protocol.ts";
+import { TerminalRoom } from "./rooms/terminal-room.ts";
+import baseStyles from "./styles/base.css";
+import terminalStyles from "./styles/terminal.css";
+import { CommChannel } from "./transport/channel.ts";
+import { endpointsOf } from "./transport/endpoint.ts";
+import { type LinkState, RoomLink } from "./transport/open.ts";
+import { addStyles, element, setText } from "./views/element.ts";
+import { SearchBox } from "./views/search-box.ts";
+import { TerminalBar } from "./views/terminal-bar.ts";
+import { TerminalView } from "./views/terminal-view.ts";
+
+export function mount({ model, el, signal, tickets }: MountOptions): void {
+  addStyles(el, "base", baseStyles);
+  addStyles(el, "terminal", xtermStyles + terminalStyles);
+  const room = String(model.get("_room") ?? "");
+  const traits = new TraitWriter(model, signal);
+  let link: LinkState = "connecting";
+  let reason = "";
+  let connection: RoomLink | null = null;
+
+  const view = new TerminalView(
+    {
+      fontSize: option(model, "font_size", 13),
+      rows: option(model, "rows", 24),
+      scrollback: option(model, "scrollback", 10_000),
+      screenReader: option(model, "screen_reader", false),
+      pasteWithCtrlV: option(model, "paste_with_ctrl_v", true),
+    },
+    {
+      input(text, answer) {
+        // Every attached xterm answers a program's queries; one answer is enough, and it must not take control.
+        if (answer && !party.drivesSize) return;
+        if (!party.type(new TextEncoder().encode(text)) && !answer) refresh();
+      },
+      fit: ({ cols, rows }) => {
+        const size = party.status.size;
+        if (party.drivesSize && (size?.cols !== cols || size?.rows !== rows)) party.tell({ type: "resize", cols, rows });
+      },
+      escape: () => bar.focus(),
+      title: (title) => bar.title(room, title),
+    },
+    signal,
+  );
+  const party = new TerminalRoom(
+    view,
+    {
+      status: () => refresh(),
+      notice: (sentence) => tell(sentence),
+      mark: () => {},
+    },
+    (frame) => connection?.send(frame) ?? false,
+  );
+  const search = new SearchBox(view);
+  const bar = new TerminalBar(room, {
+    take: () => {
+      party.tell({ type: "lease", action: "take" });
+      view.terminal.focus();
+    },
+    release: () => party.tell({ type: "lease", action: "release" }),
+    search: () => search.open(),
+    copy: () => void copy(),
+    restart: async () => {
+      const reply = await party.ask({ type: "restart" });
+      tell(reply.ok ? "" : (reply.error ?? "the shell was not restarted"));
+    },
+    retry: () => connection?.restart(),
+    screenReader: (on) => view.setScreenReader(on),
+  });
+  const notice = element("div", { class: "pw-notice", role: "status" });
+  const root = element(
+    "div",
+    { class: "pw pw-terminal", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.` },
+    bar.node,
+    bar.help,
+    search.node,
+    notice,
+    view.node,
+  );
+  el.append(root);
+  // The notebook's own shortcuts listen further up.
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+
+  function tell(sentence: string): void {
+    setText(notice, sentence);
+  }
+
+  async function copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(view.terminal.hasSelection() ? view.terminal.getSelection() : view.text());
+      tell("");
+    } catch {
+      tell("The browser did not allow copying: select the text and press Ctrl+C");
+    }
+  }
+
+  let wasTyping = false;
+  function refresh(): void {
+    const { status } = party;
+    const state = bar.link(link, reason, status);
+    const typing = link === "open" && status.canType && state !== "ended";
+    if (typing !== wasTyping) view.setTyping(typing);
+    wasTyping = typing;
+    view.setDriving(link === "open" && party.drivesSize);
+    root.dataset.state = state;
+    traits.write("state", state);
+    if (status.role) traits.write("role", status.role);
+  }
+
+  view.open(signal);
+  const channel = new CommChannel(model, signal, tickets);
+  const query = (model.get("_query") ?? {}) as Record<string, string>;
+  connection = new RoomLink(
+    {
+      endpoints: endpointsOf(model.get("_endpoints")),
+      party: String(model.get("_party") ?? "terminal-server"),
+      room,
+      dialect: TERMINAL_DIALECT,
+      query: () => {
+        const size = view.fitted();
+        return { ...query, ...(size ? { cols: String(size.cols), rows: String(size.rows) } : {}), ...party.resumeQuery() };
+      },
+    },
+    channel,
+    {
+      state(next, why) {
+        if (next !== "open" && link === "open") party.closed();
+        link = next;
+        reason = why;
+        refresh();
+      },
+      opened: () => party.opened(),
+      text: (message) => party.text(message),
+      binary: (frame) => party.binary(frame),
+      delay(transport, delay) {
+        bar.delay(transport, delay);
+        traits.write("transport", transport ?? "");
+      },
+    },
+    signal,
+  );
+  signal.addEventListener("abort", () => root.remove());
+}

@@ -1,0 +1,108 @@
+/** Requests to a widget's kernel over its comm, and the tickets that come with them. */
+import { type CustomMessage, type PushedTicket, type WidgetModel } from "../model.ts";
+import { requestId } from "../protocol.ts";
+
+/** The kernel answered no. Its sentence is the message. */
+export class KernelRefusal extends Error {}
+
+/** Nothing came back in time: the kernel is busy or gone. */
+export class KernelSilence extends Error {}
+
+type Waiting = { resolve: (answer: [CustomMessage, DataView[]]) => void; reject: (error: Error) => void; timer: ReturnType<typeof setTimeout> };
+
+/** One view's side of the comm. Answers are matched by a random id; those of other pages are ignored. */
+export class CommChannel {
+  #model: WidgetModel;
+  #waiting = new Map<string, Waiting>();
+  #sockets = new Map<string, (message: CustomMessage, buffers: DataView[]) => void>();
+  #tickets: PushedTicket[];
+  #liveness = new Set<() => void>();
+  /** The manager said that the comm came or went since the last answer. */
+  interrupted = false;
+
+  constructor(model: WidgetModel, signal: AbortSignal, tickets: PushedTicket[] = []) {
+    this.#model = model;
+    this.#tickets = tickets;
+    const receive = (message: CustomMessage, buffers: DataView[]) => this.#receive(message, buffers);
+    const changed = () => {
+      this.interrupted = true;
+      for (const listener of [...this.#liveness]) listener();
+    };
+    model.on("msg:custom", receive);
+    model.on("comm_live_update", changed);
+    signal.addEventListener("abort", () => {
+      model.off("msg:custom", receive);
+      model.off("comm_live_update", changed);
+      for (const waiting of this.#waiting.values()) {
+        clearTimeout(waiting.timer);
+        waiting.reject(new KernelSilence("the view was closed"));
+      }
+      this.#waiting.clear();
+    });
+  }
+
+  /** Sends `{op, id, …}` and resolves with the answer. Rejects with KernelRefusal or, after `timeoutMs`, KernelSilence. */
+  async request(op: string, fields: Record<string, unknown> = {}, timeoutMs = 5000): Promise<[CustomMessage, DataView[]]> {
+    const id = requestId();
+    const answer = new Promise<[CustomMessage, DataView[]]>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new KernelSilence(`the kernel did not answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
+      this.#waiting.set(id, { resolve, reject, timer });
+    });
+    this.post({ op, id, ...fields });
+    return answer;
+  }
+
+  /** Sends a message that has no answer. A comm that is closed loses it; whoever needs an answer uses `request`. */
+  post(message: CustomMessage, buffers: ArrayBuffer[] = []): void {
+    try {
+      this.#model.send(message, undefined, buffers);
+    } catch (error) {
+      console.debug("partywidgets: the comm is closed", error);
+    }
+  }
+
+  /** Messages that carry `socket` go to `listener`, until the returned function is called. */
+  attach(socket: string, listener: (message: CustomMessage, buffers: DataView[]) => void): () => void {
+    this.#sockets.set(socket, listener);
+    return () => this.#sockets.delete(socket);
+  }
+
+  /** Calls `listener` when the manager says that the kernel came or went. */
+  onInterruption(listener: () => void): () => void {
+    this.#liveness.add(listener);
+    return () => this.#liveness.delete(listener);
+  }
+
+  /** A ticket that the kernel pushed and nobody used yet, if it is still good. */
+  pushedTicket(): string | null {
+    while (this.#tickets.length > 0) {
+      const pushed = this.#tickets.shift()!;
+      if (pushed.until > performance.now()) return pushed.ticket;
+    }
+    return null;
+  }
+
+  /** A ticket by request. */
+  async freshTicket(timeoutMs = 5000): Promise<string> {
+    const [answer] = await this.request("ticket", {}, timeoutMs);
+    if (typeof answer.ticket !== "string") throw new KernelRefusal("the kernel's answer holds no ticket");
+    return answer.ticket;
+  }
+
+  #receive(message: CustomMessage, buffers: DataView[]): void {
+    if (typeof message !== "object" || message === null) return;
+    this.interrupted = false;
+    const waiting = typeof message.id === "string" ? this.#waiting.get(message.id) : undefined;
+    if (waiting) {
+      this.#waiting.delete(message.id!);
+      clearTimeout(waiting.timer);
+      if (typeof message.error === "string") waiting.reject(new KernelRefusal(message.error));
+      else waiting.resolve([message, buffers ?? []]);
+      return;
+    }
+    if (typeof message.socket === "string") this.#sockets.get(message.socket)?.(message, buffers ?? []);
+  }
+}

@@ -1,0 +1,114 @@
+/** What can be done with the selected rows; a reason is asked for in place. */
+import type { Reply, Result } from "../protocol.ts";
+import { element, setText } from "./element.ts";
+
+export interface RowActions {
+  ack(fingerprints: string[], reason: string | null, until: string | null): Promise<Reply>;
+  silence(fingerprints: string[], reason: string, until: string | null): Promise<Reply>;
+  recheck(fingerprints: string[]): Promise<Reply>;
+}
+
+const SPANS: [string, number | null][] = [
+  ["30 minutes", 30],
+  ["1 hour", 60],
+  ["4 hours", 240],
+  ["1 day", 1440],
+  ["1 week", 10_080],
+];
+const FOR_EVER: [string, null] = ["until it is ok", null];
+
+export class ActionBar {
+  readonly node: HTMLElement;
+  #actions: RowActions;
+  #selected: () => Result[];
+  #words = element("span", { class: "pw-muted" });
+  #buttons: HTMLElement;
+  #form: HTMLFormElement;
+  #reason = element("input", { type: "text", placeholder: "Reason", "aria-label": "Reason", required: true, maxlength: 200 });
+  #span = element("select", { "aria-label": "How long" });
+  #submit = element("button", { type: "submit", class: "pw-primary" });
+  #answer = element("span", { class: "pw-answer", role: "status" });
+  #what: "ack" | "silence" = "ack";
+
+  constructor(actions: RowActions, selected: () => Result[]) {
+    this.#actions = actions;
+    this.#selected = selected;
+    const button = (label: string, title: string, action: () => void) => element("button", { type: "button", title, onclick: action }, label);
+    this.#buttons = element(
+      "span",
+      { class: "pw-buttons" },
+      button("Ack…", "Say that somebody is on it (a)", () => this.ask("ack")),
+      button("Silence…", "Stop its notifications for a time (s)", () => this.ask("silence")),
+      button("Re-check", "Run these checks now (r)", () => void this.recheck()),
+    );
+    this.#form = element("form", { class: "pw-form", hidden: true }, this.#reason, this.#span, this.#submit, button("Cancel", "Escape", () => this.#close()));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#send();
+    });
+    this.#form.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#close();
+    });
+    this.node = element("div", { class: "pw-actions", role: "toolbar", "aria-label": "Selected checks" }, this.#words, this.#buttons, this.#form, this.#answer);
+    this.refresh();
+  }
+
+  /** Follows the selection. */
+  refresh(): void {
+    const rows = this.#selected();
+    this.node.hidden = rows.length === 0;
+    if (rows.length === 0) this.#close();
+    setText(this.#words, rows.length === 1 ? (rows[0]!.title || rows[0]!.check_id) : `${rows.length} selected`);
+    const acked = rows.length > 0 && rows.every(({ suppression }) => suppression?.by === "ack");
+    const ack = this.#buttons.firstElementChild as HTMLButtonElement;
+    setText(ack, acked ? "Withdraw ack" : "Ack…");
+  }
+
+  /** Opens the form for a reason; withdraws an ack at once. */
+  ask(what: "ack" | "silence"): void {
+    const rows = this.#selected();
+    if (rows.length === 0) return;
+    if (what === "ack" && rows.every(({ suppression }) => suppression?.by === "ack")) {
+      void this.#tell(this.#actions.ack(rows.map(({ fingerprint }) => fingerprint), null, null));
+      return;
+    }
+    this.#what = what;
+    setText(this.#submit, what === "ack" ? "Ack" : "Silence");
+    this.#span.replaceChildren(...[...(what === "ack" ? [FOR_EVER] : []), ...SPANS].map(([label, minutes]) => element("option", { value: minutes ?? "" }, label)));
+    if (what === "silence") this.#span.value = "60";
+    this.#form.hidden = false;
+    this.#buttons.hidden = true;
+    setText(this.#answer, "");
+    this.#reason.focus();
+  }
+
+  /** Runs the selected checks now. */
+  async recheck(): Promise<void> {
+    const fingerprints = this.#selected().map(({ fingerprint }) => fingerprint);
+    if (fingerprints.length > 0) await this.#tell(this.#actions.recheck(fingerprints));
+  }
+
+  async #send(): Promise<void> {
+    const fingerprints = this.#selected().map(({ fingerprint }) => fingerprint);
+    const minutes = this.#span.value === "" ? null : Number(this.#span.value);
+    const until = minutes === null ? null : new Date(Date.now() + minutes * 60_000).toISOString();
+    const reason = this.#reason.value.trim();
+    if (reason === "" || fingerprints.length === 0) return;
+    this.#submit.disabled = true;
+    const reply = await this.#tell(this.#actions[this.#what](fingerprints, reason, until));
+    this.#submit.disabled = false;
+    if (reply.ok) this.#close();
+  }
+
+  async #tell(answer: Promise<Reply>): Promise<Reply> {
+    const reply = await answer;
+    setText(this.#answer, reply.ok ? "" : (reply.error ?? "refused"));
+    return reply;
+  }
+
+  #close(): void {
+    this.#form.hidden = true;
+    this.#buttons.hidden = false;
+    this.#reason.value = "";
+  }
+}

@@ -1,0 +1,304 @@
+/** An xterm in an element: what is on the screen, its size, its keys and its colours. Knows no network. */
+import { FitAddon } from "@xterm/addon-fit";
+import { SearchAddon } from "@xterm/addon-search";
+import { Unicode11Addon } from "@xterm/addon-unicode11";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { WebglAddon } from "@xterm/addon-webgl";
+import { type ITheme, Terminal } from "@xterm/xterm";
+import type { Screen } from "../rooms/terminal-room.ts";
+import { element } from "./element.ts";
+import { palette, watchTheme } from "./theme.ts";
+
+export interface TerminalViewOptions {
+  fontSize: number;
+  rows: number;
+  scrollback: number;
+  screenReader: boolean;
+  /** Ctrl+V pastes, as in JupyterLab's terminal; otherwise it goes to the shell and Ctrl+Shift+V pastes. */
+  pasteWithCtrlV: boolean;
+}
+
+export interface TerminalViewEvents {
+  /** What was typed or pasted. `answer`: xterm's own reply to a query of the program, not a person's. */
+  input(text: string, answer: boolean): void;
+  /** The size that would fill the element. */
+  fit(size: { cols: number; rows: number }): void;
+  /** The person left by the keyboard. */
+  escape(): void;
+  title(title: string): void;
+}
+
+const MIN_COLS = 20;
+const MIN_ROWS = 5;
+const SMALLEST_FONT = 7;
+const FIT_DELAY_MS = 100;
+
+/** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
+const ANSWER = /^(?:\x1b\[[?>=]?[\d;]*[cRnxtuy]|\x1b\[\?[\d;]*\$y|\x1b\[[IO]|\x1b\](?:4;\d+|1[0-2]);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\)+$/;
+
+const DARK: ITheme = {
+  black: "#2e3436",
+  red: "#f2777a",
+  green: "#7fc98b",
+  yellow: "#e5c07b",
+  blue: "#7aa6da",
+  magenta: "#c397d8",
+  cyan: "#70c0b1",
+  white: "#d3d7cf",
+  brightBlack: "#8a8f98",
+  brightRed: "#ff8f8f",
+  brightGreen: "#a5e0ae",
+  brightYellow: "#ffe08a",
+  brightBlue: "#a3c7f0",
+  brightMagenta: "#dcb8f0",
+  brightCyan: "#9be3d6",
+  brightWhite: "#ffffff",
+};
+const LIGHT: ITheme = {
+  black: "#1f2328",
+  red: "#b3261e",
+  green: "#1b6e2e",
+  yellow: "#7a5200",
+  blue: "#0b57b0",
+  magenta: "#7b3fa0",
+  cyan: "#0f6d75",
+  white: "#6e7781",
+  brightBlack: "#57606a",
+  brightRed: "#c93a31",
+  brightGreen: "#2c7d3d",
+  brightYellow: "#8a6300",
+  brightBlue: "#2a6fc9",
+  brightMagenta: "#9150b8",
+  brightCyan: "#207f88",
+  brightWhite: "#424a53",
+};
+
+export class TerminalView implements Screen {
+  readonly node: HTMLElement;
+  readonly terminal: Terminal;
+  readonly search = new SearchAddon();
+  #fit = new FitAddon();
+  #events: TerminalViewEvents;
+  #options: TerminalViewOptions;
+  #drives = false;
+  #restoring = 0;
+  #fitTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: TerminalViewOptions, events: TerminalViewEvents, signal: AbortSignal) {
+    this.#options = options;
+    this.#events = events;
+    this.node = element("div", { class: "pw-screen" });
+    this.terminal = new Terminal({
+      allowProposedApi: true,
+      cursorBlink: false,
+      fontSize: options.fontSize,
+      fontFamily: "monospace",
+      minimumContrastRatio: 4.5,
+      scrollback: options.scrollback,
+      screenReaderMode: options.screenReader,
+      disableStdin: true,
+      rows: options.rows,
+      cols: 80,
+      macOptionIsMeta: true,
+      linkHandler: { activate: (_event, uri) => openLink(uri), allowNonHttpProtocols: false },
+    });
+    signal.addEventListener("abort", () => this.#dispose());
+    this.terminal.onData((text) => this.#restoring === 0 && events.input(text, ANSWER.test(text)));
+    this.terminal.onBinary((text) => this.#restoring === 0 && events.input(text, false));
+    this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
+    this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
+    // A program in the sandbox has no business with the viewer's clipboard (OSC 52).
+    this.terminal.parser.registerOscHandler(52, () => true);
+  }
+
+  /** Puts xterm into the page; the node must be connected, since it measures its font there. */
+  open(signal: AbortSignal): void {
+    const terminal = this.terminal;
+    this.#recolour();
+    terminal.open(this.node);
+    terminal.loadAddon(this.#fit);
+    terminal.loadAddon(this.search);
+    terminal.loadAddon(new Unicode11Addon());
+    terminal.unicode.activeVersion = "11";
+    terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri)));
+    this.#accelerate();
+    watchTheme(() => this.#recolour(), signal);
+    const observer = new ResizeObserver(() => this.#fitSoon());
+    observer.observe(this.node);
+    signal.addEventListener("abort", () => observer.disconnect());
+    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows) + 8}px`;
+    this.#fitSoon(0);
+  }
+
+  /** The size that would fill the element now. */
+  fitted(): { cols: number; rows: number } | null {
+    const font = this.terminal.options.fontSize;
+    if (font !== this.#options.fontSize) this.terminal.options.fontSize = this.#options.fontSize;
+    const proposed = this.#fit.proposeDimensions();
+    if (font !== this.#options.fontSize) this.terminal.options.fontSize = font!;
+    if (!proposed || !Number.isFinite(proposed.cols) || !Number.isFinite(proposed.rows)) return null;
+    return { cols: Math.max(MIN_COLS, proposed.cols), rows: Math.max(MIN_ROWS, proposed.rows) };
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    this.terminal.write(bytes, done);
+  }
+
+  restore(size: { cols: number; rows: number }, bytes: Uint8Array, done: () => void): void {
+    // Queued like output, so that what came before is drawn before it is wiped. Replies to queries inside a screen are nobody's.
+    this.terminal.write("", () => {
+      this.#restoring++;
+      this.terminal.reset();
+      this.#apply(size);
+    });
+    this.terminal.write(bytes, () => {
+      this.#restoring--;
+      done();
+    });
+  }
+
+  resize(size: { cols: number; rows: number }): void {
+    this.terminal.write("", () => this.#apply(size));
+  }
+
+  /** Whether this view's element decides the size of the PTY; others follow it and shrink their font. */
+  setDriving(drives: boolean): void {
+    if (this.#drives === drives) return;
+    this.#drives = drives;
+    this.#scale();
+    if (drives) this.#fitSoon(0);
+  }
+
+  setTyping(allowed: boolean): void {
+    this.terminal.options.disableStdin = !allowed;
+    this.terminal.options.cursorBlink = allowed;
+    this.node.classList.toggle("pw-readonly", !allowed);
+  }
+
+  setScreenReader(on: boolean): void {
+    this.terminal.options.screenReaderMode = on;
+  }
+
+  /** The visible screen and the scrollback as text, without trailing blanks. */
+  text(): string {
+    const buffer = this.terminal.buffer.active;
+    const lines: string[] = [];
+    for (let row = 0; row < buffer.length; row++) {
+      const line = buffer.getLine(row);
+      if (!line) continue;
+      const text = line.translateToString(true);
+      if (line.isWrapped && lines.length > 0) lines[lines.length - 1] += text;
+      else lines.push(text);
+    }
+    return `${lines.join("\n").trimEnd()}\n`;
+  }
+
+  #apply({ cols, rows }: { cols: number; rows: number }): void {
+    if (cols < 1 || rows < 1 || (cols === this.terminal.cols && rows === this.terminal.rows)) return this.#scale();
+    this.terminal.resize(cols, rows);
+    this.#scale();
+  }
+
+  /** A follower's font shrinks until the driver's width fits; below the smallest readable font the screen scrolls. */
+  #scale(): void {
+    const full = this.#options.fontSize;
+    if (this.#drives) {
+      this.terminal.options.fontSize = full;
+      return;
+    }
+    const width = this.node.clientWidth - 22;
+    const current = this.terminal.options.fontSize ?? full;
+    const cell = this.#cell().width * (full / current);
+    if (width <= 0 || cell <= 0) return;
+    const wanted = Math.floor(full * Math.min(1, width / (cell * this.terminal.cols)) * 2) / 2;
+    this.terminal.options.fontSize = Math.max(SMALLEST_FONT, wanted);
+  }
+
+  #cell(): { width: number; height: number } {
+    const screen = this.node.querySelector(".xterm-screen");
+    const box = screen?.getBoundingClientRect();
+    if (!box || box.width === 0) return { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.25 };
+    return { width: box.width / this.terminal.cols, height: box.height / this.terminal.rows };
+  }
+
+  #fitSoon(delay = FIT_DELAY_MS): void {
+    clearTimeout(this.#fitTimer);
+    this.#fitTimer = setTimeout(() => {
+      if (this.node.clientWidth === 0) return;
+      if (!this.#drives) {
+        this.#scale();
+        return;
+      }
+      const size = this.fitted();
+      if (size) this.#events.fit(size);
+    }, delay);
+  }
+
+  #key(event: KeyboardEvent): boolean {
+    if (event.type !== "keydown") return true;
+    const { key, ctrlKey, shiftKey, altKey, metaKey } = event;
+    if ((key === "Escape" && ctrlKey && shiftKey) || (key === "F6" && ctrlKey)) {
+      event.preventDefault();
+      this.#events.escape();
+      return false;
+    }
+    if (!ctrlKey || altKey || metaKey) return true;
+    if (key === "c" && !shiftKey && this.terminal.hasSelection()) return false;
+    if (key.toLowerCase() === "v" && (shiftKey || this.#options.pasteWithCtrlV)) return false;
+    if (key === "C" && shiftKey && this.terminal.hasSelection()) {
+      event.preventDefault();
+      void navigator.clipboard?.writeText(this.terminal.getSelection());
+      return false;
+    }
+    return true;
+  }
+
+  #recolour(): void {
+    if (!this.node.isConnected) return;
+    const root = this.node.closest<HTMLElement>(".pw");
+    if (!root) return;
+    const { dark, background, foreground, accent } = palette(root);
+    root.classList.toggle("pw-dark", dark);
+    this.terminal.options.theme = {
+      ...(dark ? DARK : LIGHT),
+      background,
+      foreground,
+      cursor: foreground,
+      cursorAccent: background,
+      selectionBackground: dark ? "#ffffff40" : "#00000030",
+      selectionInactiveBackground: dark ? "#ffffff20" : "#00000018",
+      scrollbarSliderBackground: dark ? "#ffffff30" : "#00000025",
+      scrollbarSliderHoverBackground: dark ? "#ffffff50" : "#00000040",
+      scrollbarSliderActiveBackground: accent,
+      overviewRulerBorder: background,
+    };
+    this.terminal.options.fontFamily = getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace";
+  }
+
+  /** WebGL where the page has a context to spare; the DOM renderer otherwise, and again when the context is lost. */
+  #accelerate(): void {
+    try {
+      const webgl = new WebglAddon();
+      webgl.onContextLoss(() => webgl.dispose());
+      this.terminal.loadAddon(webgl);
+    } catch (error) {
+      console.debug("partywidgets: no WebGL, the DOM renderer draws", error);
+    }
+  }
+
+  #dispose(): void {
+    clearTimeout(this.#fitTimer);
+    this.terminal.dispose();
+  }
+}
+
+/** Only web links, in a tab that knows nothing of this one. */
+function openLink(uri: string): void {
+  let url: URL;
+  try {
+    url = new URL(uri);
+  } catch {
+    return;
+  }
+  if (url.protocol === "http:" || url.protocol === "https:") window.open(url.href, "_blank", "noopener,noreferrer");
+}

@@ -1,0 +1,69 @@
+/** The host's colours as values, for what is painted on a canvas, and word of every change of theme. */
+
+export interface Palette {
+  dark: boolean;
+  background: string;
+  foreground: string;
+  muted: string;
+  border: string;
+  accent: string;
+}
+
+/** Reads the computed `--pw-*` variables of an element with the class `pw`. */
+export function palette(el: HTMLElement): Palette {
+  const style = getComputedStyle(el);
+  const probe = document.createElement("span");
+  el.appendChild(probe);
+  const read = (name: string, fallback: string): string => {
+    // A variable may hold another variable or a name; a property is always computed to rgb().
+    probe.style.color = fallback;
+    probe.style.color = style.getPropertyValue(name) || fallback;
+    return getComputedStyle(probe).color || fallback;
+  };
+  const background = read("--pw-bg", "#ffffff");
+  const result = {
+    background,
+    foreground: read("--pw-fg", "#1a1a1a"),
+    muted: read("--pw-muted", "#616161"),
+    border: read("--pw-border", "#d0d0d0"),
+    accent: read("--pw-accent", "#1976d2"),
+    dark: luminance(background) < 0.4,
+  };
+  probe.remove();
+  return result;
+}
+
+function luminance(color: string): number {
+  const [r = 255, g = 255, b = 255] = (color.match(/[\d.]+/g) ?? []).map(Number);
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+}
+
+/** Calls `changed` when Jupyter, VS Code or the system switches its theme. */
+export function watchTheme(changed: () => void, signal: AbortSignal): void {
+  let frame = 0;
+  const soon = () => {
+    cancelAnimationFrame(frame);
+    // A theme's stylesheet may land a moment after its name.
+    frame = requestAnimationFrame(() => {
+      changed();
+      setTimeout(() => signal.aborted || changed(), 250);
+    });
+  };
+  const observer = new MutationObserver(soon);
+  const attributes = { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind", "data-theme"] };
+  observer.observe(document.body, attributes);
+  observer.observe(document.documentElement, attributes);
+  const media = matchMedia("(prefers-color-scheme: dark)");
+  media.addEventListener("change", soon, { signal });
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    cancelAnimationFrame(frame);
+  });
+}
+
+/** Keeps `pw-dark` on an element as the host's theme goes. */
+export function followTheme(root: HTMLElement, signal: AbortSignal): void {
+  const apply = () => root.classList.toggle("pw-dark", palette(root).dark);
+  apply();
+  watchTheme(apply, signal);
+}
