@@ -148,7 +148,8 @@ class Connection(Outlet):
     def send(self, message: str | bytes | bytearray | memoryview | Frame) -> None:
         """Queues one frame; never blocks. A `Frame` made once may be sent to many.
 
-        Raises TypeError for anything else and ConnectionClosedError after `close`. What is sent before on_connect has ended is held and follows the 101.
+        Raises TypeError for anything else and ConnectionClosedError after `close`. What is sent before on_connect has ended is held and
+        follows the 101.
         A peer that is gone swallows what it is sent.
         """
         frame = message if isinstance(message, Frame) else Frame(message)
@@ -311,7 +312,8 @@ class Connection(Outlet):
         """The handshake is done: what was held goes out behind the 101."""
         held = self.wire
         assert isinstance(held, Held)
-        self._room.fanout.flush_one(self)
+        if self in self._room.fanout.members:
+            self._room.fanout.flush_one(self)
         self.wire = wire
         if held.frames:
             wire.write(Batch(held.frames))

@@ -99,5 +99,3 @@ def parse_roles(names: Iterable[str]) -> frozenset[str]:
     for name in sorted(roles - ROLES):
         raise ValueError(f"unknown role {name!r}: use one of {', '.join(sorted(ROLES))}")
     return roles
-
-

@@ -40,7 +40,8 @@ class PartyHost:
     """Instances by (party, room). An async context manager; everything in it belongs to the loop that entered it.
 
     `parties` maps names (made kebab-case; a collision raises ConfigError) to Server classes.
-    `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not shared: this host takes one of its own.
+    `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not
+    shared: this host takes one of its own.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
     `slow_consumer_cap` is in bytes: a peer with more than that unread is cut.
     """
@@ -67,7 +68,6 @@ class PartyHost:
         self.max_rooms = max_rooms
         self.slow_consumer_cap = slow_consumer_cap
         self.closing = False
-        self.default_on_exception = Server.on_exception
         self._classes: dict[str, type[Server]] = {}
         for key, server_class in parties.items():
             party = kebab(key)
@@ -93,7 +93,7 @@ class PartyHost:
         try:
             await self._alarms.open()
         except BaseException:
-            self._thread.stop()
+            await self._thread.stop()
             self._directory.close()
             raise
         return self
@@ -103,7 +103,7 @@ class PartyHost:
         self.closing = True
         deadline = asyncio.get_running_loop().time() + CLOSE_TIME
         try:
-            assert self._alarms is not None and self._thread is not None
+            assert self._alarms is not None
             await self._alarms.close()
             await self._close_connections(deadline - 2.0)
             rooms = list(self._rooms.values())
@@ -115,7 +115,7 @@ class PartyHost:
         finally:
             self._rooms.clear()
             if self._thread is not None:
-                self._thread.stop()
+                await self._thread.stop()
             self._directory.close()
 
     async def _close_connections(self, deadline: float) -> None:
@@ -165,9 +165,11 @@ class PartyHost:
         subprotocol: str | None = None,
         props: Any = None,
     ) -> None:
-        """Takes one socket into a room: start, tags, on_connect, then `accept`. Returns when the socket is open or was ended with the error frame; the socket lives on.
+        """Takes one socket into a room: start, tags, on_connect, then `accept`. Returns when the socket is open or was ended with the error
+        frame; the socket lives on.
 
-        Raises UnknownPartyError, RoomNameError, HostError (too many rooms) and ConnectionIdError before `accept`, so that the transport can answer with an HTTP status.
+        Raises UnknownPartyError, RoomNameError, HostError (too many rooms) and ConnectionIdError before `accept`, so that the transport can
+        answer with an HTTP status.
         """
         if connection_id is not None and not 1 <= len(connection_id) <= ID_LIMIT:
             raise ConnectionIdError(f"a connection id has 1 to {ID_LIMIT} characters, got {len(connection_id)}: shorten _pk")

@@ -15,14 +15,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from ..exceptions import ConnectionIdError, StartError
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
-from .fanout import Fanout, Held
+from .fanout import Fanout
 from .grant import Grant
+from .server import Server
 from .storage import Storage
 from .wire import Batch, Frame, Receiver, Wire
 
 if TYPE_CHECKING:
     from .host import Accept, PartyHost
-    from .server import Server
 
 T = TypeVar("T")
 
@@ -31,7 +31,6 @@ logger = logging.getLogger("partywidgets.party")
 SETUP_ERROR = "The room could not let this connection in"
 SETUP_REASON = "Uncaught exception during session setup"
 REQUEST_ERROR = "The room could not answer this request"
-HELD_LIMIT = 1024 * 1024
 STOP_TIMEOUT = 5.0
 
 
@@ -321,7 +320,12 @@ class Room:
         self._open(connection, accept)
 
     def _open(self, connection: Connection, accept: Accept) -> None:
-        connection._opened(accept(connection))
+        try:
+            connection._opened(accept(connection))
+        except BaseException:
+            self.leave(connection)
+            self.present.pop(connection, None)
+            raise
         expires_at = connection.grant.expires_at
         if expires_at is not None:
             connection._expiry = self.loop.call_later(self.host.seconds_until(expires_at), connection.close, 4401, "the grant expired")
@@ -339,7 +343,7 @@ class Room:
         except Exception as error:
             log_id = self.report_line(error, "on_request")
             instance_now = self.instance
-            if instance_now is not None and type(instance_now).on_exception is not self.host.default_on_exception:
+            if instance_now is not None and type(instance_now).on_exception is not Server.on_exception:
                 self.report(error, "on_request")
             return PlainTextResponse(f"{REQUEST_ERROR} (log id {log_id})", status_code=500)
         finally:
@@ -362,4 +366,4 @@ async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
         await asyncio.wait(waiting, timeout=2.0)
 
 
-__all__ = ["Held", "Nobody", "Room", "refuse_session"]
+__all__ = ["Nobody", "Room", "refuse_session"]

@@ -28,8 +28,11 @@ class Lobby:
     server_class: type
 
 
-BeforeHook = Callable[[HTTPConnection, Lobby], "Response | HTTPConnection | None | Awaitable[Response | HTTPConnection | None]"]
-"""Returns a response (sent as it is, also on an upgrade), a changed request, or None to go on. The app's context is `request.app` and `request.state`."""
+BeforeHook = Callable[[HTTPConnection, Lobby], "Response | HTTPConnection | Awaitable[Response | HTTPConnection | None] | None"]
+"""Returns a response (sent as it is, also on an upgrade), a changed request, or None to go on.
+
+The app's context is `request.app` and `request.state`.
+"""
 
 
 def kebab(name: str) -> str:

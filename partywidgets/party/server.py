@@ -71,11 +71,15 @@ class Server:
         """One whole message. What it raises is logged; the socket stays open."""
 
     def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> MaybeAwaitable[None]:
-        """Exactly once per connection that on_connect accepted, whatever ended it. The leaver is out of get_connections(); send still works when the peer closed."""
+        """Exactly once per connection that on_connect accepted, whatever ended it.
+
+        The leaver is out of get_connections(); send still works when the peer closed.
+        """
 
     def on_error(self, connection: Connection, error: Exception) -> MaybeAwaitable[None]:
         """The peer broke the protocol; on_close follows. Default: logs."""
         logger.info("room %s/%s: connection %r broke the protocol: %s", self.party, self.name, connection.id, error)
+        return None
 
     def on_request(self, request: Request) -> MaybeAwaitable[Response]:
         """Any HTTP request to the room. Default: 404 `Not implemented`. `grant_of(request)` says who asks."""
@@ -84,12 +88,13 @@ class Server:
     def on_exception(self, error: Exception) -> MaybeAwaitable[None]:
         """An unhandled error of on_request, on_message, on_alarm or sql. Default: logs with the room's name."""
         logger.error("room %s/%s: a hook failed", self.party, self.name, exc_info=error)
+        return None
 
     def on_alarm(self) -> MaybeAwaitable[None]:
         """The alarm set by `storage.set_alarm` is due. At least once; retried with backoff when it raises."""
 
     def broadcast(self, message: str | bytes | bytearray | memoryview | Frame, without: Iterable[str] = ()) -> None:
-        """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the same loop tick."""
+        """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the loop tick."""
         self._room.broadcast(message if isinstance(message, Frame) else Frame(message), without)
 
     def get_connection(self, connection_id: str) -> Connection | None:
@@ -122,7 +127,7 @@ class Server:
             self._room.touch()
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Runs a coroutine as a task that the room owns: cancelled when the instance ends, its error logged with the room's name. Returns the asyncio.Task."""
+        """Runs a coroutine as a task that the room owns: cancelled when the instance ends, its error logged with the room's name."""
         return self._room.spawn(coroutine, name=name)
 
     async def on_stop(self) -> None:

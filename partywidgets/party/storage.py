@@ -14,11 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeAlias, TypeVar
 
 from ..exceptions import SchemaError, StorageError
 
 T = TypeVar("T")
+Rows: TypeAlias = list[dict[str, Any]]
+Pairs: TypeAlias = list[tuple[str, str]]
 
 APPLICATION_ID = 0x70776467
 """SQLite's application_id of our files: "pwdg"."""
@@ -86,7 +88,9 @@ class Directory:
 
 
 def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connection:
-    """Opens or makes a database in WAL mode. Raises SchemaError for one that a newer version wrote, StorageError for one that cannot be read.
+    """Opens or makes a database in WAL mode.
+
+    Raises SchemaError for one that a newer version wrote, StorageError for one that cannot be read.
 
     `synchronous=NORMAL`: what is committed survives a crash of the process; a power loss may take the last commits, never the file.
     """
@@ -103,7 +107,8 @@ def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connectio
         owner = int(database.execute("PRAGMA application_id").fetchone()[0])
         if found > version or owner not in (0, APPLICATION_ID):
             raise SchemaError(
-                f"the database {path} was written by another version (schema {found}, this one knows {version}): upgrade partywidgets, or move the file away"
+                f"the database {path} was written by another version (schema {found}, this one knows {version}): "
+                "upgrade partywidgets, or move the file away"
             )
         if found == 0:
             database.executescript(f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version}; COMMIT;")
@@ -129,9 +134,11 @@ class StorageThread:
         except sqlite3.Error as error:
             raise StorageError(f"the database refused: {error}") from error
 
-    def stop(self) -> None:
-        """Ends the thread after what was asked of it."""
-        self._pool.shutdown(wait=True)
+    async def stop(self, timeout: float = 2.0) -> None:
+        """Ends the thread after what was asked of it; does not wait longer than `timeout` seconds for that."""
+        self._pool.shutdown(wait=False)
+        for thread in list(self._pool._threads):
+            await asyncio.to_thread(thread.join, timeout)
 
 
 class AlarmTable(Protocol):
@@ -184,17 +191,17 @@ class Storage:
     async def list(self, prefix: str = "", *, limit: int | None = None) -> dict[str, Any]:
         """Keys with `prefix`, in order, at most `limit`."""
 
-        def call() -> list[tuple[str, str]]:
+        def call() -> Pairs:
             query = "SELECT key, value FROM partywidgets_kv WHERE substr(key, 1, ?) = ? AND key >= ? ORDER BY key LIMIT ?"
             rows = self._open().execute(query, (len(prefix), prefix, prefix, -1 if limit is None else limit))
             return [(row[0], row[1]) for row in rows]
 
         return {key: json.loads(text) for key, text in await self._thread.run(call)}
 
-    async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
+    async def sql(self, query: str, *params: Any) -> Rows:
         """Runs one statement and returns its rows."""
 
-        def call() -> list[dict[str, Any]]:
+        def call() -> Rows:
             return [dict(row) for row in self._open().execute(query, params)]
 
         return await self._thread.run(call)

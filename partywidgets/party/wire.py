@@ -77,7 +77,7 @@ class Wire(Protocol):
         """Reads on. A pause by the transport's own flow control stays in force."""
 
     def close(self, code: int | None = None, reason: str = "") -> None:
-        """Sends what is queued, then a Close (without a code when it is None), and ends; a peer that does not answer is cut by the transport."""
+        """Sends what is queued, then a Close (without a code when it is None), and ends; the transport cuts a peer that does not answer."""
 
     def abort(self) -> None:
         """Drops the socket now, with whatever is queued."""

@@ -7,11 +7,9 @@ an app task; under another the app loops over receive and send.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Protocol
 from urllib.parse import quote, unquote_plus
@@ -26,7 +24,8 @@ from ..party.grant import OPEN_ROLES, Grant
 from ..party.host import PartyHost
 from ..party.room import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, Target, match
-from ..party.wire import Batch, Receiver, Wire
+from ..party.wire import Receiver, Wire
+from .plain import serve_plain
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,9 +46,6 @@ CORS_ALL = {
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Max-Age": "86400",
 }
-
-SEND_TIMEOUT = 5.0
-"""Seconds that a server which is not ours may take to accept one batch, before its peer counts as stalled."""
 
 logger = logging.getLogger("partywidgets.transport")
 
@@ -123,8 +119,12 @@ class Door:
         """Who is there. Without an authoriser everybody is, with the roles of an open host."""
         if self.auth is None:
             return Grant("anyone", "anyone", OPEN_ROLES)
-        decision = self.auth(HTTPConnection(scope), lobby)
-        return await decision if inspect.isawaitable(decision) else decision
+        try:
+            decision = self.auth(HTTPConnection(scope), lobby)
+            return await decision if inspect.isawaitable(decision) else decision
+        except Exception:
+            logger.exception("the authoriser failed on %s: the request is refused", scope.get("path"))
+            return Refusal(500, "Internal Server Error")
 
     async def before(self, hook: BeforeHook | None, request: HTTPConnection, lobby: Lobby) -> Response | HTTPConnection:
         """What the hook makes of the request: a response, or the request to go on with."""
@@ -217,10 +217,10 @@ async def enter(
     on_before_connect: BeforeHook | None = None,
     props: Any = None,
 ) -> None:
-    """Takes an upgrade into a room without an ASGI server: route, authorise, clean, before-hook, room. Calls one of `accept` and `refuse`, once.
+    """Takes an upgrade into a room without an ASGI server: route, authorise, clean, before-hook, room.
 
-    `scope` is a websocket scope (`path`, `raw_path`, `query_string`, `headers`, `subprotocols`); `accept` and `refuse` are for example those
-    of `transport.websocket.Handshake`. Runs on the host's loop.
+    Calls one of `accept` and `refuse`, once: for example those of `transport.handshake.Handshake`. `scope` is a websocket scope
+    (`path`, `raw_path`, `query_string`, `headers`, `subprotocols`). Runs on the host's loop.
     """
     try:
         target = target or match(raw_path_of(scope), prefix=prefix, aliases=aliases)
@@ -319,7 +319,7 @@ class PartyMiddleware:
         elif adopt is not None:
             await self.door.connect(scope, lobby, accept=adopt, refuse=refuse, props=self.props)
         else:
-            await serve_plain(self.door, scope, lobby, receive, send, refuse, self.props)
+            await serve_plain(receive, send, lambda accept: self.door.connect(scope, lobby, accept=accept, refuse=refuse, props=self.props))
 
 
 async def deny(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
@@ -328,126 +328,6 @@ async def deny(scope: Scope, receive: Receive, send: Send, response: Response) -
         await response(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
-
-
-async def serve_plain(door: Door, scope: Scope, lobby: Lobby, receive: Receive, send: Send, refuse: Refuse, props: Any) -> None:
-    """A socket under an ASGI server that is not ours: this task reads, another one writes, until both are done."""
-    wire = PlainWire(receive, send)
-    async with asyncio.TaskGroup() as tasks:
-        writer: asyncio.Task[None] | None = None
-
-        def accept(receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
-            nonlocal writer
-            wire.opened(receiver, subprotocol, headers)
-            writer = tasks.create_task(wire.pump())
-            return wire
-
-        await door.connect(scope, lobby, accept=accept, refuse=refuse, props=props)
-        if writer is not None:
-            await wire.read()
-
-
-class PlainWire:
-    """A wire over ASGI's receive and send. Another server answers a peer's Close itself, before on_close has run: ASGI has no way to wait."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._receiver: Receiver = Nobody()
-        self._queue: deque[Message] = deque()
-        self._queued = asyncio.Event()
-        self._reading = asyncio.Event()
-        self._reading.set()
-        self._buffered = 0
-        self._closing = False
-        self._dead = asyncio.Event()
-
-    def opened(self, receiver: Receiver, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> None:
-        """Queues the accept."""
-        self._receiver = receiver
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw}, 0)
-
-    def _put(self, message: Message, size: int) -> None:
-        message["partywidgets.size"] = size
-        self._queue.append(message)
-        self._buffered += size
-        self._queued.set()
-
-    def write(self, batch: Batch) -> None:
-        if self._closing or self._dead.is_set():
-            return
-        for frame in batch.frames:
-            body: Message = {"text": frame.payload.decode()} if frame.is_text else {"bytes": frame.payload}
-            self._put({"type": "websocket.send", **body}, len(frame))
-
-    @property
-    def buffered(self) -> int:
-        return self._buffered
-
-    def pause(self) -> None:
-        self._reading.clear()
-
-    def resume(self) -> None:
-        self._reading.set()
-
-    def close(self, code: int | None = None, reason: str = "") -> None:
-        if not self._closing:
-            self._closing = True
-            # ASGI has no Close without a code.
-            self._put({"type": "websocket.close", "code": 1000 if code is None else code, "reason": reason}, 0)
-            self._reading.set()
-
-    def abort(self) -> None:
-        self._closing = True
-        self._queue.clear()
-        self._dead.set()
-        self._queued.set()
-
-    async def pump(self) -> None:
-        """Writes what is queued, until the close or the end."""
-        while not self._dead.is_set():
-            await self._queued.wait()
-            self._queued.clear()
-            while self._queue:
-                message = self._queue.popleft()
-                size = message.pop("partywidgets.size")
-                try:
-                    async with asyncio.timeout(SEND_TIMEOUT):
-                        await self._send(message)
-                except Exception as error:
-                    # Servers differ in what they raise for a peer that is gone; the reader says how it ended.
-                    logger.info("a peer could not be written to (%s) and was dropped", type(error).__name__)
-                    self.abort()
-                    return
-                finally:
-                    self._buffered -= size
-                if message["type"] == "websocket.close":
-                    return
-
-    async def read(self) -> None:
-        """Reads until the disconnect."""
-        code, reason = 1006, ""
-        dead = asyncio.ensure_future(self._dead.wait())
-        try:
-            while True:
-                await self._reading.wait()
-                receiving = asyncio.ensure_future(self._receive())
-                await asyncio.wait((receiving, dead), return_when=asyncio.FIRST_COMPLETED)
-                if not receiving.done():
-                    receiving.cancel()
-                    break
-                message = receiving.result()
-                if message["type"] == "websocket.disconnect":
-                    code, reason = message.get("code", 1005), message.get("reason") or ""
-                    break
-                if message["type"] == "websocket.receive" and not self._closing:
-                    text = message.get("text")
-                    self._receiver.message_received(text if text is not None else message["bytes"])
-        finally:
-            dead.cancel()
-            self._receiver.lost(code, reason)
-            self.abort()
 
 
 __all__ = ["ADOPT", "Door", "PartyMiddleware", "enter"]

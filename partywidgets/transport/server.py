@@ -13,7 +13,7 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Generator, Iterable, MutableMapping
 from errno import EADDRINUSE
 from typing import Any, cast
 
@@ -29,7 +29,9 @@ from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.wire import Batch, Frame, Receiver, Wire
 from .asgi import ADOPT, ASGIApp, PartyMiddleware
-from .websocket import Handshake, HandshakeError, Limits, WebSocket, check_handshake
+from .body import BoundedBody
+from .handshake import Handshake, HandshakeError, check_handshake
+from .websocket import Limits, WebSocket
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -196,12 +198,12 @@ class Upgrade(Handshake):
             self._entrance.upgrading -= 1
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head.connections.discard(self)  # type: ignore[arg-type]
+        self._head.connections.discard(self)
         self._gone.set()
         super().connection_lost(exc)
 
     def accept(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
-        self._head.connections.discard(self)  # type: ignore[arg-type]
+        self._head.connections.discard(self)
         self._settle()
         return super().accept(receiver, subprotocol, headers)
 
@@ -290,59 +292,6 @@ class PlainSocket:
             self.wire.close(message.get("code", 1000), message.get("reason") or "")
         else:
             raise RuntimeError(f"the app sent {message['type']!r} to an open WebSocket")
-
-
-class BoundedBody:
-    """Refuses request bodies over `limit` bytes with 413, and senders that pause for longer than `timeout` seconds."""
-
-    def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
-        self.app = app
-        self.limit = limit
-        self.timeout = timeout
-
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > self.limit:
-            await self._refuse(scope, receive, send)
-            return
-        seen = 0
-        started = False
-        complete = False
-
-        async def bounded() -> Message:
-            nonlocal seen, complete
-            if complete:
-                # What is waited for now is the disconnect: as long as it takes.
-                return await receive()
-            async with asyncio.timeout(self.timeout):
-                message = await receive()
-            seen += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if seen > self.limit:
-                raise BodyTooLarge
-            return message
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, bounded, watched)
-        except BodyTooLarge:
-            if not started:
-                await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Any, send: Any) -> None:
-        response = PlainTextResponse(f"the body is larger than {self.limit} bytes", status_code=413, headers={"Connection": "close"})
-        await response(scope, receive, send)
-
-
-class BodyTooLarge(Exception):
-    """A body without a length turned out too large."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -434,7 +383,7 @@ async def serve(
     bind: str = "127.0.0.1",
     port: int = 8787,
     sock: socket.socket | None = None,
-    auth: Authoriser | None | _FromToken = TOKEN,
+    auth: Authoriser | _FromToken | None = TOKEN,
     prefix: str = "parties",
     cors: Any = None,
     aliases: tuple[Any, ...] = (),

@@ -1,0 +1,70 @@
+"""A bound on request bodies, in front of any ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.responses import PlainTextResponse
+
+from .asgi import ASGIApp
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+
+
+class BoundedBody:
+    """Refuses request bodies over `limit` bytes with 413, and senders that pause for longer than `timeout` seconds."""
+
+    def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
+        self.app = app
+        self.limit = limit
+        self.timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > self.limit:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+        started = False
+        complete = False
+
+        async def bounded() -> Message:
+            nonlocal seen, complete
+            if complete:
+                # What is waited for now is the disconnect: as long as it takes.
+                return await receive()
+            async with asyncio.timeout(self.timeout):
+                message = await receive()
+            seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if seen > self.limit:
+                raise BodyTooLarge
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, bounded, watched)
+        except BodyTooLarge:
+            if not started:
+                await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Any, send: Any) -> None:
+        response = PlainTextResponse(f"the body is larger than {self.limit} bytes", status_code=413, headers={"Connection": "close"})
+        await response(scope, receive, send)
+
+
+class BodyTooLarge(Exception):
+    """A body without a length turned out too large."""
+
+
+__all__ = ["BodyTooLarge", "BoundedBody"]

@@ -1,0 +1,176 @@
+"""The opening of a WebSocket (RFC 6455 §4.2): a request that was read and is not answered yet, and sockets detached from another server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import socket
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+from websockets.utils import accept_key
+
+from ..party.wire import Receiver, Wire
+from .websocket import DEFAULT_LIMITS, Limits, WebSocket, close_frame
+
+EARLY_LIMIT = 64 * 1024
+"""Bytes that a client may send behind its upgrade request before it is answered."""
+
+
+class HandshakeError(Exception):
+    """An upgrade request that is not a WebSocket handshake. `status` and `headers` are of the answer."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+
+
+def check_handshake(method: str, http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The Sec-WebSocket-Accept of a valid request (RFC 6455 §4.2.1). Raises HandshakeError.
+
+    Runs before anything else sees the request, so that a refused handshake has started no room.
+    """
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), []).append(value.strip())
+    if method != "GET":
+        raise HandshakeError(405, "A WebSocket handshake is a GET request", {"Allow": "GET"})
+    if http_version != "1.1":
+        raise HandshakeError(505, "A WebSocket handshake is an HTTP/1.1 request")
+    upgrade = [value.lower() for value in values.get(b"upgrade", ())]
+    if upgrade != [b"websocket"]:
+        raise HandshakeError(426, "The Upgrade header must be websocket", {"Upgrade": "websocket"})
+    version = values.get(b"sec-websocket-version", [])
+    if version != [b"13"]:
+        raise HandshakeError(400, "Sec-WebSocket-Version must be 13", {"Sec-WebSocket-Version": "13"})
+    keys = values.get(b"sec-websocket-key", [])
+    if len(keys) != 1:
+        raise HandshakeError(400, "One Sec-WebSocket-Key is needed")
+    try:
+        raw_key = base64.b64decode(keys[0], validate=True)
+    except binascii.Error:
+        raw_key = b""
+    if len(raw_key) != 16:
+        raise HandshakeError(400, "Sec-WebSocket-Key must be 16 bytes in base64")
+    return accept_key(keys[0].decode("ascii"))
+
+
+class Handshake(asyncio.Protocol):
+    """A TCP connection whose upgrade request was read and is not answered yet.
+
+    `accept` answers 101 and turns it into a `WebSocket`; `refuse` answers anything else. `key` is the Sec-WebSocket-Accept value; None when
+    somebody else has already sent the 101, then `refuse` closes with 1008.
+    """
+
+    def __init__(
+        self,
+        key: str | None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        early: bytes = b"",
+        on_open: Callable[[WebSocket], None] | None = None,
+        on_lost: Callable[[WebSocket], None] | None = None,
+    ) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.answered = False
+        self._key = key
+        self._limits = limits
+        self._early = early
+        self._on_open = on_open
+        self._on_lost = on_lost
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > EARLY_LIMIT and self.transport is not None:
+            self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client left before it was answered."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+
+    def accept(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
+        """Sends the 101 and returns the open wire. A client that has left in the meantime gives a wire that is lost right after."""
+        self.answered = True
+        websocket = WebSocket(receiver, limits=self._limits, on_lost=self._on_lost)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            asyncio.get_running_loop().call_soon(websocket.connection_lost, None)
+            return websocket
+        if self._key is not None:
+            lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {self._key}"]
+            if subprotocol is not None:
+                lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+            lines += [f"{name}: {value}" for name, value in headers]
+            transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        if len(self._early) > EARLY_LIMIT:
+            transport.resume_reading()
+        transport.set_protocol(websocket)
+        websocket.connection_made(transport)
+        websocket.start(self._early)
+        self._early = b""
+        if self._on_open is not None:
+            self._on_open(websocket)
+        return websocket
+
+    async def refuse(self, response: Response) -> None:
+        """Answers with an HTTP response and ends the connection."""
+        self.refuse_with(response.status_code, response.raw_headers, bytes(response.body))
+
+    def refuse_with(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """As `refuse`, from parts."""
+        transport = self.transport
+        if self.answered or transport is None:
+            return
+        self.answered = True
+        if self._key is None:
+            transport.write(close_frame(1008, "refused"))
+        else:
+            skipped = (b"content-length", b"connection", b"transfer-encoding")
+            phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+            head = [f"HTTP/1.1 {status} {phrase}".encode("latin-1")]
+            head += [name + b": " + value for name, value in headers if name.lower() not in skipped]
+            head += [b"content-length: " + str(len(body)).encode(), b"connection: close"]
+            transport.write(b"\r\n".join([*head, b"", body]))
+        transport.close()
+
+    def abort(self) -> None:
+        """Drops the connection."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+async def adopt_socket(
+    sock: socket.socket,
+    *,
+    headers: Iterable[tuple[bytes, bytes]] | None,
+    leftover: bytes = b"",
+    limits: Limits = DEFAULT_LIMITS,
+    on_open: Callable[[WebSocket], None] | None = None,
+    on_lost: Callable[[WebSocket], None] | None = None,
+) -> Handshake:
+    """Takes over a connected TCP socket, detached from another server and its loop, into the running loop.
+
+    `headers` are those of its GET request, so that `accept` can send the 101; None when the 101 has been sent.
+    `leftover` is what was read behind the request.
+    Raises HandshakeError for a request that is no handshake; the socket is then still the caller's.
+    """
+    key = None if headers is None else check_handshake("GET", "1.1", headers)
+    handshake = Handshake(key, limits=limits, early=leftover, on_open=on_open, on_lost=on_lost)
+    sock.setblocking(False)
+    loop: Any = asyncio.get_running_loop()
+    # With a listening socket's accept undone, this is how both asyncio and uvloop take a connected one.
+    await loop.connect_accepted_socket(lambda: handshake, sock)
+    return handshake
+
+
+__all__ = ["Handshake", "HandshakeError", "adopt_socket", "check_handshake"]
