@@ -124,3 +124,7 @@ class CheckError(PartyError):
 
 class KeywordError(PartyError, TypeError):
     """A function was given a keyword that it does not have; the nearest one that it has is named."""
+
+
+class ScanError(PartyError):
+    """A scan cannot start or be found: no such check, an id that is taken, or too many under way."""

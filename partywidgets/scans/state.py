@@ -6,10 +6,10 @@ Flapping follows Nagios too ("Detection and Handling of State Flapping"): the we
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from .model import Change, CheckResult, Phase, State, Status
+from .model import Change, Phase, State, Status
 
 FLAP_LOOKS = 21
 """How many looks the share of changes is taken over."""
@@ -79,13 +79,3 @@ def advance(before: Standing | None, status: Status, *, attempts: int, at: datet
     hardened = hard and not flapping and before.hard != status
     standing = Standing(status, State(phase, since, attempt, attempts, previous), status if hard else before.hard, flips)
     return Transition(standing, change, changed, before.status if changed else None, hardened)
-
-
-def standing_of(result: CheckResult, *, hard: Status | None = None, flips: str = "") -> Standing:
-    """The standing that a stored result left behind."""
-    return Standing(result.status, result.state, hard, flips)
-
-
-def apply(result: CheckResult, transition: Transition) -> CheckResult:
-    """The result with the state and the change that the transition gave it."""
-    return replace(result, state=transition.standing.state, change=transition.change)

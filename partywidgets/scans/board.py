@@ -1,0 +1,200 @@
+"""The present: the last result of each fingerprint, and what people said about it. No I/O; one loop owns it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..exceptions import ScanError
+from .history import Recorded, Restored, StateChange
+from .model import FRAME_BYTES, CheckResult, Status, Suppression
+from .silence import SILENCES, Ack, Silence, suppression_of
+from .state import Standing, advance
+
+ROWS = 20_000
+"""Most fingerprints on a board."""
+PUBLISHED = "published"
+"""The owner of rows whose check is in no config here: reports made elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What placing a result did: what goes to disk, and the ack that its recovery ended."""
+
+    recorded: Recorded
+    ended_ack: Ack | None = None
+
+
+class Board:
+    """Rows by fingerprint, acks and silences. Every change takes the next `seq`; `epoch` is new with each start of the host."""
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(8)
+        self.seq = 0
+        self.rows: dict[str, CheckResult] = {}
+        self.acks: dict[str, Ack] = {}
+        self.silences: dict[str, Silence] = {}
+        self._standings: dict[str, Standing] = {}
+        self._owners: dict[str, str] = {}
+        self._by_check: dict[str, set[str]] = {}
+        self._encoded: dict[str, str] = {}
+
+    def restore(self, restored: Restored, now: datetime) -> None:
+        """Takes what the last run left."""
+        self.seq = restored.seq
+        self.acks = {ack.fingerprint: ack for ack in restored.acks if ack.in_force(now)}
+        self.silences = {silence.id: silence for silence in restored.silences if silence.in_force(now)}
+        for item in restored.latest:
+            result = item.result
+            self._keep(result, Standing(result.status, result.state, item.hard, item.flips), item.owner)
+
+    def place(self, result: CheckResult, *, owner: str, attempts: int, now: datetime, depends_on: Sequence[str] = ()) -> Placement:
+        """Puts a new result in place of the last one of its fingerprint: seq, state, change and suppression are set here.
+
+        The result is the board's from then on. Raises ScanError for a new fingerprint on a full board.
+        """
+        fingerprint = result.fingerprint
+        before = self._standings.get(fingerprint)
+        if before is None and len(self.rows) >= ROWS:
+            raise ScanError(f"the board is full with {ROWS} rows: remove checks, or wait until published rows have aged out")
+        transition = advance(before, result.status, attempts=attempts, at=result.observed_at)
+        self.seq += 1
+        result.seq, result.state, result.change = self.seq, transition.standing.state, transition.change
+        ended = self.acks.pop(fingerprint, None) if result.status == "ok" else None
+        result.suppression = self._suppression(result, depends_on, now)
+        self._keep(result, transition.standing, owner)
+        changes: tuple[StateChange, ...] = ()
+        if transition.changed:
+            changes = (self._change(result, transition.from_status, hardening=False),)
+        elif transition.hardened:
+            changes = (self._change(result, None if before is None else before.hard, hardening=True),)
+        return Placement(Recorded(result, owner, transition.standing.hard, transition.standing.flips, changes), ended)
+
+    def remove(self, fingerprint: str) -> CheckResult:
+        """Takes a row off; returns its last form, `absent` and skipped, for those who show it."""
+        last = self.rows.pop(fingerprint)
+        self._standings.pop(fingerprint, None)
+        self._owners.pop(fingerprint, None)
+        self._encoded.pop(fingerprint, None)
+        self.acks.pop(fingerprint, None)
+        fingerprints = self._by_check.get(last.check_id, set())
+        fingerprints.discard(fingerprint)
+        if not fingerprints:
+            self._by_check.pop(last.check_id, None)
+        self.seq += 1
+        gone = copy(last)  # `last` may be in a report that somebody holds
+        gone.seq, gone.change, gone.status, gone.suppression = self.seq, "absent", "skip", None
+        return gone
+
+    def of_check(self, check_id: str) -> list[CheckResult]:
+        """The rows of one check."""
+        return [self.rows[fingerprint] for fingerprint in sorted(self._by_check.get(check_id, ()))]
+
+    def owned_by(self, owner: str) -> list[CheckResult]:
+        """The rows of one config's (or runner's) checks."""
+        return [row for fingerprint, row in self.rows.items() if self._owners[fingerprint] == owner]
+
+    def owner_of(self, fingerprint: str) -> str:
+        """Whose check a row is of."""
+        return self._owners[fingerprint]
+
+    def last_observed(self, check_id: str) -> float | None:
+        """When a check was last looked at, in seconds since the epoch."""
+        return max((row.observed_at.timestamp() for row in self.of_check(check_id)), default=None)
+
+    def acknowledge(self, ack: Ack) -> CheckResult:
+        """Records an ack and returns the row with it. Raises ScanError when there is no such row or nothing to acknowledge."""
+        row = self.rows.get(ack.fingerprint)
+        if row is None:
+            raise ScanError(f"no row has the fingerprint {ack.fingerprint!r}: take it from the table")
+        if row.status in ("ok", "skip"):
+            raise ScanError(f"{row.title} is {row.status}: there is nothing to acknowledge")
+        self.acks[ack.fingerprint] = ack
+        return row
+
+    def silence(self, silence: Silence) -> None:
+        """Records a silence. Raises ScanError when there are too many."""
+        if len(self.silences) >= SILENCES and silence.id not in self.silences:
+            raise ScanError(f"{SILENCES} silences are in force: lift one first")
+        self.silences[silence.id] = silence
+
+    def resuppress(self, now: datetime) -> list[CheckResult]:
+        """Ends what is over by `now`, and returns the rows whose suppression changed, each with a new seq."""
+        self.acks = {fingerprint: ack for fingerprint, ack in self.acks.items() if ack.in_force(now)}
+        self.silences = {name: silence for name, silence in self.silences.items() if silence.in_force(now)}
+        changed = []
+        for fingerprint, row in self.rows.items():
+            kept = (
+                row.suppression if row.suppression is not None and row.suppression.by in ("dependency", "maintenance", "waiver") else None
+            )
+            suppression = suppression_of(row, self.acks, self.silences.values(), now) or kept
+            if suppression != row.suppression:
+                self.seq += 1
+                changed.append(fresh := copy(row))  # `row` may be in a report that somebody holds
+                fresh.suppression, fresh.seq = suppression, self.seq
+                self._encoded.pop(fingerprint, None)
+        for row in changed:
+            self.rows[row.fingerprint] = row
+        return changed
+
+    def encoded(self, row: CheckResult) -> str:
+        """A row of the board as JSON text in ASCII, made once."""
+        text = self._encoded.get(row.fingerprint)
+        if text is None:
+            text = self._encoded[row.fingerprint] = json.dumps(row.to_wire(), separators=(",", ":"))
+        return text
+
+    def _keep(self, result: CheckResult, standing: Standing, owner: str) -> None:
+        fingerprint = result.fingerprint
+        self.rows[fingerprint] = result
+        self._standings[fingerprint] = standing
+        self._owners[fingerprint] = owner
+        self._by_check.setdefault(result.check_id, set()).add(fingerprint)
+        self._encoded.pop(fingerprint, None)
+
+    def _suppression(self, result: CheckResult, depends_on: Sequence[str], now: datetime) -> Suppression | None:
+        said = suppression_of(result, self.acks, self.silences.values(), now)
+        if said is not None or result.status in ("ok", "skip"):
+            return said
+        for check_id in depends_on:
+            for row in self.of_check(check_id):
+                if row.status in ("crit", "unknown"):
+                    return Suppression("dependency", check_id, None, None, f"depends on {row.title}, which is {row.status}")
+        return None
+
+    def _change(self, row: CheckResult, came_from: Status | None, *, hardening: bool) -> StateChange:
+        return StateChange(
+            seq=row.seq,
+            fingerprint=row.fingerprint,
+            check_id=row.check_id,
+            title=row.title,
+            from_status=came_from,
+            to_status=row.status,
+            severity=row.severity,
+            phase=row.state.phase,
+            at=row.observed_at,
+            summary=row.summary,
+            scan_id=row.scan_id,
+            hardening=hardening,
+        )
+
+
+def chunks(rows: Iterable[CheckResult], *, max_bytes: int = FRAME_BYTES) -> Iterator[list[dict[str, Any]]]:
+    """The rows as JSON values, in lists that each fit a frame of `max_bytes` with 1 KiB left for what is around them."""
+    part: list[dict[str, Any]] = []
+    left = max_bytes - 1024
+    for row in rows:
+        wire = row.to_wire()
+        size = len(json.dumps(wire)) + 2
+        if size > left and part:
+            yield part
+            part, left = [], max_bytes - 1024
+        part.append(wire)
+        left -= size
+    if part:
+        yield part

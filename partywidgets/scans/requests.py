@@ -1,0 +1,222 @@
+"""What people ask of the ops room, read strictly: its messages, and its HTTP requests below `/scans`.
+
+    GET  scans?limit=&before=           the scans, newest first
+    GET  scans/latest · scans/<id>      a whole report
+    GET  scans/rows                     the present row of every fingerprint
+    GET  scans/history?check=&hours=    results of the past
+    GET  scans/changes?check=&hours=    state changes of the past
+    GET  scans/diff?a=<id>&b=<id>       what differs between two scans
+    POST scans {checks, labels}         runs them (admin); {fingerprints}: looks again (responder); `wait: true` answers with the report
+    POST scans {report}                 publishes a report made elsewhere (runner)
+
+Every answer is JSON; an error is `{"error": sentence}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ..exceptions import PartyError, RefusedError, ScanError
+from ..party import Grant, grant_of
+from .model import ScanReport, one_line, parse_time
+from .registry import Selection
+from .service import BroadcastCallback, OpsMonitorService
+
+ROLES = ("viewer", "responder", "runner", "admin")
+"""The roles of the ops room; each of them may read."""
+MESSAGE_BYTES = 256 * 1024
+"""Longest message that is read."""
+BODY_BYTES = 16 * 1024 * 1024
+"""Longest body of a POST."""
+NAMES = 20_000
+RESULTS = 10_000
+"""Most results in one published report."""
+WAIT = 600.0
+"""Seconds that `wait: true` waits at most; then the answer is 202, as without it."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def require(grant: Grant, what: str, *roles: str) -> None:
+    """Raises RefusedError when the grant has none of the roles."""
+    if not grant.has(*roles):
+        held = ", ".join(sorted(grant.roles.intersection(ROLES))) or "none of the ops roles"
+        raise RefusedError(f"{what} needs the role {' or '.join(roles)}, you are {held}", status=403)
+
+
+def read_message(message: str | bytes) -> tuple[str, Mapping[str, Any]]:
+    """A message's type and data. Raises ValueError with a sentence for the sender."""
+    if not isinstance(message, str):
+        raise ValueError("the ops room speaks JSON text, this was binary")
+    if len(message) > MESSAGE_BYTES:
+        raise ValueError(f"a message has at most {MESSAGE_BYTES} characters, this had {len(message)}")
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        raise ValueError('the ops room speaks JSON: {"type": …, "data": {…}}') from None
+    kind, data = (value.get("type"), value.get("data", {})) if isinstance(value, dict) else (None, None)
+    if not isinstance(kind, str) or not isinstance(data, dict):
+        raise ValueError('a message is an object: {"type": …, "data": {…}}')
+    return kind, data
+
+
+def names(value: Any, what: str) -> tuple[str, ...]:
+    """A list of texts that may be missing. Raises ValueError."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"`{what}` must be a list of texts")
+    if len(value) > NAMES:
+        raise ValueError(f"`{what}` has {len(value)} items, at most {NAMES} are read")
+    return tuple(value)
+
+
+def read_selection(data: Mapping[str, Any]) -> Selection:
+    """`checks`, `fingerprints` and `labels` as a Selection. Raises ValueError."""
+    labels = data.get("labels") or {}
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError('`labels` must be an object of texts, for example {"team": "web"}')
+    return Selection(names(data.get("checks"), "checks"), names(data.get("fingerprints"), "fingerprints"), labels)
+
+
+async def answer(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback) -> Response:
+    """The room's answer to an HTTP request."""
+    try:
+        return await _answer(request, service, broadcast)
+    except _Refused as error:
+        return JSONResponse({"error": str(error)}, status_code=error.status)
+    except RefusedError as error:
+        return JSONResponse({"error": str(error)}, status_code=error.status or 403)
+    except (PartyError, ValueError) as error:
+        return JSONResponse({"error": one_line(str(error), 500)}, status_code=400)
+
+
+async def _answer(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback) -> Response:
+    segments = [segment for segment in request.url.path.split("/") if segment]
+    if "scans" not in segments:
+        raise _Refused(404, "the ops room answers HTTP below /api/ops/scans; its messages come over a WebSocket")
+    rest = segments[len(segments) - segments[::-1].index("scans") :]
+    grant = grant_of(request)
+    require(grant, "reading scans", *ROLES)
+    if len(rest) > 1:
+        raise _Refused(404, "there is nothing below a scan: ask for /api/ops/scans/<scan_id>")
+    if request.method == "POST" and not rest:
+        return await _post(request, service, broadcast, grant)
+    if request.method not in ("GET", "HEAD"):
+        allow = "GET, HEAD" if rest else "GET, HEAD, POST"
+        return JSONResponse({"error": f"{request.method} is not for this path: use {allow}"}, status_code=405, headers={"Allow": allow})
+    return await _get(rest[0] if rest else "", request, service)
+
+
+async def _get(what: str, request: Request, service: OpsMonitorService) -> Response:
+    query, history = request.query_params, service.history
+    if what == "":
+        before = query.get("before")
+        scans = await history.scans(limit=int(_number(query.get("limit"), "limit", 50)), before=parse_time(before) if before else None)
+        return JSONResponse({"scans": scans})
+    if what == "rows":
+        board = service.board
+        rows = ",".join([board.encoded(row) for row in sorted(board.rows.values(), key=lambda row: row.urgency)])
+        return _json(f'{{"epoch": "{board.epoch}", "seq": {board.seq}, "results": [{rows}]}}')
+    if what in ("history", "changes"):
+        hours = _number(query.get("hours"), "hours", 24.0)
+        limit = int(_number(query.get("limit"), "limit", 100_000))
+        if what == "history":
+            return JSONResponse({"results": await history.history(check=query.get("check"), hours=hours, limit=limit)})
+        return JSONResponse({"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)})
+    if what == "diff":
+        a, b = query.get("a"), query.get("b")
+        if not a or not b:
+            raise ValueError("a diff needs two scans: ?a=<scan_id>&b=<scan_id>")
+        return JSONResponse({"diff": await history.diff(a, b)})
+    if what == "latest":
+        last = await history.last_scan()
+        if last is None:
+            raise _Refused(404, "no scan has finished yet: start one with POST /api/ops/scans")
+        what = last["scan_id"]
+    report = await history.report(what)
+    if report is None:
+        raise _Refused(404, f"no scan {one_line(what, 80)!r} is kept: list them with GET /api/ops/scans")
+    return _json(report)
+
+
+async def _post(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback, grant: Grant) -> Response:
+    body = await _body(request)
+    if "report" in body:
+        require(grant, "publishing a report", "runner", "admin")
+        report = _read_report(body["report"])
+        try:
+            placed = await service.publish(report, broadcast=broadcast, actor=grant.display_name)
+        except ScanError as error:
+            raise _Refused(409, str(error)) from None
+        return JSONResponse({"scan_id": placed.scan_id, "total": placed.total}, status_code=201)
+    selection = read_selection(body)
+    if selection.fingerprints and not selection.checks and not selection.labels:
+        require(grant, "recheck", "responder", "admin")
+    else:
+        require(grant, "scan", "admin")
+    trigger = "recheck" if selection.fingerprints else "manual"
+    scan = service.start_scan(selection, broadcast=broadcast, trigger=trigger, actor=grant.display_name)
+    if body.get("wait") is True:
+        try:
+            async with asyncio.timeout(WAIT):
+                report = await scan.wait()
+            return _json(json.dumps(report.to_wire(max_bytes=None)))
+        except TimeoutError:
+            pass
+    path = f"/api/ops/scans/{scan.scan_id}"
+    return JSONResponse({"scan_id": scan.scan_id, "total": scan.total, "more": path}, status_code=202)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > BODY_BYTES:
+            raise _Refused(413, f"the body is longer than {BODY_BYTES} bytes: publish the report in parts")
+    try:
+        value = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        raise ValueError("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError('the body must be an object, for example {"checks": ["shop"]}')
+    return value
+
+
+def _read_report(wire: Any) -> ScanReport:
+    if not isinstance(wire, dict):
+        raise ValueError("`report` must be a ScanReport (partywidgets.scan/1)")
+    results = wire.get("results")
+    if isinstance(results, list) and len(results) > RESULTS:
+        raise ValueError(f"`report` has {len(results)} results, at most {RESULTS} are read: publish it in parts")
+    try:
+        report = ScanReport.from_wire(wire)
+    except ValueError as error:
+        raise ValueError(f"`report` cannot be read: {error}") from None
+    if not report.scan_id or len(report.scan_id) > 64 or not report.scan_id.isascii() or not report.scan_id.replace("-", "").isalnum():
+        raise ValueError("`report.scan_id` must be a UUID")
+    return report
+
+
+def _number(text: str | None, what: str, default: float) -> float:
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1e6:
+        raise ValueError(f"`{what}` must be a number above 0 and up to a million")
+    return value
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

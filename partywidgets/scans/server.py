@@ -1,0 +1,188 @@
+"""OpsMonitorBroadcastServer: the room `main`, where everyone sees the same scans."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..exceptions import PartyError
+from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
+from .model import one_line, utc_now, uuid7
+from .registry import Selection
+from .requests import ROLES, answer, names, read_message, read_selection, require
+from .service import OpsMonitorService, Scan
+from .silence import Ack, Silence, read_matchers, read_reason, read_until
+from .snapshot import Snapshot
+
+RUNNER = "partywidgets.runner.v1"
+SNAPSHOT_AHEAD = 256 * 1024
+"""Bytes that a joining socket may have unread before the next part of its snapshot is made."""
+SNAPSHOT_PAUSE = 0.01
+SNAPSHOT_TIME = 60.0
+"""Seconds in which a socket must have taken its snapshot."""
+
+
+class OpsMonitorBroadcastServer(Server):
+    """Everyone here gets a snapshot, then every message of every scan. What people may do goes by the ops roles of their grant.
+
+    viewer: reads. responder: acks, silences, re-checks. admin: also scans. runner: offers functions and publishes reports.
+    The rows are the service's (`env[OpsMonitorService]`), on disk, so the instance hibernates and loses nothing.
+    """
+
+    hibernate = True
+    subprotocols = ("partywidgets.v1", RUNNER)
+
+    @property
+    def service(self) -> OpsMonitorService:
+        """The service of this host."""
+        return self.env[OpsMonitorService]
+
+    def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
+        """`runner` for a kernel's runner, `watcher` for everyone else."""
+        return ["runner" if connection.subprotocol == RUNNER else "watcher"]
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        """A snapshot in parts; runners get none."""
+        if not connection.grant.has(*ROLES):
+            connection.close(4403, f"the ops room needs one of the roles {', '.join(ROLES)}")
+        elif connection.subprotocol == RUNNER:
+            if not connection.grant.has("runner", "admin"):
+                connection.close(4403, "a runner needs the role runner or admin")
+        else:
+            snapshot = Snapshot(self.service.board, self.service.snapshot_head())
+            connection.send(snapshot.next_part())
+            if not snapshot.done:
+                self.spawn(self._send_rest(connection, snapshot), name="snapshot")
+
+    async def on_message(self, connection: Connection, message: str | bytes) -> None:
+        """`ack`, `silence`, `recheck`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
+        request_id: Any = None
+        try:
+            kind, data = read_message(message)
+            request_id = data.get("id")
+            result = await self._act(connection, kind, data)
+        except (PartyError, ValueError) as error:
+            self._reply(connection, request_id, error=str(error))
+        else:
+            if result is not None or request_id is not None:
+                self._reply(connection, request_id, result=result)
+
+    async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+        """A runner that leaves takes its checks along."""
+        if connection.subprotocol == RUNNER:
+            await self.service.runners.leave(connection.id)
+
+    async def on_request(self, request: Request) -> Response:
+        """`/scans`, `/scans/latest`, `/scans/<id>` and the history's queries; see `scans/requests.py`."""
+        return await answer(request, self.service, self.service.broadcast or self.publish)
+
+    def on_alarm(self) -> None:
+        """A full scan is due: the schedule looks at the clock."""
+        self.service.scheduler.wake()
+
+    # what others call
+
+    def publish(self, kind: str, message: dict[str, Any]) -> None:
+        """Sends one message to everyone but runners."""
+        frame = Frame(json.dumps({"type": kind, "data": message}))
+        runners = [connection.id for connection in self.get_connections("runner")]
+        self.broadcast(frame, without=runners)
+
+    def tell(self, connection_id: str, kind: str, message: dict[str, Any]) -> bool:
+        """Sends one message to one connection; False when it is gone."""
+        connection = self.get_connection(connection_id)
+        if connection is None:
+            return False
+        connection.send(json.dumps({"type": kind, "data": message}))
+        return True
+
+    async def alarm_is_set(self, now: float) -> bool:
+        """True when the alarm is set and not past."""
+        alarm = await self.storage.get_alarm()
+        return alarm is not None and alarm > now
+
+    # inside
+
+    async def _act(self, connection: Connection, kind: str, data: Mapping[str, Any]) -> Any:
+        grant, service = connection.grant, self.service
+        if kind == "offer" and connection.subprotocol == RUNNER:
+            require(grant, kind, "runner", "admin")
+            return {"checks": await service.runners.offer(connection.id, grant.subject, data)}
+        if kind == "result" and connection.subprotocol == RUNNER:
+            require(grant, kind, "runner", "admin")
+            service.runners.result(connection.id, data)
+            return None
+        if kind == "scan":
+            require(grant, kind, "admin")
+            return self._scan(read_selection(data), "manual", grant)
+        if kind == "recheck":
+            require(grant, kind, "responder", "admin")
+            fingerprints = names(data.get("fingerprints"), "fingerprints")
+            if not fingerprints:
+                raise ValueError("`fingerprints` is empty: name the rows to look at again")
+            return self._scan(Selection(fingerprints=fingerprints), "recheck", grant)
+        if kind == "ack":
+            require(grant, kind, "responder", "admin")
+            return await self._ack(data, grant)
+        if kind == "silence":
+            require(grant, kind, "responder", "admin")
+            return await self._silence(data, grant)
+        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send ack, silence, recheck or scan")
+
+    def _scan(self, selection: Selection, trigger: str, grant: Grant) -> dict[str, Any]:
+        service = self.service
+        scan = service.start_scan(selection, broadcast=service.broadcast or self.publish, trigger=trigger, actor=grant.display_name)
+        if service.broadcast is None:
+            self.spawn(self._stay_for(scan), name=f"scan {scan.scan_id}")
+        return {"scan_id": scan.scan_id, "total": scan.total}
+
+    async def _stay_for(self, scan: Scan) -> None:
+        """Without an entry point the scan broadcasts through this very instance, which must not hibernate meanwhile."""
+        async with self.awake():
+            await scan.wait()
+
+    async def _ack(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+        fingerprint = data.get("fingerprint")
+        if not isinstance(fingerprint, str):
+            raise ValueError("`fingerprint` is missing: take it from the row")
+        if data.get("reason") is None:
+            await self.service.withdraw_ack(fingerprint, grant.display_name)
+            return {"fingerprint": fingerprint}
+        ack = Ack(fingerprint, read_reason(data.get("reason")), grant.display_name, utc_now(), read_until(data.get("until")))
+        if not ack.in_force(ack.at):
+            raise ValueError("`until` is past: give a time to come, or null for no end")
+        await self.service.acknowledge(ack)
+        return {"fingerprint": fingerprint}
+
+    async def _silence(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+        matchers, until = read_matchers(data.get("matchers")), read_until(data.get("until"))
+        if until is None:
+            return {"lifted": await self.service.lift_silence(matchers, grant.display_name)}
+        silence = Silence(matchers, read_reason(data.get("reason")), grant.display_name, utc_now(), until, uuid7())
+        if not silence.in_force(silence.at):
+            raise ValueError("`until` is past: give a time to come, or null to lift the silence")
+        await self.service.silence(silence)
+        return {"silence": silence.id}
+
+    async def _send_rest(self, connection: Connection, snapshot: Snapshot) -> None:
+        """The other parts, each when the socket has taken most of the last one: a large board must not look like a peer that does not read."""
+        async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
+            while not snapshot.done:
+                while connection.ready_state == ReadyState.CONNECTING or connection.buffered > SNAPSHOT_AHEAD:
+                    await asyncio.sleep(SNAPSHOT_PAUSE)
+                if connection.ready_state != ReadyState.OPEN:
+                    return
+                connection.send(snapshot.next_part())
+                await asyncio.sleep(0)
+
+    def _reply(self, connection: Connection, request_id: Any, *, result: Any = None, error: str | None = None) -> None:
+        if connection.ready_state != ReadyState.OPEN:
+            return
+        outcome = {"ok": True, "result": result} if error is None else {"ok": False, "error": one_line(error, 500)}
+        shown = request_id if isinstance(request_id, (str, int)) else None
+        connection.send(json.dumps({"type": "reply", "data": {"id": shown, **outcome}}))

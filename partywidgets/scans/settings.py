@@ -1,0 +1,70 @@
+"""What a config says about running and keeping scans: `schedule`, `history`, `limits`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from .duration import PositiveSeconds
+
+DAY = 86_400.0
+
+
+def _cron(expression: str) -> str:
+    from cronsim import CronSim, CronSimError
+
+    try:
+        next(CronSim(expression, datetime(2026, 1, 1)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError(
+            f"{expression!r} is no cron expression that ever runs ({error or 'no such day'}); write for example '*/5 * * * *' for every five minutes"
+        ) from None
+    return expression
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"no time zone is called {name!r}; write for example 'UTC' or 'Europe/Berlin'") from None
+    return name
+
+
+Cron = Annotated[str, Field(max_length=200), AfterValidator(_cron)]
+"""A model's field: a cron expression of five fields, or six with seconds first."""
+
+
+class ScheduleSettings(BaseModel):
+    """When scans start by themselves, beside the `every` of each check.
+
+    `full` is a cron expression for a scan of everything, read in `timezone`. `jitter` (0 to 1) spreads interval checks by that share of their
+    interval. `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    full: Cron | None = None
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
+    misfire: Literal["once", "skip"] = "skip"
+
+
+class HistorySettings(BaseModel):
+    """How long results are kept, in seconds: every single one for `keep_raw`; `keep_rollups` is for the hourly and daily figures made of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_raw: PositiveSeconds = 7 * DAY
+    keep_rollups: PositiveSeconds = 400 * DAY
+
+
+class LimitSettings(BaseModel):
+    """How many checks run at once: in all, and against one host."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    total: Annotated[int, Field(ge=1, le=1000)] = 50
+    per_host: Annotated[int, Field(ge=1, le=1000)] = 10

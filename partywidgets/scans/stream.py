@@ -1,0 +1,90 @@
+"""The results of one scan on their way to disk and to the room: in batches, bounded, the newest of each fingerprint."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..exceptions import StorageError
+from .board import Placement, chunks
+from .history import History, Recorded
+
+TICK = 0.1
+"""Seconds between two `check-result` frames of a scan."""
+FRAMES = 2
+"""Most `check-result` frames in one tick, so that a burst stays below what a room lets one socket have unread."""
+
+_log = logging.getLogger("partywidgets.scans")
+
+Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""Sends one message, and never raises."""
+
+
+class ResultStream:
+    """Takes placements as checks end; writes them to the history, then emits them. `run` is the task that does it, `finish` ends it."""
+
+    def __init__(self, scan_id: str, total: int, *, history: History, emit: Emit) -> None:
+        self.done = 0
+        self._scan_id, self._total = scan_id, total
+        self._history, self._emit = history, emit
+        self._unwritten: list[Recorded] = []
+        self._pending: dict[str, Placement] = {}
+        self._came = asyncio.Event()
+        self._finished = False
+        self._complained = False
+
+    def add(self, placement: Placement) -> None:
+        """One more check has ended."""
+        self.done += 1
+        self._unwritten.append(placement.recorded)
+        self._pending[placement.recorded.result.fingerprint] = placement
+        self._came.set()
+
+    def finish(self) -> None:
+        """Nothing more comes: `run` returns when all is written and emitted."""
+        self._finished = True
+        self._came.set()
+
+    async def run(self) -> None:
+        """Until `finish`: the first result at once, then a batch every 100 ms."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            await self._write()
+            await self._send()
+            if self._pending or self._unwritten:
+                self._came.set()
+            elif self._finished:
+                return
+            if not self._finished or self._pending:
+                await asyncio.sleep(TICK)
+
+    async def _write(self) -> None:
+        batch, self._unwritten = self._unwritten, []
+        try:
+            await self._history.record(batch)
+        except StorageError as error:
+            if not self._complained:
+                _log.error("scan %s goes on without its history: %s", self._scan_id, error)
+            self._complained = True
+
+    async def _send(self) -> None:
+        waiting, self._pending = list(self._pending.values()), {}
+        sent = 0
+        for number, results in enumerate(chunks(placement.recorded.result for placement in waiting)):
+            if number == FRAMES:
+                break
+            sent += len(results)
+            seq = max(result["seq"] for result in results)
+            data = {"seq": seq, "scan_id": self._scan_id, "done": self.done, "total": self._total, "results": results}
+            await self._emit("check-result", data)
+        for placement in waiting[:sent]:
+            for change in placement.recorded.changes:
+                if not change.hardening:
+                    await self._emit("state-change", change.to_wire())
+            if placement.ended_ack is not None:
+                await self._emit("ack", {**placement.ended_ack.to_wire(), "reason": None})
+        for placement in waiting[sent:]:  # a newer one of the same fingerprint has come meanwhile, or it waits for the next tick
+            self._pending.setdefault(placement.recorded.result.fingerprint, placement)
