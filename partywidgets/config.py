@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from .config_complaint import explain
-from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, resolve, try_references
+from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
 from .exceptions import ConfigError
 from .party.grant import parse_roles
+from .references import resolve
 from .scans.checks import CHECK_TYPES
 from .scans.checks.base import CheckModel
 from .scans.duration import PositiveSeconds, Seconds
@@ -126,6 +127,13 @@ class Config(BaseModel):
     maintenance: NotYet = ()
     auth: AuthSettings = Field(default_factory=AuthSettings)
 
+    _path: str = PrivateAttr("partywidgets.yaml")
+
+    @property
+    def path(self) -> str:
+        """The file it was read from: the name under which a host loads it, and where relative `${file:PATH}` begin."""
+        return self._path
+
 
 def load_config(path: str | Path, *, environ: Mapping[str, str] | None = None) -> Config:
     """Reads a config file. Raises ConfigError with path, line and column for anything wrong, an unknown key included.
@@ -152,7 +160,7 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
     """As `load_config`, from text; `path` is what errors name."""
     source = read_yaml(text, path=path)
     if source.value is None:
-        return Config()
+        source.value = {}
     if not isinstance(source.value, dict):
         raise source.error("a config is a mapping of keys such as `checks:`", ())
     refuse_secrets(source)
@@ -165,9 +173,11 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
             raise explain(error, CheckDefaults, source, ("defaults",)) from None
         plain["checks"] = [defaults.apply(check) if isinstance(check, dict) else check for check in plain["checks"]]
     try:
-        return Config.model_validate(plain)
+        config = Config.model_validate(plain)
     except ValidationError as error:
         raise explain(error, Config, source) from None
+    config._path = path
+    return config
 
 
 def config_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .exceptions import ConfigError
+from .references import REFERENCE, resolve
 
 Loc = tuple[str | int, ...]
 """Where in a config: keys and, in lists, indices counted from 0."""
@@ -19,12 +20,8 @@ Position = tuple[int, int]
 MAX_TEXT = 1 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 40
-MAX_SECRET_FILE = 64 * 1024
 
 TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map"))
-
-REFERENCE = re.compile(r"\$\{(env|file):([^{}\r\n]*)\}")
-"""`${env:NAME}` or `${file:PATH}`. Other `${…}` belongs to shells and stays."""
 
 _REFERENCE_START = re.compile(r"\$\{\s*(env|file)\b", re.IGNORECASE)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -195,41 +192,3 @@ def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _texts(item, (*loc, index))
-
-
-def resolve(value: Any, *, environ: Mapping[str, str], base: Path) -> Any:
-    """The value with every `${env:NAME}` and `${file:PATH}` in it replaced. Raises ConfigError naming a missing one, never its content.
-
-    Goes into lists, tuples and dicts. A relative PATH is below `base`; a file is UTF-8, at most 64 KiB, and loses one newline at its end.
-    What a variable or a file holds is not looked into again.
-    """
-    if isinstance(value, str):
-        return REFERENCE.sub(lambda match: _resolved(match[1], match[2], environ, base), value)
-    if isinstance(value, Mapping):
-        return {key: resolve(item, environ=environ, base=base) for key, item in value.items()}
-    if isinstance(value, list):
-        return [resolve(item, environ=environ, base=base) for item in value]
-    if isinstance(value, tuple):
-        return tuple(resolve(item, environ=environ, base=base) for item in value)
-    return value
-
-
-def _resolved(kind: str, name: str, environ: Mapping[str, str], base: Path) -> str:
-    reference = f"${{{kind}:{name}}}"
-    if kind == "env":
-        if name not in environ:
-            raise ConfigError(f"{reference} cannot be resolved: the environment variable {name} is not set where the host runs")
-        return environ[name]
-    try:
-        with open(base / Path(name).expanduser(), "rb") as file:
-            content = file.read(MAX_SECRET_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{reference} cannot be resolved: {error.strerror or 'the file cannot be read'}") from None
-    except ValueError:
-        raise ConfigError(f"{reference} cannot be resolved: this is no path") from None
-    if len(content) > MAX_SECRET_FILE:
-        raise ConfigError(f"{reference} cannot be resolved: the file is larger than {MAX_SECRET_FILE // 1024} KiB")
-    try:
-        return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{reference} cannot be resolved: the file is not UTF-8 text") from None
