@@ -1,3 +1,89 @@
-"""Live, shared ops rooms inside the notebook."""
+"""Live, shared ops rooms inside the notebook: a terminal on a real container and a live table of scan results.
+
+    %load_ext partywidgets
+    import partywidgets as pw
+
+    term = pw.Terminal("worker-123", sandbox="docker:web-1"); term
+    ops = await pw.ops("partywidgets.yaml"); ops
+
+Every public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "Terminal": ".widgets.terminal",
+    "ScanTable": ".widgets.scan_table",
+    "OpsDashboard": ".widgets.dashboard",
+    "Ops": ".widgets.ops",
+    "ops": ".widgets.ops",
+    "scan": ".widgets.ops",
+    "connect": ".widgets.ops",
+    "check": ".scans.checks.function",
+    "Result": ".scans.checks.function",
+    "serve": ".transport.server",
+    "PartyMiddleware": ".transport.asgi",
+    "PartyHost": ".party",
+    "Server": ".party",
+    "Connection": ".party",
+    "ConnectionContext": ".party",
+    "Grant": ".party",
+    "PartySocket": ".partysocket",
+    "TerminalClient": ".client.terminal",
+    "OpsClient": ".client.ops",
+    "PartyError": ".exceptions",
+}
+
+__all__ = ["__version__", *_PLACES]
+
+if TYPE_CHECKING:
+    from .client.ops import OpsClient
+    from .client.terminal import TerminalClient
+    from .exceptions import PartyError
+    from .party import Connection, ConnectionContext, Grant, PartyHost, Server
+    from .partysocket import PartySocket
+    from .scans.checks.function import Result, check
+    from .transport.asgi import PartyMiddleware
+    from .transport.server import serve
+    from .widgets.dashboard import OpsDashboard
+    from .widgets.ops import Ops, connect, ops, scan
+    from .widgets.scan_table import ScanTable
+    from .widgets.terminal import Terminal
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"partywidgets has no {name!r}: it has {', '.join(sorted(_PLACES))}")
+    value = getattr(importlib.import_module(place, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext partywidgets`: the magics, snapshots after each cell, and `@pw.check` functions offered to the host. Starts no server."""
+    from .kernel import load_ipython_extension
+
+    load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Undoes `load_ipython_extension`; widgets and their rooms stay."""
+    from .kernel import unload_ipython_extension
+
+    unload_ipython_extension(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from .extension import PartyWidgetsApp
+
+    return [{"module": "partywidgets", "app": PartyWidgetsApp}]

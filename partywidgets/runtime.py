@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,10 +193,10 @@ class Runtime:
         from .app import create_app
         from .auth import LOOPBACK_ORIGINS, Gate, Identity, new_token
         from .party.grant import OWNER_ROLES, Grant
-        from .transport.server import serve
+        from .transport.server import bind_socket, serve
 
         atexit.register(self.stop)
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = bind_socket("127.0.0.1", 0)
         port, secret = listening.getsockname()[1], new_token()
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(listening.close)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import html
 import logging
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import anywidget
@@ -58,6 +61,8 @@ class PartyWidget(anywidget.AnyWidget):
         self._address: HostAddress = self._runtime.address
         self._thread: RoomThread = self._runtime.thread
         self._relay = CommRelay(self._address.url, self._address.secret, self._send)
+        self._dirty: asyncio.TimerHandle | None = None
+        self._prepare()
         kept: dict[str, Any] = {} if layout is None else {"layout": layout}
         super().__init__(
             _bundle={"name": self.bundle, "hash": bundles.static_hash()},
@@ -69,7 +74,11 @@ class PartyWidget(anywidget.AnyWidget):
             **kept,
         )
         self.on_msg(self._received)
+        _open_widgets.add(self)
         self._thread.call_soon(self._hold, self._push_ticket(), "first ticket")
+
+    def _prepare(self) -> None:
+        """What the host must know before the page may come. May raise PartyError: then there is no widget."""
 
     @traitlets.default("_esm")
     def _default_esm(self) -> str:
@@ -138,12 +147,27 @@ class PartyWidget(anywidget.AnyWidget):
 
     # the saved notebook
 
-    def _snapshot_text(self) -> str:
-        """The last state as plain text; empty when there is none yet."""
-        return str(self._snapshot.get("text", ""))
+    async def _look(self) -> tuple[str, str] | None:
+        """The room's present state as text and as HTML without script; None when there is nothing to be seen. Runs on the room loop."""
+        return None
+
+    def _touch(self) -> None:
+        """The room changed: `_snapshot` follows, at most every 3 s. Call it on the room loop."""
+        if self._dirty is None:
+            self._dirty = asyncio.get_running_loop().call_later(SNAPSHOT_INTERVAL, lambda: self._hold(self._follow(), "snapshot"))
+
+    async def _follow(self) -> None:
+        self._dirty = None
+        seen = await self._look()
+        if seen is not None:
+            self._keep(*seen)
+
+    def _keep(self, text: str, html: str) -> None:
+        if (text, html) != (self._snapshot.get("text"), self._snapshot.get("html")) and self.comm is not None:
+            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._snapshot = {"text": text, "html": html, "at": at}
 
     def _snapshot_html(self) -> str:
-        """The last state as HTML without script."""
         return str(self._snapshot.get("html", ""))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -157,10 +181,36 @@ class PartyWidget(anywidget.AnyWidget):
         return shown, metadata
 
     def close(self) -> None:
-        """Ends the page's sockets and the widget. The room lives on."""
-        if self._thread.running and not self._thread.is_current():
-            self._thread.submit(self._relay.close())
+        """Ends the page's sockets, Python's own and the widget. The room lives on."""
+        _open_widgets.discard(self)
+        if getattr(self, "_relay", None) is not None and self._thread.running:
+            self._thread.submit(self._end())
         super().close()
+
+    async def _end(self) -> None:
+        if self._dirty is not None:
+            self._dirty.cancel()
+        await self._relay.close()
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Closes what Python itself holds in the room."""
+
+
+_open_widgets: weakref.WeakSet[PartyWidget] = weakref.WeakSet()
+
+
+def keep_snapshots(timeout: float = 0.3) -> None:
+    """Brings the `_snapshot` of every widget up to date, within `timeout` seconds: after each cell, since the notebook may be saved now."""
+    widgets = list(_open_widgets)
+    if not widgets or widgets[0]._thread.is_current():
+        return
+
+    async def follow() -> None:
+        await asyncio.gather(*(widget._follow() for widget in widgets), return_exceptions=True)
+
+    with contextlib.suppress(TimeoutError, PartyError):
+        widgets[0]._thread.run(follow(), timeout=timeout)
 
 
 def still(text: str) -> str:

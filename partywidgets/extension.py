@@ -1,0 +1,161 @@
+"""The Jupyter Server extension: the rooms in the server's process, behind its login, on its origin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Bool, Dict, List, Unicode
+
+from .app import App, create_app
+from .auth import Gate, new_token
+from .config import load_config
+from .exceptions import PartyError
+from .room_thread import RoomThread
+from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
+from .transport.tornado import SETTING, Mount, RoomsHandler
+
+ENVIRONMENT = ("PARTYWIDGETS_JUPYTER_URL", "PARTYWIDGETS_KERNEL_SECRET")
+
+
+class PartyWidgetsApp(ExtensionApp):
+    """Rooms for every notebook of this server. Set its options as `c.PartyWidgetsApp.… = …` in `jupyter_server_config.py`."""
+
+    name = "partywidgets"
+    extension_url = "/partywidgets/hello"
+    load_other_extensions = True
+
+    allow_unauthenticated = Bool(
+        False, help="Serve the rooms although Jupyter itself asks for no login. Then only while it listens on this machine alone."
+    ).tag(config=True)
+    origins = List(Unicode(), help="Origins allowed beside the server's own, as scheme://host:port.").tag(config=True)
+    owners = List(
+        Unicode(),
+        help="Users who may do everything in the rooms, where Jupyter knows several. On JupyterHub the server's owner always may.",
+    ).tag(config=True)
+    storage = Unicode("", help="Directory of the rooms' databases; empty: $PARTYWIDGETS_HOME, else the user's state directory.").tag(
+        config=True
+    )
+    config_yaml = Unicode("", help="A partywidgets.yaml that is loaded at the start; empty: none.").tag(config=True)
+    sandboxes = Dict(
+        value_trait=Unicode(), key_trait=Unicode(), help="Sandbox ids and addresses, laid over default and local (this machine's shell)."
+    ).tag(config=True)
+
+    rooms: App | None = None
+    _stack: contextlib.AsyncExitStack | None = None
+    _secret = ""
+    _gate: Gate
+    _room_thread: RoomThread
+
+    def initialize_handlers(self) -> None:
+        """The one handler below `<base_url>partywidgets/`."""
+        self.handlers.append((rf"/{JUPYTER_PATH}(.*)", RoomsHandler))
+
+    def initialize_settings(self) -> None:
+        """Keeps tickets out of the access log."""
+        assert self.serverapp is not None
+        settings = self.serverapp.web_app.settings
+        scrubbed = settings.get("extra_log_scrub_param_keys", [])
+        self.settings["extra_log_scrub_param_keys"] = [*scrubbed, "ticket"]
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        self._room_thread, self._secret = RoomThread(), new_token()
+        self._gate = Gate(hosts=None, same_origin=True)
+        try:
+            self._gate.allow(origins=self.origins)
+            self.rooms = await asyncio.wrap_future(self._room_thread.submit(self._open(serverapp)))
+        except PartyError as error:
+            # The server starts all the same: kernels then start hosts of their own.
+            self.log.error("partywidgets: no rooms in this server: %s", error)
+            return
+        serverapp.web_app.settings[SETTING] = Mount(
+            asgi=self.rooms.asgi,
+            gate=self._gate,
+            loop=self._room_thread,
+            secret=self._secret,
+            owner=os.environ.get("JUPYTERHUB_USER") or None,
+            owners=frozenset(self.owners),
+            open_reason=self._open_reason(serverapp),
+            active=self._active,
+        )
+        url = self._url_for_kernels(serverapp)
+        if url is None:
+            self.log.info("partywidgets: a server on a Unix socket has no address for kernels: they start hosts of their own")
+        else:
+            os.environ.update(zip(ENVIRONMENT, (url, self._secret), strict=True))
+
+    async def _open(self, serverapp: Any) -> App:
+        allowed = bool(serverapp.terminals_enabled)
+        app = create_app(
+            gate=self._gate,
+            config=load_config(self.config_yaml) if self.config_yaml else None,
+            storage=Path(self.storage) if self.storage else None,
+            sandboxes={**LOCAL_SANDBOXES, **self.sandboxes} if allowed else {},
+            owner_addresses=allowed,
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(app)
+            self._stack = stack.pop_all()
+        return app
+
+    def _open_reason(self, serverapp: Any) -> str | None:
+        if serverapp.identity_provider.auth_enabled:
+            return None
+        if not self.allow_unauthenticated:
+            return "Jupyter asks for no login here: set c.PartyWidgetsApp.allow_unauthenticated = True to serve rooms all the same"
+        if not serverapp.sock and (serverapp.ip or "localhost") not in LOOPBACK_HOSTS:
+            return f"Jupyter asks for no login and listens on {serverapp.ip}: rooms without a login are served on 127.0.0.1 only"
+        return ""
+
+    @staticmethod
+    def _url_for_kernels(serverapp: Any) -> str | None:
+        if serverapp.sock:
+            return None
+        parts = urlsplit(serverapp.connection_url)
+        host = f"127.0.0.1:{serverapp.port}" if serverapp.ip in ("", "0.0.0.0", "::", "localhost") else parts.netloc
+        return f"{parts.scheme}://{host}{serverapp.base_url.rstrip('/')}/{JUPYTER_PATH}"
+
+    def _active(self) -> None:
+        # Idle cullers look at settings that end so.
+        from jupyter_server._tz import utcnow
+
+        assert self.serverapp is not None
+        self.serverapp.web_app.settings["partywidgets_last_activity"] = utcnow()
+
+    def current_activity(self) -> dict[str, int] | None:
+        """Terminals with a room: they hold a process, so the server is not idle. A page that only watches does not count."""
+        if self.rooms is None:
+            return None
+        host = self.rooms.host
+
+        async def count() -> int:
+            return len(host.rooms("terminal-server"))
+
+        try:
+            terminals = self._room_thread.run(count(), timeout=1.0)
+        except (PartyError, TimeoutError):
+            return None
+        return {"terminals": terminals} if terminals else None
+
+    async def stop_extension(self) -> None:
+        """Closes the rooms and their thread, within 5 s."""
+        if self._secret and os.environ.get("PARTYWIDGETS_KERNEL_SECRET") == self._secret:
+            for name in ENVIRONMENT:
+                os.environ.pop(name, None)
+        stack, self._stack, self.rooms = self._stack, None, None
+        if stack is None:
+            return
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(4.5):
+                await asyncio.wrap_future(self._room_thread.submit(stack.aclose()))
+        except Exception as error:
+            self.log.warning("partywidgets: the rooms did not stop in order: %s: %s", type(error).__name__, error)
+        self.log.debug("partywidgets: the rooms stopped in %.1f s", time.monotonic() - began)
+        await asyncio.to_thread(self._room_thread.stop)

@@ -1,0 +1,337 @@
+"""The rooms below a Jupyter Server: one handler that asks who it is, then hands the request to the room loop.
+
+The order is that of the design: Jupyter's Host check, the Origin (whatever Jupyter's `allow_origin` says), then the credential: a kernel's
+secret before Jupyter's login, the login, and at last a ticket, which the app's own gate judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import ensure_async
+from starlette.requests import HTTPConnection
+from tornado import web
+from tornado.iostream import SSLIOStream
+
+from ..auth import Gate, Identity
+from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
+from .asgi import ADOPT
+from .handshake import Handshake, HandshakeError, adopt_socket, check_handshake
+from .tornado_stream import StreamTransport
+
+T = TypeVar("T")
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+ASGIApp = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+log = logging.getLogger("partywidgets.jupyter")
+
+SETTING = "partywidgets_mount"
+RESOURCE = "partywidgets"
+BODY_LIMIT = 8 * 1024 * 1024
+"""Bytes of a request's body; the app's own limits are lower."""
+ANSWER_LIMIT = 64 * 1024 * 1024
+ANSWER_TIMEOUT = 120.0
+OPEN_ROUTES = ("healthz", "static/", "api/ops/heartbeat/")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class RoomLoop(Protocol):
+    """The thread with the room loop, as this handler needs it."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Starts a coroutine on the room loop."""
+
+
+@dataclass
+class Mount:
+    """What stands behind the handlers.
+
+    `owner` is the name of the server's single user; None: whoever Jupyter logs in is the owner. `secret` is what kernels show.
+    `open_reason` is None while Jupyter asks for a login, else why a request without one is refused; empty: it is let in.
+    """
+
+    asgi: ASGIApp
+    gate: Gate
+    loop: RoomLoop
+    secret: str
+    owner: str | None = None
+    owners: frozenset[str] = frozenset()
+    open_reason: str | None = None
+    active: Callable[[], None] = lambda: None
+    """Called when somebody comes: Jupyter's idle cullers ask when that was."""
+
+    def is_secret(self, authorization: str) -> bool:
+        """True for `Bearer` and the kernels' secret."""
+        scheme, _, token = authorization.partition(" ")
+        digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (token.strip(), self.secret)]
+        return hmac.compare_digest(*digests) and scheme.lower() == "bearer"
+
+    def kernel(self) -> Identity:
+        """Who a kernel of this server is."""
+        return Identity(self.owner or "owner", "kernel", OWNER_ROLES | {"runner"})
+
+    def person(self, username: str, display_name: str) -> Identity:
+        """Who somebody is whom Jupyter logged in."""
+        if self.owner is None and not self.owners:
+            # A server of one user makes up a new name at every login by token.
+            return Identity("owner", display_name or username, OWNER_ROLES)
+        roles = OWNER_ROLES if username == self.owner or username in self.owners else GUEST_ROLES
+        return Identity(username, display_name or username, roles)
+
+
+@web.stream_request_body
+class RoomsHandler(JupyterHandler):
+    """Every route of the design below `<base_url>partywidgets/`."""
+
+    auth_resource = RESOURCE
+    identity: Identity | None = None
+
+    @property
+    def mount(self) -> Mount:
+        """The extension's rooms."""
+        mount = self.settings[SETTING]
+        assert isinstance(mount, Mount)
+        return mount
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Decides who asks. Not Jupyter's own `prepare`: that one redirects to a login page and lets `allow_origin` decide."""
+        self._body = bytearray()
+        self.request.connection.set_max_body_size(BODY_LIMIT)  # type: ignore[union-attr]
+        self.current_user = self._jupyter_current_user = None
+        self.route = self._route()
+        if not self.check_host():
+            raise web.HTTPError(403, reason="Host not allowed")
+        if not self.mount.gate.allows_origin(HTTPConnection(self._scope("http"))):
+            self.refuse(403, "the Origin is not allowed: add it to c.PartyWidgetsApp.origins")
+        elif not self.route.startswith(OPEN_ROUTES):
+            await self._authenticate()
+
+    def _route(self) -> str:
+        prefix = f"{self.settings.get('base_url', '/')}partywidgets/"
+        path = self.request.path
+        return path[len(prefix) :] if path.startswith(prefix) else path.partition("/partywidgets/")[2]
+
+    async def _authenticate(self) -> None:
+        if self.mount.is_secret(self.request.headers.get("Authorization", "")):
+            self.identity = self.mount.kernel()
+            return
+        if self.mount.open_reason is not None:
+            if self.mount.open_reason:
+                self.refuse(403, self.mount.open_reason)
+            elif not self._cross_site():
+                self.identity = Identity("anyone", "anyone", OPEN_ROLES)
+            return
+        user = await ensure_async(self.identity_provider.get_user(self))
+        if user is None:
+            if self.route == "hello":
+                self.refuse(401, "log in to Jupyter first")
+            return
+        self.current_user = self._jupyter_current_user = user
+        if not self.token_authenticated and self._cross_site():
+            return
+        self.identity = await self._authorised(self.mount.person(user.username, user.display_name or user.name or ""))
+
+    async def _authorised(self, identity: Identity) -> Identity | None:
+        """Jupyter's authorizer may only take away: who may not `execute` looks on, who may not `read` is refused."""
+        for action, roles in (("execute", identity.roles), ("read", identity.roles & GUEST_ROLES or GUEST_ROLES)):
+            if await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, RESOURCE)):
+                return Identity(identity.subject, identity.display_name, frozenset(roles))
+        self.refuse(403, f"Jupyter's authorizer does not let {identity.subject} use {RESOURCE}")
+        return None
+
+    def _cross_site(self) -> bool:
+        """Refuses what another site may have made this browser send, with the login that it holds. True when it did."""
+        headers = self.request.headers
+        origin_allowed = "Origin" in headers  # one that is not allowed was refused before
+        if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not origin_allowed:
+            self.refuse(403, "this request comes from another site")
+        elif self.request.method not in SAFE_METHODS and not origin_allowed and not self._has_xsrf_token():
+            self.refuse(403, "a request with Jupyter's cookie needs an Origin or the X-XSRFToken header")
+        return self._finished
+
+    def _has_xsrf_token(self) -> bool:
+        try:
+            web.RequestHandler.check_xsrf_cookie(self)
+        except web.HTTPError:
+            return False
+        return True
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Ends the request with one sentence."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps({"error": reason}))
+
+    def data_received(self, chunk: bytes) -> None:
+        """A part of the body."""
+        self._body += chunk
+
+    @allow_unauthenticated  # `prepare` has decided, by rules of its own
+    async def serve(self, _: str = "") -> None:
+        """Answers a request of any method."""
+        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+            self._upgrade()
+            return
+        outcome = self.mount.loop.submit(answer(self.mount.asgi, self._scope("http"), bytes(self._body)))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                status, headers, body = await asyncio.wrap_future(outcome)
+        except TimeoutError:
+            self.refuse(504, f"the room did not answer within {ANSWER_TIMEOUT:.0f} s")
+            return
+        self.set_status(status)
+        self.clear_header("Content-Type")
+        for name, value in headers:
+            if name not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                self.add_header(name, value) if name == "set-cookie" else self.set_header(name, value)
+        if self.request.method == "HEAD" or status in (204, 304):
+            self.finish()
+        else:
+            self.finish(body)
+
+    get = head = post = put = patch = delete = options = serve
+
+    def _upgrade(self) -> None:
+        """Gives the socket itself to the room loop, which answers the handshake: measured at 15 times what `write_message` delivers."""
+        scope = self._scope("websocket")
+        try:
+            check_handshake(self.request.method or "", scope["http_version"], scope["headers"])
+        except HandshakeError as error:
+            for name, value in error.headers.items():
+                self.set_header(name, value)
+            self.refuse(error.status, str(error))
+            return
+        self.mount.active()
+        stream = self.detach()
+        leftover = bytes(stream._read_buffer)
+        if isinstance(stream, SSLIOStream):
+            bridge = StreamTransport(stream, asyncio.get_running_loop())
+            self.mount.loop.submit(enter_by_stream(self.mount.asgi, scope, bridge, leftover))
+            return
+        taken = socket.socket(fileno=os.dup(int(stream.socket.fileno())))
+        # Closes Tornado's descriptor alone: the connection lives on in the other one.
+        stream.close()
+        self.mount.loop.submit(enter_by_socket(self.mount.asgi, scope, taken, leftover))
+
+    def _scope(self, kind: str) -> Scope:
+        request = self.request
+        # Jupyter's own credentials end here.
+        dropped = {"cookie", "x-xsrftoken"} | ({"authorization"} if self.identity is not None else set())
+        return {
+            "type": kind,
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": request.version.removeprefix("HTTP/"),
+            "method": request.method,
+            "scheme": request.protocol if kind == "http" else {"http": "ws", "https": "wss"}[request.protocol],
+            "subprotocols": [
+                offer.strip() for offer in ",".join(request.headers.get_list("Sec-WebSocket-Protocol")).split(",") if offer.strip()
+            ],
+            "path": unquote("/" + self.route),
+            "raw_path": ("/" + self.route).encode("latin-1"),
+            "query_string": request.query.encode("latin-1"),
+            "root_path": "",
+            "headers": [
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in request.headers.get_all()
+                if name.lower() not in dropped
+            ],
+            "client": (request.remote_ip, 0),
+            "server": None,
+            "state": {},
+            "extensions": {},
+            **({} if self.identity is None else {"partywidgets.identity": self.identity}),
+        }
+
+
+async def answer(asgi: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Runs one HTTP request through an ASGI app: status, headers (names in lower case) and the whole body."""
+    asked = False
+    status, content = 500, bytearray()
+    headers: list[tuple[str, str]] = []
+    ended = asyncio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message.get("headers", ())]
+        elif message["type"] == "http.response.body":
+            content.extend(message.get("body", b""))
+            if len(content) > ANSWER_LIMIT:
+                raise web.HTTPError(500)
+            if not message.get("more_body", False):
+                ended.set()
+
+    await asgi(scope, receive, send)
+    return status, headers, bytes(content)
+
+
+async def enter_by_socket(asgi: ASGIApp, scope: Scope, taken: socket.socket, leftover: bytes) -> None:
+    """Takes a detached socket into its room. Runs on the room loop."""
+    try:
+        handshake = await adopt_socket(taken, headers=scope["headers"], leftover=leftover)
+    except OSError as error:
+        log.info("a client left before %s could take its socket: %s", scope["path"], error)
+        taken.close()
+        return
+    await enter(asgi, scope, handshake)
+
+
+async def enter_by_stream(asgi: ASGIApp, scope: Scope, bridge: StreamTransport, leftover: bytes) -> None:
+    """As `enter_by_socket`, for a socket that Tornado encrypts."""
+    key = check_handshake(scope["method"], scope["http_version"], scope["headers"])
+    handshake = Handshake(key, early=leftover)
+    bridge.start(handshake)
+    await enter(asgi, scope, handshake)
+
+
+async def enter(asgi: ASGIApp, scope: Scope, handshake: Handshake) -> None:
+    """Runs an upgrade through an ASGI app that takes the socket itself or refuses."""
+    scope["extensions"] = {ADOPT: handshake.accept, "websocket.http.response": {}}
+    status, content = 500, bytearray()
+    headers: list[tuple[bytes, bytes]] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "websocket.http.response.start":
+            status, headers = message["status"], list(message.get("headers", ()))
+        elif message["type"] == "websocket.http.response.body":
+            content.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                handshake.refuse_with(status, headers, bytes(content))
+        elif message["type"] == "websocket.close":
+            handshake.refuse_with(403, [], b"")
+
+    try:
+        await asgi(scope, receive, send)
+    except Exception:
+        log.exception("the upgrade to %s failed", scope["path"])
+    finally:
+        if not handshake.answered:
+            handshake.refuse_with(500, [], b"")

@@ -1,0 +1,216 @@
+"""Terminal: a shared terminal in a cell, and the same shell from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..client.handle import Handle
+from ..client.terminal import TerminalClient
+from ..exceptions import PartyError
+from ._base import PartyWidget, refuse_unknown, still
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pandas import DataFrame
+
+    from ..client.command import CommandResult
+
+log = logging.getLogger("partywidgets.widgets")
+
+CLIENT_IDLE = 60.0
+"""Seconds that Python stays in the room after it was last used: whoever stays longer keeps the sandbox's process alive."""
+
+
+class Terminal(PartyWidget):
+    """An xterm on a terminal room, shared with everybody who opens the same name: `Terminal("worker-123", sandbox="docker:web-1")`.
+
+    `sandbox` is an id of the host's config, or an address (`local:`, `docker:NAME`, `podman:NAME`, `ws://…`), which only a host's owner may
+    give; None takes the id `default`. `rows` is the height of the view, `cols` and `rows` (cells) the size that a terminal starts with.
+    `scrollback` is in lines, `font_size` in CSS pixels. `screen_reader` turns xterm's accessible tree on, `paste_with_ctrl_v` makes Ctrl+V
+    paste instead of sending it. Closing the widget leaves the room; the terminal lives on in the host.
+    """
+
+    bundle: ClassVar[str] = "terminal.js"
+    party: ClassVar[str] = "terminal-server"
+
+    def __init__(
+        self,
+        room: str = "main",
+        *,
+        sandbox: str | None = None,
+        cols: int | None = None,
+        rows: int | None = None,
+        font_size: int | None = None,
+        scrollback: int | None = None,
+        screen_reader: bool | None = None,
+        paste_with_ctrl_v: bool | None = None,
+        layout: Any = None,
+        **unknown: Any,
+    ) -> None:
+        view = {
+            "rows": rows,
+            "font_size": font_size,
+            "scrollback": scrollback,
+            "screen_reader": screen_reader,
+            "paste_with_ctrl_v": paste_with_ctrl_v,
+        }
+        refuse_unknown("Terminal", unknown, ["room", "sandbox", "cols", "layout", *view])
+        self._sandbox = sandbox
+        self._client: TerminalClient | None = None
+        self._opening: asyncio.Lock | None = None
+        self._users = 0
+        self._seen: tuple[str | None, int] = (None, 0)
+        self._idle: asyncio.TimerHandle | None = None
+        self._placement: dict[str, Any] = {"cols": cols, "rows": rows}
+        self._sandbox_id = None if sandbox is None else sandbox_id(sandbox)
+        query = {"sandboxId": self._sandbox_id, "cols": cols, "rows": rows}
+        super().__init__(
+            room,
+            query={name: str(value) for name, value in query.items() if value is not None},
+            options={name: value for name, value in view.items() if value is not None},
+            layout=layout,
+        )
+
+    def _prepare(self) -> None:
+        if self._sandbox is not None and self._sandbox_id is not None and self._sandbox_id != self._sandbox:
+            self._thread.run(self._runtime.put_sandbox(self._sandbox_id, self._sandbox, address=self._address))
+
+    def __repr__(self) -> str:
+        return f"Terminal(room={self.room!r})" if self._sandbox is None else f"Terminal(room={self.room!r}, sandbox={self._sandbox!r})"
+
+    # the shell, from Python
+
+    def run(self, command: str, *, timeout: float | None = None) -> Handle[CommandResult]:
+        """Runs a command in the visible shell: `result = await term.run("df -h /")`, or `.wait()` in a plain script.
+
+        `timeout` is in seconds, None waits for ever. Awaiting raises CommandTimeoutError, or CommandError (one may not type, a
+        full-screen program is there).
+        """
+        return self._start(lambda client: client.run(command, timeout), command)
+
+    def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
+        """Types text as it is (`term.send("ls\\r")`) and returns a handle. Anything but text is ipywidgets' own message to the page."""
+        if not isinstance(content, str):
+            return super().send(content, buffers)
+        return self._start(lambda client: client.send(content), f"send {content!r}")
+
+    def expect(self, pattern: str | re.Pattern[str], *, timeout: float | None = 30.0) -> Handle[re.Match[str]]:
+        """Waits until `pattern` is in the output since the last match or `send`; awaiting gives the match, or TimeoutError.
+
+        `timeout` is in seconds, None waits for ever.
+        """
+        return self._start(lambda client: client.expect(pattern, timeout), f"expect {pattern!r}")
+
+    def screen(self) -> str:
+        """The screen as it is now, as text. Blocks for one round trip."""
+        return str(self._thread.run(self._with_client(lambda client: client.screen())))
+
+    def history(self) -> Handle[DataFrame]:
+        """The commands that ran in this terminal as a DataFrame: command, actor, exit_code, started_at (UTC), duration_s, cwd, offset."""
+        return self._start(lambda client: client.history(), "history")
+
+    def restart(self) -> Handle[None]:
+        """Ends the shell and starts another, for everybody in the room."""
+        return self._start(lambda client: client.restart(), "restart")
+
+    def take_control(self) -> Handle[None]:
+        """Takes the keyboard: only Python types from now on, until `release_control`."""
+        return self._start(lambda client: client.take_control(), "take control")
+
+    def release_control(self) -> Handle[None]:
+        """Gives the keyboard back."""
+        return self._start(lambda client: client.release_control(), "release control")
+
+    def snapshot(self) -> None:
+        """Displays the screen as it is now, as text and as HTML without script: an output that stays readable everywhere."""
+        from IPython.display import display
+
+        text, html = self._thread.run(self._refresh())
+        display({"text/plain": text, "text/html": html or still(text)}, raw=True)  # type: ignore[no-untyped-call]
+
+    # its client, on the room loop
+
+    def _start(self, work: Any, label: str) -> Handle[Any]:
+        return Handle(self._thread.submit(self._with_client(work)), label, loop=self._thread.loop)
+
+    async def _with_client(self, work: Any) -> Any:
+        self._users += 1
+        try:
+            return await work(await self._connected())
+        finally:
+            self._users -= 1
+            self._leave_later()
+
+    async def _connected(self) -> TerminalClient:
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._client is not None and self._client.state == "refused":
+                await self._leave()
+            if self._client is None:
+                client = TerminalClient(
+                    self._address.url,
+                    self.room,
+                    token=self._address.secret or None,
+                    sandbox=self._sandbox_id,
+                    on_change=self._changed,
+                    **self._placement,
+                )
+                await client.__aenter__()
+                self._client = client
+            return self._client
+
+    def _leave_later(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(CLIENT_IDLE, self._leave_when_idle)
+
+    def _leave_when_idle(self) -> None:
+        if not self._users:
+            self._hold(self._leave(), "leaves the room")
+
+    async def _leave(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    # the saved notebook
+
+    def _changed(self, client: TerminalClient) -> None:
+        # Not for every frame: the answer to a snapshot is one too.
+        if (client.epoch, client.offset) != self._seen:
+            self._touch()
+
+    async def _look(self) -> tuple[str, str] | None:
+        """The screen, when Python is in the room or a page watches it."""
+        if self._client is None and self.state not in ("live", "lagging"):
+            return None
+        try:
+            return await self._with_client(self._both) if self._client is None else await self._both(self._client)
+        except (PartyError, TimeoutError) as error:
+            log.debug("%r has no fresh snapshot: %s", self, error)
+            return None
+
+    async def _both(self, client: TerminalClient) -> tuple[str, str]:
+        self._seen = (client.epoch, client.offset)
+        return await client.screen("text"), await client.screen("html")
+
+    async def _refresh(self) -> tuple[str, str]:
+        text, html = await self._with_client(self._both)
+        self._keep(text, html)
+        return text, html
+
+
+def sandbox_id(sandbox: str) -> str:
+    """An id as it is; an address (it has a colon) as an id made of it, the same one every time."""
+    if ":" not in sandbox:
+        return sandbox
+    plain = re.sub(r"[^a-z0-9]+", "-", sandbox.lower()).strip("-")[:40]
+    return f"{plain}-{hashlib.sha256(sandbox.encode()).hexdigest()[:8]}"
