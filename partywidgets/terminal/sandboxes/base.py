@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
+
+MarkSource: TypeAlias = Literal["shell", "typed", "none"]
+"""Where the marks around a command come from: the shell that we started with them; the command line that `run` types; nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Address:
 class Sandbox(Protocol):
     """A running terminal. Opened by `open_sandbox`; every method is called on the room loop."""
 
+    marks: MarkSource
+    """How `run` learns where a command begins and ends."""
     can_pause: bool
     """False: `pause` does nothing, the upstream must always be drained."""
 

@@ -1,0 +1,225 @@
+"""Docker and Podman through the Docker Engine API: one client for terminals and checks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..exceptions import EngineError
+
+if TYPE_CHECKING:
+    from aiodocker import Docker
+    from aiodocker.stream import Stream
+
+EngineKind: TypeAlias = Literal["docker", "podman"]
+
+CONNECT_TIMEOUT = 5.0
+REQUEST_TIMEOUT = 30.0
+"""Seconds for one answer of the engine, a stream's excepted."""
+OUTPUT_LIMIT = 1 << 20
+"""Bytes of output that `run` keeps of each stream."""
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_START_DOCKER = "start Docker (systemctl start docker), or set DOCKER_HOST"
+_START_PODMAN = "start Podman's socket (systemctl --user start podman.socket), or set CONTAINER_HOST"
+
+
+def engine_url(kind: EngineKind, environ: Mapping[str, str] | None = None) -> str:
+    """Where an engine listens: DOCKER_HOST or CONTAINER_HOST, else the first socket found in its usual places, else the usual place."""
+    environ = os.environ if environ is None else environ
+    if kind == "docker":
+        if environ.get("DOCKER_HOST"):
+            return environ["DOCKER_HOST"]
+        places = [Path("/var/run/docker.sock"), Path("/run/docker.sock"), Path.home() / ".docker/run/docker.sock"]
+    else:
+        if environ.get("CONTAINER_HOST"):
+            return environ["CONTAINER_HOST"]
+        runtime = environ.get("XDG_RUNTIME_DIR")
+        places = [Path(runtime, "podman/podman.sock")] if runtime else []
+        places.append(Path("/run/podman/podman.sock"))
+    return f"unix://{next((place for place in places if place.is_socket()), places[-1 if kind == 'podman' else 0])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A finished command in a container. Of output past 1 MiB a stream, the beginning is kept."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+class DockerEngine:
+    """An engine at `url` (default: `engine_url(kind)`): `unix://PATH`, `tcp://HOST:PORT` or `http(s)://…`. An async context manager.
+
+    Every method raises EngineError with one sentence that names the engine's address and the remedy.
+    """
+
+    def __init__(self, url: str | None = None, *, kind: EngineKind = "docker") -> None:
+        self.kind = kind
+        self.url = url or engine_url(kind)
+        self._client: Docker | None = None
+
+    async def __aenter__(self) -> DockerEngine:
+        self._reachable()
+        import aiohttp
+        from aiodocker import Docker
+
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
+        async with self._errors():
+            self._client = Docker(self.url, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections to the engine. Safe to call twice."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    @property
+    def client(self) -> Docker:
+        """The aiodocker client, for what is not wrapped here."""
+        if self._client is None:
+            raise EngineError(f"the {self.kind} engine at {self.url} is not open: use `async with DockerEngine(…)`")
+        return self._client
+
+    @property
+    def _remedy(self) -> str:
+        return _START_DOCKER if self.kind == "docker" else _START_PODMAN
+
+    def _reachable(self) -> None:
+        """The plain mistakes about a socket, each with its own sentence."""
+        if not self.url.startswith("unix://"):
+            return
+        path = self.url.removeprefix("unix://")
+        try:
+            mode = os.stat(path).st_mode
+        except FileNotFoundError:
+            raise EngineError(f"no {self.kind} engine listens at {path}: {self._remedy}") from None
+        except PermissionError:
+            raise EngineError(f"this user may not use {path}: add it to the socket's group, or run a rootless engine") from None
+        if not stat.S_ISSOCK(mode):
+            raise EngineError(f"{path} is not a socket: {self._remedy}")
+
+    @asynccontextmanager
+    async def _errors(self, what: str = "") -> AsyncIterator[None]:
+        import aiohttp
+        from aiodocker.exceptions import DockerError
+
+        place = self.url.removeprefix("unix://")
+        try:
+            yield
+        except DockerError as error:
+            message = str(error.message).strip().splitlines()[0][:300] if str(error.message).strip() else f"status {error.status}"
+            raise EngineError(f"{self.kind} refused {what or 'the request'}: {message}") from error
+        except PermissionError as error:
+            raise EngineError(f"this user may not use {place}: add it to the socket's group, or run a rootless engine") from error
+        except TimeoutError as error:
+            raise EngineError(f"the {self.kind} engine at {place} did not answer in time: {self._remedy}") from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, PermissionError):
+                raise EngineError(f"this user may not use {place}: add it to the socket's group, or run a rootless engine") from error
+            raise EngineError(f"no {self.kind} engine answers at {place}: {self._remedy}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise EngineError(f"the {self.kind} engine at {place} cannot be used ({error}): {self._remedy}") from error
+
+    async def version(self) -> str:
+        """The engine's version."""
+        async with self._errors("its version"):
+            return str((await self.client.version()).get("Version", "unknown"))
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine knows of a container. Raises EngineError naming the container when there is none."""
+        if not _NAME.fullmatch(container):
+            raise EngineError(f"{container[:80]!r} is not a container's name: letters, digits, '_', '.' and '-'")
+        from aiodocker.exceptions import DockerError
+
+        async with self._errors(f"to inspect {container}"):
+            try:
+                return dict(await self.client.containers.container(container).show())
+            except DockerError as error:
+                if error.status != 404:
+                    raise
+                raise EngineError(f"{self.kind} has no container {container}: see `{self.kind} ps`") from None
+
+    async def running(self, container: str) -> bool:
+        """True while the container runs."""
+        return bool((await self.inspect(container)).get("State", {}).get("Running"))
+
+    async def require_running(self, container: str) -> None:
+        """Raises EngineError unless the container runs."""
+        state = (await self.inspect(container)).get("State", {})
+        if not state.get("Running"):
+            raise EngineError(
+                f"the container {container} is {state.get('Status', 'stopped')}: start it with `{self.kind} start {container}`"
+            )
+
+    async def execute(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        tty: bool = True,
+        environ: Mapping[str, str] | None = None,
+        user: str = "",
+        cwd: str | None = None,
+    ) -> ContainerExec:
+        """Starts a command in a running container with its input and output attached."""
+        await self.require_running(container)
+        async with self._errors(f"to run {command[0]} in {container}"):
+            job = await self.client.containers.container(container).exec(
+                list(command), stdin=True, stdout=True, stderr=True, tty=tty, user=user, workdir=cwd, environment=dict(environ or {})
+            )
+            stream = job.start()
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                await stream.__aenter__()
+            return ContainerExec(self, container, job.id, stream)
+
+    async def run(
+        self, container: str, command: Sequence[str], *, user: str = "", environ: Mapping[str, str] | None = None, timeout: float = 30.0
+    ) -> Execution:
+        """Runs a command without a terminal, for at most `timeout` seconds. Raises TimeoutError past that; the command goes on."""
+        async with asyncio.timeout(timeout):
+            job = await self.execute(container, command, tty=False, user=user, environ=environ)
+            kept = {1: bytearray(), 2: bytearray()}
+            try:
+                while (message := await job.stream.read_out()) is not None:
+                    into = kept.setdefault(message.stream, bytearray())
+                    into += message.data[: max(OUTPUT_LIMIT - len(into), 0)]
+                return Execution((await job.state())[1], bytes(kept[1]), bytes(kept[2]))
+            finally:
+                await job.close()
+
+
+class ContainerExec:
+    """A command that runs in a container, attached."""
+
+    def __init__(self, engine: DockerEngine, container: str, exec_id: str, stream: Stream) -> None:
+        self.engine, self.container, self.id, self.stream = engine, container, exec_id, stream
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """The size of its terminal in cells."""
+        async with self.engine._errors(f"to resize the terminal in {self.container}"):
+            await self.engine.client.containers.exec(self.id).resize(h=rows, w=cols)
+
+    async def state(self) -> tuple[bool, int | None]:
+        """Whether it runs, and its exit code once it does not."""
+        async with self.engine._errors(f"to inspect a command in {self.container}"):
+            known = await self.engine.client.containers.exec(self.id).inspect()
+        code = known.get("ExitCode")
+        return bool(known.get("Running")), None if code is None else int(code)
+
+    async def close(self) -> None:
+        """Detaches. The command itself goes on until it notices; safe to call twice."""
+        with suppress(OSError, AssertionError):
+            await self.stream.close()

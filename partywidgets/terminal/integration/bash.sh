@@ -1,0 +1,52 @@
+# partywidgets' start file for an interactive bash: the user's own first, then marks (OSC 633) around prompts and commands.
+# Nothing here is written to the user's dotfiles. The nonce keeps output from forging a mark.
+[ -r ~/.bashrc ] && . ~/.bashrc
+__pw_nonce=$__PW_NONCE
+unset __PW_NONCE __PW_INIT
+
+__pw_mark() { builtin printf '\033]633;%s;%s\007' "$1" "$__pw_nonce"; }
+
+__pw_escape() {
+  local LC_ALL=C value=${1:0:4096}
+  value=${value//\\/\\\\}
+  value=${value//;/\\x3b}
+  value=${value//$'\n'/\\x0a}
+  value=${value//$'\r'/\\x0d}
+  value=${value//$'\033'/\\x1b}
+  value=${value//$'\007'/\\x07}
+  builtin printf '%s' "$value"
+}
+
+__pw_entry() { HISTTIMEFORMAT='' builtin history 1; }
+
+# Runs in PS0: after a command was read, before it runs.
+__pw_started() {
+  local entry pattern='^ *[0-9]+[*]? +(.*)$'
+  entry=$(__pw_entry)
+  # A command that history does not keep (ignorespace, ignoredups) leaves the last entry as it was: its text is read off the screen then.
+  if [[ $entry != "$__pw_last_entry" && $entry =~ $pattern ]]; then __pw_mark "E;$(__pw_escape "${BASH_REMATCH[1]}")"; fi
+  __pw_mark C
+}
+
+__pw_ended() {
+  local status=$?
+  __pw_mark "D;$status"
+  __pw_mark "P;Cwd=$(__pw_escape "$PWD")"
+  return $status
+}
+
+# Last, because others set PS1 in PROMPT_COMMAND.
+__pw_prompted() {
+  __pw_last_entry=$(__pw_entry)
+  if [[ $PS1 != *"633;B;"* ]]; then PS1='\[\033]633;A;'$__pw_nonce'\007\]'$PS1'\[\033]633;B;'$__pw_nonce'\007\]'; fi
+}
+
+if [[ ${BASH_VERSINFO[0]} -gt 4 || ( ${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4 ) ]]; then
+  PS0=${PS0-}'$(__pw_started)'
+fi
+if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == 'declare -a'* ]]; then
+  PROMPT_COMMAND=(__pw_ended "${PROMPT_COMMAND[@]}" __pw_prompted)
+else
+  PROMPT_COMMAND=__pw_ended$'\n'${PROMPT_COMMAND-}$'\n'__pw_prompted
+fi
+__pw_mark "P;Shell=bash"

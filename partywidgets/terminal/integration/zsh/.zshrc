@@ -1,0 +1,45 @@
+# partywidgets' start file for an interactive zsh: the user's own first, then marks (OSC 633) around prompts and commands.
+if [[ -n $__pw_user_dotdir ]]; then ZDOTDIR=$__pw_user_dotdir; else unset ZDOTDIR; fi
+[[ ${HISTFILE-} == $__pw_dotdir/.zsh_history ]] && HISTFILE=${ZDOTDIR-$HOME}/.zsh_history
+[[ -r ${ZDOTDIR-$HOME}/.zshrc ]] && source "${ZDOTDIR-$HOME}/.zshrc"
+typeset -g __pw_nonce=$__PW_NONCE
+unset __PW_NONCE __PW_ZDOTDIR __PW_INIT __pw_user_dotdir
+[[ -n ${__PW_DROP-} && -d $__PW_DROP ]] && command rm -rf -- "$__PW_DROP"
+unset __PW_DROP __pw_dotdir
+
+__pw_mark() { builtin printf '\033]633;%s;%s\007' "$1" "$__pw_nonce" }
+
+__pw_escape() {
+  emulate -L zsh
+  local value=${1[1,4096]}
+  value=${value//\\/\\\\}
+  value=${value//;/\\x3b}
+  value=${value//$'\n'/\\x0a}
+  value=${value//$'\r'/\\x0d}
+  value=${value//$'\033'/\\x1b}
+  value=${value//$'\007'/\\x07}
+  builtin print -rn -- "$value"
+}
+
+__pw_started() {
+  __pw_mark "E;$(__pw_escape "$1")"
+  __pw_mark C
+}
+
+__pw_ended() {
+  local code=$?
+  __pw_mark "D;$code"
+  __pw_mark "P;Cwd=$(__pw_escape "$PWD")"
+}
+
+# Last, because themes set PROMPT in precmd.
+__pw_prompted() {
+  if [[ $PROMPT != *'633;B;'* ]]; then
+    PROMPT=$'%{\033]633;A;'$__pw_nonce$'\007%}'$PROMPT$'%{\033]633;B;'$__pw_nonce$'\007%}'
+  fi
+}
+
+typeset -ga precmd_functions preexec_functions
+precmd_functions=(__pw_ended $precmd_functions __pw_prompted)
+preexec_functions=(__pw_started $preexec_functions)
+__pw_mark "P;Shell=zsh"

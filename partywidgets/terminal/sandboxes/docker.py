@@ -1,0 +1,191 @@
+"""`docker:NAME` and `podman:NAME` — a shell in a running container, by the engine's exec."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from typing import Literal, cast
+
+from ...engines.docker import ContainerExec, DockerEngine
+from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from ..shell import container_start
+from .base import Address, Exit, MarkSource
+
+log = logging.getLogger(__name__)
+
+CHUNK = 64 * 1024
+INPUT_BOUND = 1 << 20
+GRACE = 2.0
+"""Seconds between hang-up and kill."""
+POLL = 0.05
+"""Seconds between two looks at an exec that closed its output but is still reported as running."""
+_NO_SHELL = (126, 127)
+
+
+class ContainerSandbox:
+    """An exec with a terminal. The engine's client is its own: one socket to the engine a terminal."""
+
+    can_pause = True
+
+    def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "") -> None:
+        self.marks: MarkSource = "shell"
+        self._engine, self._job, self._user = engine, job, user
+        self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
+        self._head = b""
+        self._pid: int | None = None
+        self._rest = b""
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self._input_size = 0
+        self._going = asyncio.Event()
+        self._going.set()
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._open = True
+        self._writer = asyncio.create_task(self._write_out(), name=f"input of {job.container}")
+
+    async def read(self) -> bytes:
+        """The next output; b"" at the end. Not reading is what pauses it: the engine's connection then fills."""
+        await self._going.wait()
+        piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
+        if not piece and self._open:
+            try:
+                message = await self._job.stream.read_out()
+            except (OSError, RuntimeError) as error:
+                log.info("container %s: its output ended: %s", self._job.container, error)
+                message = None
+            if message is not None:
+                piece, self._rest = message.data[:CHUNK], message.data[CHUNK:]
+        if piece:
+            self._look_for_pid(piece)
+            return piece
+        await self._finish()
+        return b""
+
+    def _look_for_pid(self, piece: bytes) -> None:
+        if self._pid is None and len(self._head) < 4096:
+            self._head += piece[:4096]
+            found = self._pid_mark.search(self._head)
+            if found:
+                self._pid, self._head = int(found[1]), b""
+
+    async def _finish(self) -> None:
+        if self._exit.done():
+            return
+        name, kind = self._job.container, self._engine.kind
+        try:
+            code: int | None = None
+            async with asyncio.timeout(GRACE):
+                while True:
+                    going, code = await self._job.state()
+                    if not going:
+                        break
+                    await asyncio.sleep(POLL)
+            if not await self._engine.running(name):
+                end = Exit(code, f"the container {name} stopped: start it with `{kind} start {name}`")
+            elif code in _NO_SHELL and self._pid is None:
+                end = Exit(code, f"the container {name} cannot run the shell: name one that it has, {kind}:{name}?shell=/path")
+            else:
+                end = Exit(code, f"the shell in {name} ended" + ("" if code is None else f" with code {code}"))
+        except (EngineError, TimeoutError) as error:
+            end = Exit(None, f"the terminal in {name} ended: {error or 'the engine does not say how'}")
+        if not self._exit.done():
+            self._exit.set_result(end)
+
+    def write(self, keystrokes: bytes) -> None:
+        """Queues input; see Sandbox."""
+        if not self._open or self._exit.done():
+            raise SandboxGoneError("the shell has ended: restart the terminal")
+        if self._input_size + len(keystrokes) > INPUT_BOUND:
+            raise SandboxError(f"the program in the terminal has {self._input_size} bytes of input unread: wait, or press Ctrl-C")
+        self._input_size += len(keystrokes)
+        self._input.put_nowait(keystrokes)
+
+    async def _write_out(self) -> None:
+        while True:
+            keystrokes = await self._input.get()
+            try:
+                await self._job.stream.write_in(keystrokes)
+            except (OSError, RuntimeError, AssertionError) as error:
+                log.info("container %s: input was lost, its terminal is gone: %s", self._job.container, error)
+                return
+            finally:
+                self._input_size -= len(keystrokes)
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Sets the terminal's size. A shell that has just ended keeps its old one."""
+        if self._open and not self._exit.done():
+            try:
+                await self._job.resize(cols, rows)
+            except EngineError as error:
+                log.info("container %s: %s", self._job.container, error)
+
+    def pause(self) -> None:
+        """Stops reading."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Reads on."""
+        self._going.set()
+
+    async def wait_exit(self) -> Exit:
+        """How it ended. Known once `read` came to the end."""
+        return await asyncio.shield(self._exit)
+
+    async def close(self) -> None:
+        """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
+        if not self._open:
+            return
+        self._open = False
+        self._going.set()
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writer
+        try:
+            if not self._exit.done() and self._pid is not None:
+                await self._end_shell(self._pid)
+        except (EngineError, TimeoutError) as error:
+            # The engine has no call that ends an exec, so a shell may be left when the engine itself is in trouble.
+            log.warning("container %s: its shell could not be ended: %s", self._job.container, error)
+        finally:
+            await self._job.close()
+            if not self._exit.done():
+                self._exit.set_result(Exit(None, f"the terminal in {self._job.container} was closed"))
+            await self._engine.close()
+
+    async def _end_shell(self, pid: int) -> None:
+        script = f"kill -HUP -{pid} {pid} 2>/dev/null; kill -CONT -{pid} 2>/dev/null; true"
+        await self._engine.run(self._job.container, ["/bin/sh", "-c", script], user=self._user, timeout=GRACE)
+        deadline = asyncio.get_running_loop().time() + GRACE
+        while (await self._job.state())[0]:
+            if asyncio.get_running_loop().time() > deadline:
+                await self._engine.run(
+                    self._job.container, ["/bin/sh", "-c", f"kill -KILL -{pid} {pid} 2>/dev/null; true"], user=self._user, timeout=GRACE
+                )
+                return
+            await asyncio.sleep(POLL)
+
+
+async def open_container(
+    address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None
+) -> ContainerSandbox:
+    """Opens a shell in the container `address.target`. Raises SandboxError.
+
+    Options: `shell` (else the first of bash, zsh and sh that is there), `user`, `cwd`.
+    """
+    name, options = address.target, address.options
+    start = container_start(nonce, options.get("shell", ""))
+    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | start.environ
+    engine = DockerEngine(kind=cast(Literal["docker", "podman"], address.scheme))
+    try:
+        await engine.__aenter__()
+        job = await engine.execute(name, start.argv, environ=environ, user=options.get("user", ""), cwd=options.get("cwd") or None)
+        sandbox = ContainerSandbox(engine, job, nonce=nonce, user=options.get("user", ""))
+        await sandbox.resize(cols, rows)
+        return sandbox
+    except EngineError as error:
+        await engine.close()
+        raise SandboxError(str(error)) from error
+    except BaseException:
+        await engine.close()
+        raise

@@ -1,0 +1,62 @@
+"""From an address to a running terminal."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ...exceptions import SandboxError
+from .base import Address, Sandbox
+
+SCHEMES = ("local", "docker", "podman", "ws", "wss")
+_OPTIONS = {"local": {"cwd"}, "docker": {"shell", "user", "cwd"}, "podman": {"shell", "user", "cwd"}}
+
+
+def parse_address(text: str) -> Address:
+    """An address in its parts. Raises SandboxError naming what is wrong with it; what may be secret in it is not repeated."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or scheme not in SCHEMES:
+        raise SandboxError(
+            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ws://HOST/PATH or wss://HOST/PATH"
+        )
+    if scheme in ("ws", "wss"):
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise SandboxError(f"a {scheme}: sandbox needs a valid URL: {error}") from None
+        if not parts.hostname:
+            raise SandboxError(f"a {scheme}: sandbox needs a host: write {scheme}://HOST:PORT/PATH")
+        place = f"{scheme}://{parts.hostname}{f':{port}' if port else ''}{parts.path}"
+        return Address(scheme, place, dict(parse_qsl(parts.query, keep_blank_values=True)), text)
+    target, _, query = rest.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in sorted(options.keys() - _OPTIONS[scheme]):
+        raise SandboxError(f"a {scheme}: sandbox has no option {name[:40]!r}: it has {', '.join(sorted(_OPTIONS[scheme]))}")
+    target = unquote(target)
+    if scheme in ("docker", "podman") and not target:
+        raise SandboxError(f"a {scheme}: sandbox needs a container: write {scheme}:NAME")
+    return Address(scheme, target, options, text)
+
+
+async def open_sandbox(
+    address: Address | str, *, cols: int, rows: int, nonce: str = "", environ_extra: dict[str, str] | None = None
+) -> Sandbox:
+    """Starts or joins the terminal at an address, at this size in cells.
+
+    `nonce` is what its shell proves its marks with (see `shell.py`). `environ_extra` goes into the environment of a shell that
+    is started here.
+    Raises SandboxError with one sentence that names the place and the remedy.
+    """
+    if isinstance(address, str):
+        address = parse_address(address)
+    if address.scheme == "local":
+        from .local import open_local
+
+        return await open_local(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    if address.scheme in ("docker", "podman"):
+        from .docker import open_container
+
+        return await open_container(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    from .websocket import open_websocket
+
+    return await open_websocket(address, cols=cols, rows=rows)

@@ -1,0 +1,195 @@
+"""Shell integration: how a shell is started so that it marks its prompts and commands, and how the marks are read. Pure.
+
+The marks are VS Code's (OSC 633), each with a nonce behind its fields, so that output cannot forge one. bash and zsh mark everything;
+a plain sh (dash, busybox ash) marks its prompt, which carries the exit code; where we cannot start the shell ourselves, `wrapped`
+types the marks around the command.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from importlib import resources
+
+from .vt import plain_text
+
+_OPEN = b"\x1b]633;"
+_LONGEST = 64 * 1024
+"""A mark longer than this is not one."""
+
+
+def new_nonce() -> str:
+    """What a shell proves its marks with."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark: `kind` A B C D E or P, its fields without the nonce, the offsets of its first byte and behind its last."""
+
+    kind: str
+    fields: tuple[str, ...]
+    start: int
+    end: int
+
+
+class MarkReader:
+    """Finds the marks of one nonce in a stream that is cut anywhere."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce
+        self._kept = b""
+
+    def feed(self, piece: bytes, offset: int) -> list[Mark]:
+        """The marks that end in `piece`, whose first byte is at `offset`."""
+        if not self._kept and b"\x1b" not in piece:
+            return []
+        offset -= len(self._kept)
+        piece = self._kept + piece
+        self._kept = b""
+        marks: list[Mark] = []
+        at = 0
+        while (start := piece.find(_OPEN, at)) >= 0:
+            end = _end(piece, start + len(_OPEN))
+            if end is None:
+                if len(piece) - start <= _LONGEST:
+                    self._kept = piece[start:]
+                return marks
+            body_end, at = end
+            mark = self._mark(piece[start + len(_OPEN) : body_end], offset + start, offset + at)
+            if mark is not None:
+                marks.append(mark)
+        tail = piece[max(at, len(piece) - len(_OPEN) + 1) :]
+        for size in range(len(tail), 0, -1):
+            if _OPEN.startswith(tail[-size:]):
+                self._kept = tail[-size:]
+                break
+        return marks
+
+    def _mark(self, body: bytes, start: int, end: int) -> Mark | None:
+        kind, *fields = body.decode("utf-8", "replace").split(";")
+        if not fields or not secrets.compare_digest(fields[-1].encode(), self._nonce.encode()):
+            return None
+        return Mark(kind, tuple(_unescape(value) for value in fields[:-1]), start, end)
+
+
+def _end(piece: bytes, at: int) -> tuple[int, int] | None:
+    """Where the body of an OSC ends, and where what follows begins."""
+    bell, escape = piece.find(b"\x07", at), piece.find(b"\x1b", at)
+    if bell >= 0 and (escape < 0 or bell < escape):
+        return bell, bell + 1
+    if escape < 0 or escape + 1 >= len(piece):
+        return None
+    return escape, escape + (2 if piece[escape + 1] == 0x5C else 0)
+
+
+def _unescape(value: str) -> str:
+    return re.sub(r"\\(?:x([0-9a-fA-F]{2})|(\\))", lambda found: chr(int(found[1], 16)) if found[1] else "\\", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a shell is started: argument vector and what goes into its environment."""
+
+    argv: list[str]
+    environ: dict[str, str] = field(default_factory=dict)
+    marked: bool = True
+    """False: this shell cannot mark its prompts, so `run` refuses."""
+
+
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath("integration", *name.split("/")).read_text()
+
+
+def _prompt(nonce: str, text: str, *, edited: bool) -> str:
+    """PS1 for a shell without hooks: the marks are in the prompt itself. `edited`: the shell must know what takes no room."""
+    left, right = ("\\[", "\\]") if edited else ("", "")
+
+    def mark(body: str) -> str:
+        return f"{left}\x1b]633;{body};{nonce}\x07{right}"
+
+    return mark("D;$?") + mark("P;Cwd=$PWD") + mark("P;Shell=sh") + mark("A") + text + mark("B")
+
+
+def local_start(shell: str, nonce: str, environ: dict[str, str]) -> Start:
+    """An interactive local shell with our marks where it can have them. `environ` is the one that it will get."""
+    name = shell.rsplit("/", 1)[-1]
+    files = resources.files(__package__).joinpath("integration")
+    if name == "bash":
+        return Start([shell, "--rcfile", str(files.joinpath("bash.sh")), "-i"], {"__PW_NONCE": nonce})
+    if name == "zsh":
+        own = {"__PW_NONCE": nonce, "ZDOTDIR": str(files.joinpath("zsh"))}
+        if "ZDOTDIR" in environ:
+            own["__PW_ZDOTDIR"] = environ["ZDOTDIR"]
+        return Start([shell, "-i"], own)
+    if name in ("sh", "dash", "ash"):
+        return Start([shell, "-i"], {"PS1": _prompt(nonce, "$ ", edited=False)})
+    return Start([shell], marked=False)
+
+
+def container_start(nonce: str, shell: str = "") -> Start:
+    """The command that opens a shell in a container that has at least /bin/sh: `shell`, or the first of bash, zsh and sh that is there."""
+    environ = {
+        "__PW_NONCE": nonce,
+        "__PW_SHELL": shell,
+        "__PW_BASH": "unset __PW_BASH __PW_ZSHENV __PW_ZSHRC __PW_PS1 __PW_PS1_EDITED\n" + _script("bash.sh"),
+        "__PW_ZSHENV": _script("zsh/.zshenv"),
+        "__PW_ZSHRC": "unset __PW_PS1 __PW_PS1_EDITED\n" + _script("zsh/.zshrc"),
+        "__PW_PS1": _prompt(nonce, "$ ", edited=False),
+        "__PW_PS1_EDITED": _prompt(nonce, "\\w \\$ ", edited=True),
+    }
+    return Start(["/bin/sh", "-c", _script("container.sh")], environ)
+
+
+def quoted(command: str) -> str:
+    """A command as one word of a POSIX shell."""
+    return "'" + command.replace("'", "'\\''") + "'"
+
+
+def command_line(command: str, *, bracketed_paste: bool) -> str:
+    """A command as it is typed: several lines become one group where they can be pasted as one text, else one line with them quoted."""
+    command = command.strip("\n")
+    if "\n" not in command:
+        return command
+    if bracketed_paste:
+        return "{ " + command + "\n}"
+    escaped = command.replace("\\", "\\\\").replace("\n", "\\n")
+    return f'eval "$(printf %b {quoted(escaped)})"'
+
+
+def keystrokes(line: str, *, bracketed_paste: bool) -> bytes:
+    """What to type at a marked prompt to run a line of `command_line`: what stands there half-typed goes first."""
+    text = line.encode()
+    if bracketed_paste:
+        text = b"\x1b[200~" + text.replace(b"\x1b", b"") + b"\x1b[201~"
+    return b"\x05\x15" + text + b"\r"
+
+
+def wrapped(command: str, nonce: str) -> bytes:
+    """The keystrokes that run a command in a shell that we did not start: it prints the marks itself."""
+    before = f"printf '\\033]633;C;{nonce}\\007'"
+    after = f'printf \'\\033]633;D;%s;{nonce}\\007\\033]633;P;Cwd=%s;{nonce}\\007\' "$?" "$PWD"'
+    line = command_line(command, bracketed_paste=False)
+    return f"{before};eval {quoted(line)};{after}".encode() + b"\r"
+
+
+def printed(output: bytes) -> str:
+    """A command's output between its marks as text: no escape sequences, no last newline."""
+    return plain_text(output.decode("utf-8", "replace")).rstrip("\n")
+
+
+def behind_echo(output: bytes, line: str) -> str:
+    """The same where the start is not marked: `output` begins at the prompt, with the echo of `line` and the end of that line."""
+    text = plain_text(output.decode("utf-8", "replace"))
+    wanted = iter("".join(line.split()))
+    looking = next(wanted, None)
+    at = 0
+    for position, character in enumerate(text):
+        if looking is None:
+            at = position
+            break
+        if character == looking:
+            looking = next(wanted, None)
+    newline = text.find("\n", at)
+    return text[newline + 1 :].rstrip("\n") if newline >= 0 else ""
