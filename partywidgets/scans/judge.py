@@ -82,7 +82,7 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
             conditions = [compile_condition(expr).evaluate(values) for expr in check.conditions]
         return Judgement(status, message, conditions)
     status, reasons = probe.status or "ok", []
-    for expr in check.conditions or (() if check.warn or check.crit else check.default_conditions):
+    for expr in (*check.implied_conditions, *check.conditions):
         verdict = compile_condition(expr).verdict(values)
         conditions.append(ConditionResult(expr, verdict.holds is True, verdict.actual))
         if verdict.holds is not True:

@@ -2,8 +2,20 @@
 looks."""
 
 from .base import CheckModel
+from .dns import DnsCheck
+from .exec import ExecCheck
+from .function import FunctionCheck
+from .host import HostCheck
 from .http import HttpCheck
+from .tcp import TcpCheck
+from .tls import TlsCheck
 
 CHECK_TYPES: dict[str, type[CheckModel]] = {
     "http": HttpCheck,
+    "tcp": TcpCheck,
+    "dns": DnsCheck,
+    "tls": TlsCheck,
+    "host": HostCheck,
+    "exec": ExecCheck,
+    "function": FunctionCheck,
 }

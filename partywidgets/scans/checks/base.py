@@ -105,8 +105,6 @@ class CheckModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    default_conditions: ClassVar[tuple[str, ...]] = ()
-    """What must hold when the author wrote no conditions."""
     value_names: ClassVar[frozenset[str] | None] = None
     """The names that expressions may use; None: not known before the probe."""
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal"})
@@ -150,6 +148,11 @@ class CheckModel(BaseModel):
     def expressions(self) -> tuple[str, ...]:
         """Every expression that the author wrote."""
         return (*self.conditions, *(expr for expr in (self.warn, self.crit) if expr is not None))
+
+    @property
+    def implied_conditions(self) -> tuple[str, ...]:
+        """What must hold beside the author's conditions: what the check's other keys ask for."""
+        return ()
 
     @property
     def target(self) -> str:

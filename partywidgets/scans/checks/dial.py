@@ -146,9 +146,12 @@ async def opened(
 
 @lru_cache(maxsize=64)
 def tls_context(verify: bool = True, ca_file: str | None = None, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """A client's context, made once: loading the system's certificates costs tens of milliseconds. Raises OSError for a CA file that
+    """A client's context, made once: loading the system's certificates costs tens of milliseconds. Raises DialError for a CA file that
     cannot be read."""
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise DialError("internal", f"the CA file {ca_file} cannot be used: {error.strerror or error}") from None
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -147,7 +147,6 @@ class HttpCheck(CheckModel):
     `ip`, `redirects`, `size` (bytes of the body, at most 1 MiB is read), `error`. Without conditions, `status < 400` must hold.
     """
 
-    default_conditions: ClassVar[tuple[str, ...]] = ("status < 400",)
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         {"status", "body", "headers", "duration_ms", "certificate_expires_in", "ip", "redirects", "size", "error"}
     )
@@ -177,6 +176,11 @@ class HttpCheck(CheckModel):
             if not name or any(c in " \t\r\n:" for c in name) or any(c in "\r\n\0" for c in value):
                 raise ValueError(f"the header {name!r} holds a character that no header may hold")
         return headers
+
+    @property
+    def implied_conditions(self) -> tuple[str, ...]:
+        """`status < 400`, unless the author says what must hold."""
+        return () if self.conditions else ("status < 400",)
 
     @property
     def target(self) -> str:
@@ -249,14 +253,13 @@ class HttpCheck(CheckModel):
     async def _exchange(self, url: SplitResult, method: str, headers: dict[str, str], body: bytes | None, phases: Phases) -> Response:
         host, secure = url.hostname or "", url.scheme == "https"
         port = url.port or (443 if secure else 80)
-        sock, ip = await dial(host, port, phases, self.family)
         server_name = self.server_name or host
         request = request_bytes(url, method, headers, body)
-        tls: ssl.SSLContext | None = None
+        tls = tls_context(self.verify, self.ca_file, ("http/1.1",)) if secure else None
+        sock, ip = await dial(host, port, phases, self.family)
+        if secure:
+            phases.enter("tls")
         try:
-            if secure:
-                phases.enter("tls")
-                tls = tls_context(self.verify, self.ca_file, ("http/1.1",))
             transport, exchange = await asyncio.get_running_loop().create_connection(
                 lambda: _Exchange(request, method == "HEAD", phases), sock=sock, ssl=tls, server_hostname=server_name if secure else None
             )

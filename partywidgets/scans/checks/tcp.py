@@ -1,0 +1,103 @@
+"""TCP: a connection, and what is said on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ..condition import compile_condition
+from ..duration import format_duration
+from ..model import Evidence, Metric, one_line
+from .base import CheckModel, Probe, ProbeContext
+from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
+
+BANNER_BYTES = 64 * 1024
+"""How much is read while waiting for `expect`."""
+
+
+def place(host: str, port: int) -> str:
+    """`host:port`, with the brackets that an IPv6 address needs."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class TcpCheck(CheckModel):
+    """A connection to `host`:`port`.
+
+    `send` is written after connecting. What comes back is read until it contains `expect`, or else to the end of the first line;
+    without `send`,
+    `expect` and an expression that asks for `banner`, nothing is read. `tls` speaks TLS first.
+    Values: `connected`, `banner`, `duration_ms`, `ip`, `error`.
+    """
+
+    value_names: ClassVar[frozenset[str] | None] = frozenset({"connected", "banner", "duration_ms", "ip", "error"})
+
+    type: Literal["tcp"] = "tcp"
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(ge=1, le=65535)
+    send: str | None = Field(None, max_length=BANNER_BYTES)
+    expect: str | None = Field(None, min_length=1, max_length=1000)
+    tls: bool = False
+    verify: bool = True
+    ca_file: str | None = None
+    server_name: str | None = None
+    family: Family = "any"
+
+    @property
+    def target(self) -> str:
+        """`host:port`."""
+        return place(self.host, self.port)
+
+    @property
+    def implied_conditions(self) -> tuple[str, ...]:
+        """The banner contains `expect`."""
+        return () if self.expect is None else (f"banner.contains({json.dumps(self.expect, ensure_ascii=False)})",)
+
+    @property
+    def reads(self) -> bool:
+        """Whether anything is read from the connection."""
+        return (
+            self.send is not None or self.expect is not None or any("banner" in compile_condition(expr).names for expr in self.expressions)
+        )
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        """One connection."""
+        phases, probe, banner = Phases(), Probe(self.target), b""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout_at(context.deadline):
+                tls = tls_context(self.verify, self.ca_file) if self.tls else None
+                sock, ip = await dial(self.host, self.port, phases, self.family)
+                probe.values = {"connected": True, "ip": ip, "banner": ""}
+                async with opened(sock, tls, self.server_name or self.host, phases) as (reader, writer):
+                    phases.enter("processing")
+                    if self.send is not None:
+                        writer.write(context.resolve(self.send).encode())
+                    wanted = None if self.expect is None else self.expect.encode()
+                    while self.reads and len(banner) < BANNER_BYTES:
+                        chunk = await reader.read(BANNER_BYTES - len(banner))
+                        banner += chunk
+                        if not chunk or (wanted in banner if wanted is not None else b"\n" in banner):
+                            break
+        except DialError as error:
+            probe.error = (error.kind, error.message)
+        except TimeoutError:
+            if not (phases.current == "processing" and banner):  # a server that said something else is judged by what it said
+                waited = "waiting for an answer" if phases.current == "processing" else f"in {phases.current}"
+                probe.error = ("timeout", f"{self.target}: nothing within {format_duration(self.timeout)} {waited}")
+        except OSError as error:
+            failure = explain(error, self.target)
+            probe.error = (failure.kind, failure.message)
+        phases.enter("")
+        duration_ms = round((loop.time() - started) * 1000, 3)
+        text = banner.decode("utf-8", "replace")
+        probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing")}
+        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        probe.values |= {"connected": bool(probe.values), "banner": text, "duration_ms": duration_ms}
+        if text:
+            probe.evidence.append(Evidence("tcp-banner", "banner", text))
+        probe.summary = f"connected in {duration_ms:.4g} ms" + (f": {one_line(text, 100)}" if text else "")
+        return probe
