@@ -50,7 +50,8 @@ def configured(check: CheckModel, owner: str, *, resolve: Callable[[str], str], 
 
 @dataclass(slots=True)
 class Slots:
-    """Semaphores of `limits`: in all, and against one host. The narrow one is taken first, so that a slow host does not hold the wide one."""
+    """Semaphores of `limits`: in all, and against one host. The narrow one is taken first:
+    a slow host must not hold the wide one."""
 
     limits: LimitSettings = field(default_factory=LimitSettings)
     _total: asyncio.Semaphore = field(init=False)

@@ -1,7 +1,7 @@
 """What scans saw, kept on disk: one SQLite file beside the host's rooms.
 
-WAL, `synchronous=NORMAL`: a committed batch survives a crash of the process (kill -9), not a power cut within the last second. Everything runs on one
-storage thread, in call order. A scan that was under way when the process died is marked interrupted at the next start.
+WAL, `synchronous=NORMAL`: a committed batch survives a crash of the process (kill -9), not a power cut within the last second.
+Everything runs on one storage thread, in call order. A scan that was under way when the process died is marked interrupted at the next start.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ CREATE TABLE scans (
 ) WITHOUT ROWID;
 CREATE INDEX scans_started ON scans (started_at);
 CREATE TABLE results (
-  seq INTEGER PRIMARY KEY, scan_id TEXT NOT NULL, result_id TEXT NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, check_type TEXT NOT NULL,
+  seq INTEGER PRIMARY KEY, scan_id TEXT NOT NULL, result_id TEXT NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL,
+  check_type TEXT NOT NULL,
   target TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL, severity TEXT NOT NULL, phase TEXT NOT NULL, change TEXT NOT NULL,
   observed_at REAL NOT NULL, duration_ms REAL NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL
 );
@@ -51,8 +52,8 @@ CREATE INDEX results_scan ON results (scan_id);
 CREATE INDEX results_check ON results (check_id, observed_at);
 CREATE INDEX results_observed ON results (observed_at);
 CREATE TABLE latest (
-  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL, body TEXT NOT NULL,
-  last_success TEXT, last_failure TEXT
+  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
+  body TEXT NOT NULL, last_success TEXT, last_failure TEXT
 ) WITHOUT ROWID;
 CREATE TABLE changes (
   seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, title TEXT NOT NULL, from_status TEXT, to_status TEXT NOT NULL,
@@ -63,7 +64,10 @@ CREATE TABLE acks (fingerprint TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
-_RESULT_COLUMNS = "seq, observed_at, scan_id, result_id, fingerprint, check_id, check_type, target, title, status, severity, phase, change, duration_ms, summary"
+_RESULT_COLUMNS = (
+    "seq, observed_at, scan_id, result_id, fingerprint, check_id, check_type, target, title, "
+    "status, severity, phase, change, duration_ms, summary"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a start finds: the last result of each fingerprint, acks and silences, the highest `seq` given out, and the last finished scan."""
+    """What a start finds: the last result of each fingerprint, acks and silences, the highest `seq`, and the last scan."""
 
     latest: list[Recorded]
     acks: list[Ack]
@@ -206,7 +210,10 @@ class History:
     # reading
 
     async def scans(self, *, limit: int = 50, before: datetime | None = None) -> list[Row]:
-        """Scans, the newest first, without results: scan_id, trigger, actor, started_at, finished_at, state, total, counts. `limit` is 1 to 1000."""
+        """Scans, the newest first, without results. `limit` is 1 to 1000.
+
+        Keys: scan_id, trigger, actor, started_at, finished_at, state (running, finished, interrupted, cancelled), total, counts.
+        """
         query = "SELECT * FROM scans WHERE started_at < ? ORDER BY started_at DESC, scan_id DESC LIMIT ?"
         moment = before.timestamp() if before else 1e12
         return [_scan(row) for row in await self._run(self._read, query, (moment, max(1, min(limit, SCANS))))]
@@ -217,7 +224,7 @@ class History:
         return _scan(rows[0]) if rows else None
 
     async def report(self, scan_id: str) -> str | None:
-        """The whole ScanReport of a scan, as JSON text with its `state`; failing and changed results first. None when there is none of that id."""
+        """The whole ScanReport of a scan, as JSON text with its `state`; failing and changed results first. None: no such id."""
         return await self._run(self._report, scan_id)
 
     async def last_scan(self) -> Row | None:
@@ -234,7 +241,10 @@ class History:
         return [_timed(row, "observed_at") for row in reversed(rows)]
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> list[Row]:
-        """State changes of the last `hours`, the oldest first: seq, at, fingerprint, check_id, title, from_status, to_status, severity, phase, summary, scan_id."""
+        """State changes of the last `hours`, the oldest first.
+
+        Keys: seq, at, fingerprint, check_id, title, from_status, to_status, severity, phase, summary, scan_id.
+        """
         since = datetime.now(UTC).timestamp() - hours * 3600
         where, params = ("check_id = ? AND at >= ?", [check, since]) if check is not None else ("at >= ?", [since])
         query = f"SELECT * FROM changes WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?"
@@ -242,9 +252,10 @@ class History:
         return [_timed(row, "at") for row in reversed(rows)]
 
     async def diff(self, a: str, b: str) -> list[Row]:
-        """What differs between scan `a` and the later scan `b`: fingerprint, check_id, title, status_a, status_b, summary_a, summary_b, change.
+        """What differs between scan `a` and the later scan `b`.
 
-        `change` is new (only in b), absent (only in a), resolved (ok in b, not in a) or updated. Raises ScanError for an unknown scan.
+        Keys: fingerprint, check_id, title, status_a, status_b, summary_a, summary_b, change, which is new (only in b), absent (only in
+        a), resolved (ok in b, not in a) or updated. Raises ScanError for an unknown scan.
         """
         for scan_id in (a, b):
             if await self.scan(scan_id) is None:
@@ -414,7 +425,8 @@ class History:
             database.executemany(
                 """INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET seq = excluded.seq,
                    check_id = excluded.check_id, owner = excluded.owner, hard = excluded.hard, flips = excluded.flips, body = excluded.body,
-                   last_success = coalesce(excluded.last_success, last_success), last_failure = coalesce(excluded.last_failure, last_failure)""",
+                   last_success = coalesce(excluded.last_success, last_success),
+                   last_failure = coalesce(excluded.last_failure, last_failure)""",
                 latest,
             )
             database.executemany(f"INSERT INTO changes VALUES ({', '.join('?' * 11)})", changes)
@@ -429,7 +441,8 @@ class History:
         if found is None:
             return None
         head = {"schema": "partywidgets.scan/1", **_scan(dict(found))}
-        order = """CASE status WHEN 'crit' THEN 0 WHEN 'unknown' THEN 1 WHEN 'warn' THEN 2 WHEN 'skip' THEN 3 ELSE 4 END, change = 'unchanged', seq"""
+        badness = "CASE status WHEN 'crit' THEN 0 WHEN 'unknown' THEN 1 WHEN 'warn' THEN 2 WHEN 'skip' THEN 3 ELSE 4 END"
+        order = f"{badness}, change = 'unchanged', seq"
         bodies = [row[0] for row in self._db.execute(f"SELECT body FROM results WHERE scan_id = ? ORDER BY {order}", (scan_id,))]
         return json.dumps({**head, "more": None})[:-1] + ', "results": [' + ",".join(bodies) + "]}"
 

@@ -1,19 +1,22 @@
-"""The host's end of runners: kernels that execute `@pw.check` functions which the host schedules."""
+"""Runners: kernels that execute `@pw.check` functions which the host schedules. Both ends, neither with a socket in it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from ..exceptions import ConfigError, ConnectionClosedError, PartyError
+from .check_decorator import registered_checks
 from .checks.base import CheckModel
 from .execution import Loaded, failed
-from .model import CheckResult, fingerprint, one_line, uuid7
+from .judge import run_check
+from .model import CheckResult, Failure, one_line, uuid7
 
 if TYPE_CHECKING:
     from .service import OpsMonitorService
@@ -25,7 +28,7 @@ GRACE = 2.0
 OWNER = "runner "
 """Begins the owner of a runner's checks, its subject and name follow."""
 
-_FIELDS = ("id", "every", "timeout", "severity", "title", "labels", "attempts", "retry_delay")
+_FIELDS = ("id every timeout severity title labels identity attempts retries retry_delay depends_on enabled runbook").split()
 
 _log = logging.getLogger("partywidgets.scans.runner")
 
@@ -37,10 +40,17 @@ class OfferedCheck(CheckModel):
     """A function that lives in a runner: the host knows when to run it and how to show it, not what it does."""
 
     type: Literal["function"] = "function"
+    function: str = ""
 
     @property
     def target(self) -> str:
-        return self.id
+        """`module:qualname`, so that a scan in the kernel and a run by the host are about the same thing."""
+        return self.function or self.id
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the runner may take, its retries included."""
+        return (self.timeout + GRACE) * (self.retries + 1) + self.retry_delay * self.retries
 
 
 @dataclass(slots=True)
@@ -83,7 +93,7 @@ class RunnerPool:
         return [check.id for check in offered]
 
     def result(self, connection_id: str, message: Mapping[str, Any]) -> None:
-        """Takes the result of a run. One for an unknown or ended run is dropped: its time was over. Raises ConfigError for a malformed one."""
+        """Takes the result of a run; one that comes after its time is dropped. Raises ConfigError for a malformed one."""
         runner = self._runners.get(connection_id)
         run_id, wire = message.get("run_id"), message.get("result")
         if runner is None or not isinstance(run_id, str) or run_id not in runner.waiting:
@@ -122,6 +132,8 @@ class RunnerPool:
         if not isinstance(offered, Mapping):
             raise ConfigError("each check of an offer is an object with an `id`")
         given = {name: offered[name] for name in _FIELDS if offered.get(name) is not None}
+        if isinstance(offered.get("target"), str):
+            given["function"] = one_line(offered["target"], 500)
         try:
             return OfferedCheck.model_validate(given)
         except ValidationError as error:
@@ -130,15 +142,13 @@ class RunnerPool:
             raise ConfigError(f"the offered check {one_line(str(offered.get('id')), 80)!r}: {where}: {first['msg']}") from None
 
     def _loaded(self, check: OfferedCheck, owner: str) -> Loaded:
-        loaded: Loaded
-
         async def look() -> CheckResult:
-            return await self._run(loaded)
+            return await self._run(check, loaded)
 
-        loaded = Loaded(check, owner, look, check.timeout + GRACE + 1.0)
+        loaded = Loaded(check, owner, look, check.longest + 1.0)
         return loaded
 
-    async def _run(self, loaded: Loaded) -> CheckResult:
+    async def _run(self, check: OfferedCheck, loaded: Loaded) -> CheckResult:
         connection_id = self._newest.get(loaded.owner)
         runner = None if connection_id is None else self._runners.get(connection_id)
         deliver = self._service.deliver
@@ -146,16 +156,66 @@ class RunnerPool:
             return failed(loaded, "internal", f"{loaded.owner} is not connected: run its notebook again")
         run_id, future = uuid7(), asyncio.get_running_loop().create_future()
         runner.waiting[run_id] = loaded.id, future
-        check = loaded.check
         try:
-            async with asyncio.timeout(check.timeout + GRACE):
+            async with asyncio.timeout(check.longest):
                 await deliver(connection_id, "run", {"run_id": run_id, "check_id": loaded.id, "deadline_s": check.timeout})
                 result: CheckResult = await future
         except TimeoutError:
-            return failed(loaded, "timeout", f"{loaded.owner} did not answer within {check.timeout:g} s: is its kernel busy?")
+            return failed(loaded, "timeout", f"{loaded.owner} did not answer within {check.longest:g} s: is its kernel busy?")
         except PartyError as error:
             return failed(loaded, "internal", str(error))
         finally:
             runner.waiting.pop(run_id, None)
-        result.target, result.fingerprint = check.target, fingerprint(check.id, check.target)
+        result.target, result.fingerprint = check.target, check.fingerprint
         return result
+
+
+class RunnerClient:
+    """The kernel's end: says what it offers, and runs what it is told to. The socket is whoever's calls it.
+
+    `name` tells this kernel from the subject's others. `modules`: only functions of these, None: all that `@check` has registered.
+    """
+
+    def __init__(self, name: str, *, modules: Sequence[str] | None = None) -> None:
+        self.name = name
+        self.complaint: str | None = None
+        """Why the host refused the last offer, None when it did not."""
+        self._modules = modules
+
+    def offer_message(self) -> str:
+        """The `offer` of every registered function: to be sent on each connect, and after each new `@check`."""
+        checks = [_offered(entry.check) for entry in registered_checks(self._modules)]
+        return json.dumps({"type": "offer", "data": {"id": "offer", "runner": self.name, "checks": checks}})
+
+    async def handle(self, message: str | bytes) -> str | None:
+        """Takes one message of the room; returns what to send back, if anything.
+
+        A `run` takes as long as its check: call this in a task of its own for each message. Never raises for what the host sent.
+        """
+        try:
+            value = json.loads(message)
+            kind, data = value["type"], value["data"]
+            if kind == "reply" and data.get("id") == "offer":
+                self.complaint = None if data.get("ok") else one_line(str(data.get("error")), 500)
+                if self.complaint is not None:
+                    _log.error("the host refused the checks of this kernel: %s", self.complaint)
+            if kind != "run":
+                return None
+            run_id, check_id = str(data["run_id"]), str(data["check_id"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _log.warning("a message to this runner could not be read: %r", error)
+            return None
+        result = await self._run(check_id)
+        return json.dumps({"type": "result", "data": {"run_id": run_id, "check_id": check_id, "result": result.to_wire()}})
+
+    async def _run(self, check_id: str) -> CheckResult:
+        entry = next((entry for entry in registered_checks(self._modules) if entry.check.id == check_id), None)
+        if entry is None:
+            reason = f"no function {check_id} is loaded in this kernel any more: run its cell again"
+            return CheckResult(check_id, "function", check_id, "unknown", summary=reason, error=Failure("internal", reason))
+        return await run_check(entry.check)
+
+
+def _offered(check: CheckModel) -> dict[str, Any]:
+    given = check.model_dump(mode="json", include=set(_FIELDS))
+    return {**given, "target": check.target, "warn": check.warn, "crit": check.crit}

@@ -63,7 +63,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class CronRhythm:
-    """By a cron expression of five fields, or six with seconds, read in `zone`. `catch_up`: a time missed since the last start is due now."""
+    """By a cron expression of five fields, or six with seconds, read in `zone`. `catch_up`: a missed time is due now."""
 
     expression: str
     zone: ZoneInfo
@@ -113,7 +113,7 @@ class Schedule:
         return key in self._entries
 
     def set(self, key: str, rhythm: Rhythm, *, last: float | None, now: float, delay: float = 0.0) -> float:
-        """Puts a key on the schedule, or changes its rhythm, and returns when it is due. `delay`: seconds later, for the first time only."""
+        """Puts a key on the schedule, or changes its rhythm; returns when it is due. `delay`: seconds later, the first time only."""
         due = rhythm.after(last, now) + (delay if last is None else 0.0)
         self._push(key, _Entry(rhythm, due))
         return due

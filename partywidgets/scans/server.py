@@ -170,7 +170,7 @@ class OpsMonitorBroadcastServer(Server):
         return {"silence": silence.id}
 
     async def _send_rest(self, connection: Connection, snapshot: Snapshot) -> None:
-        """The other parts, each when the socket has taken most of the last one: a large board must not look like a peer that does not read."""
+        """The other parts, each when the socket has taken the last: who joins a large board must not look like one that does not read."""
         async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
             while not snapshot.done:
                 while connection.ready_state == ReadyState.CONNECTING or connection.buffered > SNAPSHOT_AHEAD:

@@ -177,8 +177,8 @@ class OpsMonitorService:
     ) -> ScanReport:
         """Runs the selected checks and returns when the last has ended. One path for a cell, the entry point and the schedule.
 
-        `broadcast` gets `scan-started`, `check-result` (at most every 100 ms), `state-change` and `scan-result`. Cancelling the caller ends the scan.
-        Raises ScanError when nothing is selected by that name, or too many scans are under way.
+        `broadcast` gets `scan-started`, `check-result` (at most every 100 ms), `state-change` and `scan-result`.
+        Cancelling the caller ends the scan. Raises ScanError when nothing is selected by that name, or too many scans are under way.
         """
         scan = self.start_scan(selection, broadcast=broadcast, trigger=trigger)
         return await scan.task
@@ -213,7 +213,7 @@ class OpsMonitorService:
         return list(self._scans.values())
 
     async def publish(self, report: ScanReport, *, broadcast: BroadcastCallback | None = None, actor: str | None = None) -> ScanReport:
-        """Takes a report that was made elsewhere (a scan in a kernel) onto the board and into the history, and tells everyone as of a scan here.
+        """Takes a report that was made elsewhere (a scan in a kernel) onto the board and into the history; tells everyone.
 
         Raises ScanError when a scan of that id is known already.
         """

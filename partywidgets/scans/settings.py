@@ -20,7 +20,8 @@ def _cron(expression: str) -> str:
         next(CronSim(expression, datetime(2026, 1, 1)))
     except (CronSimError, StopIteration) as error:
         raise ValueError(
-            f"{expression!r} is no cron expression that ever runs ({error or 'no such day'}); write for example '*/5 * * * *' for every five minutes"
+            f"{expression!r} is no cron expression that ever runs ({error or 'no such day'}): "
+            "write for example '*/5 * * * *' for every five minutes"
         ) from None
     return expression
 
@@ -40,8 +41,8 @@ Cron = Annotated[str, Field(max_length=200), AfterValidator(_cron)]
 class ScheduleSettings(BaseModel):
     """When scans start by themselves, beside the `every` of each check.
 
-    `full` is a cron expression for a scan of everything, read in `timezone`. `jitter` (0 to 1) spreads interval checks by that share of their
-    interval. `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
+    `full` is a cron expression for a scan of everything, read in `timezone`. `jitter` (0 to 1) spreads interval checks by that
+    share of their interval. `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +54,7 @@ class ScheduleSettings(BaseModel):
 
 
 class HistorySettings(BaseModel):
-    """How long results are kept, in seconds: every single one for `keep_raw`; `keep_rollups` is for the hourly and daily figures made of them."""
+    """How long results are kept, in seconds: each for `keep_raw`; `keep_rollups` is for the figures made of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

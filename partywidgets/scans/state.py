@@ -1,7 +1,8 @@
 """What a new status means after those before it: soft and hard, change, since, flapping. Pure: no clock, no I/O.
 
-Soft and hard follow Nagios ("State Types"): a problem is soft until it was seen `attempts` times in a row, then hard; the first ok is hard at once.
-Flapping follows Nagios too ("Detection and Handling of State Flapping"): the weighted share of changes among the last 21 looks, with hysteresis.
+Soft and hard follow Nagios ("State Types"): a problem is soft until it was seen `attempts` times in a row, then hard; the first ok is
+hard at once. Flapping follows Nagios too ("Detection and Handling of State Flapping"): the weighted share of changes among the last 21
+looks, with hysteresis.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .model import Change, Phase, State, Status
 FLAP_LOOKS = 21
 """How many looks the share of changes is taken over."""
 FLAP_HIGH, FLAP_LOW = 0.50, 0.25
-"""Flapping starts at the first share and ends below the second (Nagios ships 0.3 and 0.2 for services, healthy at minutes; ours look every few seconds)."""
+"""Flapping starts at the first share and ends below the second (Nagios ships 0.3 and 0.2, for minutes between looks; ours may be seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Standing:
 class Transition:
     """What one look did: the standing after it, its `change`, and whether people should hear of it.
 
-    `from_status` is set when the status changed (None inside a pair: nothing was known before), `hardened` when a problem or a recovery became hard.
+    `from_status` is set when the status changed (None: nothing was known before), `hardened` when a problem or a recovery
+    became hard.
     """
 
     standing: Standing
