@@ -1,0 +1,48 @@
+"""The command line: `partywidgets serve | scan | attach | token | doctor | validate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+__all__ = ["Verdict", "main"]
+
+
+class Verdict(SystemExit):
+    """How a command that judges ends: `scan` with 0 to 3 by the worst status, `doctor` with 0 or 1."""
+
+
+def main() -> None:
+    """The entry point. A user's mistake is one sentence on stderr and exit code 1, or 3 for `scan`, whose 1 and 2 are statuses."""
+    from ..exceptions import PartyError
+
+    failed = 3 if "scan" in sys.argv[1:2] else 1
+    try:
+        from .commands import app
+
+        app(prog_name="partywidgets")
+    except Verdict:
+        raise
+    except SystemExit as end:
+        if end.code == 2 and failed == 3:  # a usage error, not the status crit
+            sys.exit(failed)
+        raise
+    except PartyError as error:
+        _say(str(error))
+        sys.exit(failed)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); nothing more can be written, not even by the interpreter's own flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(failed)
+    except Exception as error:
+        if os.environ.get("PARTYWIDGETS_DEBUG"):
+            traceback.print_exc()
+        _say(f"unexpected {type(error).__name__}: {error}; PARTYWIDGETS_DEBUG=1 shows where")
+        sys.exit(failed)
+
+
+def _say(sentence: str) -> None:
+    print(f"partywidgets: {sentence}", file=sys.stderr)

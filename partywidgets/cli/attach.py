@@ -1,0 +1,117 @@
+"""`partywidgets attach`: a terminal room in this terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..exceptions import ConfigError, PartyError
+from .tokens import read_token
+
+if TYPE_CHECKING:
+    from ..client.terminal import TerminalClient
+
+DETACH = b"\x1d"
+"""Ctrl-]"""
+# Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
+_PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\r\n"
+
+
+def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: Path | None) -> None:
+    """Joins the room until Ctrl-], the end of its shell, or a refusal. Raises PartyError."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.client.TerminalClient")
+    token = read_token(token_file)
+    print(asyncio.run(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token)), file=sys.stderr)
+
+
+async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None) -> str:
+    from ..client.terminal import TerminalClient
+
+    columns, lines = shutil.get_terminal_size()
+    try:
+        terminal = TerminalClient(url, room, token=token, sandbox=sandbox, cols=columns, rows=lines)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    async with terminal:
+        quiet = observe or not terminal.can_type
+        role = f"{terminal.role}, read only" if quiet else terminal.role
+        print(f"attached to {room} ({terminal.sandbox}) as {role}; Ctrl-] leaves", file=sys.stderr)
+        with _raw_terminal():
+            try:
+                return await _pump(terminal, quiet=quiet, room=room)
+            except PartyError:
+                raise
+            finally:
+                os.write(sys.stdout.fileno(), _PLAIN)
+
+
+async def _pump(terminal: TerminalClient, *, quiet: bool, room: str) -> str:
+    """Copies both ways; returns the sentence to end with."""
+    loop = asyncio.get_running_loop()
+    left = asyncio.Event()
+    stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
+
+    def typed() -> None:
+        keys = os.read(stdin, 4096)
+        keys, detach, _ = keys.partition(DETACH)
+        if keys and not quiet:
+            terminal.write(keys)
+        if detach or not keys:
+            left.set()
+
+    def resized() -> None:
+        size = shutil.get_terminal_size()
+        terminal.resize(size.columns, size.lines)
+
+    async def show() -> None:
+        async for output in terminal.output():
+            # In a thread: a terminal held with Ctrl-S must not stop the answers to pings.
+            await asyncio.to_thread(_write_all, stdout, output)
+
+    async def ended() -> None:
+        while terminal.exit is None:
+            await terminal.changed()
+
+    loop.add_reader(stdin, typed)
+    loop.add_signal_handler(signal.SIGWINCH, resized)
+    tasks = [asyncio.ensure_future(work) for work in (show(), ended(), left.wait())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a refusal or a lost host ends here as its PartyError
+    finally:
+        loop.remove_reader(stdin)
+        loop.remove_signal_handler(signal.SIGWINCH)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if terminal.exit is not None and not left.is_set():
+        return f"the terminal of {room} ended: {terminal.exit.reason}"
+    return f"left {room}; its terminal lives on"
+
+
+def _write_all(descriptor: int, output: bytes) -> None:
+    while output:
+        output = output[os.write(descriptor, output) :]
+
+
+@contextmanager
+def _raw_terminal() -> Iterator[None]:
+    import termios
+    import tty
+
+    stdin = sys.stdin.fileno()
+    before = termios.tcgetattr(stdin)
+    tty.setraw(stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)

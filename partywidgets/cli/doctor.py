@@ -1,0 +1,234 @@
+"""`partywidgets doctor`: is everything here that partywidgets needs?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal
+
+from .. import __version__
+from ..exceptions import HostError, PartyError
+from . import Verdict
+from .tokens import read_token
+
+PACKAGES = ("websockets", "uvicorn", "starlette", "pydantic", "aiohttp", "pandas", "jupyterlab", "ipywidgets", "anywidget")
+SHELLS = ("bash", "zsh", "fish")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. `bad` is what matters, `note` what something optional lacks; both say the remedy."""
+
+    kind: Literal["ok", "note", "bad"]
+    text: str
+
+
+def run(*, url: str | None, token_file: Path | None) -> None:
+    """Prints one line a finding; ends with exit code 1 when one of them is bad."""
+    findings = list(_findings(url, read_token(token_file)))
+    for finding in findings:
+        print(f"{finding.kind:<5}{finding.text}")
+    raise Verdict(1 if any(finding.kind == "bad" for finding in findings) else 0)
+
+
+def _findings(url: str | None, token: str | None) -> Iterator[Finding]:
+    looks: list[Callable[[], Finding | list[Finding]]] = [
+        _python,
+        _packages,
+        _bundles,
+        _extension,
+        _state_directory,
+        _pseudo_terminal,
+        _shell,
+        _screen,
+        _loop,
+        lambda: _engine("Docker", docker_sockets(), "needed for docker: sandboxes; start the engine, or set DOCKER_HOST"),
+        lambda: _engine("Podman", podman_sockets(), "needed for podman: sandboxes; start it with `podman system service --time=0`"),
+    ]
+    if url is not None:
+        looks.append(lambda: _host(url, token))
+    for look in looks:
+        try:
+            found = look()
+        except Exception as error:
+            found = Finding("bad", f"{getattr(look, '__name__', 'a check')} could not look: {type(error).__name__}: {error}")
+        yield from [found] if isinstance(found, Finding) else found
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("ok", f"Python {version}, partywidgets {__version__}")
+
+
+def _packages() -> list[Finding]:
+    from packaging.requirements import Requirement
+
+    try:
+        requirements = metadata.requires("partywidgets") or []
+    except metadata.PackageNotFoundError:  # a checkout that runs without being installed
+        requirements = []
+    wanted = {found.name.lower(): found.specifier for found in map(Requirement, requirements) if found.marker is None}
+    found, findings = [], []
+    for name in PACKAGES:
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            findings.append(Finding("bad", f"{name} is not installed: pip install partywidgets brings it"))
+            continue
+        specifier = wanted.get(name)
+        if specifier is not None and not specifier.contains(version, prereleases=True):
+            findings.append(Finding("bad", f"{name} {version} is not what was tested: pip install '{name}{specifier}'"))
+        else:
+            found.append(f"{name} {version}")
+    return [Finding("ok", ", ".join(found)), *findings]
+
+
+def _bundles() -> Finding:
+    from ..bundles import LOADER, bundle_names, static_hash
+
+    names = bundle_names()
+    if LOADER not in names:
+        return Finding("bad", "the front end is not built, widgets stay empty: run ./dev lab in a checkout, or install the wheel")
+    return Finding("ok", f"front end {static_hash()} with {len(names)} files")
+
+
+def _extension() -> Finding:
+    from jupyter_core.paths import jupyter_config_path
+
+    if util.find_spec("partywidgets.extension") is None:
+        return Finding("bad", "partywidgets.extension is missing from the package: install it again")
+    verdict: tuple[bool, Path] | None = None
+    for directory in reversed(jupyter_config_path()):  # the last that speaks wins, as in Jupyter
+        for path in [*sorted(Path(directory, "jupyter_server_config.d").glob("*.json")), Path(directory, "jupyter_server_config.json")]:
+            try:
+                settings = json.loads(path.read_text(encoding="utf-8"))
+                enabled = settings["ServerApp"]["jpserver_extensions"]["partywidgets"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            verdict = bool(enabled), path
+    if verdict is None:
+        return Finding("bad", "the Jupyter Server extension is not enabled: jupyter server extension enable partywidgets")
+    enabled, path = verdict
+    if not enabled:
+        return Finding("bad", f"the Jupyter Server extension is disabled by {path}: jupyter server extension enable partywidgets")
+    return Finding("ok", f"Jupyter Server extension enabled by {path}")
+
+
+def _state_directory() -> Finding:
+    from ..party.storage import default_directory
+
+    directory = default_directory()
+    there = directory
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("bad", f"rooms cannot keep their state in {directory}: make it writable, or set PARTYWIDGETS_HOME")
+    return Finding("ok", f"rooms keep their state in {directory}")
+
+
+def _pseudo_terminal() -> Finding:
+    try:
+        ours, theirs = os.openpty()
+    except OSError as error:
+        return Finding("bad", f"no pseudo terminal can be opened ({error.strerror}): local: sandboxes need /dev/ptmx")
+    os.close(ours)
+    os.close(theirs)
+    return Finding("ok", "pseudo terminals can be opened")
+
+
+def _shell() -> Finding:
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    if shutil.which(shell) is None:
+        return Finding("bad", f"the shell {shell} of local: sandboxes is not there: set SHELL to one that is")
+    if Path(shell).name in SHELLS:
+        return Finding("ok", f"shell {shell}, which tells exit codes to run()")
+    known = next((found for name in SHELLS if (found := shutil.which(name))), None)
+    if known is None:
+        return Finding("note", f"shell {shell}: run() knows exit codes in {', '.join(SHELLS)}, none of which is installed")
+    return Finding("note", f"shell {shell}: run() knows exit codes in {', '.join(SHELLS)}; a sandbox local:{known} has one")
+
+
+def _screen() -> Finding:
+    if util.find_spec("pyghostty") is None:
+        return Finding("note", "pyghostty has no wheel for this machine: who joins a terminal late sees its recent output replayed")
+    return Finding("ok", f"pyghostty {metadata.version('pyghostty')} keeps exact screens")
+
+
+def _loop() -> Finding:
+    if util.find_spec("uvloop") is None:
+        return Finding("note", "uvloop is not installed: serve is faster with it, pip install 'partywidgets[fast]'")
+    return Finding("ok", f"uvloop {metadata.version('uvloop')}")
+
+
+def docker_sockets() -> list[str]:
+    """Where a Docker engine may listen on this machine."""
+    named = os.environ.get("DOCKER_HOST", "")
+    if named:
+        return [named.removeprefix("unix://")] if named.startswith("unix://") else [named]
+    return ["/var/run/docker.sock", str(Path.home() / ".docker/run/docker.sock")]
+
+
+def podman_sockets() -> list[str]:
+    """Where Podman's compatible service may listen on this machine."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    return [f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
+
+
+def _engine(name: str, places: list[str], need: str) -> Finding:
+    for place in places:
+        if not place.startswith("/"):
+            return Finding("note", f"{name} is at {place}, which is not looked at from here")
+        if not Path(place).exists():
+            continue
+        try:
+            version = engine_version(place)
+        except (OSError, ValueError) as error:
+            return Finding("note", f"{name} does not answer at {place} ({error}): {need}")
+        return Finding("ok", f"{name} {version} at {place}")
+    return Finding("note", f"{name} is not running here ({' and '.join(places)} are not there): {need}")
+
+
+def engine_version(path: str, *, timeout: float = 3.0) -> str:
+    """The version that the engine at a Unix socket tells. Raises OSError, ValueError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(timeout)
+        peer.connect(path)
+        peer.sendall(b"GET /version HTTP/1.0\r\nHost: engine\r\n\r\n")
+        answer = b""
+        while chunk := peer.recv(65536):
+            answer += chunk
+            if len(answer) > 1024 * 1024:
+                raise ValueError("its answer does not end")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.partition(b"\r\n")[0].decode("latin-1")
+    if " 200" not in status:
+        raise ValueError(f"it answered {status[:80]!r}")
+    return str(json.loads(body)["Version"])
+
+
+def _host(url: str, token: str | None) -> Finding:
+    from ..partysocket import fetch_url
+    from ..partysocket.address import http_url, root_url
+
+    try:
+        root = http_url(root_url(url))
+        hello = asyncio.run(fetch_url("GET", f"{root}/hello", token=token, timeout=5.0))
+        if not hello.ok:
+            raise HostError(f"{root}/hello answered HTTP {hello.status}: is it the root of a partywidgets host?")
+        host = hello.json()
+        if token is None:
+            return Finding("note", f"host {host['host_id']} answers at {root}; without a token nothing more can be seen")
+        rooms = asyncio.run(fetch_url("GET", f"{root}/api/ops/scans", token=token, timeout=5.0))
+        if rooms.status in (401, 403):
+            return Finding("bad", f"host {host['host_id']} at {root} refuses this token: give the one that it was started with")
+        return Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and takes the token")
+    except (PartyError, ValueError, KeyError) as error:
+        return Finding("bad", f"host {url}: {error}")

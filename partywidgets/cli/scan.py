@@ -1,0 +1,125 @@
+"""`partywidgets scan`: the checks of a config, once, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConfigError, PartyError
+from . import Verdict
+from .tokens import read_token
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..scans.model import CheckResult, ScanReport
+
+CODES = (("crit", 2), ("unknown", 3), ("warn", 1))
+"""Exit codes by the worst status, worst first: Nagios' numbers, and a crit is worse than not knowing."""
+STYLES = {"ok": "green", "warn": "yellow", "crit": "bold red", "unknown": "magenta", "skip": "dim"}
+MARKS = {"ok": "✓", "warn": "!", "crit": "✗", "unknown": "?", "skip": "-"}
+
+
+def run(config: Path, *, checks: list[str], labels: list[str], as_json: bool, publish: str | None, token_file: Path | None) -> None:
+    """Runs and shows the checks; ends with the worst status as exit code. Raises PartyError when it cannot run."""
+    wanted = dict(_label(text) for text in labels)
+    token = read_token(token_file) if publish is not None else None
+    report = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
+    raise Verdict(exit_code(report.results))
+
+
+def exit_code(results: list[CheckResult]) -> int:
+    """2 when a check is crit, else 3 when one is unknown, else 1 when one warns, else 0. What is suppressed does not count."""
+    seen = {result.status for result in results if result.suppression is None}
+    return next((code for status, code in CODES if status in seen), 0)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--label takes key=value, got {text!r}")
+    return key, value
+
+
+async def _scan(
+    config: Path, checks: list[str], labels: dict[str, str], *, publish: str | None, token: str | None, as_json: bool
+) -> ScanReport:
+    from ..client.ops import publish_report
+    from ..scan_once import scan_once
+    from ..scans.service import Selection
+
+    selection = Selection(checks=tuple(checks), labels=labels)
+    if as_json:
+        report = await scan_once(config, selection)
+    else:
+        from rich.console import Console
+
+        report = await _shown(config, selection, Console())
+    if publish is not None:
+        try:
+            await publish_report(report, publish, token=token)
+        except PartyError as error:
+            # The scan itself stands: its result is shown and is the exit code, unless it was good.
+            print(f"partywidgets: the report was not published: {error}", file=sys.stderr)
+            if exit_code(report.results) == 0:
+                raise Verdict(3) from None
+    if as_json:
+        print(json.dumps(report.to_wire(max_bytes=None), indent=2, ensure_ascii=False))
+    return report
+
+
+async def _shown(config: Path, selection: Any, console: Console) -> ScanReport:
+    """Runs with a live table on a terminal, and with one table at the end elsewhere."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from ..client.board import Board
+    from ..scan_once import scan_once
+    from ..scans.model import CheckResult
+
+    board = Board()
+    progress = {"done": 0, "total": 0}
+    live = Live(console=console, auto_refresh=False, transient=True)
+
+    def told(kind: str, content: dict[str, Any]) -> None:
+        if kind == "scan-started":
+            progress["total"] = content["total"]
+        elif kind == "check-result":
+            board.put(content["results"])
+            progress["done"] = content["done"]
+        results = sorted(map(CheckResult.from_wire, board.rows.values()), key=lambda result: result.urgency)
+        table = _table(results[: max(console.size.height - 6, 5)], caption=f"{progress['done']} of {progress['total']} checks")
+        live.update(table, refresh=True)
+
+    if console.is_terminal and os.environ.get("TERM") != "dumb":
+        with live:
+            report = await scan_once(config, selection, broadcast=told)
+    else:
+        report = await scan_once(config, selection)
+    console.print(_table(report.results))
+    counted = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count) or "no checks"
+    duration = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
+    console.print(Text(f"{counted} in {duration:.1f} s"))
+    return report
+
+
+def _table(results: list[CheckResult], *, caption: str | None = None) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(caption=caption, caption_justify="left", expand=False)
+    table.add_column("status", no_wrap=True)
+    table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=32)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("summary", overflow="fold")
+    for result in results:
+        # Text, never markup: a summary holds what a target said.
+        status = Text(f"{MARKS[result.status]} {result.status}", style=STYLES[result.status])
+        table.add_row(status, Text(result.title), Text(result.severity), Text(f"{result.duration_ms:.0f}"), Text(result.summary))
+    return table

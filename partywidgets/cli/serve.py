@@ -1,0 +1,172 @@
+"""`partywidgets serve`: the rooms of a team."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConfigError
+from .tokens import read_token, write_token
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+STOP_WITHIN = 5.0
+"""Seconds from the first signal to the end of the process, in order or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was typed."""
+
+    config: Path | None
+    bind: str
+    port: int
+    storage: Path | None
+    token_file: Path | None
+    no_auth: bool
+    certificate: Path | None
+    key: Path | None
+
+
+def run(options: Options) -> None:
+    """Serves until SIGINT or SIGTERM, then ends within 5 s. Raises PartyError for what keeps it from starting."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    loopback = _is_loopback(options.bind)
+    if options.no_auth and not loopback:
+        raise ConfigError(f"--no-auth lets everybody in who reaches {options.bind}: bind to 127.0.0.1, or leave --no-auth out")
+    if options.no_auth and options.token_file is not None:
+        raise ConfigError("--no-auth and --token-file exclude each other: leave one out")
+    tls = _tls(options.certificate, options.key)
+    if not loopback and tls is None:
+        print(
+            f"partywidgets: {options.bind} without TLS: tokens, keystrokes and output can be read on the way. "
+            "Give --certificate and --key, or put a TLS proxy in front.",
+            file=sys.stderr,
+        )
+    from ..config import load_config
+
+    config = load_config(options.config, environ=os.environ) if options.config is not None else None
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(options, config, tls))
+
+
+async def _serve(options: Options, config: Config | None, tls: ssl.SSLContext | None) -> None:
+    from ..app import create_app
+    from ..auth import Gate, Identity
+    from ..party.grant import OPEN_ROLES, OWNER_ROLES
+    from ..transport.server import bind_socket, serve
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    listening = bind_socket(options.bind, options.port)
+    try:
+        address, port = listening.getsockname()[:2]
+        token, said = (None, "") if options.no_auth else _token(options.token_file)
+        gate = Gate(open_roles=OPEN_ROLES) if token is None else Gate(tokens={token: Identity("owner", "owner", OWNER_ROLES)})
+        gate.bind_address(port, address=address, scheme="https" if tls else "http")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _begin_to_stop, stop, loop)
+        async with (
+            create_app(gate=gate, config=config, storage=options.storage) as app,
+            serve(app.asgi, sock=listening, ssl_context=tls) as server,
+        ):
+            print(_greeting(server.url, config, said, open_=token is None, wildcard=address in ("0.0.0.0", "::")), flush=True)
+            ended = asyncio.ensure_future(server.serve_forever())
+            stopping = asyncio.ensure_future(stop.wait())
+            try:
+                await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done():
+                    ended.result()
+            finally:
+                ended.cancel()
+                stopping.cancel()
+    finally:
+        listening.close()
+
+
+def _begin_to_stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    stop.set()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # a second one ends the process at once
+
+    def cut() -> None:
+        print(f"partywidgets: not stopped in order within {STOP_WITHIN:g} s, ending now", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    watchdog = threading.Timer(STOP_WITHIN - 0.2, cut)
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _token(path: Path | None) -> tuple[str, str]:
+    """The owner's token, and the line to print about it; only a new one that stands nowhere else is shown."""
+    from ..auth import new_token
+
+    if path is not None:
+        if path.exists():
+            token = read_token(path)
+            assert token is not None
+            return token, f"  token    in {path}"
+        return write_token(path), f"  token    new, in {path}"
+    given = read_token(None)
+    if given is not None:
+        return given, "  token    from PARTYWIDGETS_TOKEN"
+    token = new_token()
+    return token, f"  token    {token}   (shown once; --token-file keeps one)"
+
+
+def _greeting(url: str, config: Config | None, said: str, *, open_: bool, wildcard: bool) -> str:
+    from .. import __version__
+
+    checks, sandboxes = (len(config.checks), len(config.sandboxes)) if config is not None else (0, 0)
+    lines = [f"partywidgets {__version__} with {checks} checks and {sandboxes} sandboxes", f"  rooms    {url}"]
+    if open_:
+        lines += ["  token    none: open to every program and user of this machine", f'  notebook pw.connect("{url}")']
+        lines += [f"  terminal partywidgets attach ROOM --url {url}"]
+    else:
+        lines += [said, f'  notebook pw.connect("{url}", token=…)', f"  terminal PARTYWIDGETS_TOKEN=… partywidgets attach ROOM --url {url}"]
+    if wildcard:
+        lines += ["  names    others reach this host by the names in auth.hosts of the config"]
+    return "\n".join([*lines, "Ctrl-C stops."])
+
+
+def _is_loopback(bind: str) -> bool:
+    if bind == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        raise ConfigError(f"--bind takes an IP address or localhost, got {bind!r}") from None
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        if key is not None:
+            raise ConfigError("--key needs --certificate beside it")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the certificate cannot be used: {error.strerror or error}", path=str(certificate)) from None
+    return context
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    make: Any = uvloop.new_event_loop
+    return make  # type: ignore[no-any-return]

@@ -1,0 +1,396 @@
+"""OpsClient: an ops room from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from urllib.parse import quote
+
+from ..exceptions import ConfigError, ConnectionClosedError, HostError, PartyError, RefusedError, ScanError
+from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
+from ..partysocket.address import encode_query, http_url
+from ..scans.model import CheckResult, ScanReport, Status, wire_time
+from .board import Board, Progress
+from .requests import Requests
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
+
+PARTY = "ops-monitor-broadcast"
+REPLY_TIMEOUT = 15.0
+"""Seconds within which the room answers a request."""
+CONFIG_LIMIT = 4 * 1024 * 1024
+"""Bytes of the largest config that is sent."""
+
+logger = logging.getLogger(__name__)
+
+
+class OpsClient:
+    """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
+
+    `url` is the host's root, with scheme and base path. Entering waits at most `timeout` seconds for the room's snapshot; `start()` does
+    not wait. `rows` (fingerprint → result) follow the room live and over reconnects. `on_message(type, data)` gets every message of the
+    room after it was applied. `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Provided[str | None] = None,
+        room: str = "main",
+        timeout: float = 15.0,
+        on_message: Callable[[str, dict[str, Any]], Any] | None = None,
+        **socket_options: Any,
+    ) -> None:
+        self.room, self.timeout, self.on_message = room, timeout, on_message
+        self.root = http_url(root_url(url))
+        self.state: State = "connecting"
+        self.running: dict[str, Progress] = {}
+        self.silences: dict[str, dict[str, Any]] = {}
+        self.last_scan: dict[str, Any] | None = None
+        self.checks = 0
+        self._token = token
+        self._board = Board()
+        self._ready = False
+        self._finished: dict[str, dict[str, Any]] = {}
+        self._requests = Requests()
+        self._changed = asyncio.Event()
+        self.socket = PartySocket(
+            host=url,
+            party=PARTY,
+            room=room,
+            protocols="partywidgets.v1",
+            token=token,
+            max_enqueued_messages=0,
+            on_message=self._received,
+            on_close=self._closed,
+            on_end=self._pulse,
+            **socket_options,
+        )
+
+    # Its life
+
+    async def __aenter__(self) -> OpsClient:
+        self.start()
+        try:
+            await self.ready(self.timeout)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Connects, without waiting."""
+        self.socket.reconnect()
+
+    async def close(self) -> None:
+        """Leaves the room; its scans go on."""
+        await self.socket.close()
+        self._requests.fail(ConnectionClosedError("the ops client was closed"))
+        self._pulse()
+
+    async def ready(self, timeout: float | None = None) -> None:
+        """Waits until the room's whole snapshot is here. Raises RefusedError or HostError with the reason."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._ready:
+                    await self.changed()
+        except TimeoutError:
+            seen = self.socket.last_close
+            raise HostError(f"ops room {self.room}: no snapshot within {timeout:g} s" + (f": {seen}" if seen else "")) from None
+
+    async def changed(self) -> None:
+        """Waits for the next message. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
+        if not self.socket.should_reconnect:
+            raise self.socket.failure or ConnectionClosedError(f"the ops client of {self.room} is closed")
+        await self._changed.wait()
+
+    # What is there
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The latest result of each fingerprint, as JSON values. A view: do not change it."""
+        return self._board.rows
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many rows have each status."""
+        return self._board.counts
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """The rows as results, failing ones first."""
+        return sorted(map(CheckResult.from_wire, self._board.rows.values()), key=lambda result: result.urgency)
+
+    @property
+    def df(self) -> DataFrame:
+        """The rows as a DataFrame: UTC datetimes, ordered categoricals, failing ones first."""
+        from ..scans.frame import results_frame
+
+        return results_frame(self.results)
+
+    # What one does with it
+
+    async def scan(
+        self, checks: Iterable[str] = (), *, labels: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> ScanReport:
+        """Runs the checks named, or those with all `labels`, or all; returns the whole report when the last has ended.
+
+        Survives a lost connection: the report is fetched when the room is back. Raises RefusedError without the role for it, ScanError for
+        an unknown check, TimeoutError after `timeout` seconds (None: waits as long as it takes).
+        """
+        scan_id = await self.start_scan(checks, labels=labels)
+        return await self.report(scan_id, timeout=timeout)
+
+    async def start_scan(self, checks: Iterable[str] = (), *, labels: Mapping[str, str] | None = None) -> str:
+        """As `scan`, without waiting: the scan's id."""
+        reply = await self._ask("scan", checks=list(checks), labels=dict(labels or {}))
+        return self._begun(reply)
+
+    async def recheck(self, fingerprints: Iterable[str], *, timeout: float | None = None) -> ScanReport:
+        """Looks again at some rows and returns their report."""
+        reply = await self._ask("recheck", fingerprints=list(fingerprints))
+        return await self.report(self._begun(reply), timeout=timeout)
+
+    async def report(self, scan_id: str, *, timeout: float | None = None) -> ScanReport:
+        """The whole report of a scan, when it has ended. Raises ScanError when there is none of that id, TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while scan_id not in self._finished and (scan_id in self.running or not self._ready):
+                await self.changed()
+        finished = self._finished.get(scan_id)
+        if finished is not None and len(finished["results"]) >= finished["total"]:
+            return ScanReport.from_wire(finished)
+        return ScanReport.from_wire(await self._get(f"/{quote(scan_id, safe='')}"))
+
+    async def ack(self, fingerprint: str, reason: str, *, until: datetime | None = None) -> None:
+        """Says that somebody takes care of a failing row, until it is ok again or `until` (aware; None: no end)."""
+        await self._ask("ack", fingerprint=fingerprint, reason=reason, until=_until(until))
+
+    async def withdraw_ack(self, fingerprint: str) -> None:
+        """Ends an ack."""
+        await self._ask("ack", fingerprint=fingerprint, reason=None, until=None)
+
+    async def silence(self, matchers: Mapping[str, str], until: datetime, reason: str) -> str:
+        """Keeps everything whose labels match from telling anybody, until an aware time. Returns the silence's id."""
+        reply = await self._ask("silence", matchers=dict(matchers), until=_until(until), reason=reason)
+        return str(reply.get("silence", ""))
+
+    async def lift_silence(self, matchers: Mapping[str, str]) -> None:
+        """Ends the silences that have exactly these matchers."""
+        await self._ask("silence", matchers=dict(matchers), until=None, reason="lifted")
+
+    async def load_config(self, path: Path | str) -> None:
+        """Loads a config file into the host under its path as name, in place of what that name had before.
+
+        `${env:…}` and `${file:…}` in it are resolved by the host. Raises ConfigError with the line and column of a mistake.
+        """
+        place = Path(path)
+        try:
+            content = await asyncio.to_thread(place.read_bytes)
+        except OSError as error:
+            raise ConfigError(f"the config cannot be read: {error.strerror}", path=str(path)) from None
+        if len(content) > CONFIG_LIMIT:
+            raise ConfigError(f"the config has more than {CONFIG_LIMIT} bytes: split it", path=str(path))
+        await self.put_config(str(place), content)
+
+    async def put_config(self, name: str, content: bytes | str) -> None:
+        """As `load_config`, from text."""
+        response = await self._http(
+            "PUT", f"/api/ops/config/{quote(name, safe='')}", body=content, headers={"Content-Type": "application/yaml"}
+        )
+        if not response.ok:
+            raise _refusal(response, ConfigError, f"the config {name}")
+
+    async def put_sandbox(self, sandbox_id: str, address: str) -> None:
+        """Maps a sandbox id to an address in the host. Raises RefusedError, ConfigError."""
+        response = await self._http("PUT", f"/api/sandboxes/{quote(sandbox_id, safe='')}", json={"address": address})
+        if not response.ok:
+            raise _refusal(response, ConfigError, f"the sandbox {sandbox_id}")
+
+    async def publish(self, report: ScanReport) -> None:
+        """Gives the room a report that was made here; everyone sees it as a scan of the room's own. Needs the role runner or admin."""
+        await publish_report(report, self.root, token=self._token)
+
+    # What was
+
+    async def scans(self, *, limit: int = 50) -> DataFrame:
+        """The latest scans, newest first."""
+        return _frame(await self._get("", limit=limit), "scans", times=("started_at", "finished_at"))
+
+    async def latest(self) -> ScanReport:
+        """The report of the latest finished scan. Raises ScanError when there was none."""
+        return ScanReport.from_wire(await self._get("/latest"))
+
+    async def history(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
+        """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
+        return _frame(await self._get("/history", check=check, hours=hours), "results", times=("observed_at",))
+
+    async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
+        """Every change of state of the last `hours`, oldest first."""
+        return _frame(await self._get("/changes", check=check, hours=hours), "changes", times=("at",))
+
+    async def diff(self, a: str, b: str) -> DataFrame:
+        """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
+        return _frame(await self._get("/diff", a=a, b=b), "diff")
+
+    # Requests
+
+    async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
+        await self.ready(self.timeout)
+        request_id, future = self._requests.open()
+        try:
+            if not self.socket.send(json.dumps({"type": kind, "data": {"id": request_id, **fields}})):
+                raise HostError(f"ops room {self.room}: not connected, {kind} was not sent")
+            async with asyncio.timeout(REPLY_TIMEOUT):
+                return cast("dict[str, Any]", await future or {})
+        except TimeoutError:
+            raise HostError(f"ops room {self.room}: no answer to {kind} within {REPLY_TIMEOUT:g} s") from None
+        finally:
+            self._requests.forget(request_id)
+
+    def _begun(self, reply: dict[str, Any]) -> str:
+        scan_id = str(reply["scan_id"])
+        if scan_id not in self._finished:  # the scan-started frame may come behind the reply
+            self.running.setdefault(scan_id, Progress(scan_id, "manual", int(reply.get("total", 0))))
+        return scan_id
+
+    async def _get(self, path: str, **query: Any) -> Any:
+        encoded = encode_query(query)
+        response = await self._http("GET", f"/parties/{PARTY}/{quote(self.room, safe='')}/scans{path}" + (f"?{encoded}" if encoded else ""))
+        if not response.ok:
+            raise _refusal(response, ScanError, f"scans{path}")
+        return response.json()
+
+    async def _http(self, method: str, path: str, **options: Any) -> FetchResponse:
+        return await fetch_url(method, self.root + path, token=self._token, **options)
+
+    # The socket
+
+    def _pulse(self) -> None:
+        self._changed.set()
+        self._changed.clear()
+
+    def _closed(self, event: CloseEvent) -> None:
+        self._ready = False
+        self.state = "refused" if event.code in (4401, 4403, 4409) or event.status in (400, 401, 403) else "lost"
+        self._requests.fail(HostError(f"ops room {self.room}: the connection was lost ({event}) before the answer came"))
+        self._pulse()
+
+    def _received(self, message: str | bytes) -> None:
+        frame = json.loads(message)
+        kind, content = frame["type"], frame["data"]
+        handler = getattr(self, f"_on_{kind.replace('-', '_')}", None)
+        if handler is None:
+            logger.debug("ops room %s: message type %r is not known", self.room, kind)
+            return
+        handler(content)
+        self._pulse()
+        if self.on_message is not None:
+            self.on_message(kind, content)
+
+    def _on_snapshot(self, part: dict[str, Any]) -> None:
+        if part["part"] == 1:
+            self._board.begin()
+            self.last_scan, self.checks = part["scan"], int(part["checks"])
+            self.silences = {silence["id"]: silence for silence in part["silences"]}
+            self.running = {scan_id: self.running.get(scan_id) or Progress(scan_id, "", 0) for scan_id in part["running"]}
+        self._board.put(part["results"])
+        if part["part"] == part["of"]:
+            self._ready, self.state = True, "live"
+
+    def _on_scan_started(self, started: dict[str, Any]) -> None:
+        self.running[started["scan_id"]] = Progress(started["scan_id"], started["trigger"], started["total"])
+
+    def _on_check_result(self, update: dict[str, Any]) -> None:
+        self._board.put(update["results"])
+        progress = self.running.get(update["scan_id"])
+        if progress is not None:
+            progress.done, progress.total = update["done"], update["total"]
+
+    def _on_scan_result(self, report: dict[str, Any]) -> None:
+        self._board.put(report["results"])
+        self.running.pop(report["scan_id"], None)
+        self.last_scan = {key: value for key, value in report.items() if key != "results"}
+        self._finished[report["scan_id"]] = report
+        while len(self._finished) > 8:
+            del self._finished[next(iter(self._finished))]
+
+    def _on_state_change(self, change: dict[str, Any]) -> None:
+        """For on_message; the row itself comes as a check-result."""
+
+    def _on_ack(self, ack: dict[str, Any]) -> None:
+        """For on_message; the row's suppression comes as a check-result."""
+
+    def _on_silence(self, silence: dict[str, Any]) -> None:
+        if silence["until"] is None:
+            self.silences.pop(silence["id"], None)
+        else:
+            self.silences[silence["id"]] = silence
+
+    def _on_reply(self, reply: dict[str, Any]) -> None:
+        self._requests.replied(reply, ScanError)
+
+
+async def publish_report(report: ScanReport, url: str, *, token: Provided[str | None] = None) -> None:
+    """Gives the ops room of the host at `url` a report that was made here. Needs the role runner or admin.
+
+    Raises RefusedError, HostError, and ScanError for what the room does not take.
+    """
+    try:
+        root = http_url(root_url(url))
+    except ValueError as error:
+        raise HostError(str(error)) from None
+    response = await fetch_url("POST", f"{root}/api/ops/scans", token=token, json={"report": report.to_wire(max_bytes=None)})
+    if not response.ok:
+        raise _refusal(response, ScanError, "the report")
+
+
+def _until(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"until={moment} has no time zone: use datetime.now(UTC) + timedelta(hours=1), for example")
+    return wire_time(moment.astimezone(UTC))
+
+
+def _refusal(response: FetchResponse, kind: type[PartyError], what: str) -> PartyError:
+    try:
+        answer = response.json()
+        reason = str(answer.get("error") or answer.get("message") or "") if isinstance(answer, dict) else ""
+    except ValueError:
+        reason = response.text.strip()[:300]
+    if response.status in (401, 403):
+        return RefusedError(reason or f"the host refused {what} (HTTP {response.status})", status=response.status)
+    return kind(reason or f"the host answered HTTP {response.status} for {what}")
+
+
+def _frame(answer: Any, key: str, *, times: tuple[str, ...] = ()) -> DataFrame:
+    """Rows as a DataFrame: times in UTC, statuses and severities as ordered categoricals."""
+    import pandas as pd
+
+    from ..scans.frame import STATUS_ORDER
+    from ..scans.model import SEVERITIES
+
+    rows = answer[key] if isinstance(answer, dict) else answer
+    frame = pd.DataFrame(rows)
+    for name in times:
+        if name in frame:
+            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+    for name in frame.columns:
+        if name == "status" or name.endswith("_status") or name.startswith("status_"):
+            frame[name] = pd.Categorical(frame[name], categories=list(STATUS_ORDER), ordered=True)
+        elif name == "severity":
+            frame[name] = pd.Categorical(frame[name], categories=list(SEVERITIES), ordered=True)
+    return frame
