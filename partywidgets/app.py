@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .auth import Gate
+from .auth import RESUME_LIFETIME, Gate, Identity
 from .config import Config
-from .party import PartyHost
+from .exceptions import ConfigError
+from .party import Alias, Environment, Grant, PartyHost
+from .references import Secrets
 from .scans.service import OpsMonitorService
+from .terminal.settings import TerminalSettings
+
+if TYPE_CHECKING:
+    from .scans.entrypoint import OpsMonitorOps
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+TERMINALS = "terminal-server"
+OPS = "ops-monitor-broadcast"
+MAIN = "main"
+"""The one room of all ops scans."""
+
+ALIASES = (
+    Alias("/api/workers/{room}/terminal", TERMINALS),
+    Alias("/api/ops/broadcast", OPS, MAIN),
+    Alias("/api/ops/scans", OPS, MAIN),
+    Alias("/api/ops/scans/{rest:path}", OPS, MAIN),
+)
 
 
 @dataclass
@@ -24,12 +43,66 @@ class App:
     asgi: ASGIApp
     gate: Gate
     service: OpsMonitorService
+    ops: OpsMonitorOps
+    terminals: TerminalSettings
+    config: Config
+    secrets: Secrets = field(repr=False)
+    owner_addresses: bool = False
+    _stack: contextlib.AsyncExitStack | None = field(default=None, repr=False)
 
     async def __aenter__(self) -> App:
-        raise NotImplementedError
+        if self._stack is not None:
+            raise ConfigError("this app runs already: make another with create_app")
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.host)
+            self.service.directory = self.host.storage_path
+            await stack.enter_async_context(self.service)
+            if self.config.model_fields_set:
+                await self._load_checks(self.config)
+            self._stack = stack.pop_all()
+        return self
 
     async def __aexit__(self, *error: object) -> None:
-        raise NotImplementedError
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    async def load(self, config: Config) -> list[str]:
+        """Loads a config into the running host, in place of what its path held before; returns the sections that were left out.
+
+        `auth` is read when a host starts. Sandboxes come in only where the owner may give addresses. Raises ConfigError, and changes
+        nothing, when a check id belongs to another config or a sandbox's reference cannot be resolved.
+        """
+        addresses = _addresses(config, self.secrets)
+        await self._load_checks(config)
+        ignored = ["auth"] if config.auth != Config().auth else []
+        if self.owner_addresses:
+            self.terminals.sandboxes.update(addresses)
+        elif any(self.terminals.sandboxes.get(sandbox) != address for sandbox, address in addresses.items()):
+            ignored.append("sandboxes")
+        if "terminal" in config.model_fields_set:
+            self.terminals.apply(config.terminal)
+        return ignored
+
+    async def _load_checks(self, config: Config) -> None:
+        await self.service.load_config(
+            config.path,
+            config.checks,
+            schedule=config.schedule,
+            history=config.history if "history" in config.model_fields_set else None,
+            limits=config.limits if "limits" in config.model_fields_set else None,
+            resolve=self.secrets.resolver(Path(config.path).parent),
+        )
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """The parties of this host, as in URLs."""
+        return TERMINALS, OPS
+
+    def revoke(self, grant_id: str) -> int:
+        """Ends a grant: its token and tickets open nothing more, its sockets close with 4401. Returns how many sockets."""
+        self.gate.revoke(grant_id)
+        return self.host.revoke(grant_id)
 
 
 def create_app(
@@ -40,8 +113,59 @@ def create_app(
     sandboxes: dict[str, str] | None = None,
     owner_addresses: bool = False,
 ) -> App:
-    """Both rooms on every route of the design: `/parties/…`, `/api/workers/…`, `/api/ops/…`, `/tickets`, `/healthz`, `/hello`, `/static`, `/metrics`.
+    """Both rooms on every route: `/parties/…`, `/api/workers/…`, `/api/ops/…`, `/tickets`, `/healthz`, `/hello`, `/static`, `/metrics`.
 
-    `sandboxes` is the map of ids to addresses that the config's own is laid over. `owner_addresses`: a `PUT /api/sandboxes/:id` by an admin may set any address.
+    `sandboxes` is the map of ids to addresses that the config's own is laid over. `owner_addresses`: an admin may set addresses while it
+    runs, by `PUT /api/sandboxes/:id` or by loading a config.
+    The config's `auth` is added to the gate. Raises ConfigError, for example for a token whose variable is not set.
     """
-    raise NotImplementedError
+    from .routes import Routes
+    from .scans.entrypoint import OpsMonitorOps
+    from .scans.server import OpsMonitorBroadcastServer
+    from .terminal.server import TerminalServer
+    from .transport.asgi import PartyMiddleware
+
+    config = config or Config()
+    secrets = Secrets()
+    _admit(gate, config, secrets)
+    terminals = TerminalSettings(sandboxes={**(sandboxes or {}), **_addresses(config, secrets)})
+    terminals.apply(config.terminal)
+    service = OpsMonitorService(limits=config.limits, redact=secrets.redact)
+    host = PartyHost(
+        {TERMINALS: TerminalServer, OPS: OpsMonitorBroadcastServer}, storage=storage, env=Environment(terminals, service, gate.tickets)
+    )
+    terminals.host_id = host.host_id
+
+    def issue_resume(grant: Grant, party: str, room: str) -> tuple[str, float]:
+        return gate.tickets.issue_resume(grant, party=party, room=room), RESUME_LIFETIME
+
+    terminals.issue_ticket, terminals.release_ticket = issue_resume, gate.tickets.release
+    routes = Routes(gate)
+    app = App(
+        host=host,
+        asgi=routes.outermost(PartyMiddleware(routes, host, auth=gate, aliases=ALIASES)),
+        gate=gate,
+        service=service,
+        ops=OpsMonitorOps(host, service),
+        terminals=terminals,
+        config=config,
+        secrets=secrets,
+        owner_addresses=owner_addresses,
+    )
+    routes.app = app
+    return app
+
+
+def _addresses(config: Config, secrets: Secrets) -> dict[str, str]:
+    base = Path(config.path).parent
+    return {sandbox: secrets.resolve(address, base=base) for sandbox, address in config.sandboxes.items()}
+
+
+def _admit(gate: Gate, config: Config, secrets: Secrets) -> None:
+    """Adds what the config's `auth` allows to the gate."""
+    gate.allow(hosts=config.auth.hosts, origins=config.auth.origins)
+    base = Path(config.path).parent
+    for token in config.auth.tokens:
+        gate.add_token(
+            secrets.resolve(token.token, base=base), Identity(token.subject, token.name or token.subject, frozenset(token.roles))
+        )

@@ -48,6 +48,11 @@ def read(name: str, directory: Path = STATIC) -> bytes:
     return (directory / name).read_bytes()
 
 
+def media_type(name: str) -> str:
+    """The media type of a bundle's name."""
+    return MEDIA_TYPES[Path(name).suffix]
+
+
 def loader(directory: Path = STATIC) -> str:
     """The text of the anywidget `_esm`; in a checkout that was not built, one that says so in the cell."""
     if LOADER not in bundle_names(directory):

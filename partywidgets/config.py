@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from .config_complaint import explain
 from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
-from .exceptions import ConfigError
+from .exceptions import ConfigError, SandboxError
 from .party.grant import parse_roles
 from .references import resolve
 from .scans.checks import CHECK_TYPES
@@ -19,6 +19,7 @@ from .scans.checks.base import CheckModel
 from .scans.duration import PositiveSeconds, Seconds
 from .scans.model import Severity
 from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
+from .terminal.sandboxes.opening import parse_address
 from .terminal.settings import TerminalConfig
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def _module(name: str) -> str:
 
 
 def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except SandboxError as error:
+        raise ValueError(str(error)) from None
     return text
 
 

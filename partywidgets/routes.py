@@ -1,0 +1,297 @@
+"""The routes of an app that are not a room: tickets, configs, sandboxes, bundles, metrics, and who this host is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+
+from . import __version__, bundles
+from .auth import TICKET_LIFETIME, Gate, Refusal
+from .config import parse_config
+from .exceptions import HostError, PartyError, RoomNameError
+from .party import Grant
+from .party.routing import CONTROL, check_room_name
+from .terminal.sandboxes.opening import parse_address
+from .transport.asgi import deny, raw_path_of
+
+if TYPE_CHECKING:
+    from .app import App
+
+log = logging.getLogger("partywidgets.app")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Handler = Callable[[Request, Grant, str], Awaitable[Response]]
+
+DIALECTS = ("partywidgets.v1", "partywidgets.plain.v1", "partywidgets.terminal.v1", "partywidgets.runner.v1", "cloudflare", "cloudflare-1")
+"""What `/hello` says this host speaks, over all of its rooms."""
+
+MAX_BODY = 64 * 1024
+MAX_CONFIG = 1 << 20
+MAX_NAME = 1024
+OPEN = ("/healthz", "/hello")
+NO_STORE = {"Cache-Control": "no-store"}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class Routes:
+    """The ASGI app behind the rooms. Every route but the open ones asks the gate first, on every method."""
+
+    app: App
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._guarded: dict[str, dict[str, Handler]] = {
+            "/tickets": {"POST": self._ticket},
+            "/metrics": {"GET": self._metrics},
+            "/api/ops/config/": {"PUT": self._put_config},
+            "/api/sandboxes/": {"PUT": self._put_sandbox},
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()  # websocket.connect
+            await deny(scope, receive, send, _error(404, "there is no room at this path: rooms are at /parties/<party>/<room>"))
+        else:
+            await (await self._answer(Request(scope, receive)))(scope, receive, send)
+
+    def outermost(self, app: ASGIApp) -> ASGIApp:
+        """`app` with CORS for allowed Origins and errors as JSON in front of it."""
+
+        async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or raw_path_of(scope).startswith("/static/"):
+                await app(scope, receive, send)
+                return
+            request = HTTPConnection(scope)
+            if _is_preflight(scope, request):
+                await self._preflight(request)(scope, receive, send)
+                return
+            origin = request.headers.get("origin")
+            shared = origin if origin is not None and self.gate.allows_origin(request) else None
+            await app(scope, receive, _Answer(send, origin=shared))
+
+        return outermost
+
+    async def _answer(self, request: Request) -> Response:
+        path = raw_path_of(request.scope)
+        if path.startswith("/static/"):
+            return _static(request, path.removeprefix("/static/"))
+        if path == "/healthz":
+            return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
+        if path == "/hello":
+            return _only_get(request) or self._hello(request)
+        for prefix, methods in self._guarded.items():
+            if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
+                return await self._guard(request, methods, path[len(prefix) :])
+        return _error(404, "there is nothing at this path: docs/reference/routes.md lists what there is")
+
+    async def _guard(self, request: Request, methods: dict[str, Handler], rest: str) -> Response:
+        grant = self.gate(request, None)
+        if isinstance(grant, Refusal):
+            return _error(grant.status, grant.reason, {"WWW-Authenticate": "Bearer"} if grant.status == 401 else None)
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            return _error(405, f"{request.method} is not for this path: use {', '.join(methods)}", {"Allow": ", ".join(methods)})
+        try:
+            return await handler(request, grant, rest)
+        except _Refused as refused:
+            return _error(refused.status, str(refused))
+        except PartyError as error:
+            return _error(503 if isinstance(error, HostError) else 400, str(error))
+
+    def _hello(self, request: Request) -> Response:
+        refusal = self.gate.refuses_host(request)
+        if refusal is not None:
+            return _error(refusal.status, refusal.reason)
+        if not self.gate.allows_origin(request):
+            return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
+        return JSONResponse({"host_id": self.app.host.host_id, "version": __version__, "dialects": list(DIALECTS)}, headers=NO_STORE)
+
+    def _preflight(self, request: HTTPConnection) -> Response:
+        refusal = self.gate.refuses_host(request)
+        if refusal is not None:
+            return _error(refusal.status, refusal.reason)
+        if not self.gate.allows_origin(request):
+            return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
+        headers = {
+            "Access-Control-Allow-Origin": request.headers["origin"],
+            "Access-Control-Allow-Methods": "GET, POST, PUT",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+            "Access-Control-Max-Age": "600",
+            "Vary": "Origin",
+        }
+        return Response(status_code=204, headers=headers)
+
+    async def _ticket(self, request: Request, grant: Grant, rest: str) -> Response:
+        """`{party, room}` → `{ticket, expires_in}`: one handshake by whoever asks."""
+        wanted = await _json_object(request)
+        party, room = wanted.get("party"), wanted.get("room")
+        if not isinstance(party, str) or not isinstance(room, str):
+            raise _Refused(400, 'a ticket is for a room: send {"party": "terminal-server", "room": "worker-1"}')
+        if self.app.host.server_class(party) is None:
+            raise _Refused(404, f"there is no party {party[:80]!r} here")
+        try:
+            ticket = self.gate.tickets.issue(grant, party=party, room=check_room_name(room))
+        except RoomNameError as error:
+            raise _Refused(400, str(error)) from None
+        return JSONResponse({"ticket": ticket, "expires_in": TICKET_LIFETIME}, headers=NO_STORE)
+
+    async def _put_config(self, request: Request, grant: Grant, rest: str) -> Response:
+        """A config as YAML text; its name is the rest of the path, decoded once."""
+        _require(grant, "admin", "load a config")
+        name = _name(rest, "a config is loaded under its file's path: PUT /api/ops/config/<path>")
+        body = await _body(request, MAX_CONFIG)
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise _Refused(400, f"{name}: the config is not UTF-8 text") from None
+        config = parse_config(text, path=name)
+        ignored = await self.app.load(config)
+        log.info("config %r: %d checks loaded by %s", name, len(config.checks), grant.subject)
+        loaded = {"name": name, "checks": [check.id for check in config.checks], "sandboxes": sorted(config.sandboxes), "ignored": ignored}
+        return JSONResponse({"loaded": loaded}, headers=NO_STORE)
+
+    async def _put_sandbox(self, request: Request, grant: Grant, rest: str) -> Response:
+        """`{address}` for a sandbox id."""
+        _require(grant, "admin", "map a sandbox")
+        sandbox = _name(rest, "a sandbox id stands in the path: PUT /api/sandboxes/<id>")
+        if not self.app.owner_addresses:
+            raise _Refused(403, "this host takes addresses from its config only: add the sandbox under `sandboxes:` there")
+        address = (await _json_object(request)).get("address")
+        if not isinstance(address, str):
+            raise _Refused(400, 'an address is text: send {"address": "docker:web-1"}')
+        parse_address(address)
+        self.app.terminals.sandboxes[sandbox] = address
+        log.info("sandbox %r mapped by %s", sandbox, grant.subject)
+        return JSONResponse({"id": sandbox, "address": address}, headers=NO_STORE)
+
+    async def _metrics(self, request: Request, grant: Grant, rest: str) -> Response:
+        from .metrics import CONTENT_TYPE, exposition
+
+        return Response(exposition(self.app), media_type=CONTENT_TYPE, headers=NO_STORE)
+
+
+class _Refused(Exception):
+    """A request that is answered with a status and one sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class _Answer:
+    """Passes a response on: errors as JSON, and readable by the page of an allowed Origin."""
+
+    def __init__(self, send: Send, *, origin: str | None) -> None:
+        self._send = send
+        self._origin = origin
+        self._start: Message | None = None
+        self._text = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": list(message.get("headers", ()))}
+            headers = MutableHeaders(raw=message["headers"])
+            if self._origin is not None:
+                headers["Access-Control-Allow-Origin"] = self._origin
+                headers.add_vary_header("Origin")
+            if message["status"] >= 400 and headers.get("content-type", "").startswith("text/plain"):
+                self._start = message
+                return
+        elif self._start is not None and message["type"] == "http.response.body":
+            self._text += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            body = json.dumps({"error": self._text.decode("utf-8", "replace")}).encode()
+            headers = MutableHeaders(raw=self._start["headers"])
+            headers["Content-Type"], headers["Content-Length"] = "application/json", str(len(body))
+            start, self._start = self._start, None
+            await self._send(start)
+            message = {"type": "http.response.body", "body": body}
+        await self._send(message)
+
+
+def _is_preflight(scope: Scope, request: HTTPConnection) -> bool:
+    return scope["method"] == "OPTIONS" and "origin" in request.headers and "access-control-request-method" in request.headers
+
+
+def _only_get(request: Request) -> Response | None:
+    if request.method in ("GET", "HEAD"):
+        return None
+    return _error(405, f"{request.method} is not for this path: use GET", {"Allow": "GET"})
+
+
+def _static(request: Request, rest: str) -> Response:
+    """A bundle. It is public code: any page may import it, and its URL names its content."""
+    wrong = _only_get(request)
+    if wrong is not None:
+        return wrong
+    wanted, _, name = rest.partition("/")
+    try:
+        if wanted != bundles.static_hash():
+            raise HostError("this page is of another version of partywidgets: reload it")
+        content = bundles.read(name)
+    except HostError as error:
+        return _error(404, str(error), {"Access-Control-Allow-Origin": "*"})
+    headers = {"Cache-Control": FOR_EVER, "Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+    headers["X-Content-Type-Options"] = "nosniff"
+    return Response(content, media_type=bundles.media_type(name), headers=headers)
+
+
+def _require(grant: Grant, role: str, what: str) -> None:
+    if not grant.has(role):
+        raise _Refused(403, f"only the role {role} may {what}: yours are {', '.join(sorted(grant.roles)) or 'none'}")
+
+
+def _name(rest: str, remedy: str) -> str:
+    try:
+        name = unquote_to_bytes(rest).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Refused(400, f"the name is not UTF-8: {remedy}") from None
+    if not name or len(name) > MAX_NAME or CONTROL.search(name):
+        raise _Refused(400, f"the name is empty, longer than {MAX_NAME} characters or holds control characters: {remedy}")
+    return name
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _Refused(413, f"the body is longer than {limit} bytes: shorten it")
+    return bytes(body)
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        value = json.loads(await _body(request, MAX_BODY))
+    except (ValueError, RecursionError):
+        raise _Refused(400, "the body is not JSON: send an object") from None
+    if not isinstance(value, dict):
+        raise _Refused(400, f"the body is a JSON {type(value).__name__}: send an object")
+    return value
+
+
+def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": reason}, status_code=status, headers={**NO_STORE, **(headers or {})})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    # The app is started by `async with`, not by the server in front of it.
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
