@@ -12,6 +12,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, MutableMapping
 from errno import EADDRINUSE
@@ -467,9 +468,13 @@ async def serve(
             raise HostError("the server stopped before it listened: the app's lifespan failed, its error is in the log")
         running = RunningServer(bind=address, port=number, secure=secure, token=made, task=task)
         if made is not None:
-            print(f"partywidgets: rooms on {running.url}  token {made}", flush=True)
+            print(f"partywidgets: rooms on {running.url}  token {made}", file=sys.stderr, flush=True)
         elif isinstance(gate, Gate) and gate.open_roles is not None:
-            print(f"partywidgets: rooms on {running.url} are open to every program and user of this machine, without a token", flush=True)
+            print(
+                f"partywidgets: rooms on {running.url} are open to every program and user of this machine, without a token",
+                file=sys.stderr,
+                flush=True,
+            )
         yield running
     finally:
         server.should_exit = True

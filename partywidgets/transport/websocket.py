@@ -14,7 +14,7 @@ import logging
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
@@ -119,8 +119,8 @@ class WebSocket(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not asyncio.Transport instances.
+        self._transport = cast(asyncio.Transport, transport)
         if self._limits.ping_interval is not None:
             self._keepalive = self._loop.call_later(self._limits.ping_interval, self._beat)
 
