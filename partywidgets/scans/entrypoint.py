@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
 from ..exceptions import ConnectionClosedError, PartyError
-from ..party import PartyHost
+from ..party import Alias, PartyHost
 from .model import ScanReport
 from .registry import Selection
 from .server import OpsMonitorBroadcastServer
@@ -17,7 +16,12 @@ PARTY = "ops-monitor-broadcast"
 ROOM = "main"
 """The one channel of all ops scans."""
 
-_log = logging.getLogger("partywidgets.scans")
+ALIASES = (
+    Alias("/api/ops/broadcast", PARTY, ROOM),
+    Alias("/api/ops/scans", PARTY, ROOM),
+    Alias("/api/ops/scans/{rest:path}", PARTY, ROOM),
+)
+"""The room's other paths."""
 
 
 class OpsMonitorOps:

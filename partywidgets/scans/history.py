@@ -1,7 +1,8 @@
 """What scans saw, kept on disk: one SQLite file beside the host's rooms.
 
 WAL, `synchronous=NORMAL`: a committed batch survives a crash of the process (kill -9), not a power cut within the last second.
-Everything runs on one storage thread, in call order. A scan that was under way when the process died is marked interrupted at the next start.
+Everything runs on one storage thread, in call order. A scan that was under way when the process died is marked interrupted at the
+next start.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ GRACE = 2.0
 OWNER = "runner "
 """Begins the owner of a runner's checks, its subject and name follow."""
 
-_FIELDS = ("id every timeout severity title labels identity attempts retries retry_delay depends_on enabled runbook").split()
+_SCHEDULING = ("every", "timeout", "attempts", "retries", "retry_delay", "depends_on", "enabled")
+_SHOWING = ("id", "severity", "title", "labels", "identity", "runbook")
+_FIELDS = _SCHEDULING + _SHOWING
 
 _log = logging.getLogger("partywidgets.scans.runner")
 

@@ -42,7 +42,8 @@ class ScheduleSettings(BaseModel):
     """When scans start by themselves, beside the `every` of each check.
 
     `full` is a cron expression for a scan of everything, read in `timezone`. `jitter` (0 to 1) spreads interval checks by that
-    share of their interval. `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
+    share of their interval.
+    `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -15,7 +15,7 @@ from .model import Change, Phase, State, Status
 FLAP_LOOKS = 21
 """How many looks the share of changes is taken over."""
 FLAP_HIGH, FLAP_LOW = 0.50, 0.25
-"""Flapping starts at the first share and ends below the second (Nagios ships 0.3 and 0.2, for minutes between looks; ours may be seconds)."""
+"""Flapping starts at the first share and ends below the second (Nagios ships 0.3 and 0.2, for looks minutes apart)."""
 
 
 @dataclass(frozen=True, slots=True)

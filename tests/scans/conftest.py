@@ -1,0 +1,16 @@
+"""What the ops room's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from . import ops_room
+
+
+@pytest.fixture(autouse=True)
+def play() -> Iterator[ops_room.Play]:
+    """A script for scripted checks, new for each test."""
+    ops_room.PLAY = ops_room.Play()
+    yield ops_room.PLAY
