@@ -1,0 +1,498 @@
+"""PartySocket against a real WebSocket server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from partywidgets.exceptions import ConnectionClosedError, HostError, RefusedError
+from partywidgets.party.connection import ReadyState
+from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
+
+from .conftest import echo, peer
+
+WAIT = 10.0
+
+
+async def soon(awaitable: Any) -> Any:
+    """An await with a limit, so that a broken test ends."""
+    async with asyncio.timeout(WAIT):
+        return await awaitable
+
+
+async def closer(connection: ServerConnection) -> None:
+    """Closes every connection at once, with the code and reason that its query names."""
+    assert connection.request is not None
+    query = dict(pair.split("=") for pair in connection.request.path.partition("?")[2].split("&"))
+    await connection.close(int(query.get("code", 1000)), query.get("reason", ""))
+
+
+async def test_text_and_binary() -> None:
+    """str goes as text, bytes as binary, and both come back as they were."""
+    async with peer() as server, PartySocket(host=server.host, party="chat", room="a b", query={"x": 1}) as socket:
+        await socket.opened(WAIT)
+        assert socket.ready_state.name == "OPEN"
+        assert socket.send("text")
+        assert socket.send(b"\x00binary")
+        assert await soon(socket.receive()) == "text"
+        assert await soon(socket.receive()) == b"\x00binary"
+        assert server.requests[0].path == f"/parties/chat/a%20b?_pk={socket.id}&x=1"
+    assert socket.ready_state.name == "CLOSED"
+    assert socket.last_close == CloseEvent(1000, "", True)
+
+
+async def test_other_types_are_refused() -> None:
+    """Anything but text and bytes is a TypeError, not a coercion."""
+    socket = PartySocket(host="127.0.0.1:1", room="r", start_closed=True)
+    with pytest.raises(TypeError, match="encode it first"):
+        socket.send(42)  # type: ignore[arg-type]
+
+
+async def test_messages_before_open_are_flushed_in_order() -> None:
+    """What is sent before the socket is open is kept, counted, and goes out first (PS10)."""
+    opened: list[int] = []
+    async with peer() as server, PartySocket(host=server.host, room="r", on_open=lambda: opened.append(1)) as socket:
+        assert [socket.send(f"m{n}") for n in range(3)] == [False] * 3
+        assert socket.buffered_amount == 6
+        assert [await soon(socket.receive()) for _ in range(3)] == ["m0", "m1", "m2"]
+        assert opened == [1]
+        assert socket.buffered_amount == 0
+
+
+async def test_a_full_buffer_drops_the_newest(caplog: pytest.LogCaptureFixture) -> None:
+    """The buffer is bounded; drain_queued_messages empties and returns it (PS25)."""
+    socket = PartySocket(host="127.0.0.1:1", room="r", start_closed=True, max_enqueued_messages=2)
+    for message in ("a", "b", "c"):
+        socket.send(message)
+    assert "a message is dropped" in caplog.text
+    assert socket.drain_queued_messages() == ["a", "b"]
+    assert socket.drain_queued_messages() == []
+    assert socket.buffered_amount == 0
+
+
+async def test_a_full_open_socket_says_false(caplog: pytest.LogCaptureFixture) -> None:
+    """With too many bytes queued to an open socket, send says False and the bytes stay bounded."""
+    async with peer() as server, PartySocket(host=server.host, room="r", max_buffered=10) as socket:
+        await socket.opened(WAIT)
+        assert socket.send("12345678")
+        assert not socket.send("12345678")
+        assert await soon(socket.receive()) == "12345678"
+        assert "is dropped" in caplog.text
+
+
+async def test_it_comes_back_with_the_same_id(fast: dict[str, Any]) -> None:
+    """A server's close, 1000 included, is followed by another connection with the same _pk (PS13)."""
+    events: list[CloseEvent] = []
+    async with peer() as server, PartySocket(host=server.host, room="r", on_close=events.append, **fast) as socket:
+        first = await server.arrival()
+        await first.close(1000, "bye")
+        second = await server.arrival()
+        await socket.opened(WAIT)
+        assert events == [CloseEvent(1000, "bye", True)]
+        assert server.requests[0].path == server.requests[1].path
+        assert second is not first
+        assert socket.retry_count == 1
+
+
+async def test_iteration_goes_over_reconnects(fast: dict[str, Any]) -> None:
+    """`async for` yields messages of every connection and ends when the socket is closed."""
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send("hello")
+        await connection.close(1012)
+
+    async with peer(greet) as server, PartySocket(host=server.host, room="r", **fast) as socket:
+        seen = []
+        async with asyncio.timeout(WAIT):
+            async for message in socket:
+                seen.append(message)
+                if len(seen) == 3:
+                    await socket.close()
+        assert seen == ["hello"] * 3
+
+
+async def test_what_arrived_before_a_close_is_delivered(fast: dict[str, Any]) -> None:
+    """Messages that the peer sent before its Close are not lost, also while we are sending."""
+
+    async def burst(connection: ServerConnection) -> None:
+        for number in range(500):
+            await connection.send(str(number))
+        await connection.close(4000)
+
+    async with peer(burst) as server, PartySocket(host=server.host, room="r", max_inbox=10, **fast) as socket:
+        seen = []
+        for _ in range(500):
+            socket.send("noise")
+            seen.append(await soon(socket.receive()))
+        assert seen == [str(number) for number in range(500)]
+
+
+@pytest.mark.parametrize("code", [4401, 4403, 4409])
+async def test_it_stops_when_refused(code: int, fast: dict[str, Any]) -> None:
+    """4401, 4403 and 4409 end it; whoever waits learns why."""
+    async with peer(closer) as server, PartySocket(host=server.host, room="r", query={"code": code, "reason": "no"}, **fast) as socket:
+        with pytest.raises(RefusedError, match=f"close code {code} \\(no\\)") as refusal:
+            await soon(socket.receive())
+        assert refusal.value.status == code
+        assert not socket.should_reconnect
+        assert len(server.requests) == 1
+        with pytest.raises(RefusedError):
+            await socket.opened(WAIT)
+
+
+async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
+    """HTTP 401 on the upgrade ends it, with an error before the close event."""
+    events: list[object] = []
+
+    async def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(401, "a credential is needed\n")
+
+    async with (
+        peer(process_request=refuse) as server,
+        PartySocket(host=server.host, room="r", on_error=lambda error: events.append("error"), on_close=events.append, **fast) as socket,
+    ):
+        with pytest.raises(RefusedError, match="HTTP 401"):
+            await socket.opened(WAIT)
+        assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401", False, 401)]
+
+
+async def test_other_answers_are_retried(fast: dict[str, Any]) -> None:
+    """HTTP 503 is tried again until the server is back."""
+    answers = iter([503, 502])
+
+    async def busy(connection: ServerConnection, request: Request) -> Response | None:
+        status = next(answers, None)
+        return None if status is None else connection.respond(status, "later\n")
+
+    async with peer(process_request=busy) as server, PartySocket(host=server.host, room="r", **fast) as socket:
+        await socket.opened(WAIT)
+        assert socket.retry_count == 2
+
+
+async def test_redirects_are_not_followed(fast: dict[str, Any]) -> None:
+    """A redirect on the upgrade is a failed attempt: the token is never shown to where it points."""
+
+    async with peer() as elsewhere:
+
+        async def redirect(connection: ServerConnection, request: Request) -> Response:
+            response = connection.respond(302, "")
+            response.headers["Location"] = f"ws://{elsewhere.host}/"
+            return response
+
+        async with (
+            peer(process_request=redirect) as server,
+            PartySocket(host=server.host, room="r", token="t" * 20, max_retries=1, **fast) as socket,
+        ):
+            with pytest.raises(HostError, match="HTTP 302"):
+                await socket.opened(WAIT)
+            assert elsewhere.requests == []
+
+
+async def test_max_retries(fast: dict[str, Any]) -> None:
+    """One attempt and max_retries more, then HostError; reconnect() grants as many again (PS21)."""
+    attempts: list[Exception] = []
+    async with peer() as server:
+        host = server.host
+    async with PartySocket(host=host, room="r", max_retries=2, on_error=attempts.append, **fast) as socket:
+        with pytest.raises(HostError, match="retries used up"):
+            await socket.opened(WAIT)
+        assert len(attempts) == 3
+        assert socket.ready_state is ReadyState.CLOSED
+        socket.reconnect()
+        with pytest.raises(HostError):
+            await socket.opened(WAIT)
+        assert len(attempts) == 6
+
+
+async def test_reconnect_shortens_a_wait() -> None:
+    """reconnect() during a wait connects now (npm's does not: PS35)."""
+    async with peer() as server:
+        port = server.port
+    failed = asyncio.Event()
+    async with PartySocket(
+        host=f"127.0.0.1:{port}", room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set()
+    ) as socket:
+        await soon(failed.wait())
+        async with peer(port=port):
+            socket.reconnect()
+            await socket.opened(WAIT)
+
+
+async def test_close_ends_a_wait() -> None:
+    """close() during a wait returns at once, and nothing follows (PS36)."""
+    async with peer() as server:
+        host = server.host
+    failed = asyncio.Event()
+    socket = PartySocket(host=host, room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set())
+    async with socket:
+        await soon(failed.wait())
+        await soon(socket.close())
+        assert not socket.should_reconnect
+        with pytest.raises(ConnectionClosedError):
+            await socket.receive()
+
+
+async def test_reconnect_with_a_code() -> None:
+    """reconnect(4005) on an open socket closes it with that code and connects again without a delay (PS23)."""
+    async with peer() as server, PartySocket(host=server.host, room="r", min_reconnection_delay=600) as socket:
+        await socket.opened(WAIT)
+        first = await server.arrival()
+        socket.reconnect(4005, "again")
+        assert socket.ready_state is ReadyState.CLOSING
+        assert not socket.send("kept for the next one")
+        await socket.opened(WAIT)
+        assert await soon(socket.receive()) == "kept for the next one"
+        assert (first.close_code, first.close_reason) == (4005, "again")
+
+
+async def test_everything_is_evaluated_at_each_attempt(fast: dict[str, Any]) -> None:
+    """query, protocols, headers and token may be functions, plain or async, called before each attempt (PS29)."""
+    counter = iter(range(100))
+
+    async def query() -> dict[str, int]:
+        return {"n": next(counter)}
+
+    async def token() -> str:
+        return f"token-{next(counter)}"
+
+    async with (
+        peer(subprotocols=["two"]) as server,
+        PartySocket(
+            host=server.host,
+            room="r",
+            query=query,
+            token=token,
+            protocols=lambda: ["one", "two"],
+            headers=lambda: {"X-Place": "here"},
+            **fast,
+        ) as socket,
+    ):
+        await (await server.arrival()).close(1012)
+        await server.arrival()
+        await socket.opened(WAIT)
+        assert [request.path.partition("&")[2] for request in server.requests] == ["n=0", "n=2"]
+        assert [request.headers["Authorization"] for request in server.requests] == ["Bearer token-1", "Bearer token-3"]
+        assert server.requests[1].headers["X-Place"] == "here"
+        assert socket.protocol == "two"
+
+
+async def test_a_failing_function_is_a_failed_attempt(fast: dict[str, Any]) -> None:
+    """A query function that raises costs one attempt, no more."""
+    tries = iter([RuntimeError("no ticket yet"), None])
+
+    def query() -> dict[str, str]:
+        if (error := next(tries)) is not None:
+            raise error
+        return {}
+
+    errors: list[Exception] = []
+    async with peer() as server, PartySocket(host=server.host, room="r", query=query, on_error=errors.append, **fast) as socket:
+        await socket.opened(WAIT)
+        assert [str(error) for error in errors] == ["no ticket yet"]
+
+
+async def test_a_silent_server_times_out(fast: dict[str, Any]) -> None:
+    """A server that takes the connection and says nothing costs connection_timeout, and is tried again."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    try:
+        port = silent.sockets[0].getsockname()[1]
+        events: list[CloseEvent] = []
+        async with PartySocket(
+            host=f"127.0.0.1:{port}", room="r", connection_timeout=0.05, max_retries=1, on_close=events.append, **fast
+        ) as socket:
+            with pytest.raises(HostError):
+                await socket.opened(WAIT)
+        assert [event.reason for event in events] == ["no answer within 0.05 s"] * 2
+    finally:
+        silent.close()
+
+
+async def test_half_open_is_found(fast: dict[str, Any]) -> None:
+    """A peer that stops answering pings is left, and the next connection works."""
+    stalled = asyncio.Event()
+
+    async def first_stalls(connection: ServerConnection) -> None:
+        if not stalled.is_set():
+            stalled.set()
+            connection.transport.pause_reading()
+            await connection.wait_closed()
+        else:
+            await echo(connection)
+
+    async with (
+        peer(first_stalls, ping_interval=None) as server,
+        PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=0.05, close_timeout=0.1, **fast) as socket,
+    ):
+        first = await server.arrival()
+        await server.arrival()
+        socket.send("alive")
+        assert await soon(socket.receive()) == "alive"
+        first.transport.abort()
+        await soon(first.wait_closed())
+
+
+async def test_should_reconnect_on_close(fast: dict[str, Any]) -> None:
+    """The caller decides which close ends it; its own verdict is no refusal (PS22)."""
+
+    async def decide(event: CloseEvent) -> bool:
+        return event.code != 4000
+
+    async with peer() as server, PartySocket(host=server.host, room="r", should_reconnect_on_close=decide, **fast) as socket:
+        await (await server.arrival()).close(4001)
+        await (await server.arrival()).close(4000)
+        with pytest.raises(ConnectionClosedError):
+            await soon(socket.receive())
+        assert socket.failure is None
+
+
+async def test_a_raising_callback_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What a callback raises is logged with the room, and the socket stays (PS31 mended)."""
+    seen: list[str | bytes] = []
+    both = asyncio.Event()
+
+    def on_message(message: str | bytes) -> None:
+        seen.append(message)
+        if message == "bad":
+            raise RuntimeError("boom")
+        both.set()
+
+    async with peer() as server, PartySocket(host=server.host, party="chat", room="r", on_message=on_message) as socket:
+        await socket.opened(WAIT)
+        socket.send("bad")
+        socket.send("good")
+        await soon(both.wait())
+        assert seen == ["bad", "good"]
+    assert "chat/r: a callback raised" in caplog.text
+    with pytest.raises(RuntimeError, match="on_message"):
+        await socket.receive()
+
+
+async def test_close_from_a_callback() -> None:
+    """A callback may close its own socket without waiting for itself."""
+    ended = asyncio.Event()
+    socket: PartySocket
+
+    async def on_message(message: str | bytes) -> None:
+        await socket.close(4000, "enough")
+
+    async with peer() as server:
+        socket = PartySocket(host=server.host, room="r", on_message=on_message, on_end=ended.set)
+        async with socket:
+            await socket.opened(WAIT)
+            socket.send("x")
+            await soon(ended.wait())
+            connection = await server.arrival()
+            await soon(connection.wait_closed())
+            assert (connection.close_code, connection.close_reason) == (4000, "enough")
+
+
+async def test_oversize_messages_close_with_1009(fast: dict[str, Any]) -> None:
+    """A message over max_message is not taken into memory; the peer gets 1009."""
+
+    async def large(connection: ServerConnection) -> None:
+        await connection.send("x" * 2000)
+        await connection.wait_closed()
+
+    async with peer(large) as server, PartySocket(host=server.host, room="r", max_message=1000, **fast):
+        first = await server.arrival()
+        await soon(first.wait_closed())
+        assert first.close_code == 1009
+
+
+async def test_update_properties(fast: dict[str, Any]) -> None:
+    """Properties change for the next attempt and nothing else is forgotten, the id included (PS28 mended)."""
+    async with peer() as server, PartySocket(host=server.host, party="chat", room="r", path="sub", query={"a": "1"}, **fast) as socket:
+        await server.arrival()
+        before = socket.id
+        socket.update_properties(room="other")
+        socket.update_properties(query={"b": "2"})
+        socket.reconnect()
+        await server.arrival()
+        assert server.requests[1].path == f"/parties/chat/other/sub?_pk={before}&b=2"
+        with pytest.raises(TypeError, match="rooom"):
+            socket.update_properties(rooom="x")
+        with pytest.raises(ValueError, match="leave it out"):
+            socket.update_properties(path="/x")
+        assert socket.path == "sub"
+
+
+async def test_delays_grow_and_are_capped() -> None:
+    """min · grow^(n-1), at most max, within the jitter (PS18)."""
+    socket = ReconnectingWebSocket("ws://127.0.0.1:1/", start_closed=True, jitter=0.0)
+    waits = []
+    for count in range(1, 8):
+        socket._retry_count = count
+        waits.append(round(socket._delay(), 2))
+    assert waits == [3.0, 3.9, 5.07, 6.59, 8.57, 10.0, 10.0]
+    socket.jitter, socket._retry_count = 0.2, 1
+    assert all(2.4 <= socket._delay() <= 3.6 for _ in range(200))
+
+
+async def test_min_uptime_resets_the_count(fast: dict[str, Any]) -> None:
+    """A connection that lasted for min_uptime starts the count of retries afresh, a shorter one does not (PS20)."""
+    counts: list[int] = []
+    async with peer() as server, PartySocket(host=server.host, room="r", min_uptime=3600, **fast) as socket:
+        socket.on_close = lambda event: counts.append(socket.retry_count)
+        for _ in range(2):
+            await (await server.arrival()).close(1012)
+        last = await server.arrival()
+        await socket.opened(WAIT)
+        socket.min_uptime = 0.0
+        await last.close(1012)
+        await server.arrival()
+    assert counts[:3] == [0, 1, 0]
+
+
+async def test_a_plain_token_to_elsewhere_is_warned_about(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fast: dict[str, Any]
+) -> None:
+    """A bearer token over ws to another machine leaves a line in the log, without the token."""
+    for name in ("ws_proxy", "http_proxy", "https_proxy", "socks_proxy"):  # a closed port here: nothing leaves this machine
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    caplog.set_level(logging.WARNING)
+    socket = ReconnectingWebSocket("ws://host.example:9/", token="very-secret-token", connection_timeout=0.05, max_retries=0, **fast)
+    async with socket:
+        with pytest.raises(HostError):
+            await socket.opened(WAIT)
+    assert "without TLS" in caplog.text
+    assert "very-secret-token" not in caplog.text
+
+
+async def test_no_credential_in_logs(caplog: pytest.LogCaptureFixture, fast: dict[str, Any]) -> None:
+    """Not even at debug level does a log line of ours hold the token."""
+    caplog.set_level(logging.DEBUG)
+    async with peer() as server, PartySocket(host=server.host, room="r", token="very-secret-token", **fast) as socket:
+        await socket.opened(WAIT)
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("partywidgets")]
+    assert not any("very-secret-token" in line for line in ours)
+
+
+async def test_fetch() -> None:
+    """fetch uses the same rules for its URL, without _pk, and reads the answer whole."""
+    paths: list[str] = []
+
+    async def answer(connection: ServerConnection, request: Request) -> Response:
+        paths.append(request.path)
+        return connection.respond(200, '{"ok": true}')
+
+    async with peer(process_request=answer) as server:
+        response = await PartySocket.fetch(host=server.host, party="chat", room="a b", path="x", query={"q": "1", "n": None})
+        assert (response.status, response.json(), paths) == (200, {"ok": True}, ["/parties/chat/a%20b/x?q=1"])
+
+
+async def test_fetch_without_a_server() -> None:
+    """No server is one sentence."""
+    async with peer() as server:
+        host = server.host
+    with pytest.raises(HostError, match="cannot be reached"):
+        await PartySocket.fetch(host=host, room="r", timeout=5)
