@@ -78,7 +78,8 @@ class Parser:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None:
-                self.fail(f"{text[at]!r} means nothing", at)
+                meant = {"=": "==", "&": "&&", "|": "||"}.get(text[at])
+                self.fail(f"{text[at]!r} means nothing" + (f", write {meant!r}" if meant else ""), at)
             if found.lastgroup != "blank":
                 self.tokens.append((found.lastgroup or "", found[0], at))
             at = found.end()
@@ -94,7 +95,7 @@ class Parser:
         node = self.ternary()
         if self.tokens[self.position][0] != "end":
             found = self.tokens[self.position][1]
-            self.fail("'=' means nothing, write '=='" if found == "=" else f"unexpected {found!r}")
+            self.fail(f"unexpected {found!r}")
         return node
 
     def accept(self, *signs: str) -> str | None:

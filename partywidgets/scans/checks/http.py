@@ -10,7 +10,7 @@ import zlib
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator
@@ -56,13 +56,10 @@ class _Exchange(asyncio.Protocol):
         self.chunks: list[bytes] = []
         self.size = self.received = 0
         self.in_body = self.framed = False
-        self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
         self.phases.enter("processing")
-        transport.write(self.request)
+        cast(asyncio.Transport, transport).write(self.request)
 
     def data_received(self, data: bytes) -> None:
         if self.phases.current == "processing":
@@ -230,7 +227,10 @@ class HttpCheck(CheckModel):
         except ValueError as error:
             raise DialError("internal", str(error)) from None
         method, body = self.method.upper(), None if self.body is None else context.resolve(self.body).encode()
-        headers = {name: context.resolve(value) for name, value in self.headers.items()}
+        headers = {name: context.resolve(value).strip() for name, value in self.headers.items()}  # a secret's file ends with a newline
+        for name, value in headers.items():
+            if any(c in "\r\n\0" for c in value):
+                raise DialError("internal", f"what the header {name} refers to holds a line break")
         origin = (url.scheme, url.hostname, url.port)
         redirects = 0
         while True:

@@ -1,0 +1,269 @@
+"""The http check against servers that behave, misbehave and do not answer."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from partywidgets.scans.checks.http import BODY_BYTES, HttpCheck, request_bytes, split_url, without_password
+from partywidgets.scans.judge import RunContext
+
+from .servers import Authority, Served, closed_port, look, web_server
+
+
+@pytest.fixture
+async def web() -> object:
+    """A web server for one test."""
+    async with web_server() as served:
+        yield served
+
+
+def http(served: Served, path: str, **more: object) -> HttpCheck:
+    """A check of a path of the server."""
+    return HttpCheck.model_validate({"id": "shop", "url": f"http://127.0.0.1:{served.port}{path}", "timeout": 5, **more})
+
+
+async def test_healthy(web: Served) -> None:
+    """A healthy answer is ok, with its phases, its numbers and what every condition saw."""
+    result = await look(http(web, "/json", conditions=["status == 200", "body.status == 'ok'", "body.queue.depth < 5", "body.load < 1"]))
+    assert (result.status, result.error) == ("ok", None)
+    assert [(c.ok, c.actual) for c in result.conditions] == [(True, "200"), (True, "ok"), (True, "3"), (True, "0.5")]
+    assert list(result.phases_ms) == ["resolve", "connect", "tls", "processing", "transfer"]
+    assert result.phases_ms["connect"] > 0
+    assert result.phases_ms["processing"] > 0
+    assert result.phases_ms["tls"] == 0
+    assert {metric.name for metric in result.metrics} == {"duration_ms", "size"}
+    assert result.summary.startswith("HTTP 200 in ")
+    assert result.evidence[0].sha256 == hashlib.sha256(b'{"status": "ok", "queue": {"depth": 3}, "load": 0.5}').hexdigest()
+
+
+async def test_wrong_status(web: Served) -> None:
+    """A status that a condition does not want is crit, and the summary says what came instead; the body is kept without its control characters."""
+    result = await look(http(web, "/status/503", conditions=["status == 200"]))
+    assert (result.status, result.summary) == ("crit", "status == 200: got 503")
+    assert result.evidence[0].value == "<b>down</b>␛[2J"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/status/200", "ok"), ("/status/302", "ok"), ("/status/404", "crit"), ("/status/500", "crit")]
+)
+async def test_default_condition(web: Served, path: str, status: str) -> None:
+    """Without conditions the status must be below 400."""
+    assert (await look(http(web, path))).status == status
+
+
+async def test_warn_and_crit(web: Served) -> None:
+    """`crit` beats `warn`, and either leaves the default condition in force."""
+    assert (await look(http(web, "/json", warn="body.queue.depth > 2"))).status == "warn"
+    assert (await look(http(web, "/json", warn="body.queue.depth > 2", crit="body.queue.depth > 2"))).status == "crit"
+    assert (await look(http(web, "/json", warn="body.queue.depth > 3", crit="body.queue.depth > 9"))).status == "ok"
+    assert (await look(http(web, "/status/500", warn="duration_ms > 100000"))).status == "crit"
+    result = await look(http(web, "/status/200", warn="body.queue.depth > 3"))
+    assert (result.status, result.summary) == ("unknown", "body.queue.depth > 3: body.queue is missing: it would be in string")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "sentence"),
+    [
+        ("/hang", "timeout", "no answer within 300ms: it hung in processing"),
+        ("/half", "timeout", "no answer within 300ms: it hung in transfer"),
+        ("/cut", "http", "the connection was closed in the middle of the answer"),
+        ("/silent", "http", "the connection was closed without an answer"),
+        ("/garbage", "http", "the answer is no HTTP"),
+        ("/head-bomb", "http", "the answer's head is longer than 64 KiB"),
+    ],
+)
+async def test_broken_answers(web: Served, path: str, kind: str, sentence: str) -> None:
+    """An answer that never comes, breaks off or is no HTTP is crit with its class and a sentence."""
+    result = await look(http(web, path, timeout="300ms" if kind == "timeout" else "5s"))
+    assert result.error is not None
+    assert (result.status, result.error.kind) == ("crit", kind)
+    assert result.summary.startswith(sentence)
+
+
+async def test_refused() -> None:
+    """A closed port is `refused`."""
+    result = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := closed_port())}/"))
+    assert result.error is not None
+    assert (result.status, result.error.kind, result.error.message) == ("crit", "refused", f"127.0.0.1:{port}: connection refused")
+
+
+async def test_unknown_name() -> None:
+    """A name that does not resolve is `dns`."""
+    result = await look(HttpCheck(id="shop", url="http://nobody.invalid/"))
+    assert result.error is not None
+    assert (result.status, result.error.kind) == ("crit", "dns")
+
+
+async def test_error_as_value() -> None:
+    """A check whose author asks for `error` decides itself what an error means."""
+    check = HttpCheck(id="closed", url=f"http://127.0.0.1:{closed_port()}/", conditions=("error == 'refused'",))
+    assert (await look(check)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("path", "condition"),
+    [
+        ("/chunked", "body == [1, 2, 3]"),
+        ("/gzip", "body.zipped"),
+        ("/until-close", "body == 'to the end'"),
+        ("/continue", "status == 200 && body == 'after'"),
+    ],
+)
+async def test_framings(web: Served, path: str, condition: str) -> None:
+    """Bodies arrive whole however they are framed, and after an interim response."""
+    result = await look(http(web, path, conditions=[condition]))
+    assert (result.status, result.summary[:8]) == ("ok", "HTTP 200")
+
+
+async def test_big_body(web: Served) -> None:
+    """Of a large body one MiB is read, and the evidence says that it was cut."""
+    result = await look(http(web, "/big", conditions=[f"size == {BODY_BYTES}"]))
+    assert result.status == "ok"
+    assert result.evidence[0].truncated
+    assert len(result.evidence[0].value) == 4096
+
+
+async def test_redirects(web: Served) -> None:
+    """Redirects are followed only when asked, ten at most, and the credentials do not go to another origin."""
+    assert (await look(http(web, "/to/json", conditions=["status == 302"]))).status == "ok"
+    assert (await look(http(web, "/to/to/to/json", follow=True, conditions=["status == 200", "redirects == 3"]))).status == "ok"
+    result = await look(http(web, "/loop", follow=True))
+    assert (result.status, result.summary) == ("crit", "more than 10 redirects, the last one to /loop")
+    web.seen.clear()
+    async with web_server() as other:
+        await look(http(web, f"/away/{other.port}", follow=True, headers={"Authorization": "Bearer x", "X-Own": "y"}))
+        assert "Bearer x" in web.seen[0]
+        assert "Bearer x" not in other.seen[0]
+        assert "X-Own: y" in other.seen[0]
+
+
+async def test_request(web: Served) -> None:
+    """Method, headers and body go out as written, secrets resolved; the result names the URL as written, without a password."""
+    check = HttpCheck.model_validate(
+        {
+            "id": "shop",
+            "url": f"http://ana:pa%20ss@127.0.0.1:{web.port}/echo?a=b",
+            "method": "post",
+            "headers": {"X-Key": "${env:KEY}", "User-Agent": "mine"},
+            "body": '{"q": "${env:KEY}"}',
+        }
+    )
+    result = await look(check, RunContext(resolve=lambda text: text.replace("${env:KEY}", "s3cret")))
+    assert web.seen[0].startswith("POST /echo?a=b HTTP/1.1\r\n")
+    assert "authorization: Basic YW5hOnBhIHNz" in web.seen[0]
+    assert "User-Agent: mine" in web.seen[0]
+    assert "user-agent: partywidgets" not in web.seen[0]
+    assert web.seen[0].endswith('{"q": "s3cret"}')
+    assert result.target == f"http://ana:***@127.0.0.1:{web.port}/echo?a=b"
+    assert result.labels == {}
+
+
+async def test_secret_with_line_break(web: Served) -> None:
+    """A secret that ends with a newline, as files do, is sent without it; one that holds a line break is not sent at all."""
+    check = http(web, "/echo", headers={"X-Key": "${file:key}"})
+    assert (await look(check, RunContext(resolve=lambda text: text.replace("${file:key}", "s3cret\n")))).status == "ok"
+    assert "X-Key: s3cret\r\n" in web.seen[0]
+    result = await look(check, RunContext(resolve=lambda text: text.replace("${file:key}", "a\r\nX-Evil: b")))
+    assert (result.status, result.summary) == ("unknown", "what the header X-Key refers to holds a line break")
+    assert len(web.seen) == 1
+
+
+async def test_redacted_evidence(web: Served) -> None:
+    """The run's redactor takes secrets out of evidence, and the item says so."""
+    context = RunContext(redact=lambda text: text.replace("down", "***"))
+    result = await look(http(web, "/status/500"), context)
+    assert (result.evidence[0].redacted, result.evidence[0].value) == (True, "<b>***</b>␛[2J")
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    """Over TLS the phase is timed and the expiry is a value; an expired or wrong certificate is `tls`, or passes with `verify: false`."""
+    authority = Authority(tmp_path)
+    async with web_server(authority.server_context()) as served:
+        url = f"https://localhost:{served.port}/json"
+        result = await look(
+            HttpCheck(id="shop", url=url, ca_file=authority.ca_file, conditions=("certificate_expires_in > duration('14d')",))
+        )
+        assert result.status == "ok"
+        assert result.phases_ms["tls"] > 0
+        result = await look(
+            HttpCheck(id="shop", url=url, ca_file=authority.ca_file, conditions=("certificate_expires_in > duration('60d')",))
+        )
+        assert (result.status, result.conditions[0].actual[:3]) == ("crit", "29d")
+        result = await look(HttpCheck(id="shop", url=url))
+        assert result.error is not None
+        assert (result.status, result.error.kind) == ("crit", "tls")
+    async with web_server(authority.server_context(ends=timedelta(days=-2))) as served:
+        url = f"https://localhost:{served.port}/json"
+        result = await look(HttpCheck(id="shop", url=url, ca_file=authority.ca_file))
+        assert result.error is not None
+        assert (result.error.kind, result.error.message.endswith("certificate has expired")) == ("tls", True)
+        assert (
+            await look(HttpCheck(id="shop", url=url, verify=False, conditions=("certificate_expires_in < duration('0s')",)))
+        ).status == "ok"
+    async with web_server(authority.server_context("other.example")) as served:
+        result = await look(HttpCheck(id="shop", url=f"https://localhost:{served.port}/json", ca_file=authority.ca_file))
+        assert result.error is not None
+        assert "not valid for 'localhost'" in result.error.message
+
+
+async def test_no_certificate(web: Served) -> None:
+    """Without TLS there is no expiry: the condition fails and shows null."""
+    result = await look(http(web, "/json", conditions=["certificate_expires_in > duration('14d')"]))
+    assert (result.status, result.conditions[0].actual) == ("crit", "null")
+
+
+async def test_missing_ca_file(web: Served) -> None:
+    """A CA file that cannot be read is our fault, not the target's: unknown."""
+    result = await look(HttpCheck(id="shop", url=f"https://127.0.0.1:{web.port}/", ca_file="/nonexistent/ca.pem"))
+    assert (result.status, result.summary) == ("unknown", "the CA file /nonexistent/ca.pem cannot be used: No such file or directory")
+
+
+async def test_retries(web: Served) -> None:
+    """A look that fails is repeated at once as often as `retries` says, one that is ok is not."""
+    await look(http(web, "/status/500", retries=2, retry_delay=0))
+    assert len(web.seen) == 3
+    await look(http(web, "/json", retries=2, retry_delay=0))
+    assert len(web.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"url": "ftp://x/"}, "is no URL of a web server"),
+        ({"url": "http://x:99999/"}, "has no valid port"),
+        ({"url": "http://x/a b"}, "holds a blank or a control character"),
+        ({"headers": {"X": "a\r\nb"}}, "holds a character that no header may hold"),
+        ({"method": "GET /"}, "String should match pattern"),
+        ({"conditions": ["status = 200"]}, "'=' means nothing, write '=='"),
+        ({"conditions": ["stauts == 200"]}, "uses 'stauts', which a check of type http does not give"),
+        ({"warn": "body.matches('(')"}, "is no regular expression"),
+        ({"timeout": "5 parsecs"}, "is no duration"),
+        ({"timeout": 0}, "longer than zero"),
+        ({"identity": ["team"]}, "identity names team"),
+        ({"followw": True}, "Extra inputs are not permitted"),
+    ],
+)
+def test_faults_of_the_author(given: dict[str, object], place: str) -> None:
+    """What the author got wrong is refused when the config is read."""
+    with pytest.raises(ValidationError, match=place.replace("(", r"\(")):
+        HttpCheck.model_validate({"id": "shop", "url": "http://x/", **given})
+
+
+def test_password_never_shown() -> None:
+    """A URL with a password is shown without it, in errors too."""
+    assert without_password("https://a:b@x/p@q:r") == "https://a:***@x/p@q:r"
+    with pytest.raises(ValueError, match=r"https://a:\*\*\*@x:nope/") as caught:
+        split_url("https://a:secret@x:nope/")
+    assert "secret" not in str(caught.value)
+
+
+def test_host_header() -> None:
+    """The Host header has the port only when the URL does, brackets for IPv6, and punycode for other alphabets."""
+    assert b"\r\nhost: x\r\n" in request_bytes(split_url("http://x/"), "GET", {}, None)
+    assert b"\r\nhost: [::1]:8080\r\n" in request_bytes(split_url("http://[::1]:8080/"), "GET", {}, None)
+    assert b"\r\nhost: xn--bcher-kva.example\r\n" in request_bytes(split_url("http://bücher.example/"), "GET", {}, None)
