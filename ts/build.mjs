@@ -24,11 +24,14 @@ const options = {
   logLevel: "info",
 };
 
+// The bare page of index.html is for people who work on the views; it is not shipped.
+const page = { ...options, entryPoints: [join(here, "dev.ts")], outdir: join(here, "dist"), logLevel: "warning" };
+
 if (process.argv.includes("--watch")) {
-  const context = await esbuild.context(options);
-  await context.watch();
+  for (const watched of [options, page]) await (await esbuild.context(watched)).watch();
 } else {
   await esbuild.build(options);
+  await esbuild.build(page);
   const size = statSync(join(out, "loader.js")).size;
   if (size > LOADER_LIMIT) {
     console.error(`loader.js is ${size} bytes; it is saved with every widget and may have ${LOADER_LIMIT}`);

@@ -1,2 +1,63 @@
-/** The bundle of a dashboard. */
-export { mount } from "./table.ts";
+/** The bundle of a dashboard: counts, the running scan, the table, and the selected check in full. */
+import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
+import uplotStyles from "uplot/dist/uPlot.min.css";
+import { type MountOptions, option } from "./model.ts";
+import { followSelection, opsLink } from "./ops-link.ts";
+import baseStyles from "./styles/base.css";
+import dashboardStyles from "./styles/dashboard.css";
+import tableStyles from "./styles/table.css";
+import { Detail } from "./views/detail.ts";
+import { addStyles, element } from "./views/element.ts";
+import { ScanTable } from "./views/scan-table.ts";
+import { followTheme } from "./views/theme.ts";
+
+export function mount(options: MountOptions): void {
+  const { model, el, signal } = options;
+  addStyles(el, "base", baseStyles);
+  addStyles(el, "table", tabulatorStyles + tableStyles);
+  addStyles(el, "dashboard", uplotStyles + dashboardStyles);
+  const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
+    table.draw(changes);
+    const shown = detail.fingerprint;
+    if (shown && (changes.reset || changes.changed.has(shown) || changes.removed.has(shown) || changes.transitions.some(({ fingerprint }) => fingerprint === shown))) show(shown);
+  });
+  const { store } = ops.room;
+  const show = (fingerprint: string | undefined) => {
+    const row = fingerprint === undefined ? undefined : store.rows.get(fingerprint);
+    detail.show(row ?? null, row ? store.series(row.fingerprint) : [], row ? store.transitions(row.fingerprint) : []);
+  };
+  const detail = new Detail(
+    {
+      recheck: (fingerprint) => void ops.actions.recheck([fingerprint]).then((reply) => table.tell(reply)),
+      close: () => {
+        show(undefined);
+        table.focus();
+      },
+    },
+    signal,
+  );
+  const table = new ScanTable(store, option(model, "height", 420), {
+    selection(fingerprints) {
+      ops.traits.write("selection", fingerprints);
+      show(fingerprints.at(-1));
+    },
+    open: (fingerprint) => {
+      show(fingerprint);
+      detail.focus();
+    },
+    actions: ops.actions,
+  });
+  const root = element(
+    "div",
+    { class: "pw pw-ops pw-dashboard", "data-lm-suppress-shortcuts": "true" },
+    ops.bar.node,
+    element("div", { class: "pw-panes" }, table.node, detail.node),
+  );
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  el.append(root);
+  followTheme(root, signal);
+  table.open(signal);
+  followSelection(options, table, (fingerprints) => show(fingerprints.at(-1)));
+  ops.connect();
+  signal.addEventListener("abort", () => root.remove());
+}

@@ -8,6 +8,7 @@ import { endpointsOf } from "./transport/endpoint.ts";
 import { RoomLink } from "./transport/open.ts";
 import type { RowActions } from "./views/action-bar.ts";
 import { OpsBar } from "./views/ops-bar.ts";
+import type { ScanTable } from "./views/scan-table.ts";
 
 export interface OpsLink {
   bar: OpsBar;
@@ -91,4 +92,17 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
 /** A silence of one row names its check and its target, so that it outlives the result and spares the check's other targets. */
 function matchersFor(row: Result | undefined, fingerprint: string): Record<string, string> {
   return row ? { check_id: row.check_id, target: row.target } : { fingerprint };
+}
+
+/** Selection set from Python. */
+export function followSelection({ model, signal }: MountOptions, table: ScanTable, selected: (fingerprints: string[]) => void = () => {}): void {
+  const follow = () => {
+    const fingerprints = (model.get("selection") as string[] | undefined) ?? [];
+    if (JSON.stringify(fingerprints) === JSON.stringify(table.selection)) return;
+    table.select(fingerprints);
+    selected(fingerprints);
+  };
+  model.on("change:selection", follow);
+  signal.addEventListener("abort", () => model.off("change:selection", follow));
+  follow();
 }

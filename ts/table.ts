@@ -1,7 +1,7 @@
 /** The bundle of a scan table. */
 import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
 import { type MountOptions, option } from "./model.ts";
-import { opsLink } from "./ops-link.ts";
+import { followSelection, opsLink } from "./ops-link.ts";
 import baseStyles from "./styles/base.css";
 import tableStyles from "./styles/table.css";
 import { addStyles, element } from "./views/element.ts";
@@ -26,17 +26,4 @@ export function mount(options: MountOptions): void {
   followSelection(options, table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
-}
-
-/** Selection set from Python. */
-export function followSelection({ model, signal }: MountOptions, table: ScanTable, selected: (fingerprints: string[]) => void = () => {}): void {
-  const follow = () => {
-    const fingerprints = (model.get("selection") as string[] | undefined) ?? [];
-    if (JSON.stringify(fingerprints) === JSON.stringify(table.selection)) return;
-    table.select(fingerprints);
-    selected(fingerprints);
-  };
-  model.on("change:selection", follow);
-  signal.addEventListener("abort", () => model.off("change:selection", follow));
-  follow();
 }

@@ -88,6 +88,10 @@ export class ActionBar {
     if (fingerprints.length > 0) await this.#tell(this.#actions.recheck(fingerprints));
   }
 
+  tell(reply: Reply): void {
+    setText(this.#answer, reply.ok ? "" : (reply.error ?? "refused"));
+  }
+
   async #send(): Promise<void> {
     const fingerprints = this.#selected().map(({ fingerprint }) => fingerprint);
     const minutes = this.#span.value === "" ? null : Number(this.#span.value);
@@ -102,7 +106,7 @@ export class ActionBar {
 
   async #tell(answer: Promise<Reply>): Promise<Reply> {
     const reply = await answer;
-    setText(this.#answer, reply.ok ? "" : (reply.error ?? "refused"));
+    this.tell(reply);
     return reply;
   }
 

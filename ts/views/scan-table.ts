@@ -89,6 +89,15 @@ export class ScanTable {
     this.#drawing = this.#drawing.then(() => this.#put(changes)).catch((error) => console.error("partywidgets: the table was not drawn", error));
   }
 
+  /** Shows an answer that came to somebody else's request. */
+  tell(reply: Reply): void {
+    this.#actions.tell(reply);
+  }
+
+  focus(): void {
+    this.#grid?.node.focus();
+  }
+
   get selection(): string[] {
     return [...this.#selected];
   }

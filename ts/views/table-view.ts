@@ -57,7 +57,9 @@ export class TabulatorView implements TableView {
   #grid: Tabulator;
   #ready: Promise<void>;
   #selected: ReadonlySet<string> = new Set();
+  #known = new Set<string>();
   #clock: ReturnType<typeof setInterval>;
+  #observer: ResizeObserver;
   #name: string;
   #cursor: string | null = null;
   #events: TableViewEvents;
@@ -82,26 +84,28 @@ export class TabulatorView implements TableView {
         { column: "status", dir: "asc" },
       ],
       rowFormatter: (row: RowComponent) => this.#dress(row),
-      columnDefaults: { headerSortTristate: false, resizable: true, vertAlign: "middle", sorter: compareValues },
+      columnDefaults: { headerSortTristate: false, resizable: true, sorter: compareValues },
       columns: [
-        { title: "Status", field: "status", width: 92, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
-        { title: "Severity", field: "severity", width: 82, headerSortStartingDir: "desc", formatter: (cell: CellComponent) => text(rowOf(cell).result.severity) },
+        { title: "Status", field: "status", width: 112, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
+        { title: "Severity", field: "severity", width: 86, headerSortStartingDir: "desc", formatter: (cell: CellComponent) => text(rowOf(cell).result.severity) },
         { title: "Check", field: "title", widthGrow: 2, minWidth: 90, formatter: (cell: CellComponent) => text(rowOf(cell).title, "pw-strong") },
         { title: "Target", field: "target", widthGrow: 2, minWidth: 80, formatter: (cell: CellComponent) => text(rowOf(cell).target, "pw-mono") },
         { title: "Summary", field: "summary", widthGrow: 4, minWidth: 120, formatter: (cell: CellComponent) => text(rowOf(cell).summary) },
         {
           title: "Duration",
           field: "duration_ms",
-          width: 84,
+          width: 88,
           hozAlign: "right",
           formatter: (cell: CellComponent) => text(duration(rowOf(cell).duration_ms), "pw-number"),
         },
-        { title: "Age", field: "observed_at", width: 66, hozAlign: "right", headerSortStartingDir: "desc", formatter: (cell: CellComponent) => ageCell(rowOf(cell).result) },
+        { title: "Age", field: "observed_at", width: 72, hozAlign: "right", headerSortStartingDir: "desc", formatter: (cell: CellComponent) => ageCell(rowOf(cell).result) },
         { title: "Ack", field: "suppression", width: 116, formatter: (cell: CellComponent) => suppressionCell(rowOf(cell).result) },
       ],
     } as never);
     this.#ready = new Promise((resolve) => this.#grid.on("tableBuilt", () => resolve()));
     void this.#ready.then(() => this.#makeAccessible());
+    this.#observer = new ResizeObserver(() => this.#arrange());
+    this.#observer.observe(this.node);
     this.#grid.on("rowClick", (event, row) => {
       const { ctrlKey, metaKey, shiftKey } = event as MouseEvent;
       this.#events.choose((row.getData() as Row).fingerprint, shiftKey ? "range" : ctrlKey || metaKey ? "toggle" : "only");
@@ -112,11 +116,13 @@ export class TabulatorView implements TableView {
 
   async put(results: Result[], flash: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     await this.#ready;
-    const known = results.filter(({ fingerprint }) => this.#row(fingerprint) !== null);
-    const fresh = results.filter(({ fingerprint }) => this.#row(fingerprint) === null);
+    const known = results.filter(({ fingerprint }) => this.#known.has(fingerprint));
+    const fresh = results.filter(({ fingerprint }) => !this.#known.has(fingerprint));
     if (known.length > 0) await this.#grid.updateData(known.map(toRow) as never);
     for (const { fingerprint } of known) this.#row(fingerprint)?.reformat();
     if (fresh.length > 0) await this.#grid.addData(fresh.map(toRow) as never);
+    for (const { fingerprint } of fresh) this.#known.add(fingerprint);
+    this.#arrange();
     this.#resort();
     for (const { fingerprint } of known) this.#flash(fingerprint, flash.get(fingerprint));
   }
@@ -125,6 +131,7 @@ export class TabulatorView implements TableView {
     await this.#ready;
     const rows = fingerprints.map((fingerprint) => this.#row(fingerprint)).filter((row) => row !== null);
     if (rows.length > 0) await this.#grid.deleteRow(rows as never);
+    for (const fingerprint of fingerprints) this.#known.delete(fingerprint);
   }
 
   filter(keep: (row: Result) => boolean): void {
@@ -153,11 +160,13 @@ export class TabulatorView implements TableView {
 
   destroy(): void {
     clearInterval(this.#clock);
+    this.#observer.disconnect();
     this.#grid.destroy();
   }
 
+  /** Tabulator warns about rows that it does not have, so it is asked only for those that were put. */
   #row(fingerprint: string): RowComponent | null {
-    return this.#grid.getRow(fingerprint) || null;
+    return this.#known.has(fingerprint) ? this.#grid.getRow(fingerprint) || null : null;
   }
 
   #dress(row: RowComponent): void {
@@ -190,6 +199,22 @@ export class TabulatorView implements TableView {
     };
     const sorted = rows.every((row, index) => index === 0 || compare(rows[index - 1]!, row) <= 0);
     if (!sorted) this.#grid.setSort(sorters.map(({ field, dir }) => ({ column: field, dir })));
+  }
+
+  /** A narrow table keeps what matters; the column of acks is there when there is one. */
+  #arrange(): void {
+    void this.#ready.then(() => {
+      const width = this.node.clientWidth;
+      if (width === 0) return;
+      const suppressed = this.#grid.getData().some((row) => (row as Row).suppression !== "");
+      const wanted: Record<string, boolean> = { suppression: suppressed && width > 520, target: width > 700, severity: width > 600, duration_ms: width > 420 };
+      for (const [field, visible] of Object.entries(wanted)) {
+        const column = this.#grid.getColumn(field);
+        if (!column || column.isVisible() === visible) continue;
+        if (visible) column.show();
+        else column.hide();
+      }
+    });
   }
 
   #flash(fingerprint: string, fields: ReadonlySet<string> | undefined): void {

@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+import type { OpsMessage, Result } from "../protocol.ts";
+import { OpsRoom } from "./ops-room.ts";
+import { matches, noChanges, OpsStore } from "./ops-store.ts";
+
+const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as { message: { type: string; data: { results: Result[] } } }[];
+const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
+
+function result(fingerprint: string, change: Partial<Result> = {}): Result {
+  return { ...RESULT, fingerprint, result_id: `${fingerprint}-${change.observed_at ?? ""}-${change.status ?? ""}`, ...change };
+}
+
+function snapshot(results: Result[], part = 1, of = 1, epoch = "e1"): OpsMessage {
+  return { type: "snapshot", data: { epoch, seq: 1, part, of, results, ...(part === 1 ? { scan: null, silences: [], running: [], checks: results.length } : {}) } };
+}
+
+function checked(...results: Result[]): OpsMessage {
+  return { type: "check-result", data: { seq: 2, scan_id: "s", done: 1, total: 4, results } };
+}
+
+describe("the store", () => {
+  it("replaces its rows only when every part of a snapshot is there", () => {
+    const store = new OpsStore();
+    store.apply(snapshot([result("old")]), noChanges());
+    const changes = noChanges();
+    store.apply(snapshot([result("a")], 1, 2, "e2"), changes);
+    expect([...store.rows.keys()]).toEqual(["old"]);
+    store.apply(snapshot([result("b")], 2, 2, "e2"), changes);
+    expect([...store.rows.keys()]).toEqual(["a", "b"]);
+    expect([...changes.removed]).toEqual(["old"]);
+  });
+
+  it("drops a part of another epoch", () => {
+    const store = new OpsStore();
+    store.apply(snapshot([result("a")], 1, 2, "e2"), noChanges());
+    store.apply(snapshot([result("b")], 2, 2, "e3"), noChanges());
+    expect(store.rows.size).toBe(0);
+  });
+
+  it("keeps the newer of two results, whichever came last", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:02.000Z", status: "ok" })), noChanges());
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:01.000Z", status: "crit" })), noChanges());
+    expect(store.rows.get("a")!.status).toBe("ok");
+  });
+
+  it("names the fields that changed, and none for a new row", () => {
+    const store = new OpsStore();
+    const first = noChanges();
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:01.000Z", status: "ok", summary: "fine" })), first);
+    expect([...first.changed.get("a")!]).toEqual([]);
+    const second = noChanges();
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:02.000Z", status: "crit", summary: "fine" })), second);
+    expect([...second.changed.get("a")!]).toEqual(["status"]);
+  });
+
+  it("counts by status, and an unknown word nowhere", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { status: "ok" }), result("b", { status: "crit" }), result("c", { status: "odd" as never })), noChanges());
+    expect(store.counts()).toEqual({ crit: 1, warn: 0, unknown: 0, ok: 1, skip: 0 });
+  });
+
+  it("shows an ack until it is withdrawn", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a")), noChanges());
+    const ack = { fingerprint: "a", until: null, actor: "Ana", at: "2026-11-23T06:00:00.000Z" };
+    store.apply({ type: "ack", data: { ...ack, reason: "on it" } }, noChanges());
+    expect(store.rows.get("a")!.suppression).toMatchObject({ by: "ack", actor: "Ana", reason: "on it" });
+    store.apply({ type: "ack", data: { ...ack, reason: null } }, noChanges());
+    expect(store.rows.get("a")!.suppression).toBeNull();
+  });
+
+  it("silences the rows that match, until the silence is lifted", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { labels: { team: "web" } }), result("b", { labels: { team: "db" } })), noChanges());
+    const silence = { id: "s1", matchers: { team: "web" }, actor: "Ana", reason: "work", at: "2026-11-23T06:00:00.000Z" };
+    store.apply({ type: "silence", data: { ...silence, until: "2026-11-23T08:00:00.000Z" } }, noChanges());
+    expect([...store.rows.values()].map(({ suppression }) => suppression?.by)).toEqual(["silence", undefined]);
+    store.apply({ type: "silence", data: { ...silence, until: null } }, noChanges());
+    expect(store.rows.get("a")!.suppression).toBeNull();
+  });
+
+  it("never matches everything by an empty silence", () => {
+    expect(matches(RESULT, {})).toBe(false);
+  });
+
+  it("keeps a bounded series of durations, one point a time", () => {
+    const store = new OpsStore();
+    for (let second = 0; second < 400; second++) {
+      const at = new Date(1_700_000_000_000 + second * 1000).toISOString();
+      store.apply(checked(result("a", { observed_at: at, duration_ms: second })), noChanges());
+      store.apply(checked(result("a", { observed_at: at, duration_ms: second })), noChanges());
+    }
+    const series = store.series("a");
+    expect(series).toHaveLength(300);
+    expect(series.at(-1)!.durationMs).toBe(399);
+  });
+
+  it("follows a running scan until its report", () => {
+    const store = new OpsStore();
+    store.apply({ type: "scan-started", data: { scan_id: "s", trigger: "manual", started_at: "", total: 4 } }, noChanges());
+    store.apply(checked(result("a")), noChanges());
+    expect(store.running.get("s")).toMatchObject({ done: 1, total: 4, trigger: "manual" });
+    store.apply({ type: "scan-result", data: { schema: "", scan_id: "s", trigger: "manual", started_at: "", finished_at: "", counts: store.counts(), total: 4, more: null } }, noChanges());
+    expect(store.running.size).toBe(0);
+  });
+});
+
+describe("the room", () => {
+  it("draws at most ten times a second and loses nothing in between", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const drawn: string[][] = [];
+    const room = new OpsRoom(
+      () => true,
+      (changes) => drawn.push([...changes.changed.keys()]),
+      new AbortController().signal,
+    );
+    for (let index = 0; index < 100; index++) {
+      room.text(JSON.stringify(checked(result(`f${index}`))));
+      vi.advanceTimersByTime(10);
+    }
+    vi.advanceTimersByTime(200);
+    expect(drawn.length).toBeLessThanOrEqual(12);
+    expect(new Set(drawn.flat()).size).toBe(100);
+    vi.useRealTimers();
+  });
+
+  it("answers every request: with the reply, or with a sentence when the connection is gone", async () => {
+    let up = true;
+    const sent: { data: { id: string } }[] = [];
+    const room = new OpsRoom(
+      (frame) => up && sent.push(JSON.parse(frame)) > 0,
+      () => {},
+      new AbortController().signal,
+    );
+    const answered = room.ask("scan", { checks: [], labels: {} });
+    room.text(JSON.stringify({ type: "reply", data: { id: sent[0]!.data.id, ok: true, result: { scan_id: "s" } } }));
+    expect(await answered).toMatchObject({ ok: true });
+    const lost = room.ask("recheck", { fingerprints: ["a"] });
+    room.closed();
+    expect((await lost).error).toMatch(/connection was lost/);
+    up = false;
+    expect((await room.ask("recheck", { fingerprints: ["a"] })).error).toMatch(/not connected/);
+  });
+});

@@ -1,0 +1,216 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { TerminalRoom, type TerminalStatus } from "./terminal-room.ts";
+
+const WELCOME = {
+  type: "welcome",
+  epoch: "k1",
+  offset: 0,
+  resumed: false,
+  connection: "me",
+  role: "moderator",
+  can_type: true,
+  size: { cols: 80, rows: 24, by: "Ana" },
+  state: "running",
+  reason: "",
+  sandbox: "default",
+  lease: { holder: null, can_type: true },
+  screen: "exact",
+  host_id: "h",
+};
+
+function output(offset: number, text: string): Uint8Array {
+  const frame = new Uint8Array(9 + text.length);
+  const view = new DataView(frame.buffer);
+  view.setUint8(0, 1);
+  view.setBigUint64(1, BigInt(offset));
+  frame.set(new TextEncoder().encode(text), 9);
+  return frame;
+}
+
+function snapshot(offset: number, text: string): Uint8Array {
+  const frame = new Uint8Array(13 + text.length);
+  const view = new DataView(frame.buffer);
+  view.setUint8(0, 3);
+  view.setBigUint64(1, BigInt(offset));
+  view.setUint16(9, 120);
+  view.setUint16(11, 40);
+  frame.set(new TextEncoder().encode(text), 13);
+  return frame;
+}
+
+let drawn: string[];
+let pending: (() => void)[];
+let sent: Record<string, unknown>[];
+let inputs: Uint8Array[];
+let notices: string[];
+let statuses: TerminalStatus[];
+let connected: boolean;
+let room: TerminalRoom;
+const text = (message: object) => room.text(JSON.stringify(message));
+const flush = () => {
+  for (const done of pending.splice(0)) done();
+};
+
+beforeEach(() => {
+  [drawn, pending, sent, inputs, notices, statuses, connected] = [[], [], [], [], [], [], true];
+  room = new TerminalRoom(
+    {
+      write: (bytes, done) => {
+        drawn.push(new TextDecoder().decode(bytes));
+        pending.push(done);
+      },
+      restore: ({ cols, rows }, bytes, done) => {
+        drawn.push(`[${cols}x${rows}]${new TextDecoder().decode(bytes)}`);
+        pending.push(done);
+      },
+      resize: ({ cols, rows }) => drawn.push(`<${cols}x${rows}>`),
+    },
+    { status: (status) => statuses.push(status), notice: (sentence) => notices.push(sentence), mark() {} },
+    (frame) => {
+      if (connected) typeof frame === "string" ? sent.push(JSON.parse(frame)) : inputs.push(frame);
+      return connected;
+    },
+  );
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  return () => vi.useRealTimers();
+});
+
+describe("output", () => {
+  it("is drawn once, however often it comes", () => {
+    text(WELCOME);
+    drawn = [];
+    room.binary(output(0, "hello"));
+    room.binary(output(0, "hello"));
+    room.binary(output(3, "lo world"));
+    expect(drawn).toEqual(["hello", " world"]);
+  });
+
+  it("with a gap before it is not drawn, and a resync is asked for once", () => {
+    text(WELCOME);
+    drawn = [];
+    room.binary(output(10, "late"));
+    room.binary(output(14, "later"));
+    expect(drawn).toEqual([]);
+    expect(sent.filter(({ type }) => type === "resync")).toHaveLength(1);
+  });
+
+  it("is acknowledged after 50 ms, when it is on the screen", () => {
+    text(WELCOME);
+    room.binary(output(0, "hello"));
+    vi.advanceTimersByTime(100);
+    expect(sent).toEqual([]);
+    flush();
+    vi.advanceTimersByTime(50);
+    expect(sent).toEqual([{ type: "consumed", offset: 5 }]);
+  });
+
+  it("is acknowledged at once after 128 KiB", () => {
+    text(WELCOME);
+    room.binary(output(0, "x".repeat(130 * 1024)));
+    flush();
+    expect(sent).toEqual([{ type: "consumed", offset: 130 * 1024 }]);
+  });
+
+  it("of before a snapshot does not move the acknowledgement when it is drawn late", () => {
+    text(WELCOME);
+    room.binary(output(0, "old"));
+    room.binary(snapshot(1000, "screen"));
+    flush();
+    vi.advanceTimersByTime(100);
+    expect(sent).toEqual([{ type: "consumed", offset: 1000 }]);
+  });
+
+  it("goes on after a snapshot at its offset", () => {
+    text(WELCOME);
+    drawn = [];
+    room.binary(snapshot(1000, "screen"));
+    room.binary(output(990, "0123456789new"));
+    expect(drawn).toEqual(["[120x40]screen", "new"]);
+  });
+
+  it("in a broken frame is left alone", () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    room.binary(new Uint8Array([1, 2]));
+    room.binary(new Uint8Array(20).fill(9));
+    expect(drawn).toEqual([]);
+    expect(warn).toHaveBeenCalledTimes(2);
+    warn.mockRestore();
+  });
+});
+
+describe("resume", () => {
+  it("asks for nothing before the first welcome, then for the next byte of the epoch", () => {
+    expect(room.resumeQuery()).toEqual({ epoch: null, offset: null });
+    text(WELCOME);
+    room.binary(output(0, "hello"));
+    expect(room.resumeQuery()).toEqual({ epoch: "k1", offset: "5" });
+  });
+
+  it("keeps the position when the room resumed, and takes the room's when it did not", () => {
+    text(WELCOME);
+    room.binary(output(0, "hello"));
+    text({ ...WELCOME, resumed: true, offset: 5 });
+    expect(room.resumeQuery().offset).toBe("5");
+    text({ ...WELCOME, epoch: "k2", offset: 70 });
+    expect(room.resumeQuery()).toEqual({ epoch: "k2", offset: "70" });
+  });
+
+  it("counts input sequences from 1 on each socket, and only what went out", () => {
+    text(WELCOME);
+    const sequence = () => inputs.map((frame) => Number(new DataView(frame.buffer).getBigUint64(1)));
+    room.type(new Uint8Array([97]));
+    connected = false;
+    expect(room.type(new Uint8Array([98]))).toBe(false);
+    connected = true;
+    room.type(new Uint8Array([99]));
+    expect(sequence()).toEqual([1, 2]);
+    room.opened();
+    room.type(new Uint8Array([100]));
+    expect(sequence()).toEqual([1, 2, 1]);
+  });
+});
+
+describe("who types", () => {
+  it("sends nothing of a viewer who may not type", () => {
+    text({ ...WELCOME, role: "observer", can_type: false });
+    expect(room.type(new Uint8Array([97]))).toBe(false);
+    expect(inputs).toEqual([]);
+  });
+
+  it("drives the size when it holds control, or when nobody does and it came first", () => {
+    text(WELCOME);
+    expect(room.drivesSize).toBe(true);
+    text({ type: "presence", people: [person("other"), person("me")] });
+    expect(room.drivesSize).toBe(false);
+    text({ type: "lease", holder: { connection: "me", name: "Me" }, can_type: true });
+    expect(room.drivesSize).toBe(true);
+    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
+    expect(room.drivesSize).toBe(false);
+  });
+
+  it("lets a typing viewer drive the size past observers that came before", () => {
+    text(WELCOME);
+    text({ type: "presence", people: [{ ...person("other"), role: "observer" }, person("me")] });
+    expect(room.drivesSize).toBe(true);
+  });
+
+  it("answers a restart with the room's sentence, or with its own when the room is silent", async () => {
+    text(WELCOME);
+    const refused = room.ask({ type: "restart" });
+    text({ type: "reply", id: sent[0]!.id, ok: false, error: "restart needs the role moderator" });
+    expect(await refused).toMatchObject({ ok: false, error: "restart needs the role moderator" });
+    const silent = room.ask({ type: "restart" });
+    vi.advanceTimersByTime(10_000);
+    expect((await silent).error).toMatch(/did not answer/);
+  });
+
+  it("forgets who was there when the connection closes", () => {
+    text(WELCOME);
+    room.closed();
+    expect(statuses.at(-1)).toMatchObject({ canType: false, people: [] });
+  });
+});
+
+function person(connection: string) {
+  return { connection, name: connection, role: "operator", subject: connection };
+}

@@ -1,0 +1,213 @@
+/** One result in full: why it is as it is, what was seen, how it went over time, and what helps. */
+import type { Result, StateChange } from "../protocol.ts";
+import type { Point } from "../rooms/ops-store.ts";
+import { element, setText } from "./element.ts";
+import { LatencyChart } from "./latency-chart.ts";
+import { age, clock, duration, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
+
+export interface DetailActions {
+  recheck(fingerprint: string): void;
+  close(): void;
+}
+
+const PHASES = ["resolve", "connect", "tls", "processing", "transfer"];
+
+export class Detail {
+  readonly node = element("section", { class: "pw-detail", hidden: true, tabindex: -1, "aria-label": "Details of the selected check" });
+  #actions: DetailActions;
+  #head = element("div", { class: "pw-detail-head" });
+  #body = element("div", { class: "pw-detail-body" });
+  #chart: LatencyChart;
+  #shown: string | null = null;
+  #resultId = "";
+  #open = new Set<string>();
+
+  constructor(actions: DetailActions, signal: AbortSignal) {
+    this.#actions = actions;
+    this.#chart = new LatencyChart(signal);
+    this.node.append(this.#head, this.#body);
+    this.node.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") actions.close();
+    });
+  }
+
+  get fingerprint(): string | null {
+    return this.#shown;
+  }
+
+  /** Shows a result, or nothing. What a person unfolded stays unfolded when the next result of the same check comes. */
+  show(result: Result | null, series: readonly Point[], transitions: readonly StateChange[]): void {
+    if (!result) {
+      this.#shown = null;
+      this.node.hidden = true;
+      return;
+    }
+    if (this.#shown !== result.fingerprint) this.#open.clear();
+    const scroll = this.#shown === result.fingerprint ? this.node.scrollTop : 0;
+    this.#shown = result.fingerprint;
+    this.node.hidden = false;
+    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}`;
+    if (id !== this.#resultId) {
+      this.#resultId = id;
+      this.#head.replaceChildren(...this.#headOf(result));
+      this.#body.replaceChildren(...this.#bodyOf(result, transitions));
+      this.node.scrollTop = scroll;
+    }
+    this.#chart.draw(series);
+  }
+
+  focus(): void {
+    this.node.focus();
+  }
+
+  #headOf(result: Result): Node[] {
+    const button = (label: string, title: string, action: () => void) => element("button", { type: "button", title, onclick: action }, label);
+    return [
+      statusMark(result.status),
+      element("span", { class: "pw-strong pw-detail-title", title: result.check_id }, result.title || result.check_id),
+      element("span", { class: "pw-space" }),
+      button("Re-check", "Run this check now", () => this.#actions.recheck(result.fingerprint)),
+      button("✕", "Close (Escape)", () => this.#actions.close()),
+    ];
+  }
+
+  #bodyOf(result: Result, transitions: readonly StateChange[]): Node[] {
+    const { remediation, error, suppression } = result;
+    return [
+      element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
+      element("div", { class: "pw-wrap" }, result.summary ?? ""),
+      element("div", { class: "pw-muted" }, standing(result)),
+      suppression && element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
+      error && section("Error", element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`)),
+      remediation && result.status !== "ok" && this.#remediation(remediation),
+      filled(result.conditions) && section("Conditions", conditions(result.conditions)),
+      section("Duration", this.#chart.node),
+      phases(result.phases_ms),
+      filled(result.metrics) && section("Metrics", metrics(result.metrics)),
+      result.details ? this.#fold("Details", element("pre", {}, result.details)) : null,
+      ...(result.evidence ?? []).map((evidence) =>
+        this.#fold(
+          `Evidence: ${evidence.name}${evidence.truncated ? " (truncated)" : ""}${evidence.redacted ? " (redacted)" : ""}`,
+          element("pre", {}, evidence.value),
+        ),
+      ),
+      filled(transitions) && section("Changes", changes(transitions)),
+      filled(Object.keys(result.labels ?? {})) &&
+        section("Labels", element("div", { class: "pw-wrap" }, Object.entries(result.labels).map(([label, value]) => `${label}=${value}`).join("  "))),
+      element("div", { class: "pw-muted pw-small" }, origin(result)),
+    ].filter((node): node is HTMLElement => node instanceof Node);
+  }
+
+  #remediation(remediation: NonNullable<Result["remediation"]>): HTMLElement {
+    const { text, command, runbook, sandbox } = remediation;
+    const said = element("span", { class: "pw-muted", role: "status" });
+    const copy = element("button", { type: "button", title: "Copy the command" }, "Copy");
+    copy.addEventListener("click", () => {
+      navigator.clipboard?.writeText(command ?? "").then(
+        () => setText(said, "copied"),
+        () => setText(said, "select it and press Ctrl+C"),
+      ) ?? setText(said, "select it and press Ctrl+C");
+    });
+    return section(
+      "What helps",
+      text && element("div", { class: "pw-wrap" }, text),
+      command && element("div", { class: "pw-command" }, element("code", {}, command), copy, said),
+      command && sandbox && element("div", { class: "pw-muted" }, `in the sandbox ${sandbox}`),
+      runbook && element("div", { class: "pw-muted pw-wrap" }, `Runbook: ${runbook}`),
+    );
+  }
+
+  #fold(title: string, content: HTMLElement): HTMLElement {
+    const fold = element("details", { open: this.#open.has(title) }, element("summary", {}, title), content);
+    fold.addEventListener("toggle", () => (fold.open ? this.#open.add(title) : this.#open.delete(title)));
+    return fold;
+  }
+}
+
+function filled(list: readonly unknown[] | null | undefined): boolean {
+  return (list?.length ?? 0) > 0;
+}
+
+function section(title: string, ...content: (Node | string | null | false | undefined)[]): HTMLElement {
+  return element("div", { class: "pw-section" }, element("h4", {}, title), ...content);
+}
+
+function standing({ status, state, severity }: Result): string {
+  if (!state) return `severity ${severity}`;
+  const since = state.since ? ` for ${age(state.since)}` : "";
+  const phase = state.phase === "soft" && status !== "ok" ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}` : state.phase === "flapping" ? ", flapping" : "";
+  return `${status}${since}${phase}${state.previous ? `, ${state.previous} before` : ""} · severity ${severity}`;
+}
+
+function origin({ check_type, observed_at, runner, scan_id }: Result): string {
+  return `${check_type} · ${clock(observed_at)}${runner ? ` · run on ${runner.host}` : ""} · scan ${scan_id.slice(0, 8)}`;
+}
+
+function conditions(list: Result["conditions"]): HTMLElement {
+  const rows = list.map(({ expr, ok, actual }) =>
+    element(
+      "tr",
+      {},
+      element("td", { class: ok ? "pw-status-ok" : "pw-status-crit" }, element("span", { "aria-label": ok ? "holds" : "fails", role: "img" }, ok ? STATUS_ICONS.ok : STATUS_ICONS.crit)),
+      element("td", { class: "pw-mono pw-wrap" }, expr),
+      element("td", { class: "pw-mono pw-wrap" }, typeof actual === "string" ? actual : JSON.stringify(actual)),
+    ),
+  );
+  return element(
+    "table",
+    {},
+    element("thead", {}, element("tr", {}, element("th", {}, element("span", { class: "pw-hidden" }, "Holds")), element("th", {}, "condition"), element("th", {}, "seen"))),
+    element("tbody", {}, ...rows),
+  );
+}
+
+function metrics(list: Result["metrics"]): HTMLElement {
+  const limit = (value: unknown) => (value === null || value === undefined ? "" : String(value));
+  const rows = list.map(({ name, value, unit, warn, crit }) =>
+    element(
+      "tr",
+      {},
+      element("td", { class: "pw-mono pw-wrap" }, name),
+      element("td", { class: "pw-number" }, `${number(value)}${unit ? ` ${unit}` : ""}`),
+      element("td", { class: "pw-muted" }, limit(warn)),
+      element("td", { class: "pw-muted" }, limit(crit)),
+    ),
+  );
+  const heads = ["name", "value", "warn", "crit"].map((head) => element("th", {}, head));
+  return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
+}
+
+function number(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(4).replace(/\.?0+$/, "");
+}
+
+/** The phases as a bar whose parts are named below it. */
+function phases(phasesMs: Result["phases_ms"]): HTMLElement | null {
+  const parts = Object.entries(phasesMs ?? {})
+    .filter(([, ms]) => ms > 0)
+    .sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
+  const total = parts.reduce((sum, [, ms]) => sum + ms, 0);
+  if (total <= 0) return null;
+  const bar = element("div", { class: "pw-phases", "aria-hidden": "true" });
+  const legend = element("div", { class: "pw-legend" });
+  for (const [name, ms] of parts) {
+    const index = Math.max(0, PHASES.indexOf(name));
+    const part = element("span", { class: `pw-phase pw-phase-${index}`, title: `${name} ${duration(ms)}` });
+    part.style.flexGrow = String(ms / total);
+    bar.append(part);
+    legend.append(element("span", {}, element("span", { class: `pw-swatch pw-phase-${index}`, "aria-hidden": "true" }), `${name} ${duration(ms)}`));
+  }
+  return element("div", { class: "pw-section" }, bar, legend);
+}
+
+function changes(list: readonly StateChange[]): HTMLElement {
+  return element(
+    "ol",
+    { class: "pw-changes" },
+    ...list
+      .slice(0, 8)
+      .map(({ at, from, to, summary }) =>
+        element("li", {}, element("span", { class: "pw-muted pw-number" }, clock(at)), ` ${from ?? "new"} → `, element("span", { class: `pw-status-${to}` }, `${STATUS_ICONS[to] ?? ""} ${to}`), ` ${summary}`),
+      ),
+  );
+}
