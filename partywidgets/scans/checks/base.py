@@ -83,8 +83,8 @@ class RemediationModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str = Field("", max_length=2000)
-    command: str | None = Field(None, max_length=4000)
+    text: str = Field(default="", max_length=2000)
+    command: str | None = Field(default=None, max_length=4000)
     sandbox: str | None = None
     runbook: str | None = None
     cell_id: str | None = None
@@ -112,16 +112,16 @@ class CheckModel(BaseModel):
 
     id: str = Field(min_length=1, max_length=200)
     type: str
-    title: str = Field("", max_length=200)
+    title: str = Field(default="", max_length=200)
     every: PositiveSeconds | None = None
     timeout: PositiveSeconds = 10.0
-    attempts: int = Field(1, ge=1, le=100)
-    retries: int = Field(0, ge=0, le=10)
-    retry_delay: Seconds = Field(1.0, ge=0)
+    attempts: int = Field(default=1, ge=1, le=100)
+    retries: int = Field(default=0, ge=0, le=10)
+    retry_delay: Seconds = Field(default=1.0, ge=0)
     severity: Severity = "medium"
     labels: dict[str, str] = Field(default_factory=dict, max_length=32)
     identity: tuple[str, ...] = ()
-    conditions: tuple[Condition, ...] = Field((), max_length=50)
+    conditions: tuple[Condition, ...] = Field(default=(), max_length=50)
     warn: Condition | None = None
     crit: Condition | None = None
     remediation: RemediationModel | None = None

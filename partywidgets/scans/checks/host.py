@@ -44,12 +44,12 @@ class HostCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["host"] = "host"
-    disk: str | None = Field(None, min_length=1)
+    disk: str | None = Field(default=None, min_length=1)
     memory: bool = False
     cpu: bool = False
     load: bool = False
-    process: str | None = Field(None, min_length=1)
-    port: int | None = Field(None, ge=1, le=65535)
+    process: str | None = Field(default=None, min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
     interval: PositiveSeconds = 0.5
 
     @model_validator(mode="after")

@@ -150,7 +150,7 @@ class HttpCheck(CheckModel):
 
     type: Literal["http"] = "http"
     url: str = Field(max_length=2048)
-    method: str = Field("GET", pattern=r"^[A-Za-z]{1,20}$")
+    method: str = Field(default="GET", pattern=r"^[A-Za-z]{1,20}$")
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | None = None
     follow: bool = False

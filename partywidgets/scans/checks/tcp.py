@@ -37,8 +37,8 @@ class TcpCheck(CheckModel):
     type: Literal["tcp"] = "tcp"
     host: str = Field(min_length=1, max_length=253)
     port: int = Field(ge=1, le=65535)
-    send: str | None = Field(None, max_length=BANNER_BYTES)
-    expect: str | None = Field(None, min_length=1, max_length=1000)
+    send: str | None = Field(default=None, max_length=BANNER_BYTES)
+    expect: str | None = Field(default=None, min_length=1, max_length=1000)
     tls: bool = False
     verify: bool = True
     ca_file: str | None = None

@@ -60,7 +60,7 @@ class TlsCheck(CheckModel):
 
     type: Literal["tls"] = "tls"
     host: str = Field(min_length=1, max_length=253)
-    port: int = Field(443, ge=1, le=65535)
+    port: int = Field(default=443, ge=1, le=65535)
     server_name: str | None = None
     ca_file: str | None = None
     family: Family = "any"
@@ -94,7 +94,7 @@ class TlsCheck(CheckModel):
         except DialError as error:
             probe.error = (refusal or error).kind, (refusal or error).message
         except TimeoutError:
-            hung = "a handshake" if "tls" in phases.ms else "connecting"
+            hung = "the handshake" if "tls" in phases.ms else "connecting"
             probe.error = ("timeout", f"{self.target}: no certificate within {format_duration(self.timeout)}, it hung in {hung}")
         probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls")}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))

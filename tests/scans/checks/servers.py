@@ -48,7 +48,8 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         tasks.add(task)
         writers.add(writer)
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            # A cancelled handler must not look like a fault to asyncio's streams.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await handler(reader, writer)
         finally:
             tasks.discard(task)

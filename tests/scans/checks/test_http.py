@@ -42,7 +42,7 @@ async def test_healthy(web: Served) -> None:
 
 
 async def test_wrong_status(web: Served) -> None:
-    """A status that a condition does not want is crit, and the summary says what came instead; the body is kept without its control characters."""
+    """A status that a condition does not want is crit, and the summary says what came; the body is kept without control characters."""
     result = await look(http(web, "/status/503", conditions=["status == 200"]))
     assert (result.status, result.summary) == ("crit", "status == 200: got 503")
     assert result.evidence[0].value == "<b>down</b>␛[2J"

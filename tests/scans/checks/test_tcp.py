@@ -54,7 +54,7 @@ async def test_send_and_expect() -> None:
 async def test_unexpected() -> None:
     """Another banner than the expected one is crit, and shown."""
     async with serving(speak) as port:
-        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect='SSH-"2"', timeout="300ms"))
+        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect='SSH-"2"', timeout=0.3))
     assert (result.status, result.conditions[0].expr) == ("crit", r'banner.contains("SSH-\"2\"")')
     assert result.conditions[0].actual == "220 mail.example ESMTP"
 
@@ -62,7 +62,7 @@ async def test_unexpected() -> None:
 async def test_silence() -> None:
     """A server that says nothing in time is `timeout`."""
     async with serving(hold) as port:
-        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect="220", timeout="200ms"))
+        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect="220", timeout=0.2))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "timeout")
 

@@ -8,8 +8,8 @@ import pytest
 
 from partywidgets.scans.checks.tls import TlsCheck
 
-from .servers import Authority, closed_port, look, web_server
-from .test_tcp import hold, serving, speak
+from .servers import Authority, closed_port, look, serving, web_server
+from .test_tcp import hold, speak
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,9 @@ async def test_no_tls() -> None:
         assert result.error is not None
         assert (result.status, result.error.kind) == ("crit", "tls")
     async with serving(hold) as port:
-        result = await look(TlsCheck(id="cert", host="127.0.0.1", port=port, timeout="300ms"))
+        result = await look(TlsCheck(id="cert", host="127.0.0.1", port=port, timeout=0.3))
         assert result.error is not None
-        assert (result.status, result.error.kind, result.summary[-25:]) == ("crit", "timeout", "it hung in a TLS handshake"[-25:])
+        assert (result.status, result.error.kind, result.summary[-24:]) == ("crit", "timeout", "it hung in the handshake")
     result = await look(TlsCheck(id="cert", host="127.0.0.1", port=closed_port()))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")
