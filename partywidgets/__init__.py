@@ -20,11 +20,10 @@ _PLACES = {
     "Terminal": ".widgets.terminal",
     "ScanTable": ".widgets.scan_table",
     "OpsDashboard": ".widgets.dashboard",
-    "Ops": ".widgets.ops",
     "ops": ".widgets.ops",
     "scan": ".widgets.ops",
     "connect": ".widgets.ops",
-    "check": ".scans.checks.function",
+    "check": ".scans.check_decorator",
     "Result": ".scans.checks.function",
     "serve": ".transport.server",
     "PartyMiddleware": ".transport.asgi",
@@ -39,7 +38,28 @@ _PLACES = {
     "PartyError": ".exceptions",
 }
 
-__all__ = ["__version__", *_PLACES]
+__all__ = [
+    "Connection",
+    "ConnectionContext",
+    "Grant",
+    "OpsClient",
+    "OpsDashboard",
+    "PartyError",
+    "PartyHost",
+    "PartyMiddleware",
+    "PartySocket",
+    "Result",
+    "ScanTable",
+    "Server",
+    "Terminal",
+    "TerminalClient",
+    "__version__",
+    "check",
+    "connect",
+    "ops",
+    "scan",
+    "serve",
+]
 
 if TYPE_CHECKING:
     from .client.ops import OpsClient
@@ -47,11 +67,12 @@ if TYPE_CHECKING:
     from .exceptions import PartyError
     from .party import Connection, ConnectionContext, Grant, PartyHost, Server
     from .partysocket import PartySocket
-    from .scans.checks.function import Result, check
+    from .scans.check_decorator import check
+    from .scans.checks.function import Result
     from .transport.asgi import PartyMiddleware
     from .transport.server import serve
     from .widgets.dashboard import OpsDashboard
-    from .widgets.ops import Ops, connect, ops, scan
+    from .widgets.ops import connect, ops, scan
     from .widgets.scan_table import ScanTable
     from .widgets.terminal import Terminal
 

@@ -112,7 +112,12 @@ class CommRelay:
         offered = message.get("protocols")
         protocols = [str(protocol) for protocol in offered if not str(protocol).startswith("partywidgets.ticket.")] if offered else []
         relayed = self._sockets[name] = _Socket(self, name, url, protocols)
-        self.hold(relayed.run(), f"comm socket to {urlsplit(url).path}").add_done_callback(lambda _: self._sockets.pop(name, None))
+        self.hold(relayed.run(), f"comm socket to {urlsplit(url).path}")
+
+    def closed(self, name: str, code: int, reason: str, *, was_clean: bool) -> None:
+        """A socket ended: its id is free, and the page is told."""
+        self._sockets.pop(name, None)
+        self.send(_closed(name, code, reason, was_clean=was_clean), [])
 
     def hold(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine until it ends or the relay closes."""
@@ -236,7 +241,7 @@ class _Socket:
             self._closed(code, connection.close_reason or "", was_clean=clean)
 
     def _closed(self, code: int, reason: str, *, was_clean: bool) -> None:
-        self.relay.send(_closed(self.name, code, reason, was_clean=was_clean), [])
+        self.relay.closed(self.name, code, reason, was_clean=was_clean)
 
     async def _read(self, connection: ClientConnection) -> None:
         from websockets.exceptions import ConnectionClosed

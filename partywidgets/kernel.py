@@ -1,0 +1,115 @@
+"""`%load_ext partywidgets`: the magics, snapshots after each cell, and the kernel's own checks. No host is started before it is needed."""
+
+# mypy: disable-error-code="no-untyped-call,untyped-decorator,no-any-return"
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import display
+
+from . import offers
+from .exceptions import CommandError
+from .widgets._base import keep_snapshots
+
+if TYPE_CHECKING:
+    from .client.command import CommandResult
+    from .widgets.terminal import Terminal
+
+INTERRUPT = "\x03"
+MAGICS = (("line", "terminal"), ("cell", "terminal"), ("line", "ops"))
+
+
+def logical_lines(cell: str) -> Iterator[str]:
+    """The commands of a cell: its lines, those that end with a backslash joined to the next; empty ones and comments left out."""
+    held = ""
+    for line in cell.splitlines():
+        held += line
+        if held.endswith("\\") and not held.endswith("\\\\"):
+            held += "\n"
+            continue
+        if held.strip() and not held.lstrip().startswith("#"):
+            yield held
+        held = ""
+    if held.strip():
+        yield held.rstrip("\\\n")
+
+
+@magics_class
+class PartyMagics(Magics):
+    """`%terminal`, `%%terminal` and `%ops`."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._terminals: dict[tuple[str, str | None], Terminal] = {}
+
+    def _terminal(self, room: str, sandbox: str | None) -> Terminal:
+        from .widgets.terminal import Terminal
+
+        terminal = self._terminals.get((room, sandbox))
+        if terminal is None or terminal.comm is None:
+            terminal = self._terminals[room, sandbox] = Terminal(room, sandbox=sandbox)
+        return terminal
+
+    @magic_arguments()
+    @argument("room", nargs="?", default="main", help="the terminal's room")
+    @argument("--sandbox", "-s", help="a sandbox id of the config, or an address such as docker:web-1")
+    @argument("--timeout", "-t", type=float, help="%%%%terminal: seconds that each command may take (default: no limit)")
+    @argument("--quiet", "-q", action="store_true", help="%%%%terminal: print no output here, only run")
+    @line_cell_magic
+    def terminal(self, line: str, cell: str | None = None) -> Terminal | None:
+        """Shows a shared terminal; with a cell, runs its lines there, one after the other, until one fails."""
+        arguments = parse_argstring(self.terminal, line)
+        terminal = self._terminal(arguments.room, arguments.sandbox)
+        if cell is None:
+            return terminal
+        for command in logical_lines(cell):
+            result = self._run(terminal, command, arguments.timeout)
+            if not arguments.quiet and result.output.strip():
+                print(result.output.rstrip("\n"))
+            if not result.ok:
+                raise CommandError(f"{command!r} ended with exit code {result.exit_code} in the terminal {terminal.room!r}")
+        return None
+
+    @staticmethod
+    def _run(terminal: Terminal, command: str, timeout: float | None) -> CommandResult:
+        handle = terminal.run(command, timeout=timeout)
+        try:
+            return handle.wait()
+        except KeyboardInterrupt:
+            terminal.send(INTERRUPT)
+            raise
+
+    @magic_arguments()
+    @argument("config", nargs="?", help="a partywidgets.yaml to load first (default: show what is loaded)")
+    @line_magic
+    def ops(self, line: str) -> None:
+        """Shows the ops dashboard; with a config, loads it into the host before."""
+        from .widgets.ops import ops
+
+        arguments = parse_argstring(self.ops, line)
+        display(ops(arguments.config).wait())
+
+
+def _after_cell(_: Any) -> None:
+    keep_snapshots()
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Registers everything in an IPython shell."""
+    shell.register_magics(PartyMagics(shell))
+    shell.events.register("post_run_cell", _after_cell)
+    offers.watch()
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Undoes `load_ipython_extension`. Widgets that are there stay alive, and so do their rooms."""
+    offers.unwatch()
+    with contextlib.suppress(ValueError):
+        shell.events.unregister("post_run_cell", _after_cell)
+    for kind, name in MAGICS:
+        shell.magics_manager.magics[kind].pop(name, None)

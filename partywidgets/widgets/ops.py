@@ -1,0 +1,79 @@
+"""`pw.ops`, `pw.scan` and `pw.connect`: what a notebook calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import offers
+from ..client.handle import Handle
+from ..runtime import HostAddress, runtime
+from ._base import refuse_unknown
+from .dashboard import OpsDashboard
+
+if TYPE_CHECKING:
+    from ..scans.model import ScanReport
+
+
+def ops(config: Path | str | None = None, *, title: str | None = None, height: int | None = None, **unknown: Any) -> Handle[OpsDashboard]:
+    """Loads a config into this notebook's host and gives the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
+
+    None shows what is loaded already. From here on, `@pw.check` functions of this kernel are offered to the host.
+    Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached.
+    """
+    refuse_unknown("ops", unknown, ["config", "title", "height"])
+    place = None if config is None else Path(config).expanduser().absolute()
+    dashboard = OpsDashboard(title=title, height=height)
+    watching = offers.watch()
+
+    async def work() -> OpsDashboard:
+        try:
+            client = await dashboard._ops.connected()
+            if place is not None:
+                await client.load_config(place)
+        except BaseException:
+            dashboard.close()
+            raise
+        await watching.settled()
+        return dashboard
+
+    return dashboard._start(work(), f"ops {config or ''}".strip())
+
+
+def scan(
+    config: Path | str,
+    *,
+    checks: tuple[str, ...] | list[str] = (),
+    labels: Mapping[str, str] | None = None,
+    publish: bool = True,
+    **unknown: Any,
+) -> Handle[ScanReport]:
+    """Runs a config's checks once, here in this process: `report = await pw.scan("partywidgets.yaml")`.
+
+    The report is published to the ops room of this notebook's host, unless `publish` is False: then no host is needed.
+    """
+    refuse_unknown("scan", unknown, ["config", "checks", "labels", "publish"])
+    own = runtime()
+    address: HostAddress | None = own.address if publish else None
+    place = Path(config).expanduser().absolute()
+
+    async def work() -> ScanReport:
+        from ..client.ops import publish_report
+        from ..scan_once import scan_once
+        from ..scans.service import Selection
+
+        report = await scan_once(place, Selection(checks=tuple(checks), labels=dict(labels or {})))
+        if address is not None:
+            await publish_report(report, address.url, token=address.secret or None)
+        return report
+
+    return Handle(own.thread.submit(work()), f"scan {config}", loop=own.thread.loop)
+
+
+def connect(url: str, token: str | None = None) -> HostAddress:
+    """Uses the host at `url` for everything that is made from now on; `token` by default from PARTYWIDGETS_TOKEN.
+
+    Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token.
+    """
+    return runtime().connect(url, token)

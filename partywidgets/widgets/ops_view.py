@@ -1,0 +1,265 @@
+"""What the widgets of the ops room have in common: its rows in Python, and everything that one does with them."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import weakref
+from collections.abc import Coroutine, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import traitlets
+
+from .. import offers
+from ..client.handle import Handle
+from ..client.ops import OpsClient
+from ..exceptions import PartyError
+from ..runtime import HostAddress
+from ._base import PartyWidget, still
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..scans.model import CheckResult, ScanReport
+
+T = TypeVar("T")
+
+log = logging.getLogger("partywidgets.widgets")
+
+SNAPSHOT_ROWS = 500
+"""Rows in a snapshot, the failing ones first: it is saved with the notebook."""
+
+
+class Room:
+    """One OpsClient for all widgets of a host: what Python knows of its ops room. Lives on the room loop."""
+
+    def __init__(self, address: HostAddress) -> None:
+        self._address = address
+        self._client: OpsClient | None = None
+        self._lock = asyncio.Lock()
+        self.views: weakref.WeakSet[OpsView] = weakref.WeakSet()
+
+    @property
+    def client(self) -> OpsClient | None:
+        """The client, once it has been needed."""
+        return self._client
+
+    async def connected(self) -> OpsClient:
+        """The client with the room's rows in it. Raises RefusedError or HostError."""
+        async with self._lock:
+            if self._client is not None and self._client.state == "refused":
+                client, self._client = self._client, None
+                await client.close()
+            if self._client is None:
+                client = OpsClient(self._address.url, token=self._address.secret or None, on_message=self._told)
+                await client.__aenter__()
+                self._client = client
+        await self._client.ready(self._client.timeout)
+        return self._client
+
+    def _told(self, kind: str, _: dict[str, Any]) -> None:
+        if kind != "reply":
+            for view in list(self.views):
+                view._touch()
+
+
+_rooms: dict[str, Room] = {}
+
+
+class OpsView(PartyWidget):
+    """A view of the ops room, and the room from Python: every method starts at once and returns a handle to await, or to `.wait()` for."""
+
+    party: ClassVar[str] = "ops-monitor-broadcast"
+
+    selection: Any = traitlets.List(traitlets.Unicode(), help="Fingerprints of the rows that are selected.").tag(sync=True)
+    counts: Any = traitlets.Dict(help="How many rows have each status, as the page sees it.").tag(sync=True)
+
+    def __init__(self, *, options: Mapping[str, Any], layout: Any = None) -> None:
+        super().__init__("main", options={name: value for name, value in options.items() if value is not None}, layout=layout)
+        # One room a host: its client is of the loop that all widgets share.
+        self._ops = _rooms.setdefault(f"{self._address.host_id} {id(self._thread)}", Room(self._address))
+        self._ops.views.add(self)
+        self._thread.call_soon(self._hold, self._join(), "rows")
+
+    async def _join(self) -> None:
+        try:
+            await self._ops.connected()
+        except (PartyError, TimeoutError) as error:
+            log.warning("%r has no rows in Python: %s", self, error)
+            return
+        await self._follow()
+
+    def _start(self, work: Coroutine[Any, Any, T], label: str) -> Handle[T]:
+        return Handle(self._thread.submit(work), label, loop=self._thread.loop)
+
+    # what is there
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """The rows as results, failing ones first. Blocks for a moment."""
+
+        async def look() -> list[CheckResult]:
+            return (await self._ops.connected()).results
+
+        return self._thread.run(look())
+
+    @property
+    def df(self) -> DataFrame:
+        """The rows as a DataFrame: UTC datetimes, ordered categoricals, failing ones first."""
+        from ..scans.frame import results_frame
+
+        return results_frame(self.results)
+
+    # what one does with it
+
+    def scan(
+        self, checks: str | Iterable[str] = (), *, labels: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Handle[ScanReport]:
+        """Runs the checks named, or those with all `labels`, or all: `report = await ops.scan(); report.df`.
+
+        `timeout` is in seconds, None: no limit.
+        """
+        wanted = [checks] if isinstance(checks, str) else list(checks)
+        watching = offers.watch()
+
+        async def work() -> ScanReport:
+            await watching.settled()
+            return await (await self._ops.connected()).scan(wanted, labels=labels, timeout=timeout)
+
+        return self._start(work(), "scan " + (", ".join(wanted) or "of all checks"))
+
+    def recheck(self, fingerprints: str | Iterable[str]) -> Handle[ScanReport]:
+        """Looks again at some rows."""
+        wanted = [fingerprints] if isinstance(fingerprints, str) else list(fingerprints)
+
+        async def work() -> ScanReport:
+            return await (await self._ops.connected()).recheck(wanted)
+
+        return self._start(work(), f"recheck of {len(wanted)} rows")
+
+    def ack(self, fingerprint: str, reason: str, *, until: datetime | None = None) -> Handle[None]:
+        """Says that somebody takes care of a failing row, until it is ok again or `until` (aware; None: no end)."""
+
+        async def work() -> None:
+            await (await self._ops.connected()).ack(fingerprint, reason, until=until)
+
+        return self._start(work(), f"ack {fingerprint}")
+
+    def withdraw_ack(self, fingerprint: str) -> Handle[None]:
+        """Ends an ack."""
+
+        async def work() -> None:
+            await (await self._ops.connected()).withdraw_ack(fingerprint)
+
+        return self._start(work(), f"withdraw ack {fingerprint}")
+
+    def silence(self, matchers: Mapping[str, str], until: datetime, reason: str) -> Handle[str]:
+        """Keeps everything whose labels match from telling anybody, until an aware time; gives the silence's id."""
+
+        async def work() -> str:
+            return await (await self._ops.connected()).silence(matchers, until, reason)
+
+        return self._start(work(), "silence")
+
+    def lift_silence(self, matchers: Mapping[str, str]) -> Handle[None]:
+        """Ends the silences that have exactly these matchers."""
+
+        async def work() -> None:
+            await (await self._ops.connected()).lift_silence(matchers)
+
+        return self._start(work(), "lift silence")
+
+    def load(self, path: Path | str) -> Handle[None]:
+        """Loads a config into the host, in place of what that path had before. Awaiting raises ConfigError with line and column."""
+        place = Path(path).expanduser().absolute()
+
+        async def work() -> None:
+            await (await self._ops.connected()).load_config(place)
+
+        return self._start(work(), f"load {path}")
+
+    # what was
+
+    def scans(self, *, limit: int = 50) -> Handle[DataFrame]:
+        """The latest scans, newest first."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).scans(limit=limit)
+
+        return self._start(work(), "scans")
+
+    def latest(self) -> Handle[ScanReport]:
+        """The report of the latest finished scan."""
+
+        async def work() -> ScanReport:
+            return await (await self._ops.connected()).latest()
+
+        return self._start(work(), "latest")
+
+    def history(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
+        """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).history(check=check, hours=hours)
+
+        return self._start(work(), "history")
+
+    def changes(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
+        """Every change of state of the last `hours`, oldest first."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).changes(check=check, hours=hours)
+
+        return self._start(work(), "changes")
+
+    def diff(self, a: str, b: str) -> Handle[DataFrame]:
+        """What differs between scan `a` and the later scan `b`, by scan id."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).diff(a, b)
+
+        return self._start(work(), "diff")
+
+    # the saved notebook
+
+    async def _look(self) -> tuple[str, str] | None:
+        client = self._ops.client
+        return None if client is None else rendered(client.results)
+
+    def snapshot(self) -> None:
+        """Displays the rows as they are now, as text and as HTML without script: an output that stays readable everywhere."""
+        from IPython.display import display
+
+        text, markup = rendered(self.results)
+        display({"text/plain": text, "text/html": markup or still(text)}, raw=True)  # type: ignore[no-untyped-call]
+
+
+COLUMNS = ("status", "severity", "check", "summary")
+
+
+def rendered(results: Iterable[CheckResult]) -> tuple[str, str]:
+    """Rows as text and as an HTML table: the same for the same rows, without times and durations of its own."""
+    from ..scans.model import SEVERITIES, STATUSES
+
+    order = ("crit", "unknown", "warn", "skip", "ok")
+    rows = sorted(results, key=lambda row: (order.index(row.status), -SEVERITIES.index(row.severity), row.check_id, row.target))
+    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
+    head = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no results yet"
+    shown = rows[:SNAPSHOT_ROWS]
+    more = f"and {len(rows) - len(shown)} more" if len(rows) > len(shown) else ""
+    cells = [(row.status, row.severity, row.title or row.check_id, row.summary) for row in shown]
+    widths = [max([len(name), *(len(cell[at]) for cell in cells)]) for at, name in enumerate(COLUMNS[:-1])]
+    lines = [head, *(_line(cell, widths) for cell in ([COLUMNS, *cells] if cells else [])), *([more] if more else [])]
+    table = "".join("<tr>" + "".join(f"<td>{html.escape(part)}</td>" for part in cell) + "</tr>" for cell in cells)
+    header = "<tr>" + "".join(f"<th>{name}</th>" for name in COLUMNS) + "</tr>"
+    body = f"<table><thead>{header}</thead><tbody>{table}</tbody></table>" if cells else ""
+    markup = f'<div class="pw-still"><p>{html.escape(head)}</p>{body}{f"<p>{more}</p>" if more else ""}</div>'
+    return "\n".join(lines), markup
+
+
+def _line(cell: tuple[str, ...], widths: list[int]) -> str:
+    parts = [part.ljust(width) for part, width in zip(cell, widths, strict=False)]
+    return "  ".join([*parts, cell[-1]]).rstrip()

@@ -1,0 +1,222 @@
+"""The comm relay between a page's messages and a real host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from partywidgets.auth import Gate, Identity
+from partywidgets.exceptions import RoomNameError
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party.grant import OWNER_ROLES
+from partywidgets.transport.comm import WINDOW, CommRelay, room_url
+from partywidgets.transport.server import serve
+
+SECRET = "the-kernels-own-secret"
+
+
+class Echo(Server):
+    """Says everything back; `flood` sends three megabytes, `bye` closes."""
+
+    subprotocols = ("partywidgets.v1",)
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        connection.send(f"hello {ctx.grant.display_name}")
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        if message == "flood":
+            for _ in range(48):
+                connection.send(b"x" * 65536)
+        elif message == "many":
+            for number in range(500):
+                connection.send(str(number))
+        elif message == "bye":
+            connection.close(4000, "you asked")
+        else:
+            connection.send(message)
+
+
+class Page:
+    """A page's end of the comm: keeps what the kernel sends."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[dict[str, Any], list[bytes], float]] = []
+        self.changed = asyncio.Event()
+
+    def take(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        self.messages.append((content, buffers, asyncio.get_running_loop().time()))
+        self.changed.set()
+
+    async def until(self, condition: Any) -> Any:
+        async with asyncio.timeout(20):
+            while not (found := condition()):
+                self.changed.clear()
+                await self.changed.wait()
+            return found
+
+    def of(self, operation: str, socket: str = "s1") -> list[tuple[dict[str, Any], list[bytes]]]:
+        return [(content, buffers) for content, buffers, _ in self.messages if content["op"] == operation and content["socket"] == socket]
+
+    def frames(self, socket: str = "s1") -> list[bytes]:
+        return [buffer for _, buffers in self.of("frames", socket) for buffer in buffers]
+
+    def size(self, socket: str = "s1") -> int:
+        return sum(map(len, self.frames(socket)))
+
+
+@pytest.fixture
+async def root(tmp_path: Any) -> AsyncIterator[str]:
+    gate = Gate(tokens={SECRET: Identity("owner", "kernel", OWNER_ROLES)})
+    async with PartyHost({"echo": Echo}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def page() -> Page:
+    return Page()
+
+
+@pytest.fixture
+async def relay(root: str, page: Page) -> AsyncIterator[CommRelay]:
+    made = CommRelay(root, SECRET, page.take)
+    yield made
+    await made.close()
+
+
+async def open_socket(relay: CommRelay, page: Page, name: str = "s1", path: str = "parties/echo/lobby") -> None:
+    assert relay.receive({"op": "open", "socket": name, "path": path, "protocols": ["partywidgets.v1"]}, [])
+    await page.until(lambda: page.frames(name))
+
+
+async def test_frames_go_both_ways(relay: CommRelay, page: Page) -> None:
+    """A socket opens with the kernel's credential, text stays text and bytes stay bytes, and what was taken is acknowledged."""
+    await open_socket(relay, page)
+    assert page.of("opened")[0][0]["protocol"] == "partywidgets.v1"
+    assert page.frames() == [b"hello kernel"]
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "tb"}, ["grüße".encode(), memoryview(b"\x00\xff")])
+    await page.until(lambda: len(page.frames()) == 3)
+    kinds = "".join(content["kinds"] for content, _ in page.of("frames"))
+    assert (kinds, page.frames()[1:]) == ("ttb", ["grüße".encode(), b"\x00\xff"])
+    await page.until(lambda: sum(content["bytes"] for content, _ in page.of("consumed")) == len("grüße".encode()) + 2)
+
+
+async def test_a_page_that_takes_nothing_gets_one_mebibyte(relay: CommRelay, page: Page) -> None:
+    """No more than 1 MiB is under way unconsumed; it goes on when the page says what it took."""
+    await open_socket(relay, page)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"flood"])
+    await page.until(lambda: page.size() > WINDOW - 65536 - 100)
+    await open_socket(relay, page, "s2")  # a round trip on another socket: the first had its chance to send more
+    assert page.size() <= WINDOW
+    told = 0
+    expected = len(b"hello kernel") + 48 * 65536
+    while page.size() < expected:
+        reached = page.size()
+        relay.receive({"op": "consumed", "socket": "s1", "bytes": reached - told}, [])
+        told = reached
+        await page.until(lambda reached=reached: page.size() > reached)
+        assert page.size() - told <= WINDOW
+    assert page.size() == expected
+
+
+async def test_a_burst_is_coalesced(relay: CommRelay, page: Page) -> None:
+    """Five hundred small frames go in order and in few messages, at most fifty a second."""
+    await open_socket(relay, page)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"many"])
+    await page.until(lambda: len(page.frames()) == 501)
+    assert page.frames()[1:] == [str(number).encode() for number in range(500)]
+    times = [at for content, _, at in page.messages if content["op"] == "frames"]
+    span = times[-1] - times[0]
+    assert len(times) <= span / 0.02 + 2
+
+
+async def test_closing_from_either_side(relay: CommRelay, page: Page) -> None:
+    """The room's code reaches the page, and the page's Close the room; each socket ends with one `closed`."""
+    await open_socket(relay, page)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"bye"])
+    await page.until(lambda: page.of("closed"))
+    closed = page.of("closed")[0][0]
+    assert (closed["code"], closed["reason"], closed["was_clean"]) == (4000, "you asked", True)
+    await open_socket(relay, page, "s2")
+    relay.receive({"op": "close", "socket": "s2", "code": 4001, "reason": "done"}, [])
+    await page.until(lambda: page.of("closed", "s2"))
+    assert page.of("closed", "s2")[0][0]["code"] == 4001
+    assert relay.sockets == 0
+
+
+async def test_a_refusal_tells_the_page_to_stop(root: str, page: Page) -> None:
+    """A credential that the host refuses closes with 4401, an unknown party with 4400."""
+    relay = CommRelay(root, "not-the-right-secret", page.take)
+    relay.receive({"op": "open", "socket": "s1", "path": "/parties/echo/lobby", "protocols": []}, [])
+    await page.until(lambda: page.of("closed"))
+    assert page.of("closed")[0][0]["code"] == 4401
+    await relay.close()
+
+
+async def test_a_host_that_is_gone_is_1006(page: Page) -> None:
+    """A host that does not answer is what a browser would see: 1006, so that the page tries again."""
+    relay = CommRelay("http://127.0.0.1:1/", SECRET, page.take)
+    relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": []}, [])
+    await page.until(lambda: page.of("closed"))
+    assert (page.of("closed")[0][0]["code"], page.of("closed")[0][0]["was_clean"]) == (1006, False)
+    await relay.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tickets",
+        "/metrics",
+        "parties/echo",
+        "parties/echo/../../tickets",
+        "parties/echo/%2e%2e/x",
+        "//evil.example/parties/a/b",
+        "http://evil.example/parties/a/b",
+        "parties/echo/lobby#x",
+        "parties/echo/lob\nby",
+        "api/ops/scans",
+        "api/workers/w/other",
+        "",
+    ],
+)
+async def test_only_rooms_can_be_reached(path: str, page: Page) -> None:
+    """A path that is not a room's never reaches the host."""
+    with pytest.raises(RoomNameError, match="is no room's path"):
+        room_url("http://127.0.0.1:1/", path)
+    relay = CommRelay("http://127.0.0.1:1/", SECRET, page.take)
+    relay.receive({"op": "open", "socket": "s1", "path": path, "protocols": []}, [])
+    assert page.of("closed")[0][0]["code"] == 4400
+    assert relay.sockets == 0
+
+
+async def test_paths_keep_their_encoding() -> None:
+    """The room's name and the query go to the host as the page wrote them, below the host's root."""
+    assert (
+        room_url("https://x.example/user/ana/partywidgets/", "/parties/a/b%20c?_pk=1")
+        == "wss://x.example/user/ana/partywidgets/parties/a/b%20c?_pk=1"
+    )
+    assert room_url("http://127.0.0.1:5/", "api/ops/broadcast") == "ws://127.0.0.1:5/api/ops/broadcast"
+
+
+async def test_closing_the_relay_leaves_the_room(relay: CommRelay, page: Page) -> None:
+    """When the widget is closed its sockets end."""
+    await open_socket(relay, page)
+    await relay.close()
+    assert relay.sockets == 0
+    assert page.of("closed")[0][0]["code"] == 1001
+
+
+async def test_malformed_frames_end_the_socket(relay: CommRelay, page: Page) -> None:
+    """Kinds that do not fit the buffers close with 1002 instead of guessing."""
+    await open_socket(relay, page)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "tt"}, [b"one"])
+    await page.until(lambda: page.of("closed"))
+    assert page.of("closed")[0][0]["code"] == 1002
+
+
+async def test_unknown_operations_are_left_to_the_widget(relay: CommRelay) -> None:
+    """The relay takes its own four operations only."""
+    assert not relay.receive({"op": "ticket", "id": "1"}, [])
+    assert relay.receive({"op": "frames", "socket": "nobody", "kinds": ""}, [])
