@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
@@ -129,7 +129,7 @@ def upgrade_request(port: int, path: str, headers: Iterable[str] = ()) -> bytes:
 class Recorder(Server):
     """A room that writes down what happens in it, per test: set `log` on a subclass."""
 
-    log: list[Any]
+    log: ClassVar[list[Any]] = []
 
     def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> Awaitable[None] | None:
         self.log.append(("close", connection.id, code, reason, was_clean))

@@ -56,7 +56,7 @@ async def test_concurrent_first_requests_share_one_start(tmp_path: Path) -> None
 
 
 async def test_failed_start_is_told_by_id_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """on_start raises: error frame with a fixed text and an id that is in the log, 1011, nothing registered; the next upgrade starts the room."""
+    """on_start raises: error frame with a fixed text and an id of the log, 1011, nothing registered; the next upgrade starts it."""
 
     class Room(Server):
         tries = 0
@@ -222,7 +222,7 @@ async def test_broadcast_reaches_all_but_the_excluded(tmp_path: Path) -> None:
 
 
 async def test_one_id_in_two_sockets_of_one_subject(tmp_path: Path) -> None:
-    """Both are listed, get broadcasts and are excluded together; get_connection gives the newest; the older's leaving takes nothing from it."""
+    """Both are listed, reached and excluded together; get_connection gives the newest; the older's leaving takes nothing from it."""
 
     class Room(Server):
         def on_message(self, connection: Connection, message: str | bytes) -> None:

@@ -1,0 +1,114 @@
+"""URLs to rooms: pure functions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from partywidgets.exceptions import ConfigError, RoomNameError
+from partywidgets.party import Alias, PartyHost, Server
+from partywidgets.party.routing import Target, kebab, match, room_name
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("Chat", "chat"),
+        ("MyRoom", "my-room"),
+        ("MY_ROOM", "my-room"),
+        ("PROBE_MEM", "probe-mem"),
+        ("HTTPServer", "h-t-t-p-server"),
+        ("MyURL2", "my-u-r-l2"),
+        ("_leading", "-leading"),
+        ("_LeadingUpper", "--leading-upper"),
+        ("MIXED_Case", "m-i-x-e-d--case"),
+        ("double__under", "double--under"),
+        ("Trailing_", "trailing"),
+        ("X", "x"),
+        ("terminal-server", "terminal-server"),
+    ],
+)
+def test_kebab(name: str, url: str) -> None:
+    """PartyServer's table of names, as observed."""
+    assert kebab(name) == url
+
+
+def test_colliding_parties_are_refused() -> None:
+    """Two keys with one URL name: the original lets the later win without a word."""
+    with pytest.raises(ConfigError, match="my-room"):
+        PartyHost({"MyRoom": Server, "MY_ROOM": Server})
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/parties/chat/lobby", Target("chat", "lobby", "")),
+        ("//parties///chat////lobby//", Target("chat", "lobby", "")),
+        ("/parties/chat/lobby/a/b%20c", Target("chat", "lobby", "a/b%20c")),
+        ("/parties/chat/a%20b", Target("chat", "a b", "")),
+        ("/parties/chat/a+b", Target("chat", "a+b", "")),
+        ("/parties/chat/%E6%97%A5", Target("chat", "日", "")),
+        ("/parties/chat/...", Target("chat", "...", "")),
+        ("/parties/Chat/x", Target("Chat", "x", "")),
+        ("/parties/chat", None),
+        ("/parties/chat/", None),
+        ("/Parties/chat/x", None),
+        ("/p%61rties/chat/x", None),
+        ("/x/../parties/chat/lobby", None),
+        ("/", None),
+    ],
+)
+def test_match(path: str, target: Target | None) -> None:
+    """Empty segments do not count; the rest is kept; the prefix and party are taken as they stand."""
+    assert match(path) == target
+
+
+@pytest.mark.parametrize(
+    "segment", ["..", ".", "%2e%2e", "%2E", "a%2fb", "a%2Fb", "a\\b", "a%5cb", "a%00b", "a%0ab", "%c2%85", "%ff", "x" * 513]
+)
+def test_bad_names(segment: str) -> None:
+    """Each is one sentence, and never the name of a room."""
+    with pytest.raises(RoomNameError) as refused:
+        match(f"/parties/chat/{segment}")
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 200
+
+
+def test_prefixes() -> None:
+    """A prefix may have several segments and stray slashes."""
+    assert match("/a/b/chat/x", prefix="a/b") == Target("chat", "x", "")
+    assert match("/a/b/chat/x", prefix="/a/b/") == Target("chat", "x", "")
+    assert match("/parties/chat/x", prefix="a/b") is None
+
+
+def test_aliases() -> None:
+    """A pattern with {room}, one with a fixed room, one with a tail."""
+    aliases = (
+        Alias("/api/workers/{room}/terminal", "terminal-server"),
+        Alias("/api/ops/broadcast", "ops", room="main"),
+        Alias("/api/ops/scans", "ops", room="main"),
+        Alias("/api/ops/scans/{rest:path}", "ops", room="main"),
+    )
+    assert match("/api/workers/w%201/terminal", aliases=aliases) == Target("terminal-server", "w 1", "")
+    assert match("/api/workers/terminal", aliases=aliases) is None
+    assert match("/api/workers/w/terminal/x", aliases=aliases) is None
+    assert match("/api/ops/broadcast", aliases=aliases) == Target("ops", "main", "")
+    assert match("/api/ops/scans/latest/x", aliases=aliases) == Target("ops", "main", "latest/x")
+    assert match("/api/ops/scans", aliases=aliases) == Target("ops", "main", "")
+    with pytest.raises(RoomNameError):
+        match("/api/workers/../terminal", aliases=aliases)
+    for pattern, room in (("/x", None), ("/{room}", "fixed")):
+        with pytest.raises(ConfigError):
+            Alias(pattern, "ops", room)
+
+
+@given(st.text(max_size=40))
+def test_any_segment_is_a_name_or_refused(segment: str) -> None:
+    """No text whatever becomes a name with a slash, a backslash, a control character or a dot segment."""
+    try:
+        name = room_name(segment)
+    except RoomNameError:
+        return
+    assert name not in ("", ".", "..")
+    assert not set(name) & set("/\\\x00\n\r")

@@ -1,0 +1,241 @@
+"""A room's storage, its alarm, and the directory of a host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partywidgets.exceptions import SchemaError, StorageError
+from partywidgets.party import PartyHost, Server
+from partywidgets.party.alarm import Alarms
+from partywidgets.party.storage import Directory, StorageThread, default_directory
+
+from .serving import running, until
+
+
+async def test_values_outlive_the_host(tmp_path: Path) -> None:
+    """put, get, list in order with prefix and limit, delete; found again by the next host."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        for key in ("b", "a1", "a2", "a%", "a_"):
+            await storage.put(key, {"key": key})
+        assert await storage.delete("b")
+        assert not await storage.delete("b")
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        assert await storage.get("a1") == {"key": "a1"}
+        assert await storage.get("b", "none") == "none"
+        assert list(await storage.list()) == ["a%", "a1", "a2", "a_"]
+        assert list(await storage.list("a%")) == ["a%"]
+        assert list(await storage.list("a", limit=2)) == ["a%", "a1"]
+        other = (await host.get_server_by_name("room", "other")).storage
+        assert await other.list() == {}
+        with pytest.raises((TypeError, ValueError)):
+            await storage.put("x", object())
+
+
+async def test_sql(tmp_path: Path) -> None:
+    """Rows are dicts; a wrong statement raises StorageError and is told to on_exception; calls run in order."""
+    seen: list[Exception] = []
+
+    class Room(Server):
+        def on_exception(self, error: Exception) -> None:
+            seen.append(error)
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        room = await host.get_server_by_name("room", "lobby")
+        await room.sql("CREATE TABLE t (x INTEGER)")
+        await asyncio.gather(*(room.sql("INSERT INTO t VALUES (?)", number) for number in range(20)))
+        assert [row["x"] for row in await room.sql("SELECT x FROM t ORDER BY rowid")] == list(range(20))
+        with pytest.raises(StorageError, match="no such table"):
+            await room.sql("SELECT * FROM missing")
+    assert len(seen) == 1
+
+
+async def test_names_never_reach_the_file_system(tmp_path: Path) -> None:
+    """The file of a room is a hash in the host's directory, which only its owner may enter."""
+    async with PartyHost({"room": Server}, storage=tmp_path / "state") as host:
+        for name in ("..a", "a" * 512, "日本", "con"):
+            await (await host.get_server_by_name("room", name)).storage.put("x", 1)
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    files = [path.name for path in (tmp_path / "state" / "rooms").iterdir()]
+    assert len([name for name in files if name.endswith(".sqlite3")]) == 4
+    assert all(len(name.partition(".")[0]) == 64 for name in files)
+
+
+async def test_a_second_host_takes_a_directory_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It says so, and finds it again; the first one's is free again after it."""
+    with caplog.at_level(logging.WARNING):
+        async with PartyHost({"room": Server}, storage=tmp_path) as first, PartyHost({"room": Server}, storage=tmp_path) as second:
+            assert first.storage_path == tmp_path
+            assert second.storage_path == tmp_path / "hosts" / "2"
+            assert str(second.storage_path) in caplog.text
+    async with PartyHost({"room": Server}, storage=tmp_path) as third:
+        assert third.storage_path == tmp_path
+
+
+def test_the_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """PARTYWIDGETS_HOME, else the state directory."""
+    monkeypatch.setenv("PARTYWIDGETS_HOME", str(tmp_path))
+    assert default_directory() == tmp_path
+    monkeypatch.delenv("PARTYWIDGETS_HOME")
+    assert default_directory().name == "partywidgets"
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    """StorageError names the place and the remedy."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="PARTYWIDGETS_HOME"):
+        Directory(tmp_path / "file" / "x").open()
+
+
+async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    """SchemaError, and the file is as it was; one that is no database is a StorageError."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        await (await host.get_server_by_name("room", "lobby")).storage.put("x", 1)
+    file = next(path for path in (tmp_path / "rooms").iterdir() if path.suffix == ".sqlite3")
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA user_version=99")
+    database.close()
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        with pytest.raises(SchemaError, match="upgrade partywidgets"):
+            await storage.get("x")
+    file.write_bytes(b"not a database, but long enough to be read as one" * 10)
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        with pytest.raises(StorageError):
+            await (await host.get_server_by_name("room", "lobby")).storage.get("x")
+
+
+async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:
+    """A past time fires at once; inside on_alarm there is none set; on_alarm may set another."""
+    seen: list[Any] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            seen.append(await self.storage.get_alarm())
+            if len(seen) < 3:
+                await self.storage.set_alarm(datetime.now(UTC))
+
+    async with running(Room, tmp_path) as run:
+        room = await run.host.get_server_by_name("room", "lobby")
+        with pytest.raises(ValueError, match="aware"):
+            await room.storage.set_alarm(datetime.now())
+        await room.storage.set_alarm(time.time() - 100)
+        await until(lambda: len(seen) == 3)
+        assert await room.storage.get_alarm() is None
+    assert seen == [None, None, None]
+
+
+async def test_an_alarm_is_found_after_a_restart(tmp_path: Path) -> None:
+    """Set by one host, due while none runs, fired by the next without anyone connecting."""
+    fired = asyncio.Event()
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            assert self.name == "lobby"
+            fired.set()
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        await storage.set_alarm(datetime.now(UTC) + timedelta(hours=1))
+        assert not fired.is_set()
+    with sqlite3.connect(tmp_path / "host.sqlite3") as database:
+        database.execute("UPDATE alarms SET due = ?", (time.time() - 1,))
+    database.close()
+    async with PartyHost({"room": Room}, storage=tmp_path):
+        async with asyncio.timeout(10):
+            await fired.wait()
+
+
+async def test_an_alarm_survives_kill_9(tmp_path: Path) -> None:
+    """What set_alarm and put returned for is there after the process was killed."""
+    script = """
+import asyncio, os, signal, sys, time
+from partywidgets.party import PartyHost, Server
+async def main():
+    async with PartyHost({"room": Server}, storage=sys.argv[1]) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        await storage.put("x", 1)
+        await storage.set_alarm(time.time() + 0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path))
+    async with asyncio.timeout(30):
+        assert await killed.wait() == -9
+    values: list[Any] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            values.append(await self.storage.get("x"))
+
+    async with PartyHost({"room": Room}, storage=tmp_path):
+        await until(lambda: values == [1])
+
+
+async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path) -> None:
+    """The first attempt and six more, then it is given up and gone."""
+    tries = 0
+    thread = StorageThread()
+
+    async def ring(party: str, room: str) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("not today")
+
+    alarms = Alarms(tmp_path / "host.sqlite3", thread, ring, retry_base=0.001)
+    await alarms.open()
+    await alarms.set("room", "lobby", 0.0)
+    async with asyncio.timeout(10):
+        while await alarms.get("room", "lobby") is not None or tries < 7:
+            await asyncio.sleep(0.005)
+    assert tries == 7
+    await alarms.close()
+    await thread.stop()
+
+
+async def test_a_deleted_alarm_does_not_fire(tmp_path: Path) -> None:
+    """delete_alarm, and setting again moves it."""
+    fired: list[str] = []
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            fired.append(self.name)
+
+    async with running(Room, tmp_path) as run:
+        first = (await run.host.get_server_by_name("room", "first")).storage
+        second = (await run.host.get_server_by_name("room", "second")).storage
+        await first.set_alarm(time.time() + 0.05)
+        await first.delete_alarm()
+        await second.set_alarm(time.time() + 3600)
+        assert await second.get_alarm() == pytest.approx(time.time() + 3600, abs=5)
+        await second.set_alarm(time.time() + 0.1)
+        await until(lambda: bool(fired))
+    assert fired == ["second"]
+
+
+def test_the_lock_is_gone_with_its_process(tmp_path: Path) -> None:
+    """A host that was killed does not keep its directory."""
+    script = """
+import os, sys, signal
+from partywidgets.party.storage import Directory
+directory = Directory(sys.argv[1])
+directory.open()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    directory = Directory(tmp_path)
+    directory.open()
+    assert directory.path == tmp_path
+    directory.close()
