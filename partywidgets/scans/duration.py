@@ -28,17 +28,19 @@ def parse_duration(text: str | float) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text of a duration, for people: `90.0` → `1m30s`, `0.25` → `250ms`."""
+    """A duration for people, in its two largest units, the rest cut off: `90.0` → `1m30s`, `0.25` → `250ms`, `1209540` → `13d23h`."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds < 1:
         return f"{seconds * 1000:.4g}ms" if seconds else "0s"
-    out, rest = "", seconds
-    for unit in ("d", "h", "m"):
-        count, rest = divmod(rest, _UNITS[unit])
-        if count:
-            out += f"{int(count)}{unit}"
-    return out + (f"{rest:.4g}s" if rest >= 0.0005 or not out else "")
+    if seconds < 60:
+        return f"{seconds:.4g}s"
+    parts, rest = [], int(seconds)
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, int(_UNITS[unit]))
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2])
 
 
 def _positive(value: Any) -> float:

@@ -19,7 +19,7 @@ from .model import CheckResult, ConditionResult, Evidence, Failure, Runner, Stat
 
 logger = logging.getLogger(__name__)
 
-GRACE = 0.2
+GRACE = 0.5
 """Seconds that a probe has after its deadline to say itself where it hung."""
 CLEANUP = 1.0
 """Seconds that a cancelled probe has to close what it opened; after that it is abandoned."""

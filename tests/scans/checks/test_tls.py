@@ -55,7 +55,7 @@ async def test_ends_soon(authority: Authority) -> None:
     async with web_server(authority.server_context(ends=timedelta(days=10))) as served:
         common = {"id": "cert", "host": "127.0.0.1", "port": served.port, "server_name": "localhost", "ca_file": authority.ca_file}
         result = await look(TlsCheck.model_validate(common))
-        assert (result.status, result.summary[:52]) == ("warn", "certificate_expires_in < duration('14d'): got 9d23h5")
+        assert (result.status, result.summary) == ("warn", "certificate_expires_in < duration('14d'): got 9d23h")
         assert (await look(TlsCheck.model_validate({**common, "warn": None}))).status == "ok"
         assert (await look(TlsCheck.model_validate({**common, "crit": "certificate_expires_in < duration('11d')"}))).status == "crit"
 
