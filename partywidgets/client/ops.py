@@ -17,6 +17,7 @@ from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetc
 from ..partysocket.address import encode_query, http_url
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from .board import Board, Progress
+from .frames import CHANGES, DIFF, HISTORY, SCANS, rows_frame
 from .requests import Requests
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
 PARTY = "ops-monitor-broadcast"
 REPLY_TIMEOUT = 15.0
 """Seconds within which the room answers a request."""
-CONFIG_LIMIT = 4 * 1024 * 1024
+CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
 
 logger = logging.getLogger(__name__)
@@ -191,27 +192,29 @@ class OpsClient:
         """Ends the silences that have exactly these matchers."""
         await self._ask("silence", matchers=dict(matchers), until=None, reason="lifted")
 
-    async def load_config(self, path: Path | str) -> None:
-        """Loads a config file into the host under its path as name, in place of what that name had before.
+    async def load_config(self, path: Path | str) -> dict[str, Any]:
+        """Loads a config file into the host under its absolute path as name, in place of what that name had before.
 
-        `${env:…}` and `${file:…}` in it are resolved by the host. Raises ConfigError with the line and column of a mistake.
+        Returns `{name, checks, sandboxes, ignored}`; `ignored` are sections that this host does not take from a client. `${env:…}` and
+        `${file:…}` are resolved by the host. Raises ConfigError with the line and column of a mistake, RefusedError without the role.
         """
-        place = Path(path)
         try:
+            place = await asyncio.to_thread(Path(path).absolute)
             content = await asyncio.to_thread(place.read_bytes)
         except OSError as error:
             raise ConfigError(f"the config cannot be read: {error.strerror}", path=str(path)) from None
         if len(content) > CONFIG_LIMIT:
             raise ConfigError(f"the config has more than {CONFIG_LIMIT} bytes: split it", path=str(path))
-        await self.put_config(str(place), content)
+        return await self.put_config(str(place), content)
 
-    async def put_config(self, name: str, content: bytes | str) -> None:
+    async def put_config(self, name: str, content: bytes | str) -> dict[str, Any]:
         """As `load_config`, from text."""
         response = await self._http(
             "PUT", f"/api/ops/config/{quote(name, safe='')}", body=content, headers={"Content-Type": "application/yaml"}
         )
         if not response.ok:
             raise _refusal(response, ConfigError, f"the config {name}")
+        return cast("dict[str, Any]", response.json()["loaded"])
 
     async def put_sandbox(self, sandbox_id: str, address: str) -> None:
         """Maps a sandbox id to an address in the host. Raises RefusedError, ConfigError."""
@@ -227,7 +230,7 @@ class OpsClient:
 
     async def scans(self, *, limit: int = 50) -> DataFrame:
         """The latest scans, newest first."""
-        return _frame(await self._get("", limit=limit), "scans", times=("started_at", "finished_at"))
+        return rows_frame((await self._get("", limit=limit))["scans"], SCANS)
 
     async def latest(self) -> ScanReport:
         """The report of the latest finished scan. Raises ScanError when there was none."""
@@ -235,15 +238,15 @@ class OpsClient:
 
     async def history(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
-        return _frame(await self._get("/history", check=check, hours=hours), "results", times=("observed_at",))
+        return rows_frame((await self._get("/history", check=check, hours=hours))["results"], HISTORY)
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first."""
-        return _frame(await self._get("/changes", check=check, hours=hours), "changes", times=("at",))
+        return rows_frame((await self._get("/changes", check=check, hours=hours))["changes"], CHANGES)
 
     async def diff(self, a: str, b: str) -> DataFrame:
         """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
-        return _frame(await self._get("/diff", a=a, b=b), "diff")
+        return rows_frame((await self._get("/diff", a=a, b=b))["diff"], DIFF)
 
     # Requests
 
@@ -374,23 +377,3 @@ def _refusal(response: FetchResponse, kind: type[PartyError], what: str) -> Part
     if response.status in (401, 403):
         return RefusedError(reason or f"the host refused {what} (HTTP {response.status})", status=response.status)
     return kind(reason or f"the host answered HTTP {response.status} for {what}")
-
-
-def _frame(answer: Any, key: str, *, times: tuple[str, ...] = ()) -> DataFrame:
-    """Rows as a DataFrame: times in UTC, statuses and severities as ordered categoricals."""
-    import pandas as pd
-
-    from ..scans.frame import STATUS_ORDER
-    from ..scans.model import SEVERITIES
-
-    rows = answer[key] if isinstance(answer, dict) else answer
-    frame = pd.DataFrame(rows)
-    for name in times:
-        if name in frame:
-            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
-    for name in frame.columns:
-        if name == "status" or name.endswith("_status") or name.startswith("status_"):
-            frame[name] = pd.Categorical(frame[name], categories=list(STATUS_ORDER), ordered=True)
-        elif name == "severity":
-            frame[name] = pd.Categorical(frame[name], categories=list(SEVERITIES), ordered=True)
-    return frame

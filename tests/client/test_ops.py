@@ -1,0 +1,261 @@
+"""OpsClient against the real ops room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from partywidgets.client.board import Board
+from partywidgets.client.ops import OpsClient
+from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
+from partywidgets.scans.model import CheckResult, ScanReport
+
+from ..running_app import running
+from ..scans import ops_room
+from ..scans.ops_room import OpsRoom, ScriptedCheck, token_of
+
+WAIT = 20.0
+FAST: dict[str, Any] = {"min_reconnection_delay": 0.01, "max_reconnection_delay": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def play() -> ops_room.Play:
+    """A script for scripted checks, new for each test."""
+    ops_room.PLAY = ops_room.Play()
+    return ops_room.PLAY
+
+
+async def until(client: OpsClient, reached: Callable[[], bool]) -> None:
+    """Waits for a state of the client."""
+    async with asyncio.timeout(WAIT):
+        while not reached():
+            await client.changed()
+
+
+@asynccontextmanager
+async def loaded(directory: Path, *names: str) -> AsyncIterator[OpsRoom]:
+    """An ops room with scripted checks."""
+    async with ops_room.ops_room(directory) as room:
+        await room.service.load_config("test.yaml", [ScriptedCheck(id=name, labels={"team": name[:3]}) for name in names])
+        yield room
+
+
+def client_of(room: OpsRoom, name: str = "ana-admin", **options: Any) -> OpsClient:
+    """A client with somebody's token."""
+    return OpsClient(room.url, token=token_of(name), **FAST, **options)
+
+
+async def test_scan(tmp_path: Path, play: ops_room.Play) -> None:
+    """scan() runs the checks in the host and gives the whole report; the rows follow, failing ones first."""
+    play.statuses["shop"] = "crit"
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        assert (ops.state, ops.checks, ops.rows) == ("live", 2, {})
+        report = await ops.scan()
+        assert {result.check_id: result.status for result in report.results} == {"disk": "ok", "shop": "crit"}
+        assert [result.check_id for result in ops.results] == ["shop", "disk"]
+        assert (ops.counts["ok"], ops.counts["crit"]) == (1, 1)
+        assert ops.running == {}
+        assert ops.last_scan is not None
+        assert ops.last_scan["scan_id"] == report.scan_id
+
+
+async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
+    """Rows, history, changes and diffs are DataFrames with UTC times and ordered statuses."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        first = await ops.scan()
+        play.statuses["shop"] = "crit"
+        second = await ops.scan()
+        history = await ops.history(check="shop", hours=1)
+        changes = await ops.changes()
+        diff = await ops.diff(first.scan_id, second.scan_id)
+        scans = await ops.scans()
+        assert list(history["status"]) == ["ok", "crit"]
+        assert isinstance(history["observed_at"].dtype, pd.DatetimeTZDtype)
+        assert (history["status"] >= "warn").tolist() == [False, True]
+        assert list(changes["check_id"])[-1] == "shop"
+        assert list(diff["check_id"]) == ["shop"]
+        assert diff["status_b"].iloc[0] == "crit"
+        assert list(scans["scan_id"]) == [second.scan_id, first.scan_id]
+        assert (await ops.latest()).scan_id == second.scan_id
+        assert list(ops.df.loc[ops.df.status >= "warn", "check_id"]) == ["shop"]
+
+
+async def test_empty_frames_have_their_columns(tmp_path: Path) -> None:
+    """A room without scans gives empty frames that can be asked by column, and no latest report."""
+    async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        assert list((await ops.history())["status"]) == []
+        assert list((await ops.changes())["at"]) == []
+        assert list((await ops.scans())["scan_id"]) == []
+        with pytest.raises(ScanError, match="no scan has finished"):
+            await ops.latest()
+
+
+async def test_a_selection(tmp_path: Path) -> None:
+    """Checks are chosen by id or label; an unknown id is one sentence with a hint."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        assert [result.check_id for result in (await ops.scan(["disk"])).results] == ["disk"]
+        assert [result.check_id for result in (await ops.scan(labels={"team": "sho"})).results] == ["shop"]
+        with pytest.raises(ScanError, match="did you mean 'shop'"):
+            await ops.scan(["shpo"])
+
+
+async def test_a_truncated_report_is_fetched_whole(tmp_path: Path) -> None:
+    """A report too large for one frame is completed over HTTP."""
+    async with loaded(tmp_path, *(f"check-{number:04}" for number in range(600))) as room, client_of(room) as ops:
+        report = await ops.scan()
+        assert len(report.results) == report.total == 600
+        assert len(ops.rows) == 600
+
+
+async def test_a_snapshot_in_parts(tmp_path: Path) -> None:
+    """A client that joins late has all rows, however many parts they came in."""
+    async with loaded(tmp_path, *(f"check-{number:04}" for number in range(600))) as room:
+        await room.ops.run_scan()
+        async with client_of(room, "val-viewer") as ops:
+            assert len(ops.rows) == 600
+
+
+async def test_a_scan_survives_a_lost_connection(tmp_path: Path, play: ops_room.Play) -> None:
+    """The socket is cut while a scan runs; the report still comes."""
+    looking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(check_id: str) -> None:
+        looking.set()
+        await go_on.wait()
+
+    play.before = hold
+    async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        scan = asyncio.ensure_future(ops.scan(timeout=WAIT))
+        await asyncio.wait_for(looking.wait(), WAIT)
+        await until(ops, lambda: bool(ops.running))
+        assert ops.socket._socket is not None
+        ops.socket._socket.transport.abort()
+        await until(ops, lambda: ops.state == "lost")
+        go_on.set()
+        report = await scan
+        assert [result.status for result in report.results] == ["ok"]
+
+
+async def test_roles(tmp_path: Path) -> None:
+    """What a role may not do is refused with the room's own sentence."""
+    async with loaded(tmp_path, "disk") as room, client_of(room, "val-viewer") as ops:
+        with pytest.raises(ScanError, match="scan needs the role admin"):
+            await ops.scan()
+        with pytest.raises(RefusedError, match="publishing a report needs the role runner"):
+            await ops.publish(ScanReport())
+
+
+async def test_a_wrong_token(tmp_path: Path) -> None:
+    """A token that the host does not know ends the client at once."""
+    async with loaded(tmp_path, "disk") as room:
+        with pytest.raises(RefusedError, match="HTTP 401"):
+            async with OpsClient(room.url, token="not-a-token-of-this-host"):
+                pass
+
+
+async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
+    """An ack and a silence are seen in the rows of everybody."""
+    play.statuses["shop"] = "crit"
+    async with loaded(tmp_path, "shop") as room, client_of(room, "rob-responder") as ops, client_of(room) as ana:
+        await ana.scan()
+        (name,) = ana.rows
+        await until(ops, lambda: name in ops.rows)
+        await ops.ack(name, "on it")
+        await until(ana, lambda: (ana.rows[name]["suppression"] or {}).get("by") == "ack")
+        await ops.withdraw_ack(name)
+        await until(ana, lambda: ana.rows[name]["suppression"] is None)
+        await ops.silence({"team": "sho"}, datetime.now(UTC) + timedelta(hours=1), "deploy")
+        await until(ana, lambda: len(ana.silences) == 1 and ana.rows[name]["suppression"] is not None)
+        await ops.lift_silence({"team": "sho"})
+        await until(ana, lambda: not ana.silences)
+        with pytest.raises(ValueError, match="no time zone"):
+            await ops.silence({}, datetime(2030, 1, 1), "x")
+
+
+async def test_recheck(tmp_path: Path, play: ops_room.Play) -> None:
+    """A responder looks again at one row."""
+    play.statuses["shop"] = "crit"
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room, "rob-responder") as ops:
+        await room.ops.run_scan()
+        await until(ops, lambda: len(ops.rows) == 2)
+        play.statuses["shop"] = "ok"
+        failing = [name for name, row in ops.rows.items() if row["status"] == "crit"]
+        report = await ops.recheck(failing, timeout=WAIT)
+        assert [(result.check_id, result.status) for result in report.results] == [("shop", "ok")]
+        assert ops.counts["ok"] == 2
+
+
+async def test_publish(tmp_path: Path) -> None:
+    """A report made elsewhere appears in the room like a scan of its own."""
+    report = ScanReport(results=[CheckResult("cert", "tls", "shop:443", "warn")])
+    async with loaded(tmp_path) as room, client_of(room, "val-viewer") as val, client_of(room, "kim-runner") as kim:
+        await kim.publish(report)
+        await until(val, lambda: val.counts["warn"] == 1)
+        assert [row["check_id"] for row in val.rows.values()] == ["cert"]
+
+
+async def test_rows_of_removed_checks_go(tmp_path: Path) -> None:
+    """Loading a config without a check takes its row away everywhere."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        await ops.scan()
+        await room.service.load_config("test.yaml", [ScriptedCheck(id="disk")])
+        await until(ops, lambda: len(ops.rows) == 1)
+
+
+async def test_on_message(tmp_path: Path) -> None:
+    """Every message of the room is passed on after it was applied."""
+    seen: list[str] = []
+    async with loaded(tmp_path, "disk") as room, client_of(room, on_message=lambda kind, content: seen.append(kind)) as ops:
+        await ops.scan()
+    assert {"snapshot", "scan-started", "check-result", "scan-result", "reply"} <= set(seen)
+
+
+async def test_load_config(tmp_path: Path) -> None:
+    """A config file goes into the host under its path; a mistake names file, line and column."""
+    config = tmp_path / "partywidgets.yaml"
+    config.write_text("checks:\n  - {id: root-disk, type: host, disk: /}\n")
+    async with running(tmp_path / "state") as app, OpsClient(app.url, token=app.owner) as ops:
+        assert (await ops.load_config(config))["checks"] == ["root-disk"]
+        report = await ops.scan()
+        assert [result.check_id for result in report.results] == ["root-disk"]
+        config.write_text("checks:\n  - {id: root-disk, type: hots}\n")
+        with pytest.raises(ConfigError, match=r"partywidgets\.yaml:2:.*hots"):
+            await ops.load_config(config)
+        with pytest.raises(ConfigError, match="cannot be read"):
+            await ops.load_config(tmp_path / "missing.yaml")
+    async with running(tmp_path / "other") as app, OpsClient(app.url, token=app.guest) as ops:
+        config.write_text("checks: []\n")
+        with pytest.raises(RefusedError, match="only the role admin"):
+            await ops.load_config(config)
+
+
+async def test_a_closed_client() -> None:
+    """A client that was closed says so to whoever still waits, and one whose host is away names the reason."""
+    ops = OpsClient("http://127.0.0.1:9", timeout=0.2)
+    ops.start()
+    with pytest.raises(HostError, match="no snapshot within"):
+        await ops.ready(0.2)
+    await ops.close()
+    with pytest.raises(ConnectionClosedError):
+        await ops.changed()
+
+
+def test_board_keeps_the_newest() -> None:
+    """An older result changes nothing; an absent one takes its row off, and a late snapshot part does not bring it back."""
+    board = Board()
+    board.put([{"fingerprint": "a", "seq": 5, "status": "crit"}, {"fingerprint": "b", "seq": 2, "status": "ok"}])
+    board.put([{"fingerprint": "a", "seq": 4, "status": "ok"}])
+    assert board.rows["a"]["status"] == "crit"
+    board.put([{"fingerprint": "b", "seq": 6, "status": "skip", "change": "absent"}])
+    board.put([{"fingerprint": "b", "seq": 2, "status": "ok"}])
+    assert list(board.rows) == ["a"]
+    assert board.seq == 6
+    board.begin()
+    assert board.rows == {}
