@@ -1,0 +1,358 @@
+"""The ops room over real sockets: snapshots, who may do what, acks and silences, hibernation, bounds, HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from partywidgets.party import Environment, PartyHost
+from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
+from partywidgets.scans.entrypoint import PARTY, ROOM
+from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, wire_time
+from partywidgets.scans.requests import read_message, read_selection
+from partywidgets.scans.server import OpsMonitorBroadcastServer
+from partywidgets.scans.service import OpsMonitorService
+
+from .ops_room import Play, ScriptedCheck, ops_room
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "ops.json").read_text())
+
+
+def shape(value: Any) -> Any:
+    """A message's keys, nested, without values."""
+    return {key: shape(item) for key, item in value.items()} if isinstance(value, dict) else "…"
+
+
+def vector(kind: str, source: str = "server") -> dict[str, Any]:
+    """The data of the vector of a kind."""
+    return next(item["message"]["data"] for item in VECTORS if item["from"] == source and item["message"]["type"] == kind)
+
+
+async def test_messages_have_the_keys_of_the_vectors(tmp_path: Path, play: Play) -> None:
+    """Every message of the room has exactly the keys that the shared vectors have."""
+    async with ops_room(tmp_path) as room, room.join("rob-responder") as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", labels={"team": "web"})])
+        play.statuses["one"] = "crit"
+        report = await room.ops.run_scan()
+        fingerprint = report.results[0].fingerprint
+        await person.ask("ack", fingerprint=fingerprint, reason="deploy under way", until=None)
+        await person.ask("silence", matchers={"team": "web"}, until="2099-01-01T00:00:00Z", reason="maintenance")
+        async with room.join() as late:
+            await late.snapshot()
+    seen = {message["type"]: message["data"] for message in person.messages}
+    seen["snapshot"] = late.messages[0]["data"]
+    for kind in ("snapshot", "scan-started", "check-result", "scan-result", "state-change", "ack", "silence"):
+        assert shape(seen[kind]).keys() == shape(vector(kind)).keys(), kind
+    assert shape(seen["snapshot"]["results"][0]).keys() == shape(vector("snapshot")["results"][0]).keys()
+    assert seen["snapshot"]["scan"].keys() == vector("snapshot")["scan"].keys()
+
+
+def test_client_vectors_are_read() -> None:
+    """The client's messages in the shared vectors are understood."""
+    for item in VECTORS:
+        if item["from"] == "client":
+            kind, data = read_message(json.dumps(item["message"]))
+            assert kind in ("ack", "silence", "recheck", "scan")
+            assert isinstance(data["id"], str)
+    assert read_selection(vector("scan", "client")).checks == ()
+
+
+async def test_ack_is_seen_by_all(tmp_path: Path, play: Play) -> None:
+    """An ack, its actor and its reason reach everyone, stay on the row for who joins later, and end with the recovery."""
+    play.statuses["db"] = "crit"
+    async with ops_room(tmp_path) as room, room.join("val-viewer") as viewer, room.join("rob-responder") as responder:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="db")])
+        fingerprint = (await room.ops.run_scan()).results[0].fingerprint
+        reply = await responder.ask("ack", fingerprint=fingerprint, reason="I am on it", until=None)
+        assert reply["ok"] is True
+        ack = await viewer.until("ack")
+        assert (ack["fingerprint"], ack["actor"], ack["reason"]) == (fingerprint, "Rob", "I am on it")
+        row = (await viewer.until("check-result"))["results"][0]
+        assert (row["suppression"]["by"], row["suppression"]["actor"]) == ("ack", "Rob")
+        async with room.join() as late:
+            assert (await late.snapshot())[0]["suppression"]["reason"] == "I am on it"
+        play.statuses["db"] = "ok"
+        await room.ops.run_scan()
+        assert (await viewer.until("ack"))["reason"] is None
+        assert (await viewer.until("scan-result"))["results"][0]["suppression"] is None
+
+
+async def test_silence_and_its_end(tmp_path: Path, play: Play) -> None:
+    """A silence suppresses the rows that its matchers match, now and in later scans, until it is lifted."""
+    play.statuses.update(web="crit", db="crit")
+    async with ops_room(tmp_path) as room, room.join("rob-responder") as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="web", labels={"team": "web"}), ScriptedCheck(id="db")])
+        await room.ops.run_scan()
+        reply = await person.ask("silence", matchers={"team": "web"}, until="2099-01-01T00:00:00Z", reason="moving house")
+        assert reply["ok"] is True
+        report = await room.ops.run_scan()
+        suppressed = {result.check_id: result.suppression and result.suppression.by for result in report.results}
+        assert suppressed == {"web": "silence", "db": None}
+        assert (await person.ask("silence", matchers={"team": "web"}, until=None))["result"] == {"lifted": 1}
+        async with room.join() as late:
+            assert [row["suppression"] for row in await late.snapshot()] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "data", "sentence"),
+    [
+        ("val-viewer", "ack", {"fingerprint": "x", "reason": "r"}, "ack needs the role responder or admin, you are viewer"),
+        ("val-viewer", "silence", {"matchers": {"a": "b"}, "reason": "r"}, "silence needs the role responder or admin, you are viewer"),
+        ("val-viewer", "recheck", {"fingerprints": ["x"]}, "recheck needs the role responder or admin, you are viewer"),
+        ("rob-responder", "scan", {}, "scan needs the role admin, you are responder, viewer"),
+        ("rob-responder", "ack", {"fingerprint": "no", "reason": "r"}, "no row has the fingerprint 'no': take it from the table"),
+        ("rob-responder", "silence", {"matchers": {}, "until": "2099-01-01T00:00:00Z", "reason": "r"}, "a silence needs at least one"),
+        ("rob-responder", "silence", {"matchers": {"a": "b"}, "until": "tomorrow", "reason": "r"}, "`until` must be a time with a zone"),
+        ("rob-responder", "silence", {"matchers": {"a": "b"}, "until": "2020-01-01T00:00:00Z", "reason": "r"}, "`until` is past"),
+        ("ana-admin", "scan", {"checks": ["shopp"]}, "no check is called 'shopp': did you mean 'shop'?"),
+        ("ana-admin", "scan", {"labels": {"team": "nobody"}}, "no check has the labels team=nobody"),
+        ("ana-admin", "scan", {"checks": "shop"}, "`checks` must be a list of texts"),
+        ("ana-admin", "dance", {}, "the ops room knows no message of type 'dance'"),
+        ("ana-admin", "offer", {"runner": "r", "checks": []}, "the ops room knows no message of type 'offer'"),
+    ],
+)
+async def test_refusals_are_one_sentence(tmp_path: Path, who: str, kind: str, data: dict[str, Any], sentence: str) -> None:
+    """Who may not, or asks for what is not there, gets a reply with one sentence, and nothing happens."""
+    async with ops_room(tmp_path) as room, room.join(who) as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="shop")])
+        reply = await person.ask(kind, **data)
+        assert reply["ok"] is False
+        assert reply["error"].startswith(sentence)
+        assert room.service.running() == []
+        assert room.service.board.silences == {}
+
+
+@pytest.mark.parametrize("frame", ["{", "[1]", '{"type": 1}', '{"type": "scan", "data": []}', b"\x00", "[" * 100_000])
+async def test_what_cannot_be_read_is_answered(tmp_path: Path, frame: str | bytes) -> None:
+    """A frame that is no message gets an error reply; the socket stays open."""
+    async with ops_room(tmp_path) as room, room.join("ana-admin") as person:
+        await person.socket.send(frame)
+        assert (await person.until("reply"))["ok"] is False
+        assert (await person.ask("silence", matchers={"a": "b"}, reason="r", until="2099-01-01T00:00:00Z"))["ok"] is True
+
+
+async def test_no_ops_role_stays_outside(tmp_path: Path) -> None:
+    """Somebody with terminal roles only is closed with 4403 and hears nothing; without a credential no room is made."""
+    async with ops_room(tmp_path) as room:
+        with pytest.raises(InvalidStatus):
+            async with room.join("nobody-we-know"):
+                pass
+        assert room.host.rooms(PARTY) == []
+        async with room.join("tom-terminal") as person:
+            with pytest.raises(ConnectionClosed) as closed:
+                await person.receive()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4403
+            assert person.messages == []
+
+
+async def test_recheck_looks_at_the_row_alone(tmp_path: Path, play: Play) -> None:
+    """A responder's recheck runs the check of that fingerprint and no other; the reply names the scan that everyone sees."""
+    async with ops_room(tmp_path) as room, room.join("rob-responder") as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
+        report = await room.ops.run_scan()
+        await person.until("scan-result")
+        one = next(result.fingerprint for result in report.results if result.check_id == "one")
+        play.statuses["one"] = "warn"
+        await person.send("recheck", id="q", fingerprints=[one])
+        finished = await person.until("scan-result")
+        assert finished["trigger"] == "recheck"
+        assert [(row["check_id"], row["status"], row["change"]) for row in finished["results"]] == [("one", "warn", "updated")]
+        replies = [message["data"] for message in person.messages if message["type"] == "reply"]
+        assert replies[0]["result"]["scan_id"] == finished["scan_id"]
+    assert play.looks == {"one": 2, "two": 1}
+
+
+async def test_a_fingerprint_never_looked_at_can_be_rechecked(tmp_path: Path) -> None:
+    """A check of the config is found by the fingerprint its results will have, also before its first look."""
+    async with ops_room(tmp_path) as room, room.join("rob-responder") as person:
+        check = ScriptedCheck(id="one")
+        await room.service.load_config("a.yaml", [check])
+        await person.send("recheck", id="q", fingerprints=[check.fingerprint])
+        assert (await person.until("scan-result"))["results"][0]["fingerprint"] == check.fingerprint
+
+
+async def test_hibernation_keeps_rows_and_sockets(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance goes when idle; sockets stay, a scan wakes it and reaches them, and who joins then gets the rows."""
+    slept = asyncio.Event()
+
+    async def on_stop(room: OpsMonitorBroadcastServer) -> None:
+        slept.set()
+
+    monkeypatch.setattr(OpsMonitorBroadcastServer, "on_stop", on_stop)
+    play.statuses["one"] = "crit"
+    async with ops_room(tmp_path, hibernate_after=0.05) as room, room.join() as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        await person.snapshot()
+        await room.ops.run_scan()
+        await person.until("scan-result")
+        slept.clear()
+        before = await room.host.get_server_by_name(PARTY, ROOM)
+        async with asyncio.timeout(10):
+            await slept.wait()
+        assert room.host.connection_count() == 1
+        report = await room.ops.run_scan()
+        assert (await person.until("scan-result"))["scan_id"] == report.scan_id
+        assert await room.host.get_server_by_name(PARTY, ROOM) is not before
+        async with room.join() as late:
+            rows = await late.snapshot()
+        assert [(row["check_id"], row["status"], row["change"]) for row in rows] == [("one", "crit", "unchanged")]
+
+
+async def test_rows_acks_and_scans_survive_a_restart(tmp_path: Path, play: Play) -> None:
+    """A new host on the same directory shows the same rows, acks and last scan, under a new epoch, and goes on counting seq."""
+    play.statuses["one"] = "crit"
+    checks = [ScriptedCheck(id="one", attempts=2), ScriptedCheck(id="two")]
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("a.yaml", checks)
+        report = await room.ops.run_scan()
+        async with room.join("rob-responder") as person:
+            before = {row["fingerprint"]: row for row in await person.snapshot()}
+            failing = next(row for row in before.values() if row["status"] == "crit")
+            assert (await person.ask("ack", fingerprint=failing["fingerprint"], reason="mine"))["ok"] is True
+            epoch, seq = person.messages[0]["data"]["epoch"], person.messages[0]["data"]["seq"]
+    async with ops_room(tmp_path) as room:
+        async with room.join() as person:
+            after = {row["fingerprint"]: row for row in await person.snapshot()}
+            head = person.messages[0]["data"]
+        assert after.keys() == before.keys()
+        assert after[failing["fingerprint"]]["suppression"]["reason"] == "mine"
+        assert head["scan"]["scan_id"] == report.scan_id
+        assert head["epoch"] != epoch
+        assert head["seq"] >= seq
+        await room.service.load_config("a.yaml", checks)
+        again = await room.ops.run_scan()
+        states = {result.check_id: (result.state.phase, result.change) for result in again.results}
+        assert states == {"one": ("hard", "unchanged"), "two": ("hard", "unchanged")}
+        assert min(result.seq for result in again.results) > seq
+
+
+class Talkative(CheckModel):
+    """A check whose evidence fills its bound."""
+
+    type: str = "talkative"
+
+    @property
+    def target(self) -> str:
+        return f"talkative:{self.id}"
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        failing = int(self.id) % 50 == 0
+        return Probe(self.target, status="crit" if failing else "ok", evidence=[Evidence("text", "log", "é<script>" * 300)])
+
+
+async def test_no_frame_over_its_bound_with_2000_checks(tmp_path: Path) -> None:
+    """2,000 checks with evidence: every frame fits 256 KiB, the scan-result leads with the failing ones, and `more` has the rest."""
+    async with ops_room(tmp_path) as room, room.join() as person:
+        await room.service.load_config("big.yaml", [Talkative(id=str(number)) for number in range(2000)])
+        scan = asyncio.create_task(room.ops.run_scan())
+        finished = await person.until("scan-result")
+        await scan
+        assert finished["total"] == 2000
+        assert finished["counts"]["crit"] == 40
+        failing = [row["status"] for row in finished["results"]]
+        assert failing[:40] == ["crit"] * 40
+        assert len(failing) < 2000
+        streamed = [row["check_id"] for message in person.messages if message["type"] == "check-result" for row in message["data"]["results"]]
+        assert len(set(streamed)) == 2000
+        async with room.join() as late:
+            rows = await late.snapshot()
+            assert len({row["fingerprint"] for row in rows}) == 2000
+            assert [row["status"] for row in rows[:40]] == ["crit"] * 40
+        assert max(person.sizes + late.sizes) <= FRAME_BYTES
+        async with room.http("val-viewer") as http:
+            whole = (await http.get(finished["more"])).json()
+        assert len(whole["results"]) == 2000
+        assert ScanReport.from_wire(whole).counts["crit"] == 40
+
+
+async def test_http_scans(tmp_path: Path, play: Play) -> None:
+    """POST runs a scan, GET lists scans, gives the latest and one by id; all of it also below the room's own path."""
+    async with ops_room(tmp_path) as room, room.http() as http:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", labels={"team": "web"}), ScriptedCheck(id="two")])
+        assert (await http.get("api/ops/scans/latest")).status_code == 404
+        posted = await http.post("api/ops/scans", json={"labels": {"team": "web"}})
+        assert posted.status_code == 202
+        waited = (await http.post("api/ops/scans", json={"wait": True})).json()
+        assert waited["total"] == 2
+        assert [(row["check_id"], row["change"]) for row in waited["results"]] == [("two", "new"), ("one", "unchanged")]
+        listed = (await http.get("api/ops/scans")).json()["scans"]
+        assert [scan["scan_id"] for scan in listed] == [waited["scan_id"], posted.json()["scan_id"]]
+        assert {scan["actor"] for scan in listed} == {"Ana"}
+        latest = (await http.get(f"parties/{PARTY}/{ROOM}/scans/latest")).json()
+        assert latest["scan_id"] == waited["scan_id"]
+        assert (await http.get(posted.json()["more"])).json()["results"][0]["check_id"] == "one"
+        assert (await http.get("api/ops/scans/0000")).json()["error"].startswith("no scan '0000' is kept")
+        assert (await http.delete("api/ops/scans/latest")).status_code == 405
+        assert (await http.post("api/ops/scans", content=b"{")).json()["error"] == "the body is not JSON"
+        play.statuses["one"] = "crit"
+        broken = (await http.post("api/ops/scans", json={"checks": ["one"], "wait": True})).json()
+        diff = (await http.get(f"api/ops/scans/diff?a={waited['scan_id']}&b={broken['scan_id']}")).json()["diff"]
+        assert [(row["check_id"], row["change"]) for row in diff] == [("one", "updated"), ("two", "absent")]
+        changes = (await http.get("api/ops/scans/changes?check=one")).json()["changes"]
+        assert [(row["from_status"], row["to_status"]) for row in changes] == [("ok", "crit")]
+        history = (await http.get("api/ops/scans/history?hours=1")).json()["results"]
+        assert [row["check_id"] for row in history] == ["one", "one", "two", "one"]
+        assert len((await http.get("api/ops/scans/rows")).json()["results"]) == 2
+        assert (await http.get("api/ops/scans/history?hours=-1")).status_code == 400
+
+
+async def test_http_roles(tmp_path: Path) -> None:
+    """Without a credential 401; a viewer reads and may not scan; a responder looks again at rows; a runner publishes."""
+    async with ops_room(tmp_path) as room:
+        check = ScriptedCheck(id="one")
+        await room.service.load_config("a.yaml", [check])
+        async with room.http(None) as http:
+            assert (await http.get("api/ops/scans")).status_code == 401
+            assert (await http.post("api/ops/scans", json={})).status_code == 401
+        async with room.http("tom-terminal") as http:
+            assert (await http.get("api/ops/scans")).status_code == 403
+        async with room.http("val-viewer") as http:
+            assert (await http.get("api/ops/scans")).status_code == 200
+            refused = await http.post("api/ops/scans", json={})
+            assert (refused.status_code, refused.json()["error"]) == (403, "scan needs the role admin, you are viewer")
+        async with room.http("rob-responder") as http:
+            assert (await http.post("api/ops/scans", json={"checks": ["one"]})).status_code == 403
+            assert (await http.post("api/ops/scans", json={"fingerprints": [check.fingerprint]})).status_code == 202
+            assert (await http.post("api/ops/scans", json={"report": {}})).status_code == 403
+
+
+async def test_publishing_a_report_made_elsewhere(tmp_path: Path) -> None:
+    """A report of a scan in a kernel reaches everyone as a scan-result, is kept once, and a malformed one changes nothing."""
+    elsewhere = OpsMonitorService()
+    async with elsewhere:
+        await elsewhere.load_config("mine.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
+        report = await elsewhere.run_scan()
+    wire = report.to_wire(max_bytes=None)
+    async with ops_room(tmp_path) as room, room.join() as person, room.http("kim-runner") as http:
+        assert (await http.post("api/ops/scans", json={"report": wire})).status_code == 201
+        finished = await person.until("scan-result")
+        assert finished["scan_id"] == report.scan_id
+        assert [row["check_id"] for row in finished["results"]] == ["one", "two"]
+        again = await http.post("api/ops/scans", json={"report": wire})
+        assert again.status_code == 409
+        rows = len(room.service.board.rows)
+        for broken in ({}, {"scan_id": 5}, {**wire, "scan_id": "../x"}, {**wire, "scan_id": "n1", "results": [{"status": "great"}]}, [1]):
+            refused = await http.post("api/ops/scans", json={"report": broken})
+            assert refused.status_code == 400, broken
+            assert refused.json()["error"].startswith("`report")
+        assert len(room.service.board.rows) == rows
+
+
+async def test_without_an_entry_point_the_room_still_serves(tmp_path: Path) -> None:
+    """A host that was given the service alone: the room broadcasts through itself and stays awake for its scan."""
+    service = OpsMonitorService()
+    async with PartyHost({PARTY: OpsMonitorBroadcastServer}, storage=tmp_path, env=Environment(service)) as host, service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        room = await host.get_server_by_name(PARTY, ROOM)
+        assert isinstance(room, OpsMonitorBroadcastServer)
+        told: list[str] = []
+        room.publish = lambda kind, message: told.append(kind)  # type: ignore[method-assign]
+        report = await service.run_scan(broadcast=room.publish)
+        assert told == ["scan-started", "check-result", "scan-result"]
+        assert wire_time(report.started_at).endswith("Z")
