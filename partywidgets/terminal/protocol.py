@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+RICH = "partywidgets.terminal.v1"
+PLAIN = ("partywidgets.plain.v1", "partywidgets.v1")
+
+CONTROL_LIMIT = 64 * 1024
+"""Characters that a client's control message may have."""
+
+MIN_COLS, MIN_ROWS, MAX_CELLS = 20, 5, 1000
+"""The size that a viewer can ask for: at least 20×5, so that nobody makes the terminal useless for the others; at most 1000×1000."""
+
 OUTPUT, INPUT, SNAPSHOT = 1, 2, 3
 
 
@@ -45,3 +57,48 @@ def decode_snapshot(frame: bytes) -> tuple[int, int, int, bytes]:
             f"expected a snapshot frame (kind 3, at least 13 bytes), got {len(frame)} bytes of kind {frame[0] if frame else None}"
         )
     return int.from_bytes(frame[1:9], "big"), int.from_bytes(frame[9:11], "big"), int.from_bytes(frame[11:13], "big"), frame[13:]
+
+
+def clamp_size(cols: int, rows: int) -> tuple[int, int]:
+    """The nearest size that a terminal may have."""
+    return max(MIN_COLS, min(cols, MAX_CELLS)), max(MIN_ROWS, min(rows, MAX_CELLS))
+
+
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "consumed": {"offset": (int,)},
+    "resync": {},
+    "resize": {"cols": (int,), "rows": (int,)},
+    "lease": {"action": (str,)},
+    "restart": {"id": (str,)},
+    "run": {"id": (str,), "command": (str,)},
+    "send": {"id": (str,), "text": (str,)},
+    "screen": {"id": (str,)},
+    "history": {"id": (str,)},
+}
+
+
+def decode_control(text: str) -> dict[str, Any]:
+    """A client's control message, with the fields that its type needs. Raises ValueError with a sentence for the client."""
+    if len(text) > CONTROL_LIMIT:
+        raise ValueError(f"a control message has at most {CONTROL_LIMIT} characters, this one has {len(text)}")
+    try:
+        message = json.loads(text)
+    except ValueError:
+        raise ValueError("a text frame must be a JSON control message; keystrokes go into binary frames of kind 2") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ValueError("a control message is a JSON object with a type")
+    kind = message["type"]
+    if kind not in _FIELDS:
+        raise ValueError(f"unknown message type {kind[:40]!r}")
+    for name, types in _FIELDS[kind].items():
+        value = message.get(name)
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ValueError(f"{kind} needs {name} as {types[0].__name__}, got {type(value).__name__}")
+    timeout = message.get("timeout_s")
+    if kind == "run" and timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+        raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
+    if kind == "lease" and message["action"] not in ("take", "release", "give"):
+        raise ValueError(f"lease needs the action take, release or give, got {message['action'][:40]!r}")
+    if kind == "screen" and message.get("format", "text") not in ("text", "html"):
+        raise ValueError("screen needs the format text or html")
+    return message

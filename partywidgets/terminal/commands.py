@@ -1,0 +1,311 @@
+"""Commands in a shared terminal: run one at a time in the visible shell, and a ledger of all that ran."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..exceptions import CommandError, CommandTimeoutError
+from .ring import Ring
+from .sandboxes import MarkSource
+from .screen import Modes
+from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, wrapped
+from .vt import plain_text
+
+PROMPT_SECONDS = 30.0
+"""How long `run` waits for the shell's prompt, at most."""
+OUTPUT_LIMIT = 512 * 1024
+"""Bytes of a command's output that come back: the last ones."""
+COMMAND_LIMIT = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the ledger. `started_at` is RFC 3339 in UTC; `offset` is where its output begins."""
+
+    id: str
+    command: str
+    actor: str
+    exit_code: int | None
+    started_at: str
+    duration_s: float
+    cwd: str
+    offset: int
+
+
+@dataclass(slots=True)
+class _Request:
+    """A command that `run` typed."""
+
+    id: str
+    command: str
+    line: str
+    actor: str
+    typed_at: int
+    began: float
+    started: float
+    result: asyncio.Future[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _Running:
+    """A command between its marks."""
+
+    id: str
+    command: str
+    actor: str
+    offset: int
+    began: float
+    started: float
+    request: _Request | None
+
+
+class Commands:
+    """Reads the marks of one shell at a time; `begin` and `end` tell when it starts and is gone.
+
+    `write` types, `modes` asks the screen, `announce` sends a `mark` message, `keep` stores a line of the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        write: Callable[[bytes], None],
+        modes: Callable[[], Awaitable[Modes]],
+        announce: Callable[[dict[str, Any]], None],
+        keep: Callable[[Entry], None],
+    ) -> None:
+        self._write, self._modes, self._announce, self._keep = write, modes, announce, keep
+        self._ring = Ring(1)
+        self._nonce = ""
+        self._reader = MarkReader("")
+        self._source: MarkSource = "none"
+        self._shell = ""
+        self._at_prompt = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._prompt_end = 0
+        self._line = ""
+        self._cwd = ""
+        self._typist = ""
+        self._request: _Request | None = None
+        self._running: _Running | None = None
+        self._ending: tuple[int, int, float] | None = None
+        self._gone = "the terminal is not running: restart it"
+
+    def begin(self, nonce: str, source: MarkSource, ring: Ring) -> None:
+        """A shell starts."""
+        self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
+        self._shell = self._line = self._cwd = self._gone = ""
+        self._running = self._ending = None
+        self._at_prompt.clear()
+        if source == "typed":
+            self._at_prompt.set()
+
+    def end(self, reason: str) -> None:
+        """The shell is gone: whoever waits for a command hears it."""
+        self._gone = reason
+        request, self._request, self._running, self._ending = self._request, None, None, None
+        self._at_prompt.set()
+        if request is not None and not request.result.done():
+            request.result.set_exception(CommandError(f"{reason} while `{_short(request.command)}` ran"))
+
+    def typed(self, keys: bytes, actor: str) -> None:
+        """Somebody typed; after Enter the shell is not at its prompt until it says so."""
+        if b"\r" in keys or b"\n" in keys:
+            self._typist = actor
+            if self._source == "shell":
+                self._at_prompt.clear()
+
+    # The marks
+
+    def output(self, piece: bytes, offset: int) -> None:
+        """Output came, its first byte at `offset`."""
+        for mark in self._reader.feed(piece, offset):
+            self._marked(mark)
+
+    def _marked(self, mark: Mark) -> None:
+        if self._ending is not None:
+            if mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd="):
+                self._cwd = mark.fields[0][4:]
+            self._ended(*self._ending)
+            self._ending = None
+        if mark.kind == "P" and mark.fields:
+            name, _, value = mark.fields[0].partition("=")
+            if name == "Shell":
+                self._shell = value
+            elif name == "Cwd":
+                self._cwd = value
+        elif mark.kind == "B":
+            self._prompt_end = mark.end
+            self._at_prompt.set()
+        elif mark.kind == "E":
+            self._line = mark.fields[0] if mark.fields else ""
+        elif mark.kind == "C":
+            self._started(mark.end, mark.start)
+        elif mark.kind == "D":
+            code = int(mark.fields[0]) if mark.fields and mark.fields[0].lstrip("-").isdigit() else -1
+            if self._running is None:
+                self._started_unseen(mark.start)
+            if self._running is not None:
+                self._ending = (code, mark.start, time.monotonic())
+
+    def _started(self, offset: int, echo_end: int) -> None:
+        self._at_prompt.clear()
+        request = self._request
+        if request is not None:
+            known, actor, identity = request.command, request.actor, request.id
+        else:
+            known = self._line or self._echo(echo_end)
+            actor, identity = self._typist, _new_id()
+        self._line = ""
+        self._running = _Running(identity, known, actor, offset, time.monotonic(), time.time(), request)
+        self._announce(
+            {"kind": "start", "id": identity, "command": known, "actor": actor, "offset": offset},
+        )
+
+    def _started_unseen(self, end: int) -> None:
+        """A shell without a mark at a command's start says that one ended: the start was when its line was entered."""
+        request = self._request
+        if request is None:
+            if self._shell != "sh" or self._at_prompt.is_set():
+                return
+            echo = self._echo(end)
+            if not echo:
+                return
+            self._running = _Running(_new_id(), echo, self._typist, self._prompt_end, time.monotonic(), time.time(), None)
+        else:
+            # Also bash's and zsh's way with a line that they cannot parse: it never starts.
+            self._running = _Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
+        running = self._running
+        self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
+
+    def _echo(self, end: int) -> str:
+        """The line that stands behind the prompt, as the screen shows it."""
+        start = max(self._prompt_end, self._ring.base)
+        if not start <= end <= self._ring.end:
+            return ""
+        return plain_text(self._ring.read(start, min(end, start + COMMAND_LIMIT)).decode("utf-8", "replace")).split("\n")[0].strip()
+
+    def _ended(self, code: int, end: int, now: float) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        duration = round(now - running.began, 6)
+        started = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        entry = Entry(running.id, running.command, running.actor, code, started, duration, self._cwd, running.offset)
+        self._announce(
+            {
+                "kind": "end",
+                "id": entry.id,
+                "command": entry.command,
+                "actor": entry.actor,
+                "offset": running.offset,
+                "exit_code": code,
+                "duration_s": duration,
+                "cwd": self._cwd,
+            }
+        )
+        self._keep(entry)
+        request = running.request
+        if request is not None:
+            if self._request is request:
+                self._request = None
+                if self._source == "typed":
+                    self._at_prompt.set()
+            if not request.result.done():
+                request.result.set_result(self._result(entry, running, end))
+
+    def _result(self, entry: Entry, running: _Running, end: int) -> dict[str, Any]:
+        start = max(running.offset, self._ring.base, end - OUTPUT_LIMIT)
+        raw = self._ring.read(min(start, end), end)
+        request = running.request
+        unmarked = request is not None and running.offset == request.typed_at and start == running.offset
+        text = behind_echo(raw, request.line) if request is not None and unmarked else printed(raw)
+        result = asdict(entry) | {"output": text}
+        del result["actor"], result["started_at"]
+        if start > running.offset:
+            result["output_lost"] = start - running.offset
+        return result
+
+    # Running
+
+    async def run(self, command: str, actor: str, timeout: float | None) -> dict[str, Any]:
+        """Runs a command in the visible shell, after those before it: `{id, command, exit_code, output, duration_s, cwd, offset}`.
+
+        `output_lost` is there when the beginning of the output, so many bytes, is not kept. `timeout` is in seconds and counts the
+        waiting too; None: no end. Raises CommandTimeoutError (the command goes on) and CommandError.
+        """
+        if not command.strip():
+            raise CommandError("run needs a command, got only blanks")
+        if len(command.encode()) > COMMAND_LIMIT or "\0" in command:
+            raise CommandError(f"a command has at most {COMMAND_LIMIT} bytes and no NUL: put a longer one into a script")
+        typed = False
+        try:
+            async with asyncio.timeout(timeout), self._turn:
+                modes = await self._prompt()
+                request = self._type(command, actor, modes)
+                typed = True
+                return await request.result
+        except TimeoutError:
+            what = f"`{_short(command)}` did not end within {timeout:g} s: it still runs in the terminal; press Ctrl-C there to end it"
+            raise CommandTimeoutError(
+                what if typed else f"{self._busy()}; `{_short(command)}` was not typed within {timeout:g} s"
+            ) from None
+
+    def _busy(self) -> str:
+        if self._running is not None:
+            return f"the shell is busy with `{_short(self._running.command)}`"
+        return "the shell shows no prompt yet"
+
+    async def _prompt(self) -> Modes:
+        """Waits until a command can be typed."""
+        if self._gone:
+            raise CommandError(self._gone)
+        if self._source == "none":
+            raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
+        try:
+            async with asyncio.timeout(PROMPT_SECONDS):
+                while True:
+                    modes = await self._modes()
+                    if modes.alternate:
+                        raise CommandError("a full-screen program has the terminal: leave it, then run the command")
+                    if self._at_prompt.is_set() and self._running is None and self._request is None:
+                        break
+                    if self._at_prompt.is_set():
+                        # Its end mark is in the output, but what follows it is not yet.
+                        await asyncio.sleep(0.01)
+                    await self._at_prompt.wait()
+                    if self._gone:
+                        raise CommandError(self._gone)
+        except TimeoutError:
+            raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
+        return modes
+
+    def _type(self, command: str, actor: str, modes: Modes) -> _Request:
+        if self._source == "typed":
+            line = command
+            keys = wrapped(command, self._nonce)
+        else:
+            line = command_line(command, bracketed_paste=modes.bracketed_paste)
+            keys = keystrokes(line, bracketed_paste=modes.bracketed_paste)
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        # Whoever asked may be gone when the shell ends.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        request = _Request(_new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future)
+        self._write(keys)
+        self._request = request
+        self._at_prompt.clear()
+        return request
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)
+
+
+def _short(command: str) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= 80 else line[:79] + "…"

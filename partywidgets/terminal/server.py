@@ -1,0 +1,549 @@
+"""TerminalServer: a room with one sandbox terminal, shared by all its viewers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from ..exceptions import CommandError, SandboxError
+from ..party import Connection, ConnectionContext, Server, grant_of
+from . import cloudflare, protocol
+from .audit import Audit
+from .commands import Commands, Entry
+from .lease import Lease, Person
+from .ring import Ring
+from .sandboxes import parse_address
+from .screen import Screen, ScreenClosed, open_screen
+from .settings import DEFAULT_SANDBOX, TerminalSettings
+from .shell import new_nonce
+from .stream import Stream
+from .upstream import Upstream
+from .viewer import CloudflarePreviewViewer, CloudflareViewer, PlainViewer, RichViewer, Viewer
+from .vt import is_query_reply
+
+log = logging.getLogger(__name__)
+
+RESIZE_SECONDS = 0.1
+REQUESTS_PER_VIEWER = 64
+RESUME_BYTES = 256 * 1024
+"""Whoever missed more than this gets a screen instead."""
+
+
+class TerminalServer(Server):
+    """The terminal room. Its sandbox starts in the background at the first viewer and lives `keep` seconds after the last one left."""
+
+    hibernate = False
+    subprotocols: ClassVar[tuple[str, ...]] = (protocol.RICH, *protocol.PLAIN)
+
+    async def on_start(self, props: Any = None) -> None:
+        """Makes the empty room; nothing runs yet. `props` may be TerminalSettings for this room alone; without any, no sandbox is known."""
+        try:
+            self.settings = props if isinstance(props, TerminalSettings) else self.env[TerminalSettings]
+        except LookupError:
+            self.settings = TerminalSettings()
+        self.viewers: dict[Connection, Viewer] = {}
+        self.lease = Lease(idle_after=self.settings.idle_after)
+        self.audit = Audit(self.name)
+        self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
+        self.upstream = Upstream(self.name, changed=self._upstream_changed, output=self._output, ready=self.stream.room_for_more)
+        self.commands = Commands(
+            write=self.upstream.write, modes=lambda: self.stream.screen.modes(), announce=self._announce, keep=self._keep
+        )
+        self._life: asyncio.Task[None] | None = None
+        self._beginning = False
+        self._leaving: asyncio.TimerHandle | None = None
+        self._resizing: asyncio.TimerHandle | None = None
+        self._size_by = ""
+        await self.sql("CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)")
+
+    # Viewers
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        """Lets a viewer in and returns at once; what the sandbox needs happens behind it."""
+        role = connection.grant.terminal_role()
+        if role is None:
+            connection.close(4403, "this grant has no role in terminals")
+            return
+        query = _query(connection)
+        upstream = self.upstream
+        is_open = upstream.alive or (upstream.state == "ended" and bool(self.viewers))
+        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else DEFAULT_SANDBOX)
+        if is_open and wanted != upstream.sandbox_id:
+            connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
+            return
+        person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
+        viewer = self._viewer_of(connection, person, query.get("dialect", ""))
+        if viewer is None:
+            connection.close(4400, "unknown dialect: leave it out, or use cloudflare or cloudflare-1")
+            return
+        first = not self.viewers
+        self.viewers[connection] = viewer
+        self.audit.note("joined", person, dialect=viewer.dialect)
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        # Whoever reloads a page on a terminal that ended sees how it ended; whoever comes anew to an empty room gets a new one.
+        saw_it_end = query.get("epoch", "") == self.stream.epoch != ""
+        if upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end):
+            self._start(wanted, _size(query, self.settings))
+        if not self._beginning:
+            self._greet(viewer)
+
+    def _viewer_of(self, connection: Connection, person: Person, dialect: str) -> Viewer | None:
+        if dialect in ("cloudflare", "cloudflare-1"):
+            return CloudflareViewer(connection, person) if dialect == "cloudflare" else CloudflarePreviewViewer(connection, person)
+        if dialect:
+            return None
+        return RichViewer(connection, person) if connection.subprotocol == protocol.RICH else PlainViewer(connection, person)
+
+    def _greet(self, viewer: Viewer) -> None:
+        """Says what there is, then brings the viewer into sync. Again when another process has begun."""
+        query = _query(viewer.connection)
+        again, viewer.greeted = viewer.greeted, True
+        self.stream.flush()
+        if isinstance(viewer, RichViewer):
+            self._greet_rich(viewer, query, again)
+        elif isinstance(viewer, CloudflarePreviewViewer):
+            self._greet_preview(viewer, None if again else query.get("cursor"))
+        else:
+            self.stream.show(viewer, "epoch" if again else "joined")
+        self._present()
+
+    def _greet_rich(self, viewer: RichViewer, query: dict[str, str], again: bool) -> None:
+        stream, known = self.stream, query.get("epoch", "")
+        offset = _number(query, "offset", -1)
+        resumed = known == stream.epoch != "" and self._can_resume(offset)
+        viewer.note(**self._welcome(viewer, offset if resumed else stream.position, resumed))
+        if resumed:
+            viewer.resumed(offset, stream.ring.read(offset, stream.position))
+            viewer.in_sync = True
+        else:
+            stream.show(viewer, "history" if known == stream.epoch != "" else "epoch" if known or again else "joined")
+        if self.upstream.exit is not None:
+            viewer.ended(self.upstream.exit, stream.epoch, stream.position)
+        if not again:
+            self._issue_ticket(viewer)
+
+    def _greet_preview(self, viewer: CloudflarePreviewViewer, cursor: str | None) -> None:
+        stream = self.stream
+        try:
+            offset = cloudflare.decode_cursor(cursor, stream.epoch, stream.position) if cursor else 0
+        except cloudflare.CursorError as error:
+            viewer.refuse(str(error))
+            viewer.connection.close(1011, str(error))
+            return
+        viewer.greet(cursor)
+        if offset and self._can_resume(offset):
+            viewer.resumed_after(stream.epoch, offset, stream.ring.read(offset, stream.position))
+            viewer.in_sync = True
+            self._tell_state(viewer)
+        else:
+            stream.show(viewer, "history" if offset else "joined")
+
+    def _can_resume(self, offset: int) -> bool:
+        return self.stream.ring.holds(offset) and self.stream.position - RESUME_BYTES <= offset <= self.stream.position
+
+    def _shown(self, viewer: Viewer) -> None:
+        """The dialects without a welcome hear of the state behind a screen, which clears whatever was there."""
+        if not isinstance(viewer, RichViewer):
+            self._tell_state(viewer)
+
+    def _tell_state(self, viewer: Viewer) -> None:
+        upstream = self.upstream
+        viewer.state(upstream.state, upstream.reason, upstream.sandbox_id)
+        if upstream.exit is not None:
+            viewer.ended(upstream.exit, self.stream.epoch, self.stream.position)
+
+    def _welcome(self, viewer: Viewer, offset: int, resumed: bool) -> dict[str, Any]:
+        can_type = self.lease.can_type(viewer.person)
+        return {
+            "type": "welcome",
+            "epoch": self.stream.epoch,
+            "offset": offset,
+            "resumed": resumed,
+            "connection": viewer.person.connection,
+            "role": viewer.person.role,
+            "can_type": can_type,
+            "size": {"cols": self.stream.cols, "rows": self.stream.rows, "by": self._size_by},
+            "state": self._shown_state(),
+            "reason": self.upstream.reason,
+            "sandbox": self.upstream.sandbox_id,
+            "lease": {"holder": self._holder(), "can_type": can_type},
+            "screen": "exact" if self.stream.screen.exact else "raw",
+            "host_id": self.settings.host_id,
+        }
+
+    def _shown_state(self) -> str:
+        return "starting" if self.upstream.state == "idle" else self.upstream.state
+
+    def _issue_ticket(self, viewer: Viewer) -> None:
+        if self.settings.issue_ticket is not None:
+            viewer.ticket, expires_in = self.settings.issue_ticket(viewer.connection.grant, self.party, self.name)
+            viewer.note(type="ticket", ticket=viewer.ticket, expires_in=expires_in)
+
+    def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+        """A viewer left."""
+        viewer = self.viewers.pop(connection, None)
+        if viewer is None:
+            return
+        for task in viewer.tasks:
+            task.cancel()
+        self.audit.left(viewer.person)
+        if viewer.ticket and self.settings.release_ticket is not None:
+            self.settings.release_ticket(viewer.ticket)
+        if self.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
+            self._tell_lease()
+        self._present()
+        if not self.viewers and self.upstream.alive and self.settings.keep is not None:
+            self._leaving = asyncio.get_running_loop().call_later(self.settings.keep, self._nobody_came)
+
+    def _nobody_came(self) -> None:
+        self._leaving = None
+        if not self.viewers and self._life is not None:
+            log.info("room %s: its terminal is closed, nobody watched for %g s", self.name, self.settings.keep)
+            self._life.cancel()
+
+    def _present(self) -> None:
+        people = [
+            {"connection": v.person.connection, "name": v.person.name, "role": v.person.role, "subject": v.person.subject}
+            for v in self.viewers.values()
+        ]
+        self._note_all(type="presence", people=people)
+
+    def _note_all(self, **message: Any) -> None:
+        for viewer in list(self.viewers.values()):
+            viewer.note(**message)
+
+    def _holder(self) -> dict[str, str] | None:
+        holder = self.lease.holder
+        return None if holder is None else {"connection": holder.connection, "name": holder.name}
+
+    def _tell_lease(self) -> None:
+        for viewer in list(self.viewers.values()):
+            viewer.note(type="lease", holder=self._holder(), can_type=self.lease.can_type(viewer.person))
+
+    # The sandbox
+
+    def _start(self, sandbox_id: str, size: tuple[int, int] | None = None) -> None:
+        self._beginning = True
+        self.upstream.starting(sandbox_id)
+        self._life = self.spawn(self._live(sandbox_id, size or (self.stream.cols, self.stream.rows)), name="terminal")
+
+    async def _live(self, sandbox_id: str, size: tuple[int, int]) -> None:
+        """One process from its start to its end."""
+        room, epoch, nonce = f"{self.party}/{self.name}", secrets.token_hex(6), new_nonce()
+
+        async def screen_of(ring: Ring) -> Screen:
+            return await open_screen(ring, *size, scrollback=self.settings.scrollback, room=room)
+
+        async with self.awake(), self._settled():
+            try:
+                await self.stream.begin(epoch, *size, screen_of)
+            finally:
+                self._beginning = False
+            for viewer in list(self.viewers.values()):
+                self._greet(viewer)
+            try:
+                address = parse_address(self.settings.address(sandbox_id))
+            except SandboxError as error:
+                self.upstream.fail(str(error))
+                return
+            self._nonce = nonce
+            await self.upstream.run(address, cols=size[0], rows=size[1], nonce=nonce)
+
+    @asynccontextmanager
+    async def _settled(self) -> AsyncIterator[None]:
+        """Never leaves a room saying that it starts when nothing does."""
+        try:
+            yield
+        finally:
+            if self.upstream.state == "starting":
+                self.upstream.fail("the terminal was closed while it started")
+
+    def _output(self, piece: bytes) -> None:
+        offset = self.stream.ring.end
+        self.stream.append(piece)
+        self.commands.output(piece, offset)
+
+    def _upstream_changed(self) -> None:
+        upstream = self.upstream
+        if upstream.state == "running" and upstream.sandbox is not None:
+            self.commands.begin(self._nonce, upstream.sandbox.marks, self.stream.ring)
+        elif not upstream.alive:
+            self.commands.end(upstream.reason)
+        self.stream.flush()
+        for viewer in list(self.viewers.values()):
+            # The others are told behind the screen that they wait for, see _shown.
+            if viewer.greeted and (isinstance(viewer, RichViewer) or not viewer.wanted):
+                self._tell_state(viewer)
+
+    async def _restart(self) -> None:
+        """Ends what runs and starts the same sandbox again."""
+        if self._life is not None and not self._life.done():
+            self._life.cancel()
+            await asyncio.wait([self._life], timeout=10)
+        self._start(self.upstream.sandbox_id or DEFAULT_SANDBOX)
+
+    async def on_stop(self) -> None:
+        """Ends the process and frees the screen."""
+        for timer in (self._leaving, self._resizing):
+            if timer is not None:
+                timer.cancel()
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait([self._life], timeout=4.5)
+        await self.stream.close()
+
+    # What viewers send
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        """Keystrokes, or a control message of the viewer's dialect. Never waits."""
+        viewer = self.viewers.get(connection)
+        if viewer is None:
+            return
+        try:
+            meant = viewer.input(message)
+        except ValueError as error:
+            viewer.refuse(str(error))
+            return
+        if isinstance(meant, bytes):
+            self._typed(viewer, meant)
+        else:
+            getattr(self, f"_do_{meant['type']}")(viewer, meant)
+
+    def _typed(self, viewer: Viewer, keys: bytes) -> None:
+        if not keys:
+            return
+        person = viewer.person
+        if is_query_reply(keys):
+            if not self._answers(viewer):
+                return
+        elif not self._may_type(viewer):
+            self.audit.dropped(person, len(keys))
+            return
+        if not self.upstream.alive and keys in (b"\r", b"\n") and person.role in ("peer", "moderator"):
+            if not isinstance(viewer, RichViewer):
+                self._spawn_for(viewer, self._restart(), "restart")
+            return
+        try:
+            self._write(keys, person)
+        except SandboxError as error:
+            self.audit.dropped(person, len(keys))
+            viewer.refuse(str(error))
+
+    def _may_type(self, viewer: Viewer) -> bool:
+        """Whether input of this viewer is taken now; it then has the lease, if its role needs one."""
+        taken, changed = self.lease.typed(viewer.person)
+        if changed:
+            self.audit.note("lease-taken", viewer.person)
+            self._tell_lease()
+        return taken
+
+    def _answers(self, viewer: Viewer) -> bool:
+        """True for the one viewer whose emulator answers a program's questions: the holder's, else the first that may type."""
+        holder = self.lease.holder
+        if holder is not None:
+            return viewer.person.connection == holder.connection and viewer.person.subject == holder.subject
+        return next((other is viewer for other in self.viewers.values() if self.lease.can_type(other.person)), False)
+
+    def _write(self, keys: bytes, person: Person) -> None:
+        self.upstream.write(keys)
+        self.stream.typed()
+        self.commands.typed(keys, person.name)
+
+    def _do_consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        viewer.consumed = min(max(int(message["offset"]), 0), viewer.position)
+
+    def _do_resync(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self.stream.show(viewer, "asked")
+
+    def _do_resize(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        if not self.lease.controls(viewer.person):
+            return
+        cols, rows = protocol.clamp_size(message["cols"], message["rows"])
+        if self._resizing is not None:
+            self._resizing.cancel()
+        self._resizing = asyncio.get_running_loop().call_later(RESIZE_SECONDS, self._resize_now, cols, rows, viewer.person.name)
+
+    def _resize_now(self, cols: int, rows: int, by: str) -> None:
+        self._resizing = None
+        self.spawn(self._resize(cols, rows, by), name="resize")
+
+    async def _resize(self, cols: int, rows: int, by: str) -> None:
+        if (cols, rows) == (self.stream.cols, self.stream.rows):
+            return
+        offset = self.stream.resize(cols, rows)
+        self._size_by = by
+        self._note_all(type="resize", cols=cols, rows=rows, by=by, offset=offset)
+        await self.upstream.resize(cols, rows)
+
+    def _do_lease(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        action, person = message["action"], viewer.person
+        if action == "take":
+            refusal = self.lease.take(person)
+        elif action == "release":
+            refusal = self.lease.release(person)
+        else:
+            wanted = message.get("to")
+            refusal = self.lease.give(person, next((v.person for v in self.viewers.values() if v.person.connection == wanted), None))
+        self.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person)
+        if refusal:
+            viewer.refuse(refusal)
+        else:
+            self._tell_lease()
+
+    def _do_restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def restart() -> dict[str, Any]:
+            if viewer.person.role not in ("peer", "moderator"):
+                raise CommandError("restart needs the role moderator")
+            self.audit.note("restart", viewer.person)
+            await self._restart()
+            return {}
+
+        self._answer(viewer, message, restart)
+
+    def _do_run(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def run() -> dict[str, Any]:
+            self._require_typing(viewer)
+            self.audit.note("run", viewer.person)
+            return await self.commands.run(message["command"], viewer.person.name, message.get("timeout_s"))
+
+        self._answer(viewer, message, run)
+
+    def _do_send(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def send() -> dict[str, Any]:
+            self._require_typing(viewer)
+            self._write(message["text"].encode(), viewer.person)
+            return {}
+
+        self._answer(viewer, message, send)
+
+    def _do_screen(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def screen() -> dict[str, Any]:
+            if message.get("format", "text") == "html":
+                return {"html": await self.screen_html()}
+            return {"text": await self.screen_text()}
+
+        self._answer(viewer, message, screen)
+
+    def _do_history(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def history() -> dict[str, Any]:
+            return {"commands": await self.history()}
+
+        self._answer(viewer, message, history)
+
+    def _do_interrupt(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self._typed(viewer, b"\x03")
+
+    def _do_terminate(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        if viewer.person.role in ("peer", "moderator") and self._life is not None:
+            self.audit.note("terminate", viewer.person)
+            self._life.cancel()
+
+    def _require_typing(self, viewer: Viewer) -> None:
+        if self._may_type(viewer):
+            return
+        self.audit.dropped(viewer.person, 0)
+        holder = self.lease.holder
+        if holder is not None and viewer.person.may_hold:
+            raise CommandError(f"{holder.name} has control of the terminal: take it over, or wait until they are idle")
+        raise CommandError(f"typing needs the role operator, peer or moderator; this connection is {viewer.person.role}")
+
+    def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:
+        """Does what was asked in a task of its own, so that keystrokes overtake it, and replies."""
+        request_id = message["id"][:128]
+        if len(viewer.tasks) >= REQUESTS_PER_VIEWER:
+            viewer.note(type="reply", id=request_id, ok=False, error=f"more than {REQUESTS_PER_VIEWER} requests are open: wait for one")
+            return
+
+        async def reply() -> None:
+            try:
+                result = await work()
+            except (CommandError, SandboxError) as error:
+                viewer.note(type="reply", id=request_id, ok=False, error=str(error))
+            except Exception as error:
+                self.on_exception(error)
+                viewer.note(type="reply", id=request_id, ok=False, error=f"{message['type']} failed in the room; its log says why")
+            else:
+                viewer.note(type="reply", id=request_id, ok=True, result=result)
+
+        self._spawn_for(viewer, reply(), message["type"])
+
+    def _spawn_for(self, viewer: Viewer, work: Any, name: str) -> None:
+        task = self.spawn(work, name=name)
+        viewer.tasks.add(task)
+        task.add_done_callback(viewer.tasks.discard)
+
+    # Commands
+
+    def _announce(self, mark: dict[str, Any]) -> None:
+        self._note_all(type="mark", **mark)
+
+    def _keep(self, entry: Entry) -> None:
+        self.spawn(self._store(entry), name="ledger")
+
+    async def _store(self, entry: Entry) -> None:
+        await self.sql("INSERT INTO commands (entry) VALUES (?)", json.dumps(asdict(entry), ensure_ascii=False))
+        await self.sql("DELETE FROM commands WHERE seq <= (SELECT MAX(seq) FROM commands) - ?", self.settings.history)
+
+    async def history(self) -> list[dict[str, Any]]:
+        """The commands that ran in this room, oldest first; the last 1000 by default."""
+        return [json.loads(row["entry"]) for row in await self.sql("SELECT entry FROM commands ORDER BY seq")]
+
+    # The screen
+
+    async def screen_text(self) -> str:
+        """What the terminal shows, as plain text."""
+        try:
+            return await self.stream.screen.text()
+        except ScreenClosed:
+            return ""
+
+    async def screen_html(self) -> str:
+        """What the terminal shows, as HTML with inline style and without script."""
+        try:
+            return await self.stream.screen.html()
+        except ScreenClosed:
+            return ""
+
+    async def on_request(self, request: Request) -> Response:
+        """GET: the room's state and screen as JSON, for whoever has a role in terminals."""
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("a terminal room answers GET only", 405, {"Allow": "GET, HEAD"})
+        if grant_of(request).terminal_role() is None:
+            return PlainTextResponse("this grant has no role in terminals", 403)
+        upstream, stream = self.upstream, self.stream
+        return JSONResponse(
+            {
+                "state": upstream.state,
+                "reason": upstream.reason,
+                "sandbox": upstream.sandbox_id,
+                "size": {"cols": stream.cols, "rows": stream.rows, "by": self._size_by},
+                "people": len(self.viewers),
+                "exit": None if upstream.exit is None else asdict(upstream.exit),
+                "screen": await self.screen_text(),
+            }
+        )
+
+
+def _query(connection: Connection) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(connection.uri).query).items()}
+
+
+def _number(query: dict[str, str], name: str, default: int) -> int:
+    text = query.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else default
+
+
+def _size(query: dict[str, str], settings: TerminalSettings) -> tuple[int, int]:
+    return protocol.clamp_size(_number(query, "cols", settings.cols), _number(query, "rows", settings.rows))

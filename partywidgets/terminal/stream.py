@@ -1,0 +1,191 @@
+"""A terminal's output on its way to the viewers: drained at once, coalesced, conflated for whoever reads slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from ..party import Frame
+from .ring import Ring
+from .screen import BACKLOG, RawScreen, Screen, ScreenClosed
+from .viewer import Piece, RichViewer, Viewer
+
+log = logging.getLogger(__name__)
+
+COALESCE_SECONDS = 0.005
+COALESCE_BYTES = 32 * 1024
+IDLE_SECONDS = 0.02
+"""After this long without output, and after input, the next output goes out at once, so that an echo is instant."""
+LAG_BYTES = 512 * 1024
+"""A viewer with more than this unread gets no more output, and one fresh screen when it has drained."""
+DRAINED_BYTES = 16 * 1024
+DRAIN_POLL = 0.05
+"""Seconds between two looks at viewers that lag."""
+SCREEN_BYTES = 384 * 1024
+"""A screen with its scrollback is at most about this large: a slow viewer's socket may hold 1 MiB."""
+DELTA_BYTES = 256 * 1024
+"""More than this since a screen was captured, and it is captured anew."""
+
+
+class Room(Protocol):
+    """What the stream needs of its room."""
+
+    name: str
+
+    def broadcast(self, message: Frame) -> None:
+        """To every connection."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """A task of the room."""
+
+
+class Stream:
+    """One epoch of output: ring, screen and who has got how far. `begin` starts an epoch."""
+
+    def __init__(self, room: Room, viewers: dict[Any, Viewer], *, shown: Callable[[Viewer], None], ring_bytes: int) -> None:
+        self._room, self._viewers, self._shown, self._ring_bytes = room, viewers, shown, ring_bytes
+        self.epoch = ""
+        self.ring = Ring(ring_bytes)
+        self.screen: Screen = RawScreen(self.ring, 80, 24)
+        self.cols, self.rows = 80, 24
+        self.position = 0
+        """Offset behind what was sent to viewers in sync."""
+        self.gate = asyncio.Event()
+        """Cleared while the upstream must not be read."""
+        self.gate.set()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._timer: asyncio.TimerHandle | None = None
+        self._poll: asyncio.TimerHandle | None = None
+        self._last = 0.0
+        self._typed = False
+        self._syncing: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def begin(self, epoch: str, cols: int, rows: int, open_screen: Callable[[Ring], Coroutine[Any, Any, Screen]]) -> None:
+        """A new process: everything counts from 0, and every viewer gets a new screen."""
+        ring = Ring(self._ring_bytes)
+        screen = await open_screen(ring)
+        old, self.screen = self.screen, screen
+        self.epoch, self.ring, self.cols, self.rows, self.position = epoch, ring, cols, rows, 0
+        self._decoder.reset()
+        for viewer in self._viewers.values():
+            viewer.in_sync = viewer.lagging = False
+            viewer.consumed = None if viewer.consumed is None else 0
+            viewer.position = 0
+        await old.close()
+
+    def append(self, piece: bytes) -> None:
+        """Takes output; it goes out now, or with what follows within 5 ms."""
+        self.ring.append(piece)
+        self.screen.append(piece)
+        now = self._loop.time()
+        if self._typed or now - self._last >= IDLE_SECONDS or self.ring.end - self.position >= COALESCE_BYTES:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(COALESCE_SECONDS, self.flush)
+        self._last = now
+
+    def typed(self) -> None:
+        """Somebody typed: what comes next is its echo."""
+        self._typed = True
+
+    def flush(self) -> None:
+        """Sends what waits to everyone in sync."""
+        self._typed = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.position == self.ring.end:
+            return
+        output = self.ring.read(self.position)
+        piece = Piece(self.epoch, self.position, output, self._decoder.decode(output))
+        self.position = self.ring.end
+        alike = True
+        for viewer in self._viewers.values():
+            if viewer.in_sync and viewer.unread > LAG_BYTES:
+                self._lag(viewer)
+            alike = alike and viewer.in_sync and isinstance(viewer, RichViewer)
+        if alike and len(self._viewers) > 1:
+            self._room.broadcast(piece.rich)
+            for viewer in self._viewers.values():
+                viewer.position = self.position
+            return
+        for viewer in list(self._viewers.values()):
+            if viewer.in_sync:
+                viewer.output(piece)
+
+    def _lag(self, viewer: Viewer) -> None:
+        viewer.in_sync, viewer.lagging = False, True
+        viewer.note(type="lag", behind=viewer.unread)
+        if self._poll is None:
+            self._poll = self._loop.call_later(DRAIN_POLL, self._look_at_laggards)
+
+    def _look_at_laggards(self) -> None:
+        self._poll = None
+        lagging = [viewer for viewer in self._viewers.values() if viewer.lagging]
+        for viewer in lagging:
+            if viewer.unread <= DRAINED_BYTES and not viewer.wanted:
+                self.show(viewer, "lagged")
+        if lagging:
+            self._poll = self._loop.call_later(DRAIN_POLL, self._look_at_laggards)
+
+    def show(self, viewer: Viewer, reason: str) -> None:
+        """Has a whole screen sent to a viewer; from there on it is in sync."""
+        viewer.in_sync = False
+        viewer.wanted = reason
+        if self._syncing is None:
+            self._syncing = self._room.spawn(self._show_all(), name="screens")
+
+    async def _show_all(self) -> None:
+        try:
+            tries = 0
+            while any(viewer.wanted for viewer in self._viewers.values()):
+                screen, tries = self.screen, tries + 1
+                try:
+                    capture = await screen.capture(SCREEN_BYTES)
+                except ScreenClosed:
+                    continue
+                if screen is not self.screen:
+                    continue
+                self.flush()
+                if not self.ring.holds(capture.offset) or (self.position - capture.offset > DELTA_BYTES and tries < 5):
+                    # Faster than screens can be drawn: after a few tries the upstream waits for one.
+                    if tries >= 3:
+                        self.gate.clear()
+                    continue
+                delta = self.ring.read(capture.offset, self.position)
+                for viewer in list(self._viewers.values()):
+                    if viewer.wanted:
+                        viewer.screen(self.epoch, capture, delta, viewer.wanted)
+                        viewer.position, viewer.wanted = self.position, ""
+                        viewer.in_sync, viewer.lagging = True, False
+                        self._shown(viewer)
+                self.gate.set()
+                tries = 0
+        finally:
+            self.gate.set()
+            self._syncing = None
+
+    async def room_for_more(self) -> None:
+        """Returns when the upstream may be read: the emulator is at most 8 MiB behind, and no screen waits for silence."""
+        await self.gate.wait()
+        if self.screen.behind > BACKLOG:
+            await self.screen.drained()
+
+    def resize(self, cols: int, rows: int) -> int:
+        """The size from here on; returns the offset that it counts from."""
+        self.flush()
+        self.cols, self.rows = cols, rows
+        self.screen.resize(cols, rows)
+        return self.ring.end
+
+    async def close(self) -> None:
+        """Ends the timers and frees the screen."""
+        for timer in (self._timer, self._poll):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._poll = None
+        await self.screen.close()

@@ -1,0 +1,103 @@
+"""The process behind a terminal room: opened in the background, drained whatever the viewers do, ended with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
+
+from ..exceptions import SandboxError, SandboxGoneError
+from .sandboxes import Address, Exit, Sandbox, open_sandbox
+
+log = logging.getLogger(__name__)
+
+State: TypeAlias = Literal["idle", "starting", "running", "ended", "failed"]
+
+FAIR_BYTES = 256 * 1024
+"""After this much output without a pause, others get the loop."""
+OPEN_TIMEOUT = 45.0
+
+
+class Upstream:
+    """At most one sandbox. Its states: idle → starting → running → ended, or starting → failed; both may start again.
+
+    `changed` is told of each new state; `output` gets what comes; `ready` is awaited before each read.
+    """
+
+    def __init__(
+        self, place: str, *, changed: Callable[[], None], output: Callable[[bytes], None], ready: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._place, self._changed, self._output, self._ready = place, changed, output, ready
+        self.state: State = "idle"
+        self.reason = ""
+        self.sandbox_id = ""
+        self.exit: Exit | None = None
+        self.sandbox: Sandbox | None = None
+
+    @property
+    def alive(self) -> bool:
+        """True while there is, or is about to be, a process."""
+        return self.state in ("starting", "running")
+
+    def _become(self, state: State, reason: str = "") -> None:
+        self.state, self.reason = state, reason
+        self._changed()
+
+    def starting(self, sandbox_id: str) -> None:
+        """A start was decided; the room may still have to prepare."""
+        self.sandbox_id, self.exit = sandbox_id, None
+        self._become("starting")
+
+    def fail(self, sentence: str) -> None:
+        """The start came to nothing."""
+        self._become("failed", sentence)
+
+    async def run(self, address: Address, *, cols: int, rows: int, nonce: str) -> None:
+        """Opens the sandbox, passes its output on, and returns when it has ended. Never raises for what the sandbox does."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                sandbox = await open_sandbox(address, cols=cols, rows=rows, nonce=nonce)
+        except SandboxError as error:
+            self.fail(str(error))
+            return
+        except TimeoutError:
+            self.fail(f"the sandbox {self.sandbox_id} did not open within {OPEN_TIMEOUT:g} s: look whether its container or host answers")
+            return
+        self.sandbox = sandbox
+        try:
+            self._become("running")
+            await self._pump(sandbox)
+            self.exit = await sandbox.wait_exit()
+        except OSError as error:
+            log.warning("room %s: reading the sandbox %s failed", self._place, self.sandbox_id, exc_info=error)
+            self.exit = Exit(None, f"the terminal of {self.sandbox_id} was lost: {error.strerror or error}")
+        finally:
+            self.sandbox = None
+            await sandbox.close()
+            if self.exit is None:
+                self.exit = Exit(None, "the terminal was closed")
+            self._become("ended", self.exit.reason)
+
+    async def _pump(self, sandbox: Sandbox) -> None:
+        unbroken = 0
+        while piece := await sandbox.read():
+            self._output(piece)
+            unbroken += len(piece)
+            if unbroken >= FAIR_BYTES:
+                unbroken = 0
+                await asyncio.sleep(0)
+            await self._ready()
+
+    def write(self, keystrokes: bytes) -> None:
+        """Types. Raises SandboxGoneError when nothing runs, SandboxError when the process does not read."""
+        if self.sandbox is None:
+            raise SandboxGoneError(
+                "the terminal is not running: restart it" if self.state != "starting" else "the terminal is still starting"
+            )
+        self.sandbox.write(keystrokes)
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Sets the size in cells of what runs."""
+        if self.sandbox is not None:
+            await self.sandbox.resize(cols, rows)

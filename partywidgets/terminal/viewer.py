@@ -1,0 +1,264 @@
+"""One viewer of a terminal room, in the dialect that it speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, ClassVar
+
+from ..exceptions import ConnectionClosedError
+from ..party import Connection, Frame
+from . import cloudflare, protocol
+from .lease import Person
+from .sandboxes.base import Exit
+from .screen import Capture
+
+RESET = "\x1bc"
+DELTA_PIECE = 64 * 1024
+
+
+class Piece:
+    """A stretch of output, made into each dialect's frames at most once however many viewers get it."""
+
+    def __init__(self, epoch: str, offset: int, output: bytes, text: str) -> None:
+        self.epoch, self.offset, self.output, self.text = epoch, offset, output, text
+
+    @cached_property
+    def rich(self) -> Frame:
+        return Frame(protocol.encode_output(self.offset, self.output))
+
+    @cached_property
+    def plain(self) -> Frame:
+        return Frame(self.text)
+
+    @cached_property
+    def bare(self) -> Frame:
+        return Frame(self.output)
+
+    @cached_property
+    def chunk(self) -> Frame:
+        return chunk(self.epoch, self.offset + len(self.output), len(self.output))
+
+
+def chunk(epoch: str, end: int, size: int) -> Frame:
+    """What announces a binary frame in Cloudflare's 1.0 dialect."""
+    return control(type="chunk", cursor=cloudflare.encode_cursor(epoch, end), byteLength=size)
+
+
+def control(**message: Any) -> Frame:
+    """A JSON control frame."""
+    return Frame(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+
+class Viewer(ABC):
+    """A connection that watches. `in_sync`: it has everything before the stream's position; else it waits for a screen."""
+
+    dialect: ClassVar[str]
+
+    def __init__(self, connection: Connection, person: Person) -> None:
+        self.connection, self.person = connection, person
+        self.greeted = False
+        self.in_sync = False
+        self.lagging = False
+        self.wanted = ""
+        """Why it waits for a screen: joined, lagged, epoch, history, asked; "" when it does not."""
+        self.position = 0
+        """Offset behind what it was sent."""
+        self.consumed: int | None = None
+        """Offset behind what it says it has drawn; None when it never said."""
+        self.ticket = ""
+        self.tasks: set[asyncio.Task[None]] = set()
+        """What it asked for and waits for; cancelled when it leaves."""
+
+    def send(self, frame: Frame) -> None:
+        """Queues a frame; one that left in this moment gets nothing."""
+        try:
+            self.connection.send(frame)
+        except ConnectionClosedError:
+            self.in_sync = False
+
+    @property
+    def unread(self) -> int:
+        """Bytes that it was sent and, as far as anybody knows, has not taken."""
+        drawn = 0 if self.consumed is None else self.position - self.consumed
+        return max(self.connection.buffered, drawn)
+
+    def output(self, piece: Piece) -> None:
+        """Sends live output."""
+        self.position = piece.offset + len(piece.output)
+        self.send_piece(piece)
+
+    @abstractmethod
+    def send_piece(self, piece: Piece) -> None:
+        """Live output in its dialect."""
+
+    @abstractmethod
+    def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
+        """A whole screen, and the output since."""
+
+    @abstractmethod
+    def state(self, state: str, reason: str, sandbox: str) -> None:
+        """The upstream's state changed."""
+
+    @abstractmethod
+    def ended(self, end: Exit, epoch: str, offset: int) -> None:
+        """The upstream ended."""
+
+    def note(self, **message: Any) -> None:
+        """A control message of terminal.v1; other dialects have none."""
+        return
+
+    def refuse(self, sentence: str) -> None:
+        """It sent what it may not or what nobody understands."""
+        return
+
+    def input(self, message: str | bytes) -> bytes | dict[str, Any]:
+        """What its message means: keystrokes, or a control message. Raises ValueError with a sentence for it."""
+        return message.encode() if isinstance(message, str) else message
+
+
+class PlainViewer(Viewer):
+    """Text frames of output and nothing else; what it sends is keystrokes."""
+
+    dialect = "plain"
+
+    def send_piece(self, piece: Piece) -> None:
+        if piece.text:
+            self.send(piece.plain)
+
+    def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # What the room's own decoder holds back of a cut character, this one holds back too.
+        self.send(Frame(RESET + decoder.decode(capture.drawing + delta)))
+
+    def _line(self, sentence: str) -> None:
+        quiet = "".join(character if character.isprintable() else " " for character in sentence)
+        self.send(Frame(f"\r\n\x1b[0;2m[{quiet}]\x1b[0m\r\n"))
+
+    def state(self, state: str, reason: str, sandbox: str) -> None:
+        if state == "failed":
+            self._line(reason)
+
+    def ended(self, end: Exit, epoch: str, offset: int) -> None:
+        self._line(f"{end.reason}; press Enter to start it again")
+
+
+class RichViewer(Viewer):
+    """partywidgets.terminal.v1."""
+
+    dialect = "rich"
+
+    def send_piece(self, piece: Piece) -> None:
+        self.send(piece.rich)
+
+    def resumed(self, offset: int, missed: bytes) -> None:
+        """Sends what it missed since `offset`, in frames that fit between others."""
+        for at in range(0, len(missed), DELTA_PIECE):
+            self.send(Frame(protocol.encode_output(offset + at, missed[at : at + DELTA_PIECE])))
+        self.position = offset + len(missed)
+
+    def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
+        if self.lagging:
+            self.note(type="lag", behind=0)
+        self.note(type="resync", reason=reason)
+        self.send(Frame(protocol.encode_snapshot(capture.offset, capture.cols, capture.rows, capture.drawing)))
+        if self.consumed is not None:
+            self.consumed = capture.offset
+        self.resumed(capture.offset, delta)
+
+    def state(self, state: str, reason: str, sandbox: str) -> None:
+        self.note(type="upstream", state=state, reason=reason, sandbox=sandbox)
+
+    def ended(self, end: Exit, epoch: str, offset: int) -> None:
+        self.note(type="exit", code=end.code, reason=end.reason)
+
+    def note(self, **message: Any) -> None:
+        self.send(control(**message))
+
+    def refuse(self, sentence: str) -> None:
+        self.note(type="error", message=sentence)
+
+    def input(self, message: str | bytes) -> bytes | dict[str, Any]:
+        if isinstance(message, str):
+            return protocol.decode_control(message)
+        return protocol.decode_input(message)[1]
+
+
+class CloudflareViewer(Viewer):
+    """Cloudflare Sandbox, stable: the SDK's own xterm addon."""
+
+    dialect = "cloudflare"
+    preview: ClassVar[bool] = False
+
+    def __init__(self, connection: Connection, person: Person) -> None:
+        super().__init__(connection, person)
+        self._ready = False
+
+    def send_piece(self, piece: Piece) -> None:
+        self.send(piece.bare)
+
+    def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
+        drawing = RESET.encode() + capture.drawing + delta
+        if self._ready or len(drawing) > len(RESET):
+            self.send(Frame(drawing))
+
+    def state(self, state: str, reason: str, sandbox: str) -> None:
+        if state == "running" and not self._ready:
+            self._ready = True
+            self.send(control(type="ready"))
+        elif state == "failed":
+            self.refuse(reason)
+            self.connection.close(1011, reason.encode()[:120].decode("utf-8", "ignore"))
+
+    def ended(self, end: Exit, epoch: str, offset: int) -> None:
+        # Typed and documented by the SDK, though its own container stays silent.
+        self.send(control(type="exit", code=end.code if end.code is not None else -1))
+
+    def refuse(self, sentence: str) -> None:
+        self.send(control(type="error", message=sentence))
+
+    def input(self, message: str | bytes) -> bytes | dict[str, Any]:
+        if isinstance(message, str):
+            return cloudflare.decode_control(message, preview=self.preview)
+        return message
+
+
+class CloudflarePreviewViewer(CloudflareViewer):
+    """Cloudflare Sandbox, 1.0 preview: every binary frame behind its `chunk`, resume by cursor."""
+
+    dialect = "cloudflare-1"
+    preview = True
+
+    def greet(self, cursor: str | None) -> None:
+        """`ready`, which comes before any output."""
+        self._ready = True
+        self.send(control(type="ready", **({"cursor": cursor} if cursor else {})))
+
+    def send_piece(self, piece: Piece) -> None:
+        self.send(piece.chunk)
+        self.send(piece.bare)
+
+    def resumed_after(self, epoch: str, offset: int, missed: bytes) -> None:
+        """Sends what came after its cursor."""
+        for at in range(0, len(missed), DELTA_PIECE):
+            part = missed[at : at + DELTA_PIECE]
+            self.send(chunk(epoch, offset + at + len(part), len(part)))
+            self.send(Frame(part))
+        self.position = offset + len(missed)
+
+    def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
+        if reason in ("history", "lagged"):
+            self.send(control(type="truncated"))
+        end = capture.offset + len(delta)
+        drawing = RESET.encode() + capture.drawing + delta
+        if end:
+            self.send(chunk(epoch, end, len(drawing)))
+            self.send(Frame(drawing))
+
+    def ended(self, end: Exit, epoch: str, offset: int) -> None:
+        cursor = {"cursor": cloudflare.encode_cursor(epoch, offset)} if offset else {}
+        self.send(control(type="exit", **cursor, exit={"code": end.code if end.code is not None else -1, "timedOut": False}))
+        self.connection.close(1000, "Terminal exited")
