@@ -35,7 +35,8 @@ def format_duration(seconds: float) -> str:
         return f"{seconds * 1000:.4g}ms" if seconds else "0s"
     if seconds < 60:
         return f"{seconds:.4g}s"
-    parts, rest = [], int(seconds)
+    parts: list[str] = []
+    rest = int(seconds)
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(rest, int(_UNITS[unit]))
         if count or parts:
