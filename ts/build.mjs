@@ -1,4 +1,4 @@
-/** Builds the bundles into partywidgets/static/. `--watch` rebuilds on change, `--out DIR` writes elsewhere. */
+/** Builds the bundles into partywidgets/static/. `--watch` rebuilds on change, `--out DIR` writes elsewhere, `--page` builds index.html's script too. */
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,11 +27,12 @@ const options = {
 // The bare page of index.html is for people who work on the views; it is not shipped.
 const page = { ...options, entryPoints: [join(here, "dev.ts")], outdir: join(here, "dist"), logLevel: "warning" };
 
+const built = process.argv.includes("--page") ? [options, page] : [options];
+
 if (process.argv.includes("--watch")) {
-  for (const watched of [options, page]) await (await esbuild.context(watched)).watch();
+  for (const watched of built) await (await esbuild.context(watched)).watch();
 } else {
-  await esbuild.build(options);
-  await esbuild.build(page);
+  for (const wanted of built) await esbuild.build(wanted);
   const size = statSync(join(out, "loader.js")).size;
   if (size > LOADER_LIMIT) {
     console.error(`loader.js is ${size} bytes; it is saved with every widget and may have ${LOADER_LIMIT}`);

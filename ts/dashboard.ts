@@ -19,7 +19,14 @@ export function mount(options: MountOptions): void {
   const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
     table.draw(changes);
     const shown = detail.fingerprint;
-    if (shown && (changes.reset || changes.changed.has(shown) || changes.removed.has(shown) || changes.transitions.some(({ fingerprint }) => fingerprint === shown))) show(shown);
+    if (
+      shown &&
+      (changes.reset ||
+        changes.changed.has(shown) ||
+        changes.removed.has(shown) ||
+        changes.transitions.some(({ fingerprint }) => fingerprint === shown))
+    )
+      show(shown);
   });
   const { store } = ops.room;
   const show = (fingerprint: string | undefined) => {

@@ -13,7 +13,9 @@ const query = new URLSearchParams(location.search);
 export function bareModel(traits: Record<string, unknown>, ticket: (party: string, room: string) => Promise<object>): WidgetModel {
   const values = new Map(Object.entries(traits));
   const handlers = new Map<string, Set<(...args: unknown[]) => void>>();
-  const emit = (event: string, ...args: unknown[]) => handlers.get(event)?.forEach((handler) => handler(...args));
+  const emit = (event: string, ...args: unknown[]) => {
+    for (const handler of handlers.get(event) ?? []) handler(...args);
+  };
   return {
     get: (name) => values.get(name),
     set(name, value) {
@@ -78,7 +80,9 @@ async function start(): Promise<void> {
     );
     models.push(model);
     const ticket = query.get(terminal ? "ticket.terminal" : "ticket.ops");
-    const bundle = (await import(new URL(`${view}.js`, new URL(query.get("bundles") ?? "../partywidgets/static/", location.href)).href)) as {
+    const bundle = (await import(
+      new URL(`${view}.js`, new URL(query.get("bundles") ?? "../partywidgets/static/", location.href)).href
+    )) as {
       mount(options: MountOptions): void;
     };
     const controller = new AbortController();

@@ -13,9 +13,11 @@ type Render = { model: WidgetModel; el: HTMLElement; signal?: AbortSignal };
 const NO_HOST = "No live host: start the kernel and run this cell";
 const ASK_MS = 5000;
 
-const shared = ((globalThis as Record<symbol, unknown>)[Symbol.for("partywidgets")] ??= { bundles: new Map() }) as {
-  bundles: Map<string, Promise<Bundle>>;
-};
+const page = globalThis as Record<symbol, unknown>;
+const HERE = Symbol.for("partywidgets");
+page[HERE] ??= { bundles: new Map() };
+// Jupyter makes a module of its own for every widget; what they share is here.
+const shared = page[HERE] as { bundles: Map<string, Promise<Bundle>> };
 
 /** Asks the kernel for the bundle; one buffer comes back. */
 function askKernel(model: WidgetModel, name: string, signal: AbortSignal): Promise<Bundle> {
@@ -30,7 +32,8 @@ function askKernel(model: WidgetModel, name: string, signal: AbortSignal): Promi
       if (message.id !== id) return;
       if (buffers[0]) {
         const url = URL.createObjectURL(new Blob([buffers[0] as DataView<ArrayBuffer>], { type: "text/javascript" }));
-        import(url).then(resolve, reject).finally(() => URL.revokeObjectURL(url));
+        // Resolved now with what will be loaded: `done` rejects only a promise that has no answer.
+        resolve(import(url).finally(() => URL.revokeObjectURL(url)));
       }
       done();
     };
@@ -41,25 +44,26 @@ function askKernel(model: WidgetModel, name: string, signal: AbortSignal): Promi
   });
 }
 
-async function find(model: WidgetModel, signal: AbortSignal): Promise<Bundle> {
+async function find(model: WidgetModel, signal: AbortSignal, attempt: number): Promise<Bundle> {
   const { name, hash } = model.get("_bundle") as { name: string; hash: string };
   const key = `${name}@${hash}`;
   let bundle = shared.bundles.get(key);
   if (!bundle) {
-    bundle = load(model, name, hash, signal);
+    bundle = load(model, name, hash, signal, attempt);
     shared.bundles.set(key, bundle);
     bundle.catch(() => shared.bundles.delete(key));
   }
   return bundle;
 }
 
-async function load(model: WidgetModel, name: string, hash: string, signal: AbortSignal): Promise<Bundle> {
+async function load(model: WidgetModel, name: string, hash: string, signal: AbortSignal, attempt: number): Promise<Bundle> {
   const page = thisPage();
   for (const endpoint of endpointsOf(model.get("_endpoints")) as Endpoint[]) {
     const root = httpRoot(endpoint, page);
     if (!root) continue;
     try {
-      return await import(`${root}static/${hash}/${name}`);
+      // A browser may remember that an address failed to import.
+      return await import(`${root}static/${hash}/${name}${attempt ? `?${attempt}` : ""}`);
     } catch {
       // Not there, or of another version: the next candidate.
     }
@@ -107,19 +111,16 @@ export default () => {
       signal?.addEventListener("abort", () => ended.abort());
       const note = still(model, el);
       (async () => {
-        for (let pause = 2000; !ended.signal.aborted; pause = Math.min(pause * 2, 15000)) {
-          try {
-            const bundle = await find(model, ended.signal);
-            if (ended.signal.aborted) return;
-            el.replaceChildren();
-            bundle.mount({ model, el, signal: ended.signal, tickets });
-            return;
-          } catch (error) {
-            console.debug("partywidgets:", error);
-            note.textContent = NO_HOST;
-            await wait(pause, model, ended.signal);
-          }
+        let bundle: Bundle | undefined;
+        for (let attempt = 0; !bundle && !ended.signal.aborted; attempt++) {
+          bundle = await find(model, ended.signal, attempt).catch((error) => console.debug("partywidgets:", error) as undefined);
+          if (bundle || ended.signal.aborted) break;
+          note.textContent = NO_HOST;
+          await wait(Math.min(2000 << Math.min(attempt, 3), 15000), model, ended.signal);
         }
+        if (!bundle || ended.signal.aborted) return;
+        el.replaceChildren();
+        bundle.mount({ model, el, signal: ended.signal, tickets });
       })();
       return () => ended.abort();
     },

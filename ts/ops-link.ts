@@ -47,7 +47,9 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
       // `reason` null withdraws: the room's word for it is the broadcast's.
       each(fingerprints, (fingerprint) => room.ask("ack", { fingerprint, reason: reason as string, until })),
     silence: (fingerprints, reason, until) =>
-      each(fingerprints, (fingerprint) => room.ask("silence", { matchers: matchersFor(room.store.rows.get(fingerprint), fingerprint), until, reason })),
+      each(fingerprints, (fingerprint) =>
+        room.ask("silence", { matchers: matchersFor(room.store.rows.get(fingerprint), fingerprint), until, reason }),
+      ),
     recheck: (fingerprints) => room.ask("recheck", { fingerprints }),
   };
 
@@ -95,7 +97,11 @@ function matchersFor(row: Result | undefined, fingerprint: string): Record<strin
 }
 
 /** Selection set from Python. */
-export function followSelection({ model, signal }: MountOptions, table: ScanTable, selected: (fingerprints: string[]) => void = () => {}): void {
+export function followSelection(
+  { model, signal }: MountOptions,
+  table: ScanTable,
+  selected: (fingerprints: string[]) => void = () => {},
+): void {
   const follow = () => {
     const fingerprints = (model.get("selection") as string[] | undefined) ?? [];
     if (JSON.stringify(fingerprints) === JSON.stringify(table.selection)) return;

@@ -55,7 +55,11 @@ describe("control messages", () => {
 
   it("sends requests with the fields of the vectors", () => {
     const sent: { type: string }[] = [];
-    const room = new TerminalRoom({ write() {}, restore() {}, resize() {} }, { status() {}, notice() {}, mark() {} }, (frame) => sent.push(JSON.parse(String(frame))) > 0);
+    const room = new TerminalRoom(
+      { write() {}, restore() {}, resize() {} },
+      { status() {}, notice() {}, mark() {} },
+      (frame) => sent.push(JSON.parse(String(frame))) > 0,
+    );
     room.tell({ type: "resize", cols: 100, rows: 30 });
     room.tell({ type: "lease", action: "take" });
     void room.ask({ type: "restart" });

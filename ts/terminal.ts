@@ -73,7 +73,12 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
   const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
     "div",
-    { class: "pw pw-terminal", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.` },
+    {
+      class: "pw pw-terminal",
+      "data-lm-suppress-shortcuts": "true",
+      role: "group",
+      "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.`,
+    },
     bar.node,
     bar.help,
     search.node,

@@ -60,7 +60,8 @@ export class OpsRoom {
       };
       const timer = setTimeout(() => answer({ id, ok: false, error: "the room did not answer within 15 s" }), ANSWER_MS);
       this.#replies.set(id, answer);
-      if (!this.#send(JSON.stringify({ type, data: { id, ...body } }))) answer({ id, ok: false, error: "not connected: try again when the state says live" });
+      if (!this.#send(JSON.stringify({ type, data: { id, ...body } })))
+        answer({ id, ok: false, error: "not connected: try again when the state says live" });
     });
   }
 

@@ -4,7 +4,9 @@ import type { OpsMessage, Result } from "../protocol.ts";
 import { OpsRoom } from "./ops-room.ts";
 import { matches, noChanges, OpsStore } from "./ops-store.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as { message: { type: string; data: { results: Result[] } } }[];
+const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
+  message: { type: string; data: { results: Result[] } };
+}[];
 const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 
 function result(fingerprint: string, change: Partial<Result> = {}): Result {
@@ -12,7 +14,10 @@ function result(fingerprint: string, change: Partial<Result> = {}): Result {
 }
 
 function snapshot(results: Result[], part = 1, of = 1, epoch = "e1"): OpsMessage {
-  return { type: "snapshot", data: { epoch, seq: 1, part, of, results, ...(part === 1 ? { scan: null, silences: [], running: [], checks: results.length } : {}) } };
+  return {
+    type: "snapshot",
+    data: { epoch, seq: 1, part, of, results, ...(part === 1 ? { scan: null, silences: [], running: [], checks: results.length } : {}) },
+  };
 }
 
 function checked(...results: Result[]): OpsMessage {
@@ -57,7 +62,10 @@ describe("the store", () => {
 
   it("counts by status, and an unknown word nowhere", () => {
     const store = new OpsStore();
-    store.apply(checked(result("a", { status: "ok" }), result("b", { status: "crit" }), result("c", { status: "odd" as never })), noChanges());
+    store.apply(
+      checked(result("a", { status: "ok" }), result("b", { status: "crit" }), result("c", { status: "odd" as never })),
+      noChanges(),
+    );
     expect(store.counts()).toEqual({ crit: 1, warn: 0, unknown: 0, ok: 1, skip: 0 });
   });
 
@@ -102,7 +110,22 @@ describe("the store", () => {
     store.apply({ type: "scan-started", data: { scan_id: "s", trigger: "manual", started_at: "", total: 4 } }, noChanges());
     store.apply(checked(result("a")), noChanges());
     expect(store.running.get("s")).toMatchObject({ done: 1, total: 4, trigger: "manual" });
-    store.apply({ type: "scan-result", data: { schema: "", scan_id: "s", trigger: "manual", started_at: "", finished_at: "", counts: store.counts(), total: 4, more: null } }, noChanges());
+    store.apply(
+      {
+        type: "scan-result",
+        data: {
+          schema: "",
+          scan_id: "s",
+          trigger: "manual",
+          started_at: "",
+          finished_at: "",
+          counts: store.counts(),
+          total: 4,
+          more: null,
+        },
+      },
+      noChanges(),
+    );
     expect(store.running.size).toBe(0);
   });
 });

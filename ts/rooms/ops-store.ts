@@ -1,5 +1,15 @@
 /** What a page knows of the ops room: one result per fingerprint, keyed and versioned outside any grid. Pure. */
-import { type Ack, type Counts, type OpsMessage, type OpsSnapshot, type Result, type ScanReport, type Silence, STATUSES, type StateChange } from "../protocol.ts";
+import {
+  type Ack,
+  type Counts,
+  type OpsMessage,
+  type OpsSnapshot,
+  type Result,
+  type ScanReport,
+  type Silence,
+  STATUSES,
+  type StateChange,
+} from "../protocol.ts";
 
 const SERIES_POINTS = 300;
 const CHANGES_KEPT = 20;

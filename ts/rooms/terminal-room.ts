@@ -121,7 +121,9 @@ export class TerminalRoom {
   }
 
   /** Sends a request with an id and resolves with its answer; an `error` is a sentence, never a rejection. */
-  ask(request: { type: "restart" } | { type: "screen"; format: "text" | "html" }): Promise<{ ok: boolean; result?: unknown; error?: string }> {
+  ask(
+    request: { type: "restart" } | { type: "screen"; format: "text" | "html" },
+  ): Promise<{ ok: boolean; result?: unknown; error?: string }> {
     const id = requestId();
     return new Promise((resolve) => {
       const timer = setTimeout(() => answer({ ok: false, error: "the room did not answer within 10 s" }), 10_000);

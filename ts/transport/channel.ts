@@ -1,5 +1,5 @@
 /** Requests to a widget's kernel over its comm, and the tickets that come with them. */
-import { type CustomMessage, type PushedTicket, type WidgetModel } from "../model.ts";
+import type { CustomMessage, PushedTicket, WidgetModel } from "../model.ts";
 import { requestId } from "../protocol.ts";
 
 /** The kernel answered no. Its sentence is the message. */
@@ -8,7 +8,11 @@ export class KernelRefusal extends Error {}
 /** Nothing came back in time: the kernel is busy or gone. */
 export class KernelSilence extends Error {}
 
-type Waiting = { resolve: (answer: [CustomMessage, DataView[]]) => void; reject: (error: Error) => void; timer: ReturnType<typeof setTimeout> };
+type Waiting = {
+  resolve: (answer: [CustomMessage, DataView[]]) => void;
+  reject: (error: Error) => void;
+  timer: ReturnType<typeof setTimeout>;
+};
 
 /** One view's side of the comm. Answers are matched by a random id; those of other pages are ignored. */
 export class CommChannel {

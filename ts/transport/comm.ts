@@ -204,7 +204,13 @@ export class CommTransport implements Transport {
   }
 
   socket() {
-    return { WebSocket: commSocket(this.#channel), host: "comm.invalid", protocol: "ws" as const, prefix: "parties", connectionTimeout: OPEN_TIMEOUT_MS };
+    return {
+      WebSocket: commSocket(this.#channel),
+      host: "comm.invalid",
+      protocol: "ws" as const,
+      prefix: "parties",
+      connectionTimeout: OPEN_TIMEOUT_MS,
+    };
   }
 
   async protocols(dialect: string): Promise<string[]> {

@@ -147,8 +147,11 @@ export class RoomLink {
   }
 
   #tellAbsence(): void {
-    const inKernel = this.#candidates.some(({ transport }) => transport.name === "loopback") || this.#candidates.every(({ transport }) => transport.name === "comm");
-    if (this.#wasLive && inKernel && this.#channel.interrupted) this.#handlers.state("lost", "ended: kernel restarted, run this cell again");
+    const inKernel =
+      this.#candidates.some(({ transport }) => transport.name === "loopback") ||
+      this.#candidates.every(({ transport }) => transport.name === "comm");
+    if (this.#wasLive && inKernel && this.#channel.interrupted)
+      this.#handlers.state("lost", "ended: kernel restarted, run this cell again");
     else if (this.#wasLive) this.#handlers.state("lost", "the host does not answer: still trying");
     else this.#handlers.state("lost", "No live host: start the kernel and run this cell");
     this.#handlers.delay(null, null);
@@ -200,37 +203,56 @@ export class RoomLink {
         resolve(outcome);
       };
       const listen = { signal: ended.signal };
-      socket.addEventListener("open", () => {
-        opened = this.#wasLive = true;
-        failures = 0;
-        heard = performance.now();
-        this.#handlers.state("open", "");
-        this.#handlers.opened(socket.protocol);
-      }, listen);
-      socket.addEventListener("message", ({ data }) => {
-        refusals = 0;
-        heard = performance.now();
-        if (typeof data === "string") this.#text(data, transport);
-        else if (data instanceof ArrayBuffer) this.#handlers.binary(new Uint8Array(data));
-      }, listen);
-      socket.addEventListener("close", ({ code, reason }) => {
-        if (code === 4401 && refusals++ === 0) {
-          this.#handlers.state("connecting", "");
-        } else if (code in STOP) {
-          this.#handlers.state("refused", reason || STOP[code]!);
-          this.#handlers.delay(transport.name, null);
-          end("stopped");
-        } else {
-          this.#handlers.state("connecting", reason && reason !== "timeout" ? reason : "connection lost: reconnecting");
-          if (opened) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
-        }
-      }, listen);
-      socket.addEventListener("error", () => {
-        if (++failures >= ATTEMPTS && transport.name !== "server") end(opened ? "search" : "leave");
-      }, listen);
+      socket.addEventListener(
+        "open",
+        () => {
+          opened = this.#wasLive = true;
+          failures = 0;
+          heard = performance.now();
+          this.#handlers.state("open", "");
+          this.#handlers.opened(socket.protocol);
+        },
+        listen,
+      );
+      socket.addEventListener(
+        "message",
+        ({ data }) => {
+          refusals = 0;
+          heard = performance.now();
+          if (typeof data === "string") this.#text(data, transport);
+          else if (data instanceof ArrayBuffer) this.#handlers.binary(new Uint8Array(data));
+        },
+        listen,
+      );
+      socket.addEventListener(
+        "close",
+        ({ code, reason: given }) => {
+          // PartySocket's own words are no reason for a person.
+          const reason = given === "timeout" || given === "unknown reason" ? "" : given;
+          if (code === 4401 && refusals++ === 0) {
+            this.#handlers.state("connecting", "");
+          } else if (code in STOP) {
+            this.#handlers.state("refused", reason || STOP[code]!);
+            this.#handlers.delay(transport.name, null);
+            end("stopped");
+          } else {
+            this.#handlers.state("connecting", reason || "connection lost: reconnecting");
+            if (opened) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
+          }
+        },
+        listen,
+      );
+      socket.addEventListener(
+        "error",
+        () => {
+          if (++failures >= ATTEMPTS && transport.name !== "server") end(opened ? "search" : "leave");
+        },
+        listen,
+      );
       signal.addEventListener("abort", () => end("stopped"), { once: true });
       this.#channel.onInterruption(() => {
-        if (transport.name === "comm" && !ended.signal.aborted) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
+        if (transport.name === "comm" && !ended.signal.aborted)
+          void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
       });
       this.#measure(transport, socket, () => heard, ended.signal);
     });

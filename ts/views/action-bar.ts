@@ -33,7 +33,8 @@ export class ActionBar {
   constructor(actions: RowActions, selected: () => Result[]) {
     this.#actions = actions;
     this.#selected = selected;
-    const button = (label: string, title: string, action: () => void) => element("button", { type: "button", title, onclick: action }, label);
+    const button = (label: string, title: string, action: () => void) =>
+      element("button", { type: "button", title, onclick: action }, label);
     this.#buttons = element(
       "span",
       { class: "pw-buttons" },
@@ -41,7 +42,14 @@ export class ActionBar {
       button("Silence…", "Stop its notifications for a time (s)", () => this.ask("silence")),
       button("Re-check", "Run these checks now (r)", () => void this.recheck()),
     );
-    this.#form = element("form", { class: "pw-form", hidden: true }, this.#reason, this.#span, this.#submit, button("Cancel", "Escape", () => this.#close()));
+    this.#form = element(
+      "form",
+      { class: "pw-form", hidden: true },
+      this.#reason,
+      this.#span,
+      this.#submit,
+      button("Cancel", "Escape", () => this.#close()),
+    );
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#send();
@@ -49,7 +57,14 @@ export class ActionBar {
     this.#form.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#close();
     });
-    this.node = element("div", { class: "pw-actions", role: "toolbar", "aria-label": "Selected checks" }, this.#words, this.#buttons, this.#form, this.#answer);
+    this.node = element(
+      "div",
+      { class: "pw-actions", role: "toolbar", "aria-label": "Selected checks" },
+      this.#words,
+      this.#buttons,
+      this.#form,
+      this.#answer,
+    );
     this.refresh();
   }
 
@@ -58,7 +73,7 @@ export class ActionBar {
     const rows = this.#selected();
     this.node.hidden = rows.length === 0;
     if (rows.length === 0) this.#close();
-    setText(this.#words, rows.length === 1 ? (rows[0]!.title || rows[0]!.check_id) : `${rows.length} selected`);
+    setText(this.#words, rows.length === 1 ? rows[0]!.title || rows[0]!.check_id : `${rows.length} selected`);
     const acked = rows.length > 0 && rows.every(({ suppression }) => suppression?.by === "ack");
     const ack = this.#buttons.firstElementChild as HTMLButtonElement;
     setText(ack, acked ? "Withdraw ack" : "Ack…");
@@ -69,12 +84,20 @@ export class ActionBar {
     const rows = this.#selected();
     if (rows.length === 0) return;
     if (what === "ack" && rows.every(({ suppression }) => suppression?.by === "ack")) {
-      void this.#tell(this.#actions.ack(rows.map(({ fingerprint }) => fingerprint), null, null));
+      void this.#tell(
+        this.#actions.ack(
+          rows.map(({ fingerprint }) => fingerprint),
+          null,
+          null,
+        ),
+      );
       return;
     }
     this.#what = what;
     setText(this.#submit, what === "ack" ? "Ack" : "Silence");
-    this.#span.replaceChildren(...[...(what === "ack" ? [FOR_EVER] : []), ...SPANS].map(([label, minutes]) => element("option", { value: minutes ?? "" }, label)));
+    this.#span.replaceChildren(
+      ...[...(what === "ack" ? [FOR_EVER] : []), ...SPANS].map(([label, minutes]) => element("option", { value: minutes ?? "" }, label)),
+    );
     if (what === "silence") this.#span.value = "60";
     this.#form.hidden = false;
     this.#buttons.hidden = true;

@@ -18,7 +18,14 @@ export class Badge {
       this.node.removeAttribute("title");
       return;
     }
-    const words = delay === null ? "" : delay === "busy" ? (transport === "comm" ? " · kernel busy" : " · no answer for 2 s") : ` · ${milliseconds(delay)}`;
+    const words =
+      delay === null
+        ? ""
+        : delay === "busy"
+          ? transport === "comm"
+            ? " · kernel busy"
+            : " · no answer for 2 s"
+          : ` · ${milliseconds(delay)}`;
     setText(this.node, transport + words);
     this.node.title = `Connected ${MEANING[transport]}${typeof delay === "number" ? `; there and back in ${milliseconds(delay)}` : ""}`;
     this.node.classList.toggle("pw-badge-slow", delay === "busy");
@@ -26,5 +33,11 @@ export class Badge {
 }
 
 function milliseconds(delay: number): string {
-  return delay < 1 ? "<1 ms" : delay < 10 ? `${delay.toFixed(1)} ms` : delay < 1000 ? `${Math.round(delay)} ms` : `${(delay / 1000).toFixed(1)} s`;
+  return delay < 1
+    ? "<1 ms"
+    : delay < 10
+      ? `${delay.toFixed(1)} ms`
+      : delay < 1000
+        ? `${Math.round(delay)} ms`
+        : `${(delay / 1000).toFixed(1)} s`;
 }

@@ -61,7 +61,8 @@ export class Detail {
   }
 
   #headOf(result: Result): Node[] {
-    const button = (label: string, title: string, action: () => void) => element("button", { type: "button", title, onclick: action }, label);
+    const button = (label: string, title: string, action: () => void) =>
+      element("button", { type: "button", title, onclick: action }, label);
     return [
       statusMark(result.status),
       element("span", { class: "pw-strong pw-detail-title", title: result.check_id }, result.title || result.check_id),
@@ -77,7 +78,8 @@ export class Detail {
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
       element("div", { class: "pw-wrap" }, result.summary ?? ""),
       element("div", { class: "pw-muted" }, standing(result)),
-      suppression && element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
+      suppression &&
+        element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
       error && section("Error", element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`)),
       remediation && result.status !== "ok" && this.#remediation(remediation),
       filled(result.conditions) && section("Conditions", conditions(result.conditions)),
@@ -93,7 +95,16 @@ export class Detail {
       ),
       filled(transitions) && section("Changes", changes(transitions)),
       filled(Object.keys(result.labels ?? {})) &&
-        section("Labels", element("div", { class: "pw-wrap" }, Object.entries(result.labels).map(([label, value]) => `${label}=${value}`).join("  "))),
+        section(
+          "Labels",
+          element(
+            "div",
+            { class: "pw-wrap" },
+            Object.entries(result.labels)
+              .map(([label, value]) => `${label}=${value}`)
+              .join("  "),
+          ),
+        ),
       element("div", { class: "pw-muted pw-small" }, origin(result)),
     ].filter((node): node is HTMLElement => node instanceof Node);
   }
@@ -135,7 +146,12 @@ function section(title: string, ...content: (Node | string | null | false | unde
 function standing({ status, state, severity }: Result): string {
   if (!state) return `severity ${severity}`;
   const since = state.since ? ` for ${age(state.since)}` : "";
-  const phase = state.phase === "soft" && status !== "ok" ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}` : state.phase === "flapping" ? ", flapping" : "";
+  const phase =
+    state.phase === "soft" && status !== "ok"
+      ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}`
+      : state.phase === "flapping"
+        ? ", flapping"
+        : "";
   return `${status}${since}${phase}${state.previous ? `, ${state.previous} before` : ""} · severity ${severity}`;
 }
 
@@ -148,7 +164,11 @@ function conditions(list: Result["conditions"]): HTMLElement {
     element(
       "tr",
       {},
-      element("td", { class: ok ? "pw-status-ok" : "pw-status-crit" }, element("span", { "aria-label": ok ? "holds" : "fails", role: "img" }, ok ? STATUS_ICONS.ok : STATUS_ICONS.crit)),
+      element(
+        "td",
+        { class: ok ? "pw-status-ok" : "pw-status-crit" },
+        element("span", { "aria-label": ok ? "holds" : "fails", role: "img" }, ok ? STATUS_ICONS.ok : STATUS_ICONS.crit),
+      ),
       element("td", { class: "pw-mono pw-wrap" }, expr),
       element("td", { class: "pw-mono pw-wrap" }, typeof actual === "string" ? actual : JSON.stringify(actual)),
     ),
@@ -156,7 +176,17 @@ function conditions(list: Result["conditions"]): HTMLElement {
   return element(
     "table",
     {},
-    element("thead", {}, element("tr", {}, element("th", {}, element("span", { class: "pw-hidden" }, "Holds")), element("th", {}, "condition"), element("th", {}, "seen"))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", {}, element("span", { class: "pw-hidden" }, "Holds")),
+        element("th", {}, "condition"),
+        element("th", {}, "seen"),
+      ),
+    ),
     element("tbody", {}, ...rows),
   );
 }
@@ -195,7 +225,9 @@ function phases(phasesMs: Result["phases_ms"]): HTMLElement | null {
     const part = element("span", { class: `pw-phase pw-phase-${index}`, title: `${name} ${duration(ms)}` });
     part.style.flexGrow = String(ms / total);
     bar.append(part);
-    legend.append(element("span", {}, element("span", { class: `pw-swatch pw-phase-${index}`, "aria-hidden": "true" }), `${name} ${duration(ms)}`));
+    legend.append(
+      element("span", {}, element("span", { class: `pw-swatch pw-phase-${index}`, "aria-hidden": "true" }), `${name} ${duration(ms)}`),
+    );
   }
   return element("div", { class: "pw-section" }, bar, legend);
 }
@@ -207,7 +239,14 @@ function changes(list: readonly StateChange[]): HTMLElement {
     ...list
       .slice(0, 8)
       .map(({ at, from, to, summary }) =>
-        element("li", {}, element("span", { class: "pw-muted pw-number" }, clock(at)), ` ${from ?? "new"} → `, element("span", { class: `pw-status-${to}` }, `${STATUS_ICONS[to] ?? ""} ${to}`), ` ${summary}`),
+        element(
+          "li",
+          {},
+          element("span", { class: "pw-muted pw-number" }, clock(at)),
+          ` ${from ?? "new"} → `,
+          element("span", { class: `pw-status-${to}` }, `${STATUS_ICONS[to] ?? ""} ${to}`),
+          ` ${summary}`,
+        ),
       ),
   );
 }

@@ -12,7 +12,12 @@ export interface OpsBarActions {
   retry(): void;
 }
 
-const WORDS: Record<LinkState, [string, string]> = { connecting: ["◌", "connecting"], open: ["●", "live"], refused: ["✕", "refused"], lost: ["✕", "lost"] };
+const WORDS: Record<LinkState, [string, string]> = {
+  connecting: ["◌", "connecting"],
+  open: ["●", "live"],
+  refused: ["✕", "refused"],
+  lost: ["✕", "lost"],
+};
 
 export class OpsBar {
   readonly node: HTMLElement;
@@ -32,7 +37,11 @@ export class OpsBar {
       this.#now.disabled = false;
       setText(this.#answer, reply.ok ? "" : (reply.error ?? "the scan was refused"));
     });
-    this.#retry = element("button", { type: "button", hidden: true, title: "Look for the host again", onclick: actions.retry }, "Try again");
+    this.#retry = element(
+      "button",
+      { type: "button", hidden: true, title: "Look for the host again", onclick: actions.retry },
+      "Try again",
+    );
     this.node = element(
       "div",
       { class: "pw-bar", role: "toolbar", "aria-label": title },

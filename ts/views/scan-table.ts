@@ -5,7 +5,7 @@ import { ActionBar, type RowActions } from "./action-bar.ts";
 import { toCsv } from "./csv.ts";
 import { download, element, setText } from "./element.ts";
 import { STATUS_ICONS } from "./status.ts";
-import { TabulatorView, type TableView } from "./table-view.ts";
+import { type TableView, TabulatorView } from "./table-view.ts";
 
 export interface ScanTableEvents {
   selection(fingerprints: string[]): void;
@@ -22,10 +22,19 @@ export class ScanTable {
   #events: ScanTableEvents;
   #maxHeight: number;
   #grid: TableView | null = null;
-  #search = element("input", { type: "search", placeholder: "Filter", "aria-label": "Filter the results by text", title: "Filter the results by text (press / in the table)" });
+  #search = element("input", {
+    type: "search",
+    placeholder: "Filter",
+    "aria-label": "Filter the results by text",
+    title: "Filter the results by text (press / in the table)",
+  });
   #chips = new Map<Status, { node: HTMLButtonElement; count: HTMLElement }>();
   #only = new Set<Status>();
-  #pause = element("button", { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" }, "Pause");
+  #pause = element(
+    "button",
+    { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
+    "Pause",
+  );
   #live = element("div", { class: "pw-hidden", role: "status", "aria-live": "polite" });
   #actions: ActionBar;
   #selected = new Set<string>();
@@ -86,7 +95,9 @@ export class ScanTable {
       setText(this.#pause, `Go on · ${this.#held.changed.size + this.#held.removed.size} new`);
       return;
     }
-    this.#drawing = this.#drawing.then(() => this.#put(changes)).catch((error) => console.error("partywidgets: the table was not drawn", error));
+    this.#drawing = this.#drawing
+      .then(() => this.#put(changes))
+      .catch((error) => console.error("partywidgets: the table was not drawn", error));
   }
 
   /** Shows an answer that came to somebody else's request. */
@@ -170,7 +181,11 @@ export class ScanTable {
     const last = changes.transitions.slice(-3);
     if (last.length === 0) return;
     const more = changes.transitions.length - last.length;
-    setText(this.#live, last.map(({ title, from, to, summary }) => `${title}: ${from ?? "new"} to ${to}. ${summary}`).join(" ") + (more > 0 ? ` And ${more} more.` : ""));
+    setText(
+      this.#live,
+      last.map(({ title, from, to, summary }) => `${title}: ${from ?? "new"} to ${to}. ${summary}`).join(" ") +
+        (more > 0 ? ` And ${more} more.` : ""),
+    );
   }
 
   #choose(fingerprint: string, how: "only" | "toggle" | "range"): void {

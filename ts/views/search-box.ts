@@ -32,7 +32,8 @@ export class SearchBox {
       else if (event.key === "Escape") this.close();
     });
     view.search.onDidChangeResults(({ resultIndex, resultCount }) => {
-      this.#count.textContent = this.#input.value === "" ? "" : resultCount === 0 ? "nothing found" : `${resultIndex + 1} of ${resultCount}`;
+      this.#count.textContent =
+        this.#input.value === "" ? "" : resultCount === 0 ? "nothing found" : `${resultIndex + 1} of ${resultCount}`;
     });
   }
 

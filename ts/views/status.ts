@@ -1,5 +1,5 @@
 /** Status, severity, durations and times in words and signs. */
-import { type Result, SEVERITIES, type Status, STATUSES, type Suppression } from "../protocol.ts";
+import { type Result, SEVERITIES, STATUSES, type Status, type Suppression } from "../protocol.ts";
 import { element } from "./element.ts";
 
 /** A sign beside every word, so that no state is told by colour alone. */
@@ -31,7 +31,9 @@ export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return "";
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  return ms < 60_000 ? `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  return ms < 60_000
+    ? `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`
+    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
 /** How long ago, short: `now`, `42s`, `5m`, `3h`, `2d`. */

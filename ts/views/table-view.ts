@@ -87,9 +87,27 @@ export class TabulatorView implements TableView {
       columnDefaults: { headerSortTristate: false, resizable: true, sorter: compareValues },
       columns: [
         { title: "Status", field: "status", width: 112, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
-        { title: "Severity", field: "severity", width: 86, headerSortStartingDir: "desc", formatter: (cell: CellComponent) => text(rowOf(cell).result.severity) },
-        { title: "Check", field: "title", widthGrow: 2, minWidth: 90, formatter: (cell: CellComponent) => text(rowOf(cell).title, "pw-strong") },
-        { title: "Target", field: "target", widthGrow: 2, minWidth: 80, formatter: (cell: CellComponent) => text(rowOf(cell).target, "pw-mono") },
+        {
+          title: "Severity",
+          field: "severity",
+          width: 86,
+          headerSortStartingDir: "desc",
+          formatter: (cell: CellComponent) => text(rowOf(cell).result.severity),
+        },
+        {
+          title: "Check",
+          field: "title",
+          widthGrow: 2,
+          minWidth: 90,
+          formatter: (cell: CellComponent) => text(rowOf(cell).title, "pw-strong"),
+        },
+        {
+          title: "Target",
+          field: "target",
+          widthGrow: 2,
+          minWidth: 80,
+          formatter: (cell: CellComponent) => text(rowOf(cell).target, "pw-mono"),
+        },
         { title: "Summary", field: "summary", widthGrow: 4, minWidth: 120, formatter: (cell: CellComponent) => text(rowOf(cell).summary) },
         {
           title: "Duration",
@@ -98,7 +116,14 @@ export class TabulatorView implements TableView {
           hozAlign: "right",
           formatter: (cell: CellComponent) => text(duration(rowOf(cell).duration_ms), "pw-number"),
         },
-        { title: "Age", field: "observed_at", width: 72, hozAlign: "right", headerSortStartingDir: "desc", formatter: (cell: CellComponent) => ageCell(rowOf(cell).result) },
+        {
+          title: "Age",
+          field: "observed_at",
+          width: 72,
+          hozAlign: "right",
+          headerSortStartingDir: "desc",
+          formatter: (cell: CellComponent) => ageCell(rowOf(cell).result),
+        },
         { title: "Ack", field: "suppression", width: 116, formatter: (cell: CellComponent) => suppressionCell(rowOf(cell).result) },
       ],
     } as never);
@@ -207,7 +232,12 @@ export class TabulatorView implements TableView {
       const width = this.node.clientWidth;
       if (width === 0) return;
       const suppressed = this.#grid.getData().some((row) => (row as Row).suppression !== "");
-      const wanted: Record<string, boolean> = { suppression: suppressed && width > 520, target: width > 700, severity: width > 600, duration_ms: width > 420 };
+      const wanted: Record<string, boolean> = {
+        suppression: suppressed && width > 520,
+        target: width > 700,
+        severity: width > 600,
+        duration_ms: width > 420,
+      };
       for (const [field, visible] of Object.entries(wanted)) {
         const column = this.#grid.getColumn(field);
         if (!column || column.isVisible() === visible) continue;
@@ -331,7 +361,13 @@ function statusCell({ result }: Row): HTMLElement {
   const mark = statusMark(result.status);
   const { phase, attempt, max_attempts } = result.state ?? {};
   if (phase === "soft" && result.status !== "ok" && max_attempts > 1) {
-    mark.append(element("span", { class: "pw-muted pw-small", title: `attempt ${attempt} of ${max_attempts}: not confirmed yet` }, ` ${attempt}/${max_attempts}`));
+    mark.append(
+      element(
+        "span",
+        { class: "pw-muted pw-small", title: `attempt ${attempt} of ${max_attempts}: not confirmed yet` },
+        ` ${attempt}/${max_attempts}`,
+      ),
+    );
   } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));
   return mark;
 }

@@ -1,7 +1,8 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
+
+import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
-import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
 
@@ -35,7 +36,9 @@ export class TerminalBar {
 
   constructor(room: string, actions: TerminalBarActions) {
     setText(this.#title, room);
-    this.#control = button("Take control", "Type in this terminal; the others watch", () => (this.#holding ? actions.release() : actions.take()));
+    this.#control = button("Take control", "Type in this terminal; the others watch", () =>
+      this.#holding ? actions.release() : actions.take(),
+    );
     this.#restart = button("Restart", "Start the shell again", actions.restart);
     this.#restart.classList.add("pw-primary");
     this.#retry = button("Try again", "Look for the host again", actions.retry);
@@ -44,8 +47,24 @@ export class TerminalBar {
     this.help = element(
       "div",
       { class: "pw-help", hidden: true },
-      element("p", {}, element("kbd", {}, "Ctrl+Shift+Esc"), " or ", element("kbd", {}, "Ctrl+F6"), " moves the focus from the terminal to this bar; ", element("kbd", {}, "Tab"), " goes on from here."),
-      element("p", {}, element("kbd", {}, "Ctrl+C"), " copies when text is selected, and interrupts otherwise; ", element("kbd", {}, "Ctrl+Shift+V"), " pastes."),
+      element(
+        "p",
+        {},
+        element("kbd", {}, "Ctrl+Shift+Esc"),
+        " or ",
+        element("kbd", {}, "Ctrl+F6"),
+        " moves the focus from the terminal to this bar; ",
+        element("kbd", {}, "Tab"),
+        " goes on from here.",
+      ),
+      element(
+        "p",
+        {},
+        element("kbd", {}, "Ctrl+C"),
+        " copies when text is selected, and interrupts otherwise; ",
+        element("kbd", {}, "Ctrl+Shift+V"),
+        " pastes.",
+      ),
       element("label", {}, reader, " Screen reader mode"),
     );
     const help = button("?", "Keys and accessibility", () => {

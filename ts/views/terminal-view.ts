@@ -34,7 +34,8 @@ const SMALLEST_FONT = 7;
 const FIT_DELAY_MS = 100;
 
 /** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
-const ANSWER = /^(?:\x1b\[[?>=]?[\d;]*[cRnxtuy]|\x1b\[\?[\d;]*\$y|\x1b\[[IO]|\x1b\](?:4;\d+|1[0-2]);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\)+$/;
+const ANSWER =
+  /^(?:\x1b\[[?>=]?[\d;]*[cRnxtuy]|\x1b\[\?[\d;]*\$y|\x1b\[[IO]|\x1b\](?:4;\d+|1[0-2]);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\)+$/;
 
 const DARK: ITheme = {
   black: "#2e3436",
@@ -194,8 +195,7 @@ export class TerminalView implements Screen {
   }
 
   #apply({ cols, rows }: { cols: number; rows: number }): void {
-    if (cols < 1 || rows < 1 || (cols === this.terminal.cols && rows === this.terminal.rows)) return this.#scale();
-    this.terminal.resize(cols, rows);
+    if (cols > 0 && rows > 0 && (cols !== this.terminal.cols || rows !== this.terminal.rows)) this.terminal.resize(cols, rows);
     this.#scale();
   }
 

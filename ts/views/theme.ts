@@ -50,7 +50,10 @@ export function watchTheme(changed: () => void, signal: AbortSignal): void {
     });
   };
   const observer = new MutationObserver(soon);
-  const attributes = { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind", "data-theme"] };
+  const attributes = {
+    attributes: true,
+    attributeFilter: ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind", "data-theme"],
+  };
   observer.observe(document.body, attributes);
   observer.observe(document.documentElement, attributes);
   const media = matchMedia("(prefers-color-scheme: dark)");

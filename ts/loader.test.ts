@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import loader from "./loader.ts";
+import { FakeKernel } from "./testing/kernel.ts";
+
+const MOUNTED =
+  'data:text/javascript,export function mount({el,tickets}){el.textContent="mounted "+JSON.stringify(tickets.map(t=>t.ticket))}';
+const TRAITS = {
+  _endpoints: [{ kind: "comm", host_id: "h" }],
+  _snapshot: { text: "CPU ok\n<img src=x onerror=alert(1)>", html: "<b>never</b>", at: "2026-11-23T06:00:00.000Z" },
+};
+let kernel: FakeKernel;
+let el: HTMLElement;
+let controller: AbortController;
+let count = 0;
+
+beforeEach(() => {
+  kernel = new FakeKernel({ ...TRAITS, _bundle: { name: "terminal.js", hash: `h${++count}` } });
+  el = document.createElement("div");
+  controller = new AbortController();
+  vi.spyOn(URL, "createObjectURL").mockReturnValue(MOUNTED);
+  vi.spyOn(URL, "revokeObjectURL").mockReturnValue();
+  vi.spyOn(console, "debug").mockImplementation(() => {});
+});
+afterEach(() => {
+  controller.abort();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+const giveBundle = ({ op, id }: { op?: string; id?: string }) => {
+  if (op === "bundle") queueMicrotask(() => kernel.push({ op: "bundle", id: id!, name: "terminal.js" }, "export function mount() {}"));
+};
+
+describe("initialize", () => {
+  it("returns at once and keeps the ticket that the kernel pushes", async () => {
+    const widget = loader();
+    expect(widget.initialize({ model: kernel })).toBeUndefined();
+    kernel.push({ op: "ticket", ticket: "first", expires_in: 30 });
+    kernel.push({ op: "ticket", id: "of a request", ticket: "not pushed", expires_in: 30 });
+    kernel.answer = giveBundle;
+    widget.render({ model: kernel, el, signal: controller.signal });
+    await vi.waitFor(() => expect(el.textContent).toBe('mounted ["first"]'));
+  });
+});
+
+describe("render", () => {
+  it("shows the last state as text while it looks", () => {
+    loader().render({ model: kernel, el, signal: controller.signal });
+    expect(el.querySelector("pre")!.textContent).toContain("<img src=x");
+    expect(el.querySelector("img, b")).toBeNull();
+  });
+
+  it("asks the kernel for the bundle by name", async () => {
+    kernel.answer = giveBundle;
+    loader().render({ model: kernel, el, signal: controller.signal });
+    await vi.waitFor(() => expect(el.textContent).toBe("mounted []"));
+    expect(kernel.ops("bundle")[0]).toMatchObject({ name: "terminal.js" });
+  });
+
+  it("loads a bundle once for two views", async () => {
+    kernel.answer = giveBundle;
+    const other = document.createElement("div");
+    const widget = loader();
+    widget.render({ model: kernel, el, signal: controller.signal });
+    widget.render({ model: kernel, el: other, signal: controller.signal });
+    await vi.waitFor(() => expect(other.textContent).toBe("mounted []"));
+    expect(kernel.ops("bundle")).toHaveLength(1);
+  });
+
+  it("keeps the last state with one line when nobody answers, and mounts when the kernel speaks", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    loader().render({ model: kernel, el, signal: controller.signal });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(el.textContent).toContain("CPU ok");
+    expect(el.textContent).toContain("No live host: start the kernel and run this cell");
+    kernel.answer = giveBundle;
+    kernel.push({ op: "ticket", ticket: "t", expires_in: 30 });
+    vi.useRealTimers();
+    await vi.waitFor(() => expect(el.textContent).toMatch(/^mounted/));
+  });
+
+  it("says so when the kernel refuses, and asks nothing after the view is gone", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    kernel.answer = ({ op, id }) =>
+      op === "bundle" && queueMicrotask(() => kernel.push({ op: "bundle", id: id!, error: "no such bundle" }));
+    const dispose = loader().render({ model: kernel, el, signal: controller.signal });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(el.textContent).toContain("No live host");
+    dispose();
+    const asked = kernel.ops("bundle").length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(kernel.ops("bundle")).toHaveLength(asked);
+    expect(kernel.handlers("msg:custom")).toBe(0);
+  });
+});

@@ -1,0 +1,187 @@
+import PartySocket from "partysocket";
+import PartySocketOld from "partysocket-1.1.6";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CustomMessage } from "../model.ts";
+import { FakeKernel } from "../testing/kernel.ts";
+import { CommChannel, KernelRefusal, KernelSilence } from "./channel.ts";
+import { CommSocket, commSocket } from "./comm.ts";
+
+const URL_ = "ws://comm.invalid/parties/chat/lobby?_pk=1";
+let kernel: FakeKernel;
+let channel: CommChannel;
+let controller: AbortController;
+
+beforeEach(() => {
+  kernel = new FakeKernel();
+  controller = new AbortController();
+  channel = new CommChannel(kernel, controller.signal);
+});
+afterEach(() => {
+  controller.abort();
+  vi.useRealTimers();
+});
+
+function open(): { socket: CommSocket; id: string; messages: unknown[]; closes: CloseEvent[] } {
+  const socket = new CommSocket(channel, URL_, ["partywidgets.v1"]);
+  socket.binaryType = "arraybuffer";
+  const messages: unknown[] = [];
+  const closes: CloseEvent[] = [];
+  socket.addEventListener("message", (event) => messages.push((event as MessageEvent).data));
+  socket.addEventListener("close", (event) => closes.push(event as CloseEvent));
+  const id = String(kernel.ops("open").at(-1)!.socket);
+  kernel.push({ op: "opened", socket: id, protocol: "partywidgets.v1" });
+  return { socket, id, messages, closes };
+}
+
+describe("requests", () => {
+  it("get the answer with their own id; those of other pages pass by", async () => {
+    const answer = channel.request("hello");
+    kernel.push({ op: "hello", id: "somebody else's", host_id: "x" });
+    kernel.push({ op: "hello", id: kernel.ops("hello")[0]!.id!, host_id: "h" });
+    expect((await answer)[0].host_id).toBe("h");
+  });
+
+  it("reject with the kernel's sentence", async () => {
+    kernel.answer = ({ id }) => queueMicrotask(() => kernel.push({ op: "ticket", id: id!, error: "no host" }));
+    await expect(channel.request("ticket")).rejects.toThrow(KernelRefusal);
+  });
+
+  it("reject after their time when the kernel is silent", async () => {
+    await expect(channel.request("hello", {}, 5)).rejects.toThrow(KernelSilence);
+  });
+
+  it("use a pushed ticket once, and never one that is too old", () => {
+    const far = performance.now() + 1e6;
+    const tickets = [
+      { ticket: "old", until: 0 },
+      { ticket: "good", until: far },
+    ];
+    channel = new CommChannel(kernel, controller.signal, tickets);
+    expect(channel.pushedTicket()).toBe("good");
+    expect(channel.pushedTicket()).toBeNull();
+  });
+
+  it("leave no handler on the model when the view is gone", () => {
+    expect(kernel.handlers("msg:custom")).toBe(1);
+    controller.abort();
+    expect(kernel.handlers("msg:custom") + kernel.handlers("comm_live_update")).toBe(0);
+  });
+});
+
+describe("a socket over the comm", () => {
+  it("opens with the path below the host's root and the offered protocols", () => {
+    const { socket } = open();
+    expect(kernel.ops("open")[0]).toMatchObject({ path: "/parties/chat/lobby?_pk=1", protocols: ["partywidgets.v1"] });
+    expect([socket.readyState, socket.protocol]).toEqual([1, "partywidgets.v1"]);
+  });
+
+  it("delivers text and bytes in order, and says what it took", async () => {
+    const { id, messages } = open();
+    kernel.push({ op: "frames", socket: id, kinds: "tbt" }, "a", new Uint8Array([1, 2]), "b");
+    expect(messages[0]).toBe("a");
+    expect([...new Uint8Array(messages[1] as ArrayBuffer)]).toEqual([1, 2]);
+    expect(messages[2]).toBe("b");
+    await vi.waitFor(() => expect(kernel.ops("consumed")).toEqual([{ op: "consumed", socket: id, bytes: 4 }]));
+  });
+
+  it("reports at once what is large", () => {
+    const { id } = open();
+    kernel.push({ op: "frames", socket: id, kinds: "b" }, new Uint8Array(200_000));
+    expect(kernel.ops("consumed")[0]!.bytes).toBe(200_000);
+  });
+
+  it("joins what is sent within 20 ms into one message", async () => {
+    const { socket, id } = open();
+    for (const letter of "abcd") socket.send(letter);
+    socket.send(new Uint8Array([7]));
+    await vi.waitFor(() => expect(kernel.sent.filter(({ message }) => message.op === "frames")).toHaveLength(2));
+    const [first, second] = kernel.sent.filter(({ message }) => message.op === "frames");
+    expect(first!.message).toEqual({ op: "frames", socket: id, kinds: "t" });
+    expect(second!.message.kinds).toBe("tttb");
+    expect(second!.buffers.map((buffer) => buffer.byteLength)).toEqual([1, 1, 1, 1]);
+  });
+
+  it("sends only the bytes of a view, not its whole buffer", () => {
+    const { socket } = open();
+    socket.send(new Uint8Array([1, 2, 3, 4]).subarray(1, 3));
+    expect([...new Uint8Array(kernel.sent.at(-1)!.buffers[0]!)]).toEqual([2, 3]);
+  });
+
+  it("stops at 1 MiB that is not consumed, and goes on when it is", async () => {
+    const { socket, id } = open();
+    const piece = new Uint8Array(512 * 1024);
+    for (let count = 0; count < 4; count++) socket.send(piece);
+    const pieces = () => kernel.sent.filter(({ message }) => message.op === "frames").reduce((sum, { buffers }) => sum + buffers.length, 0);
+    await vi.waitFor(() => expect(pieces()).toBe(2));
+    expect(socket.bufferedAmount).toBe(2 << 20);
+    kernel.push({ op: "consumed", socket: id, bytes: 1 << 20 });
+    await vi.waitFor(() => expect(pieces()).toBe(4));
+  });
+
+  it("closes itself when a kernel takes nothing for 4 MiB", async () => {
+    const { socket, closes } = open();
+    for (let count = 0; count < 12; count++) socket.send(new Uint8Array(512 * 1024));
+    await vi.waitFor(() => expect(closes[0]?.code).toBe(1013));
+    expect(kernel.ops("close")[0]!.code).toBe(1013);
+  });
+
+  it("closes with the host's code, once", () => {
+    const { socket, id, closes } = open();
+    kernel.push({ op: "closed", socket: id, code: 4403, reason: "no", was_clean: true });
+    kernel.push({ op: "closed", socket: id, code: 1000, reason: "", was_clean: true });
+    expect(closes.map(({ code, reason, wasClean }) => [code, reason, wasClean])).toEqual([[4403, "no", true]]);
+    expect(socket.readyState).toBe(3);
+  });
+
+  it("takes no message of another socket", () => {
+    const { messages } = open();
+    kernel.push({ op: "frames", socket: "another", kinds: "t" }, "a");
+    expect(messages).toEqual([]);
+  });
+
+  it("gives up on a kernel that does not open it within 10 s", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const socket = new CommSocket(channel, URL_);
+    const codes: number[] = [];
+    socket.addEventListener("close", (event) => codes.push((event as CloseEvent).code));
+    vi.advanceTimersByTime(10_000);
+    expect(codes).toEqual([1006]);
+  });
+});
+
+describe.each([
+  ["the newest", PartySocket],
+  ["1.1.6", PartySocketOld as unknown as typeof PartySocket],
+])("PartySocket, %s, over the comm", (_version, Party) => {
+  it("echoes, and comes back after a drop with a new socket", async () => {
+    const echo = (message: CustomMessage, buffers: ArrayBuffer[]) => {
+      const socket = message.socket as string;
+      if (message.op === "open") queueMicrotask(() => kernel.push({ op: "opened", socket, protocol: "partywidgets.v1" }));
+      if (message.op === "frames")
+        queueMicrotask(() =>
+          kernel.push({ op: "frames", socket, kinds: message.kinds }, ...buffers.map((buffer) => new Uint8Array(buffer))),
+        );
+    };
+    kernel.answer = echo;
+    const party = new Party({
+      host: "comm.invalid",
+      party: "chat",
+      room: "lobby",
+      protocols: ["partywidgets.v1"],
+      WebSocket: commSocket(channel),
+      minReconnectionDelay: 5,
+      maxEnqueuedMessages: 0,
+    });
+    const heard: unknown[] = [];
+    let opens = 0;
+    party.addEventListener("open", () => party.send(`hello ${++opens}`));
+    party.addEventListener("message", ({ data }) => heard.push(data));
+    await vi.waitFor(() => expect(heard).toEqual(["hello 1"]));
+    const [first] = kernel.ops("open");
+    expect(String(first!.path)).toMatch(/^\/parties\/chat\/lobby\?_pk=/);
+    kernel.push({ op: "closed", socket: String(first!.socket), code: 1012, reason: "restart", was_clean: true });
+    await vi.waitFor(() => expect(heard).toEqual(["hello 1", "hello 2"]));
+    expect(kernel.ops("open")[1]!.socket).not.toBe(first!.socket);
+    party.close();
+  });
+});

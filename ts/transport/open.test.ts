@@ -1,0 +1,298 @@
+// @vitest-environment node
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import WS, { type WebSocket as Peer, WebSocketServer } from "ws";
+import { FakeKernel } from "../testing/kernel.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { LinkHandlers, LinkState } from "./open.ts";
+
+const page = { href: "http://localhost:8888/lab", baseUrl: "/" as string | null };
+vi.stubGlobal("WebSocket", WS);
+vi.stubGlobal("document", {
+  hidden: false,
+  getElementById: () => ({ textContent: JSON.stringify({ baseUrl: page.baseUrl }) }),
+  body: { dataset: {} },
+});
+vi.stubGlobal("location", {
+  get href() {
+    return page.href;
+  },
+});
+vi.stubGlobal(
+  "CloseEvent",
+  class extends Event {
+    code: number;
+    reason: string;
+    wasClean: boolean;
+    constructor(type: string, init: { code: number; reason: string; wasClean: boolean }) {
+      super(type);
+      [this.code, this.reason, this.wasClean] = [init.code, init.reason, init.wasClean];
+    }
+  },
+);
+
+/** A host: hello over HTTP, rooms over real WebSockets. */
+class Host {
+  hostId = "h1";
+  helloStatus = 200;
+  offers: string[][] = [];
+  urls: string[] = [];
+  peers: Peer[] = [];
+  onPeer: (peer: Peer, request: IncomingMessage) => void = () => {};
+  #server: Server;
+  #sockets = new WebSocketServer({ noServer: true, handleProtocols: (protocols) => [...protocols][0]! });
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      if (request.url?.endsWith("/hello")) {
+        response.writeHead(this.helloStatus, { "Content-Type": "application/json" });
+        response.end(JSON.stringify({ host_id: this.hostId, version: "0" }));
+      } else response.writeHead(404).end();
+    });
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.#sockets.handleUpgrade(request, socket, head, (peer) => {
+        this.offers.push((request.headers["sec-websocket-protocol"] ?? "").split(/,\s*/));
+        this.urls.push(request.url ?? "");
+        this.peers.push(peer);
+        this.onPeer(peer, request);
+      });
+    });
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return this.url;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  stop(): void {
+    for (const peer of this.peers) peer.terminate();
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+let host: Host;
+let kernel: FakeKernel;
+let controller: AbortController;
+let states: [LinkState, string][];
+let texts: string[];
+let transports: (string | null)[];
+
+beforeEach(async () => {
+  host = new Host();
+  await host.start();
+  kernel = new FakeKernel();
+  controller = new AbortController();
+  [states, texts, transports] = [[], [], []];
+  vi.spyOn(console, "debug").mockImplementation(() => {});
+});
+afterEach(() => {
+  controller.abort();
+  host.stop();
+  vi.restoreAllMocks();
+});
+
+const handlers: LinkHandlers = {
+  state: (state, reason) => states.push([state, reason]),
+  opened() {},
+  text: (message) => texts.push(message),
+  binary() {},
+  delay: (transport) => transports.push(transport),
+};
+
+async function link(endpoints: Endpoint[], tickets: string[] = []) {
+  const { RoomLink } = await import("./open.ts");
+  const { CommChannel } = await import("./channel.ts");
+  const channel = new CommChannel(
+    kernel,
+    controller.signal,
+    tickets.map((ticket) => ({ ticket, until: Number.POSITIVE_INFINITY })),
+  );
+  const address = { endpoints, party: "chat", room: "a b", dialect: "partywidgets.v1", query: () => ({ x: "1", none: null }) };
+  return new RoomLink(address, channel, handlers, controller.signal);
+}
+
+/** The kernel answers `hello` as a host, `ticket` with numbered ones, and echoes what a comm socket sends. */
+function liveKernel(hostId = "h1"): void {
+  let count = 0;
+  kernel.answer = (message, buffers) =>
+    queueMicrotask(() => {
+      const { op, id, socket } = message as { op: string; id: string; socket: string };
+      if (op === "hello") kernel.push({ op, id, host_id: hostId });
+      if (op === "ticket") kernel.push({ op, id, ticket: `asked${++count}`, expires_in: 30 });
+      if (op === "open") kernel.push({ op: "opened", socket, protocol: "partywidgets.v1" });
+      if (op === "frames") kernel.push({ op, socket, kinds: message.kinds }, ...buffers.map((buffer) => new Uint8Array(buffer)));
+    });
+}
+
+const loopback = (hostId = "h1"): Endpoint => ({ kind: "loopback", host_id: hostId, url: host.url });
+const comm = (hostId = "h1"): Endpoint => ({ kind: "comm", host_id: hostId });
+const isOpen = () => expect(states.at(-1)?.[0]).toBe("open");
+
+describe("the way", () => {
+  it("is the first candidate that answers as the expected host", async () => {
+    liveKernel();
+    const room = await link([loopback(), comm()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    expect(room.transport).toBe("loopback");
+    expect(host.urls[0]).toMatch(/^\/parties\/chat\/a%20b\?_pk=[^&]+&x=1$/);
+    expect(host.offers[0]).toEqual(["partywidgets.v1", "partywidgets.ticket.pushed"]);
+  });
+
+  it("passes a candidate that is another host", async () => {
+    host.hostId = "somebody else";
+    liveKernel();
+    const room = await link([loopback(), comm()]);
+    await vi.waitFor(isOpen);
+    expect(room.transport).toBe("comm");
+    expect(host.peers).toEqual([]);
+  });
+
+  it("passes a candidate that does not answer", async () => {
+    liveKernel();
+    const room = await link([{ kind: "loopback", host_id: "h1", url: "http://127.0.0.1:1/" }, comm()]);
+    await vi.waitFor(isOpen);
+    expect(room.transport).toBe("comm");
+    room.send("ping");
+    await vi.waitFor(() => expect(texts).toEqual(["ping"]));
+  });
+
+  it("is never the comm where the Jupyter Server said no", async () => {
+    page.href = `${host.url}lab`;
+    liveKernel();
+    for (const status of [401, 403]) {
+      host.helloStatus = status;
+      const room = await link([{ kind: "server", host_id: "h1" }, comm()]);
+      await vi.waitFor(() => expect(states.at(-1)?.[0]).toBe("refused"));
+      expect(states.at(-1)![1]).toMatch(/ask its owner/);
+      expect(room.transport).toBeNull();
+    }
+    expect(kernel.ops("hello").concat(kernel.ops("open"))).toEqual([]);
+    page.href = "http://localhost:8888/lab";
+  });
+
+  it("through the Jupyter Server offers no ticket", async () => {
+    page.href = `${host.url}lab`;
+    const room = await link([{ kind: "server", host_id: "h1" }, comm()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    expect(room.transport).toBe("server");
+    expect(host.urls[0]).toMatch(/^\/partywidgets\/parties\/chat\//);
+    expect(host.offers[0]).toEqual(["partywidgets.v1"]);
+    page.href = "http://localhost:8888/lab";
+  });
+
+  it("is looked for again until a host is there", async () => {
+    await link([comm()]);
+    await vi.waitFor(() => expect(states.at(-1)).toEqual(["lost", "No live host: start the kernel and run this cell"]), 4000);
+    liveKernel();
+    kernel.emit("comm_live_update");
+    await vi.waitFor(isOpen, 4000);
+  });
+});
+
+describe("tickets", () => {
+  it("after the pushed one are the room's resume tickets, which need no kernel", async () => {
+    host.onPeer = (peer) => peer.send(JSON.stringify({ type: "ticket", ticket: `resume${host.peers.length}`, expires_in: 600 }));
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    await vi.waitFor(() => expect(host.peers).toHaveLength(1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    host.peers[0]!.close(1012, "restart");
+    await vi.waitFor(() => expect(host.offers).toHaveLength(2), 4000);
+    expect(host.offers.map((offer) => offer[1])).toEqual(["partywidgets.ticket.pushed", "partywidgets.ticket.resume1"]);
+    expect(texts).toEqual([]);
+  });
+
+  it("that are refused cost one more attempt with a fresh one", async () => {
+    liveKernel();
+    host.onPeer = (peer) => (host.peers.length === 1 ? peer.close(4401, "spent") : peer.send("welcome"));
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(() => expect(texts).toEqual(["welcome"]), 4000);
+    expect(host.offers.map((offer) => offer[1])).toEqual(["partywidgets.ticket.pushed", "partywidgets.ticket.asked1"]);
+    expect(states.some(([state]) => state === "refused")).toBe(false);
+  });
+
+  it("that are refused twice end it with a sentence", async () => {
+    liveKernel();
+    host.onPeer = (peer) => peer.close(4401);
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(() => expect(states.at(-1)).toEqual(["refused", "the ticket was refused: run this cell again"]), 4000);
+    const attempts = host.offers.length;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(host.offers).toHaveLength(attempts);
+    expect(attempts).toBe(2);
+  });
+});
+
+describe("a close", () => {
+  it.each([
+    [4403, "you watch only", "you watch only"],
+    [4404, "", "there is no such room on this host"],
+    [4409, "", "this room already has another sandbox open"],
+  ])("with %i ends it, with the reason", async (code, reason, sentence) => {
+    host.onPeer = (peer) => peer.close(code, reason);
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(() => expect(states.at(-1)).toEqual(["refused", sentence]), 4000);
+    expect(host.peers).toHaveLength(1);
+  });
+
+  it("without a reason to stop is followed by a new connection", async () => {
+    liveKernel();
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    host.peers[0]!.terminate();
+    await vi.waitFor(() => expect(host.peers).toHaveLength(2), 4000);
+    await vi.waitFor(isOpen);
+    expect(states.map(([state]) => state)).toEqual(["connecting", "open", "connecting", "open"]);
+  });
+
+  it("of a kernel's host whose kernel restarted says so", async () => {
+    liveKernel();
+    await link([loopback(), comm()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    kernel.answer = () => {};
+    kernel.emit("comm_live_update");
+    host.stop();
+    await vi.waitFor(() => expect(states.at(-1)).toEqual(["lost", "ended: kernel restarted, run this cell again"]), 8000);
+  });
+
+  it("by the view ends everything", async () => {
+    await link([loopback()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    const gone = once(host.peers[0]!, "close");
+    controller.abort();
+    await gone;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(host.peers).toHaveLength(1);
+  });
+
+  it("keeps nothing that was sent meanwhile", async () => {
+    liveKernel();
+    const heard: string[] = [];
+    host.onPeer = (peer) => peer.on("message", (data) => heard.push(String(data)));
+    const room = await link([loopback()], ["pushed"]);
+    await vi.waitFor(isOpen);
+    host.peers[0]!.terminate();
+    await vi.waitFor(() => expect(states.at(-1)?.[0]).toBe("connecting"));
+    expect(room.send("rm -rf /")).toBe(false);
+    await vi.waitFor(() => expect(host.peers).toHaveLength(2), 4000);
+    await vi.waitFor(isOpen);
+    expect(room.send("ls")).toBe(true);
+    await vi.waitFor(() => expect(heard).toEqual(["ls"]));
+  });
+});
+
+describe("the badge's delay", () => {
+  it("names the way that carries", async () => {
+    liveKernel();
+    await link([comm()]);
+    await vi.waitFor(() => expect(transports).toContain("comm"));
+  });
+});
