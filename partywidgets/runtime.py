@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -195,7 +196,7 @@ class Runtime:
         from .party.grant import OWNER_ROLES, Grant
         from .transport.server import bind_socket, serve
 
-        atexit.register(self.stop)
+        _at_exit(self.stop)
         listening = bind_socket("127.0.0.1", 0)
         port, secret = listening.getsockname()[1], new_token()
         async with contextlib.AsyncExitStack() as stack:
@@ -248,6 +249,15 @@ class Runtime:
             except Exception as error:
                 log.warning("the host of this kernel did not stop in order: %s: %s", type(error).__name__, error)
         self.thread.stop()
+
+
+def _at_exit(stop: Callable[[], None]) -> None:
+    """Calls `stop` while threads and executors still work: atexit's own functions run when they do not any more."""
+    register = getattr(threading, "_register_atexit", None)
+    try:
+        (register or atexit.register)(stop)
+    except RuntimeError:  # the interpreter is ending already
+        atexit.register(stop)
 
 
 def _host_id(hello: Any, root: str) -> str:

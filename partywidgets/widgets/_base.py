@@ -60,7 +60,7 @@ class PartyWidget(anywidget.AnyWidget):
         self._runtime: Runtime = runtime()
         self._address: HostAddress = self._runtime.address
         self._thread: RoomThread = self._runtime.thread
-        self._relay = CommRelay(self._address.url, self._address.secret, self._send)
+        self._relay = CommRelay(self._address.url, self._address.secret, self._tell_page)
         self._dirty: asyncio.TimerHandle | None = None
         self._prepare()
         kept: dict[str, Any] = {} if layout is None else {"layout": layout}
@@ -127,7 +127,7 @@ class PartyWidget(anywidget.AnyWidget):
         except Exception:
             log.exception("%r could not answer %r", self, operation)
             answer = {"error": "the kernel could not answer, its log says why"}
-        self._send({"op": operation, "id": message["id"], **answer}, buffers)
+        self._tell_page({"op": operation, "id": message["id"], **answer}, buffers)
 
     async def _push_ticket(self) -> None:
         try:
@@ -136,9 +136,9 @@ class PartyWidget(anywidget.AnyWidget):
             # The page asks for one itself and gets the same sentence then.
             log.warning("%r has no ticket for its page: %s", self, error)
             return
-        self._send({"op": "ticket", **ticket}, [])
+        self._tell_page({"op": "ticket", **ticket}, [])
 
-    def _send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+    def _tell_page(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         """Sends a custom message from whichever thread; a comm that is gone takes nothing."""
         try:
             self.send(content, buffers)
