@@ -43,10 +43,16 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     """What to say after a word that is not among the valid ones: the near ones, else all."""
     valid = list(valid)
     near = difflib.get_close_matches(word, valid, n=2, cutoff=0.55)
+    if len(near) == 2 and _likeness(word, near[1]) < _likeness(word, near[0]) - 0.05:
+        near.pop()
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
     listed = ", ".join(valid[:MAX_NAMES]) + (", …" if len(valid) > MAX_NAMES else "")
     return f"it is one of {listed}" if valid else "none is valid here"
+
+
+def _likeness(word: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, word).ratio()
 
 
 def _complaint(detail: ErrorDetails, model: type[BaseModel], source: Source, root: Loc) -> tuple[tuple[int, int], str]:
