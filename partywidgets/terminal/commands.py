@@ -96,13 +96,18 @@ class Commands:
         self._ending: tuple[int, int, float] | None = None
         self._gone = "the terminal is not running: restart it"
 
+    def coming(self) -> None:
+        """A shell is being started: whoever wants to run a command waits for its prompt."""
+        self._gone, self._source = "", "shell"
+        self._at_prompt.clear()
+
     def begin(self, nonce: str, source: MarkSource, ring: Ring) -> None:
         """A shell starts."""
         self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
         self._shell = self._line = self._cwd = self._gone = ""
         self._running = self._ending = None
         self._at_prompt.clear()
-        if source == "typed":
+        if source != "shell":
             self._at_prompt.set()
 
     def end(self, reason: str) -> None:
@@ -263,13 +268,13 @@ class Commands:
 
     async def _prompt(self) -> Modes:
         """Waits until a command can be typed."""
-        if self._gone:
-            raise CommandError(self._gone)
-        if self._source == "none":
-            raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
         try:
             async with asyncio.timeout(PROMPT_SECONDS):
                 while True:
+                    if self._gone:
+                        raise CommandError(self._gone)
+                    if self._source == "none":
+                        raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
                     modes = await self._modes()
                     if modes.alternate:
                         raise CommandError("a full-screen program has the terminal: leave it, then run the command")
@@ -279,8 +284,6 @@ class Commands:
                         # Its end mark is in the output, but what follows it is not yet.
                         await asyncio.sleep(0.01)
                     await self._at_prompt.wait()
-                    if self._gone:
-                        raise CommandError(self._gone)
         except TimeoutError:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
         return modes

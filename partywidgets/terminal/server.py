@@ -279,7 +279,9 @@ class TerminalServer(Server):
         upstream = self.upstream
         if upstream.state == "running" and upstream.sandbox is not None:
             self.commands.begin(self._nonce, upstream.sandbox.marks, self.stream.ring)
-        elif not upstream.alive:
+        elif upstream.state == "starting":
+            self.commands.coming()
+        else:
             self.commands.end(upstream.reason)
         self.stream.flush()
         for viewer in list(self.viewers.values()):
