@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class CommandResult:
     """A command that ended in the shared shell.
 
+    `output_lost` counts the bytes at the beginning of a very long output that the room no longer had.
     `exit_code` is None when the shell did not tell. `output` is what it printed, as text without escape sequences; `duration_s` is in
     seconds; `offset` is where its output begins in the terminal's stream. Its repr leaves the duration out: notebooks stay comparable.
     """
@@ -28,6 +29,7 @@ class CommandResult:
     cwd: str | None
     offset: int
     id: str = ""
+    output_lost: int = 0
 
     @classmethod
     def from_wire(cls, reply: dict[str, Any]) -> CommandResult:
@@ -40,6 +42,7 @@ class CommandResult:
             cwd=reply.get("cwd"),
             offset=int(reply.get("offset") or 0),
             id=str(reply.get("id", "")),
+            output_lost=int(reply.get("output_lost") or 0),
         )
 
     @property

@@ -26,6 +26,8 @@ State: TypeAlias = Literal["connecting", "live", "lagging", "ended", "refused", 
 DIALECT = "partywidgets.terminal.v1"
 ACK_AFTER = 0.05
 """Seconds after which what was taken is acknowledged, so that a burst costs one `consumed`."""
+ACK_BYTES = 64 * 1024
+"""Bytes after which it is acknowledged at once: a room takes whoever has 512 KiB unread for slow."""
 REPLY_TIMEOUT = 15.0
 """Seconds within which a room answers a request that runs nothing, and the grace beyond a command's own timeout."""
 
@@ -178,6 +180,7 @@ class TerminalClient:
         """
         clock = asyncio.get_running_loop().time
         began = clock()
+        await self._shell()
         try:
             reply = await self._ask("run", timeout + REPLY_TIMEOUT if timeout is not None else None, command=command, timeout_s=timeout)
         except CommandTimeoutError:
@@ -190,6 +193,7 @@ class TerminalClient:
 
     async def send(self, text: str) -> None:
         """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
+        await self._shell()
         self._searched = self.offset
         await self._ask("send", REPLY_TIMEOUT, text=text)
 
@@ -287,6 +291,14 @@ class TerminalClient:
         """Waits for the next frame or change of state. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
         await self._next_change()
 
+    async def _shell(self) -> None:
+        """Waits until the sandbox's shell runs. Raises CommandError when it ended or could not start."""
+        await self.ready(self.timeout)
+        while self.upstream.state == "starting" or not self._welcome:
+            await self._next_change()
+        if self.upstream.state != "running":
+            raise CommandError(f"terminal {self.room}: {self.upstream.reason or 'its shell is not running'}; restart() starts it again")
+
     # Requests
 
     def _tell(self, kind: str, **fields: Any) -> bool:
@@ -381,6 +393,7 @@ class TerminalClient:
         elif frame[:1] == bytes([SNAPSHOT]):
             self.offset, cols, rows, screen = decode_snapshot(frame)
             self.size = Size(cols, rows, self.size.by)
+            self._acknowledged = min(self._acknowledged, self.offset)
             self._tail.reset(self.offset)
             self._searched = min(self._searched, self.offset)
             for reader in self._readers:
@@ -388,11 +401,16 @@ class TerminalClient:
         else:
             logger.warning("terminal %s: a binary frame of unknown kind %r", self.room, frame[:1])
             return
-        if self._ack is None:
+        if self.offset - self._acknowledged >= ACK_BYTES:
+            self._acknowledge()
+        elif self._ack is None:
             self._ack = asyncio.get_running_loop().call_later(ACK_AFTER, self._acknowledge)
 
     def _acknowledge(self) -> None:
-        self._ack = None
+        if self._ack is not None:
+            self._ack.cancel()
+            self._ack = None
+        self._acknowledged = self.offset
         self._tell("consumed", offset=self.offset)
 
     # Control frames, by their type
@@ -402,7 +420,7 @@ class TerminalClient:
         self.resumed = bool(frame["resumed"])
         if not self.resumed:
             self._tail.reset(frame["offset"])
-            self._searched = self.offset = int(frame["offset"])
+            self._searched = self.offset = self._acknowledged = int(frame["offset"])
         self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
         self.size = Size(**frame["size"])
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
