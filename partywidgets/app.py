@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from .terminal.settings import TerminalSettings
 
 if TYPE_CHECKING:
     from .scans.entrypoint import OpsMonitorOps
+
+log = logging.getLogger("partywidgets.app")
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -57,6 +60,10 @@ class App:
             await stack.enter_async_context(self.host)
             self.service.directory = self.host.storage_path
             await stack.enter_async_context(self.service)
+            if self.config.modules:
+                log.warning(
+                    "%s: functions in `modules` are not run by this version: offer them from a kernel with @pw.check", self.config.path
+                )
             if self.config.model_fields_set:
                 await self._load_checks(self.config)
             self._stack = stack.pop_all()
@@ -70,12 +77,12 @@ class App:
     async def load(self, config: Config) -> list[str]:
         """Loads a config into the running host, in place of what its path held before; returns the sections that were left out.
 
-        `auth` is read when a host starts. Sandboxes come in only where the owner may give addresses. Raises ConfigError, and changes
-        nothing, when a check id belongs to another config or a sandbox's reference cannot be resolved.
+        `auth` is read when a host starts, `modules` by no host yet. Sandboxes come in only where the owner may give addresses.
+        Raises ConfigError, and changes nothing, when a check id belongs to another config or a sandbox's reference cannot be resolved.
         """
         addresses = _addresses(config, self.secrets)
         await self._load_checks(config)
-        ignored = ["auth"] if config.auth != Config().auth else []
+        ignored = [section for section in ("auth", "modules") if getattr(config, section) != getattr(Config(), section)]
         if self.owner_addresses:
             self.terminals.sandboxes.update(addresses)
         elif any(self.terminals.sandboxes.get(sandbox) != address for sandbox, address in addresses.items()):

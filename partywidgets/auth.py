@@ -84,14 +84,16 @@ class _Ticket:
 class TicketBook:
     """Single-use tickets: 30 s when fetched, 10 minutes past its socket when a resume ticket.
 
-    Holds at most `limit` tickets; when it is full the expired ones go, then the oldest. Tickets are kept as digests, so neither a lookup's
-    time nor a memory dump tells one. Any thread may call it: a Jupyter host redeems on the server's loop and issues on the room loop.
+    Holds at most `limit` tickets; when it is full the expired ones go, then the oldest of the subject that holds the most, so that nobody
+    pushes out another's. Tickets are kept as digests, so neither a lookup's time nor a memory dump tells one. Any thread may call it: a
+    Jupyter host redeems on the server's loop and issues on the room loop.
     """
 
     def __init__(self, *, limit: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
         self._tickets: dict[bytes, _Ticket] = {}
+        self._held: dict[str, dict[bytes, None]] = {}  # by subject, the oldest first
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -118,7 +120,7 @@ class TicketBook:
         A try at another room spends the ticket too. The grant is narrowed to the room and keeps its `grant_id`.
         """
         with self._lock:
-            found = self._tickets.pop(_digest(ticket), None)
+            found = self._drop(_digest(ticket))
         if found is None or (found.party, found.room) != (party, room):
             return None
         if self._expired(found):
@@ -130,7 +132,7 @@ class TicketBook:
         with self._lock:
             doomed = [digest for digest, ticket in self._tickets.items() if ticket.grant.grant_id == grant_id]
             for digest in doomed:
-                del self._tickets[digest]
+                self._drop(digest)
         return len(doomed)
 
     def _add(self, entry: _Ticket) -> str:
@@ -140,10 +142,22 @@ class TicketBook:
         with self._lock:
             if len(self._tickets) >= self._limit:
                 for digest in [digest for digest, held in self._tickets.items() if self._expired(held)]:
-                    del self._tickets[digest]
+                    self._drop(digest)
             if len(self._tickets) >= self._limit:
-                del self._tickets[next(iter(self._tickets))]
-            self._tickets[_digest(ticket)] = entry
+                most = max(self._held, key=lambda subject: len(self._held[subject]))
+                self._drop(next(iter(self._held[most])))
+            digest = _digest(ticket)
+            self._tickets[digest] = entry
+            self._held.setdefault(entry.grant.subject, {})[digest] = None
+        return ticket
+
+    def _drop(self, digest: bytes) -> _Ticket | None:
+        ticket = self._tickets.pop(digest, None)
+        if ticket is not None:
+            held = self._held[ticket.grant.subject]
+            del held[digest]
+            if not held:
+                del self._held[ticket.grant.subject]
         return ticket
 
     def _expired(self, ticket: _Ticket) -> bool:

@@ -95,7 +95,7 @@ class Routes:
         for prefix, methods in self._guarded.items():
             if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
                 return await self._guard(request, methods, path[len(prefix) :])
-        return _error(404, "there is nothing at this path: docs/reference/routes.md lists what there is")
+        return _error(404, "there is nothing at this path: rooms are at /parties/<party>/<room>, scans at /api/ops/scans")
 
     async def _guard(self, request: Request, methods: dict[str, Handler], rest: str) -> Response:
         grant = self.gate(request, None)

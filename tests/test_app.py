@@ -358,7 +358,7 @@ async def test_metrics_are_openmetrics_of_the_host_and_its_checks(app: Running) 
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         page = await answer.text()
     samples: dict[str, list[Any]] = {}
-    for family in text_string_to_metric_families(page):
+    for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]
         for sample in family.samples:
             samples.setdefault(sample.name, []).append(sample)
     assert samples["partywidgets_info"][0].labels["version"] == __version__

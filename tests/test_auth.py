@@ -374,7 +374,7 @@ def test_a_grant_for_one_room_makes_no_ticket_for_another() -> None:
 
 
 def test_the_ticket_book_is_bounded_and_drops_the_expired_first() -> None:
-    """At the limit expired tickets go, then the oldest."""
+    """At the limit expired tickets go, then the oldest of whoever holds the most: a flood pushes out its own."""
     now = 0.0
     book = TicketBook(limit=3, clock=lambda: now)
     grant = Grant("ada", "Ada", GUEST_ROLES)
@@ -393,6 +393,12 @@ def test_the_ticket_book_is_bounded_and_drops_the_expired_first() -> None:
         True,
         True,
     ]
+    quiet = book.issue(Grant("bob", "Bob", GUEST_ROLES), party="chat", room="lobby")
+    flood = [book.issue(grant, party="chat", room="lobby") for _ in range(100)]
+    assert len(book) == 3
+    assert book.redeem(quiet, party="chat", room="lobby") is not None
+    assert book.redeem(flood[-1], party="chat", room="lobby") is not None
+    assert book.redeem(flood[0], party="chat", room="lobby") is None
 
 
 def test_revoking_a_grant_forgets_its_token_and_tickets() -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from partywidgets.auth import new_token
 from partywidgets.party import Server
@@ -163,7 +164,7 @@ async def test_nearly_right_hosts_are_refused_with_a_good_token(app: Running) ->
 async def test_a_ticket_opens_one_socket_and_no_more(app: Running) -> None:
     """The first handshake is in; the same ticket again finishes its handshake, touches no room, and is closed with 4401."""
     ticket = await app.ticket("ops-monitor-broadcast", "main")
-    async with connect(f"{app.ws}/parties/ops-monitor-broadcast/main?ticket={ticket}", origin="http://localhost:8888") as first:
+    async with connect(f"{app.ws}/parties/ops-monitor-broadcast/main?ticket={ticket}", origin=Origin("http://localhost:8888")) as first:
         assert '"snapshot"' in str(await first.recv())
         assert app.app.host.connection_count() == 1
         async with connect(f"{app.ws}/parties/ops-monitor-broadcast/main?ticket={ticket}") as second:
