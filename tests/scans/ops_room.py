@@ -136,7 +136,9 @@ class OpsRoom:
         """Comes in over a WebSocket."""
         url = self.url.replace("http", "ws", 1) + path
         offered = [Subprotocol(name) for name in subprotocols] or None
-        async with connect(url, additional_headers={"Authorization": f"Bearer {token_of(name)}"}, subprotocols=offered, max_size=None) as socket:
+        async with connect(
+            url, additional_headers={"Authorization": f"Bearer {token_of(name)}"}, subprotocols=offered, max_size=None
+        ) as socket:
             yield Person(socket)
 
     @asynccontextmanager
@@ -153,5 +155,11 @@ async def ops_room(directory: Path, *, hibernate_after: float = 10.0) -> AsyncIt
     service = OpsMonitorService(directory=directory)
     host = PartyHost({PARTY: OpsMonitorBroadcastServer}, storage=directory, env=Environment(service), hibernate_after=hibernate_after)
     ops = OpsMonitorOps(host, service)
-    async with host, service, serve(host, port=0, auth=Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, hosts=None), aliases=ALIASES) as server:
+    async with (
+        host,
+        service,
+        serve(
+            host, port=0, auth=Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, hosts=None), aliases=ALIASES
+        ) as server,
+    ):
         yield OpsRoom(host, service, ops, server.url)

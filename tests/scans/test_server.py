@@ -258,7 +258,9 @@ async def test_no_frame_over_its_bound_with_2000_checks(tmp_path: Path) -> None:
         failing = [row["status"] for row in finished["results"]]
         assert failing[:40] == ["crit"] * 40
         assert len(failing) < 2000
-        streamed = [row["check_id"] for message in person.messages if message["type"] == "check-result" for row in message["data"]["results"]]
+        streamed = [
+            row["check_id"] for message in person.messages if message["type"] == "check-result" for row in message["data"]["results"]
+        ]
         assert len(set(streamed)) == 2000
         async with room.join() as late:
             rows = await late.snapshot()

@@ -79,7 +79,9 @@ def test_flapping_starts_and_ends_with_hysteresis() -> None:
     assert "flapping" not in phases[ended:]
 
 
-@pytest.mark.parametrize(("flips", "low", "high"), [("0" * 21, 0, 0), ("1" * 21, 1, 1), ("1" * 20, 0, 0), ("0" * 10 + "1" * 11, 0.54, 0.58)])
+@pytest.mark.parametrize(
+    ("flips", "low", "high"), [("0" * 21, 0, 0), ("1" * 21, 1, 1), ("1" * 20, 0, 0), ("0" * 10 + "1" * 11, 0.54, 0.58)]
+)
 def test_flap_share(flips: str, low: float, high: float) -> None:
     """The share weighs newer changes more, and is 0 until there were enough looks."""
     assert low <= flap_share(flips) <= high

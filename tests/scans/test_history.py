@@ -1,0 +1,185 @@
+"""The history on disk: what comes back, what a crash leaves, what another version's file does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from partywidgets.exceptions import ScanError, SchemaError, StorageError
+from partywidgets.scans.export import changes_frame, diff_frame, history_frame, scans_frame
+from partywidgets.scans.history import FILE, History, Recorded
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, utc_now
+from partywidgets.scans.service import OpsMonitorService
+
+from .ops_room import Play, ScriptedCheck
+
+
+async def test_scans_and_results_come_back_as_frames(tmp_path: Path, play: Play) -> None:
+    """Two scans with a change between them: frames with UTC times and ordered categoricals, and what differs."""
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one", severity="high"), ScriptedCheck(id="two")])
+        first = await service.run_scan()
+        play.statuses["one"] = "crit"
+        second = await service.run_scan()
+        history = history_frame(await service.history.history(hours=1))
+        changes = changes_frame(await service.history.changes(hours=1))
+        diff = diff_frame(await service.history.diff(first.scan_id, second.scan_id))
+        scans = scans_frame(await service.history.scans())
+    assert list(history["status"]) == ["ok", "ok", "crit", "ok"]
+    assert str(history.index.dtype) == "datetime64[ms, UTC]"
+    assert history.index.is_monotonic_increasing
+    assert len(history[history["status"] >= "warn"]) == 1
+    assert history["severity"].cat.ordered
+    assert list(changes["to_status"]) == ["crit"]
+    assert list(changes["from_status"]) == ["ok"]
+    assert list(diff["change"]) == ["updated"]
+    assert list(scans["crit"]) == [1, 0]
+    assert (scans["duration_s"] >= 0).all()
+
+
+@pytest.mark.parametrize("make", [history_frame, changes_frame, diff_frame, scans_frame])
+def test_empty_frames_have_the_same_types(make: object) -> None:
+    """No rows give a frame with all columns and the documented dtypes."""
+    assert callable(make)
+    frame = make([])
+    assert isinstance(frame, pd.DataFrame)
+    assert len(frame) == 0
+    assert len(frame.columns) >= 7
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from tests.scans.ops_room import PLAY, ScriptedCheck
+from partywidgets.scans.service import OpsMonitorService
+
+async def main():
+    async def before(check_id):
+        if check_id == "hangs":
+            print("hanging", flush=True)
+            await asyncio.sleep(3600)
+    PLAY.before = before
+    async with OpsMonitorService(directory=Path(sys.argv[1])) as service:
+        checks = [ScriptedCheck(id=f"c{n}") for n in range(200)] + [ScriptedCheck(id="hangs", timeout=3600)]
+        await service.load_config("a.yaml", checks)
+        await service.run_scan(broadcast=lambda kind, data: print(kind, data.get("done"), flush=True))
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_during_a_scan(tmp_path: Path) -> None:
+    """After kill -9 in the middle of a scan the file is whole, what had been told is there, and the scan is marked interrupted."""
+    root = Path(__file__).parents[2]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path), stdout=asyncio.subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert process.stdout is not None
+    told = 0
+    async with asyncio.timeout(50):
+        while told < 200:
+            words = (await process.stdout.readline()).decode().split()
+            assert words, "the process ended by itself"
+            if words[0] == "check-result":
+                told = int(words[1])
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    async with OpsMonitorService(directory=tmp_path) as service:
+        scans = await service.history.scans()
+        assert [(scan["state"], scan["finished_at"]) for scan in scans] == [("interrupted", None)]
+        report = json.loads(await service.history.report(scans[0]["scan_id"]) or "")
+        assert len(report["results"]) == told == 200
+        assert len(service.board.rows) == 200
+        assert service.last_scan is None
+
+
+async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A file with an unknown schema version gives one sentence that names it, and is not changed."""
+    path = tmp_path / FILE
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
+    before = path.read_bytes()
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 1: use the version that wrote it"):
+        await OpsMonitorService(directory=tmp_path).__aenter__()
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A damaged file gives one sentence with a remedy."""
+    (tmp_path / FILE).write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(StorageError, match="cannot be used: file is not a database"):
+        await OpsMonitorService(directory=tmp_path).__aenter__()
+
+
+def result(seq: int, observed_at: datetime, status: Status = "ok", evidence: str = "") -> CheckResult:
+    """One stored result."""
+    seen = [Evidence("text", "log", evidence)] if evidence else []
+    return CheckResult("c", "tcp", "db:5432", status, scan_id="s1", seq=seq, observed_at=observed_at, evidence=seen)
+
+
+async def test_retention_removes_what_is_old(tmp_path: Path) -> None:
+    """Pruning removes results and scans before a moment, however many, and keeps the row of the present."""
+    async with History(tmp_path / FILE) as history:
+        old, now = utc_now() - timedelta(days=8), utc_now()
+        await history.begin_scan(ScanReport("s1", started_at=old))
+        await history.record([Recorded(result(number, old), "a", None, "") for number in range(1, 4501)])
+        await history.record([Recorded(result(5000, now), "a", None, "")])
+        assert await history.prune(now - timedelta(days=7)) == 4501
+        assert [row["seq"] for row in await history.history(hours=24 * 30)] == [5000]
+        assert await history.scans() == []
+        assert len((await history.restore()).latest) == 1
+
+
+async def test_the_last_success_and_the_last_failure_stay(tmp_path: Path) -> None:
+    """The evidence of the last failure is there after many successes, and the other way round."""
+    async with History(tmp_path / FILE) as history:
+        now = utc_now()
+        steps: list[tuple[Status, str]] = [("ok", "good 1"), ("crit", "bad 1"), ("crit", "bad 2"), ("ok", "good 2"), ("ok", "good 3")]
+        for number, (status, evidence) in enumerate(steps, 1):
+            await history.record([Recorded(result(number, now, status, evidence), "a", None, "")])
+        success, failure = await history.witnesses(result(1, now).fingerprint)
+        assert success is not None
+        assert failure is not None
+        assert (success.evidence[0].value, failure.evidence[0].value) == ("good 3", "bad 2")
+
+
+async def test_a_scan_id_is_taken_once(tmp_path: Path) -> None:
+    """A second scan of the same id is refused; asking for an unknown one in a diff says which."""
+    async with History(tmp_path / FILE) as history:
+        await history.begin_scan(ScanReport("s1"))
+        with pytest.raises(ScanError, match="already in the history"):
+            await history.begin_scan(ScanReport("s1"))
+        with pytest.raises(ScanError, match="no scan 'nope' is kept"):
+            await history.diff("s1", "nope")
+
+
+async def test_closed_history_says_so() -> None:
+    """Outside its block the history gives a sentence, not a fault of the library's."""
+    history = History(None)
+    with pytest.raises(StorageError, match="use it inside"):
+        await history.scans()
+    async with history:
+        assert await history.scans() == []
+
+
+async def test_a_clock_that_goes_back_keeps_the_order_of_seq(tmp_path: Path) -> None:
+    """The row of the present is the one that came last, whatever its clock said."""
+    async with History(tmp_path / FILE) as history:
+        now = datetime(2026, 11, 23, tzinfo=UTC)
+        await history.record([Recorded(result(1, now, "crit"), "a", None, "")])
+        await history.record([Recorded(result(2, now - timedelta(hours=1), "ok"), "a", None, "")])
+        restored = await history.restore()
+        assert [(item.result.seq, item.result.status) for item in restored.latest] == [(2, "ok")]
+        assert restored.seq == 2

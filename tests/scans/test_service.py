@@ -1,0 +1,370 @@
+"""OpsMonitorService: one path for every scan, its limits, its ends, and configs that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from partywidgets.exceptions import ConfigError, ScanError, StorageError
+from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
+from partywidgets.scans.execution import host_of
+from partywidgets.scans.service import OpsMonitorService, Selection
+from partywidgets.scans.settings import LimitSettings
+
+from .ops_room import Play, ScriptedCheck, ops_room
+
+
+class Told:
+    """A BroadcastCallback that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, kind: str, message: dict[str, Any]) -> None:
+        self.messages.append((kind, message))
+
+    def kinds(self) -> list[str]:
+        """The types in order."""
+        return [kind for kind, _ in self.messages]
+
+
+async def test_a_scan_in_a_script() -> None:
+    """Without a directory and without a room: a report, and its frame."""
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        report = await service.run_scan()
+        assert report.counts["ok"] == 1
+        assert list(report.df["status"]) == ["ok"]
+        assert report.finished_at is not None
+    with pytest.raises(StorageError, match="not running"):
+        await service.run_scan()
+
+
+async def test_selections(play: Play) -> None:
+    """By id, by labels, by fingerprint, all; a disabled check only by its id."""
+    checks = [
+        ScriptedCheck(id="web", labels={"team": "web", "zone": "eu"}),
+        ScriptedCheck(id="db", labels={"team": "data", "zone": "eu"}),
+        ScriptedCheck(id="off", labels={"zone": "eu"}, enabled=False),
+    ]
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", checks)
+
+        async def ran(selection: Selection) -> list[str]:
+            return sorted(result.check_id for result in (await service.run_scan(selection)).results)
+
+        assert await ran(Selection()) == ["db", "web"]
+        assert await ran(Selection(labels={"zone": "eu"})) == ["db", "web"]
+        assert await ran(Selection(labels={"zone": "eu", "team": "data"})) == ["db"]
+        assert await ran(Selection(checks=("off",))) == ["off"]
+        assert await ran(Selection(fingerprints=(checks[0].fingerprint,))) == ["web"]
+        with pytest.raises(ScanError, match="no check is called 'wb': did you mean 'web'"):
+            await service.run_scan(Selection(checks=("wb",)))
+
+
+async def test_results_stream_in_batches(play: Play) -> None:
+    """Results come while the scan runs, in far fewer messages than results, and the last count is the total."""
+    gate = asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        if check_id == "last":
+            await gate.wait()
+
+    play.before = before
+    told = Told()
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id=f"c{number}") for number in range(300)] + [ScriptedCheck(id="last")])
+        first = asyncio.Event()
+
+        def broadcast(kind: str, message: dict[str, Any]) -> None:
+            told(kind, message)
+            if kind == "check-result" and message["done"] == 300:
+                first.set()
+
+        scan = asyncio.create_task(service.run_scan(broadcast=broadcast))
+        async with asyncio.timeout(20):
+            await first.wait()
+        assert "scan-result" not in told.kinds()
+        gate.set()
+        await scan
+    batches = [message for kind, message in told.messages if kind == "check-result"]
+    assert sum(len(batch["results"]) for batch in batches) == 301
+    assert len(batches) < 60
+    assert batches[-1]["done"] == batches[-1]["total"] == 301
+    sequence = [batch["seq"] for batch in batches]
+    assert sequence == sorted(sequence)
+    assert told.kinds()[0] == "scan-started"
+    assert told.kinds()[-1] == "scan-result"
+
+
+async def test_limits(play: Play) -> None:
+    """Never more at once than the limit in all, nor than the limit against one host."""
+    hosts: dict[str, int] = {}
+    most: dict[str, int] = {}
+
+    async def before(check_id: str) -> None:
+        host = check_id.partition("-")[0]
+        hosts[host] = hosts.get(host, 0) + 1
+        most[host] = max(most.get(host, 0), hosts[host])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        hosts[host] -= 1
+
+    play.before = before
+    async with OpsMonitorService(limits=LimitSettings(total=7, per_host=3)) as service:
+        checks = [ScriptedCheck(id=f"{host}-{number}", host=host) for host in ("a", "b", "c", "d") for number in range(20)]
+        await service.load_config("a.yaml", checks)
+        report = await service.run_scan()
+    assert report.counts["ok"] == 80
+    assert play.most_at_once <= 7
+    assert max(most.values()) <= 3
+
+
+async def test_one_check_is_never_looked_at_twice_at_once(play: Play) -> None:
+    """Two scans of one check run it one after the other; each has a result of its own."""
+    gate = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        begun.set()
+        await gate.wait()
+
+    play.before = before
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        scans = [service.start_scan() for _ in range(3)]
+        async with asyncio.timeout(10):
+            await begun.wait()
+            gate.set()
+            reports = [await scan.wait() for scan in scans]
+    assert play.most_at_once == 1
+    assert play.looks == {"one": 3}
+    assert len({report.results[0].result_id for report in reports}) == 3
+    assert {report.results[0].scan_id for report in reports} == {report.scan_id for report in reports}
+
+
+class Hung(CheckModel):
+    """A check that hangs, and with `stubborn` ignores its cancellation until it is let go."""
+
+    type: Literal["hung"] = "hung"
+    stubborn: bool = False
+
+    @property
+    def target(self) -> str:
+        return "hung"
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        while True:
+            try:
+                await LET_GO[self.id].wait()
+                return Probe(self.target)
+            except asyncio.CancelledError:
+                if not self.stubborn:
+                    raise
+
+
+LET_GO: dict[str, asyncio.Event] = {}
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_hung_check_is_ended(stubborn: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A check that hangs, even one that ignores its cancellation, ends as a timeout; the others are not held up."""
+    LET_GO["hung"] = asyncio.Event()
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [Hung(id="hung", timeout=0.2, stubborn=stubborn), ScriptedCheck(id="other")])
+        with caplog.at_level(logging.CRITICAL):
+            report = await service.run_scan()
+        results = {result.check_id: result for result in report.results}
+        assert results["other"].status == "ok"
+        assert results["hung"].status in ("crit", "unknown")
+        assert results["hung"].error is not None
+        assert results["hung"].error.kind == "timeout"
+        LET_GO["hung"].set()
+        await asyncio.sleep(0)
+
+
+async def test_cancelling_the_caller_ends_the_scan(play: Play) -> None:
+    """A cancelled run_scan cancels its looks; what was seen stays, everyone is told, and the history says cancelled."""
+    begun = asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        if check_id == "slow":
+            begun.set()
+            await asyncio.sleep(3600)
+
+    play.before = before
+    told = Told()
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="fast"), ScriptedCheck(id="slow", timeout=3600)])
+        task = asyncio.create_task(service.run_scan(broadcast=told))
+        async with asyncio.timeout(10):
+            await begun.wait()
+            while "check-result" not in told.kinds():
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert told.kinds()[-1] == "scan-result"
+        assert [row["check_id"] for row in told.messages[-1][1]["results"]] == ["fast"]
+        assert [scan["state"] for scan in await service.history.scans()] == ["cancelled"]
+        assert service.running() == []
+    assert play.at_once == 0
+
+
+async def test_leaving_the_service_ends_everything(play: Play) -> None:
+    """Leaving `async with` cancels scans under way and leaves no task behind."""
+
+    async def before(check_id: str) -> None:
+        await asyncio.sleep(3600)
+
+    play.before = before
+    before_tasks = asyncio.all_tasks()
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="slow", timeout=3600, every=1)])
+        service.start_scan()
+        await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == before_tasks
+    assert play.at_once == 0
+
+
+async def test_too_many_scans(play: Play) -> None:
+    """The seventeenth scan at once is refused with a sentence; those under way go on."""
+    gate = asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        await gate.wait()
+
+    play.before = before
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        scans = [service.start_scan() for _ in range(16)]
+        with pytest.raises(ScanError, match="16 scans are under way"):
+            service.start_scan()
+        gate.set()
+        assert [(await scan.wait()).counts["ok"] for scan in scans] == [1] * 16
+
+
+async def test_a_bad_config_keeps_the_old_checks(tmp_path: Path, play: Play) -> None:
+    """A config whose id belongs to another name is refused whole: the old checks, rows and schedule stay."""
+    async with ops_room(tmp_path) as room:
+        service = room.service
+        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two", every=3600)])
+        await service.load_config("b.yaml", [ScriptedCheck(id="three")])
+        await room.ops.run_scan()
+        rows = set(service.board.rows)
+        with pytest.raises(ConfigError, match=r"b\.yaml: the check id 'one' belongs to a\.yaml: give this check another id"):
+            await service.load_config("b.yaml", [ScriptedCheck(id="four"), ScriptedCheck(id="one")])
+        with pytest.raises(ConfigError, match="'five' is there twice"):
+            await service.load_config("a.yaml", [ScriptedCheck(id="five"), ScriptedCheck(id="five")])
+        assert sorted(service.registry.checks) == ["one", "three", "two"]
+        assert set(service.board.rows) == rows
+        assert "two" in service.scheduler.schedule
+        assert (await room.ops.run_scan()).counts["ok"] == 3
+
+
+async def test_loading_again_replaces(tmp_path: Path, play: Play) -> None:
+    """The checks of a name are replaced: rows of those that are gone leave, everyone is told, states of the others stay."""
+    play.statuses["one"] = "crit"
+    async with ops_room(tmp_path) as room, room.join() as person:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=3), ScriptedCheck(id="two", every=3600)])
+        await person.until("scan-result")
+        await room.ops.run_scan()
+        await person.until("scan-result")
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=3, title="The one")])
+        gone = await person.until("check-result")
+        assert [(row["check_id"], row["change"], row["status"]) for row in gone["results"]] == [("two", "absent", "skip")]
+        assert "two" not in room.service.scheduler.schedule
+        report = await room.ops.run_scan()
+        assert [(result.title, result.state.attempt, result.change) for result in report.results] == [("The one", 2, "unchanged")]
+    async with ops_room(tmp_path) as room:
+        assert [row.check_id for row in room.service.board.rows.values()] == ["one"]
+
+
+async def test_a_check_that_left_its_config_while_nothing_ran(tmp_path: Path) -> None:
+    """A row whose check is not in its config any more after a restart leaves when that config is loaded; others' rows stay."""
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
+        await service.load_config("b.yaml", [ScriptedCheck(id="three")])
+        await service.run_scan()
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="two")])
+        assert sorted(row.check_id for row in service.board.rows.values()) == ["three", "two"]
+
+
+async def test_dependencies_suppress(play: Play) -> None:
+    """A failing check whose dependency fails too is suppressed by it, and shows which."""
+    play.statuses.update(router="crit", shop="crit")
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="router"), ScriptedCheck(id="shop", depends_on=("router",))])
+        await service.run_scan(Selection(checks=("router",)))
+        report = await service.run_scan(Selection(checks=("shop",)))
+    suppression = report.results[0].suppression
+    assert suppression is not None
+    assert (suppression.by, suppression.id) == ("dependency", "router")
+
+
+async def test_a_soft_problem_is_looked_at_again_soon(play: Play) -> None:
+    """While a problem is soft the next look comes after retry_delay, not after the interval."""
+    play.statuses["one"] = "crit"
+    hard = asyncio.Event()
+
+    def broadcast(kind: str, message: dict[str, Any]) -> None:
+        if kind == "scan-result" and message["results"][0]["state"]["phase"] == "hard":
+            hard.set()
+
+    async with OpsMonitorService() as service:
+        service.broadcast = broadcast
+        await service.load_config("a.yaml", [ScriptedCheck(id="one", every=3600, attempts=3, retry_delay=0.5)])
+        async with asyncio.timeout(20):
+            await hard.wait()
+    assert play.looks["one"] == 3
+
+
+@pytest.mark.parametrize("failing", ["raises", "hangs"])
+async def test_a_broadcast_that_fails_does_not_end_the_scan(failing: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
+    """A callback that raises, or never returns, costs a log line that names the room; the scan and its report are whole."""
+    monkeypatch.setattr("partywidgets.scans.service.BROADCAST_TIMEOUT", 0.05)
+
+    async def broadcast(kind: str, message: dict[str, Any]) -> None:
+        if failing == "raises":
+            raise RuntimeError("the room is on fire")
+        await asyncio.sleep(3600)
+
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        report = await service.run_scan(broadcast=broadcast)
+    assert report.counts["ok"] == 1
+    assert "ops-monitor-broadcast/main" in caplog.text
+
+
+async def test_a_full_disk_does_not_end_the_scan(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """When the history cannot be written, scans go on and are broadcast, and the log says what is missing."""
+    told = Told()
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = ON"))
+        report = await service.run_scan(broadcast=told)
+        await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = OFF"))
+        again = await service.run_scan()
+    assert report.counts["ok"] == again.counts["ok"] == 1
+    assert told.kinds() == ["scan-started", "check-result", "scan-result"]
+    assert "without its history" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("http://shop.example:8080/x", "shop.example"),
+        ("db.example:5432", "db.example"),
+        ("[::1]:80", "::1"),
+        ("exec", "exec"),
+        ("http://[", "http://["),
+    ],
+)
+def test_host_of(target: str, host: str) -> None:
+    """The limit per host counts by the host of a URL or of host:port."""
+    assert host_of(target) == host
