@@ -141,5 +141,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"there is no keyword {place!r}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}, got {error['input']!r}" if place else message
+    message = str(error["msg"])
+    own = message.removeprefix("Value error, ")
+    if not place:
+        return own
+    return f"{place}: {own}" if own != message else f"{place}: {message[:1].lower()}{message[1:]}, got {error['input']!r}"
