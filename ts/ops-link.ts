@@ -44,8 +44,8 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
   };
   const actions: RowActions = {
     ack: (fingerprints, reason, until) =>
-      // `reason` null withdraws: the room's word for it is the broadcast's.
-      each(fingerprints, (fingerprint) => room.ask("ack", { fingerprint, reason: reason as string, until })),
+      // A reason that is null withdraws the ack.
+      each(fingerprints, (fingerprint) => room.ask("ack", { fingerprint, reason, until })),
     silence: (fingerprints, reason, until) =>
       each(fingerprints, (fingerprint) =>
         room.ask("silence", { matchers: matchersFor(room.store.rows.get(fingerprint), fingerprint), until, reason }),

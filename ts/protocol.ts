@@ -268,7 +268,7 @@ export type OpsMessage =
 
 /** To the ops room. */
 export type OpsRequest =
-  | { type: "ack"; data: { id: string; fingerprint: string; reason: string; until: string | null } }
+  | { type: "ack"; data: { id: string; fingerprint: string; reason: string | null; until: string | null } }
   | { type: "silence"; data: { id: string; matchers: Record<string, string>; until: string | null; reason: string } }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
   | { type: "scan"; data: { id: string; checks: string[]; labels: Record<string, string> } };

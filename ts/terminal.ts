@@ -32,8 +32,8 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     },
     {
       input(text, answer) {
-        // Every attached xterm answers a program's queries; one answer is enough, and it must not take control.
-        if (answer && !party.drivesSize) return;
+        // Every attached xterm answers a program's queries: the room picks one. A focus report is no keystroke, and must not take control.
+        if (answer && !party.drivesSize && !party.holdsControl) return;
         if (!party.type(new TextEncoder().encode(text)) && !answer) refresh();
       },
       fit: ({ cols, rows }) => {
@@ -105,7 +105,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
   let wasTyping = false;
   function refresh(): void {
     const { status } = party;
-    const state = bar.link(link, reason, status);
+    const state = bar.link(link, reason, status, party.holdsControl);
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
     wasTyping = typing;

@@ -36,6 +36,23 @@ describe("the store", () => {
     expect([...changes.removed]).toEqual(["old"]);
   });
 
+  it("keeps a row that came live between the parts of a snapshot", () => {
+    const store = new OpsStore();
+    store.apply(snapshot([result("a")], 1, 2), noChanges());
+    store.apply(checked(result("live")), noChanges());
+    store.apply(snapshot([result("b")], 2, 2), noChanges());
+    expect([...store.rows.keys()].sort()).toEqual(["a", "b", "live"]);
+  });
+
+  it("takes a row off when its check is gone", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a")), noChanges());
+    const changes = noChanges();
+    store.apply(checked(result("a", { change: "absent", status: "skip" })), changes);
+    expect(store.rows.size).toBe(0);
+    expect([...changes.removed]).toEqual(["a"]);
+  });
+
   it("drops a part of another epoch", () => {
     const store = new OpsStore();
     store.apply(snapshot([result("a")], 1, 2, "e2"), noChanges());
@@ -87,6 +104,12 @@ describe("the store", () => {
     expect([...store.rows.values()].map(({ suppression }) => suppression?.by)).toEqual(["silence", undefined]);
     store.apply({ type: "silence", data: { ...silence, until: null } }, noChanges());
     expect(store.rows.get("a")!.suppression).toBeNull();
+  });
+
+  it("matches fields only where no label has their name", () => {
+    expect(matches(result("a", { labels: {} }), { check_id: RESULT.check_id, severity: RESULT.severity })).toBe(true);
+    expect(matches(result("a", { labels: { target: "blue" } }), { target: RESULT.target })).toBe(false);
+    expect(matches(result("a", { labels: { target: "blue" } }), { target: "blue" })).toBe(true);
   });
 
   it("never matches everything by an empty silence", () => {

@@ -55,7 +55,7 @@ export class OpsStore {
   role = "";
   #series = new Map<string, Point[]>();
   #history = new Map<string, StateChange[]>();
-  #parts: { epoch: string; seq: number; next: number; results: Result[] } | null = null;
+  #parts: { epoch: string; seq: number; next: number; results: Result[]; live: Set<string> } | null = null;
 
   /** Results by status. */
   counts(): Counts {
@@ -117,7 +117,7 @@ export class OpsStore {
 
   #snapshot(snapshot: OpsSnapshot, changes: Changes): void {
     if (snapshot.part === 1) {
-      this.#parts = { epoch: snapshot.epoch, seq: snapshot.seq, next: 1, results: [] };
+      this.#parts = { epoch: snapshot.epoch, seq: snapshot.seq, next: 1, results: [], live: new Set() };
       this.lastScan = snapshot.scan ?? this.lastScan;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
@@ -135,7 +135,8 @@ export class OpsStore {
     this.#parts = null;
     this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
     this.epoch = parts.epoch;
-    const here = new Set(parts.results.map(({ fingerprint }) => fingerprint));
+    // Live frames come between the parts: what they brought is newer than the snapshot.
+    const here = new Set([...parts.results.map(({ fingerprint }) => fingerprint), ...parts.live]);
     for (const fingerprint of [...this.rows.keys()]) {
       if (here.has(fingerprint)) continue;
       this.rows.delete(fingerprint);
@@ -149,6 +150,13 @@ export class OpsStore {
   #put(result: Result, changes: Changes, quiet = false): void {
     const { fingerprint } = result;
     const known = this.rows.get(fingerprint);
+    if (!quiet) this.#parts?.live.add(fingerprint);
+    if (result.change === "absent") {
+      this.rows.delete(fingerprint);
+      changes.changed.delete(fingerprint);
+      changes.removed.add(fingerprint);
+      return;
+    }
     if (known && known.result_id !== result.result_id && known.observed_at > result.observed_at) return;
     this.rows.set(fingerprint, result);
     const fields = changes.changed.get(fingerprint) ?? new Set<string>();
@@ -204,14 +212,16 @@ export class OpsStore {
   }
 }
 
-/** A silence's matchers: labels by value, and `check_id`, `fingerprint`, `target` as if they were labels. */
+const FIELDS = ["check_id", "check_type", "target", "severity", "fingerprint"];
+
+/** A silence's matchers: labels by value, and some fields where no label has their name (as `scans/silence.py` does). */
 export function matches(row: Result, matchers: Record<string, string>): boolean {
   const entries = Object.entries(matchers);
   return (
     entries.length > 0 &&
     entries.every(([label, value]) => {
-      if (label === "check_id" || label === "fingerprint" || label === "target" || label === "check_type") return row[label] === value;
-      return row.labels[label] === value;
+      const own = row.labels?.[label];
+      return own === undefined && FIELDS.includes(label) ? row[label as keyof Result] === value : own === value;
     })
   );
 }

@@ -137,11 +137,21 @@ export class TerminalRoom {
     });
   }
 
-  /** This connection's fitted size is the PTY's: it holds control, or nobody does and it is the first who may. */
+  /** The lease is this person's, in this page or in another of theirs. */
+  get holdsControl(): boolean {
+    const { lease, connection, people } = this.status;
+    if (!lease) return false;
+    if (lease.connection === connection) return true;
+    const subject = (id: string) => people.find((person) => person.connection === id)?.subject;
+    const mine = subject(connection);
+    return mine !== undefined && mine === subject(lease.connection);
+  }
+
+  /** This page's fitted size is the PTY's: it has control, or nobody does and it is the first who may type. */
   get drivesSize(): boolean {
-    const { lease, connection, people, canType, role } = this.status;
+    const { lease, connection, people, canType } = this.status;
+    if (!canType) return false;
     if (lease) return lease.connection === connection;
-    if (!canType && role !== "moderator" && role !== "operator" && role !== "peer") return false;
     const first = people.find((person) => person.role !== "observer");
     return !first || first.connection === connection;
   }

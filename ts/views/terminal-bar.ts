@@ -105,16 +105,16 @@ export class TerminalBar {
   }
 
   /** Shows the whole of it; returns the one word that says how the terminal is. */
-  link(link: LinkState, reason: string, status: TerminalStatus | null): TerminalState {
+  link(link: LinkState, reason: string, status: TerminalStatus | null, holds = false): TerminalState {
     const state = stateOf(link, status);
     this.#state.dataset.state = state;
     this.#state.dataset.icon = ICONS[state];
     setText(this.#state, sentence(state, reason, status));
     const live = link === "open" && status !== null && status.connection !== "";
-    const holder = status?.lease ?? null;
-    this.#holding = live && holder?.connection === status.connection;
+    this.#holding = live && holds;
     const mayHold = live && (status.role === "moderator" || status.role === "operator");
-    this.#control.hidden = !mayHold || state === "ended";
+    // Alone there is nobody to take it from.
+    this.#control.hidden = !mayHold || state === "ended" || (status.people.length < 2 && status.canType);
     setText(this.#control, this.#holding ? "Release control" : "Take control");
     this.#control.title = this.#holding ? "Let somebody else type" : "Type in this terminal; the others watch";
     this.#restart.hidden = !(live && state === "ended");
@@ -159,7 +159,7 @@ function sentence(state: TerminalState, reason: string, status: TerminalStatus |
 function hint(status: TerminalStatus, holding: boolean, state: TerminalState): string {
   if (state === "ended") return "";
   if (holding) return status.people.length > 1 ? "you have control" : "";
-  if (status.lease) return `${status.lease.name} has control`;
+  if (status.lease && !status.canType) return `${status.lease.name} has control`;
   return status.canType ? "" : `read-only: you are ${status.role || "a viewer"}`;
 }
 
