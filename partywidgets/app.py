@@ -38,6 +38,17 @@ ALIASES = (
 )
 
 
+class AppHost(PartyHost):
+    """A host whose `revoke` reaches what could open a grant's sockets again: its token and its tickets."""
+
+    gate: Gate
+
+    def revoke(self, grant_id: str) -> int:
+        """Forgets the grant's token and tickets, and closes its connections with 4401; returns how many connections."""
+        self.gate.revoke(grant_id)
+        return super().revoke(grant_id)
+
+
 @dataclass
 class App:
     """A host, its ops service and the ASGI app in front of both. `async with app` starts and stops them in order."""
@@ -108,7 +119,6 @@ class App:
 
     def revoke(self, grant_id: str) -> int:
         """Ends a grant: its token and tickets open nothing more, its sockets close with 4401. Returns how many sockets."""
-        self.gate.revoke(grant_id)
         return self.host.revoke(grant_id)
 
 
@@ -138,10 +148,10 @@ def create_app(
     terminals = TerminalSettings(sandboxes={**(sandboxes or {}), **_addresses(config, secrets)})
     terminals.apply(config.terminal)
     service = OpsMonitorService(limits=config.limits, redact=secrets.redact)
-    host = PartyHost(
+    host = AppHost(
         {TERMINALS: TerminalServer, OPS: OpsMonitorBroadcastServer}, storage=storage, env=Environment(terminals, service, gate.tickets)
     )
-    terminals.host_id = host.host_id
+    host.gate, terminals.host_id = gate, host.host_id
 
     def issue_resume(grant: Grant, party: str, room: str) -> tuple[str, float]:
         return gate.tickets.issue_resume(grant, party=party, room=room), RESUME_LIFETIME

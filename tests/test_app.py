@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 from yarl import URL
 
 from partywidgets import __version__, bundles
@@ -157,6 +160,37 @@ async def test_the_aliases_lead_to_the_rooms(app: Running) -> None:
     for path in ("/api/ops/scans", "/parties/ops-monitor-broadcast/main/scans"):
         status, answer = await app.json("GET", path)
         assert status == 200, answer
+
+
+async def control(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next control frame of a kind; output in between is passed over."""
+    async for frame in socket:
+        if isinstance(frame, str) and (message := json.loads(frame))["type"] == kind:
+            return dict(message)
+    raise AssertionError(f"closed before {kind!r} came")
+
+
+async def test_a_terminal_hands_out_a_resume_ticket_that_works_once(app: Running) -> None:
+    """A page that lost its socket comes back by the ticket it was given, as the same grant, and gets a new one; the old one is spent."""
+    rich = [Subprotocol("partywidgets.terminal.v1")]
+    path = f"{app.ws}/api/workers/worker-1/terminal"
+    fetched = await app.ticket("terminal-server", "worker-1")
+    async with asyncio.timeout(30):
+        async with connect(f"{path}?sandboxId=default&ticket={fetched}", subprotocols=rich) as socket:
+            welcome, given = await control(socket, "welcome"), await control(socket, "ticket")
+            assert welcome["host_id"] == app.app.host.host_id
+            assert given["expires_in"] == 600
+            room = await app.app.host.get_server_by_name("terminal-server", "worker-1")
+            grant_id = room.get_connections()[0].grant.grant_id
+        async with connect(f"{path}?ticket={given['ticket']}", subprotocols=rich) as socket:
+            assert (await control(socket, "ticket"))["ticket"] != given["ticket"]
+            assert [connection.grant.grant_id for connection in room.get_connections()] == [grant_id]
+        for spent in (fetched, given["ticket"]):
+            async with connect(f"{path}?ticket={spent}", subprotocols=rich) as socket:
+                with pytest.raises(ConnectionClosed) as caught:
+                    await socket.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 4401
 
 
 async def test_a_config_that_is_put_is_scanned(app: Running) -> None:

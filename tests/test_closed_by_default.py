@@ -235,7 +235,7 @@ async def test_revoking_a_token_closes_what_it_opened_and_opens_nothing_more(app
         await owner.recv()
         await guest.recv()
         grant_ids = {connection.grant.grant_id for connection in (await main(app)).get_connections() if connection.grant.subject == "ada"}
-        assert sum(app.app.revoke(grant_id) for grant_id in grant_ids) == 1
+        assert sum(app.app.host.revoke(grant_id) for grant_id in grant_ids) == 1
         with pytest.raises(ConnectionClosed) as caught:
             await guest.recv()
         assert caught.value.rcvd is not None
