@@ -68,9 +68,13 @@ class Routes:
             await (await self._answer(Request(scope, receive)))(scope, receive, send)
 
     def outermost(self, app: ASGIApp) -> ASGIApp:
-        """`app` with CORS for allowed Origins and errors as JSON in front of it."""
+        """`app` with CORS for allowed Origins, errors as JSON, and a better word for an unknown party in front of it."""
 
         async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "websocket" and (refusal := self._unknown_party(scope)) is not None:
+                await receive()  # websocket.connect
+                await deny(scope, receive, send, refusal)
+                return
             if scope["type"] != "http" or raw_path_of(scope).startswith("/static/"):
                 await app(scope, receive, send)
                 return
@@ -80,9 +84,19 @@ class Routes:
                 return
             origin = request.headers.get("origin")
             shared = origin if origin is not None and self.gate.allows_origin(request) else None
-            await app(scope, receive, _Answer(send, origin=shared))
+            await (self._unknown_party(scope) or app)(scope, receive, _Answer(send, origin=shared))
 
         return outermost
+
+    def _unknown_party(self, scope: Scope) -> Response | None:
+        """The answer to a path of a party that is not here: to those whom the gate lets in, which there are."""
+        prefix, party, *room = [*(part for part in raw_path_of(scope).split("/") if part), "", ""][:3]
+        if prefix != "parties" or not room or not room[0] or self.app.host.server_class(party) is not None:
+            return None
+        grant = self.gate(HTTPConnection(scope), None)
+        if isinstance(grant, Refusal):
+            return _refusal(grant)
+        return _error(400, f"there is no party {party[:80]!r} here: it has {' and '.join(self.app.parties)}")
 
     async def _answer(self, request: Request) -> Response:
         path = raw_path_of(request.scope)
@@ -100,7 +114,7 @@ class Routes:
     async def _guard(self, request: Request, methods: dict[str, Handler], rest: str) -> Response:
         grant = self.gate(request, None)
         if isinstance(grant, Refusal):
-            return _error(grant.status, grant.reason, {"WWW-Authenticate": "Bearer"} if grant.status == 401 else None)
+            return _refusal(grant)
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             return _error(405, f"{request.method} is not for this path: use {', '.join(methods)}", {"Allow": ", ".join(methods)})
@@ -114,7 +128,7 @@ class Routes:
     def _hello(self, request: Request) -> Response:
         refusal = self.gate.refuses_host(request)
         if refusal is not None:
-            return _error(refusal.status, refusal.reason)
+            return _refusal(refusal)
         if not self.gate.allows_origin(request):
             return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
         return JSONResponse({"host_id": self.app.host.host_id, "version": __version__, "dialects": list(DIALECTS)}, headers=NO_STORE)
@@ -122,7 +136,7 @@ class Routes:
     def _preflight(self, request: HTTPConnection) -> Response:
         refusal = self.gate.refuses_host(request)
         if refusal is not None:
-            return _error(refusal.status, refusal.reason)
+            return _refusal(refusal)
         if not self.gate.allows_origin(request):
             return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
         headers = {
@@ -286,6 +300,10 @@ async def _json_object(request: Request) -> dict[str, Any]:
 
 def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": reason}, status_code=status, headers={**NO_STORE, **(headers or {})})
+
+
+def _refusal(refusal: Refusal) -> Response:
+    return _error(refusal.status, refusal.reason, {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

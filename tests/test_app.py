@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 from yarl import URL
 
@@ -110,6 +110,16 @@ async def test_errors_are_json_with_one_sentence_also_those_of_rooms(app: Runnin
             assert 0 < len(body["error"]) < 400
             assert "Traceback" not in body["error"]
     assert app.app.host.rooms("terminal-server") == []
+
+
+async def test_an_unknown_party_is_named_beside_those_there_are(app: Running) -> None:
+    """To whoever has a credential; over HTTP and on an upgrade."""
+    status, answer = await app.json("GET", "/parties/terminals/worker-1")
+    assert (status, answer) == (400, {"error": "there is no party 'terminals' here: it has terminal-server and ops-monitor-broadcast"})
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(f"{app.ws}/parties/terminals/worker-1", additional_headers=app.bearer())
+    assert caught.value.response.status_code == 400
+    assert b"terminal-server" in (caught.value.response.body or b"")
 
 
 async def test_a_ticket_is_for_a_room_that_can_be(app: Running) -> None:
