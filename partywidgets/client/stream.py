@@ -10,7 +10,7 @@ ESCAPES = re.compile(
     rb"|\x1b[P^_X][^\x1b]{0,4096}\x1b\\"  # DCS, PM, APC, SOS
     rb"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI (ECMA-48 §5.4)
     rb"|\x1b[ -/]*[0-~]"  # other escape sequences
-    rb"|\r(?=\n)"
+    rb"|\r+"
 )
 
 
@@ -43,6 +43,8 @@ class Tail:
             kept.append((len(text), position))
             text += raw[position : escape.start()]
             position = escape.end()
+            if raw[escape.start()] == 0x0D and bytes(text[-1:]) not in (b"", b"\n") and raw[position : position + 1] != b"\n":
+                position = escape.start()  # a return in the middle of a line, which it writes anew, stays
         kept.append((len(text), position))
         text += raw[position:]
         # surrogateescape keeps every byte, so that a place in the text is a place in the stream
@@ -50,7 +52,10 @@ class Tail:
         if found is None:
             return None
         end = len(found.string[: found.end()].encode("utf-8", "surrogateescape"))
-        at_text, at_raw = max(pair for pair in kept if pair[0] <= end)
+        if end == 0:
+            return found, self._base + start
+        # the stretch that its last character is in, not one behind an escape sequence that follows
+        at_text, at_raw = max(pair for pair in kept if pair[0] < end)
         return found, self._base + start + at_raw + end - at_text
 
 

@@ -53,12 +53,9 @@ def parse_table(text: str) -> tuple[list[str], list[list[str]]]:
         return names, [_cut(line, starts) for line in body]
     if all(len(row) == len(names) for row in split):
         return names, split
-    if all(_cuts(line, starts) for line in body):
-        return names, [_cut(line, starts) for line in body]
     ends = [start + len(word) for start, word in words]
-    if not names[0]:
-        ends[0] = max(len(line.split()[0]) for line in body)
-    if all(_ends(line, ends) for line in body):
+    ends[0] = max(ends[0], *(len(line.split()[0]) for line in body))
+    if not names[0] and all(_ends(line, ends) for line in body):
         return names, [[line[start:end].strip() for start, end in zip([0, *ends], ends, strict=False)] for line in body]
     raise ValueError(f"there is no table: its header names {len(names)} columns and a line below has {min(map(len, split))} words")
 

@@ -109,7 +109,7 @@ class TerminalClient:
         self.epoch: str | None = None
         self.offset = 0
         self.last_error = ""
-        self._welcome = False
+        self._welcome = self._screen_comes = False
         self._sequence = 0
         self._searched = 0
         self._tail = Tail()
@@ -273,7 +273,8 @@ class TerminalClient:
         reader = Reader(limit)
         self._readers.append(reader)
         try:
-            self._tell("resync")
+            if not self._screen_comes:
+                self._tell("resync")
             while True:
                 while output := reader.take():
                     yield output
@@ -393,6 +394,7 @@ class TerminalClient:
         elif frame[:1] == bytes([SNAPSHOT]):
             self.offset, cols, rows, screen = decode_snapshot(frame)
             self.size = Size(cols, rows, self.size.by)
+            self._screen_comes = False
             self._acknowledged = min(self._acknowledged, self.offset)
             self._tail.reset(self.offset)
             self._searched = min(self._searched, self.offset)
@@ -418,6 +420,7 @@ class TerminalClient:
     def _on_welcome(self, frame: dict[str, Any]) -> None:
         self._welcome = True
         self.resumed = bool(frame["resumed"])
+        self._screen_comes = not self.resumed
         if not self.resumed:
             self._tail.reset(frame["offset"])
             self._searched = self.offset = self._acknowledged = int(frame["offset"])

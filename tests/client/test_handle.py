@@ -1,0 +1,114 @@
+"""Handles: work on another loop, awaited or waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import gc
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from partywidgets.client.command import CommandResult
+from partywidgets.client.handle import Handle
+
+WAIT = 10.0
+
+
+@pytest.fixture
+def room_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in a thread of its own, as the room loop is."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(WAIT)
+    loop.close()
+
+
+async def work(gate: asyncio.Event | None = None, result: str = "done") -> str:
+    if gate is not None:
+        await gate.wait()
+    return result
+
+
+async def test_await_from_another_loop(room_loop: asyncio.AbstractEventLoop) -> None:
+    """It starts at once, can be awaited again and again, and says so while it runs."""
+    gate = asyncio.Event()
+    handle = Handle.start(work(gate), "df -h /", loop=room_loop)
+    assert repr(handle) == "running: df -h / (await it)"
+    assert not handle.done
+    with pytest.raises(RuntimeError, match="still running"):
+        handle.result()
+    room_loop.call_soon_threadsafe(gate.set)
+    async with asyncio.timeout(WAIT):
+        assert list(await asyncio.gather(handle, handle)) == ["done", "done"]
+        assert await handle == "done"
+    assert repr(handle) == "'done'"
+
+
+def test_wait_in_a_script(room_loop: asyncio.AbstractEventLoop) -> None:
+    """wait() blocks a plain script, within its timeout."""
+    gate = asyncio.Event()
+    handle = Handle.start(work(gate), "x", loop=room_loop)
+    with pytest.raises(TimeoutError):
+        handle.wait(0.01)
+    room_loop.call_soon_threadsafe(gate.set)
+    assert handle.wait(WAIT) == "done"
+
+
+async def test_wait_on_its_own_loop() -> None:
+    """wait() on the loop that does the work would never return: it says so instead."""
+    handle = Handle.start(work(), "df", loop=asyncio.get_running_loop())
+    with pytest.raises(RuntimeError, match="write `await` before 'df'"):
+        handle.wait()
+    assert await handle == "done"
+
+
+async def test_giving_up_leaves_the_work_running(room_loop: asyncio.AbstractEventLoop) -> None:
+    """A cancelled await does not cancel the work; cancel() does."""
+    gate = asyncio.Event()
+    handle = Handle.start(work(gate), "x", loop=room_loop)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(handle, 0.01)
+    assert not handle.done
+    assert handle.cancel()
+    assert repr(handle) == "cancelled: x"
+    with pytest.raises(concurrent.futures.CancelledError):
+        handle.result()
+
+
+async def test_a_failure(room_loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception is raised where it is awaited; one that nobody looks at is logged."""
+
+    async def fail() -> None:
+        raise ValueError("boom")
+
+    handle = Handle.start(fail(), "scan", loop=room_loop)
+    with pytest.raises(ValueError, match="boom"):
+        await handle
+    assert repr(handle) == "failed: scan: boom"
+
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+    future.set_exception(ValueError("unseen"))
+    caplog.set_level(logging.WARNING)
+    forgotten: Handle[None] | None = Handle(future, "forgotten")
+    assert forgotten is not None
+    forgotten = None
+    gc.collect()
+    assert "forgotten failed and nobody looked: unseen" in caplog.text
+
+
+async def test_html_of_the_result(room_loop: asyncio.AbstractEventLoop) -> None:
+    """A finished handle displays as its result."""
+
+    async def run() -> CommandResult:
+        return CommandResult("ls", 0, "a\n", 0.1, "/", 0)
+
+    handle = Handle.start(run(), "ls", loop=room_loop)
+    assert handle._repr_html_() is None or handle.done
+    await handle
+    assert handle._repr_html_() == (await handle)._repr_html_()

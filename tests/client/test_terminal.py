@@ -1,0 +1,315 @@
+"""TerminalClient against the real terminal room with a real shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from partywidgets.client.terminal import TerminalClient
+from partywidgets.exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, RefusedError
+from partywidgets.terminal.protocol import decode_output, decode_snapshot, encode_input
+
+from ..running_app import Running, running
+
+WAIT = 20.0
+SANDBOXES = {"default": "local:/bin/bash", "other": "local:/bin/bash"}
+FAST: dict[str, Any] = {"min_reconnection_delay": 0.01, "max_reconnection_delay": 0.05}
+
+
+def client_of(app: Running, room: str = "worker-1", **options: Any) -> TerminalClient:
+    """A client with the owner's token, unless told otherwise."""
+    return TerminalClient(app.url, room, **{"token": app.owner, **FAST, **options})
+
+
+async def until(client: TerminalClient, reached: Callable[[], bool]) -> None:
+    """Waits for a state of the client."""
+    async with asyncio.timeout(WAIT):
+        while not reached():
+            await client.changed()
+
+
+def cut(client: TerminalClient) -> None:
+    """Drops the client's TCP connection without a Close."""
+    assert client.socket._socket is not None
+    client.socket._socket.transport.abort()
+
+
+async def test_run(tmp_path: Path) -> None:
+    """A command runs in the shared shell and comes back with its exit code, output and directory."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        assert (term.role, term.can_type, term.state) == ("moderator", True, "live")
+        result = await term.run("cd /tmp && echo out && ls /no/such/folder", timeout=WAIT)
+        assert (result.ok, result.exit_code, result.cwd, result.output_lost) == (False, 2, "/tmp", 0)
+        assert result.lines[0] == "out"
+        assert result.duration_s > 0
+        assert (await term.run("pwd", timeout=WAIT)).output.strip() == "/tmp"
+
+
+async def test_run_as_a_table(tmp_path: Path) -> None:
+    """`df -P /` is a DataFrame with numbers."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        frame = (await term.run("df -P /", timeout=WAIT)).check().df
+        assert list(frame["Mounted on"]) == ["/"]
+        assert frame["Capacity"].dtype.kind in "if"
+
+
+async def test_a_command_that_does_not_end(tmp_path: Path) -> None:
+    """A time-out says that the command still runs; Ctrl-C from here ends it."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        with pytest.raises(CommandTimeoutError, match=r"did not end within 0\.5 s"):
+            await term.run("sleep 600", timeout=0.5)
+        term.write(b"\x03")
+        assert (await term.run("echo free", timeout=WAIT)).output.strip() == "free"
+
+
+async def test_send_and_expect(tmp_path: Path) -> None:
+    """What is typed appears for expect, without escape sequences; each match is found once."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.send("printf '\\e[31mred-%s\\e[0m\\n' 42 é\r")
+        match = await term.expect(r"red-(\d+)\n", WAIT)
+        assert match[1] == "42"
+        assert await term.expect("red-é\n", WAIT)
+        with pytest.raises(TimeoutError, match=r"did not appear within 0\.2 s"):
+            await term.expect(re.compile("red-"), 0.2)
+
+
+async def test_screen_and_history(tmp_path: Path) -> None:
+    """The screen is text or HTML without script; the history a DataFrame in UTC."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("echo '<b>seen</b>'", timeout=WAIT)
+        assert "<b>seen</b>" in await term.screen()
+        html = await term.screen("html")
+        assert "&lt;b&gt;seen" in html
+        assert "<script" not in html
+        history = await term.history()
+        assert list(history["command"]) == ["echo '<b>seen</b>'"]
+        assert list(history["exit_code"]) == [0]
+        assert isinstance(history["started_at"].dtype, pd.DatetimeTZDtype)
+
+
+async def test_output_is_what_a_terminal_is_written(tmp_path: Path) -> None:
+    """The output iterator begins with a reset and the present screen, then goes on live, to two readers alike."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("echo before", timeout=WAIT)
+        seen = [b"", b""]
+
+        async def follow(index: int) -> None:
+            async for output in term.output():
+                seen[index] += output
+                if b"after-42" in seen[index]:
+                    return
+
+        async with asyncio.timeout(WAIT), asyncio.TaskGroup() as group:
+            for index in range(2):
+                group.create_task(follow(index))
+            while not all(seen):
+                await asyncio.sleep(0.01)
+            await term.run("echo after-$((6*7))", timeout=WAIT)
+        for output in seen:
+            assert output.startswith(b"\x1bc")
+            assert b"before" in output
+
+
+async def test_it_resumes_at_the_byte_where_it_was(tmp_path: Path) -> None:
+    """Cut again and again while the shell prints, the client has every line exactly once, without a new screen."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        seen = bytearray()
+
+        async def follow() -> None:
+            async for output in term.output():
+                seen.extend(output)
+                if b"the-end-42" in seen:
+                    return
+
+        following = asyncio.ensure_future(follow())
+        await term.run("true", timeout=WAIT)
+        await until(term, lambda: bool(seen))
+        resets = seen.count(b"\x1bc")
+        term.write(b"for n in $(seq 300); do echo line-$n; sleep 0.005; done; echo the-end-$((6*7))\r")
+        for number in (30, 90, 150, 210):
+            async with asyncio.timeout(WAIT):
+                while f"line-{number}\r\n".encode() not in seen:
+                    await asyncio.sleep(0.005)
+            cut(term)
+            await until(term, lambda: term.state == "lost")
+            await until(term, lambda: term.state == "live")
+            assert term.resumed
+
+        await asyncio.wait_for(following, WAIT)
+        assert re.findall(rb"line-(\d+)\r\n", bytes(seen)) == [str(number).encode() for number in range(1, 301)]
+        assert seen.count(b"\x1bc") == resets
+
+
+async def test_a_new_epoch_begins_with_a_screen(tmp_path: Path) -> None:
+    """After restart() nothing of the old process is resumed: a new epoch, and offsets from its start."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("marker=old", timeout=WAIT)
+        before = term.epoch
+        await term.restart()
+        assert (await term.run("echo [$marker]", timeout=WAIT)).output.strip() == "[]"
+        assert term.epoch != before
+        assert not term.resumed
+
+
+async def test_a_slow_reader_gets_a_fresh_screen(tmp_path: Path) -> None:
+    """A reader that falls behind its limit loses no memory and no meaning: it goes on with a reset and a screen."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        iterator = term.output(limit=20_000)
+        first = await asyncio.wait_for(anext(iterator), WAIT)
+        assert first.startswith(b"\x1bc")
+        await term.run("seq 100000", timeout=WAIT)
+        await term.run("echo last-line-$((6*7))", timeout=WAIT)
+        rest = b""
+        async with asyncio.timeout(WAIT):
+            while b"last-line-42" not in rest:
+                rest += await anext(iterator)
+        assert b"\x1bc" in rest
+        assert len(rest) < 400_000
+        await iterator.aclose()  # type: ignore[attr-defined]
+
+
+async def test_two_people_see_the_same(tmp_path: Path) -> None:
+    """Everyone in the room sees who is there and what runs; the lease goes where it is taken."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as one, client_of(app) as two:
+        await until(one, lambda: len(one.people) == 2)
+        await one.run("echo shared", timeout=WAIT)
+        assert await two.expect("\nshared", WAIT)
+        assert "shared" in await two.screen()
+        await two.take_control()
+        await until(one, lambda: one.lease is not None and one.lease[0] == two.connection)
+        assert two.has_control
+        assert not one.has_control
+        await two.give_control(one.connection)
+        await until(one, lambda: one.has_control)
+        await one.release_control()
+        await until(two, lambda: two.lease is None)
+
+
+async def test_an_observer_only_looks(tmp_path: Path) -> None:
+    """An observer's input is dropped; what needs typing is refused with the reason."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as owner, client_of(app, token=app.guest) as guest:
+        await owner.run("echo ready", timeout=WAIT)
+        assert (guest.role, guest.can_type) == ("observer", False)
+        guest.write(b"echo intruder\r")
+        with pytest.raises(CommandError, match="observer"):
+            await guest.run("echo intruder")
+        with pytest.raises(RefusedError):
+            await guest.take_control()
+        await owner.run("echo done", timeout=WAIT)
+        assert "intruder" not in await owner.screen()
+
+
+async def test_resize(tmp_path: Path) -> None:
+    """The size is the room's; everyone hears of it."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app, cols=90, rows=25) as term:
+        assert (term.size.cols, term.size.rows) == (90, 25)
+        await term.run("true", timeout=WAIT)
+        term.resize(101, 33)
+        await until(term, lambda: (term.size.cols, term.size.rows) == (101, 33))
+        assert (await term.run("stty size", timeout=WAIT)).output.strip() == "33 101"
+
+
+async def test_the_end_of_the_shell(tmp_path: Path) -> None:
+    """When the shell ends the client knows how; commands say so, and a restart brings it back."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("true", timeout=WAIT)
+        await term.send("exit 3\r")
+        await until(term, lambda: term.exit is not None)
+        assert term.exit is not None
+        assert (term.exit.code, term.state) == (3, "ended")
+        with pytest.raises(CommandError, match="restart"):
+            await term.run("true")
+        await term.restart()
+        assert (await term.run("true", timeout=WAIT)).ok
+
+
+async def test_an_unknown_sandbox(tmp_path: Path) -> None:
+    """A sandbox that the config does not know fails with its sentence; another than the open one is refused."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app:
+        async with client_of(app, "worker-9", sandbox="nope") as term:
+            with pytest.raises(CommandError, match="nope"):
+                await term.run("true")
+        async with client_of(app) as term:
+            await term.run("true", timeout=WAIT)
+            with pytest.raises(RefusedError, match="4409"):
+                async with client_of(app, sandbox="other"):
+                    pass
+
+
+async def test_a_lost_connection_ends_a_run(tmp_path: Path) -> None:
+    """A run whose connection is lost says so; the command itself goes on, and the client comes back."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("true", timeout=WAIT)
+        run = asyncio.ensure_future(term.run("sleep 0.3; echo went-on", timeout=WAIT))
+        await term.expect("went-on", WAIT)
+        cut(term)
+        with pytest.raises(HostError, match="history"):
+            await run
+        assert await term.expect("\nwent-on", WAIT)
+
+
+async def test_wrong_token(tmp_path: Path) -> None:
+    """A token that the host does not know is refused at once, and no room is made."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app:
+        with pytest.raises(RefusedError, match="401"):
+            async with client_of(app, token="not-a-token-of-this-host"):
+                pass
+        assert app.rooms() == []
+
+
+async def test_a_closed_client(tmp_path: Path) -> None:
+    """Iteration ends when the client is closed; requests then say so."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app:
+        async with client_of(app) as term:
+            iterator = term.output()
+            await asyncio.wait_for(anext(iterator), WAIT)
+        async with asyncio.timeout(WAIT):
+            async for _ in iterator:
+                pass
+        with pytest.raises(ConnectionClosedError):
+            await term.run("true")
+
+
+async def test_on_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """on_change hears of each change; what it raises is logged and harms nothing."""
+    states: list[str] = []
+
+    def changed(client: TerminalClient) -> None:
+        states.append(client.state)
+        if len(states) == 1:
+            raise RuntimeError("boom")
+
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app, on_change=changed) as term:
+        await term.run("true", timeout=WAIT)
+    assert "live" in states
+    assert "on_change raised" in caplog.text
+
+
+def test_vectors() -> None:
+    """The frames of tests/vectors are read and written as there."""
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "terminal.json").read_text())
+    for vector in vectors["binary"]:
+        frame, payload = bytes.fromhex(vector["frame_hex"]), bytes.fromhex(vector["bytes_hex"])
+        if vector["kind"] == "input":
+            assert encode_input(vector["sequence"], payload) == frame
+        elif vector["kind"] == "output":
+            assert decode_output(frame) == (vector["offset"], payload)
+        else:
+            assert decode_snapshot(frame) == (vector["offset"], vector["cols"], vector["rows"], payload)
+
+
+async def test_every_server_frame_is_known() -> None:
+    """The client has a handler for each control frame that a server may send."""
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "terminal.json").read_text())
+    term = TerminalClient("http://127.0.0.1:9", "worker-1")
+    for vector in vectors["control"]:
+        if vector["from"] == "server":
+            term._received(json.dumps(vector["message"]))
+    assert (term.size.cols, term.behind, term.exit is not None) == (100, 600_000, True)
