@@ -1,0 +1,338 @@
+"""The Jupyter Server extension, in a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from .jupyter_process import TOKEN, Jupyter, jupyter_server
+
+ROUTES = [
+    "parties/terminal-server/secret-room",
+    "parties/terminal-server/secret-room?sandboxId=local",
+    "parties/ops-monitor-broadcast/main",
+    "parties/nobody/secret-room",
+    "api/workers/secret-room/terminal",
+    "api/ops/broadcast",
+    "api/ops/scans",
+    "api/ops/scans/latest",
+    "api/ops/config/x.yaml",
+    "api/sandboxes/x",
+    "tickets",
+    "metrics",
+    "hello",
+    "",
+    "no/such/route",
+]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    with jupyter_server(tmp_path_factory.mktemp("jupyter"), "--ServerApp.base_url=/user/ana/") as running:
+        yield running
+
+
+def terminal_rooms(jupyter: Jupyter) -> int:
+    metrics = jupyter.as_owner("GET", "metrics").body.decode()
+    found = re.search(r'partywidgets_rooms\{party="terminal-server"\} (\S+)', metrics)
+    return int(float(found[1])) if found else 0
+
+
+def ws_url(jupyter: Jupyter, path: str) -> str:
+    return jupyter.rooms.replace("http", "ws", 1) + path
+
+
+async def first_frame(jupyter: Jupyter, path: str = "parties/ops-monitor-broadcast/main", **options: Any) -> Any:
+    options.setdefault("proxy", None)
+    async with asyncio.timeout(20), connect(ws_url(jupyter, path), **options) as socket:
+        return await socket.recv()
+
+
+# closed
+
+
+def test_without_a_credential_everything_refuses(jupyter: Jupyter) -> None:
+    """No route and no method answers anybody who is not logged in, plain or as an upgrade, and no room is made."""
+    before = terminal_rooms(jupyter)
+    for route in ROUTES:
+        for method in METHODS:
+            answer = jupyter.ask(method, route, body=b"{}" if method in ("POST", "PUT", "PATCH") else None)
+            assert answer.status in (400, 401, 403, 404, 405), (method, route, answer.status)
+            if not route.startswith(("no/", "parties/nobody")) and route and method != "OPTIONS":
+                assert answer.status in (401, 403), (method, route, answer.status, answer.body)
+        assert jupyter.ask("GET", route, headers=UPGRADE).status in (400, 401, 403, 404), route
+    for wrong in (
+        {"Authorization": "Bearer x"},
+        {"Authorization": "token x"},
+        {"Authorization": f"Bearer {'x' * 43}"},
+        {"Cookie": "username-x=y"},
+    ):
+        assert jupyter.ask("GET", "api/ops/scans", headers=wrong).status in (401, 403), wrong
+    assert jupyter.ask("GET", "api/ops/scans?token=wrong").status == 401
+    assert terminal_rooms(jupyter) == before
+
+
+def test_the_open_routes_are_open(jupyter: Jupyter) -> None:
+    """healthz needs no login and says nothing of the rooms."""
+    answer = jupyter.ask("GET", "healthz")
+    assert (answer.status, answer.json()) == (200, {"status": "ok"})
+
+
+def test_the_token_opens_and_a_foreign_origin_closes(jupyter: Jupyter) -> None:
+    """Jupyter's token, as header or in the URL, is the owner's; with a foreign Origin even that is refused."""
+    assert jupyter.as_owner("GET", "hello").json()["host_id"]
+    assert jupyter.ask("GET", f"hello?token={TOKEN}").status == 200
+    own = jupyter.url.split("/user")[0]
+    assert jupyter.as_owner("GET", "hello", headers={"Origin": own}).status == 200
+    for origin in (
+        "http://evil.example",
+        own + ".evil.example",
+        own.replace("http:", "https:") + "1",
+        "null",
+        own + "/",
+        "http://localhost",
+    ):
+        assert jupyter.as_owner("GET", "hello", headers={"Origin": origin}).status == 403, origin
+
+
+def test_a_browser_session(jupyter: Jupyter) -> None:
+    """The login cookie opens on the same origin; what another site makes a browser send with it is refused."""
+    cookie, own = jupyter.login_cookie(), jupyter.url.split("/user")[0]
+    ticket = json.dumps({"party": "terminal-server", "room": "r"}).encode()
+    assert jupyter.ask("GET", "api/ops/scans", headers={"Cookie": cookie}).status == 200
+    assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie, "Origin": own}, body=ticket).status == 200
+    assert jupyter.ask("GET", "hello", headers={"Cookie": cookie, "Origin": "http://evil.example"}).status == 403
+    assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie, "Origin": "http://evil.example"}, body=ticket).status == 403
+    assert jupyter.ask("GET", "hello", headers={"Cookie": cookie, "Sec-Fetch-Site": "cross-site"}).status == 403
+    assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie}, body=ticket).status == 403
+    xsrf = next(part.split("=", 1)[1] for part in cookie.split("; ") if part.startswith("_xsrf"))
+    assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie, "X-XSRFToken": xsrf}, body=ticket).status == 200
+
+
+def test_a_wrong_host_is_jupyters_to_refuse(jupyter: Jupyter) -> None:
+    """Jupyter's own Host check stands before everything, the open routes included."""
+    for path in ("hello", "healthz", "parties/terminal-server/x"):
+        assert jupyter.as_owner("GET", path, headers={"Host": "rebound.example"}).status == 403
+
+
+def test_a_body_has_a_limit(jupyter: Jupyter) -> None:
+    """A body of nine megabytes is refused instead of kept."""
+    try:
+        status = jupyter.as_owner("POST", "tickets", body=b"x" * 9 * 1024 * 1024).status
+    except OSError:
+        return  # cut while it was sent
+    assert status in (400, 413)
+
+
+# rooms
+
+
+async def test_a_room_over_the_detached_socket(jupyter: Jupyter) -> None:
+    """A terminal runs through the extension's WebSocket: dialect chosen, welcome, keystrokes, output, close code."""
+    headers = {"Authorization": f"token {TOKEN}"}
+    url = ws_url(jupyter, "parties/terminal-server/detached")
+    async with (
+        asyncio.timeout(30),
+        connect(url, additional_headers=headers, subprotocols=["partywidgets.terminal.v1"], proxy=None) as socket,
+    ):  # type: ignore[list-item]
+        assert socket.subprotocol == "partywidgets.terminal.v1"
+        welcome = json.loads(await socket.recv())
+        assert (welcome["type"], welcome["role"], welcome["host_id"]) == (
+            "welcome",
+            "moderator",
+            jupyter.as_owner("GET", "hello").json()["host_id"],
+        )
+        await socket.send(
+            json.dumps({"type": "run", "id": "1", "command": "echo $((6*7)); echo ${PARTYWIDGETS_KERNEL_SECRET-none}", "timeout_s": 20})
+        )
+        while True:
+            message = await socket.recv()
+            if isinstance(message, str) and json.loads(message)["type"] == "reply":
+                break
+    reply = json.loads(message)
+    assert reply["ok"], reply
+    assert reply["result"]["output"].split() == ["42", "none"], "the shell does not have the kernels' secret"
+
+
+async def test_upgrades_are_judged_as_requests_are(jupyter: Jupyter) -> None:
+    """No login 401, a foreign Origin 403 also with the token, an unknown party 400, a broken handshake 400."""
+    token = {"Authorization": f"token {TOKEN}"}
+    assert "snapshot" in str(await first_frame(jupyter, additional_headers=token))
+    assert "snapshot" in str(await first_frame(jupyter, additional_headers=token, origin=jupyter.url.split("/user")[0]))
+    assert "snapshot" in str(await first_frame(jupyter, f"api/ops/broadcast?token={TOKEN}"))
+    for options, status in (({}, 401), ({"additional_headers": token, "origin": "http://evil.example"}, 403)):
+        with pytest.raises(InvalidStatus) as refused:
+            await first_frame(jupyter, **options)  # type: ignore[arg-type]
+        assert refused.value.response.status_code == status
+    with pytest.raises(InvalidStatus) as unknown:
+        await first_frame(jupyter, "parties/nobody/x", additional_headers=token)
+    assert unknown.value.response.status_code == 400
+    broken = await asyncio.to_thread(jupyter.as_owner, "GET", "api/ops/broadcast", headers={**UPGRADE, "Sec-WebSocket-Version": "12"})
+    assert broken.status in (400, 426)
+
+
+async def test_a_ticket_opens_one_socket(jupyter: Jupyter) -> None:
+    """A ticket from the owner opens its room once, without a login; then the socket closes with 4401."""
+    wanted = json.dumps({"party": "ops-monitor-broadcast", "room": "main"}).encode()
+    answer = await asyncio.to_thread(jupyter.as_owner, "POST", "tickets", body=wanted)
+    offer = [f"partywidgets.ticket.{answer.json()['ticket']}", "partywidgets.v1"]
+    assert "snapshot" in str(await first_frame(jupyter, subprotocols=offer))
+    async with connect(ws_url(jupyter, "api/ops/broadcast"), subprotocols=offer, proxy=None) as spent:  # type: ignore[arg-type]
+        await asyncio.wait_for(spent.wait_closed(), 20)
+    assert spent.close_code == 4401
+    assert answer.json()["ticket"] not in jupyter.log
+
+
+# kernels
+
+KERNEL_CODE = """
+import json, os
+from partywidgets.runtime import runtime
+mine = runtime()
+address = mine.address
+print(json.dumps({
+    "kind": address.kind,
+    "host_id": address.host_id,
+    "path": address.jupyter_path,
+    "secret": os.environ["PARTYWIDGETS_KERNEL_SECRET"],
+    "ticket": bool(mine.thread.run(mine.ticket("terminal-server", "r"))["ticket"]),
+}))
+"""
+
+
+def run_in_kernel(jupyter: Jupyter, code: str) -> str:
+    """Starts a kernel by the server's API and runs code in it."""
+    kernel = jupyter.as_owner("POST", "/api/kernels", body=b"{}").json()
+    client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel['id']}.json"))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=40)
+        printed: list[str] = []
+        client.execute_interactive(
+            code, timeout=40, output_hook=lambda message: printed.append(message["content"].get("text", str(message["content"])))
+        )
+        return "".join(part for part in printed if not part.startswith("{'execution_state"))
+    finally:
+        client.stop_channels()
+        jupyter.as_owner("DELETE", f"/api/kernels/{kernel['id']}")
+
+
+def test_a_kernel_of_the_server_uses_its_rooms(jupyter: Jupyter) -> None:
+    """A kernel finds the server's host by its environment and acts as its owner and as a runner; the secret is in no log."""
+    printed = run_in_kernel(jupyter, KERNEL_CODE)
+    lines = [line for line in printed.splitlines() if line.startswith('{"kind"')]
+    assert lines, printed[-2000:]
+    told = json.loads(lines[0])
+    assert (told["kind"], told["path"], told["ticket"]) == ("jupyter", "partywidgets/", True)
+    assert told["host_id"] == jupyter.as_owner("GET", "hello").json()["host_id"]
+    secret = {"Authorization": f"Bearer {told['secret']}"}
+    assert jupyter.ask("GET", "api/ops/scans", headers=secret).status == 200
+    assert jupyter.ask("GET", "api/ops/scans", headers={**secret, "Origin": "http://evil.example"}).status == 403
+    assert jupyter.ask("GET", "/api/contents", headers=secret).status in (302, 403), "the secret opens our routes only"
+    offered = asyncio.run(_offer(jupyter, secret))
+    assert offered["ok"] is True, offered
+    assert told["secret"] not in jupyter.log
+
+
+async def _offer(jupyter: Jupyter, secret: dict[str, str]) -> dict[str, Any]:
+    url = ws_url(jupyter, "parties/ops-monitor-broadcast/main")
+    async with asyncio.timeout(20), connect(url, additional_headers=secret, subprotocols=["partywidgets.runner.v1"], proxy=None) as socket:  # type: ignore[list-item]
+        await socket.send(json.dumps({"type": "offer", "data": {"id": "1", "runner": "test", "checks": []}}))
+        while True:
+            frame = json.loads(await socket.recv())
+            if frame["type"] == "reply":
+                return dict(frame["data"])
+
+
+# options
+
+
+def test_without_a_login_nothing_is_served(tmp_path: Path) -> None:
+    """With Jupyter's auth off the rooms refuse, and the sentence names the option."""
+    with jupyter_server(tmp_path, token="") as open_jupyter:
+        answer = open_jupyter.ask("GET", "hello")
+        assert answer.status == 403
+        assert "allow_unauthenticated" in answer.json()["error"]
+        assert open_jupyter.ask("GET", "api/ops/broadcast", headers=UPGRADE).status == 403
+        assert open_jupyter.ask("GET", "healthz").status == 200
+
+
+def test_without_a_login_when_told_so(tmp_path: Path) -> None:
+    """allow_unauthenticated serves on loopback, with the roles of an open host, and still to the own origin only."""
+    config = "c.PartyWidgetsApp.allow_unauthenticated = True\nc.ServerApp.terminals_enabled = False\n"
+    with jupyter_server(tmp_path, token="", config=config) as open_jupyter:
+        assert open_jupyter.ask("GET", "hello").status == 200
+        assert open_jupyter.ask("GET", "hello", headers={"Origin": "http://evil.example"}).status == 403
+        assert open_jupyter.ask("GET", "hello", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+        assert open_jupyter.ask("PUT", "api/sandboxes/x", body=b'{"address": "local:"}', headers={"X-Requested-With": "x"}).status == 403
+        state = asyncio.run(_upstream_state(open_jupyter))
+        assert state["state"] == "failed", "without Jupyter's terminals there is no local shell"
+
+
+async def _upstream_state(jupyter: Jupyter) -> dict[str, Any]:
+    url = ws_url(jupyter, "parties/terminal-server/none")
+    async with asyncio.timeout(20), connect(url, subprotocols=["partywidgets.terminal.v1"], proxy=None) as socket:  # type: ignore[list-item]
+        while True:
+            frame = await socket.recv()
+            if isinstance(frame, str) and json.loads(frame).get("state") in ("failed", "running"):
+                return dict(json.loads(frame))
+
+
+PROVIDER = """
+from jupyter_server.auth import IdentityProvider, User
+
+class People(IdentityProvider):
+    def get_user(self, handler):
+        name = handler.request.headers.get("X-Person")
+        return User(name) if name else None
+
+    @property
+    def auth_enabled(self):
+        return True
+
+c.ServerApp.identity_provider_class = People
+"""
+
+
+def test_another_user_looks_on(tmp_path: Path) -> None:
+    """Where Jupyter knows several people, its owner may do everything and another one only watch."""
+    with jupyter_server(tmp_path, config=PROVIDER, env={"JUPYTERHUB_USER": "ana"}) as hub:
+        sandbox, headers = b'{"address": "local:"}', {"Origin": hub.url.rstrip("/")}
+        assert hub.ask("GET", "hello", headers={"X-Person": "bob"}).status == 200
+        assert hub.ask("GET", "hello").status == 401
+        assert hub.ask("PUT", "api/sandboxes/x", body=sandbox, headers={"X-Person": "bob", **headers}).status == 403
+        assert hub.ask("PUT", "api/sandboxes/x", body=sandbox, headers={"X-Person": "ana", **headers}).status == 200
+
+
+def test_it_stops_in_order(tmp_path: Path) -> None:
+    """SIGTERM ends the server with its rooms in order; an open terminal does not hold it up."""
+    with jupyter_server(tmp_path) as running:
+        asyncio.run(_type_something(running))
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+        assert "Traceback" not in running.log
+        assert "did not stop" not in running.log
+
+
+async def _type_something(jupyter: Jupyter) -> None:
+    async with connect(ws_url(jupyter, f"parties/terminal-server/t?token={TOKEN}"), proxy=None) as socket:
+        await socket.send("echo hi\r")
+        await asyncio.wait_for(socket.recv(), 20)
