@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ..exceptions import ScanError
 from .history import Recorded, Restored, StateChange
@@ -73,7 +72,8 @@ class Board:
             changes = (self._change(result, transition.from_status, hardening=False),)
         elif transition.hardened:
             changes = (self._change(result, None if before is None else before.hard, hardening=True),)
-        return Placement(Recorded(result, owner, transition.standing.hard, transition.standing.flips, changes), ended)
+        standing = transition.standing
+        return Placement(Recorded(result, owner, standing.hard, standing.flips, changes, self.encoded(result)), ended)
 
     def remove(self, fingerprint: str) -> CheckResult:
         """Takes a row off; returns its last form, `absent` and skipped, for those who show it."""
@@ -143,11 +143,27 @@ class Board:
         return changed
 
     def encoded(self, row: CheckResult) -> str:
-        """A row of the board as JSON text in ASCII, made once."""
+        """A row as compact JSON text in ASCII; that of a row on the board is made once, for history, frames and snapshots."""
+        if self.rows.get(row.fingerprint) is not row:
+            return _json(row)
         text = self._encoded.get(row.fingerprint)
         if text is None:
-            text = self._encoded[row.fingerprint] = json.dumps(row.to_wire(), separators=(",", ":"))
+            text = self._encoded[row.fingerprint] = _json(row)
         return text
+
+    def parts(self, rows: Iterable[CheckResult], *, max_bytes: int = FRAME_BYTES) -> Iterator[list[CheckResult]]:
+        """Rows in lists whose compact JSON fits a frame of `max_bytes`, with 1 KiB left for what is around them."""
+        part: list[CheckResult] = []
+        left = max_bytes - 1024
+        for row in rows:
+            size = len(self.encoded(row)) + 1
+            if size > left and part:
+                yield part
+                part, left = [], max_bytes - 1024
+            part.append(row)
+            left -= size
+        if part:
+            yield part
 
     def _keep(self, result: CheckResult, standing: Standing, owner: str) -> None:
         fingerprint = result.fingerprint
@@ -184,17 +200,5 @@ class Board:
         )
 
 
-def chunks(rows: Iterable[CheckResult], *, max_bytes: int = FRAME_BYTES) -> Iterator[list[dict[str, Any]]]:
-    """The rows as JSON values, in lists that each fit a frame of `max_bytes` with 1 KiB left for what is around them."""
-    part: list[dict[str, Any]] = []
-    left = max_bytes - 1024
-    for row in rows:
-        wire = row.to_wire()
-        size = len(json.dumps(wire)) + 2
-        if size > left and part:
-            yield part
-            part, left = [], max_bytes - 1024
-        part.append(wire)
-        left -= size
-    if part:
-        yield part
+def _json(row: CheckResult) -> str:
+    return json.dumps(row.to_wire(), separators=(",", ":"))

@@ -80,7 +80,7 @@ def changes_frame(rows: Rows) -> pd.DataFrame:
 
 
 def diff_frame(rows: Rows) -> pd.DataFrame:
-    """What differs between two scans, indexed by `fingerprint`: check_id, title, status_a, status_b (ordered), change, summary_a, summary_b."""
+    """What differs between two scans, by `fingerprint`. status_a, status_b: ordered categoricals; summary_a, summary_b: str or None."""
     return _frame(rows, _DIFF, index="fingerprint")
 
 

@@ -113,6 +113,8 @@ class Recorded:
     hard: Status | None
     flips: str
     changes: tuple[StateChange, ...] = ()
+    body: str | None = None
+    """The result as JSON text, where somebody has made it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +381,7 @@ class History:
         results, latest, changes = [], [], []
         for item in batch:
             result = item.result
-            body = json.dumps(result.to_wire(), ensure_ascii=False, separators=(",", ":"))
+            body = item.body or json.dumps(result.to_wire(), separators=(",", ":"))
             failing = result.status in ("warn", "crit", "unknown")
             results.append(
                 (

@@ -132,8 +132,10 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         hours = _number(query.get("hours"), "hours", 24.0)
         limit = int(_number(query.get("limit"), "limit", 100_000))
         if what == "history":
-            return JSONResponse({"results": await history.history(check=query.get("check"), hours=hours, limit=limit)})
-        return JSONResponse({"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)})
+            past = {"results": await history.history(check=query.get("check"), hours=hours, limit=limit)}
+        else:
+            past = {"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)}
+        return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
     if what == "diff":
         a, b = query.get("a"), query.get("b")
         if not a or not b:
@@ -183,7 +185,7 @@ async def _body(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > BODY_BYTES:
-            raise _Refused(413, f"the body is longer than {BODY_BYTES} bytes: publish the report in parts")
+            raise _Refused(413, f"the body is longer than {BODY_BYTES} bytes: publish fewer results at once")
     try:
         value = json.loads(raw) if raw else {}
     except (ValueError, RecursionError):
@@ -198,7 +200,7 @@ def _read_report(wire: Any) -> ScanReport:
         raise ValueError("`report` must be a ScanReport (partywidgets.scan/1)")
     results = wire.get("results")
     if isinstance(results, list) and len(results) > RESULTS:
-        raise ValueError(f"`report` has {len(results)} results, at most {RESULTS} are read: publish it in parts")
+        raise ValueError(f"`report` has {len(results)} results, at most {RESULTS} are read: publish fewer at once")
     try:
         report = ScanReport.from_wire(wire)
     except ValueError as error:

@@ -128,7 +128,8 @@ class RunnerPool:
         swap = self._service.registry.replace(runner.owner, [])
         for loaded in swap.removed:
             self._service.scheduler.drop(loaded.id)
-        await self._service.mark_unknown(swap.removed, sentence)
+        if self._service.started:  # else the host ends, and the next start does it
+            await self._service.mark_unknown(swap.removed, sentence)
 
     def _read(self, offered: Any) -> OfferedCheck:
         if not isinstance(offered, Mapping):

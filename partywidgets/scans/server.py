@@ -89,7 +89,7 @@ class OpsMonitorBroadcastServer(Server):
 
     def publish(self, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to everyone but runners."""
-        frame = Frame(json.dumps({"type": kind, "data": message}))
+        frame = Frame(json.dumps({"type": kind, "data": message}, separators=(",", ":")))
         runners = [connection.id for connection in self.get_connections("runner")]
         self.broadcast(frame, without=runners)
 

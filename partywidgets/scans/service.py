@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ..exceptions import ScanError, StorageError
-from .board import PUBLISHED, Board, chunks
+from .board import PUBLISHED, Board
 from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, Row, ScanState
-from .model import CheckResult, ScanReport, utc_now, wire_time
+from .model import CheckResult, Failure, ScanReport, utc_now, uuid7, wire_time
 from .registry import Registry, Selection, Swap
-from .runner import Deliver, RunnerPool
+from .runner import OWNER, Deliver, RunnerPool
 from .schedule import FULL, Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
 from .silence import Ack, Silence
@@ -104,6 +104,7 @@ class OpsMonitorService:
             self.scheduler.put(loaded.id, loaded.check.every, owner=loaded.owner, last=self.board.last_observed(loaded.id))
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
             await self.settle_rows(owner)
+        await self._disown_runners()
         self._own(self.scheduler.run(), "ops schedule")
         self._own(self._housekeeping(), "ops housekeeping")
         if restored.interrupted:
@@ -119,6 +120,11 @@ class OpsMonitorService:
         history, self._history = self._history, None
         if history is not None:
             await history.__aexit__(None, None, None)
+
+    @property
+    def started(self) -> bool:
+        """True inside `async with`."""
+        return self._history is not None
 
     @property
     def history(self) -> History:
@@ -222,7 +228,7 @@ class OpsMonitorService:
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
         emit = self._emitter(broadcast)
         await emit("scan-started", _started(placed))
-        stream = ResultStream(report.scan_id, report.total, history=self.history, emit=emit)
+        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
             result.scan_id = report.scan_id
@@ -237,7 +243,7 @@ class OpsMonitorService:
         emit = self._emitter(broadcast)
         await self._kept(self.history.begin_scan(report, actor=actor))
         await emit("scan-started", _started(report))
-        stream = ResultStream(report.scan_id, report.total, history=self.history, emit=emit)
+        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
         streaming = self._own(stream.run(), f"stream of scan {report.scan_id}")
 
         async def look(loaded: Loaded) -> None:
@@ -306,7 +312,7 @@ class OpsMonitorService:
 
     async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
         """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""
-        stream = ResultStream("", len(checks), history=self.history, emit=self._emitter(self.broadcast))
+        stream = ResultStream("", len(checks), board=self.board, history=self.history, emit=self._emitter(self.broadcast))
         count = 0
         for loaded in checks:
             if self.board.of_check(loaded.id):
@@ -315,6 +321,28 @@ class OpsMonitorService:
         if count:
             stream.finish()
             await stream.run()
+
+    async def _disown_runners(self) -> None:
+        """After a start, no runner is here yet: what their functions saw last is not what is."""
+        recorded = []
+        for row in list(self.board.rows.values()):
+            owner = self.board.owner_of(row.fingerprint)
+            if owner.startswith(OWNER) and row.status not in ("unknown", "skip"):
+                reason = f"the host started anew and {owner} has not come back: run its notebook again"
+                gone = replace(
+                    row,
+                    result_id=uuid7(),
+                    scan_id="",
+                    status="unknown",
+                    summary=reason,
+                    details="",
+                    conditions=[],
+                    evidence=[],
+                    error=Failure("internal", reason),
+                    observed_at=utc_now(),
+                )
+                recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
+        await self._kept(self.history.record(recorded))
 
     # people
 
@@ -353,11 +381,13 @@ class OpsMonitorService:
         await self.refresh_suppressions()
         return len(lifted)
 
-    async def refresh_suppressions(self) -> None:
-        """Ends acks and silences that are over, and tells everyone which rows changed by it."""
+    async def refresh_suppressions(self, *, only_ended: bool = False) -> None:
+        """Ends acks and silences that are over, and tells everyone which rows changed; `only_ended`: when any is over."""
         now = utc_now()
         over = [name for name, silence in self.board.silences.items() if not silence.in_force(now)]
         ended = [fingerprint for fingerprint, ack in self.board.acks.items() if not ack.in_force(now)]
+        if only_ended and not over and not ended:
+            return
         changed = self.board.resuppress(now)
         for name in over:
             await self._kept(self.history.keep_silence(name, None))
@@ -383,28 +413,33 @@ class OpsMonitorService:
         """Ends what is over, and removes what is too old."""
         pruned = float("-inf")
         loop = asyncio.get_running_loop()
+        for number, row in enumerate(list(self.board.rows.values())):  # so that the first snapshot after a start need not
+            self.board.encoded(row)
+            if number % 100 == 0:
+                await asyncio.sleep(0)
         while True:
-            await self.refresh_suppressions()
+            await self.refresh_suppressions(only_ended=True)
             if loop.time() - pruned >= PRUNE_EVERY:
                 pruned = loop.time()
                 before = utc_now() - timedelta(seconds=self._keep_raw)
                 await self._kept(self.history.prune(before))
-                await self._drop_published(before)
+                await self._drop_orphans(before)
             await asyncio.sleep(5.0)
 
-    async def _drop_published(self, before: datetime) -> None:
-        old = [row.fingerprint for row in self.board.owned_by(PUBLISHED) if row.observed_at < before]
+    async def _drop_orphans(self, before: datetime) -> None:
+        """Takes off old rows that no check here will ever renew: published ones, and those of configs that were not loaded again."""
+        rows = self.board.rows.values()
+        old = [row.fingerprint for row in rows if row.observed_at < before and row.check_id not in self.registry.checks]
         if old:
             gone = [self.board.remove(fingerprint) for fingerprint in old]
             await self._kept(self.history.forget(old))
             await self._tell_rows(gone)
 
     async def _tell_rows(self, rows: list[CheckResult]) -> None:
-        for part in chunks(rows):
-            seq = max(row["seq"] for row in part)
-            await self._tell(
-                "check-result", {"seq": seq, "scan_id": part[0]["scan_id"], "done": len(part), "total": len(part), "results": part}
-            )
+        for part in self.board.parts(rows):
+            seq, wires = max(row.seq for row in part), [row.to_wire() for row in part]
+            message = {"seq": seq, "scan_id": part[0].scan_id, "done": len(part), "total": len(part), "results": wires}
+            await self._tell("check-result", message)
 
     async def _tell(self, kind: str, message: dict[str, Any]) -> None:
         await self._emitter(self.broadcast)(kind, message)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any
 
 from ..exceptions import StorageError
-from .board import Placement, chunks
+from .board import Board, Placement
 from .history import History, Recorded
 
 TICK = 0.1
@@ -25,8 +26,9 @@ Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
 class ResultStream:
     """Takes placements as checks end; writes them to the history, then emits them. `run` is the task that does it, `finish` ends it."""
 
-    def __init__(self, scan_id: str, total: int, *, history: History, emit: Emit) -> None:
+    def __init__(self, scan_id: str, total: int, *, board: Board, history: History, emit: Emit) -> None:
         self.done = 0
+        self._board = board
         self._scan_id, self._total = scan_id, total
         self._history, self._emit = history, emit
         self._unwritten: list[Recorded] = []
@@ -73,12 +75,10 @@ class ResultStream:
     async def _send(self) -> None:
         waiting, self._pending = list(self._pending.values()), {}
         sent = 0
-        for number, results in enumerate(chunks(placement.recorded.result for placement in waiting)):
-            if number == FRAMES:
-                break
+        for results in islice(self._board.parts(placement.recorded.result for placement in waiting), FRAMES):
             sent += len(results)
-            seq = max(result["seq"] for result in results)
-            data = {"seq": seq, "scan_id": self._scan_id, "done": self.done, "total": self._total, "results": results}
+            seq, wires = max(result.seq for result in results), [result.to_wire() for result in results]
+            data = {"seq": seq, "scan_id": self._scan_id, "done": self.done, "total": self._total, "results": wires}
             await self._emit("check-result", data)
         for placement in waiting[:sent]:
             for change in placement.recorded.changes:

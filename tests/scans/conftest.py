@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from . import ops_room
 
 
 @pytest.fixture(autouse=True)
-def play() -> Iterator[ops_room.Play]:
+def play() -> ops_room.Play:
     """A script for scripted checks, new for each test."""
     ops_room.PLAY = ops_room.Play()
-    yield ops_room.PLAY
+    return ops_room.PLAY

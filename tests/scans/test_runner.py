@@ -224,16 +224,34 @@ async def test_the_newest_connection_of_a_runner_counts(tmp_path: Path) -> None:
     def steady() -> bool:
         return True
 
+    async with ops_room(tmp_path) as room, kernel(room, "k") as old, kernel(room, "k") as new:
+        await old.offer()
+        await new.offer()
+        await old.person.socket.close()
+        async with asyncio.timeout(10):
+            while len(room.service.runners) > 1:
+                await asyncio.sleep(0.01)
+        assert (await room.ops.run_scan()).counts["ok"] == 1
+
+
+async def test_a_host_that_starts_anew_says_that_its_runners_are_not_back(tmp_path: Path) -> None:
+    """After a restart the rows of a kernel's functions are unknown until the kernel has joined and the function has run."""
+
+    @check
+    def here() -> bool:
+        return True
+
+    async with ops_room(tmp_path) as room, kernel(room) as runner:
+        await runner.offer()
+        assert (await room.ops.run_scan()).counts["ok"] == 1
     async with ops_room(tmp_path) as room:
-        async with kernel(room, "k") as old:
-            await old.offer()
-            async with kernel(room, "k") as new:
-                await new.offer()
-                await old.person.socket.close()
-                async with asyncio.timeout(10):
-                    while len(room.service.runners) > 1:
-                        await asyncio.sleep(0.01)
-                assert (await room.ops.run_scan()).counts["ok"] == 1
+        async with room.join() as person:
+            rows = await person.snapshot()
+        assert [(row["status"], row["change"]) for row in rows] == [("unknown", "updated")]
+        assert rows[0]["summary"].endswith("run its notebook again")
+        async with kernel(room) as runner:
+            await runner.offer()
+            assert [result.change for result in (await room.ops.run_scan()).results] == ["resolved"]
 
 
 @pytest.mark.parametrize(
