@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -255,11 +256,14 @@ class PartyHost:
 
 
 def connection_uri(request: HTTPConnection) -> str:
-    """The URL of an upgrade request as the room saw it, with the scheme http or https as in PartyServer."""
-    url = str(request.url)
-    if url.startswith("ws"):
-        return "http" + url[2:]
-    return url
+    """The URL of an upgrade request as the room saw it: percent-encoding kept, with the scheme http or https as in PartyServer."""
+    url, scope = request.url, request.scope
+    path = str(scope.get("path", ""))
+    raw = scope.get("raw_path")
+    # A before-hook that moved the request may have changed the decoded path alone.
+    encoded = raw.decode("latin-1") if isinstance(raw, bytes) and unquote(raw.decode("latin-1")) == path else quote(path)
+    scheme = "https" if url.scheme in ("wss", "https") else "http"
+    return f"{scheme}://{url.netloc}{encoded}{'?' + url.query if url.query else ''}"
 
 
 __all__ = ["Accept", "PartyHost"]

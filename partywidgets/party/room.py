@@ -10,7 +10,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from starlette.requests import HTTPConnection, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from ..exceptions import ConnectionIdError, StartError
@@ -340,6 +341,11 @@ class Room:
                 if not isinstance(response, Response):
                     raise TypeError(f"on_request must return a starlette Response, got {type(response).__name__}")
                 return response
+        except HTTPException as answer:
+            return PlainTextResponse(answer.detail, status_code=answer.status_code, headers=answer.headers)
+        except ClientDisconnect:
+            logger.info("%s: a client left in the middle of its request", self.place)
+            return Response(status_code=400)
         except Exception as error:
             log_id = self.report_line(error, "on_request")
             instance_now = self.instance

@@ -82,7 +82,10 @@ class Server:
         return None
 
     def on_request(self, request: Request) -> MaybeAwaitable[Response]:
-        """Any HTTP request to the room. Default: 404 `Not implemented`. `grant_of(request)` says who asks."""
+        """Any HTTP request to the room. Default: 404 `Not implemented`. `grant_of(request)` says who asks.
+
+        Starlette's HTTPException is answered as it says; any other error is a 500 with a fixed text.
+        """
         return Response("Not implemented", status_code=404, media_type="text/plain")
 
     def on_exception(self, error: Exception) -> MaybeAwaitable[None]:

@@ -330,4 +330,13 @@ async def deny(scope: Scope, receive: Receive, send: Send, response: Response) -
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
 
-__all__ = ["ADOPT", "Door", "PartyMiddleware", "enter"]
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """What stands behind the rooms when nothing else does."""
+    if scope["type"] == "websocket":
+        await receive()
+        await deny(scope, receive, send, PlainTextResponse("Not Found", status_code=404))
+    else:
+        await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
+
+
+__all__ = ["ADOPT", "Door", "PartyMiddleware", "enter", "not_found"]

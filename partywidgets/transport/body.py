@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
 from .asgi import ASGIApp
@@ -28,7 +29,7 @@ class BoundedBody:
             return
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > self.limit:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, 413, self._too_large)
             return
         seen = 0
         started = False
@@ -39,12 +40,15 @@ class BoundedBody:
             if complete:
                 # What is waited for now is the disconnect: as long as it takes.
                 return await receive()
-            async with asyncio.timeout(self.timeout):
-                message = await receive()
+            try:
+                async with asyncio.timeout(self.timeout):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the body did not come in time") from None
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if seen > self.limit:
-                raise BodyTooLarge
+                raise HTTPException(413, self._too_large)
             return message
 
         async def watched(message: Message) -> None:
@@ -54,17 +58,18 @@ class BoundedBody:
 
         try:
             await self.app(scope, bounded, watched)
-        except BodyTooLarge:
-            if not started:
-                await self._refuse(scope, receive, send)
+        except HTTPException as refusal:
+            # Rooms and Starlette answer it themselves; an app that does not is answered for.
+            if started:
+                raise
+            await self._refuse(scope, receive, send, refusal.status_code, refusal.detail)
 
-    async def _refuse(self, scope: Scope, receive: Any, send: Any) -> None:
-        response = PlainTextResponse(f"the body is larger than {self.limit} bytes", status_code=413, headers={"Connection": "close"})
-        await response(scope, receive, send)
+    @property
+    def _too_large(self) -> str:
+        return f"the body is larger than {self.limit} bytes"
+
+    async def _refuse(self, scope: Scope, receive: Any, send: Any, status: int, text: str) -> None:
+        await PlainTextResponse(text, status_code=status, headers={"Connection": "close"})(scope, receive, send)
 
 
-class BodyTooLarge(Exception):
-    """A body without a length turned out too large."""
-
-
-__all__ = ["BodyTooLarge", "BoundedBody"]
+__all__ = ["BoundedBody"]

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import h11
 import uvicorn
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -29,7 +29,7 @@ from ..exceptions import ConfigError, HostError, PortInUseError
 from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.wire import Batch, Frame, Receiver, Wire
-from .asgi import ADOPT, ASGIApp, PartyMiddleware
+from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
 from .body import BoundedBody
 from .handshake import Handshake, HandshakeError, check_handshake
 from .websocket import Limits, WebSocket
@@ -509,12 +509,6 @@ def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, 
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-
-
-async def not_found(scope: Scope, receive: Any, send: Any) -> None:
-    """What stands behind the rooms when nothing else does."""
-    response: Response = PlainTextResponse("Not Found", status_code=404)
-    await response(scope, receive, send)
 
 
 __all__ = ["RunningServer", "serve"]

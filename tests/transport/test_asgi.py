@@ -1,0 +1,389 @@
+"""PartyMiddleware: the order in front of a room, what hooks see, CORS, and an ASGI server that is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from partywidgets.auth import Gate, Identity, Refusal
+from partywidgets.party import Alias, Connection, ConnectionContext, Grant, Lobby, PartyHost, Server
+from partywidgets.transport.asgi import PartyMiddleware, clean, not_found
+from partywidgets.transport.server import serve
+
+from ..party.serving import Recorder, received, until
+
+TOKEN = "a-token-that-is-long-enough"
+
+
+class Mirror(Server):
+    """Tells what it sees of a request."""
+
+    subprotocols = ("second", "first")
+    started: list[str]
+
+    def on_start(self, props: Any = None) -> None:
+        self.started.append(self.name)
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        connection.send(json.dumps([connection.id, connection.uri, connection.subprotocol, dict(ctx.request.headers), ctx.grant.subject]))
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        self.broadcast(message)
+
+    def on_request(self, request: Request) -> Response:
+        return JSONResponse(
+            [self.name, str(request.url), dict(request.headers), request.scope["partywidgets.rest"]],
+            headers={"X-Room": "1", "Vary": "Cookie"},
+        )
+
+
+class App:
+    """A middleware on our server, with what a test needs to reach it."""
+
+    def __init__(self, url: str, host: PartyHost) -> None:
+        self.http = url.rstrip("/")
+        self.ws = self.http.replace("http", "ws")
+        self.host = host
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    tmp_path: Path, room: type[Server] = Mirror, app: Any = not_found, auth: Any = None, **options: Any
+) -> AsyncIterator[App]:
+    """PartyMiddleware around `app`, on the bundled server."""
+    Mirror.started = []
+    async with (
+        PartyHost({"Room": room}, storage=tmp_path) as host,
+        serve(PartyMiddleware(app, host, auth=auth, **options), port=0) as server,
+    ):
+        yield App(server.url, host)
+
+
+@contextlib.asynccontextmanager
+async def plain_uvicorn(app: Any) -> AsyncIterator[str]:
+    """uvicorn as it comes: no adopt extension."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=2))
+    task = asyncio.create_task(server._serve([sock]))
+    try:
+        await until(lambda: server.started)
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        sock.close()
+
+
+async def test_what_is_not_a_room_falls_through(tmp_path: Path) -> None:
+    """No match: the app. An unknown party: 400 `Invalid request`, for upgrades too; a bad name: 400. No hook runs for either."""
+    hooked: list[str] = []
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        hooked.append(lobby.room)
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse("page")
+
+    app = Starlette(routes=[Route("/parties/room", page), Route("/", page)])
+    async with serving(tmp_path, app=app, on_before_request=hook, on_before_connect=hook, cors=True) as run, httpx.AsyncClient() as http:
+        for path in ("/", "/parties/room"):
+            assert (await http.get(run.http + path)).text == "page"
+        unknown = await http.get(run.http + "/parties/main/x")
+        assert (unknown.status_code, unknown.text) == (400, "Invalid request")
+        assert "access-control-allow-origin" not in unknown.headers
+        for name in ("%2e%2e", "a%2fb", "x" * 10_000, "a%00"):
+            assert (await http.get(f"{run.http}/parties/room/{name}")).status_code == 400
+        for path in ("/parties/main/x", "/parties/__class__/x", "/parties/room/a%5Cb"):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(run.ws + path)
+            assert refused.value.response.status_code == 400
+    assert hooked == []
+    assert Mirror.started == []
+
+
+async def test_before_hooks_answer_change_or_let_pass(tmp_path: Path) -> None:
+    """A response is an HTTP status on the upgrade too; a changed request moves the id, query and uri but not the room; None goes on."""
+    seen: list[Any] = []
+
+    async def hook(request: HTTPConnection, lobby: Lobby) -> Response | HTTPConnection | None:
+        seen.append((lobby.party, lobby.room, lobby.server_class is Mirror))
+        match request.query_params.get("do"):
+            case "deny":
+                return PlainTextResponse("no", status_code=401, headers={"X-Why": "because"})
+            case "move":
+                return RedirectResponse("/elsewhere")
+            case "change":
+                headers = MutableHeaders(raw=list(request.scope["headers"]))
+                headers["x-added"] = "yes"
+                return HTTPConnection(
+                    {**request.scope, "query_string": b"_pk=changed", "path": "/parties/room/other", "headers": headers.raw}
+                )
+            case "raise":
+                raise RuntimeError("secret detail")
+        return None
+
+    async with serving(tmp_path, on_before_connect=hook, on_before_request=hook) as run, httpx.AsyncClient() as http:
+        url = "/parties/room/a%20b"
+        for do, status in (("deny", 401), ("move", 307), ("raise", 500)):
+            answer = await http.get(f"{run.http}{url}?do={do}")
+            assert answer.status_code == status
+            assert "secret" not in answer.text
+            if do == "move":
+                continue  # this client would follow it
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{run.ws}{url}?do={do}")
+            assert refused.value.response.status_code == status
+        denied = await http.get(f"{run.http}{url}?do=deny")
+        assert (denied.text, denied.headers["x-why"]) == ("no", "because")
+        assert Mirror.started == []
+        async with connect(f"{run.ws}{url}?do=change&_pk=mine") as client:
+            id_, uri, _, headers, _ = json.loads(await received(client))
+        assert (id_, headers["x-added"]) == ("changed", "yes")
+        assert uri.endswith("/parties/room/other?_pk=changed")
+        assert Mirror.started == ["a b"]
+        name, _, headers, _ = (await http.get(f"{run.http}{url}?do=change")).json()
+        assert (name, headers["x-added"]) == ("a b", "yes")
+    assert set(seen) == {("room", "a b", True)}
+
+
+async def test_no_hook_sees_a_credential(tmp_path: Path) -> None:
+    """Cookie, Authorization, the ticket's subprotocol, ticket and token queries are gone, also from uri, and x-partykit headers."""
+    seen: list[Any] = []
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        seen.append((str(request.url), dict(request.headers), list(request.scope.get("subprotocols", ()))))
+
+    gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"admin"}))}, hosts=None)
+    async with serving(tmp_path, auth=gate, on_before_connect=hook, on_before_request=hook) as run, httpx.AsyncClient() as http:
+        secret = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Cookie": "c=secret",
+            "X-PartyKit-Props": "{}",
+            "X-PartyKit-Room": "other",
+            "X-Mine": "1",
+        }
+        url = "/parties/room/x?a=1&tick%65t=secret&b=%20&ticket=secret&c"
+        offers = [Subprotocol("first"), Subprotocol("partywidgets.ticket.secret")]
+        async with connect(run.ws + url, additional_headers=secret, subprotocols=offers) as client:
+            _, uri, subprotocol, headers, subject = json.loads(await received(client))
+        assert uri == f"{run.http}/parties/room/x?a=1&b=%20&c"
+        assert (subprotocol, client.subprotocol, subject) == ("first", "first", "me")
+        assert headers["sec-websocket-protocol"] == "first"
+        answer = await http.get(run.http + url, headers=secret)
+        assert answer.status_code == 200
+        seen.append((uri, headers, []))
+        seen.append((answer.json()[1], answer.json()[2], []))
+    assert len(seen) == 4
+    for told, headers, offers_seen in seen:
+        text = json.dumps([told, headers, offers_seen])
+        assert "secret" not in text
+        assert TOKEN not in text
+        assert not {"cookie", "authorization"} & set(headers)
+        assert not any(name.startswith("x-partykit") for name in headers)
+        assert headers["x-mine"] == "1"
+
+
+def test_clean_leaves_everything_else() -> None:
+    """Order, repetition and spelling of the query stay; an offer of a ticket alone leaves no subprotocol header."""
+    scope = {
+        "type": "websocket",
+        "query_string": b"a=1&token=x&a=2&=&ticketx=1&TICKET=1",
+        "headers": [(b"sec-websocket-protocol", b"partywidgets.ticket.x"), (b"x", b"1")],
+        "subprotocols": ["partywidgets.ticket.x"],
+    }
+    cleaned = clean(scope)
+    assert cleaned["query_string"] == b"a=1&a=2&=&ticketx=1&TICKET=1"
+    assert cleaned["headers"] == [(b"x", b"1")]
+    assert cleaned["subprotocols"] == []
+    assert scope["query_string"] == b"a=1&token=x&a=2&=&ticketx=1&TICKET=1"
+
+
+@pytest.mark.parametrize(
+    ("offered", "selected"),
+    [([], None), (["first"], "first"), (["first", "second"], "second"), (["other"], None), (["partywidgets.ticket.x", "first"], "first")],
+)
+async def test_the_subprotocol_is_the_class_first_choice(tmp_path: Path, offered: list[str], selected: str | None) -> None:
+    """The first of the class' own that was offered; never the ticket's; none offered is fine."""
+    async with (
+        serving(tmp_path) as run,
+        connect(run.ws + "/parties/room/x", subprotocols=[Subprotocol(offer) for offer in offered] or None) as client,
+    ):
+        assert client.subprotocol == selected
+        assert json.loads(await received(client))[2] == selected
+
+
+async def test_the_authoriser_stands_before_everything(tmp_path: Path) -> None:
+    """Refused by status or by close code: no hook, no room, over HTTP and WebSocket; one that fails refuses; an async one is awaited."""
+    hooked: list[str] = []
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        hooked.append(lobby.room)
+
+    async def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        assert lobby is not None
+        match request.query_params.get("as"):
+            case "nobody":
+                return Refusal(403, "not you")
+            case "later":
+                return Refusal(401, "come back with a ticket", 4401)
+            case "broken":
+                raise RuntimeError("secret detail")
+        return Grant("me", "Me", frozenset())
+
+    async with serving(tmp_path, auth=auth, on_before_connect=hook, on_before_request=hook) as run, httpx.AsyncClient() as http:
+        url = "/parties/room/x?as="
+        for who, status in (("nobody", 403), ("later", 401), ("broken", 500)):
+            for method in ("GET", "POST", "OPTIONS", "DELETE"):
+                answer = await http.request(method, run.http + url + who)
+                assert answer.status_code == status
+                assert "secret" not in answer.text
+        for who, status in (("nobody", 403), ("broken", 500)):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(run.ws + url + who)
+            assert refused.value.response.status_code == status
+        async with connect(run.ws + url + "later") as client:
+            with pytest.raises(ConnectionClosed):
+                await received(client)
+            assert (client.close_code, client.close_reason) == (4401, "come back with a ticket")
+        assert (hooked, Mirror.started, run.host.rooms("room")) == ([], [], [])
+        async with connect(run.ws + url + "me") as client:
+            assert json.loads(await received(client))[4] == "me"
+
+
+async def test_cors(tmp_path: Path) -> None:
+    """True: everyone's preflight is a 200 without the room; its headers overwrite the room's own on every answer of a room."""
+    async with serving(tmp_path, cors=True) as run, httpx.AsyncClient() as http:
+        preflight = await http.options(run.http + "/parties/room/x")
+        assert (preflight.status_code, preflight.text) == (200, "")
+        assert preflight.headers["access-control-allow-origin"] == "*"
+        assert preflight.headers["access-control-allow-methods"] == "GET, POST, HEAD, OPTIONS"
+        assert preflight.headers["access-control-max-age"] == "86400"
+        assert Mirror.started == []
+        answer = await http.get(run.http + "/parties/room/x")
+        assert (answer.headers["access-control-allow-origin"], answer.headers["x-room"], answer.headers["vary"]) == ("*", "1", "Cookie")
+    async with serving(tmp_path, cors={"X-Room": "2"}) as run, httpx.AsyncClient() as http:
+        answer = await http.get(run.http + "/parties/room/x")
+        assert answer.headers.get_list("x-room") == ["2"]
+        assert "access-control-allow-origin" not in answer.headers
+    async with serving(tmp_path) as run, httpx.AsyncClient() as http:
+        assert (await http.options(run.http + "/parties/room/x")).json()[0] == "x"
+
+
+async def test_aliases_prefix_and_rest(tmp_path: Path) -> None:
+    """A prefix of several segments, patterns beside it; the room finds the rest of the path in the scope."""
+    aliases = (Alias("/api/workers/{room}/terminal", "room"), Alias("/api/ops/{rest:path}", "room", room="main"))
+    async with serving(tmp_path, prefix="/a/b/", aliases=aliases) as run, httpx.AsyncClient() as http:
+        for path, name, rest in (
+            ("/a/b/room/x/y/z", "x", "y/z"),
+            ("/api/workers/w%201/terminal?sandboxId=web", "w 1", ""),
+            ("/api/ops/scans/latest", "main", "scans/latest"),
+        ):
+            answer = (await http.get(run.http + path)).json()
+            assert (answer[0], answer[3]) == (name, rest)
+            async with connect(run.ws + path) as client:
+                assert json.loads(await received(client))[1] == run.http + path
+        assert (await http.get(run.http + "/parties/room/x")).status_code == 404
+
+
+async def test_below_a_mount(tmp_path: Path) -> None:
+    """In a Starlette app's Mount the prefix is relative to it."""
+    async with PartyHost({"room": Mirror}, storage=tmp_path) as host:
+        Mirror.started = []
+        inner = Starlette(middleware=[Middleware(PartyMiddleware, host, auth=None)])
+        async with serve(Starlette(routes=[Mount("/sub", app=inner)]), port=0) as server, httpx.AsyncClient() as http:
+            assert (await http.get(server.url + "sub/parties/room/x")).json()[0] == "x"
+            async with connect(server.url.replace("http", "ws") + "sub/parties/room/y") as client:
+                assert json.loads(await received(client))[1] == server.url + "sub/parties/room/y"
+
+
+async def test_under_plain_uvicorn(tmp_path: Path) -> None:
+    """Without the adopt extension: the same rooms over receive and send, denials with their status, 4401, close codes, on_close once."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        subprotocols = ("first",)
+
+        def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            connection.send("hello")
+
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            if message == "kick":
+                connection.close(4000, "out")
+            else:
+                self.broadcast(message)
+
+    def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        match request.query_params.get("as"):
+            case "nobody":
+                return Refusal(418, "not you")
+            case "later":
+                return Refusal(401, "later", 4401)
+        return Grant("me", "Me", frozenset())
+
+    Room.log = log
+    async with (
+        PartyHost({"room": Room}, storage=tmp_path) as host,
+        plain_uvicorn(PartyMiddleware(not_found, host, auth=auth)) as url,
+        httpx.AsyncClient() as http,
+    ):
+        ws = url.replace("http", "ws") + "/parties/room/x"
+        assert (await http.get(url + "/parties/room/x")).status_code == 404
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(ws + "?as=nobody")
+        assert refused.value.response.status_code == 418
+        async with connect(ws + "?as=later") as client:
+            with pytest.raises(ConnectionClosed):
+                await received(client)
+            assert client.close_code == 4401
+        async with (
+            connect(ws + "?_pk=a", subprotocols=[Subprotocol("first")]) as a,
+            connect(ws + "?_pk=b") as b,
+            connect(ws + "?_pk=c") as c,
+        ):
+            assert a.subprotocol == "first"
+            assert [await received(client) for client in (a, b, c)] == ["hello"] * 3
+            for message in ("é", b"\x00\xff", "x" * 100_000):
+                await a.send(message)
+                assert [await received(client) for client in (a, b, c)] == [message] * 3
+            await b.send("kick")
+            with pytest.raises(ConnectionClosed):
+                await received(b)
+            assert (b.close_code, b.close_reason) == (4000, "out")
+            await a.close(4001, "bye")
+            await until(lambda: len(log) == 2)
+            c.transport.abort()
+            await until(lambda: len(log) == 3)
+        assert host.connection_count() == 0
+    assert sorted(entry[1] for entry in log) == ["a", "b", "c"]
+    assert next(entry for entry in log if entry[1] == "a")[2:] == (4001, "bye", True)
+
+
+async def test_other_scopes_reach_the_app(tmp_path: Path) -> None:
+    """Lifespan and whatever else is none of ours."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        middleware = PartyMiddleware(app, host, auth=None)
+        await middleware({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    assert seen == ["lifespan"]

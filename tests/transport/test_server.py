@@ -1,0 +1,581 @@
+"""The bundled server: its handshake, its bounds, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket as StarletteWebSocket
+from starlette.websockets import WebSocketDisconnect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Opcode
+from websockets.typing import Subprotocol
+
+from partywidgets.auth import Gate
+from partywidgets.exceptions import ConfigError, HostError, PortInUseError
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.transport.handshake import adopt_socket
+from partywidgets.transport.server import serve
+from partywidgets.transport.websocket import Limits
+
+from ..party.serving import Raw, Recorder, Running, frame, received, running, until, upgrade_request
+
+
+class Echo(Server):
+    """Sends everything back, text as text and bytes as bytes."""
+
+    started = 0
+
+    def on_start(self, props: Any = None) -> None:
+        type(self).started += 1
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        connection.send(message)
+
+    async def on_request(self, request: Request) -> Response:
+        return PlainTextResponse(str(len(await request.body())))
+
+
+@contextlib.asynccontextmanager
+async def tcp(run: Running) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection to the server."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def answer(run: Running, request: bytes) -> str:
+    """The head of what a raw request is answered with."""
+    async with tcp(run) as (reader, writer):
+        writer.write(request)
+        async with asyncio.timeout(10):
+            return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+
+
+async def test_the_101_has_nothing_more_than_it_needs(tmp_path: Path) -> None:
+    """Connection, Upgrade, Sec-WebSocket-Accept (RFC 6455's own example); no extension, although one is offered."""
+    async with running(Echo, tmp_path) as run:
+        offer = b"Sec-WebSocket-Extensions: permessage-deflate"
+        head = await answer(run, upgrade_request(run.server.port, "/parties/room/lobby", [offer.decode()]))
+    lines = head.strip().split("\r\n")
+    assert lines[0] == "HTTP/1.1 101 Switching Protocols"
+    assert sorted(lines[1:]) == ["Connection: Upgrade", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Upgrade: websocket"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8", 400),
+        (b"Sec-WebSocket-Version: 13\r\n", b"", 400),
+        (b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"", 400),
+        (b"dGhlIHNhbXBsZSBub25jZQ==", b"short", 400),
+        (b"GET ", b"POST ", 405),
+        (b" HTTP/1.1", b" HTTP/1.0", 505),
+        (b"Host: ", b"Host: a\r\nHost: ", 400),
+    ],
+)
+async def test_a_bad_handshake_starts_no_room(tmp_path: Path, old: bytes, new: bytes, status: int) -> None:
+    """Refused before any hook: the original runs on_connect first."""
+    Echo.started = 0
+    async with running(Echo, tmp_path) as run:
+        head = await answer(run, upgrade_request(run.server.port, "/parties/room/lobby").replace(old, new, 1))
+        assert head.startswith(f"HTTP/1.1 {status} ")
+        assert run.host.rooms("room") == []
+    assert Echo.started == 0
+
+
+async def test_messages_of_every_kind_and_size(tmp_path: Path) -> None:
+    """Text, bytes, empty ones, the header's length forms, fragments with a ping between them, byte by byte."""
+    async with running(Echo, tmp_path) as run, run.connect(max_size=None) as client:
+        for message in ("", b"", "é日🎉", b"\x00\xff", "x" * 125, "x" * 126, b"x" * 65535, "x" * 65536, b"x" * 1024 * 1024):
+            await client.send(message)
+            assert await received(client) == message
+        await client.send(["a", "é", "b"])
+        assert await received(client) == "aéb"
+        async with Raw.to(run, "/parties/room/lobby") as raw:
+            raw.send(Opcode.TEXT, "é".encode()[:1], fin=False)
+            raw.send(Opcode.PING, b"now")
+            raw.send(Opcode.CONT, "é".encode()[1:])
+            raw.send(Opcode.PONG, b"unasked")
+            assert await raw.frame() == (Opcode.PONG, b"now")
+            assert await raw.frame() == (Opcode.TEXT, "é".encode())
+            for byte in frame(Opcode.BINARY, b"slow"):
+                raw.writer.write(bytes((byte,)))
+                await raw.writer.drain()
+            assert await raw.frame() == (Opcode.BINARY, b"slow")
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (frame(Opcode.TEXT, b"x" * 1025), 1009),
+        (frame(Opcode.TEXT, b"x" * 600, fin=False) + frame(Opcode.CONT, b"x" * 600), 1009),
+        (frame(Opcode.TEXT, b"", fin=False) + frame(Opcode.CONT, b"", fin=False) * 10, 1009),
+        (frame(Opcode.TEXT, b"\xff"), 1007),
+        (frame(Opcode.CONT, b"stray"), 1002),
+        (frame(Opcode.TEXT, b"a", fin=False) + frame(Opcode.TEXT, b"b"), 1002),
+        (b"\x81\x01x", 1002),
+        (b"\xc1\x80\x00\x00\x00\x00", 1002),
+        (frame(Opcode.CLOSE, b"\x03\xed"), 1002),
+    ],
+)
+async def test_what_a_peer_may_not_send(tmp_path: Path, frames: bytes, code: int) -> None:
+    """Oversize whole and in fragments, too many fragments, bad UTF-8, strays, no mask, RSV1, a code that may not be sent."""
+    async with (
+        running(Echo, tmp_path, serve_limits=Limits(max_size=1024, max_fragments=8)) as run,
+        Raw.to(run, "/parties/room/lobby") as raw,
+    ):
+        raw.writer.write(frames)
+        opcode, payload = await raw.frame()
+        assert (opcode, int.from_bytes(payload[:2], "big")) == (Opcode.CLOSE, code)
+        assert await raw.rest() == b""
+        raw.writer.close()
+        await until(lambda: run.host.connection_count() == 0)
+
+
+async def test_a_stalled_reader_is_cut_and_the_others_go_on(tmp_path: Path) -> None:
+    """One of three never reads: its buffer stays below the cap, it leaves with 1006, the others get everything."""
+    log: list[Any] = []
+    peak = 0
+
+    class Room(Recorder):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            nonlocal peak
+            self.broadcast(message)
+            stalled = self.get_connection("stalled")
+            if stalled is not None:
+                peak = max(peak, stalled.buffered)
+
+    Room.log = log
+    cap = 256 * 1024
+    async with (
+        running(Room, tmp_path, slow_consumer_cap=cap) as run,
+        Raw.to(run, "/parties/room/lobby?_pk=stalled"),
+        run.connect(id="a", max_size=None) as a,
+        run.connect(id="b", max_size=None) as b,
+    ):
+        message = b"x" * 64 * 1024
+        count = 0
+        while not log:
+            await a.send(message)
+            assert await received(a) == message
+            assert await received(b) == message
+            count += 1
+            assert count < 2000
+        assert log[0][:3] == ("close", "stalled", 1006)
+        assert 0 < peak <= cap
+
+
+async def test_a_reader_that_takes_nothing_is_cut_after_the_stall(tmp_path: Path) -> None:
+    """Below the cap too: what waits for it may not wait for ever."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            while connection.buffered < 200_000:
+                connection.send(b"x" * 65536)
+                self._room.fanout.flush()
+
+    Room.log = log
+    async with running(Room, tmp_path, serve_limits=Limits(stall=0.2)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+        raw.send(Opcode.TEXT, b"go")
+        await until(lambda: len(log) == 1)
+    assert log[0][:3] == ("close", "me", 1006)
+
+
+async def test_a_ping_flood_ends(tmp_path: Path) -> None:
+    """A peer that pings and never reads is no longer read, then cut; what it could leave behind is bounded."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        pass
+
+    Room.log = log
+    async with running(Room, tmp_path, serve_limits=Limits(stall=0.3)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+        connection = run.host._rooms["room", "lobby"].get_connections(None)[0]
+        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        flood = frame(Opcode.PING, b"x" * 125) * 1000
+        peak = 0
+        async with asyncio.timeout(30):
+            while not log:
+                raw.writer.write(flood)
+                with contextlib.suppress(TimeoutError, ConnectionError):
+                    async with asyncio.timeout(0.05):
+                        await raw.writer.drain()
+                peak = max(peak, connection.buffered)
+    assert log[0][:3] == ("close", "me", 1006)
+    assert 0 < peak < 512 * 1024
+
+
+async def test_a_flood_of_tiny_frames_lets_others_in(tmp_path: Path) -> None:
+    """200,000 empty messages to a slow room: few are queued at a time, another socket is answered meanwhile, all are handled."""
+    seen = 0
+    most = 0
+
+    class Room(Server):
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            nonlocal seen, most
+            if message:
+                connection.send(message)
+                return
+            seen += 1
+            if connection._jobs is not None:
+                most = max(most, len(connection._jobs))
+            if seen % 100 == 0:
+                await asyncio.sleep(0)
+
+    async with running(Room, tmp_path) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw, run.connect(id="you") as you:
+        raw.writer.write(frame(Opcode.TEXT) * 50_000)
+        await you.send("hello")
+        assert await received(you) == "hello"
+        async with asyncio.timeout(30):
+            while seen < 50_000:
+                await asyncio.sleep(0.01)
+    assert most < 64 + 682
+
+
+async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
+    """No byte for ping_interval: a ping. None for ping_timeout after it: 1006. Any byte is a sign of life."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        pass
+
+    Room.log = log
+    limits = Limits(ping_interval=0.05, ping_timeout=0.2)
+    async with running(Room, tmp_path, serve_limits=limits) as run, run.connect(id="alive", ping_interval=None) as alive:
+        async with Raw.to(run, "/parties/room/lobby?_pk=silent") as raw:
+            assert (await raw.frame())[0] is Opcode.PING
+            await until(lambda: len(log) == 1)
+            assert await raw.rest() == b""
+        assert log[0][:3] == ("close", "silent", 1006)
+        assert run.host.connection_count() == 1
+        await alive.send("x")
+
+
+async def test_a_close_that_is_not_answered_ends(tmp_path: Path) -> None:
+    """By the peer: cut after close_timeout. By the room, whose on_close hangs: the Close is answered without it."""
+    log: list[Any] = []
+
+    class Room(Server):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            connection.close(4000)
+
+        async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+            log.append((connection.id, code))
+            if connection.id == "hung":
+                await asyncio.Event().wait()
+
+    async with running(Room, tmp_path, serve_limits=Limits(close_timeout=0.1)) as run:
+        async with Raw.to(run, "/parties/room/lobby?_pk=mute") as raw:
+            raw.send(Opcode.TEXT, b"x")
+            assert (await raw.frame())[0] is Opcode.CLOSE
+            assert await raw.rest() == b""
+        async with Raw.to(run, "/parties/room/lobby?_pk=hung") as raw:
+            raw.send(Opcode.CLOSE, b"\x03\xe8")
+            assert await raw.frame() == (Opcode.CLOSE, b"\x03\xe8")
+            assert await raw.rest() == b""
+    assert log == [("mute", 1006), ("hung", 1000)]
+
+
+async def test_a_client_that_leaves_during_on_connect_is_not_left_behind(tmp_path: Path) -> None:
+    """on_connect ends, then on_close comes with 1006, and nothing is listed: the original keeps it for good."""
+    log: list[Any] = []
+    connecting, go = asyncio.Event(), asyncio.Event()
+
+    class Room(Recorder):
+        async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            connecting.set()
+            await go.wait()
+
+    Room.log = log
+    async with running(Room, tmp_path) as run:
+        async with Raw.to(run, "/parties/room/lobby?_pk=me", answer=False):
+            await connecting.wait()
+            assert run.host.connection_count() == 1
+        go.set()
+        await until(lambda: len(log) == 1)
+        assert run.host.connection_count() == 0
+    assert log[0][:3] == ("close", "me", 1006)
+
+
+async def test_a_request_head_has_a_time_limit(tmp_path: Path) -> None:
+    """A partial head is answered 408 and cut, also the second one of a kept connection; others are served meanwhile."""
+    async with running(Echo, tmp_path, serve_head_timeout=0.1) as run:
+        async with tcp(run) as (reader, writer):
+            writer.write(b"GET /parties/room/lobby HTTP/1.1\r\nHost:")
+            async with httpx.AsyncClient() as http:
+                assert (await http.get(run.url(scheme="http"))).status_code == 200
+            async with asyncio.timeout(10):
+                assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        async with tcp(run) as (reader, writer):
+            whole = f"GET /parties/room/lobby HTTP/1.1\r\nHost: 127.0.0.1:{run.server.port}\r\n\r\n".encode()
+            writer.write(whole)
+            async with asyncio.timeout(10):
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(1) == b"0"
+                writer.write(whole[:-10])
+                assert (await reader.read()).startswith(b"HTTP/1.1 408")
+
+
+async def test_handshakes_begun_are_bounded(tmp_path: Path) -> None:
+    """Past the limit the one that has been at it longest goes, so newcomers are served."""
+    async with running(Echo, tmp_path, serve_max_handshakes=3, serve_head_timeout=30.0) as run, contextlib.AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(tcp(run)) for _ in range(3)]
+        for _, writer in slow:
+            writer.write(b"GET / HTTP/1.1\r\n")
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(run.url(scheme="http"))).status_code == 200
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                assert await slow[0][0].read() == b""
+
+
+async def test_bodies_are_bounded(tmp_path: Path) -> None:
+    """413 by the length said, and by the bytes that come."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    async with running(Echo, tmp_path, serve_max_body=1000) as run, httpx.AsyncClient() as http:
+        url = run.url(scheme="http")
+        assert (await http.post(url, content=b"x" * 1000)).text == "1000"
+        assert (await http.post(url, content=b"x" * 1001)).status_code == 413
+        assert (await http.post(url, content=chunks())).status_code == 413
+
+
+async def test_the_server_ends_with_a_stalled_peer(tmp_path: Path) -> None:
+    """Everyone gets 1012; whoever does not take it is cut within the limit; on_close comes for all."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            while connection.buffered < 200_000:
+                connection.send(b"x" * 65536)
+                self._room.fanout.flush()
+
+    Room.log = log
+    async with contextlib.AsyncExitStack() as clients:
+        async with asyncio.timeout(12):
+            async with running(Room, tmp_path) as run:
+                raw = await clients.enter_async_context(Raw.to(run, "/parties/room/lobby?_pk=stalled"))
+                raw.send(Opcode.TEXT, b"go")
+                fine = await clients.enter_async_context(run.connect(id="fine"))
+                connection = run.host._rooms["room", "lobby"].get_connection("stalled")
+                assert connection is not None
+                await until(lambda: connection.buffered > 100_000)
+        with pytest.raises(ConnectionClosed):
+            await received(fine)
+        assert fine.close_code == 1012
+    assert sorted(entry[1:3] for entry in log) == [("fine", 1012), ("stalled", 1006)]
+
+
+async def test_an_occupied_port_is_one_sentence(tmp_path: Path) -> None:
+    """PortInUseError names the port and the remedy; an address of another machine is a HostError."""
+    async with running(Echo, tmp_path) as run, PartyHost({"room": Echo}, storage=tmp_path) as host:
+        with pytest.raises(PortInUseError, match=f"{run.server.port} on 127.0.0.1 is taken"):
+            async with serve(host, port=run.server.port, auth=None):
+                pass
+        with pytest.raises(HostError):
+            async with serve(host, bind="192.0.2.1", port=0):
+                pass
+
+
+async def test_without_auth_only_loopback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """auth=None is refused elsewhere, says what it opens, and still checks Host and Origin."""
+    async with PartyHost({"room": Echo}, storage=tmp_path) as host:
+        with pytest.raises(ConfigError, match="loopback"):
+            async with serve(host, bind="0.0.0.0", port=0, auth=None):
+                pass
+    async with running(Echo, tmp_path) as run, httpx.AsyncClient() as http:
+        assert "are open" in capsys.readouterr().err
+        url = run.url(scheme="http")
+        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+            assert (await http.get(url, headers=headers)).status_code == 403
+            target: dict[str, Any] = {
+                "host": "127.0.0.1",
+                "port": run.server.port,
+                "additional_headers": {"Origin": headers.get("Origin", "")},
+            }
+            if "Host" in headers:
+                target.pop("additional_headers")
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(run.url().replace("127.0.0.1", headers.get("Host", "127.0.0.1")), **target)
+            assert refused.value.response.status_code == 403
+        assert run.host.rooms("room") == []
+
+
+async def test_a_token_is_made_and_printed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """auth left out: the printed token opens the rooms, nothing else does, and no room is created for who has none."""
+    async with PartyHost({"room": Echo}, storage=tmp_path) as host, serve(host, port=0) as server:
+        token = server.token
+        assert token is not None
+        assert capsys.readouterr().err.count(token) == 1
+        url = f"{server.url}parties/room/lobby"
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(url)).status_code == 401
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url.replace("http", "ws"))
+            assert refused.value.response.status_code == 401
+            assert host.rooms("room") == []
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await http.get(url, headers=headers)).status_code == 200
+            async with connect(url.replace("http", "ws"), additional_headers=headers) as client:
+                await client.send("x")
+                assert await received(client) == "x"
+
+
+async def test_a_spent_ticket_is_closed_4401_without_a_room(tmp_path: Path) -> None:
+    """The handshake is finished, so that a browser sees the code; no room is touched."""
+    gate = Gate(tokens={}, hosts=None)
+    async with running(Echo, tmp_path, auth=gate) as run:
+        offers = ["partywidgets.v1", "partywidgets.ticket.spent"]
+        async with run.connect(subprotocols=offers) as client:
+            with pytest.raises(ConnectionClosed):
+                await received(client)
+            assert client.close_code == 4401
+            assert client.subprotocol == "partywidgets.v1"
+        assert run.host.rooms("room") == []
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """With an SSL context the same rooms are on https and wss."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    async with running(Echo, tmp_path, serve_ssl_context=context) as run, httpx.AsyncClient(verify=client) as http:
+        assert run.server.url.startswith("https://")
+        assert (await http.get(run.url(scheme="https"))).status_code == 200
+        async with connect(run.url(scheme="wss"), ssl=client, max_size=None) as socket_:
+            await socket_.send("x" * 500_000)
+            assert await received(socket_) == "x" * 500_000
+            await socket_.close(4000, "bye")
+            assert socket_.close_code == 4000
+
+
+async def test_an_app_of_your_own(tmp_path: Path) -> None:
+    """serve takes any ASGI app: plain HTTP, plain WebSockets with accept, send, receive, denial and close, and its lifespan."""
+    events: list[str] = []
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse("page")
+
+    async def chat(websocket: StarletteWebSocket) -> None:
+        if websocket.query_params.get("deny"):
+            await websocket.send_denial_response(PlainTextResponse("not you", status_code=418))
+            return
+        await websocket.accept(subprotocol="b", headers=[(b"x-own", b"1")])
+        try:
+            while True:
+                text = await websocket.receive_text()
+                if text == "close":
+                    await websocket.close(4002, "asked")
+                    return
+                await websocket.send_text(text.upper())
+        except WebSocketDisconnect as left:
+            events.append(f"left {left.code}")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        events.append("up")
+        yield
+        events.append("down")
+
+    app = Starlette(routes=[Route("/", page), WebSocketRoute("/chat", chat)], lifespan=lifespan)
+    async with serve(app, port=0) as server, httpx.AsyncClient() as http:
+        assert (await http.get(server.url)).text == "page"
+        url = server.url.replace("http", "ws") + "chat"
+        async with connect(url, subprotocols=[Subprotocol("a"), Subprotocol("b")]) as client:
+            assert client.subprotocol == "b"
+            assert client.response is not None
+            assert client.response.headers["x-own"] == "1"
+            await client.send("x")
+            assert await received(client) == "X"
+        async with connect(url, subprotocols=[Subprotocol("b")]) as client:
+            await client.send("close")
+            with pytest.raises(ConnectionClosed):
+                await received(client)
+            assert (client.close_code, client.close_reason) == (4002, "asked")
+        with pytest.raises(InvalidStatus) as denied:
+            await connect(url + "?deny=1")
+        assert (denied.value.response.status_code, denied.value.response.body) == (418, b"not you")
+        await until(lambda: "left 1000" in events)
+    assert events == ["up", "left 1000", "down"]
+    with pytest.raises(ConfigError, match="PartyMiddleware"):
+        async with serve(app, port=0, auth=None):
+            pass
+
+
+async def test_a_socket_of_another_server_is_adopted(tmp_path: Path) -> None:
+    """A connected socket, its request's headers and what came behind it: the room loop answers the 101 and keeps the socket."""
+    from partywidgets.transport.asgi import enter
+
+    ours, theirs = socket.socketpair()
+    request = upgrade_request(1, "/parties/room/lobby?_pk=me").split(b"\r\n")
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in request[1:-2])]
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "path": "/parties/room/lobby",
+        "query_string": b"_pk=me",
+        "headers": headers,
+        "subprotocols": [],
+    }
+    scope.update(scheme="ws", server=None)
+    async with PartyHost({"room": Echo}, storage=tmp_path) as host:
+        handshake = await adopt_socket(ours, headers=headers, leftover=frame(Opcode.TEXT, b"early"))
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        raw = Raw(reader, writer)
+        await enter(host, scope, auth=None, accept=handshake.accept, refuse=handshake.refuse)
+        assert (await raw.head()).startswith("HTTP/1.1 101")
+        assert await raw.frame() == (Opcode.TEXT, b"early")
+        raw.send(Opcode.CLOSE, b"\x03\xe8")
+        assert await raw.frame() == (Opcode.CLOSE, b"\x03\xe8")
+        assert await raw.rest() == b""
+        writer.transport.abort()
+
+
+async def test_uvloop(tmp_path: Path) -> None:
+    """The same on uvloop, whose transports are of another class."""
+    import sys
+
+    script = """
+import asyncio, sys, uvloop
+from websockets.asyncio.client import connect
+from partywidgets.party import PartyHost, Server
+from partywidgets.transport.server import serve
+
+class Echo(Server):
+    def on_message(self, connection, message):
+        self.broadcast(message)
+
+async def main():
+    async with PartyHost({"room": Echo}, storage=sys.argv[1]) as host, serve(host, port=0, auth=None) as server:
+        async with connect(server.url.replace("http", "ws") + "parties/room/lobby") as client:
+            await client.send("x" * 300000)
+            assert await client.recv() == "x" * 300000
+    print("fine")
+
+uvloop.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path), stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(30):
+        out, _ = await process.communicate()
+    assert out == b"fine\n"
