@@ -27,6 +27,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    "--disable-3d-apis",  # the DOM renderer: its rows can be read
 ]
 
 
@@ -64,7 +65,8 @@ class JupyterServer:
         self.log = folder / "jupyter.log"
         command = [
             sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ServerApp.port=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base_url}", "--LabApp.expose_app_in_browser=True",
+            f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base_url}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--ServerApp.jpserver_extensions={'partywidgets': " + str(extension) + "}",
         ]  # fmt: skip
         with self.log.open("wb") as log:
@@ -147,3 +149,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed:
         item.failed = True  # type: ignore[attr-defined]
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser test may take two minutes; most take ten seconds."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(120))
+        item.add_marker(pytest.mark.browser)

@@ -36,20 +36,35 @@ class Lab:
         """Runs a JupyterLab command without waiting for it to end."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
 
+    def use_theme(self, theme: str) -> None:
+        """Switches JupyterLab to its `light` or `dark` theme."""
+        name = f"JupyterLab {theme.capitalize()}"
+        self.page.evaluate("async theme => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", name)
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower(), timeout=LONG)
+
     def run_all(self) -> None:
         """Runs all cells and waits until every code cell has a number."""
         self.command("notebook:run-all-cells")
         self.wait_ran()
 
     def wait_ran(self, timeout: int = LONG) -> None:
-        """Waits until no cell is running or waiting and every one that holds code was run."""
-        self.page.wait_for_function(
+        """Waits until every code cell was run and none is running; fails with the error that a cell shows."""
+        state = self.page.wait_for_function(
             """() => {
-                const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code');
-                return cells.every(c => c.model.sharedModel.getSource().trim() === '' || (c.model.executionCount !== null && c.model.executionState !== 'running'));
+                const holdsCode = cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().trim() !== '';
+                const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(holdsCode);
+                for (const cell of cells) {
+                    for (let i = 0; i < cell.model.outputs.length; i++) {
+                        const output = cell.model.outputs.get(i).toJSON();
+                        if (output.output_type === 'error') return `${output.ename}: ${output.evalue}`;
+                    }
+                }
+                const done = cell => cell.model.executionCount !== null && cell.model.executionState !== 'running';
+                return cells.every(done) ? 'done' : null;
             }""",
             timeout=timeout,
-        )
+        ).json_value()
+        assert state == "done", state
 
     def restart_kernel(self) -> None:
         """Restarts the kernel, as the menu does but without its question."""
@@ -84,7 +99,7 @@ class Lab:
         """Text of the last cell's outputs."""
         return str(
             self.page.evaluate(
-                "() => { const w = window.jupyterapp.shell.currentWidget.content.widgets; return w[w.length - 1].node.querySelector('.jp-OutputArea')?.innerText ?? ''; }"
+                "() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].at(-1)?.querySelector('.jp-OutputArea')?.innerText ?? ''"
             )
         )
 
@@ -102,7 +117,8 @@ class Lab:
         self.page.keyboard.type(text, delay=5)
 
     def expect_screen(self, text: str, index: int = 0, timeout: int = 15_000) -> None:
-        """Waits until a terminal shows `text`."""
+        """Waits until a terminal shows `text`; in view, since xterm draws nothing for an eye that cannot see it."""
+        self.terminals().nth(index).scroll_into_view_if_needed()
         expect(self.screen(index)).to_contain_text(text, timeout=timeout)
 
     def evaluate(self, script: str, argument: Any = None) -> Any:

@@ -87,7 +87,7 @@ def test_terminal_of_a_kernel_host_ends_with_the_kernel(start_jupyter: StartJupy
 def test_dark_theme(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
     """The dashboard follows JupyterLab's dark theme."""
     lab = open_lab(start_jupyter(), "notebooks/ops_dashboard.ipynb", dark=True)
-    lab.page.evaluate("async () => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' }); }")
+    lab.use_theme("dark")
     lab.run_all()
     dashboard = lab.page.locator(".pw-dashboard").first
     expect(dashboard).to_contain_text("root-disk", timeout=15_000)
