@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -101,7 +102,7 @@ class Routes:
     async def _answer(self, request: Request) -> Response:
         path = raw_path_of(request.scope)
         if path.startswith("/static/"):
-            return _static(request, path.removeprefix("/static/"))
+            return await asyncio.to_thread(_static, request, path.removeprefix("/static/"))
         if path == "/healthz":
             return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
         if path == "/hello":
@@ -171,7 +172,8 @@ class Routes:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise _Refused(400, f"{name}: the config is not UTF-8 text") from None
-        config = parse_config(text, path=name)
+        # Seconds for thousands of checks: the rooms go on meanwhile.
+        config = await asyncio.to_thread(parse_config, text, path=name)
         ignored = await self.app.load(config)
         log.info("config %r: %d checks loaded by %s", name, len(config.checks), grant.subject)
         loaded = {"name": name, "checks": [check.id for check in config.checks], "sandboxes": sorted(config.sandboxes), "ignored": ignored}
