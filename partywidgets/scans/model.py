@@ -1,8 +1,6 @@
 """Results and reports: `partywidgets.result/1` and `partywidgets.scan/1`.
 
-A result is bounded when it is made, so that whoever made it (a check, a runner in a peer's kernel, an old database) cannot make a frame
-too large or a table unsafe: summary one line of 200 characters, details 16 KiB, evidence 8 items of 4 KiB, 100 metrics, 50 conditions,
-32 labels.
+A result is bounded when it is made (`bounds.py`), and its texts are safe to show: control characters visible, no direction overridden.
 """
 
 from __future__ import annotations
@@ -14,10 +12,12 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from . import bounds
+from .bounds import EVIDENCE_BYTES, FRAME_BYTES
 from .text import capped, one_line, safe_text
 from .wire import WireReader, parse_time, wire_time
 
@@ -78,17 +78,6 @@ __all__ = [
 
 RESULT_SCHEMA = "partywidgets.result/1"
 SCAN_SCHEMA = "partywidgets.scan/1"
-
-SUMMARY_CHARS = 200
-DETAILS_BYTES = 16 * 1024
-EVIDENCE_BYTES = 4 * 1024
-EVIDENCE_ITEMS = 8
-METRICS = 100
-CONDITIONS = 50
-LABELS = 32
-NAME_CHARS = 200
-TARGET_CHARS = 2048
-FRAME_BYTES = 256 * 1024
 
 _FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip": 3, "ok": 4}
 
@@ -159,6 +148,8 @@ class Evidence:
 
     def capped(self) -> Evidence:
         """The bounded form. Capping it again changes nothing."""
+        if self.sha256 and len(self.value) * 4 <= EVIDENCE_BYTES and self.value.isprintable():
+            return self
         digest = self.sha256 or hashlib.sha256(self.value.encode("utf-8", "surrogatepass")).hexdigest()
         value = capped(safe_text(capped(self.value, EVIDENCE_BYTES)), EVIDENCE_BYTES)
         truncated = self.truncated or len(self.value) > EVIDENCE_BYTES or len(self.value.encode("utf-8", "replace")) > EVIDENCE_BYTES
@@ -258,18 +249,7 @@ class CheckResult:
 
     def __post_init__(self) -> None:
         self.fingerprint = self.fingerprint or fingerprint(self.check_id, self.target)
-        self.target = one_line(self.target, TARGET_CHARS)
-        self.title = one_line(self.title or self.check_id)
-        self.summary = one_line(self.summary)
-        self.details = capped(safe_text(capped(self.details, DETAILS_BYTES)), DETAILS_BYTES)
-        self.conditions = [replace(c, actual=one_line(c.actual)) for c in self.conditions[:CONDITIONS]]
-        self.metrics = [m for m in self.metrics[:METRICS] if math.isfinite(m.value)]  # JSON has no NaN and no infinity
-        self.evidence = [item.capped() for item in self.evidence[:EVIDENCE_ITEMS]]
-        if self.error is not None:
-            self.error = Failure(self.error.kind, one_line(self.error.message, 400))
-        if len(self.labels) > LABELS:
-            self.labels = dict(list(self.labels.items())[:LABELS])
-        self.labels = {one_line(k): one_line(v) for k, v in self.labels.items()}
+        bounds.apply(self)
 
     @property
     def status_code(self) -> int | None:

@@ -14,6 +14,8 @@ def safe_text(text: str) -> str:
     Control characters other than tab and newline become their pictures (U+2400…), C1 controls, direction overrides and lone surrogates
     U+FFFD.
     """
+    if text.isprintable():
+        return text
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     return _UNSAFE.sub(_picture, text)
@@ -28,6 +30,8 @@ def _picture(match: re.Match[str]) -> str:
 
 def one_line(text: str, limit: int = 200) -> str:
     """The text on one line of at most `limit` characters, an ellipsis where it was cut."""
+    if len(text) <= limit and text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text  # nearly all texts are: three times faster than the patterns
     line = _BLANKS.sub(" ", safe_text(text)).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

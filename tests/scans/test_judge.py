@@ -1,0 +1,248 @@
+"""Running checks: results always come, hung looks end, and no fault of a check spreads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import pytest
+
+from partywidgets.scans import judge as judging
+from partywidgets.scans.checks import CHECK_TYPES
+from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
+from partywidgets.scans.judge import RunContext, judge, run_check
+from partywidgets.scans.model import Evidence, Runner
+
+Act = Callable[[ProbeContext], Awaitable[Probe]]
+
+
+class Scripted(CheckModel):
+    """A check whose probe is what the test says."""
+
+    type: str = "scripted"
+    act: ClassVar[Act]
+
+    @property
+    def target(self) -> str:
+        """Always the same."""
+        return "there"
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        """Does what the test says."""
+        return await type(self).act(context)
+
+
+def scripted(act: Act, **given: Any) -> Scripted:
+    """A check that acts so."""
+    model: type[Scripted] = type("Scripted", (Scripted,), {"act": staticmethod(act), "__module__": __name__})
+    return model.model_validate({"id": "scripted", "timeout": 5, **given})
+
+
+def seen(**more: Any) -> Act:
+    """A probe that returns at once."""
+
+    async def act(context: ProbeContext) -> Probe:
+        return Probe("there", **more)
+
+    return act
+
+
+async def test_hung() -> None:
+    """A look that does not end is cancelled at its time, and what it opened is closed."""
+    closed = asyncio.Event()
+
+    async def act(context: ProbeContext) -> Probe:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+        raise NotImplementedError
+
+    result = await run_check(scripted(act, timeout=0.1))
+    assert result.error is not None
+    assert (result.status, result.error.kind, result.summary) == ("crit", "timeout", "no answer within 100ms")
+    assert closed.is_set()
+
+
+async def test_deaf(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A look that ignores its cancellation is abandoned with a line in the log, and the result comes all the same."""
+    monkeypatch.setattr(judging, "CLEANUP", 0.1)
+    release = asyncio.Event()
+
+    async def act(context: ProbeContext) -> Probe:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return Probe("there")
+
+    result = await run_check(scripted(act, timeout=0.1))
+    assert result.error is not None
+    assert result.error.kind == "timeout"
+    assert "check scripted ignores its cancellation and was abandoned" in caplog.text
+    release.set()
+    while judging._abandoned:
+        await asyncio.sleep(0)
+
+
+async def test_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault in a check's code is unknown with class and message, its traceback in the log alone."""
+
+    async def act(context: ProbeContext) -> Probe:
+        raise RuntimeError("a bug")
+
+    with caplog.at_level(logging.WARNING):
+        result = await run_check(scripted(act))
+    assert result.error is not None
+    assert (result.status, result.error.kind, result.summary) == ("unknown", "internal", "RuntimeError: a bug")
+    assert "Traceback" in caplog.text
+    assert "Traceback" not in str(result.to_wire())
+
+
+async def test_unusable_probe() -> None:
+    """A probe that cannot be judged is a fault of its check, too."""
+
+    async def act(context: ProbeContext) -> Probe:
+        return None  # type: ignore[return-value]
+
+    result = await run_check(scripted(act))
+    assert (result.status, result.summary) == ("unknown", "AttributeError in the check's code; the log has more")
+
+
+async def test_cancelled_itself() -> None:
+    """A check that cancels itself is unknown and cancels nobody else."""
+
+    async def act(context: ProbeContext) -> Probe:
+        raise asyncio.CancelledError
+
+    assert (await run_check(scripted(act))).summary == "the check cancelled itself"
+
+
+async def test_cancelled_by_us() -> None:
+    """When the run is cancelled, the look is, and the cancellation goes on."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def act(context: ProbeContext) -> Probe:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise NotImplementedError
+
+    task = asyncio.ensure_future(run_check(scripted(act, timeout=100)))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_retries() -> None:
+    """Retries end with the first look that is good; the result is the last one's."""
+    looks: list[int] = []
+
+    async def act(context: ProbeContext) -> Probe:
+        looks.append(1)
+        return Probe("there", error=("refused", "closed") if len(looks) < 3 else None, summary="fine")
+
+    result = await run_check(scripted(act, retries=5, retry_delay="1ms"))
+    assert (result.status, len(looks)) == ("ok", 3)
+    looks.clear()
+    assert (await run_check(scripted(act, retries=1, retry_delay=0))).status == "crit"
+
+
+@pytest.mark.parametrize(
+    ("probe", "given", "status", "summary"),
+    [
+        ({"summary": "fine"}, {}, "ok", "fine"),
+        ({}, {}, "ok", "ok"),
+        ({"error": ("dns", "no such name")}, {}, "crit", "no such name"),
+        ({"error": ("internal", "a bug")}, {}, "unknown", "a bug"),
+        ({"error": ("dns", "x")}, {"conditions": ["error == 'dns'"]}, "ok", "x"),
+        ({"error": ("dns", "x")}, {"warn": "error == 'dns'"}, "warn", "error == 'dns': got dns"),
+        ({"values": {"a": 1}}, {"conditions": ["a == 1", "a == 2", "a == 3"]}, "crit", "a == 2: got 1; a == 3: got 1"),
+        ({"values": {"a": 1}}, {"conditions": ["b == 1"]}, "crit", "b == 1: got missing"),
+        ({"values": {"a": 1}}, {"warn": "a > 0"}, "warn", "a > 0: got 1"),
+        ({"values": {"a": 1}}, {"warn": "a > 0", "crit": "a > 0"}, "crit", "a > 0: got 1"),
+        ({"values": {"a": 1}}, {"warn": "b > 0"}, "unknown", "b > 0: b is missing"),
+        ({"values": {"a": 1}}, {"warn": "b > 0", "crit": "a > 0"}, "crit", "a > 0: got 1; b > 0: b is missing"),
+        ({"status": "warn", "summary": "w"}, {}, "warn", "w"),
+        ({"status": "crit", "values": {"a": 1}, "summary": "own"}, {"warn": "a > 0"}, "crit", "own"),
+        ({"status": "unknown", "values": {"a": 1}}, {"warn": "a > 0"}, "warn", "a > 0: got 1"),
+        ({"status": "skip", "summary": "not today"}, {}, "skip", "not today"),
+    ],
+)
+async def test_judgement(probe: dict[str, Any], given: dict[str, Any], status: str, summary: str) -> None:
+    """Errors, conditions, thresholds and a check's own status, in their order."""
+    judgement = judge(scripted(seen(), **given), Probe("there", **probe))
+    assert (judgement.status, judgement.summary) == (status, summary)
+
+
+async def test_thresholds_are_shown() -> None:
+    """A threshold stands among the conditions as what it is, good while it is not reached."""
+    judgement = judge(scripted(seen(), warn="a > 5", crit="a > 9"), Probe("there", values={"a": 7}))
+    assert [(c.expr, c.ok, c.actual) for c in judgement.conditions] == [("crit if a > 9", True, "7"), ("warn if a > 5", False, "7")]
+
+
+async def test_what_a_result_is_told() -> None:
+    """The result carries what the check and the run say: labels, remediation, runner, scan, staleness, fingerprint."""
+    check = scripted(
+        seen(evidence=[Evidence("text", "t", "the password is s3cret")], details="s3cret", summary="s3cret"),
+        title="Shop",
+        severity="high",
+        labels={"team": "web", "zone": "eu"},
+        identity=["zone"],
+        every="1m",
+        attempts=3,
+        remediation={"text": "Restart", "command": "restart shop", "sandbox": "web"},
+        runbook="runbooks/shop.ipynb",
+    )
+    scheduled = datetime(2026, 11, 23, tzinfo=UTC)
+    runner = Runner("sre-1", "1.0", "eu")
+    context = RunContext("scan-1", scheduled, runner, redact=lambda text: text.replace("s3cret", "***"))
+    result = await run_check(check, context)
+    assert (result.scan_id, result.scheduled_at, result.runner, result.title, result.severity) == (
+        "scan-1",
+        scheduled,
+        runner,
+        "Shop",
+        "high",
+    )
+    assert (result.state.max_attempts, result.ttl_s) == (3, 185.0)
+    assert result.remediation is not None
+    assert (result.remediation.runbook, result.remediation.command, result.remediation.confirm) == (
+        "runbooks/shop.ipynb",
+        "restart shop",
+        True,
+    )
+    assert (result.summary, result.details, result.evidence[0].value, result.evidence[0].redacted) == (
+        "***",
+        "***",
+        "the password is ***",
+        True,
+    )
+    assert result.fingerprint == check.fingerprint
+    assert scripted(seen(), labels={"team": "db", "zone": "eu"}, identity=["zone"]).fingerprint == check.fingerprint
+    assert scripted(seen(), labels={"zone": "us"}, identity=["zone"]).fingerprint != check.fingerprint
+    assert result.started_at <= result.observed_at
+
+
+def test_types() -> None:
+    """Each kind of check is found by its `type`."""
+    assert {name: model.model_fields["type"].default for name, model in CHECK_TYPES.items()} == {name: name for name in CHECK_TYPES}
+    assert list(CHECK_TYPES) == ["http", "tcp", "dns", "tls", "host", "exec", "function"]
+
+
+def test_light_import() -> None:
+    """The kinds of checks are known without importing what their probes need."""
+    heavy = ["dns", "cryptography", "psutil", "httptools", "celpy", "pandas", "numpy", "aiohttp", "re2"]
+    code = f"import sys, partywidgets.scans.checks, partywidgets.scans.judge; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
