@@ -10,30 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 from pyghostty._ffi import ffi, lib
-from pyghostty.core import GhosttyError, Terminal, check, init_sized, read_buf
+from pyghostty.core import Terminal, check, init_sized, read_buf
+
+from .markup import to_html
 
 _SCROLLBACK_BYTES = 64 << 20
 _CONTINUATION_BYTES = 64 * 1024
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
 _BRACKETED_PASTE = 2004
-
-# The terminal's own palette as CSS: xterm's 16 colours, so that a saved screen looks alike wherever it is opened.
-_COLOURS = (
-    "#2e3436", "#cc0000", "#4e9a06", "#c4a000", "#3465a4", "#75507b", "#06989a", "#d3d7cf",
-    "#555753", "#ef2929", "#8ae234", "#fce94f", "#729fcf", "#ad7fa8", "#34e2e2", "#eeeeec",
-)  # fmt: skip
-
-
-def palette_colour(index: int) -> str:
-    """The CSS colour of an index of xterm's 256."""
-    if index < 16:
-        return _COLOURS[index]
-    if index < 232:
-        steps = (0, 95, 135, 175, 215, 255)
-        index -= 16
-        return f"#{steps[index // 36]:02x}{steps[index // 6 % 6]:02x}{steps[index % 6]:02x}"
-    return "#" + f"{8 + (index - 232) * 10:02x}" * 3
 
 
 class Emulator:
@@ -108,12 +93,7 @@ class Emulator:
 
     def html(self) -> str:
         """The visible screen as one `<pre>` with inline style and nothing that runs."""
-        selection = self._visible()
-        body = _format(self._terminal, "HTML", selection=selection)
-        for index in range(256):
-            if f"var(--vt-palette-{index})" in body:
-                body = body.replace(f"var(--vt-palette-{index})", palette_colour(index))
-        return body
+        return to_html(_format(self._terminal, "VT", selection=self._visible()))
 
     def _visible(self) -> Any:
         cols, rows = self.size
@@ -175,6 +155,3 @@ def _twin(terminal: Any) -> Any:
     finally:
         lib.ghostty_snapshot_decoder_free(decoder[0])
     return twin
-
-
-__all__ = ["Emulator", "GhosttyError", "palette_colour"]

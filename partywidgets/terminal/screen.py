@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from .markup import to_html
 from .ring import Ring
 from .vt import plain_text
 
@@ -128,7 +128,7 @@ class RawScreen:
 
     async def html(self) -> str:
         """The same, escaped."""
-        return f"<pre>{escape(await self.text())}</pre>"
+        return to_html(await self.text())
 
     async def modes(self) -> Modes:
         """Not known without an emulator."""

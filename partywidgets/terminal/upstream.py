@@ -17,6 +17,8 @@ State: TypeAlias = Literal["idle", "starting", "running", "ended", "failed"]
 FAIR_BYTES = 256 * 1024
 """After this much output without a pause, others get the loop."""
 OPEN_TIMEOUT = 45.0
+AHEAD_BYTES = 4096
+"""Keystrokes that wait for a sandbox that is still being opened."""
 
 
 class Upstream:
@@ -34,6 +36,7 @@ class Upstream:
         self.sandbox_id = ""
         self.exit: Exit | None = None
         self.sandbox: Sandbox | None = None
+        self._ahead = b""
 
     @property
     def alive(self) -> bool:
@@ -46,7 +49,7 @@ class Upstream:
 
     def starting(self, sandbox_id: str) -> None:
         """A start was decided; the room may still have to prepare."""
-        self.sandbox_id, self.exit = sandbox_id, None
+        self.sandbox_id, self.exit, self._ahead = sandbox_id, None, b""
         self._become("starting")
 
     def fail(self, sentence: str) -> None:
@@ -67,6 +70,8 @@ class Upstream:
         self.sandbox = sandbox
         try:
             self._become("running")
+            if self._ahead:
+                sandbox.write(self._ahead)
             await self._pump(sandbox)
             self.exit = await sandbox.wait_exit()
         except OSError as error:
@@ -90,12 +95,18 @@ class Upstream:
             await self._ready()
 
     def write(self, keystrokes: bytes) -> None:
-        """Types. Raises SandboxGoneError when nothing runs, SandboxError when the process does not read."""
-        if self.sandbox is None:
-            raise SandboxGoneError(
-                "the terminal is not running: restart it" if self.state != "starting" else "the terminal is still starting"
-            )
-        self.sandbox.write(keystrokes)
+        """Types; up to 4 KiB wait for a sandbox that is still being opened.
+
+        Raises SandboxGoneError when nothing runs, SandboxError when the process does not read.
+        """
+        if self.sandbox is not None:
+            self.sandbox.write(keystrokes)
+        elif self.state == "starting" and len(self._ahead) + len(keystrokes) <= AHEAD_BYTES:
+            self._ahead += keystrokes
+        elif self.state == "starting":
+            raise SandboxGoneError("the terminal is still starting: wait for its prompt")
+        else:
+            raise SandboxGoneError("the terminal is not running: restart it")
 
     async def resize(self, cols: int, rows: int) -> None:
         """Sets the size in cells of what runs."""

@@ -1,0 +1,305 @@
+"""The terminal room over real sockets, with real shells."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+
+import httpx
+import psutil
+import pytest
+
+from .conftest import Serve
+
+PRE_STYLE = ' style="margin:0;font-family:monospace;line-height:1.2"'
+SPANS = re.compile(r"<(span)( style=\"[a-z0-9#;:. -]+\")>")
+
+
+async def test_connection_upgrade_works_and_the_shell_answers(serve: Serve) -> None:
+    """A rich viewer is welcomed, gets a screen, types, and sees the echo and the answer."""
+    async with serve() as place, place.watch() as ana:
+        welcome = await ana.message("welcome")
+        assert welcome["role"] == "moderator"
+        assert welcome["can_type"] is True
+        assert welcome["resumed"] is False
+        assert welcome["host_id"] == "h1"
+        assert welcome["sandbox"] == "default"
+        assert welcome["screen"] == "exact"
+        await ana.message("upstream", state="running")
+        await ana.running()
+        await ana.type("echo $((40+2))-answered\r")
+        await ana.shows(b"42-answered")
+
+
+async def test_plain_viewer_gets_text_frames_and_types_text(serve: Serve) -> None:
+    """Without a subprotocol a viewer gets text frames only, the first a reset with the screen, and its text is keystrokes."""
+    async with serve() as place, place.watch(dialect=None) as ana:
+        await ana.until(lambda: "633;B;" in ana.text)
+        assert ana.text.startswith("\x1bc")
+        assert all(isinstance(frame, str) for frame in ana.frames)
+        await ana.type("printf 'h\\303\\251\\n'; echo $((1+1))x\r")
+        await ana.shows("hé".encode())
+        await ana.shows(b"2x")
+        await ana.type(b"echo binary-$((2+2))\r")
+        await ana.shows(b"binary-4")
+
+
+async def test_all_viewers_share_one_shell(serve: Serve) -> None:
+    """Three viewers of three dialects see the output of one shell; there is one process."""
+    async with serve() as place, place.watch() as ana, place.watch(who="obi", dialect=None) as obi:
+        await ana.running()
+        async with place.watch(who="ben", dialect=None, query="?dialect=cloudflare") as ben:
+            await ben.message("ready")
+            await ana.type("echo $$-is-the-shell\r")
+            await ana.shows(b"-is-the-shell\r\n")
+            await obi.until(lambda: "-is-the-shell\r\n" in obi.text)
+            await ben.until(lambda: b"-is-the-shell\r\n" in ben.output)
+
+
+async def test_observer_cannot_type(serve: Serve) -> None:
+    """What an observer sends reaches no process and is counted; nobody is told off for it."""
+    async with serve() as place, place.watch() as ana, place.watch(who="obi", dialect=None) as obi:
+        await ana.running()
+        for _ in range(50):
+            await obi.type("touch /tmp/never\r")
+        await obi.socket.ping()
+        room = await place.room("w1")
+        await ana.type("echo done-$((3+3))\r")
+        await ana.shows(b"done-6")
+        assert b"never" not in ana.drawn()
+        assert room.audit.counts["input-dropped"] == 50
+
+
+async def test_lease_is_taken_by_typing_and_refused_to_another(serve: Serve) -> None:
+    """The first operator who types has the lease; another's input is dropped until it is given."""
+    async with serve() as place, place.watch(who="ben") as ben, place.watch(who="cyd") as cyd:
+        await ben.running()
+        await ben.type("echo from-ben\r")
+        lease = await cyd.message("lease")
+        assert lease["holder"]["name"] == "Ben"
+        assert lease["can_type"] is False
+        assert (await ben.message("lease"))["can_type"] is True
+        await cyd.type("echo from-cyd\r")
+        reply = await cyd.ask("send", text="echo from-cyd\r")
+        assert reply["ok"] is False
+        assert reply["error"].startswith("Ben has control")
+        await cyd.tell("lease", action="take")
+        assert "Ben has control" in (await cyd.message("error"))["message"]
+        await ben.tell("lease", action="give", to=(await cyd.message("welcome"))["connection"])
+        await cyd.message("lease", can_type=True)
+        await cyd.type("echo cyd-$((4+4))\r")
+        await ben.shows(b"cyd-8")
+        assert b"from-cyd" not in ben.drawn()
+
+
+async def test_moderator_takes_over_and_a_peer_needs_no_lease(serve: Serve) -> None:
+    """A moderator's explicit take-over always works; a peer types whoever holds the lease."""
+    async with serve() as place, place.watch(who="ben") as ben, place.watch(who="ana") as ana, place.watch(who="pia") as pia:
+        await ben.running()
+        await ben.type("echo b\r")
+        await ana.message("lease")
+        await ana.tell("lease", action="take")
+        await ana.until(lambda: ana.of("lease")[-1]["holder"]["name"] == "Ana")
+        await pia.type("echo pia-$((5+5))\r")
+        await ben.shows(b"pia-10")
+
+
+async def test_who_has_the_lease_leaves(serve: Serve) -> None:
+    """The lease is free again when its holder's last connection ends, and all are told."""
+    async with serve() as place, place.watch(who="cyd") as cyd:
+        async with place.watch(who="ben") as ben:
+            await ben.running()
+            await ben.type("echo b\r")
+            await cyd.message("lease", can_type=False)
+        await cyd.until(lambda: cyd.of("lease")[-1]["holder"] is None)
+        assert cyd.of("presence")[-1]["people"] == [
+            {"connection": cyd.of("welcome")[0]["connection"], "name": "Cyd", "role": "operator", "subject": "cyd"}
+        ]
+
+
+async def test_other_sandbox_is_refused_with_4409(serve: Serve) -> None:
+    """Another sandbox id than the open one closes 4409 with a reason; the terminal goes on."""
+    async with serve(default="local:/bin/bash", other="local:/bin/dash") as place, place.watch() as ana:
+        await ana.running()
+        async with place.watch(query="?sandboxId=other") as late:
+            code, reason = await late.gone()
+        assert code == 4409
+        assert "default" in reason
+        await ana.type("echo still-$((1+1))\r")
+        await ana.shows(b"still-2")
+
+
+async def test_unknown_sandbox_fails_in_one_sentence(serve: Serve) -> None:
+    """An id that no config names gives the state `failed`, with the ids that there are; a right id works afterwards."""
+    async with serve() as place:
+        async with place.watch(query="?sandboxId=nope") as ana, place.watch(dialect=None, query="?sandboxId=nope") as plain:
+            failed = await ana.message("upstream", state="failed")
+            assert "'nope'" in failed["reason"]
+            assert "default" in failed["reason"]
+            await plain.until(lambda: "nope" in plain.text)
+        async with place.watch() as ana:
+            await ana.running()
+
+
+async def test_grant_without_a_terminal_role_sees_nothing(serve: Serve) -> None:
+    """A grant for ops alone is closed with 4403 and gets no byte of the terminal; nothing starts."""
+    async with serve() as place, place.watch(who="ops") as ops:
+        assert (await ops.gone())[0] == 4403
+        assert ops.frames == []
+        assert (await place.room("w1")).upstream.state == "idle"
+
+
+async def test_exit_code_reaches_every_viewer_and_restart_works(serve: Serve) -> None:
+    """The shell's end with its code comes to every dialect; restart begins a new epoch with a live shell."""
+    async with serve() as place, place.watch() as ana, place.watch(dialect=None) as plain, place.watch(who="obi") as obi:
+        await ana.running()
+        epoch = ana.of("welcome")[0]["epoch"]
+        await ana.type("exit 7\r")
+        assert (await ana.message("exit"))["code"] == 7
+        assert (await obi.message("exit"))["reason"] == "the shell ended with code 7"
+        assert (await ana.message("upstream", state="ended"))["reason"] == "the shell ended with code 7"
+        await plain.until(lambda: "the shell ended with code 7" in plain.text)
+        refused = await obi.ask("restart")
+        assert refused["error"] == "restart needs the role moderator"
+        assert (await ana.ask("restart"))["ok"] is True
+        again = await ana.until(lambda: ana.of("welcome")[1:] and ana.of("welcome")[1])
+        assert again["epoch"] != epoch
+        await ana.type("echo alive-$((6+6))\r")
+        await ana.shows(b"alive-12")
+        await plain.until(lambda: "alive-12" in plain.text)
+
+
+async def test_plain_viewer_restarts_with_enter(serve: Serve) -> None:
+    """After the end, Enter in a plain terminal starts a new shell; other keys do nothing."""
+    async with serve() as place, place.watch(dialect=None) as plain:
+        await plain.until(lambda: "633;B;" in plain.text)
+        await plain.type("exit\r")
+        await plain.until(lambda: "press Enter" in plain.text)
+        seen = len(plain.text)
+        await plain.type("x")
+        await plain.type("\r")
+        await plain.until(lambda: "633;B;" in plain.text[seen:])
+
+
+async def test_killed_shell_is_never_shown_alive(serve: Serve) -> None:
+    """A shell that is killed from outside ends the room's terminal with the signal's name."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type("echo pid:$$:\r")
+        pid = int((await ana.until(lambda: re.search(rb"pid:(\d+):", ana.output)))[1])
+        os.kill(pid, signal.SIGKILL)
+        end = await ana.message("exit")
+        assert end["code"] == 137
+        assert "Killed" in end["reason"]
+        assert not psutil.pid_exists(pid)
+
+
+async def test_reconnection_resumes_at_the_byte(serve: Serve) -> None:
+    """Coming back with epoch and offset, a viewer gets exactly what it missed; with a foreign epoch, a screen."""
+    async with serve() as place, place.watch(who="obi") as obi:
+        async with place.watch() as ana:
+            await ana.running()
+            epoch, offset = ana.of("welcome")[0]["epoch"], ana.offset
+        async with place.watch(who="pia") as pia:
+            await pia.message("welcome")
+            await pia.type("echo missed-$((7+7))\r")
+            await obi.shows(b"missed-14")
+        async with place.watch(query=f"?epoch={epoch}&offset={offset}") as back:
+            welcome = await back.message("welcome")
+            assert welcome["resumed"] is True
+            assert welcome["offset"] == offset
+            await back.shows(b"missed-14")
+            assert back.screens == []
+        async with place.watch(query=f"?epoch=other&offset={offset}") as stranger:
+            assert (await stranger.message("resync"))["reason"] == "epoch"
+            await stranger.shows(b"missed-14")
+
+
+async def test_resize_by_the_controller_reaches_the_shell_and_all(serve: Serve) -> None:
+    """The controller's size becomes the terminal's, clamped, with the offset it counts from; an observer's does nothing."""
+    async with serve() as place, place.watch(query="?cols=90&rows=25") as ana, place.watch(who="obi") as obi:
+        await ana.running()
+        assert ana.of("welcome")[0]["size"] == {"cols": 90, "rows": 25, "by": ""}
+        await obi.tell("resize", cols=33, rows=11)
+        await ana.tell("resize", cols=100, rows=2)
+        await ana.tell("resize", cols=101, rows=3)
+        told = await obi.message("resize")
+        assert (told["cols"], told["rows"], told["by"]) == (101, 5, "Ana")
+        await ana.type("stty size\r")
+        await ana.shows(b"5 101")
+        assert [message["cols"] for message in obi.of("resize")] == [101]
+
+
+async def test_kept_after_the_last_viewer_left_and_then_closed(serve: Serve) -> None:
+    """A terminal outlives its viewers for `keep` seconds, then its process ends."""
+    async with serve(keep=3600.0) as place:
+        async with place.watch() as ana:
+            await ana.running()
+            await ana.type("MARK=kept-$((8+8))\r")
+            await ana.ask("send", text="echo pid:$$:\r")
+            pid = int((await ana.until(lambda: re.search(rb"pid:(\d+):", ana.output)))[1])
+        room = await place.room("w1")
+        assert psutil.pid_exists(pid)
+        async with place.watch() as ana:
+            await ana.message("welcome", state="running")
+            await ana.type("echo $MARK\r")
+            await ana.shows(b"kept-16")
+            place.settings.keep = 0.0
+        async with asyncio.timeout(10):
+            while room.upstream.alive or psutil.pid_exists(pid):
+                await asyncio.sleep(0.01)
+        assert room.upstream.state == "ended"
+
+
+async def test_http_get_tells_the_state_and_nothing_else_is_allowed(serve: Serve) -> None:
+    """GET answers state, size, people and the screen to who has a terminal role; POST is 405; an ops grant is 403."""
+    async with serve() as place, place.watch() as ana, httpx.AsyncClient() as http:
+        await ana.running()
+        await ana.type("echo on-screen-$((9+9))\r")
+        await ana.shows(b"on-screen-18")
+        url = f"{place.url}/parties/terminal-server/w1"
+        answer = (await http.get(url, headers={"Authorization": "Bearer obi-token-for-the-tests"})).json()
+        assert answer["state"] == "running"
+        assert answer["people"] == 1
+        assert "on-screen-18" in answer["screen"]
+        assert (await http.post(url, headers={"Authorization": "Bearer ana-token-for-the-tests"})).status_code == 405
+        assert (await http.get(url, headers={"Authorization": "Bearer ops-token-for-the-tests"})).status_code == 403
+
+
+async def test_screen_reply_as_text_and_script_free_html(serve: Serve) -> None:
+    """`screen` answers text, or HTML in which what a program printed stays text."""
+    async with serve() as place, place.watch(who="pia") as pia:
+        await pia.running()
+        await pia.ask(
+            "run", command=r"printf '<script>alert(1)</script>\n\033]8;;javascript:alert(2)\033\\link\033]8;;\033\\\n'", timeout_s=10
+        )
+        text = (await pia.ask("screen", format="text"))["result"]["text"]
+        assert "<script>alert(1)</script>" in text
+        page = (await pia.ask("screen", format="html"))["result"]["html"]
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert set(re.findall(r"<(/?\w+)([^>]*)>", page)) <= {("pre", PRE_STYLE), ("/pre", ""), ("/span", ""), *SPANS.findall(page)}
+        assert ">link" in page or "\nlink" in page
+
+
+async def test_unknown_messages_get_an_error_and_the_room_goes_on(serve: Serve) -> None:
+    """A message that nobody understands is answered with one sentence; the next one works."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.tell("dance")
+        assert (await ana.message("error"))["message"] == "unknown message type 'dance'"
+        await ana.socket.send("not json")
+        await ana.socket.send(b"\x09nonsense")
+        await ana.tell("resize", cols="wide", rows=3)
+        await ana.until(lambda: len(ana.of("error")) == 4)
+        assert (await ana.ask("run", command="echo fine", timeout_s=10))["result"]["output"] == "fine"
+
+
+@pytest.mark.parametrize("dialect", [None, "partywidgets.plain.v1", "partywidgets.v1"])
+async def test_subprotocols_that_mean_plain(serve: Serve, dialect: str | None) -> None:
+    """None, plain.v1 and v1 are the same dialect."""
+    async with serve() as place, place.watch(dialect=dialect) as ana:
+        assert ana.socket.subprotocol == dialect
+        await ana.until(lambda: "633;B;" in ana.text)
+        assert all(isinstance(frame, str) for frame in ana.frames)
