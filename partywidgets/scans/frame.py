@@ -39,11 +39,9 @@ COLUMNS = (
 def results_frame(results: Iterable[CheckResult]) -> pd.DataFrame:
     """One row a result, indexed by `fingerprint`, in the given order.
 
-    `status` and `severity` are ordered categoricals (`STATUS_ORDER`, `SEVERITIES`), `error`, `change`, `phase` and `suppressed_by`
-    plain ones of text,
-    times are `datetime64[ms, UTC]`, `duration_ms` is float64, `labels` and `metrics` hold dicts (`metrics`: name → value). No results
-    give
-    the same columns and dtypes.
+    `status` and `severity` are ordered categoricals (`STATUS_ORDER`, `SEVERITIES`), `error`, `change`, `phase` and `suppressed_by` plain
+    ones of text, times are `datetime64[ms, UTC]`, `duration_ms` is float64, `labels` and `metrics` hold dicts (`metrics`: name → value).
+    No results give the same columns and dtypes.
     """
     import pandas as pd
 

@@ -68,10 +68,8 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
     """What a look means. Never raises.
 
     An error is crit, or unknown where it says nothing about the target (`CheckModel.unknown_errors`), unless an expression asks for
-    `error` itself. A condition
-    that does not hold, or has no answer, is crit; a `crit` or `warn` expression that is true sets its status, one without an answer
-    unknown.
-    A status that the check gave itself can only become worse.
+    `error` itself. A condition that does not hold, or has no answer, is crit; a `crit` or `warn` expression that is true sets its status,
+    one without an answer unknown. A status that the check gave itself can only become worse.
     """
     values = {**probe.values, "error": None if probe.error is None else probe.error[0]}
     conditions: list[ConditionResult] = []

@@ -134,9 +134,8 @@ class Metric:
 class Evidence:
     """What was seen, for people.
 
-    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control
-    characters shown as
-    pictures, and the SHA-256 of the whole value as it was seen (the redacted one, where something was redacted).
+    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control characters
+    shown as pictures, and the SHA-256 of the whole value as it was seen (the redacted one, where something was redacted).
     """
 
     kind: str

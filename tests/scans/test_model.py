@@ -132,7 +132,7 @@ def test_hostile_result() -> None:
     made = hostile()
     assert len(json.dumps(made.to_wire())) <= bounds.RESULT_BYTES
     assert made.links == ["https://x.example/"] * 3
-    assert (made.title[-1], len(made.labels), len(made.phases_ms)) == ("…", 32, 16)
+    assert (made.title[-1], len(made.labels), len(made.phases_ms)) == ("…", 8, 16)
     assert CheckResult.from_wire(made.to_wire()).to_wire() == made.to_wire()
 
 

@@ -34,9 +34,8 @@ _ID = re.compile(r"[^\s\x00-\x1f\x7f/][^\x00-\x1f\x7f]{0,199}")
 class Probe:
     """One look at a target, before any judgement.
 
-    `values` are the names that conditions may use. `status` is set by checks that judge themselves (exec, functions); else the
-    conditions decide,
-    and without conditions the check's own rule (`error` None is ok). `links` are URLs for people.
+    `values` are the names that conditions may use. `status` is set by checks that judge themselves (exec, functions); else the conditions
+    decide, and without conditions the check's own rule (`error` None is ok). `links` are URLs for people.
     """
 
     target: str
@@ -95,12 +94,10 @@ class CheckModel(BaseModel):
     """The keys that every check has in the config.
 
     `every` is seconds between looks (None: only when asked), `timeout` seconds for one look. A status is `hard` once it was seen
-    `attempts` times in
-    a row, and while it is soft the next look comes after `retry_delay`. `retries` are further looks at once, inside one run,
-    `retry_delay`
-    apart, for targets that are known to drop a packet. `conditions` must all hold, else the status is crit; `crit`, then `warn`, set
-    their
-    status when they are true. `identity` names those labels that make two results two things (part of the fingerprint).
+    `attempts` times in a row, and while it is soft the next look comes after `retry_delay`. `retries` are further looks at once, inside
+    one run, `retry_delay` apart, for targets that are known to drop a packet. `conditions` must all hold, else the status is crit;
+    `crit`, then `warn`, set their status when they are true. `identity` names those labels that make two results two things (part of the
+    fingerprint).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)

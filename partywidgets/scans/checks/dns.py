@@ -25,11 +25,10 @@ class DnsCheck(CheckModel):
     """A question for `name` and `record`.
 
     `resolver` is the server asked, an address or name with an optional port (`1.1.1.1`, `127.0.0.1:5353`, `[::1]:53`); without it the
-    system's servers are asked in turn
-    until one answers. An answer that does not fit into UDP is fetched by TCP.
+    system's servers are asked in turn until one answers. An answer that does not fit into UDP is fetched by TCP.
     Values: `rcode` (`NOERROR`, `NXDOMAIN`, …), `records` (as text), `count`, `ttl` (the smallest, null without records), `cnames`,
-    `authoritative`,
-    `authenticated` (DNSSEC, as the server says), `resolver`, `duration_ms`, `error`. Without conditions, `rcode == 'NOERROR'` must hold.
+    `authoritative`, `authenticated` (DNSSEC, as the server says), `resolver`, `duration_ms`, `error`. Without conditions, `rcode ==
+    'NOERROR'` must hold.
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(

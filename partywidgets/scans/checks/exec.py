@@ -59,11 +59,9 @@ class Ended:
 class ExecCheck(CheckModel):
     """Runs `command`, without a shell: a list of arguments, or one text that is split as a shell would.
 
-    Exit codes 0, 1, 2, 3 are ok, warn, crit, unknown; any other one is unknown. The first line up to `|` is the summary, what follows
-    `|` are metrics, further
-    lines are details. At `timeout` the program's whole process group is ended. It sees this process's environment without
-    `PARTYWIDGETS_*` and
-    Jupyter's secrets, and `env` over it.
+    Exit codes 0, 1, 2, 3 are ok, warn, crit, unknown; any other one is unknown. The first line up to `|` is the summary, what follows `|`
+    are metrics, further lines are details. At `timeout` the program's whole process group is ended. It sees this process's environment
+    without `PARTYWIDGETS_*` and Jupyter's secrets, and `env` over it.
     Values: `exit_code`, `output`, `metrics` (name → number), `duration_ms`, `error`.
     """
 

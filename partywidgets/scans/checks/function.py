@@ -27,9 +27,8 @@ _OPERATORS = ("<", ">", "=", "!")
 class Result:
     """What a check function says when true, false or a number is not enough.
 
-    `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `evidence` maps a name to a text.
-    Raises ValueError
-    for a status that is none of ok, warn, crit, unknown, skip.
+    `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `evidence` maps a name to a text. Raises
+    ValueError for a status that is none of ok, warn, crit, unknown, skip.
     """
 
     status: Status
@@ -49,8 +48,7 @@ class FunctionCheck(CheckModel):
     """Calls the function registered as `function`, which is `module:qualname`; nothing is imported for it.
 
     None and True are ok, False and a failed assertion crit, another exception unknown, a number is the value `value`, judged by `warn`
-    and
-    `crit`. Those may be written in full (`value > 100`), short (`> 100`), or as a number, which means greater than it.
+    and `crit`. Those may be written in full (`value > 100`), short (`> 100`), or as a number, which means greater than it.
     """
 
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})

@@ -140,8 +140,8 @@ class HttpCheck(CheckModel):
     """A request to `url`.
 
     Values: `status`, `body` (parsed, when it is JSON, else text), `headers` (lower-case names), `duration_ms`, `certificate_expires_in`
-    (null without TLS),
-    `ip`, `redirects`, `size` (bytes of the body, at most 1 MiB is read), `error`. Without conditions, `status < 400` must hold.
+    (null without TLS), `ip`, `redirects`, `size` (bytes of the body, at most 1 MiB is read), `error`. Without conditions, `status < 400`
+    must hold.
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(

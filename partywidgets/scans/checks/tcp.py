@@ -26,9 +26,8 @@ def place(host: str, port: int) -> str:
 class TcpCheck(CheckModel):
     """A connection to `host`:`port`.
 
-    `send` is written after connecting. What comes back is read until it contains `expect`, or else to the end of the first line;
-    without `send`,
-    `expect` and an expression that asks for `banner`, nothing is read. `tls` speaks TLS first.
+    `send` is written after connecting. What comes back is read until it contains `expect`, or else to the end of the first line; without
+    `send`, `expect` and an expression that asks for `banner`, nothing is read. `tls` speaks TLS first.
     Values: `connected`, `banner`, `duration_ms`, `ip`, `error`.
     """
 

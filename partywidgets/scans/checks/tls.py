@@ -31,9 +31,8 @@ class TlsCheck(CheckModel):
 
     A certificate that is not trusted, expired, not yet valid or for another name is crit, and its values are given all the same.
     Values: `certificate_expires_in`, `chain_expires_in` (the soonest of the chain), `names`, `subject`, `issuer`, `serial`,
-    `self_signed`,
-    `not_before`, `not_after`, `verified`, `verify_error`, `protocol`, `cipher`, `chain` (how many certificates), `duration_ms`, `ip`,
-    `error`.
+    `self_signed`, `not_before`, `not_after`, `verified`, `verify_error`, `protocol`, `cipher`, `chain` (how many certificates),
+    `duration_ms`, `ip`, `error`.
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(
