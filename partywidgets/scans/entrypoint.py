@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ..exceptions import ConnectionClosedError, PartyError
@@ -33,6 +32,7 @@ class OpsMonitorOps:
     def __init__(self, host: PartyHost, service: OpsMonitorService) -> None:
         self.host = host
         self.service = service
+        self._armed: float | None = None
         service.broadcast = self.broadcast
         service.deliver = self.deliver
 
@@ -68,6 +68,6 @@ class OpsMonitorOps:
     async def _arm(self) -> None:
         """The room's alarm at the next full scan: after a restart it wakes the room, and with it the schedule."""
         due = self.service.scheduler.next_full()
-        room = await self._room()
-        if due is not None and not await room.alarm_is_set(time.time()):
-            await room.storage.set_alarm(due)
+        if due is not None and due != self._armed:
+            self._armed = due
+            await (await self._room()).storage.set_alarm(due)

@@ -65,6 +65,8 @@ CREATE TABLE acks (fingerprint TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_LAST_SCAN = "SELECT * FROM scans WHERE state = 'finished' ORDER BY trigger = 'interval', finished_at DESC LIMIT 1"
+
 _RESULT_COLUMNS = (
     "seq, observed_at, scan_id, result_id, fingerprint, check_id, check_type, target, title, "
     "status, severity, phase, change, duration_ms, summary"
@@ -231,8 +233,8 @@ class History:
         return await self._run(self._report, scan_id)
 
     async def last_scan(self) -> Row | None:
-        """The scan that finished last."""
-        rows = await self._run(self._read, "SELECT * FROM scans WHERE state = 'finished' ORDER BY finished_at DESC LIMIT 1", ())
+        """The scan that finished last; one of the checks that were just due counts only when there is no other."""
+        rows = await self._run(self._read, _LAST_SCAN, ())
         return _scan(rows[0]) if rows else None
 
     async def history(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> list[Row]:
@@ -461,7 +463,7 @@ class History:
             "SELECT max((SELECT coalesce(max(seq), 0) FROM results), (SELECT coalesce(max(seq), 0) FROM latest))"
         ).fetchone()[0]
         last_full = self._db.execute("SELECT max(started_at) FROM scans WHERE trigger = 'schedule'").fetchone()[0]
-        last = self._db.execute("SELECT * FROM scans WHERE state = 'finished' ORDER BY finished_at DESC LIMIT 1").fetchone()
+        last = self._db.execute(_LAST_SCAN).fetchone()
         return Restored(
             latest=latest,
             acks=[Ack.from_wire(json.loads(row["body"])) for row in self._db.execute("SELECT body FROM acks")],

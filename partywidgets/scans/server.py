@@ -101,11 +101,6 @@ class OpsMonitorBroadcastServer(Server):
         connection.send(json.dumps({"type": kind, "data": message}))
         return True
 
-    async def alarm_is_set(self, now: float) -> bool:
-        """True when the alarm is set and not past."""
-        alarm = await self.storage.get_alarm()
-        return alarm is not None and alarm > now
-
     # inside
 
     async def _act(self, connection: Connection, kind: str, data: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ BroadcastCallback = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 SCANS = 16
 """Most scans under way at once that somebody asked for."""
 SCHEDULED = ("schedule", "interval")
+SILENCE_BYTES, RUNNING = 64 * 1024, 100
+"""What a snapshot says of silences (the newest ones) and of scans under way, at most."""
 BROADCAST_TIMEOUT = 30.0
 """Seconds that one broadcast may take before the scan goes on without it."""
 STOP_TIMEOUT = 5.0
@@ -273,11 +276,18 @@ class OpsMonitorService:
         report.results.sort(key=lambda result: result.urgency)
         await self._kept(self.history.finish_scan(report, state))
         wire = report.to_wire()
-        self.last_scan = {key: value for key, value in wire.items() if key != "results"} | {"more": f"/api/ops/scans/{report.scan_id}"}
+        head = {key: value for key, value in wire.items() if key != "results"} | {"more": f"/api/ops/scans/{report.scan_id}"}
+        if report.trigger != "interval" or self.last_scan is None or self.last_scan["trigger"] == "interval":
+            self.last_scan = head  # the few checks that were just due say little about the whole
         await emit("scan-result", wire)
 
-    def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str) -> None:
+    def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
         check = None if loaded is None else loaded.check
+        if loaded is not None and not gone:
+            present = self.registry.checks.get(loaded.id)
+            if present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint:
+                stream.skip()  # its config was replaced while it was looked at: its row has left the board, for good
+                return
         try:
             placement = self.board.place(
                 result,
@@ -288,6 +298,7 @@ class OpsMonitorService:
             )
         except ScanError as error:
             _log.error("check %s: its result is left out: %s", result.check_id, error)
+            stream.skip()
             return
         stream.add(placement)
         if placement.ended_ack is not None:
@@ -316,7 +327,7 @@ class OpsMonitorService:
         count = 0
         for loaded in checks:
             if self.board.of_check(loaded.id):
-                self._place(failed(loaded, "internal", reason), loaded, stream, owner=loaded.owner)
+                self._place(failed(loaded, "internal", reason), loaded, stream, owner=loaded.owner, gone=True)
                 count += 1
         if count:
             stream.finish()
@@ -402,8 +413,8 @@ class OpsMonitorService:
         now = utc_now()
         return {
             "scan": self.last_scan,
-            "silences": [silence.to_wire() for silence in self.board.silences.values() if silence.in_force(now)][:200],
-            "running": list(self._scans),
+            "silences": _within(SILENCE_BYTES, (one.to_wire() for one in reversed(self.board.silences.values()) if one.in_force(now))),
+            "running": list(self._scans)[-RUNNING:],
             "checks": len(self.registry),
         }
 
@@ -474,6 +485,17 @@ class OpsMonitorService:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, ScanError):
             _log.error("%s ended with an error", task.get_name(), exc_info=error)
+
+
+def _within(max_bytes: int, wires: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many, from the first on, as take `max_bytes` of JSON."""
+    taken, left = [], max_bytes
+    for wire in wires:
+        left -= len(json.dumps(wire)) + 2
+        if left < 0:
+            break
+        taken.append(wire)
+    return taken
 
 
 def _started(report: ScanReport) -> dict[str, Any]:

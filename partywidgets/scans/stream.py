@@ -44,6 +44,10 @@ class ResultStream:
         self._pending[placement.recorded.result.fingerprint] = placement
         self._came.set()
 
+    def skip(self) -> None:
+        """One more check has ended, with nothing to tell."""
+        self.done += 1
+
     def finish(self) -> None:
         """Nothing more comes: `run` returns when all is written and emitted."""
         self._finished = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from partywidgets.party import Environment, PartyHost
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.entrypoint import PARTY, ROOM
-from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, wire_time
+from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, utc_now, wire_time
 from partywidgets.scans.requests import read_message, read_selection
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.silence import Silence
 
 from .ops_room import Play, ScriptedCheck, ops_room
 
@@ -271,6 +273,20 @@ async def test_no_frame_over_its_bound_with_2000_checks(tmp_path: Path) -> None:
             whole = (await http.get(finished["more"])).json()
         assert len(whole["results"]) == 2000
         assert ScanReport.from_wire(whole).counts["crit"] == 40
+
+
+async def test_a_thousand_silences_fit_the_snapshot(tmp_path: Path) -> None:
+    """However many silences are in force, the snapshot's first part fits a frame, and one more than the most is refused."""
+    async with ops_room(tmp_path) as room:
+        for number in range(1000):
+            matchers = {f"label-{key}": f"{number} " + "x" * 150 for key in range(16)}
+            room.service.board.silence(Silence(matchers, "r" * 400, "Ana", utc_now(), utc_now() + timedelta(days=1)))
+        async with room.join("rob-responder") as person:
+            await person.snapshot()
+            assert max(person.sizes) <= FRAME_BYTES
+            assert person.messages[0]["data"]["silences"][0]["matchers"]["label-0"].startswith("999 ")
+            reply = await person.ask("silence", matchers={"a": "b"}, until="2099-01-01T00:00:00Z", reason="r")
+            assert reply["error"].startswith("1000 silences are in force")
 
 
 async def test_http_scans(tmp_path: Path, play: Play) -> None:

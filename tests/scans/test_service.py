@@ -295,6 +295,48 @@ async def test_a_check_that_left_its_config_while_nothing_ran(tmp_path: Path) ->
         assert sorted(row.check_id for row in service.board.rows.values()) == ["three", "two"]
 
 
+async def test_a_check_that_leaves_while_it_is_looked_at(play: Play) -> None:
+    """A look that ends after its check was taken out of the config is in its report, and brings no row back."""
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        if check_id == "two":
+            begun.set()
+            await gate.wait()
+
+    play.before = before
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
+        scan = service.start_scan()
+        async with asyncio.timeout(10):
+            await begun.wait()
+            await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+            gate.set()
+            report = await scan.wait()
+        assert report.total == len(report.results) == 2
+        assert [row.check_id for row in service.board.rows.values()] == ["one"]
+        assert len((await service.history.restore()).latest) == 1
+
+
+async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
+    """Checks that run by their interval do not take the place of the last scan that was asked for."""
+    async with OpsMonitorService() as service:
+        told = asyncio.Event()
+        service.broadcast = lambda kind, message: told.set() if kind == "scan-result" else None
+        await service.load_config("a.yaml", [ScriptedCheck(id="often", every=0.1), ScriptedCheck(id="asked")])
+        async with asyncio.timeout(10):
+            await told.wait()
+            assert service.last_scan is not None
+            assert service.last_scan["trigger"] == "interval"
+            report = await service.run_scan()
+            told.clear()
+            await told.wait()
+        assert service.last_scan["scan_id"] == report.scan_id
+        last = await service.history.last_scan()
+        assert last is not None
+        assert last["scan_id"] == report.scan_id
+
+
 async def test_dependencies_suppress(play: Play) -> None:
     """A failing check whose dependency fails too is suppressed by it, and shows which."""
     play.statuses.update(router="crit", shop="crit")
