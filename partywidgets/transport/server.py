@@ -171,7 +171,7 @@ class Upgrade(Handshake):
         scope.pop("method")
         scope.update(
             type="websocket",
-            asgi={"version": head.asgi_version, "spec_version": "2.4"},
+            asgi={**head.scope["asgi"], "spec_version": "2.4"},
             scheme="wss" if head.scheme == "https" else "ws",
             subprotocols=[offer for offer in offers if offer],
             extensions={"websocket.http.response": {}, ADOPT: self.accept},
