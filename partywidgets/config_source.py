@@ -66,6 +66,7 @@ def read_yaml(text: str, *, path: str) -> Source:
     if len(text) > MAX_TEXT:
         raise ConfigError(f"the config is longer than {MAX_TEXT} characters: split it into several files", path=path)
     yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML 1.2 allows it, and a warning is nobody's answer
     try:
         root = yaml.compose(text)
     except MarkedYAMLError as error:

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from partywidgets.config import Config, config_schema, load_config, parse_config, resolve
 from partywidgets.exceptions import ConfigError
@@ -153,6 +155,59 @@ def test_what_is_no_usable_yaml_is_refused_with_its_place(text: str, line: int |
     assert words in message
     if line is not None:
         assert found == line
+
+
+WHOLE = f"""sandboxes: {{default: 'local:'}}
+defaults: {{every: 1m, labels: {{env: prod}}}}
+checks:
+  - &a {HTTP}
+  - {{<<: *a, id: other, conditions: ["status == 200"]}}
+schedule: {{full: "*/5 * * * *"}}
+auth: {{tokens: [{{subject: ci, token: "${{env:T}}"}}]}}
+"""
+PIECES = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ": ",
+    "\n",
+    "- ",
+    "'",
+    '"',
+    "${env:",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!x ",
+    "|",
+    "%YAML 9\n",
+    "null",
+    "1e999",
+    ".nan",
+    "2016-01-01",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 15), st.one_of(st.sampled_from(PIECES), st.text(max_size=8))),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_whatever_a_file_holds_it_is_a_config_or_an_error_of_one_sentence(edits: list[tuple[int, int, str]]) -> None:
+    """Cuts and insertions anywhere in a whole config: no other exception, no line break in the message."""
+    text = WHOLE
+    for at, cut, piece in edits:
+        text = text[:at] + piece + text[at + cut :]
+    said = ""
+    try:
+        parse_config(text)
+    except ConfigError as error:
+        said = str(error)
+    assert "\n" not in said
 
 
 def test_anchors_and_merge_keys_work() -> None:
