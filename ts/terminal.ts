@@ -22,7 +22,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
   let reason = "";
   let connection: RoomLink | null = null;
 
-  const view = new TerminalView(
+  const view: TerminalView = new TerminalView(
     {
       fontSize: option(model, "font_size", 13),
       rows: option(model, "rows", 24),
@@ -33,19 +33,20 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     {
       input(text, answer) {
         // Every attached xterm answers a program's queries: the room picks one. A focus report is no keystroke, and must not take control.
-        if (answer && !party.drivesSize && !party.holdsControl) return;
+        if (answer && party.status.lease && !party.holdsControl) return;
         if (!party.type(new TextEncoder().encode(text)) && !answer) refresh();
       },
-      fit: ({ cols, rows }) => {
-        const size = party.status.size;
-        if (party.drivesSize && (size?.cols !== cols || size?.rows !== rows)) party.tell({ type: "resize", cols, rows });
+      fit({ cols, rows }) {
+        if (link !== "open" || !party.maySize) return false;
+        const { size } = party.status;
+        return (size?.cols === cols && size.rows === rows) || party.tell({ type: "resize", cols, rows });
       },
       escape: () => bar.focus(),
       title: (title) => bar.title(room, title),
     },
     signal,
   );
-  const party = new TerminalRoom(
+  const party: TerminalRoom = new TerminalRoom(
     view,
     {
       status: () => refresh(),
@@ -102,6 +103,19 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     }
   }
 
+  let joined = "";
+  let controlled = false;
+  /** The PTY takes this page's size when the page joins, where that scrambles nobody, and when it takes control. */
+  function settleSize(): void {
+    const { connection: id, people, lease } = party.status;
+    const control = lease?.connection === id && id !== "";
+    if (id !== joined && people.some(({ connection: other }) => other === id)) {
+      joined = id;
+      if (party.sizesOnJoining) view.requestFit();
+    } else if (control && !controlled) view.requestFit();
+    controlled = control;
+  }
+
   let wasTyping = false;
   function refresh(): void {
     const { status } = party;
@@ -109,7 +123,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
     wasTyping = typing;
-    view.setDriving(link === "open" && party.drivesSize);
+    settleSize();
     root.dataset.state = state;
     traits.write("state", state);
     if (status.role) traits.write("role", status.role);

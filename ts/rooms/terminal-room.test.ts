@@ -177,21 +177,34 @@ describe("who types", () => {
     expect(inputs).toEqual([]);
   });
 
-  it("drives the size when it holds control, or when nobody does and it came first", () => {
+  it("may set the size while it may type and nobody else has control", () => {
     text(WELCOME);
-    expect(room.drivesSize).toBe(true);
     text({ type: "presence", people: [person("other"), person("me")] });
-    expect(room.drivesSize).toBe(false);
+    expect(room.maySize).toBe(true);
+    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: true });
+    expect(room.maySize).toBe(false);
     text({ type: "lease", holder: { connection: "me", name: "Me" }, can_type: true });
-    expect(room.drivesSize).toBe(true);
-    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
-    expect(room.drivesSize).toBe(false);
+    expect(room.maySize).toBe(true);
+    text({ type: "lease", holder: null, can_type: false });
+    expect(room.maySize).toBe(false);
   });
 
-  it("lets a typing viewer drive the size past observers that came before", () => {
+  it("has control when another connection of the same person has it", () => {
     text(WELCOME);
-    text({ type: "presence", people: [{ ...person("other"), role: "observer" }, person("me")] });
-    expect(room.drivesSize).toBe(true);
+    text({ type: "presence", people: [{ ...person("kernel"), subject: "ana" }, { ...person("me"), subject: "ana" }, person("other")] });
+    text({ type: "lease", holder: { connection: "kernel", name: "kernel" }, can_type: true });
+    expect([room.holdsControl, room.maySize]).toEqual([true, true]);
+    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
+    expect(room.holdsControl).toBe(false);
+  });
+
+  it("sets the size on joining only where nobody did, or the same person", () => {
+    const by = (name: string) => {
+      text({ ...WELCOME, size: { cols: 80, rows: 24, by: name } });
+      text({ type: "presence", people: [person("other"), { ...person("me"), name: "Me" }] });
+      return room.sizesOnJoining;
+    };
+    expect([by(""), by("Me"), by("other")]).toEqual([true, true, false]);
   });
 
   it("answers a restart with the room's sentence, or with its own when the room is silent", async () => {

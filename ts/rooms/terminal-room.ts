@@ -147,13 +147,20 @@ export class TerminalRoom {
     return mine !== undefined && mine === subject(lease.connection);
   }
 
-  /** This page's fitted size is the PTY's: it has control, or nobody does and it is the first who may type. */
-  get drivesSize(): boolean {
-    const { lease, connection, people, canType } = this.status;
-    if (!canType) return false;
-    if (lease) return lease.connection === connection;
-    const first = people.find((person) => person.role !== "observer");
-    return !first || first.connection === connection;
+  /** The room takes this page's size: this person has control, or nobody has and they may type. */
+  get maySize(): boolean {
+    const { lease, canType } = this.status;
+    return canType && (lease === null || this.holdsControl);
+  }
+
+  /**
+   * On joining, this page gives the PTY its size: nobody did so far, or it was this person. Somebody else's size is left until this person
+   * takes control or changes their own layout, so that a second viewer never scrambles the first.
+   */
+  get sizesOnJoining(): boolean {
+    const { size, people, connection } = this.status;
+    const name = people.find((person) => person.connection === connection)?.name;
+    return this.maySize && (!size?.by || size.by === name);
   }
 
   binary(data: Uint8Array): void {

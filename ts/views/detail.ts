@@ -145,7 +145,8 @@ function section(title: string, ...content: (Node | string | null | false | unde
 
 function standing({ status, state, severity }: Result): string {
   if (!state) return `severity ${severity}`;
-  const since = state.since ? ` for ${age(state.since)}` : "";
+  const long = state.since ? age(state.since) : "";
+  const since = long === "now" ? " since just now" : long ? ` for ${long}` : "";
   const phase =
     state.phase === "soft" && status !== "ok"
       ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}`

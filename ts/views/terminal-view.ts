@@ -21,8 +21,8 @@ export interface TerminalViewOptions {
 export interface TerminalViewEvents {
   /** What was typed or pasted. `answer`: xterm's own reply to a query of the program, not a person's. */
   input(text: string, answer: boolean): void;
-  /** The size that would fill the element. */
-  fit(size: { cols: number; rows: number }): void;
+  /** The element would take this size. True when the PTY has it or will get it; otherwise the screen is scaled to the element. */
+  fit(size: { cols: number; rows: number }): boolean;
   /** The person left by the keyboard. */
   escape(): void;
   title(title: string): void;
@@ -32,6 +32,10 @@ const MIN_COLS = 20;
 const MIN_ROWS = 5;
 const SMALLEST_FONT = 7;
 const FIT_DELAY_MS = 100;
+const ANSWER_MS = 600;
+/** Pixels of the element that are not screen: padding and scroll bar, and the padding above and below. */
+const SIDE = 22;
+const EDGE = 8;
 
 /** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
 const ANSWER =
@@ -81,9 +85,9 @@ export class TerminalView implements Screen {
   #fit = new FitAddon();
   #events: TerminalViewEvents;
   #options: TerminalViewOptions;
-  #drives = false;
   #restoring = 0;
   #fitTimer: ReturnType<typeof setTimeout> | undefined;
+  #scaleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TerminalViewOptions, events: TerminalViewEvents, signal: AbortSignal) {
     this.#options = options;
@@ -127,7 +131,7 @@ export class TerminalView implements Screen {
     const observer = new ResizeObserver(() => this.#fitSoon());
     observer.observe(this.node);
     signal.addEventListener("abort", () => observer.disconnect());
-    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows) + 8}px`;
+    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows) + EDGE}px`;
     this.#fitSoon(0);
   }
 
@@ -162,12 +166,9 @@ export class TerminalView implements Screen {
     this.terminal.write("", () => this.#apply(size));
   }
 
-  /** Whether this view's element decides the size of the PTY; others follow it and shrink their font. */
-  setDriving(drives: boolean): void {
-    if (this.#drives === drives) return;
-    this.#drives = drives;
-    this.#scale();
-    if (drives) this.#fitSoon(0);
+  /** Asks for the size that fills the element, as if the layout had changed. */
+  requestFit(): void {
+    this.#fitSoon(0);
   }
 
   setTyping(allowed: boolean): void {
@@ -199,19 +200,18 @@ export class TerminalView implements Screen {
     this.#scale();
   }
 
-  /** A follower's font shrinks until the driver's width fits; below the smallest readable font the screen scrolls. */
+  /** The font shrinks until the whole screen fits the element; below the smallest readable one the element scrolls. */
   #scale(): void {
+    clearTimeout(this.#scaleTimer);
     const full = this.#options.fontSize;
-    if (this.#drives) {
-      this.terminal.options.fontSize = full;
-      return;
-    }
-    const width = this.node.clientWidth - 22;
     const current = this.terminal.options.fontSize ?? full;
-    const cell = this.#cell().width * (full / current);
-    if (width <= 0 || cell <= 0) return;
-    const wanted = Math.floor(full * Math.min(1, width / (cell * this.terminal.cols)) * 2) / 2;
-    this.terminal.options.fontSize = Math.max(SMALLEST_FONT, wanted);
+    const cell = this.#cell();
+    const [width, height] = [this.node.clientWidth - SIDE, this.node.clientHeight - EDGE];
+    if (width <= 0 || height <= 0 || cell.width <= 0) return;
+    const grow = full / current;
+    const ratio = Math.min(1, width / (cell.width * grow * this.terminal.cols), (height + 1) / (cell.height * grow * this.terminal.rows));
+    const wanted = Math.max(SMALLEST_FONT, Math.floor(full * ratio * 2) / 2);
+    if (wanted !== current) this.terminal.options.fontSize = wanted;
   }
 
   #cell(): { width: number; height: number } {
@@ -225,12 +225,10 @@ export class TerminalView implements Screen {
     clearTimeout(this.#fitTimer);
     this.#fitTimer = setTimeout(() => {
       if (this.node.clientWidth === 0) return;
-      if (!this.#drives) {
-        this.#scale();
-        return;
-      }
       const size = this.fitted();
-      if (size) this.#events.fit(size);
+      if (!size || !this.#events.fit(size)) this.#scale();
+      // The room's answer resizes the screen; should none come, it is scaled after all.
+      else this.#scaleTimer = setTimeout(() => this.#scale(), ANSWER_MS);
     }, delay);
   }
 
@@ -288,6 +286,7 @@ export class TerminalView implements Screen {
 
   #dispose(): void {
     clearTimeout(this.#fitTimer);
+    clearTimeout(this.#scaleTimer);
     this.terminal.dispose();
   }
 }
