@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..exceptions import ConfigError, PartyError
+from ..exceptions import ConfigError
 from .tokens import read_token
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: 
 async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None) -> str:
     from ..client.terminal import TerminalClient
 
-    columns, lines = shutil.get_terminal_size()
+    columns, lines = os.get_terminal_size(sys.stdout.fileno())
     try:
         terminal = TerminalClient(url, room, token=token, sandbox=sandbox, cols=columns, rows=lines)
     except ValueError as error:
@@ -47,8 +46,6 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         with _raw_terminal():
             try:
                 return await _pump(terminal, quiet=quiet, room=room)
-            except PartyError:
-                raise
             finally:
                 os.write(sys.stdout.fileno(), _PLAIN)
 
@@ -68,8 +65,7 @@ async def _pump(terminal: TerminalClient, *, quiet: bool, room: str) -> str:
             left.set()
 
     def resized() -> None:
-        size = shutil.get_terminal_size()
-        terminal.resize(size.columns, size.lines)
+        terminal.resize(*os.get_terminal_size(stdout))
 
     async def show() -> None:
         async for output in terminal.output():

@@ -42,6 +42,7 @@ class Options:
 def run(options: Options) -> None:
     """Serves until SIGINT or SIGTERM, then ends within 5 s. Raises PartyError for what keeps it from starting."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     loopback = _is_loopback(options.bind)
     if options.no_auth and not loopback:
         raise ConfigError(f"--no-auth lets everybody in who reaches {options.bind}: bind to 127.0.0.1, or leave --no-auth out")

@@ -1,0 +1,163 @@
+"""`partywidgets scan | token | validate | doctor`."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run, Serve
+
+CONFIG = """\
+checks:
+  - {{id: disk, type: host, disk: /, labels: {{team: web}}, warn: "used_percent > 100", crit: "used_percent > 100"}}
+  - {{id: verdict, type: exec, command: ["/bin/sh", "-c", "echo {text}; exit {code}"]}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config whose checks are ok."""
+    path = tmp_path / "partywidgets.yaml"
+    path.write_text(CONFIG.format(text="FINE", code=0))
+    return path
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_scan_ends_with_the_worst_status(run: Run, config: Path, code: int) -> None:
+    """The exit code is the worst status, in Nagios' numbers; the table shows every check."""
+    config.write_text(CONFIG.format(text="[red]VERDICT[/red]", code=code))
+    ended = run("scan", config)
+    assert ended.code == code, ended.err
+    assert "disk" in ended.out
+    assert "[red]VERDICT[/red]" in ended.out
+    assert ended.err == ""
+
+
+def test_scan_as_json(run: Run, config: Path) -> None:
+    """--json prints the report and nothing else."""
+    ended = run("scan", config, "--json", "--label", "team=web")
+    report = json.loads(ended.out)
+    assert (ended.code, report["schema"], [result["check_id"] for result in report["results"]]) == (0, "partywidgets.scan/1", ["disk"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--check", "dsk"], "did you mean 'disk'"),
+        (["--label", "team=db"], "no check has the labels team=db"),
+        (["--label", "team"], "key=value"),
+        (["--publish", "ftp://x"], "scheme"),
+    ],
+)
+def test_scan_mistakes(run: Run, config: Path, arguments: list[str], sentence: str) -> None:
+    """What cannot be run is one sentence and exit code 3, which no ok, warn or crit has."""
+    ended = run("scan", config, *arguments)
+    assert ended.code == 3
+    assert sentence in ended.sentence
+
+
+def test_scan_usage(run: Run, config: Path) -> None:
+    """A wrong option of scan is not mistaken for a crit."""
+    assert run("scan", config, "--nope").code == 3
+    assert run("scan").code == 3
+    assert run("validate").code == 2
+
+
+def test_scan_with_modules(run: Run, config: Path) -> None:
+    """`modules` bring their @check functions, found beside the config."""
+    (config.parent / "team_checks.py").write_text(
+        "import partywidgets as pw\n\n@pw.check\ndef answer():\n    assert 6 * 7 == 41, 'not 41'\n"
+    )
+    config.write_text("modules: [team_checks]\n")
+    ended = run("scan", config)
+    assert (ended.code, "not 41" in ended.out) == (2, True), ended.err
+    config.write_text("modules: [missing_checks]\n")
+    ended = run("scan", config)
+    assert ended.code == 3
+    assert "missing_checks cannot be imported" in ended.sentence
+
+
+def test_scan_publishes(run: Run, serve: Serve, config: Path) -> None:
+    """--publish puts the report into the room; a host that refuses turns a good scan into exit code 3."""
+    host = serve()
+    ended = run("scan", config, "--publish", host.url, "--token-file", host.token_file)
+    assert ended.code == 0, ended.err
+    ended = run("scan", config, "--publish", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
+    assert ended.code == 3
+    assert "the report was not published" in ended.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("checks:\n  - {id: a, type: htpp}\n", ":2:"),
+        ("cheks: []\n", ":1:1"),
+        ("checks: [\n", "partywidgets.yaml:"),
+        ("checks:\n  - {id: a, type: http, url: 'http://x', headers: {A: '${env:NOT_SET_HERE}'}}\n", "NOT_SET_HERE"),
+    ],
+)
+def test_validate_mistakes(run: Run, config: Path, text: str, sentence: str) -> None:
+    """A mistake in a config is one sentence with its place."""
+    config.write_text(text)
+    ended = run("validate", config)
+    assert ended.code == 1
+    assert sentence in ended.sentence
+
+
+def test_validate(run: Run, config: Path) -> None:
+    """A right config is summed up in one line."""
+    ended = run("validate", config)
+    assert (ended.code, ended.err) == (0, "")
+    assert "2 checks (1 exec, 1 host)" in ended.out
+    assert "no such file" in run("validate", config.parent / "nope.yaml").sentence
+
+
+def test_token(run: Run, tmp_path: Path) -> None:
+    """A token has 256 bits; in a file only its owner can read it, and no file is overwritten."""
+    one, two = run("token").out.strip(), run("token").out.strip()
+    assert len(one) == len(two) == 43
+    assert one != two
+    path = tmp_path / "secret"
+    ended = run("token", "--file", path)
+    assert (ended.code, ended.out) == (0, "")
+    assert len(path.read_text().strip()) == 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "exists already" in run("token", "--file", path).sentence
+
+
+def test_no_token_on_the_command_line(run: Run) -> None:
+    """There is no --token: every process on the machine could read it."""
+    for command in ("serve", "scan", "attach", "doctor"):
+        assert " --token " not in run(command, "--help").out
+
+
+def test_doctor(run: Run, serve: Serve) -> None:
+    """doctor looks at everything, one line each; a host that does not answer or refuses is bad."""
+    host = serve()
+    ended = run("doctor", "--url", host.url, "--token-file", host.token_file)
+    assert all(line.split()[0] in ("ok", "note", "bad") for line in ended.out.splitlines())
+    assert ended.code == (1 if "\nbad " in f"\n{ended.out}" else 0)
+    for word in (
+        "Python",
+        "websockets",
+        "front end",
+        "Jupyter Server extension",
+        "pseudo terminals",
+        "shell",
+        "Docker",
+        "Podman",
+        "takes the token",
+    ):
+        assert word in ended.out, ended.out
+    assert "could not look" not in ended.out
+    ended = run("doctor", "--url", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
+    assert "refuses this token" in ended.out
+    assert run("doctor", "--url", "http://127.0.0.1:9").code == 1
+
+
+def test_version(run: Run) -> None:
+    """--version says it."""
+    assert run("--version").out.startswith("partywidgets 0.")

@@ -1,0 +1,236 @@
+"""`partywidgets serve` and `partywidgets attach`, on real sockets and real terminals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+import trustme
+
+from partywidgets.client.terminal import TerminalClient
+from partywidgets.partysocket import PartySocket, fetch_url
+
+from .conftest import LIMIT, Host, Run, Serve
+
+CONFIG = """\
+sandboxes: {default: "local:/bin/bash"}
+auth:
+  tokens: [{subject: ada, token: "${file:guest-token}", roles: [observer, viewer]}]
+"""
+GUEST = "a-token-of-a-guest-for-tests"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config with a shell and a guest who may only look."""
+    (tmp_path / "guest-token").write_text(GUEST)
+    path = tmp_path / "partywidgets.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def attach(environment: dict[str, str]) -> Iterator[Callable[..., pexpect.spawn]]:
+    """Runs `partywidgets attach …` in a terminal of its own."""
+    started: list[pexpect.spawn] = []
+
+    def start(*arguments: str | Path, token: str) -> pexpect.spawn:
+        environ = {**environment, "PARTYWIDGETS_TOKEN": token, "TERM": "xterm-256color"}
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "partywidgets", "attach", *map(str, arguments)],
+            env=environ,
+            timeout=LIMIT,
+            dimensions=(31, 97),
+            encoding="utf-8",
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def get(url: str, token: str | None = None) -> int:
+    """The status of a GET."""
+    return asyncio.run(fetch_url("GET", url, token=token, timeout=LIMIT)).status
+
+
+def prompt(child: pexpect.spawn) -> None:
+    """Waits until the shell answers."""
+    child.expect_exact("Ctrl-] leaves")
+    child.expect(r"[#$] ")
+
+
+def test_serve(serve: Serve, config: Path) -> None:
+    """It prints where and how, keeps the token in the file only its owner can read, and lets nobody else in."""
+    host = serve(config)
+    assert host.token not in host.greeting
+    assert stat.S_IMODE(host.token_file.stat().st_mode) == 0o600
+    assert f'pw.connect("{host.url}/", token=…)' in host.greeting
+    assert get(f"{host.url}/api/ops/scans", host.token) == 200
+    assert get(f"{host.url}/api/ops/scans") == 401
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(serve: Serve, config: Path, number: signal.Signals) -> None:
+    """SIGTERM and SIGINT close everyone with 1012 and end it with code 0, also with a shell running and a client connected."""
+    host = serve(config)
+
+    async def stay() -> int:
+        async with TerminalClient(host.url, "worker-1", token=host.token) as term:
+            await term.run("true", timeout=LIMIT)
+            host.process.send_signal(number)
+            while term.socket.last_close is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(term.changed(), 0.2)
+            return term.socket.last_close.code
+
+    assert asyncio.run(asyncio.wait_for(stay(), LIMIT)) == 1012
+    assert host.process.wait(LIMIT) == 0
+
+
+def test_no_auth(serve: Serve) -> None:
+    """--no-auth is open on loopback, and says so."""
+    host = serve("--no-auth")
+    assert "open to every program and user of this machine" in host.greeting
+    assert get(f"{host.url}/api/ops/scans") == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--bind", "0.0.0.0", "--no-auth"], "lets everybody in"),
+        (["--bind", "::", "--no-auth"], "lets everybody in"),
+        (["--bind", "nowhere"], "IP address"),
+        (["--no-auth", "--token-file", "x"], "exclude each other"),
+        (["--key", "x"], "--certificate"),
+        (["--certificate", "/nope.pem"], "/nope.pem"),
+        (["/nope.yaml"], "no such file"),
+        (["--bind", "203.0.113.7", "--certificate", "{pem}"], "203.0.113.7"),
+    ],
+)
+def test_serve_mistakes(run: Run, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    """What cannot be served is one sentence and exit code 1."""
+    pem = tmp_path / "cert.pem"
+    trustme.CA().issue_cert("203.0.113.7").private_key_and_cert_chain_pem.write_to_path(pem)
+    ended = run("serve", "--port", "0", *(argument.format(pem=pem) for argument in arguments))
+    assert ended.code == 1
+    assert sentence in ended.sentence
+
+
+def test_a_taken_port(run: Run, serve: Serve) -> None:
+    """A port that is taken is one sentence with the remedy."""
+    host = serve()
+    ended = run("serve", "--port", host.url.rpartition(":")[2])
+    assert ended.code == 1
+    assert "is taken: choose another" in ended.sentence
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("", "one token"), ("two tokens", "one token"), ("short", "shorter than 16")])
+def test_a_wrong_token_file(run: Run, tmp_path: Path, text: str, sentence: str) -> None:
+    """A token file that holds none, several or a short one is refused."""
+    path = tmp_path / "token"
+    path.touch(mode=0o600)
+    path.write_text(text)
+    assert sentence in run("serve", "--port", "0", "--token-file", path).sentence
+
+
+def test_tls(serve: Serve, config: Path, tmp_path: Path) -> None:
+    """With a certificate everything is https and wss."""
+    authority = trustme.CA()
+    certificate = tmp_path / "cert.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    host = serve(config, "--certificate", certificate)
+    assert host.url.startswith("https://")
+
+    async def join() -> str:
+        async with PartySocket(host=host.url, party="terminal-server", room="w", token=host.token, ssl=context) as socket:
+            await socket.opened(LIMIT)
+            return socket.url
+
+    assert asyncio.run(join()).startswith("wss://")
+
+
+def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """attach is a terminal in the room's shell, of this terminal's size; Ctrl-] leaves and the shell lives on."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    child.expect_exact("as moderator; Ctrl-] leaves")
+    child.expect(r"[#$] ")
+    child.send("echo size-$(stty size); marker=kept\r")
+    child.expect_exact("size-31 97")
+    child.setwinsize(40, 100)
+    child.send("\r")
+    child.expect(r"[#$] ")
+    child.send("while [ \"$(stty size)\" != '40 100' ]; do sleep 0.1; done; echo resized-$((6*7))\r")
+    child.expect_exact("resized-42")
+    child.send("\x1d")
+    child.expect_exact("left worker-1; its terminal lives on")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
+    again = attach("worker-1", "--url", host.url, token=host.token)
+    prompt(again)
+    again.send("echo $marker-$((6*7))\r")
+    again.expect_exact("kept-42")
+
+
+def test_attach_as_an_observer(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """An observer is told so, sees what others do, and types nothing."""
+    host = serve(config)
+
+    async def work(child: pexpect.spawn) -> str:
+        async with TerminalClient(host.url, "worker-1", token=host.token) as term:
+            await term.run("true", timeout=LIMIT)
+            await asyncio.to_thread(child.send, "echo intruder\r")
+            await term.run("echo shown-$((6*7))", timeout=LIMIT)
+            await asyncio.to_thread(child.expect_exact, "shown-42")
+            return await term.screen()
+
+    child = attach("worker-1", "--url", host.url, token=GUEST)
+    child.expect_exact("as observer, read only; Ctrl-] leaves")
+    assert "intruder" not in asyncio.run(work(child))
+
+
+def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """When the shell ends, attach ends with its reason and leaves the terminal as it was."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    prompt(child)
+    child.send("exit\r")
+    child.expect_exact("the terminal of worker-1 ended")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
+
+
+def test_attach_mistakes(run: Run, serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """No terminal, a wrong token, no host: one sentence each."""
+    host = serve(config)
+    assert "attach needs a terminal" in run("attach", "worker-1", "--url", host.url).sentence
+    child = attach("worker-1", "--url", host.url, token="not-a-token-of-this-host")
+    child.expect_exact("refused")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 1
+    child = attach("..", "--url", host.url, token=host.token)
+    child.expect_exact("no room can be named '..'")
+    child.expect(pexpect.EOF)
+
+
+def test_loopback_is_the_default(serve: Serve) -> None:
+    """Without --bind nobody but this machine reaches it."""
+    assert isinstance(serve(), Host)
+    assert serve().url.startswith("http://127.0.0.1:")
