@@ -1,0 +1,129 @@
+"""The same targets looked at by prometheus-blackbox-exporter: the same verdicts, the same expiry, the same answer codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from partywidgets.scans.checks.dns import DnsCheck
+from partywidgets.scans.checks.http import HttpCheck
+from partywidgets.scans.checks.tcp import TcpCheck
+
+from .servers import Authority, closed_port, dns_server, look, serving, web_server
+from .test_tcp import hold, speak
+
+EXPORTER = shutil.which("prometheus-blackbox-exporter")
+pytestmark = pytest.mark.skipif(EXPORTER is None, reason="prometheus-blackbox-exporter is not installed")
+
+
+class Exporter:
+    """A running exporter."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def probe(self, module: str, target: str) -> dict[str, float]:
+        """The metrics of one probe."""
+        path = f"/probe?module={module}&target={quote(target, safe='')}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET {path} HTTP/1.0\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 2\r\n\r\n".encode())
+        text = (await asyncio.wait_for(reader.read(), 30)).decode()
+        writer.transport.abort()
+        return {name: float(value) for name, value in re.findall(r"^(probe_[^\s]+) (\S+)$", text, re.M)}
+
+
+@pytest.fixture
+async def authority(tmp_path: Path) -> Authority:
+    """The authority that both trust."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Exporter]:
+    """An exporter with a module for each kind of check, ready."""
+    assert EXPORTER is not None
+    trusted = {"tls_config": {"ca_file": authority.ca_file}, "preferred_ip_protocol": "ip4"}
+    modules = {
+        "http": {"prober": "http", "timeout": "1s", "http": {**trusted, "follow_redirects": False, "valid_status_codes": [200]}},
+        "tcp": {"prober": "tcp", "timeout": "1s"},
+        "banner": {"prober": "tcp", "timeout": "1s", "tcp": {"query_response": [{"expect": "^220 "}]}},
+        "dns": {"prober": "dns", "timeout": "1s", "dns": {"query_name": "plain.example", "query_type": "A"}},
+        "nxdomain": {"prober": "dns", "timeout": "1s", "dns": {"query_name": "missing.example", "query_type": "A"}},
+    }
+    config, port = tmp_path / "blackbox.yml", closed_port()
+    await asyncio.to_thread(config.write_text, json.dumps({"modules": modules}))
+    process = await asyncio.create_subprocess_exec(
+        EXPORTER, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stderr is not None
+        while line := await asyncio.wait_for(process.stderr.readline(), 30):
+            if b"Listening on" in line or b"TLS is disabled" in line:
+                break
+        else:
+            raise AssertionError("the exporter ended at its start")
+        yield Exporter(port)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_http(exporter: Exporter, authority: Authority) -> None:
+    """Healthy, wrong status, broken, hung and refused web servers get the same verdict; the phases have the same names."""
+    async with web_server() as served:
+        for path in ("/json", "/status/503", "/status/302", "/hang", "/half", "/garbage", "/silent", "/chunked"):
+            url = f"http://127.0.0.1:{served.port}{path}"
+            theirs = await exporter.probe("http", url)
+            ours = await look(HttpCheck(id="x", url=url, timeout=1, conditions=("status == 200",)))
+            assert theirs["probe_success"] == (ours.status == "ok"), path
+            for phase in ours.phases_ms:
+                assert f'probe_http_duration_seconds{{phase="{phase}"}}' in theirs
+    url = f"http://127.0.0.1:{closed_port()}/"
+    assert (await exporter.probe("http", url))["probe_success"] == 0
+    assert (await look(HttpCheck(id="x", url=url, timeout=1))).status == "crit"
+
+
+@pytest.mark.parametrize(("name", "days"), [("localhost", 30), ("localhost", -2), ("other.example", 30)])
+async def test_certificates(exporter: Exporter, authority: Authority, name: str, days: int) -> None:
+    """Good, expired and wrong certificates get the same verdict, and a good one the same end."""
+    async with web_server(authority.server_context(name, ends=timedelta(days=days))) as served:
+        url = f"https://localhost:{served.port}/json"
+        theirs = await exporter.probe("http", url)
+        ours = await look(HttpCheck(id="x", url=url, timeout=1, ca_file=authority.ca_file))
+    assert theirs["probe_success"] == (ours.status == "ok")
+    if ours.status == "ok":
+        left = next(metric.value for metric in ours.metrics if metric.name == "certificate_expires_in")
+        assert abs(theirs["probe_ssl_earliest_cert_expiry"] - (ours.observed_at.timestamp() + left)) < 5
+
+
+async def test_tcp(exporter: Exporter) -> None:
+    """Ports that accept, refuse, greet and stay silent get the same verdict."""
+    async with serving(speak) as greeting, serving(hold) as silent:
+        for module, port, expect in (
+            ("tcp", greeting, None),
+            ("tcp", closed_port(), None),
+            ("banner", greeting, "220 "),
+            ("banner", silent, "220 "),
+        ):
+            theirs = await exporter.probe(module, f"127.0.0.1:{port}")
+            ours = await look(TcpCheck(id="x", host="127.0.0.1", port=port, expect=expect, timeout=1))
+            assert theirs["probe_success"] == (ours.status == "ok"), (module, port)
+
+
+async def test_dns(exporter: Exporter) -> None:
+    """Answers and absent names are told apart alike. A stray datagram before the answer fails the exporter's probe, ours passes it over."""
+    async with dns_server() as resolver:
+        for module, name, rcode in (("dns", "plain.example", "NOERROR"), ("nxdomain", "missing.example", "NXDOMAIN")):
+            theirs = await exporter.probe(module, resolver)
+            ours = await look(DnsCheck(id="x", name=name, resolver=resolver, timeout=1, conditions=(f"rcode == '{rcode}'",)))
+            assert ours.status == "ok"
+            assert theirs["probe_dns_query_succeeded"] == 1
+            assert theirs["probe_success"] == (rcode == "NOERROR")
