@@ -136,7 +136,7 @@ class Config(BaseModel):
 
     @property
     def path(self) -> str:
-        """The file it was read from: the name under which a host loads it, and where relative `${file:PATH}` begin."""
+        """The file it was read from, absolute: the name under which a host loads it, and where relative `${file:PATH}` begin."""
         return self._path
 
 
@@ -156,6 +156,7 @@ def load_config(path: str | Path, *, environ: Mapping[str, str] | None = None) -
     except UnicodeDecodeError as error:
         raise ConfigError(f"the config is not UTF-8 text: byte {error.start} is wrong", path=str(path)) from None
     config = parse_config(text, path=str(path))
+    config._path = str(Path(path).absolute())
     if environ is not None:
         try_references(read_yaml(text, path=str(path)), environ=environ, base=Path(path).parent)
     return config

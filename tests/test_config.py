@@ -276,13 +276,15 @@ def test_a_missing_reference_is_named_and_its_neighbours_are_not(tmp_path: Path)
         assert "xxxx" not in str(caught.value)
 
 
-def test_a_file_is_read_and_errors_name_it(tmp_path: Path) -> None:
+def test_a_file_is_read_and_errors_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`load_config` takes a path; a missing file, a directory and another encoding are errors of one sentence."""
     path = tmp_path / "partywidgets.yaml"
     path.write_text(f"checks: [{HTTP}]\nauth: {{tokens: [{{subject: ci, token: '${{env:CI_TOKEN}}'}}]}}\n")
     config = load_config(path)
     assert isinstance(config, Config)
     assert config.auth.tokens[0].token == "${env:CI_TOKEN}", "the reference stays a reference"
+    monkeypatch.chdir(tmp_path)
+    assert load_config("partywidgets.yaml").path == str(path), "one file has one name, from wherever it is loaded"
     assert load_config(path, environ={"CI_TOKEN": "x"}) == config
     with pytest.raises(ConfigError, match=r"partywidgets\.yaml:2:\d+: \$\{env:CI_TOKEN\} cannot be resolved"):
         load_config(path, environ={})
