@@ -37,7 +37,7 @@ def rate(evaluate: Callable[[], object]) -> float:
 
 
 def main(options: Sequence[str]) -> None:
-    """Prints a line for each expression. The peer's values are converted once (`given`) or, as a new body needs, each time (`converted`)."""
+    """Prints a line for each expression. Its values are converted once (`given`) or, as a new body needs, each time (`converted`)."""
     begin = time.perf_counter()
     from partywidgets.scans.condition import compile_condition
 
