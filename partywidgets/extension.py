@@ -64,15 +64,20 @@ class PartyWidgetsApp(ExtensionApp):
         scrubbed = settings.get("extra_log_scrub_param_keys", [])
         self.settings["extra_log_scrub_param_keys"] = [*scrubbed, "ticket"]
 
-    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+    def initialize(self, argv: Any = None) -> None:
+        """Opens the rooms before the server takes its first request."""
+        super().initialize()  # type: ignore[no-untyped-call]
+        serverapp = self.serverapp
+        assert serverapp is not None
         self._room_thread, self._secret = RoomThread(), new_token()
         self._gate = Gate(hosts=None, same_origin=True)
         try:
             self._gate.allow(origins=self.origins)
-            self.rooms = await asyncio.wrap_future(self._room_thread.submit(self._open(serverapp)))
-        except PartyError as error:
+            self.rooms = self._room_thread.run(self._open(serverapp))
+        except (PartyError, TimeoutError) as error:
             # The server starts all the same: kernels then start hosts of their own.
             self.log.error("partywidgets: no rooms in this server: %s", error)
+            self._room_thread.stop()
             return
         serverapp.web_app.settings[SETTING] = Mount(
             asgi=self.rooms.asgi,
@@ -84,6 +89,10 @@ class PartyWidgetsApp(ExtensionApp):
             open_reason=self._open_reason(serverapp),
             active=self._active,
         )
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        if self.rooms is None:
+            return
         url = self._url_for_kernels(serverapp)
         if url is None:
             self.log.info("partywidgets: a server on a Unix socket has no address for kernels: they start hosts of their own")

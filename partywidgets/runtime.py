@@ -220,21 +220,22 @@ class Runtime:
         address = address or self.address
         if (app := self._own(address)) is not None and self._owner is not None:
             return {"ticket": app.gate.tickets.issue(self._owner, party=party, room=room), "expires_in": TICKET_LIFETIME}
-        answer = await self._ask(address, "POST", "tickets", {"party": party, "room": room})
+        answer = await self.request(address, "POST", "tickets", {"party": party, "room": room})
         return {"ticket": str(answer["ticket"]), "expires_in": float(answer["expires_in"])}
 
     async def hello(self, address: HostAddress) -> dict[str, Any]:
         """What the host says of itself: `{"host_id", "version"}`. Await it on the room loop. Raises HostError and RefusedError."""
         if self._own(address) is not None:
             return {"host_id": address.host_id, "version": __version__}
-        answer = await self._ask(address, "GET", "hello")
+        answer = await self.request(address, "GET", "hello")
         return {"host_id": _host_id(answer, address.url), "version": str(answer.get("version", ""))}
 
     async def put_sandbox(self, sandbox: str, target: str, *, address: HostAddress | None = None) -> None:
         """Maps a sandbox id to an address in the host. Await it on the room loop. Raises HostError and RefusedError."""
-        await self._ask(address or self.address, "PUT", f"api/sandboxes/{quote(sandbox, safe='')}", {"address": target})
+        await self.request(address or self.address, "PUT", f"api/sandboxes/{quote(sandbox, safe='')}", {"address": target})
 
-    async def _ask(self, address: HostAddress, method: str, path: str, body: Any = None) -> Any:
+    async def request(self, address: HostAddress, method: str, path: str, body: Any = None) -> Any:
+        """One HTTP request to a host, its answer as JSON; `path` is below its root. Raises HostError and RefusedError."""
         return await asyncio.to_thread(ask, method, address.url + path, token=address.secret or None, body=body, timeout=CONNECT_TIMEOUT)
 
     def stop(self) -> None:

@@ -114,10 +114,14 @@ class RoomsHandler(JupyterHandler):
         self.current_user = self._jupyter_current_user = None
         self.route = self._route()
         if not self.check_host():
-            raise web.HTTPError(403, reason="Host not allowed")
-        if not self.mount.gate.allows_origin(HTTPConnection(self._scope("http"))):
+            self.refuse(403, "the Host is not a name of this Jupyter Server")
+        elif not isinstance(self.settings.get(SETTING), Mount):
+            self.refuse(503, "the rooms of this server did not open: its log says why")
+        elif self.route.startswith(OPEN_ROUTES):
+            pass
+        elif not self.mount.gate.allows_origin(HTTPConnection(self._scope("http"))):
             self.refuse(403, "the Origin is not allowed: add it to c.PartyWidgetsApp.origins")
-        elif not self.route.startswith(OPEN_ROUTES):
+        else:
             await self._authenticate()
 
     def _route(self) -> str:

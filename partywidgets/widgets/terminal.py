@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from ..client.handle import Handle
 from ..client.terminal import TerminalClient
@@ -190,13 +191,18 @@ class Terminal(PartyWidget):
 
     async def _look(self) -> tuple[str, str] | None:
         """The screen, when Python is in the room or a page watches it."""
-        if self._client is None and self.state not in ("live", "lagging"):
-            return None
         try:
-            return await self._with_client(self._both) if self._client is None else await self._both(self._client)
+            if self._client is not None:
+                return await self._both(self._client)
+            if self.state not in ("live", "lagging"):
+                return None
+            # A plain request: whoever joins to look would be seen there, and would keep the sandbox's process alive.
+            seen = await self._runtime.request(self._address, "GET", f"parties/{self.party}/{quote(self.room, safe='')}")
         except (PartyError, TimeoutError) as error:
             log.debug("%r has no fresh snapshot: %s", self, error)
             return None
+        text = str(seen.get("screen") or "").rstrip("\n")
+        return (text, still(text)) if text else None
 
     async def _both(self, client: TerminalClient) -> tuple[str, str]:
         self._seen = (client.epoch, client.offset)

@@ -1,0 +1,208 @@
+"""Sockets that a Jupyter Server hands over to the room loop, plain and encrypted by its own TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+from websockets.asyncio.client import ClientConnection, connect
+
+from partywidgets.auth import Gate, Identity
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party.grant import OWNER_ROLES
+from partywidgets.room_thread import RoomThread
+from partywidgets.transport.asgi import PartyMiddleware
+from partywidgets.transport.handshake import check_handshake
+from partywidgets.transport.tornado import enter_by_socket, enter_by_stream
+from partywidgets.transport.tornado_stream import StreamTransport
+
+KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
+
+
+class Echo(Server):
+    """Says everything back; `flood N` sends N frames of 64 KiB, `bye` closes with a code of its own."""
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        connection.send("welcome")
+
+    async def on_message(self, connection: Connection, message: str | bytes) -> None:
+        if isinstance(message, str) and message.startswith("flood "):
+            for _ in range(int(message.split()[1])):
+                connection.send(b"x" * 65536)
+                while connection.buffered > 512 * 1024:
+                    await asyncio.sleep(0.002)
+            connection.send("flood is over")
+        elif message == "bye":
+            connection.close(4321, "as you wish")
+        else:
+            connection.send(message)
+
+
+class Handing(RequestHandler):
+    """What RoomsHandler does with an upgrade, without Jupyter around it."""
+
+    def get(self, path: str) -> None:
+        app, thread = self.settings["app"], self.settings["thread"]
+        headers = [(name.lower().encode(), value.encode()) for name, value in self.request.headers.get_all()]
+        scope: dict[str, Any] = {
+            "type": "websocket",
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "ws",
+            "path": "/" + path,
+            "raw_path": ("/" + path).encode(),
+            "query_string": self.request.query.encode(),
+            "root_path": "",
+            "headers": headers,
+            "subprotocols": [],
+            "client": ("127.0.0.1", 0),
+            "server": None,
+            "partywidgets.identity": Identity("owner", "owner", OWNER_ROLES),
+        }
+        check_handshake("GET", "1.1", headers)
+        stream = self.detach()
+        leftover = bytes(stream._read_buffer)
+        if self.settings["secure"]:
+            thread.submit(enter_by_stream(app, scope, StreamTransport(stream, asyncio.get_running_loop()), leftover))
+        else:
+            import os
+
+            taken = socket.socket(fileno=os.dup(stream.socket.fileno()))
+            stream.close()
+            thread.submit(enter_by_socket(app, scope, taken, leftover))
+
+
+@contextlib.asynccontextmanager
+async def serving(tmp_path: Path, authority: trustme.CA | None) -> AsyncIterator[tuple[str, PartyHost, RoomThread]]:
+    """A Tornado server on this loop, its rooms on a thread of their own."""
+    thread = RoomThread("test-rooms")
+    stack = contextlib.AsyncExitStack()
+
+    async def start() -> tuple[PartyHost, Any]:
+        host = await stack.enter_async_context(PartyHost({"echo": Echo}, storage=tmp_path))
+
+        async def nothing(*_: Any) -> None:
+            raise AssertionError
+
+        return host, PartyMiddleware(nothing, host, auth=Gate(hosts=None, same_origin=True))
+
+    host, app = await asyncio.wrap_future(thread.submit(start()))
+    context = None
+    if authority is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = HTTPServer(Application([("/(.*)", Handing)], app=app, thread=thread, secure=authority is not None), ssl_options=context)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    try:
+        yield f"{'wss' if authority else 'ws'}://127.0.0.1:{sockets[0].getsockname()[1]}/", host, thread
+    finally:
+        server.stop()
+        await asyncio.wrap_future(thread.submit(stack.aclose()))
+        await server.close_all_connections()
+        await asyncio.to_thread(thread.stop)
+
+
+@pytest.fixture(params=["plain", "tls"])
+async def room(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[str, dict[str, Any], PartyHost]]:
+    authority = trustme.CA() if request.param == "tls" else None
+    options: dict[str, Any] = {"proxy": None, "max_size": None}
+    if authority is not None:
+        options["ssl"] = ssl.create_default_context()
+        authority.configure_trust(options["ssl"])
+    async with serving(tmp_path, authority) as (url, host, _):
+        yield url + "parties/echo/lobby", options, host
+
+
+async def hear(connection: ClientConnection) -> str | bytes:
+    async with asyncio.timeout(20):
+        return await connection.recv()
+
+
+async def test_messages_go_both_ways(room: tuple[str, dict[str, Any], PartyHost]) -> None:
+    """Small and large messages, text and bytes, arrive whole and in order."""
+    url, options, _ = room
+    async with connect(url, **options) as connection:
+        assert await hear(connection) == "welcome"
+        large = bytes(range(256)) * 3000
+        await connection.send("grüße")
+        await connection.send(large)
+        assert await hear(connection) == "grüße"
+        assert await hear(connection) == large
+
+
+async def test_a_flood_goes_at_the_readers_pace(room: tuple[str, dict[str, Any], PartyHost]) -> None:
+    """Eight megabytes arrive complete although the room writes faster than the peer reads, and others are served meanwhile."""
+    url, options, _ = room
+    async with connect(url, **options, max_queue=2) as slow, connect(url, **options) as other:
+        assert await hear(slow) == "welcome"
+        assert await hear(other) == "welcome"
+        await slow.send("flood 128")
+        await other.send("still there?")
+        assert await hear(other) == "still there?"
+        received = 0
+        while (message := await hear(slow)) != "flood is over":
+            received += len(message)
+        assert received == 128 * 65536
+
+
+async def test_closing_from_either_side(room: tuple[str, dict[str, Any], PartyHost]) -> None:
+    """The room's close code reaches the peer; a peer's Close, and a drop, empty the room."""
+    url, options, host = room
+    async with connect(url, **options) as connection:
+        assert await hear(connection) == "welcome"
+        await connection.send("bye")
+        await asyncio.wait_for(connection.wait_closed(), 20)
+        assert (connection.close_code, connection.close_reason) == (4321, "as you wish")
+    async with connect(url, **options) as connection:
+        assert await hear(connection) == "welcome"
+    assert connection.close_code == 1000
+    connection = await connect(url, **options)
+    assert await hear(connection) == "welcome"
+    connection.transport.abort()
+    async with asyncio.timeout(20):
+        while host.connection_count():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_comes_right_behind_the_handshake_is_not_lost(tmp_path: Path) -> None:
+    """Frames sent in the same packet as the upgrade request reach the room."""
+    async with serving(tmp_path, None) as (url, _, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1].rstrip("/")))
+        head = (
+            "GET /parties/echo/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+        )
+        writer.write(head.encode() + b"\x81\x82\x00\x00\x00\x00hi")
+        async with asyncio.timeout(20):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+            assert await reader.readexactly(9) == b"\x81\x07welcome"
+            assert await reader.readexactly(4) == b"\x81\x02hi"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_refusal_is_an_http_answer(tmp_path: Path) -> None:
+    """An unknown party is answered 400 on the detached socket, and the socket ends."""
+    async with serving(tmp_path, None) as (url, _, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1].rstrip("/")))
+        head = (
+            "GET /parties/nobody/lobby HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+        )
+        writer.write(head.encode())
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 400")
+        writer.close()
+        await writer.wait_closed()
