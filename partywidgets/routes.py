@@ -161,7 +161,7 @@ class Routes:
             ticket = self.gate.tickets.issue(grant, party=party, room=check_room_name(room))
         except RoomNameError as error:
             raise _Refused(400, str(error)) from None
-        return JSONResponse({"ticket": ticket, "expires_in": TICKET_LIFETIME}, headers=NO_STORE)
+        return JSONResponse({"ticket": ticket, "expires_in": int(TICKET_LIFETIME)}, headers=NO_STORE)
 
     async def _put_config(self, request: Request, grant: Grant, rest: str) -> Response:
         """A config as YAML text; its name is the rest of the path, decoded once."""
