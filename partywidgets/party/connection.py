@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import HTTPConnection
 
 from ..exceptions import ConnectionClosedError, PartyError
+from . import resume
 from .fanout import Held, Outlet
 from .grant import Grant
 from .wire import Batch, Frame, Wire
@@ -66,6 +67,7 @@ class Connection(Outlet):
 
     __slots__ = (
         "_closed",
+        "_counts",
         "_departed",
         "_expiry",
         "_jobs",
@@ -76,6 +78,7 @@ class Connection(Outlet):
         "_worker",
         "grant",
         "id",
+        "resumed",
         "subprotocol",
         "tags",
         "uri",
@@ -86,6 +89,8 @@ class Connection(Outlet):
     tags: tuple[str, ...]
     grant: Grant
     subprotocol: str | None
+    resumed: bool
+    """True in `on_connect` and later when this client got all the broadcasts it missed (`resumable` rooms): it needs no snapshot."""
 
     def __init__(self, room: Room, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> None:
         super().__init__(Held())
@@ -100,6 +105,8 @@ class Connection(Outlet):
         self._jobs: deque[str | bytes | Exception | Departure] | None = None
         self._worker: asyncio.Task[None] | None = None
         self._paused = False
+        self.resumed = False
+        self._counts = False
         self._closed = False
         self._departed = False
         self._expiry: asyncio.TimerHandle | None = None
@@ -155,7 +162,7 @@ class Connection(Outlet):
         frame = message if isinstance(message, Frame) else Frame(message)
         if self._closed:
             raise ConnectionClosedError(f"connection {self.id!r} of {self._room.place} was closed: check ready_state before sending")
-        self._room.fanout.send(self, frame)
+        self._room.fanout.send(self, resume.direct(frame) if self._counts else frame)
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """Begins the close handshake. A second call does nothing. What the peer sends from now on is not delivered.

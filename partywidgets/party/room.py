@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from ..exceptions import ConnectionIdError, StartError
+from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
 from .fanout import Fanout
 from .grant import Grant
@@ -61,10 +62,13 @@ class Room:
         self.loop = asyncio.get_running_loop()
         self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap)
         self.storage: Storage = host.room_storage(party, name)
+        self.history = resume.History() if server_class.resumable else None
         self.holds = 0
         self.present: dict[Connection, None] = {}
         """Connections whose on_close has not run yet."""
         self._by_id: dict[str, tuple[Connection, ...]] = {}
+        self._counting: dict[Connection, None] = {}
+        self._heart: asyncio.TimerHandle | None = None
         self._unborn: Server | None = None
         self._starting: asyncio.Task[Server] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -171,7 +175,10 @@ class Room:
             self._forget()
 
     def _forget(self) -> None:
-        if self.instance is None and self._starting is None and not self.present and not self.holds:
+        if self.history is not None and self.history.fresh():
+            # Whoever lost its socket may still come back for what it missed.
+            self._watch_idle()
+        elif self.instance is None and self._starting is None and not self.present and not self.holds:
             self._unborn = None
             self.host.forget(self)
 
@@ -205,9 +212,10 @@ class Room:
 
     async def stop_tasks(self) -> None:
         """Cancels what still runs for this room."""
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
+        for timer in (self._idle_timer, self._heart):
+            if timer is not None:
+                timer.cancel()
+        self._idle_timer = self._heart = None
         await cancel_all(self._spawned)
         await cancel_all(self._tasks)
 
@@ -260,9 +268,34 @@ class Room:
         self._by_id[connection.id] = (*self._by_id.get(connection.id, ()), connection)
         self.fanout.add(connection)
 
+    def resume(self, connection: Connection, query: str) -> None:
+        """Lets a client that counts (`pw1`) go on where it was; nothing for others."""
+        asked = None if self.history is None else resume.asked_by(query)
+        if self.history is None or asked is None:
+            return
+        missed = self.history.since(asked)
+        connection.resumed = missed is not None
+        offset = self.history.top - len(missed or ())
+        self.fanout.send(connection, resume.resumed(self.history.epoch, offset, recovered=connection.resumed))
+        for logged in missed or ():
+            self.fanout.send(connection, resume.skip() if connection.id in logged.without else logged.frame)
+        connection._counts = True
+        self._counting[connection] = None
+        if self._heart is None:
+            self._heart = self.loop.call_later(resume.HEARTBEAT, self._beat)
+
+    def _beat(self) -> None:
+        self._heart = None
+        if self._counting and self.history is not None:
+            frame = resume.heartbeat(self.history.top)
+            for connection in self._counting:
+                self.fanout.send(connection, frame)
+            self._heart = self.loop.call_later(resume.HEARTBEAT, self._beat)
+
     def leave(self, connection: Connection) -> None:
         """Out of the lists and the broadcasts, by identity; what is queued for it is written first."""
         self.fanout.remove(connection)
+        self._counting.pop(connection, None)
         same = tuple(other for other in self._by_id.get(connection.id, ()) if other is not connection)
         if same:
             self._by_id[connection.id] = same
@@ -279,9 +312,17 @@ class Room:
         if without:
             if isinstance(without, str):
                 raise TypeError("broadcast(without=) takes a list of connection ids, got a str: put it into a list")
-            excluded = [connection for connection_id in without for connection in self._by_id.get(connection_id, ())]
+            ids = frozenset(without)
+            if self.history is not None:
+                self.history.append(frame, ids)
+            excluded = [connection for connection_id in ids for connection in self._by_id.get(connection_id, ())]
             self.fanout.broadcast(frame, excluded)
+            for connection in excluded:
+                if connection._counts:
+                    self.fanout.send(connection, resume.skip())
         else:
+            if self.history is not None:
+                self.history.append(frame)
             self.fanout.broadcast(frame)
 
     def get_connection(self, connection_id: str) -> Connection | None:
@@ -305,6 +346,7 @@ class Room:
                     connection.tags = check_tags(connection.id, await tags if inspect.isawaitable(tags) else tags)
                     hook = "on_connect"
                     self.join(connection)
+                    self.resume(connection, request.url.query)
                     result = instance.on_connect(connection, ctx)
                     if inspect.isawaitable(result):
                         await result

@@ -49,7 +49,7 @@ class Server:
     subprotocols: ClassVar[tuple[str, ...]] = ("partywidgets.v1",)
     """The WebSocket subprotocols this class speaks, best first. None offered is always accepted."""
     resumable: ClassVar[bool] = False
-    """True: broadcasts are logged and clients that ask for it resume (`pw1`)."""
+    """True: broadcasts are logged and clients that ask for it resume (`pw1`); `connection.resumed` says who missed nothing."""
 
     name: str
     party: str
