@@ -185,6 +185,17 @@ async def test_a_ticket_as_subprotocol_is_never_selected(app: Running) -> None:
         assert '"snapshot"' in str(await socket.recv())
 
 
+async def test_a_ticket_is_good_for_one_http_request_to_its_room_and_for_no_other_route(app: Running) -> None:
+    """A page may read its room once by it; tickets, configs and metrics it never opens."""
+    ticket = await app.ticket("ops-monitor-broadcast", "main")
+    for method, path in (("POST", "/tickets"), ("GET", "/metrics"), ("PUT", "/api/ops/config/a"), ("PUT", "/api/sandboxes/a")):
+        async with app.http.request(method, f"{app.url}{path}?ticket={ticket}", data=b"{}") as answer:
+            assert answer.status == 401, path
+    for status in (200, 401):
+        async with app.http.get(f"{app.url}/api/ops/scans?ticket={ticket}") as answer:
+            assert answer.status == status
+
+
 @pytest.mark.parametrize("ticket", ["", "x", "x" * 5000, "%00", "..%2f"])
 async def test_a_ticket_that_never_was_closes_with_4401_and_touches_no_room(app: Running, ticket: str) -> None:
     """Whatever it looks like."""
