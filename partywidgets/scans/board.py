@@ -38,6 +38,8 @@ class Board:
         self.rows: dict[str, CheckResult] = {}
         self.acks: dict[str, Ack] = {}
         self.silences: dict[str, Silence] = {}
+        self.plan: tuple[int, list[list[str]]] | None = None
+        """How `snapshot.plan` divided the rows, and at which seq."""
         self._standings: dict[str, Standing] = {}
         self._owners: dict[str, str] = {}
         self._by_check: dict[str, set[str]] = {}

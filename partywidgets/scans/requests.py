@@ -32,7 +32,7 @@ ROLES = ("viewer", "responder", "runner", "admin")
 """The roles of the ops room; each of them may read."""
 MESSAGE_BYTES = 256 * 1024
 """Longest message that is read."""
-BODY_BYTES = 16 * 1024 * 1024
+BODY_BYTES = 8 * 1024 * 1024
 """Longest body of a POST."""
 NAMES = 20_000
 RESULTS = 10_000

@@ -8,8 +8,25 @@ from typing import Any
 from .board import Board
 from .model import FRAME_BYTES
 
-PART_BYTES = 200 * 1024
-"""What a part is planned for; rows that grow until it is sent have the rest of the frame."""
+PART_BYTES = 160 * 1024
+"""What a part is planned for. The rest of the frame is for the first part's head (silences: 64 KiB) and for rows that grow meanwhile."""
+
+
+def plan(board: Board) -> list[list[str]]:
+    """The fingerprints of each part. Made once for each state of the board: when a host restarts, everyone joins at once."""
+    if board.plan is not None and board.plan[0] == board.seq:
+        return board.plan[1]
+    parts: list[list[str]] = [[]]
+    left = PART_BYTES
+    for row in sorted(board.rows.values(), key=lambda row: row.urgency):
+        size = len(board.encoded(row)) + 1
+        if size > left and parts[-1]:
+            parts.append([])
+            left = PART_BYTES
+        parts[-1].append(row.fingerprint)
+        left -= size
+    board.plan = board.seq, parts
+    return parts
 
 
 class Snapshot:
@@ -21,15 +38,7 @@ class Snapshot:
     def __init__(self, board: Board, head: dict[str, Any]) -> None:
         self._board = board
         self._head = head
-        self._parts: list[list[str]] = [[]]
-        left = PART_BYTES - len(json.dumps(head))
-        for row in sorted(board.rows.values(), key=lambda row: row.urgency):
-            size = len(board.encoded(row)) + 1
-            if size > left and self._parts[-1]:
-                self._parts.append([])
-                left = PART_BYTES
-            self._parts[-1].append(row.fingerprint)
-            left -= size
+        self._parts = plan(board)
         self._next = 0
 
     @property
@@ -43,8 +52,8 @@ class Snapshot:
         head = self._head if self._next == 0 else {}
         self._next += 1
         place = {"epoch": self._board.epoch, "seq": self._board.seq, "part": self._next, "of": len(self._parts)}
-        data = json.dumps({**place, **head})
-        left = FRAME_BYTES - len(data) - 64
+        start = json.dumps({**place, **head})[:-1]
+        left = FRAME_BYTES - len(start) - 64
         rows = []
         for fingerprint in fingerprints:
             row = self._board.rows.get(fingerprint)
@@ -53,4 +62,4 @@ class Snapshot:
                 left -= len(text) + 1  # ASCII, so characters are bytes
                 if left >= 0:
                     rows.append(text)
-        return f'{{"type": "snapshot", "data": {data[:-1]}, "results": [{",".join(rows)}]}}}}'
+        return f'{{"type": "snapshot", "data": {start}, "results": [{",".join(rows)}]}}}}'

@@ -129,3 +129,38 @@ async def test_scan_without_broadcast_tells_nobody(tmp_path: Path) -> None:
             assert (await early.until("scan-result"))["scan_id"] == told.scan_id != report.scan_id
         async with room.join() as late:
             assert [row["check_id"] for row in await late.snapshot()] == ["one"]
+
+
+async def test_nobody_misses_a_scan_result_while_people_come_and_go(tmp_path: Path, play: Play) -> None:
+    """While the schedule scans and people come and go, everyone gets each scan-result between joining and leaving, once and in order."""
+    play.statuses["two"] = "warn"
+    async with ops_room(tmp_path, hibernate_after=0.05) as room, AsyncExitStack() as stack:
+        steady = [await stack.enter_async_context(room.join()) for _ in range(10)]
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", every=0.05), ScriptedCheck(id="two", every=0.07)])
+        stays: list[tuple[str | None, list[str]]] = []
+
+        async def visitor() -> None:
+            for _ in range(5):
+                async with room.join() as person:
+                    await person.snapshot()
+                    told = [(await person.until("scan-result"))["scan_id"] for _ in range(4)]
+                    scan = person.messages[0]["data"]["scan"]
+                    stays.append((scan and scan["scan_id"], told))
+
+        await asyncio.gather(*(visitor() for _ in range(20)))
+        await room.service.load_config("a.yaml", [])
+        last = await room.ops.run_scan()
+        seen = []
+        for person in steady:
+            told: list[str] = []
+            while not told or told[-1] != last.scan_id:
+                told.append((await person.until("scan-result"))["scan_id"])
+            seen.append(told)
+    assert all(told == seen[0] for told in seen)
+    order = {scan_id: number for number, scan_id in enumerate(seen[0])}
+    assert len(order) == len(seen[0])
+    assert len(stays) == 100
+    for before, told in stays:
+        places = [order[scan_id] for scan_id in told]
+        assert places == list(range(places[0], places[0] + 4))
+        assert before is None or before not in order or order[before] in (places[0] - 1, places[0])
