@@ -66,15 +66,14 @@ class Engine:
     url: str
     command: list[str]
     run_options: list[str]
-    environ: dict[str, str] = field(default_factory=dict)
     _started: list[str] = field(default_factory=list)
     _images: list[str] = field(default_factory=list)
 
     def call(self, *arguments: str, stdin: bytes | None = None) -> str:
         """Runs a subcommand; what it printed."""
-        done = subprocess.run(
-            [*self.command, *arguments], input=stdin, capture_output=True, timeout=60, env={**os.environ, **self.environ}, check=False
-        )
+        # With CONTAINER_HOST set, Podman's command line becomes a remote client that knows no storage of its own.
+        environ = {name: value for name, value in os.environ.items() if name not in ("DOCKER_HOST", "CONTAINER_HOST")}
+        done = subprocess.run([*self.command, *arguments], input=stdin, capture_output=True, timeout=60, env=environ, check=False)
         if done.returncode:
             raise AssertionError(f"{self.kind} {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
         return done.stdout.decode(errors="replace").strip()

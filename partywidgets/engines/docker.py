@@ -111,6 +111,12 @@ class DockerEngine:
         if not stat.S_ISSOCK(mode):
             raise EngineError(f"{path} is not a socket: {self._remedy}")
 
+    def _unreachable(self, error: BaseException | None) -> EngineError:
+        place = self.url.removeprefix("unix://")
+        if isinstance(error, PermissionError) or isinstance(getattr(error, "os_error", None), PermissionError):
+            return EngineError(f"this user may not use {place}: add it to the socket's group, or run a rootless engine")
+        return EngineError(f"no {self.kind} engine answers at {place}: {self._remedy}")
+
     @asynccontextmanager
     async def _errors(self, what: str = "") -> AsyncIterator[None]:
         import aiohttp
@@ -120,16 +126,14 @@ class DockerEngine:
         try:
             yield
         except DockerError as error:
+            if isinstance(error.__cause__ or error.__context__, OSError):
+                raise self._unreachable(error.__cause__ or error.__context__) from error
             message = str(error.message).strip().splitlines()[0][:300] if str(error.message).strip() else f"status {error.status}"
             raise EngineError(f"{self.kind} refused {what or 'the request'}: {message}") from error
-        except PermissionError as error:
-            raise EngineError(f"this user may not use {place}: add it to the socket's group, or run a rootless engine") from error
         except TimeoutError as error:
             raise EngineError(f"the {self.kind} engine at {place} did not answer in time: {self._remedy}") from error
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, PermissionError):
-                raise EngineError(f"this user may not use {place}: add it to the socket's group, or run a rootless engine") from error
-            raise EngineError(f"no {self.kind} engine answers at {place}: {self._remedy}") from error
+        except (PermissionError, ConnectionError, aiohttp.ClientConnectorError) as error:
+            raise self._unreachable(error) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise EngineError(f"the {self.kind} engine at {place} cannot be used ({error}): {self._remedy}") from error
 

@@ -134,7 +134,7 @@ class Commands:
 
     def _marked(self, mark: Mark) -> None:
         if self._ending is not None:
-            if mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd="):
+            if mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=/"):
                 self._cwd = mark.fields[0][4:]
             self._ended(*self._ending)
             self._ending = None
@@ -142,7 +142,7 @@ class Commands:
             name, _, value = mark.fields[0].partition("=")
             if name == "Shell":
                 self._shell = value
-            elif name == "Cwd":
+            elif name == "Cwd" and value.startswith("/"):
                 self._cwd = value
         elif mark.kind == "B":
             self._prompt_end = mark.end
@@ -152,7 +152,10 @@ class Commands:
         elif mark.kind == "C":
             self._started(mark.end, mark.start)
         elif mark.kind == "D":
-            code = int(mark.fields[0]) if mark.fields and mark.fields[0].lstrip("-").isdigit() else -1
+            if not mark.fields or not mark.fields[0].isdecimal():
+                # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
+                return
+            code = int(mark.fields[0])
             if self._running is None:
                 self._started_unseen(mark.start)
             if self._running is not None:
@@ -182,11 +185,18 @@ class Commands:
             if not echo:
                 return
             self._running = _Running(_new_id(), echo, self._typist, self._prompt_end, time.monotonic(), time.time(), None)
+        elif self._shell == "sh" and behind_echo(self._since(request, end), request.line) is None:
+            # busybox shows its prompt again when the size changes: the line is typed, but not run yet.
+            return
         else:
             # Also bash's and zsh's way with a line that they cannot parse: it never starts.
             self._running = _Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
         running = self._running
         self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
+
+    def _since(self, request: _Request, end: int) -> bytes:
+        start = max(request.typed_at, self._ring.base)
+        return self._ring.read(start, end) if start <= end else b""
 
     def _echo(self, end: int) -> str:
         """The line that stands behind the prompt, as the screen shows it."""
@@ -229,7 +239,8 @@ class Commands:
         raw = self._ring.read(min(start, end), end)
         request = running.request
         unmarked = request is not None and running.offset == request.typed_at and start == running.offset
-        text = behind_echo(raw, request.line) if request is not None and unmarked else printed(raw)
+        text = behind_echo(raw, request.line) if request is not None and unmarked else None
+        text = printed(raw) if text is None else text
         result = asdict(entry) | {"output": text}
         del result["actor"], result["started_at"]
         if start > running.offset:

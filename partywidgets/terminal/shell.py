@@ -179,17 +179,16 @@ def printed(output: bytes) -> str:
     return plain_text(output.decode("utf-8", "replace")).rstrip("\n")
 
 
-def behind_echo(output: bytes, line: str) -> str:
-    """The same where the start is not marked: `output` begins at the prompt, with the echo of `line` and the end of that line."""
+def behind_echo(output: bytes, line: str) -> str | None:
+    """The same where the start is not marked: `output` begins at the prompt, with the echo of `line` and the end of that line.
+
+    None when the echo is not there whole: the line was not run yet.
+    """
     text = plain_text(output.decode("utf-8", "replace"))
-    wanted = iter("".join(line.split()))
-    looking = next(wanted, None)
     at = 0
-    for position, character in enumerate(text):
-        if looking is None:
-            at = position
-            break
-        if character == looking:
-            looking = next(wanted, None)
+    for wanted in "".join(line.split()):
+        at = text.find(wanted, at) + 1
+        if not at:
+            return None
     newline = text.find("\n", at)
-    return text[newline + 1 :].rstrip("\n") if newline >= 0 else ""
+    return text[newline + 1 :].rstrip("\n") if newline >= 0 else None

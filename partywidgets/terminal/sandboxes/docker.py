@@ -34,6 +34,7 @@ class ContainerSandbox:
         self._engine, self._job, self._user = engine, job, user
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head = b""
+        self._begun = False
         self._pid: int | None = None
         self._rest = b""
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
@@ -63,11 +64,13 @@ class ContainerSandbox:
         return b""
 
     def _look_for_pid(self, piece: bytes) -> None:
-        if self._pid is None and len(self._head) < 4096:
-            self._head += piece[:4096]
-            found = self._pid_mark.search(self._head)
-            if found:
-                self._pid, self._head = int(found[1]), b""
+        if self._begun:
+            return
+        self._head += piece[:4096]
+        if self._pid is None and (found := self._pid_mark.search(self._head)):
+            self._pid = int(found[1])
+        if b"\x1b]633;B;" in self._head or len(self._head) >= 4096:
+            self._begun, self._head = True, b""
 
     async def _finish(self) -> None:
         if self._exit.done():
@@ -83,7 +86,7 @@ class ContainerSandbox:
                     await asyncio.sleep(POLL)
             if not await self._engine.running(name):
                 end = Exit(code, f"the container {name} stopped: start it with `{kind} start {name}`")
-            elif code in _NO_SHELL and self._pid is None:
+            elif code in _NO_SHELL and not self._begun:
                 end = Exit(code, f"the container {name} cannot run the shell: name one that it has, {kind}:{name}?shell=/path")
             else:
                 end = Exit(code, f"the shell in {name} ended" + ("" if code is None else f" with code {code}"))

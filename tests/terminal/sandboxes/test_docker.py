@@ -1,0 +1,108 @@
+"""Shells in real containers, by Docker and by Podman."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from partywidgets.exceptions import SandboxError
+from tests.engines_fixture import Engine
+
+from .conftest import Open
+
+BOTH = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("podman", marks=pytest.mark.podman)]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine that a test is run with, found as a user's is: by the environment."""
+    found: Engine = request.getfixturevalue(f"{request.param}_engine")
+    monkeypatch.setenv("DOCKER_HOST" if found.kind == "docker" else "CONTAINER_HOST", found.url)
+    return found
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_busybox_container_is_entered(engine: Engine, opened: Open) -> None:
+    """A container with nothing but busybox gives a shell with its size, exit codes, the resize, and the end with its code."""
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}", cols=91, rows=33) as shell:
+        await shell.prompt()
+        assert (await shell.command("(exit 4)"))[0] == 4
+        code, output = await shell.command("cat /etc/passwd; stty size")
+        assert code == 0
+        assert "root:x:0" in output
+        assert "33 91" in output
+        prompts = sum(mark.kind == "B" for mark in shell.marks)
+        await shell.sandbox.resize(100, 40)
+        await shell.prompt(prompts + 1)
+        assert "40 100" in (await shell.command("stty size"))[1]
+        shell.sandbox.write(b"exit 7\r")
+        await shell.rest()
+        end = await shell.sandbox.wait_exit()
+        assert (end.code, end.reason) == (7, f"the shell in {name} ended with code 7")
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_closing_ends_the_shell_and_leaves_the_container(engine: Engine, opened: Open) -> None:
+    """After the terminal is closed no shell of it is left in the container, which runs on."""
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"sleep 777\r")
+        await shell.until(lambda: b"sleep 777" in shell.output)
+        assert "sh -i" in engine.call("exec", name, "ps")
+    listed = engine.call("exec", name, "ps")
+    assert "sh -i" not in listed
+    assert "sleep 777" not in listed
+    assert "sleep 1000" in listed
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_container_killed_under_the_viewers(engine: Engine, opened: Open) -> None:
+    """A container that is killed ends its terminal, and the reason says that it was the container."""
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}") as shell:
+        await shell.prompt()
+        await asyncio.to_thread(engine.call, "kill", name)
+        await shell.rest()
+        end = await shell.sandbox.wait_exit()
+        assert f"{name} stopped" in end.reason or f"no container {name}" in end.reason
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_bash_is_preferred_where_it_is_there(engine: Engine, opened: Open) -> None:
+    """With bash in the image, the terminal is a bash that marks the start of commands too."""
+    name = engine.start(image=engine.image_with("bash"))
+    async with opened(f"{engine.kind}:{name}") as shell:
+        await shell.prompt()
+        assert (await shell.command("echo ${BASH_VERSION%%.*}-is-bash; env; (exit 2)"))[0] == 2
+        assert b"-is-bash\r\n" in shell.output
+        assert b"__PW_" not in shell.output
+        assert any(mark.kind == "C" for mark in shell.marks)
+        assert any(mark.kind == "E" and "BASH_VERSION" in mark.fields[0] for mark in shell.marks)
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_absent_container_and_absent_shell(engine: Engine, opened: Open) -> None:
+    """A container that does not exist refuses to open; a shell that it does not have ends with a sentence that says what to do."""
+    with pytest.raises(SandboxError, match="has no container nobody-has-this"):
+        async with opened(f"{engine.kind}:nobody-has-this"):
+            pass
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}?shell=/bin/fancy") as shell:
+        await shell.rest()
+        assert "cannot run the shell" in (await shell.sandbox.wait_exit()).reason
+    engine.remove(name)
+
+
+async def test_dead_socket_names_the_path_and_the_remedy(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an engine the sentence names the socket's path and how to start one."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///tmp/pw-no-engine.sock")
+    with pytest.raises(SandboxError, match=r"no docker engine listens at /tmp/pw-no-engine\.sock: start Docker"):
+        async with opened("docker:web-1"):
+            pass

@@ -1,0 +1,148 @@
+"""Shells of this machine on real PTYs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+
+from partywidgets.exceptions import SandboxError, SandboxGoneError
+from partywidgets.terminal.sandboxes import open_sandbox
+from partywidgets.terminal.sandboxes.local import INPUT_BOUND, clean_environ
+
+from .conftest import Open
+
+SHELLS = ["bash", "zsh", "dash"]
+
+
+def _shell(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    return path
+
+
+@pytest.mark.parametrize("name", SHELLS)
+async def test_marks_tell_exit_codes_and_the_folder(opened: Open, name: str) -> None:
+    """Each shell marks its prompts with the exit code and the working directory; its terminal is its controlling one."""
+    async with opened(f"local:{_shell(name)}") as shell:
+        await shell.prompt()
+        assert (await shell.command("(exit 3)"))[0] == 3
+        code, output = await shell.command("cd /; tty; test -c /dev/tty && stty -a </dev/tty | head -1")
+        assert code == 0
+        assert "/dev/pts/" in output or "/dev/tty" in output
+        assert "columns 80" in output
+        assert [mark.fields[0] for mark in shell.marks if mark.kind == "P"][-1 if name != "dash" else -2] == "Cwd=/"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+async def test_nothing_of_ours_is_in_the_environment(opened: Open, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell gets neither our secrets nor Jupyter's, and what starts it is not handed on to programs; dash's prompt excepted."""
+    for secret in ("PARTYWIDGETS_URL", "PARTYWIDGETS_JUPYTER_URL", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_SESSION_NAME"):
+        monkeypatch.setenv(secret, "hush")
+    async with opened(f"local:{_shell(name)}") as shell:
+        await shell.prompt()
+        _, output = await shell.command("env")
+        assert "hush" not in output
+        assert "__PW_" not in output
+        assert "TERM=xterm-256color" in output
+
+
+async def test_the_users_own_start_file_is_read(opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """~/.bashrc counts, its PROMPT_COMMAND and PS1 too, and nothing is written into the home directory."""
+    (tmp_path / ".bashrc").write_text("alias greet='echo hello-from-rc'\nPROMPT_COMMAND='MINE=$?; PS1=\"own> \";'\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        assert b"own> " in shell.output
+        assert "hello-from-rc" in (await shell.command("greet"))[1]
+        await shell.command("(exit 9)")
+        assert "mine=9" in (await shell.command("echo mine=$MINE"))[1]
+    assert set(os.listdir(tmp_path)) <= {".bash_history", ".bashrc"}
+
+
+async def test_output_of_a_forged_mark_is_not_one(opened: Open) -> None:
+    """A program that prints marks without the nonce marks nothing."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        code, _ = await shell.command(r"printf '\033]633;D;0\007\033]633;D;0;guess\007'; (exit 4)")
+        assert code == 4
+
+
+async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
+    """Closing ends the shell and a foreground program that ignores the hang-up; no zombie stays."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"sh -c 'trap \"\" HUP TERM; echo pid-$$-; while :; do sleep 0.05; done'\r")
+        await shell.until(lambda: shell.output.count(b"pid-") > 1 and b"-\r\n" in shell.output.split(b"pid-")[-1])
+        stubborn = int(shell.output.split(b"pid-")[-1].split(b"-")[0])
+        assert psutil.pid_exists(stubborn)
+    for _ in range(200):
+        if not psutil.pid_exists(stubborn) or psutil.Process(stubborn).status() == psutil.STATUS_ZOMBIE:
+            break
+        await asyncio.sleep(0.01)
+    children = psutil.Process().children(recursive=True)
+    assert not [child for child in children if child.name() in ("bash", "sh")]
+
+
+async def test_exit_is_read_behind_all_output(opened: Open) -> None:
+    """What a shell printed before it ended is read whole, then the end comes with the code."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"seq 1 20000; exit 6\r")
+        output = await shell.rest()
+        assert b"\n20000\r\n" in output
+        end = await shell.sandbox.wait_exit()
+        assert (end.code, end.reason) == (6, "the shell ended with code 6")
+        with pytest.raises(SandboxGoneError):
+            shell.sandbox.write(b"x")
+
+
+async def test_a_background_child_does_not_hold_the_end(opened: Open) -> None:
+    """The shell's end is the terminal's end, also while a child that ignores hang-ups keeps the PTY open."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"(trap '' HUP; sleep 30) & disown; echo child-$!-; exit 2\r")
+        output = await shell.rest()
+        assert (await shell.sandbox.wait_exit()).code == 2
+        os.kill(int(output.split(b"child-")[-1].split(b"-")[0]), 9)
+
+
+async def test_input_that_nobody_reads_is_bounded(opened: Open) -> None:
+    """Past 1 MiB unread, writing is refused with a sentence; the shell lives."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"stty raw -echo; sleep 1000\r")
+        # The kernel's own buffer takes a little first.
+        shell.sandbox.write(b"x" * INPUT_BOUND)
+        with pytest.raises(SandboxError, match="bytes of input unread"):
+            shell.sandbox.write(b"x" * (INPUT_BOUND // 2))
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("local:/no/such/shell", "cannot run /no/such/shell: it is not an executable file"),
+        ("local:?cwd=/no/such/folder", "cannot start the shell in /no/such/folder"),
+        ("local:?colour=red", "has no option 'colour': it has cwd"),
+        ("docker:", "needs a container: write docker:NAME"),
+        ("ftp://x", "'ftp' is not a kind of sandbox"),
+        ("ws:///path", "needs a host"),
+        ("nothing", "'nothing' is not a kind of sandbox"),
+    ],
+)
+async def test_wrong_addresses_are_one_sentence(address: str, sentence: str) -> None:
+    """Each mistake in an address names what is wrong and what to write."""
+    with pytest.raises(SandboxError, match=r"\A[^\n]*\Z") as raised:
+        await open_sandbox(address, cols=80, rows=24)
+    assert sentence in str(raised.value)
+
+
+def test_a_kernels_own_settings_do_not_reach_the_shell() -> None:
+    """What a kernel sets for itself (a dumb pager, colours forced) is left out in a kernel, and kept elsewhere."""
+    assert clean_environ({"PAGER": "cat", "JPY_PARENT_PID": "1", "LANG": "C"}) == {"LANG": "C"}
+    assert clean_environ({"PAGER": "less", "COLUMNS": "80"}) == {"PAGER": "less"}
