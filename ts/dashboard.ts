@@ -9,6 +9,7 @@ import tableStyles from "./styles/table.css";
 import { Detail } from "./views/detail.ts";
 import { addStyles, element } from "./views/element.ts";
 import { ScanTable } from "./views/scan-table.ts";
+import { Still } from "./views/still.ts";
 import { followTheme } from "./views/theme.ts";
 
 export function mount(options: MountOptions): void {
@@ -17,7 +18,9 @@ export function mount(options: MountOptions): void {
   addStyles(el, "table", tabulatorStyles + tableStyles);
   addStyles(el, "dashboard", uplotStyles + dashboardStyles);
   const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
+    still.end();
     table.draw(changes);
+    if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
     const shown = detail.fingerprint;
     if (
       shown &&
@@ -29,6 +32,8 @@ export function mount(options: MountOptions): void {
       show(shown);
   });
   const { store } = ops.room;
+  const still = new Still(model);
+  let closed = false;
   const show = (fingerprint: string | undefined) => {
     const row = fingerprint === undefined ? undefined : store.rows.get(fingerprint);
     detail.show(row ?? null, row ? store.series(row.fingerprint) : [], row ? store.transitions(row.fingerprint) : []);
@@ -37,6 +42,7 @@ export function mount(options: MountOptions): void {
     {
       recheck: (fingerprint) => void ops.actions.recheck([fingerprint]).then((reply) => table.tell(reply)),
       close: () => {
+        closed = true;
         show(undefined);
         table.focus();
       },
@@ -45,6 +51,7 @@ export function mount(options: MountOptions): void {
   );
   const table = new ScanTable(store, option(model, "height", 420), {
     selection(fingerprints) {
+      closed = false;
       ops.traits.write("selection", fingerprints);
       show(fingerprints.at(-1));
     },
@@ -58,8 +65,10 @@ export function mount(options: MountOptions): void {
     "div",
     { class: "pw pw-ops pw-dashboard", "data-lm-suppress-shortcuts": "true" },
     ops.bar.node,
-    element("div", { class: "pw-panes" }, table.node, detail.node),
+    still.node,
+    element("div", { class: "pw-panes pw-live" }, table.node, detail.node),
   );
+  still.cover(root);
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
   followTheme(root, signal);

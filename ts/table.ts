@@ -6,19 +6,31 @@ import baseStyles from "./styles/base.css";
 import tableStyles from "./styles/table.css";
 import { addStyles, element } from "./views/element.ts";
 import { ScanTable } from "./views/scan-table.ts";
+import { Still } from "./views/still.ts";
 import { followTheme } from "./views/theme.ts";
 
 export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
   addStyles(el, "table", tabulatorStyles + tableStyles);
-  const ops = opsLink(options, option(model, "title", "Checks"), (changes) => table.draw(changes));
+  const ops = opsLink(options, option(model, "title", "Checks"), (changes) => {
+    still.end();
+    table.draw(changes);
+  });
+  const still = new Still(model);
   const table = new ScanTable(ops.room.store, option(model, "height", 420), {
     selection: (fingerprints) => ops.traits.write("selection", fingerprints),
     open: () => {},
     actions: ops.actions,
   });
-  const root = element("div", { class: "pw pw-ops", "data-lm-suppress-shortcuts": "true" }, ops.bar.node, table.node);
+  const root = element(
+    "div",
+    { class: "pw pw-ops", "data-lm-suppress-shortcuts": "true" },
+    ops.bar.node,
+    still.node,
+    element("div", { class: "pw-live" }, table.node),
+  );
+  still.cover(root);
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
   followTheme(root, signal);

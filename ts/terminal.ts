@@ -10,6 +10,7 @@ import { endpointsOf } from "./transport/endpoint.ts";
 import { type LinkState, RoomLink } from "./transport/open.ts";
 import { addStyles, element, setText } from "./views/element.ts";
 import { SearchBox } from "./views/search-box.ts";
+import { Still } from "./views/still.ts";
 import { TerminalBar } from "./views/terminal-bar.ts";
 import { TerminalView } from "./views/terminal-view.ts";
 
@@ -71,6 +72,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     retry: () => connection?.restart(),
     screenReader: (on) => view.setScreenReader(on),
   });
+  const still = new Still(model);
   const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
     "div",
@@ -84,8 +86,10 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     bar.help,
     search.node,
     notice,
-    view.node,
+    still.node,
+    element("div", { class: "pw-live" }, view.node),
   );
+  still.cover(root);
   el.append(root);
   // The notebook's own shortcuts listen further up.
   root.addEventListener("keydown", (event) => event.stopPropagation());
@@ -119,6 +123,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
   let wasTyping = false;
   function refresh(): void {
     const { status } = party;
+    if (status.connection !== "") still.end();
     const state = bar.link(link, reason, status, party.holdsControl);
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);

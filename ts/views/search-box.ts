@@ -6,6 +6,7 @@ const DECORATIONS = {
   matchBackground: "#8a6d00",
   matchOverviewRuler: "#8a6d00",
   activeMatchBackground: "#c25e00",
+  activeMatchBorder: "#ff8c00",
   activeMatchColorOverviewRuler: "#c25e00",
 };
 

@@ -28,6 +28,10 @@ export interface TerminalViewEvents {
   title(title: string): void;
 }
 
+interface Core {
+  _renderService?: { dimensions: { css: { cell: { width: number; height: number } } } };
+}
+
 const MIN_COLS = 20;
 const MIN_ROWS = 5;
 const SMALLEST_FONT = 7;
@@ -131,7 +135,7 @@ export class TerminalView implements Screen {
     const observer = new ResizeObserver(() => this.#fitSoon());
     observer.observe(this.node);
     signal.addEventListener("abort", () => observer.disconnect());
-    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows) + EDGE}px`;
+    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows)}px`;
     this.#fitSoon(0);
   }
 
@@ -214,11 +218,11 @@ export class TerminalView implements Screen {
     if (wanted !== current) this.terminal.options.fontSize = wanted;
   }
 
+  /** A cell in CSS pixels. xterm keeps it to itself; its own fit addon reads it at the same place. */
   #cell(): { width: number; height: number } {
-    const screen = this.node.querySelector(".xterm-screen");
-    const box = screen?.getBoundingClientRect();
-    if (!box || box.width === 0) return { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.25 };
-    return { width: box.width / this.terminal.cols, height: box.height / this.terminal.rows };
+    const core = (this.terminal as unknown as { _core?: Core })._core;
+    const cell = core?._renderService?.dimensions.css.cell;
+    return cell && cell.width > 0 ? cell : { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.15 };
   }
 
   #fitSoon(delay = FIT_DELAY_MS): void {
