@@ -7,7 +7,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -105,10 +105,13 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
     """A judged probe as the result that is published."""
     judgement = judge(check, probe)
     evidence, summary, details = probe.evidence, judgement.summary, probe.details
+    conditions, error = judgement.conditions, None if probe.error is None else Failure(*probe.error)
     if context.redact is not None:
         redact = context.redact
         summary, details = redact(summary), redact(details)
         evidence = [_redacted(item, redact) for item in evidence]
+        conditions = [replace(condition, actual=redact(condition.actual)) for condition in conditions]
+        error = None if error is None else Failure(error.kind, redact(error.message))
     return CheckResult(
         check_id=check.id,
         check_type=check.type,
@@ -125,10 +128,10 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
         phases_ms=probe.phases_ms,
         summary=summary,
         details=details,
-        conditions=judgement.conditions,
+        conditions=conditions,
         metrics=probe.metrics,
         evidence=evidence,
-        error=None if probe.error is None else Failure(*probe.error),
+        error=error,
         remediation=check.remedy,
         labels=dict(check.labels),
         links=probe.links,

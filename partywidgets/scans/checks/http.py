@@ -224,8 +224,8 @@ class HttpCheck(CheckModel):
     async def _request(self, context: ProbeContext, phases: Phases) -> tuple[Response, int]:
         try:
             url = split_url(context.resolve(self.url))
-        except ValueError as error:
-            raise DialError("internal", str(error)) from None
+        except ValueError:  # its text would show what the references hold
+            raise DialError("internal", f"{self.target!r} is no URL of a web server once its references are filled in") from None
         method, body = self.method.upper(), None if self.body is None else context.resolve(self.body).encode()
         headers = {name: context.resolve(value).strip() for name, value in self.headers.items()}  # a secret's file ends with a newline
         for name, value in headers.items():

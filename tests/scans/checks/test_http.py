@@ -173,10 +173,24 @@ async def test_secret_with_line_break(web: Served) -> None:
     assert len(web.seen) == 1
 
 
+async def test_url_of_references() -> None:
+    """A URL that its references make unusable is our fault, and what they hold is not told."""
+    context = RunContext(resolve=lambda text: text.replace("${env:HOST}", "s3cret host"))
+    result = await look(HttpCheck(id="shop", url="http://${env:HOST}/"), context)
+    assert (result.status, result.summary) == (
+        "unknown",
+        "'http://${env:HOST}/' is no URL of a web server once its references are filled in",
+    )
+
+
 async def test_redacted_evidence(web: Served) -> None:
-    """The run's redactor takes secrets out of evidence, and the item says so."""
-    context = RunContext(redact=lambda text: text.replace("down", "***"))
-    result = await look(http(web, "/status/500"), context)
+    """The run's redactor takes secrets out of evidence, and the item says so; out of what conditions saw and errors, too."""
+    context = RunContext(redact=lambda text: text.replace("down", "***").replace("127.0.0.1", "***"))
+    refused = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := closed_port())}/"), context)
+    assert refused.error is not None
+    assert refused.error.message == refused.summary == f"***:{port}: connection refused"
+    result = await look(http(web, "/status/500", conditions=["body == 'up'"]), context)
+    assert result.conditions[0].actual == "<b>***</b>␛[2J"
     assert (result.evidence[0].redacted, result.evidence[0].value) == (True, "<b>***</b>␛[2J")
 
 
