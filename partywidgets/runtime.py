@@ -9,8 +9,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -132,10 +133,14 @@ def _root(url: str) -> str:
 
 
 class Runtime:
-    """The one host of this process: `connect(url)`, else `PARTYWIDGETS_URL`, else the Jupyter Server's, else its own."""
+    """The one host of this process: `connect(url)`, else `PARTYWIDGETS_URL`, else the Jupyter Server's, else its own.
 
-    def __init__(self, environ: dict[str, str] | None = None) -> None:
+    `environ` is where the URLs are looked for, None: the process's environment. `storage` is the directory of an own host.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, *, storage: Path | str | None = None) -> None:
         self._environ = os.environ if environ is None else environ
+        self._storage = storage
         self._lock = threading.Lock()
         self._address: HostAddress | None = None
         self._owner: Grant | None = None
@@ -204,7 +209,8 @@ class Runtime:
             gate = Gate(hosts=(f"127.0.0.1:{port}", f"localhost:{port}"), any_port_origins=LOOPBACK_ORIGINS)
             owner = Identity("owner", "owner", OWNER_ROLES | {"runner"})
             grant = Grant(owner.subject, owner.display_name, OWNER_ROLES, grant_id=gate.add_token(secret, owner))
-            app = await stack.enter_async_context(create_app(gate=gate, sandboxes=dict(LOCAL_SANDBOXES), owner_addresses=True))
+            made = create_app(gate=gate, storage=self._storage, sandboxes=dict(LOCAL_SANDBOXES), owner_addresses=True)
+            app = await stack.enter_async_context(made)
             await stack.enter_async_context(serve(app.asgi, sock=listening))
             self.app, self._owner, self._stack = app, grant, stack.pop_all()
         return HostAddress("kernel", f"http://127.0.0.1:{port}/", app.host.host_id, secret)
@@ -279,6 +285,19 @@ def runtime() -> Runtime:
         if _runtime is None:
             _runtime = Runtime()
         return _runtime
+
+
+@contextlib.contextmanager
+def using(other: Runtime) -> Iterator[Runtime]:
+    """Makes another Runtime the process's for a while: for tests."""
+    global _runtime
+    with _making:
+        before, _runtime = _runtime, other
+    try:
+        yield other
+    finally:
+        with _making:
+            _runtime = before
 
 
 def _forget_after_fork() -> None:

@@ -1,0 +1,181 @@
+"""The widgets' Python side, without a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import traitlets
+
+import partywidgets as pw
+from partywidgets import bundles
+from partywidgets.exceptions import HostError, KeywordError, RefusedError
+from partywidgets.runtime import Runtime
+from partywidgets.scans.model import CheckResult
+from partywidgets.testing import party_runtime, party_terminal
+from partywidgets.widgets.ops_view import rendered
+from partywidgets.widgets.terminal import sandbox_id
+
+__all__ = ["party_runtime", "party_terminal"]
+
+HEAVY = [
+    "pandas",
+    "numpy",
+    "aiohttp",
+    "aiodocker",
+    "kubernetes_asyncio",
+    "cryptography",
+    "dns",
+    "celpy",
+    "uvicorn",
+    "pydantic",
+    "websockets",
+    "IPython",
+]
+
+
+def test_importing_is_light() -> None:
+    """`import partywidgets` brings in nothing heavy, neither ours nor others': public names are imported when they are used."""
+    code = "import sys, json, partywidgets; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout)
+    assert not [name for name in HEAVY if name in loaded]
+    assert [name for name in loaded if name.startswith("partywidgets")] == ["partywidgets"]
+
+
+def test_loading_the_extension_is_light() -> None:
+    """%load_ext adds ipywidgets and anywidget, but no DataFrame, no container engine, no HTTP server and no check library."""
+    code = (
+        "import sys, json, anywidget, IPython; before = set(sys.modules); import partywidgets.kernel;"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout)
+    assert not [name for name in HEAVY if name in loaded and name not in ("websockets",)]
+
+
+def test_every_public_name_is_there() -> None:
+    """Each name of __all__ can be used, is listed by dir(), and a wrong one names the right ones."""
+    for name in pw.__all__:
+        assert getattr(pw, name) is not None
+        assert name in dir(pw)
+    with pytest.raises(AttributeError, match="partywidgets has no 'terminal_'"):
+        _ = pw.terminal_
+
+
+def test_what_a_cell_shows_is_stable(party_terminal: Callable[..., Any]) -> None:
+    """Two widgets on one room show the same text and HTML, without an address of memory, a port or an id; no script in it."""
+    first, second = party_terminal("w", sandbox="local"), party_terminal("w", sandbox="local")
+    bundle, _ = first._repr_mimebundle_()
+    other, _ = second._repr_mimebundle_()
+    assert bundle["text/plain"] == "Terminal(room='w', sandbox='local')" == repr(second)
+    assert bundle["text/html"] == other["text/html"]
+    assert "<script" not in bundle["text/html"]
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == first.model_id
+
+
+def test_traits_are_those_of_the_contract(party_terminal: Callable[..., Any], party_runtime: Runtime) -> None:
+    """The synced state has the contract's traits and no secret in any of them."""
+    terminal = party_terminal("w", sandbox="local", rows=30, font_size=15)
+    state = terminal.get_state()
+    assert state["_party"] == "terminal-server"
+    assert state["_query"] == {"sandboxId": "local", "rows": "30"}
+    assert state["_options"] == {"rows": 30, "font_size": 15}
+    assert state["_bundle"] == {"name": "terminal.js", "hash": bundles.static_hash()}
+    assert state["_endpoints"][-1] == {"kind": "comm", "host_id": party_runtime.address.host_id}
+    for name in ("_snapshot", "state", "role", "transport"):
+        assert name in state
+    assert party_runtime.address.secret not in json.dumps({key: value for key, value in state.items() if key != "layout"}, default=str)
+    with pytest.raises(traitlets.TraitError):
+        terminal.state = "nonsense"
+
+
+def test_ops_traits(party_runtime: Runtime) -> None:
+    """The table and the dashboard add selection and counts; both work with observe and link."""
+    for widget, bundle in ((pw.ScanTable(height=300), "table.js"), (pw.OpsDashboard(title="Shop"), "dashboard.js")):
+        state = widget.get_state()
+        assert (state["_party"], state["_room"], state["_bundle"]["name"]) == ("ops-monitor-broadcast", "main", bundle)
+        seen: list[Any] = []
+        widget.observe(lambda change, seen=seen: seen.append(change["new"]), "selection")
+        widget.selection = ["8c6976e5b5410415"]
+        assert seen == [["8c6976e5b5410415"]]
+        widget.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: pw.Terminal("w", sandbx="x"), r"Terminal\(\) has no keyword 'sandbx': did you mean 'sandbox'\?"),
+        (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),
+        (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes height, layout, title"),
+        (lambda: pw.ops("c.yaml", titel="x"), r"ops\(\) has no keyword 'titel': did you mean 'title'\?"),
+        (lambda: pw.scan("c.yaml", publsh=True), r"scan\(\) has no keyword 'publsh': did you mean 'publish'\?"),
+    ],
+)
+def test_unknown_keywords_are_refused_by_name(make: Callable[[], Any], sentence: str) -> None:
+    """A keyword that does not exist is one sentence that names the right one; it is a TypeError as everywhere in Python."""
+    with pytest.raises(KeywordError, match=sentence) as refused:
+        make()
+    assert isinstance(refused.value, TypeError)
+
+
+def test_a_sandbox_by_address(party_terminal: Callable[..., Any], party_runtime: Runtime) -> None:
+    """The owner may give an address: it is mapped to an id made of it; a malformed one is a sentence, and there is no widget."""
+    terminal = party_terminal("addressed", sandbox="local:/bin/sh")
+    assert terminal.run("echo $0").wait(30).output.strip() == "/bin/sh"
+    assert terminal._query["sandboxId"] == sandbox_id("local:/bin/sh") == sandbox_id("local:/bin/sh")
+    assert ":" not in terminal._query["sandboxId"]
+    with pytest.raises((HostError, RefusedError), match="floppy"):
+        party_terminal("w", sandbox="floppy:A")
+
+
+def test_bundles_are_a_sentence_when_not_built(tmp_path: Path) -> None:
+    """Without built bundles the cell says how to build them instead of staying blank."""
+    assert "not built" in bundles.loader(tmp_path)
+
+
+def test_send_is_for_text_and_for_the_page(party_terminal: Callable[..., Any]) -> None:
+    """send(text) types; expect() finds the answer; send of anything else is still ipywidgets' message."""
+    terminal = party_terminal("typed")
+    terminal.run("true").wait(30)
+    terminal.send("echo a$((20+3))b\r").wait(30)
+    assert terminal.expect(r"a(\d+)b\b").wait(30)[1] == "23"
+    assert terminal.send({"op": "nothing"}) is None
+
+
+def test_restart_gives_a_new_shell(party_terminal: Callable[..., Any]) -> None:
+    """restart() ends the shell for everybody and starts another."""
+    first, second = party_terminal("again"), party_terminal("again")
+    before = first.run("echo $$").wait(30).output
+    second.restart().wait(30)
+    assert first.run("echo $$").wait(30).output != before
+
+
+def test_a_snapshot_is_displayed_on_its_own(party_terminal: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """snapshot() displays the screen as an output of its own, as text and as HTML without script."""
+    terminal = party_terminal("shot")
+    terminal.run("echo '<b>bold</b>'").wait(30)
+    terminal.snapshot()
+    shown = capsys.readouterr().out
+    assert "<b>bold</b>" in shown
+    assert "&lt;b&gt;bold&lt;/b&gt;" in shown
+    assert terminal._snapshot["text"].count("bold") >= 1
+
+
+def result(check: str, status: Any, severity: Any = "medium", summary: str = "") -> CheckResult:
+    return CheckResult(check, "exec", check, status, severity=severity, summary=summary)
+
+
+def test_rows_are_rendered_in_one_order() -> None:
+    """A snapshot of rows is the same whatever order they came in, the failing ones first, and everything in it is escaped."""
+    rows = [result("b", "ok"), result("a", "ok"), result("c", "crit", "high", "<script>x</script>"), result("d", "crit", "critical")]
+    text, markup = rendered(rows)
+    assert (text, markup) == rendered(reversed(rows))
+    assert text.splitlines()[0] == "2 ok, 2 crit"
+    assert [line.split()[2] for line in text.splitlines()[2:]] == ["d", "c", "a", "b"]
+    assert "<script" not in markup
+    assert "&lt;script&gt;" in markup
+    assert rendered([])[0] == "no results yet"
