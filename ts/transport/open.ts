@@ -185,7 +185,13 @@ export class RoomLink {
         party,
         room: encodeURIComponent(room),
         query: async () => query(),
-        protocols: () => transport.protocols(dialect, refusals > 0),
+        protocols: () =>
+          transport.protocols(dialect, refusals > 0).catch((error: unknown) => {
+            // PartySocket tries again; the person is told why it takes so long.
+            if (!signal.aborted)
+              this.#handlers.state("connecting", error instanceof KernelSilence ? "waiting for the kernel: it is busy" : String(error));
+            throw error;
+          }),
         // Keystrokes typed into the void must not arrive later in a shell, nor clicks in a table.
         maxEnqueuedMessages: 0,
         minReconnectionDelay: 300 + Math.random() * 500,

@@ -86,7 +86,7 @@ export class TabulatorView implements TableView {
       rowFormatter: (row: RowComponent) => this.#dress(row),
       columnDefaults: { headerSortTristate: false, resizable: true, sorter: compareValues },
       columns: [
-        { title: "Status", field: "status", width: 112, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
+        { title: "Status", field: "status", width: 124, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
         {
           title: "Severity",
           field: "severity",

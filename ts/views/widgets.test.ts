@@ -1,0 +1,253 @@
+import { readFileSync } from "node:fs";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Reply, Result } from "../protocol.ts";
+import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import { FakeKernel } from "../testing/kernel.ts";
+import { ActionBar, type RowActions } from "./action-bar.ts";
+import { Badge } from "./badge.ts";
+import { Detail } from "./detail.ts";
+import { Still } from "./still.ts";
+import { TerminalBar } from "./terminal-bar.ts";
+
+const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
+  message: { type: string; data: { results: Result[] } };
+}[];
+const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
+const button = (root: HTMLElement, text: string) =>
+  [...root.querySelectorAll("button")].find((node) => node.textContent?.startsWith(text))!;
+
+describe("details", () => {
+  let detail: Detail;
+  beforeEach(() => {
+    detail = new Detail({ recheck() {}, close() {} }, new AbortController().signal);
+    document.body.replaceChildren(detail.node);
+  });
+
+  it("show conditions with what was seen, metrics, phases and what helps", () => {
+    detail.show(RESULT, [{ at: 0, durationMs: 12.4, status: "crit" }], []);
+    const text = detail.node.textContent!;
+    for (const part of [
+      "status == 200",
+      "503",
+      "supervisorctl restart shop",
+      "in the sandbox web",
+      "processing 11 ms",
+      "team=web",
+      "12 ms",
+    ])
+      expect(text).toContain(part);
+    expect(detail.node.querySelector('[role="img"]')!.getAttribute("aria-label")).toBe("fails");
+  });
+
+  it("put everything that came from outside into the page as text", () => {
+    const evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
+    const labels = { [evil]: evil };
+    const evidence = [{ ...RESULT.evidence[0]!, name: evil, value: evil }];
+    detail.show(
+      {
+        ...RESULT,
+        title: evil,
+        target: evil,
+        summary: evil,
+        details: evil,
+        labels,
+        evidence,
+        conditions: [{ expr: evil, ok: false, actual: { evil } }],
+      },
+      [],
+      [],
+    );
+    expect(detail.node.querySelectorAll("img, script")).toHaveLength(0);
+    expect(detail.node.querySelector("pre")!.textContent).toBe(evil);
+  });
+
+  it("keep what was unfolded when the next result of the same check comes", () => {
+    detail.show(RESULT, [], []);
+    const fold = detail.node.querySelector("details")!;
+    fold.open = true;
+    fold.dispatchEvent(new Event("toggle"));
+    detail.show({ ...RESULT, result_id: "next" }, [], []);
+    expect(detail.node.querySelector("details")!.open).toBe(true);
+    detail.show({ ...RESULT, fingerprint: "another", result_id: "another" }, [], []);
+    expect(detail.node.querySelector("details")!.open).toBe(false);
+  });
+
+  it("say nothing of a remedy while the check is ok", () => {
+    detail.show({ ...RESULT, status: "ok" }, [], []);
+    expect(detail.node.textContent).not.toContain("supervisorctl");
+  });
+});
+
+describe("actions", () => {
+  let asked: unknown[][];
+  let reply: Reply;
+  let rows: Result[];
+  let bar: ActionBar;
+  beforeEach(() => {
+    asked = [];
+    reply = { id: "", ok: true };
+    rows = [RESULT];
+    const record =
+      (name: string) =>
+      async (...fields: unknown[]) => {
+        asked.push([name, ...fields]);
+        return reply;
+      };
+    bar = new ActionBar({ ack: record("ack"), silence: record("silence"), recheck: record("recheck") } as RowActions, () => rows);
+    document.body.replaceChildren(bar.node);
+  });
+  const submit = () => bar.node.querySelector("form")!.dispatchEvent(new Event("submit", { cancelable: true }));
+  const reason = () => bar.node.querySelector<HTMLInputElement>('input[type="text"]')!;
+
+  it("are there only while something is selected", () => {
+    expect(bar.node.hidden).toBe(false);
+    rows = [];
+    bar.refresh();
+    expect(bar.node.hidden).toBe(true);
+  });
+
+  it("ask for a reason in place, and send nothing without one", async () => {
+    button(bar.node, "Ack").click();
+    expect(document.activeElement).toBe(reason());
+    submit();
+    expect(asked).toEqual([]);
+    reason().value = "on it";
+    submit();
+    await vi.waitFor(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], "on it", null]]));
+    await vi.waitFor(() => expect(bar.node.querySelector("form")!.hidden).toBe(true));
+  });
+
+  it("give a silence an end", async () => {
+    button(bar.node, "Silence").click();
+    reason().value = "deploy";
+    submit();
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    expect(Date.parse(String(asked[0]![3]))).toBeGreaterThan(Date.now() + 59 * 60_000);
+  });
+
+  it("show the room's sentence and keep the form when it refuses", async () => {
+    reply = { id: "", ok: false, error: "ack needs the role responder or admin, you are viewer" };
+    button(bar.node, "Ack").click();
+    reason().value = "on it";
+    submit();
+    await vi.waitFor(() => expect(bar.node.textContent).toContain("you are viewer"));
+    expect(bar.node.querySelector("form")!.hidden).toBe(false);
+  });
+
+  it("withdraw an ack at once", async () => {
+    rows = [{ ...RESULT, suppression: { by: "ack", id: null, until: null, actor: "Ana", reason: "r" } }];
+    bar.refresh();
+    button(bar.node, "Withdraw").click();
+    await vi.waitFor(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], null, null]]));
+  });
+});
+
+describe("a terminal's bar", () => {
+  const status: TerminalStatus = {
+    connection: "me",
+    role: "moderator",
+    canType: true,
+    lease: null,
+    people: [],
+    size: { cols: 80, rows: 24, by: "Ana" },
+    upstream: "running",
+    reason: "",
+    sandbox: "default",
+    exit: null,
+    lagging: false,
+    screenIsRaw: false,
+  };
+  const person = (connection: string) => ({ connection, name: connection, role: "operator", subject: connection });
+  let bar: TerminalBar;
+  beforeEach(() => {
+    const nothing = () => {};
+    bar = new TerminalBar("worker-123", {
+      take: nothing,
+      release: nothing,
+      search: nothing,
+      copy: nothing,
+      restart: nothing,
+      retry: nothing,
+      screenReader: nothing,
+    });
+  });
+
+  it.each([
+    ["open", "", {}, "live", "live"],
+    ["open", "", { lagging: true }, "lagging", "catching up"],
+    ["open", "", { upstream: "starting", reason: "pulling the image" }, "connecting", "pulling the image"],
+    ["open", "", { upstream: "ended", exit: { code: 3, reason: "the shell ended" } }, "ended", "ended with code 3: the shell ended"],
+    ["open", "", { upstream: "failed", reason: "no such container" }, "ended", "ended: no such container"],
+    ["refused", "you may not enter this room", {}, "refused", "you may not enter this room"],
+    ["lost", "ended: kernel restarted, run this cell again", {}, "lost", "ended: kernel restarted, run this cell again"],
+  ] as const)("for a link that is %s (%j) with %j says %j", (link, reason, change, state, sentence) => {
+    expect(bar.link(link, reason, { ...status, ...(change as Partial<TerminalStatus>) })).toBe(state);
+    expect(bar.node.querySelector('[role="status"]')!.textContent).toBe(sentence);
+    expect(bar.node.querySelector<HTMLElement>('[role="status"]')!.dataset.icon).not.toBe("");
+  });
+
+  it("offers control to who may have it when somebody else is there", () => {
+    const shown = (change: Partial<TerminalStatus>, holds = false) => {
+      bar.link("open", "", { ...status, ...change }, holds);
+      const control = button(bar.node, "Take") ?? button(bar.node, "Release");
+      return control.hidden ? "" : control.textContent;
+    };
+    const people = [person("me"), person("other")];
+    expect(shown({ people: [person("me")] })).toBe("");
+    expect(shown({ people })).toBe("Take control");
+    expect(shown({ people, lease: { connection: "me", name: "me" } }, true)).toBe("Release control");
+    expect(shown({ people, role: "observer", canType: false })).toBe("");
+  });
+
+  it("says why keys do nothing", () => {
+    bar.link("open", "", { ...status, canType: false, role: "observer", people: [person("me")] });
+    expect(bar.node.textContent).toContain("read-only: you are observer");
+    bar.link("open", "", { ...status, canType: false, lease: { connection: "other", name: "Ben" } });
+    expect(bar.node.textContent).toContain("Ben has control");
+  });
+
+  it("offers a restart only when the shell ended, and another try only without a host", () => {
+    const hidden = () => [button(bar.node, "Restart").hidden, button(bar.node, "Try again").hidden];
+    bar.link("open", "", status);
+    expect(hidden()).toEqual([true, true]);
+    bar.link("open", "", { ...status, upstream: "ended" });
+    expect(hidden()).toEqual([false, true]);
+    bar.link("refused", "no", null);
+    expect(hidden()).toEqual([true, false]);
+  });
+});
+
+describe("the badge", () => {
+  it.each([
+    ["server", 0.4, "server · <1 ms"],
+    ["loopback", 12.3, "loopback · 12 ms"],
+    ["comm", "busy", "comm · kernel busy"],
+    ["remote", "busy", "remote · no answer for 2 s"],
+    ["comm", null, "comm"],
+    [null, null, ""],
+  ] as const)("for %s and %s says %j", (transport, delay, words) => {
+    const badge = new Badge();
+    badge.show(transport, delay);
+    expect(badge.node.textContent).toBe(words);
+  });
+});
+
+describe("the saved state", () => {
+  it("covers the live part until the room is live, as text", () => {
+    const still = new Still(new FakeKernel({ _snapshot: { text: "<b>x</b>", html: "<b>x</b>", at: "2026-11-23T06:00:00.000Z" } }));
+    const root = document.createElement("div");
+    root.append(still.node);
+    still.cover(root);
+    expect(root.className).toBe("pw-waiting");
+    expect(root.querySelector("b")).toBeNull();
+    expect(root.querySelector("pre")!.textContent).toBe("<b>x</b>");
+    still.end();
+    expect([root.className, root.children.length]).toEqual(["", 0]);
+  });
+
+  it("that is empty covers nothing", () => {
+    const root = document.createElement("div");
+    new Still(new FakeKernel({ _snapshot: {} })).cover(root);
+    expect(root.className).toBe("");
+  });
+});
