@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DETACH = b"\x1d"
 """Ctrl-]"""
+_RESET = b"\x1bc"
 # Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
 _PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\r\n"
 
@@ -42,15 +43,16 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
     async with terminal:
         quiet = observe or not terminal.can_type
         role = f"{terminal.role}, read only" if quiet else terminal.role
-        print(f"attached to {room} ({terminal.sandbox}) as {role}; Ctrl-] leaves", file=sys.stderr)
+        notice = f"{room} as {role}; Ctrl-] leaves"
+        print(f"attached to {notice}", file=sys.stderr)
         with _raw_terminal():
             try:
-                return await _pump(terminal, quiet=quiet, room=room)
+                return await _pump(terminal, quiet=quiet, room=room, notice=notice)
             finally:
                 os.write(sys.stdout.fileno(), _PLAIN)
 
 
-async def _pump(terminal: TerminalClient, *, quiet: bool, room: str) -> str:
+async def _pump(terminal: TerminalClient, *, quiet: bool, room: str, notice: str) -> str:
     """Copies both ways; returns the sentence to end with."""
     loop = asyncio.get_running_loop()
     left = asyncio.Event()
@@ -70,11 +72,18 @@ async def _pump(terminal: TerminalClient, *, quiet: bool, room: str) -> str:
     async def show() -> None:
         async for output in terminal.output():
             # In a thread: a terminal held with Ctrl-S must not stop the answers to pings.
+            if output.startswith(_RESET):
+                output += _badge(notice)
             await asyncio.to_thread(_write_all, stdout, output)
 
     async def ended() -> None:
+        known = terminal.state
         while terminal.exit is None:
             await terminal.changed()
+            if terminal.state != known and "lost" in (terminal.state, known):
+                text = "connection lost, trying again" if terminal.state == "lost" else "connected again"
+                await asyncio.to_thread(_write_all, stdout, _badge(f"{room}: {text}; Ctrl-] leaves"))
+            known = terminal.state
 
     loop.add_reader(stdin, typed)
     loop.add_signal_handler(signal.SIGWINCH, resized)
@@ -92,6 +101,13 @@ async def _pump(terminal: TerminalClient, *, quiet: bool, room: str) -> str:
     if terminal.exit is not None and not left.is_set():
         return f"the terminal of {room} ended: {terminal.exit.reason}"
     return f"left {room}; its terminal lives on"
+
+
+def _badge(text: str) -> bytes:
+    """The text in the upper right corner, the cursor left where it is: there until something is printed over it."""
+    columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    shown = f" {text[: max(columns - 3, 1)]} "
+    return f"\x1b7\x1b[1;{max(columns - len(shown) + 1, 1)}H\x1b[7m{shown}\x1b[0m\x1b8".encode()
 
 
 def _write_all(descriptor: int, output: bytes) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from pathlib import Path
 
+import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from .conftest import Run, Serve
@@ -34,6 +36,25 @@ def test_scan_ends_with_the_worst_status(run: Run, config: Path, code: int) -> N
     assert "disk" in ended.out
     assert "[red]VERDICT[/red]" in ended.out
     assert ended.err == ""
+
+
+def test_scan_on_a_terminal(config: Path, environment: dict[str, str]) -> None:
+    """On a terminal the table is live while checks run, and the last one stays."""
+    config.write_text(CONFIG.format(text="VERDICT", code=1).replace('["/bin/sh", "-c", "', '["/bin/sh", "-c", "sleep 1; '))
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "partywidgets", "scan", str(config)],
+        env={**environment, "TERM": "xterm-256color"},
+        dimensions=(30, 120),
+        timeout=40,
+        encoding="utf-8",
+    )
+    child.expect_exact("1 of 2 checks")
+    child.expect_exact("VERDICT")
+    child.expect_exact("1 ok, 1 warn in")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
 
 
 def test_scan_as_json(run: Run, config: Path) -> None:

@@ -67,7 +67,7 @@ def get(url: str, token: str | None = None) -> int:
 
 def prompt(child: pexpect.spawn) -> None:
     """Waits until the shell answers."""
-    child.expect_exact("Ctrl-] leaves")
+    child.expect_exact("\x1bc")
     child.expect(r"[#$] ")
 
 
@@ -167,7 +167,9 @@ def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]
     """attach is a terminal in the room's shell, of this terminal's size; Ctrl-] leaves and the shell lives on."""
     host = serve(config)
     child = attach("worker-1", "--url", host.url, token=host.token)
-    child.expect_exact("as moderator; Ctrl-] leaves")
+    child.expect_exact("attached to worker-1 as moderator; Ctrl-] leaves")
+    child.expect_exact("\x1bc")
+    child.expect_exact("worker-1 as moderator; Ctrl-] leaves")  # behind the reset, which clears what was above
     child.expect(r"[#$] ")
     child.send("echo size-$(stty size); marker=kept\r")
     child.expect_exact("size-31 97")
@@ -185,6 +187,21 @@ def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]
     prompt(again)
     again.send("echo $marker-$((6*7))\r")
     again.expect_exact("kept-42")
+
+
+def test_attach_over_a_restart_of_the_host(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """A lost host is said, and attach comes back when the host does."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    prompt(child)
+    host.process.send_signal(signal.SIGTERM)
+    assert host.process.wait(LIMIT) == 0
+    child.expect_exact("connection lost, trying again")
+    serve(config, "--port", host.url.rpartition(":")[2])
+    child.expect_exact("connected again")
+    child.expect(r"[#$] ")
+    child.send("echo back-$((6*7))\r")
+    child.expect_exact("back-42")
 
 
 def test_attach_as_an_observer(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
