@@ -167,17 +167,15 @@ class PartyWidget(anywidget.AnyWidget):
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             self._snapshot = {"text": text, "html": html, "at": at}
 
-    def _snapshot_html(self) -> str:
-        return str(self._snapshot.get("html", ""))
-
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         found = super()._repr_mimebundle_(**kwargs)
         if found is None:
             return None
         shown, metadata = found
-        # The name alone, not the state: what a cell displays must be the same in every run.
+        # The name alone, not the room's state of that moment: what a cell displays must be the same in every run. The state is in
+        # `_snapshot`, in the output of `snapshot()`, and in the HTML that the server extension puts here when the notebook is saved.
         shown["text/plain"] = repr(self)
-        shown["text/html"] = self._snapshot_html() or still(repr(self))
+        shown["text/html"] = still(repr(self))
         return shown, metadata
 
     def close(self) -> None:
