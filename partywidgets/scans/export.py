@@ -49,6 +49,13 @@ _DIFF = {
     "summary_a": "object",
     "summary_b": "object",
 }
+_HOURS: dict[str, str] = {
+    "check_id": "str",
+    "fingerprint": "str",
+    "looks": "int64",
+    **dict.fromkeys(STATUSES, "int64"),
+    **dict.fromkeys(("uptime", "p50_ms", "p95_ms", "p99_ms", "max_ms"), "float64"),
+}
 _SCANS: dict[str, str] = {
     "trigger": "category",
     "actor": "object",
@@ -82,6 +89,14 @@ def changes_frame(rows: Rows) -> pd.DataFrame:
 def diff_frame(rows: Rows) -> pd.DataFrame:
     """What differs between two scans, by `fingerprint`. status_a, status_b: ordered categoricals; summary_a, summary_b: str or None."""
     return _frame(rows, _DIFF, index="fingerprint")
+
+
+def hours_frame(rows: Rows) -> pd.DataFrame:
+    """Hourly figures, indexed by `hour` (its beginning, datetime64[ms, UTC], rising): one row an hour and fingerprint.
+
+    check_id, fingerprint: str. looks, ok, warn, crit, unknown, skip: int64. uptime (0 to 1), p50_ms, p95_ms, p99_ms, max_ms: float64.
+    """
+    return _frame(rows, _HOURS, index="hour", time_index=True)
 
 
 def scans_frame(rows: Rows) -> pd.DataFrame:

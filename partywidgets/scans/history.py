@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from ..exceptions import ScanError, SchemaError, StorageError
+from . import rollup
 from .model import CheckResult, ScanReport, Status, parse_time, wire_time
 from .silence import Ack, Silence
 
@@ -203,9 +204,17 @@ class History:
         rows = [(json.dumps(result.to_wire()), result.fingerprint) for result in results]
         await self._run(self._write, "UPDATE latest SET body = ? WHERE fingerprint = ?", rows)
 
-    async def prune(self, before: datetime) -> int:
+    async def roll_up(self, now: datetime) -> None:
+        """Sums up the hours that have ended, so that they stay when their results go."""
+        while await self._run(self._roll_up, now.timestamp()):
+            pass
+
+    async def prune(self, before: datetime, *, rollups_before: datetime | None = None) -> int:
         """Removes results, changes and scans older than `before`, in chunks between which other work goes on; returns how many rows."""
         removed, limit = 0, before.timestamp()
+        if rollups_before is not None:
+            hour = int(rollups_before.timestamp() // rollup.HOUR)
+            removed += await self._run(self._write, "DELETE FROM rollups WHERE hour < ?", [(hour,)])
         for table, key, column in (("results", "seq", "observed_at"), ("changes", "rowid", "at"), ("scans", "scan_id", "started_at")):
             query = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} < ? LIMIT {CHUNK})"
             while count := await self._run(self._write, query, [(limit,)]):
@@ -255,6 +264,14 @@ class History:
         query = f"SELECT * FROM changes WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?"
         rows = await self._run(self._read, query, (*params, max(1, min(limit, ROWS))))
         return [_timed(row, "at") for row in reversed(rows)]
+
+    async def rollups(self, *, check: str | None = None, hours: float = 24.0) -> list[Row]:
+        """Whole hours of the last `hours`, the oldest first.
+
+        Keys: hour (its beginning), fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1).
+        """
+        now = datetime.now(UTC).timestamp()
+        return await self._run(lambda: rollup.read(self._db, check=check, hours=hours, now=now))
 
     async def diff(self, a: str, b: str) -> list[Row]:
         """What differs between scan `a` and the later scan `b`.
@@ -330,7 +347,7 @@ class History:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             if empty:
-                database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                database.executescript(f"BEGIN IMMEDIATE; {_TABLES} {rollup.TABLE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
                 if self.path is not None:
                     self.path.chmod(0o600)
         except BaseException:
@@ -362,6 +379,10 @@ class History:
 
     def _read(self, query: str, params: Sequence[Any]) -> list[Row]:
         return [dict(row) for row in self._db.execute(query, params)]
+
+    def _roll_up(self, now: float) -> bool:
+        with self._transaction() as database:
+            return rollup.roll_up(database, now)
 
     def _begin_scan(self, report: ScanReport, actor: str | None) -> None:
         row = (

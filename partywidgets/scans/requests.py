@@ -5,6 +5,7 @@
     GET  scans/rows                     the present row of every fingerprint
     GET  scans/history?check=&hours=    results of the past
     GET  scans/changes?check=&hours=    state changes of the past
+    GET  scans/hours?check=&hours=      hourly figures of the past
     GET  scans/diff?a=<id>&b=<id>       what differs between two scans
     POST scans {checks, labels}         runs them (admin); {fingerprints}: looks again (responder); `wait: true` answers with the report
     POST scans {report}                 publishes a report made elsewhere (runner)
@@ -128,11 +129,13 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         board = service.board
         rows = ",".join([board.encoded(row) for row in sorted(board.rows.values(), key=lambda row: row.urgency)])
         return _json(f'{{"epoch": "{board.epoch}", "seq": {board.seq}, "results": [{rows}]}}')
-    if what in ("history", "changes"):
+    if what in ("history", "changes", "hours"):
         hours = _number(query.get("hours"), "hours", 24.0)
         limit = int(_number(query.get("limit"), "limit", 100_000))
         if what == "history":
             past = {"results": await history.history(check=query.get("check"), hours=hours, limit=limit)}
+        elif what == "hours":
+            past = {"hours": await history.rollups(check=query.get("check"), hours=hours)}
         else:
             past = {"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)}
         return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes

@@ -89,7 +89,7 @@ class OpsMonitorService:
         self.last_scan: dict[str, Any] | None = None
         self._history: History | None = None
         self._redact = redact
-        self._keep_raw = HistorySettings().keep_raw
+        self._keep_raw, self._keep_rollups = HistorySettings().keep_raw, HistorySettings().keep_rollups
         self._scans: dict[str, Scan] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -157,7 +157,7 @@ class OpsMonitorService:
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:
-            self._keep_raw = history.keep_raw
+            self._keep_raw, self._keep_rollups = history.keep_raw, history.keep_rollups
         self.scheduler.configure(name, schedule or ScheduleSettings())
         await self.settle(name, swap)
 
@@ -433,7 +433,8 @@ class OpsMonitorService:
             if loop.time() - pruned >= PRUNE_EVERY:
                 pruned = loop.time()
                 before = utc_now() - timedelta(seconds=self._keep_raw)
-                await self._kept(self.history.prune(before))
+                await self._kept(self.history.roll_up(utc_now()))
+                await self._kept(self.history.prune(before, rollups_before=utc_now() - timedelta(seconds=self._keep_rollups)))
                 await self._drop_orphans(before)
             await asyncio.sleep(5.0)
 

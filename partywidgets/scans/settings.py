@@ -55,7 +55,7 @@ class ScheduleSettings(BaseModel):
 
 
 class HistorySettings(BaseModel):
-    """How long results are kept, in seconds: each for `keep_raw`; `keep_rollups` is for the figures made of them."""
+    """How long results are kept, in seconds: each for `keep_raw`; their hourly figures for `keep_rollups`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from partywidgets.exceptions import ScanError, SchemaError, StorageError
-from partywidgets.scans.export import changes_frame, diff_frame, history_frame, scans_frame
+from partywidgets.scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded
 from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, utc_now
 from partywidgets.scans.service import OpsMonitorService
@@ -47,7 +47,7 @@ async def test_scans_and_results_come_back_as_frames(tmp_path: Path, play: Play)
     assert (scans["duration_s"] >= 0).all()
 
 
-@pytest.mark.parametrize("make", [history_frame, changes_frame, diff_frame, scans_frame])
+@pytest.mark.parametrize("make", [history_frame, changes_frame, diff_frame, hours_frame, scans_frame])
 def test_empty_frames_have_the_same_types(make: object) -> None:
     """No rows give a frame with all columns and the documented dtypes."""
     assert callable(make)
@@ -140,6 +140,32 @@ async def test_retention_removes_what_is_old(tmp_path: Path) -> None:
         assert [row["seq"] for row in await history.history(hours=24 * 30)] == [5000]
         assert await history.scans() == []
         assert len((await history.restore()).latest) == 1
+
+
+async def test_hours_stay_when_their_results_go(tmp_path: Path) -> None:
+    """Ended hours become one row each, with counts, uptime and nearest-rank percentiles; they outlive the results they were made of."""
+    hour = utc_now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
+    async with History(tmp_path / FILE) as history:
+        batch = []
+        for number in range(1, 101):
+            status: Status = "crit" if number <= 10 else "warn" if number <= 20 else "ok"
+            one = result(number, hour + timedelta(seconds=number), status)
+            one.duration_ms = float(number)
+            batch.append(Recorded(one, "a", None, ""))
+        batch.append(Recorded(result(101, hour + timedelta(hours=27), "unknown"), "a", None, ""))
+        batch.append(Recorded(result(102, utc_now()), "a", None, ""))
+        await history.record(batch)
+        await history.roll_up(utc_now())
+        await history.roll_up(utc_now())
+        await history.prune(utc_now() + timedelta(seconds=1), rollups_before=hour)
+        assert await history.history(hours=48) == []
+        frame = hours_frame(await history.rollups(check="c", hours=48))
+        assert list(frame["looks"]) == [100, 1]
+        assert list(frame["uptime"]) == [0.9, 0.0]
+        assert list(frame.iloc[0][["crit", "warn", "ok"]]) == [10, 10, 80]
+        assert list(frame.iloc[0][["p50_ms", "p95_ms", "p99_ms", "max_ms"]]) == [50.0, 95.0, 99.0, 100.0]
+        await history.prune(utc_now(), rollups_before=hour + timedelta(hours=1))
+        assert len(await history.rollups(hours=48)) == 1
 
 
 async def test_the_last_success_and_the_last_failure_stay(tmp_path: Path) -> None:
