@@ -481,7 +481,10 @@ class ReconnectingWebSocket:
         from websockets.exceptions import ConnectionClosed
 
         try:
-            async for message in socket:
+            async for frame in socket:
+                message = self._taken(frame)
+                if message is None:
+                    continue
                 if self.on_message is not None:
                     await self._call(self.on_message, message)
                     continue
@@ -491,6 +494,10 @@ class ReconnectingWebSocket:
                 self._pulse()
         except ConnectionClosed:
             return
+
+    def _taken(self, frame: str | bytes) -> str | bytes | None:
+        """The message in a frame; None when it is for this client itself."""
+        return frame
 
     async def _write(self, socket: ClientConnection) -> None:
         """Sends what is queued. A dead socket is left to the reader, which still takes what had arrived."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..exceptions import PartyError
@@ -11,6 +12,9 @@ from .address import QueryValue, encode_query, http_url, party_path, root_url
 from .fetch import FetchResponse, fetch_url
 from .provided import Provided, provided
 from .reconnecting import ReconnectingWebSocket
+from .resume import Count
+
+logger = logging.getLogger(__name__)
 
 
 class PartySocket(ReconnectingWebSocket):
@@ -20,6 +24,9 @@ class PartySocket(ReconnectingWebSocket):
     The URL is `<host>/<prefix>/<party>/<room>[/<path>]?_pk=<id>&<query>`; `base_path` replaces prefix, party and room.
     `id` is by default a random UUID; it stays over reconnects. `query` is a mapping, or a plain or async function that is called before
     every attempt (for a fresh ticket, say). Everything else is ReconnectingWebSocket's.
+
+    With `resume=True` it counts the broadcasts of a room that logs them (`Server.resumable`): after a lost connection it gets all that it
+    missed, or `on_resumed(False)` says that something may be missing. A room that does not log them is an ordinary one.
     """
 
     def __init__(
@@ -35,11 +42,16 @@ class PartySocket(ReconnectingWebSocket):
         protocol: str | None = None,
         query: Provided[Mapping[str, QueryValue] | None] = None,
         protocols: Provided[str | Sequence[str] | None] = None,
+        resume: bool = False,
+        on_resumed: Callable[[bool], Any] | None = None,
         **options: Any,
     ) -> None:
         self.id = id or str(uuid.uuid4())
         self.host, self.room, self.party, self.prefix = host, room, party, prefix
         self.base_path, self.path, self.scheme, self.query = base_path, path, protocol, query
+        self.on_resumed = on_resumed
+        self._count = Count() if resume else None
+        self._connected_before = False
         _ = self.room_url  # what cannot work later raises now
         super().__init__(self._next_url, protocols, **options)
 
@@ -59,8 +71,34 @@ class PartySocket(ReconnectingWebSocket):
         return root + party_path(party=self.party, room=self.room, prefix=self.prefix, base_path=self.base_path, path=self.path)
 
     async def _next_url(self) -> str:
-        query = await provided(self.query)
-        return f"{self.room_url}?{encode_query({'_pk': self.id}, query or {})}"
+        query = await provided(self.query) or {}
+        count = self._count.query() if self._count is not None else {}
+        return f"{self.room_url}?{encode_query({'_pk': self.id}, query, count)}"
+
+    @property
+    def resumed(self) -> bool | None:
+        """With `resume=True`: whether the present connection missed nothing since the one before; None in a room that does not log."""
+        return None if self._count is None else self._count.recovered
+
+    def _taken(self, frame: str | bytes) -> str | bytes | None:
+        count = self._count
+        if count is None:
+            return frame
+        before = count.recovered
+        try:
+            message = count.take(frame)
+        except ValueError as error:
+            logger.error("%s: %s", self.label, error)
+            self.reconnect(4000, "a control frame could not be read")
+            return None
+        if before is None and count.recovered is not None:
+            again, self._connected_before = self._connected_before, True
+            if again and self.on_resumed is not None:
+                self.on_resumed(count.recovered)
+        if count.lost:
+            logger.warning("%s: a broadcast never came, connecting anew", self.label)
+            self.reconnect(4000, "a broadcast never came")
+        return message
 
     @property
     def label(self) -> str:

@@ -1,0 +1,153 @@
+"""Resume (`pw1`) from the client's end: counting, and a real room that logs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partywidgets.party import Connection, PartyHost, Server
+from partywidgets.partysocket import PartySocket
+from partywidgets.partysocket.resume import Count
+from partywidgets.transport.server import serve
+
+from .conftest import peer
+
+WAIT = 20.0
+
+
+class Ticker(Server):
+    """A room that logs its broadcasts."""
+
+    resumable = True
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        if message == "others":
+            self.broadcast("for others", without=[connection.id])
+        else:
+            connection.send(f"to you: {message!s}")
+
+
+def test_counting() -> None:
+    """Broadcasts count one each, direct messages none, left-out ones by `skip`; a heartbeat that differs is a loss."""
+    count = Count()
+    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
+    assert count.take('\x1e{"type":"resumed","e":"E","o":5,"rec":false,"hb":10}') is None
+    assert count.take("a") == "a"
+    assert count.take(b"b") == b"b"
+    assert count.take('\x1e{"type":"direct","text":"t"}') == "t"
+    assert count.take('\x1e{"type":"direct","base64":"AP8="}') == b"\x00\xff"
+    assert count.take('\x1e{"type":"skip","n":2}') is None
+    assert count.query() == {"_pw": 1, "_e": "E", "_o": 9}
+    count.take('\x1e{"type":"resumed","e":"E","o":9,"rec":true,"hb":10}')
+    count.take('\x1e{"type":"hb","o":9}')
+    assert not count.lost
+    count.take('\x1e{"type":"hb","o":10}')
+    assert count.lost
+    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
+
+
+def test_a_room_that_does_not_count() -> None:
+    """Without `resumed` first, frames are what they are."""
+    count = Count()
+    count.query()
+    assert [count.take(message) for message in ("a", b"b")] == ["a", b"b"]
+    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
+
+
+@pytest.mark.parametrize("frame", ["\x1e", "\x1e{}", "\x1e[]", '\x1e{"type":"hb"}', '\x1e{"type":"direct","base64":"!"}'])
+def test_malformed(frame: str) -> None:
+    """A control frame that cannot be read is one sentence."""
+    with pytest.raises(ValueError, match="cannot be read"):
+        Count().take(frame)
+
+
+async def test_nothing_is_missed_over_cut_connections(tmp_path: Path, fast: dict[str, Any]) -> None:
+    """Cut again and again while the room broadcasts, the client has every broadcast exactly once, in order."""
+    verdicts: list[bool] = []
+    async with (
+        PartyHost({"ticker": Ticker}, storage=tmp_path) as host,
+        serve(host, port=0, auth=None) as server,
+        PartySocket(host=server.url, party="ticker", room="r", resume=True, on_resumed=verdicts.append, **fast) as socket,
+    ):
+        await socket.opened(WAIT)
+        room = await host.get_server_by_name("ticker", "r")
+        expected = [str(number) for number in range(90)]
+        seen: list[str | bytes] = []
+
+        async def tell() -> None:
+            for message in expected:
+                room.broadcast(message)
+                await asyncio.sleep(0.002)
+
+        telling = asyncio.ensure_future(tell())
+        async with asyncio.timeout(WAIT):
+            while len(seen) < len(expected):
+                seen.append(await socket.receive())
+                if seen[-1] in ("9", "39", "69"):
+                    await socket.opened(WAIT)
+                    assert socket._socket is not None
+                    socket._socket.transport.abort()
+        await telling
+        assert seen == expected
+        assert verdicts
+        assert all(verdicts)
+        assert socket.resumed
+
+
+async def test_direct_and_left_out_messages(tmp_path: Path, fast: dict[str, Any]) -> None:
+    """Messages to this connection alone are delivered and not counted; broadcasts without it keep the count right."""
+    async with (
+        PartyHost({"ticker": Ticker}, storage=tmp_path) as host,
+        serve(host, port=0, auth=None) as server,
+        PartySocket(host=server.url, party="ticker", room="r", resume=True, **fast) as socket,
+    ):
+        await socket.opened(WAIT)
+        room = await host.get_server_by_name("ticker", "r")
+        async with asyncio.timeout(WAIT):
+            socket.send("hello")
+            assert await socket.receive() == "to you: hello"
+            socket.send("others")
+            socket.send("again")
+            assert await socket.receive() == "to you: again"
+            assert socket._socket is not None
+            socket._socket.transport.abort()
+            room.broadcast("missed")
+            assert await socket.receive() == "missed"
+            assert socket.resumed
+
+
+async def test_a_new_epoch_says_no(tmp_path: Path, fast: dict[str, Any]) -> None:
+    """A host that restarted has another epoch: on_resumed(False)."""
+    verdicts: list[bool] = []
+    told = asyncio.Event()
+
+    def on_resumed(recovered: bool) -> None:
+        verdicts.append(recovered)
+        told.set()
+
+    async with PartyHost({"ticker": Ticker}, storage=tmp_path) as host, serve(host, port=0, auth=None) as server:
+        port = server.port
+        socket = PartySocket(host=f"127.0.0.1:{port}", party="ticker", room="r", resume=True, on_resumed=on_resumed, **fast)
+        socket.reconnect()
+        await socket.opened(WAIT)
+        room = await host.get_server_by_name("ticker", "r")
+        room.broadcast("one")
+        async with asyncio.timeout(WAIT):
+            assert await socket.receive() == "one"
+    async with PartyHost({"ticker": Ticker}, storage=tmp_path) as host, serve(host, port=port, auth=None):
+        await asyncio.wait_for(told.wait(), WAIT)
+        assert verdicts == [False]
+        await socket.close()
+
+
+async def test_an_ordinary_server(fast: dict[str, Any]) -> None:
+    """resume=True against a server that knows nothing of it is an ordinary socket."""
+    async with peer() as server, PartySocket(host=server.host, room="r", resume=True, **fast) as socket:
+        await socket.opened(WAIT)
+        socket.send("x")
+        assert await socket.receive() == "x"
+        assert socket.resumed is None
+        assert "_pw=1" in server.requests[0].path
