@@ -15,7 +15,8 @@ HOURS_AT_ONCE = 24
 TABLE = """
 CREATE TABLE rollups (
   hour INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, looks INTEGER NOT NULL, ok INTEGER NOT NULL,
-  warn INTEGER NOT NULL, crit INTEGER NOT NULL, unknown INTEGER NOT NULL, skip INTEGER NOT NULL, p50_ms REAL, p95_ms REAL, p99_ms REAL, max_ms REAL,
+  warn INTEGER NOT NULL, crit INTEGER NOT NULL, unknown INTEGER NOT NULL, skip INTEGER NOT NULL,
+  p50_ms REAL, p95_ms REAL, p99_ms REAL, max_ms REAL,
   PRIMARY KEY (hour, fingerprint)
 ) WITHOUT ROWID;
 CREATE INDEX rollups_check ON rollups (check_id, hour);
@@ -52,7 +53,7 @@ def roll_up(database: sqlite3.Connection, now: float) -> bool:
 
 
 def read(database: sqlite3.Connection, *, check: str | None, hours: float, now: float) -> list[dict[str, Any]]:
-    """The hours that ended within the last `hours`, the oldest first; `uptime` is the share of looks that were ok or warn, skips left out."""
+    """The hours that ended within the last `hours`, the oldest first; `uptime` is the share of looks that were ok or warn (skips aside)."""
     where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
     query = f"SELECT * FROM rollups WHERE {where}hour >= ? ORDER BY hour, check_id, fingerprint"
     rows = []

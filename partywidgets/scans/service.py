@@ -244,8 +244,6 @@ class OpsMonitorService:
 
     async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
         emit = self._emitter(broadcast)
-        await self._kept(self.history.begin_scan(report, actor=actor))
-        await emit("scan-started", _started(report))
         stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
         streaming = self._own(stream.run(), f"stream of scan {report.scan_id}")
 
@@ -255,15 +253,19 @@ class OpsMonitorService:
             report.add(result)
 
         state: ScanState = "finished"
-        looks = [self._own(look(loaded), f"check {loaded.id}") for loaded in chosen]
+        looks: list[asyncio.Task[None]] = []
         try:
+            await self._kept(self.history.begin_scan(report, actor=actor))
+            await emit("scan-started", _started(report))
+            looks += [self._own(look(loaded), f"check {loaded.id}") for loaded in chosen]
             if looks:
                 await asyncio.wait(looks)
         except asyncio.CancelledError:
             state = "cancelled"
             for task in looks:
                 task.cancel()
-            await asyncio.wait(looks, timeout=STOP_TIMEOUT)
+            if looks:
+                await asyncio.wait(looks, timeout=STOP_TIMEOUT)
             raise
         finally:
             stream.finish()
@@ -282,7 +284,8 @@ class OpsMonitorService:
         await emit("scan-result", wire)
 
     def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
-        check = None if loaded is None else loaded.check
+        check, now = None if loaded is None else loaded.check, utc_now()
+        result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
         if loaded is not None and not gone:
             present = self.registry.checks.get(loaded.id)
             if present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint:
@@ -294,7 +297,7 @@ class OpsMonitorService:
                 owner=owner if loaded is None else loaded.owner,
                 attempts=result.state.max_attempts if check is None else check.attempts,
                 depends_on=() if check is None else check.depends_on,
-                now=utc_now(),
+                now=now,
             )
         except ScanError as error:
             _log.error("check %s: its result is left out: %s", result.check_id, error)

@@ -362,6 +362,37 @@ async def test_publishing_a_report_made_elsewhere(tmp_path: Path) -> None:
         assert len(room.service.board.rows) == rows
 
 
+async def test_a_hostile_report(tmp_path: Path) -> None:
+    """Scripts, control characters, endless evidence, a fingerprint twice, clocks of 1970 and 2099: text, bounded, the later shown."""
+    base = {"check_id": "x", "check_type": "<b>", "target": "t\u202e", "status": "crit", "observed_at": "1970-01-01T00:00:00.000Z"}
+    nasty = {
+        **base,
+        "title": "<script>alert(1)</script>\x1b]52;c;x\x07",
+        "summary": "a\r\nb" * 1000,
+        "evidence": [{"kind": "k", "name": "n", "value": "é" * 300_000}] * 3,
+        "labels": {f"l{number}": "v" * 5000 for number in range(100)},
+        "conditions": [{"expr": "e" * 5000, "ok": False, "actual": "a" * 5000}] * 200,
+        "remediation": {"text": "t" * 100_000, "command": "c" * 100_000},
+        "links": ["javascript:alert(1)"] * 100,
+    }
+    later = {**base, "status": "ok", "summary": "well again", "observed_at": "2099-01-01T00:00:00.000Z"}
+    async with ops_room(tmp_path) as room, room.join() as person, room.http("kim-runner") as http:
+        await person.snapshot()
+        wire = {"scan_id": "hostile-1", "results": [nasty, later]}
+        assert (await http.post("api/ops/scans", json={"report": wire})).status_code == 201
+        finished = await person.until("scan-result")
+        assert finished["counts"] == {"ok": 1, "warn": 0, "crit": 1, "unknown": 0, "skip": 0}
+        async with room.join() as late:
+            rows = await late.snapshot()
+        assert [(row["status"], row["summary"]) for row in rows] == [("ok", "well again")]
+        assert rows[0]["observed_at"] < "2099"
+        kept = (await http.get(finished["more"] or "api/ops/scans/hostile-1")).json()["results"][0]
+        assert kept["title"] == "<script>alert(1)</script>␛]52;c;x␇"
+        assert len(kept["summary"]) == 200
+        assert len(json.dumps(kept)) < FRAME_BYTES
+        assert max(person.sizes + late.sizes) <= FRAME_BYTES
+
+
 async def test_without_an_entry_point_the_room_still_serves(tmp_path: Path) -> None:
     """A host that was given the service alone: the room broadcasts through itself and stays awake for its scan."""
     service = OpsMonitorService()
