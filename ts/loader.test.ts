@@ -16,6 +16,7 @@ let count = 0;
 beforeEach(() => {
   kernel = new FakeKernel({ ...TRAITS, _bundle: { name: "terminal.js", hash: `h${++count}` } });
   el = document.createElement("div");
+  document.body.replaceChildren(el);
   controller = new AbortController();
   vi.spyOn(URL, "createObjectURL").mockReturnValue(MOUNTED);
   vi.spyOn(URL, "revokeObjectURL").mockReturnValue();
@@ -57,9 +58,21 @@ describe("render", () => {
     expect(kernel.ops("bundle")[0]).toMatchObject({ name: "terminal.js" });
   });
 
+  it("mounts only when the view is in the page", async () => {
+    kernel.answer = giveBundle;
+    el.remove();
+    loader().render({ model: kernel, el, signal: controller.signal });
+    await vi.waitFor(() => expect(kernel.ops("bundle")).toHaveLength(1));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(el.textContent).toContain("CPU ok");
+    document.body.append(el);
+    await vi.waitFor(() => expect(el.textContent).toBe("mounted []"));
+  });
+
   it("loads a bundle once for two views", async () => {
     kernel.answer = giveBundle;
     const other = document.createElement("div");
+    document.body.append(other);
     const widget = loader();
     widget.render({ model: kernel, el, signal: controller.signal });
     widget.render({ model: kernel, el: other, signal: controller.signal });

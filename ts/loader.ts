@@ -113,11 +113,16 @@ export default () => {
       (async () => {
         let bundle: Bundle | undefined;
         for (let attempt = 0; !bundle && !ended.signal.aborted; attempt++) {
-          bundle = await find(model, ended.signal, attempt).catch((error) => console.debug("partywidgets:", error) as undefined);
+          bundle = await find(model, ended.signal, attempt).catch((error) => {
+            if (!ended.signal.aborted) console.debug("partywidgets:", error);
+            return undefined;
+          });
           if (bundle || ended.signal.aborted) break;
           note.textContent = NO_HOST;
           await wait(Math.min(2000 << Math.min(attempt, 3), 15000), model, ended.signal);
         }
+        // A view is rendered before it is put into the page, and what measures itself must be there.
+        while (!el.isConnected && !ended.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 16));
         if (!bundle || ended.signal.aborted) return;
         el.replaceChildren();
         bundle.mount({ model, el, signal: ended.signal, tickets });
