@@ -29,6 +29,9 @@ PAUSE_ABOVE = 64
 RESUME_BELOW = 16
 """Queued messages of one connection between which its socket is not read."""
 
+PAUSE_ABOVE_BYTES = 1024 * 1024
+"""Nor while this much is queued, however few messages it is."""
+
 UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
 
 
@@ -75,6 +78,7 @@ class Connection(Outlet):
         "_ready",
         "_room",
         "_state",
+        "_waiting",
         "_worker",
         "grant",
         "id",
@@ -105,6 +109,7 @@ class Connection(Outlet):
         self._jobs: deque[str | bytes | Exception | Departure] | None = None
         self._worker: asyncio.Task[None] | None = None
         self._paused = False
+        self._waiting = 0
         self.resumed = False
         self._counts = False
         self._closed = False
@@ -254,7 +259,8 @@ class Connection(Outlet):
     def _enqueue(self, job: str | bytes | Exception | Departure) -> None:
         assert self._jobs is not None
         self._jobs.append(job)
-        if len(self._jobs) > PAUSE_ABOVE and not self._paused:
+        self._waiting += _weight(job)
+        if not self._paused and (len(self._jobs) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES):
             self._paused = True
             self.wire.pause()
 
@@ -266,6 +272,7 @@ class Connection(Outlet):
 
     def _start_worker(self, first: Awaitable[None] | None, *jobs: str | bytes | Exception | Departure) -> None:
         self._jobs = deque(jobs)
+        self._waiting = sum(map(_weight, jobs))
         self._worker = self._room.run(self._work(first), name=f"{self._room.place} {self.id}")
 
     async def _work(self, first: Awaitable[None] | None) -> None:
@@ -278,7 +285,8 @@ class Connection(Outlet):
                     await room.guard(first, "a hook")
                 while jobs:
                     job = jobs.popleft()
-                    if self._paused and len(jobs) < RESUME_BELOW:
+                    self._waiting -= _weight(job)
+                    if self._paused and len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
                         self._paused = False
                         self.wire.resume()
                     await self._handle(job)
@@ -326,6 +334,10 @@ class Connection(Outlet):
             wire.write(Batch(held.frames))
         if held.close_args is not None:
             wire.close(*held.close_args)
+
+
+def _weight(job: str | bytes | Exception | Departure) -> int:
+    return len(job) if isinstance(job, (str, bytes)) else 0
 
 
 def check_close(code: int | None, reason: str) -> None:

@@ -205,6 +205,35 @@ async def test_a_slow_hook_stops_the_reading_of_its_socket_alone(tmp_path: Path)
     assert seen == [str(number) for number in range(1000)]
 
 
+async def test_large_messages_pause_sooner(tmp_path: Path) -> None:
+    """A slow hook never has more than about two mebibytes waiting, however few messages that is."""
+    release = asyncio.Event()
+    seen = 0
+
+    class Room(Server):
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            nonlocal seen
+            await release.wait()
+            seen += 1
+
+    async with running(Room, tmp_path) as run, run.connect(id="a") as a:
+        room = await run.host.get_server_by_name("room", "lobby")
+        connection = room.get_connection("a")
+        assert connection is not None
+
+        async def send() -> None:
+            for _ in range(30):
+                await a.send(b"x" * 500_000)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send())
+            await until(lambda: connection._paused)
+            assert connection._jobs is not None
+            assert len(connection._jobs) <= 4
+            release.set()
+            await until(lambda: seen == 30)
+
+
 async def test_broadcast_reaches_all_but_the_excluded(tmp_path: Path) -> None:
     """`without` leaves out every connection with that id; unicasts and broadcasts of one tick keep their order for everyone."""
 
