@@ -7,6 +7,7 @@ for 64 KB, which is why it never runs on the loop.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyghostty._ffi import ffi, lib
@@ -19,6 +20,8 @@ _CONTINUATION_BYTES = 64 * 1024
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
 _BRACKETED_PASTE = 2004
+_SWITCH = re.compile(r"\x1b\[\?(?:47|1047|1049)[hl]")
+"""The switch to the alternate screen is ours to place; a second one would clear it."""
 
 
 class Emulator:
@@ -106,6 +109,10 @@ class Emulator:
         self._terminal.close()
 
 
+def _set(terminal: Any, option: str, value: int) -> None:
+    check(lib.ghostty_terminal_set(terminal._t[0], getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), ffi.new("size_t*", value)), option)
+
+
 def _format(terminal: Any, kind: str, *, extra: bool = False, selection: Any = None, unwrap: bool = False) -> str:
     options = init_sized("GhosttyFormatterTerminalOptions")
     options.emit = getattr(lib, f"GHOSTTY_FORMATTER_FORMAT_{kind}")
@@ -125,18 +132,45 @@ def _format(terminal: Any, kind: str, *, extra: bool = False, selection: Any = N
         lib.ghostty_formatter_free(formatter[0])
 
 
+def _selection(terminal: Any, first: int) -> Any:
+    """From a row, counted from the oldest of the scrollback, to the end of the screen."""
+    selection = init_sized("GhosttySelection")
+    last = int(terminal.get("total_rows", "size_t")) - 1
+    selection.start = terminal.ref(0, first, tag="screen")[0]
+    selection.end = terminal.ref(int(terminal.size[0]) - 1, last, tag="screen")[0]
+    return selection
+
+
 def _drawing(terminal: Any, limit: int) -> bytes:
-    whole = _format(terminal, "VT", extra=True, unwrap=True).encode()
-    cols, rows = terminal.size
-    total = int(terminal.get("total_rows", "size_t"))
-    while len(whole) > limit and total > rows:
-        total = max(rows, min(total - 1, int(total * limit / len(whole) * 0.95)))
-        selection = init_sized("GhosttySelection")
-        first = int(terminal.get("total_rows", "size_t")) - total
-        selection.start = terminal.ref(0, first, tag="screen")[0]
-        selection.end = terminal.ref(cols - 1, first + total - 1, tag="screen")[0]
-        whole = _format(terminal, "VT", extra=True, selection=selection, unwrap=True).encode()
-    return whole
+    """The active screen: its text, then its modes, scroll region and cursor."""
+    cols, rows = (int(number) for number in terminal.size)
+    history = int(terminal.get("total_rows", "size_t")) - rows
+    kept = history
+    body = _format(terminal, "VT", unwrap=True).encode()
+    while len(body) > limit and kept:
+        kept = min(kept - 1, int(kept * limit / len(body) * 0.95))
+        body = _format(terminal, "VT", selection=_selection(terminal, history - kept), unwrap=True).encode()
+    visible = _selection(terminal, history)
+    screen = _format(terminal, "VT", selection=visible)
+    around = _format(terminal, "VT", selection=visible, extra=True)
+    at = around.find(screen)
+    # Modes come behind the text, which is drawn in a terminal's first state: with wrapping on and nothing inserted.
+    modes = around[:at] + around[at + len(screen) :] if at >= 0 else around
+    return body + _blank_rows(body, cols, rows, kept) + _SWITCH.sub("", modes).encode()
+
+
+def _blank_rows(body: bytes, cols: int, rows: int, history: int) -> bytes:
+    """The newlines that bring a drawing's scrollback to `history` lines: the formatter leaves out blank rows at the end."""
+    if not history:
+        return b""
+    with Terminal(cols, rows, scrollback=history + rows) as drawn:
+        check(
+            lib.ghostty_terminal_set(drawn._t[0], lib.GHOSTTY_TERMINAL_OPT_SCROLLBACK_MAX_BYTES, ffi.new("size_t*", _SCROLLBACK_BYTES)),
+            "set",
+        )
+        drawn.feed(body)
+        missing = history - (int(drawn.get("total_rows", "size_t")) - rows)
+        return b"\r\n" * (missing + rows - 1 - int(drawn.cursor[1])) if missing > 0 else b""
 
 
 def _twin(terminal: Any) -> Any:

@@ -148,6 +148,10 @@ class Stream:
                     capture = await screen.capture(SCREEN_BYTES)
                 except ScreenClosed:
                     continue
+                except Exception:
+                    # Whoever waits gets what there is rather than nothing.
+                    log.exception("room %s: the emulator cannot draw its screen; viewers get the raw output replayed", self._room.name)
+                    capture = await RawScreen(self.ring, self.cols, self.rows).capture(SCREEN_BYTES)
                 if screen is not self.screen:
                     continue
                 self.flush()

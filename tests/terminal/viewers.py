@@ -131,7 +131,7 @@ class Viewer:
         """The control messages of a type."""
         return [message for message in self.control if message["type"] == kind]
 
-    async def message(self, kind: str, **fields: Any) -> dict[str, Any]:
+    async def message(self, kind: str, /, **fields: Any) -> dict[str, Any]:
         """Waits for a control message of that type with these fields; the first one."""
 
         def find() -> dict[str, Any] | None:

@@ -1,0 +1,112 @@
+"""`run` in the shared, visible shell."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+import pytest
+
+from tests.engines_fixture import Engine
+
+from .conftest import Serve
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
+async def test_run_gives_output_code_and_folder(serve: Serve, name: str) -> None:
+    """The result has the command's own output without prompt or escapes, its code, duration, folder and offset; marks and ledger agree."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    async with serve(default=f"local:{path}") as place, place.watch() as ana, place.watch(who="obi") as obi:
+        done = (await ana.ask("run", command=r"printf '\033[31mred\033[0m\nlast'; cd /; (exit 3)", timeout_s=15))["result"]
+        assert (done["output"], done["exit_code"], done["cwd"]) == ("red\nlast", 3, "/")
+        assert done["duration_s"] >= 0
+        several = (await ana.ask("run", command="echo 'it'\"'\"'s'\nprintf '%s\\n' a\\\\b\nfalse", timeout_s=15))["result"]
+        assert (several["output"], several["exit_code"]) == ("it's\na\\b", 1)
+        wide = "echo " + "long-" * 60
+        assert (await ana.ask("run", command=wide, timeout_s=15))["result"]["output"] == "long-" * 60
+        end = await obi.message("mark", kind="end", id=done["id"])
+        assert (end["exit_code"], end["actor"], end["offset"]) == (3, "Ana", done["offset"])
+        ledger = (await obi.ask("history"))["result"]["commands"]
+        assert [entry["exit_code"] for entry in ledger] == [3, 1, 0]
+        assert ledger[0]["actor"] == "Ana"
+
+
+async def test_typed_commands_are_in_the_ledger(serve: Serve) -> None:
+    """What a person types is marked and kept with their name, exit code and text."""
+    async with serve() as place, place.watch(who="pia") as pia:
+        await pia.running()
+        await pia.type("sh -c 'exit 5' # typed\r")
+        mark = await pia.message("mark", kind="end")
+        assert (mark["command"], mark["exit_code"], mark["actor"]) == ("sh -c 'exit 5' # typed", 5, "Pia")
+
+
+async def test_concurrent_runs_queue(serve: Serve) -> None:
+    """Runs asked for at once follow one another, each with its own output."""
+    async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
+        asked = [
+            viewer.ask("run", command=f"echo {n}; sleep 0.02; (exit {n})", timeout_s=20) for n, viewer in enumerate((ana, pia, ana, pia))
+        ]
+        done = [reply["result"] for reply in await asyncio.gather(*asked)]
+        assert [(result["output"], result["exit_code"]) for result in done] == [(str(n), n) for n in range(4)]
+
+
+async def test_timeout_leaves_the_command_alone(serve: Serve) -> None:
+    """Past its time, `run` answers an error; no Ctrl-C is sent, the command goes on, and its end is in the ledger."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        late = await ana.ask("run", command="read line; echo got-$line", timeout_s=0.5)
+        assert late["ok"] is False
+        assert "did not end within 0.5 s" in late["error"]
+        await ana.type("still-there\r")
+        await ana.shows(b"got-still-there")
+        assert (await ana.message("mark", kind="end"))["exit_code"] == 0
+
+
+async def test_run_is_refused_where_it_cannot_work(serve: Serve) -> None:
+    """Blanks, a full-screen program, an observer, and a dead shell: one sentence each."""
+    async with serve() as place, place.watch() as ana, place.watch(who="obi") as obi:
+        await ana.running()
+        assert (await ana.ask("run", command="  "))["error"] == "run needs a command, got only blanks"
+        assert "needs the role operator" in (await obi.ask("run", command="ls"))["error"]
+        await ana.type("printf '\\033[?1049hfull'; read x; printf '\\033[?1049l'\r")
+        await ana.shows(b"\x1b[?1049hfull")
+        assert "full-screen program" in (await ana.ask("run", command="ls", timeout_s=10))["error"]
+        await ana.type("\r")
+        await ana.message("mark", kind="end")
+        dying = await ana.ask("run", command="exit 4", timeout_s=10)
+        assert "the shell ended with code 4" in dying["error"]
+        assert "restart" in (await ana.ask("run", command="ls", timeout_s=10))["error"] or ana.of("exit")
+
+
+async def test_syntax_error_comes_back(serve: Serve) -> None:
+    """A line that the shell cannot parse is a result, not a wait for ever."""
+    async with serve() as place, place.watch() as ana:
+        done = (await ana.ask("run", command="if )", timeout_s=15))["result"]
+        assert done["exit_code"] == 2
+        assert "syntax error" in done["output"]
+
+
+async def test_half_typed_line_is_not_mixed_in(serve: Serve) -> None:
+    """What a person has half-typed at the prompt is cleared before a command is typed."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type("rm -rf ")
+        await ana.shows(b"rm -rf ")
+        assert (await ana.ask("run", command="echo safe", timeout_s=15))["result"]["output"] == "safe"
+
+
+@pytest.mark.docker
+async def test_run_in_a_busybox_container(serve: Serve, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container with nothing but busybox `run` works too: long lines, several lines, exit codes, also behind a printed PS1."""
+    monkeypatch.setenv("DOCKER_HOST", docker_engine.url)
+    name = docker_engine.start()
+    async with serve(default=f"docker:{name}") as place, place.watch(query="?cols=60&rows=20") as ana:
+        assert (await ana.ask("run", command="echo one; (exit 9)", timeout_s=30))["result"]["output"] == "one"
+        wide = "echo " + "abcdefghi " * 20
+        assert (await ana.ask("run", command=wide, timeout_s=30))["result"]["output"] == ("abcdefghi " * 20).strip()
+        done = (await ana.ask("run", command="env\nset\nfalse", timeout_s=30))["result"]
+        assert done["exit_code"] == 1
+        assert "HOSTNAME=" in done["output"]
+    docker_engine.remove(name)

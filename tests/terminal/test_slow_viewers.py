@@ -1,0 +1,68 @@
+"""Viewers that read slowly, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .conftest import Serve
+
+BURST = "head -c 6000000 /dev/zero | tr '\\0' 'x' | fold -w 79; echo burst-$((6*7))"
+
+
+async def test_stalled_viewer_disturbs_nobody_and_gets_one_fresh_screen(serve: Serve) -> None:
+    """While one does not read, another sees the whole burst; the stalled one costs at most 1 MiB, stays, and then sees the end."""
+    async with serve() as place, place.watch(who="pia") as pia, place.watch(who="obi", dialect=None, read=False) as obi:
+        await pia.running()
+        obi.socket.transport.pause_reading()
+        await pia.type(f"{BURST}\r")
+        await pia.shows(b"burst-42")
+        room = await place.room("w1")
+        stalled = next(viewer for viewer in room.viewers.values() if viewer.person.subject == "obi")
+        assert stalled.connection.buffered <= 1 << 20
+        assert stalled.lagging
+        obi.socket.transport.resume_reading()
+        reading = asyncio.ensure_future(obi.read())
+        await obi.until(lambda: "burst-42" in obi.text)
+        assert obi.text.count("\x1bc") == 2
+        assert not stalled.lagging
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def test_a_viewer_that_stops_drawing_is_told_that_it_lags(serve: Serve) -> None:
+    """A rich viewer that acknowledges nothing gets no more than half a MiB, a `lag`, and a screen when it catches up."""
+    async with serve() as place, place.watch(who="pia") as pia, place.watch(who="ana") as ana:
+        await pia.running()
+        await ana.running()
+        await ana.tell("consumed", offset=ana.offset)
+        at = ana.offset
+        await pia.type(f"{BURST}\r")
+        lag = await ana.message("lag")
+        assert lag["behind"] > 0
+        await pia.shows(b"burst-42")
+        assert ana.offset - at < 1 << 20
+        await ana.tell("consumed", offset=ana.offset)
+        await ana.message("resync", reason="lagged")
+        await ana.shows(b"burst-42")
+        await ana.message("lag", behind=0)
+
+
+async def test_output_goes_on_while_nobody_watches(serve: Serve) -> None:
+    """The shell is drained without viewers: a burst ends, and who comes back sees its last screen."""
+    async with serve() as place:
+        async with place.watch(who="pia") as pia:
+            await pia.running()
+            await pia.type(f"sleep 0.3; {BURST}\r")
+            await pia.shows(b"sleep 0.3")
+        async with place.watch(who="pia") as pia:
+            await pia.shows(b"burst-42")
+
+
+async def test_no_newline_and_broken_utf8(serve: Serve) -> None:
+    """A stream without any newline, and bytes that are no UTF-8, reach plain viewers as text, and the room goes on."""
+    async with serve() as place, place.watch(who="pia", dialect=None) as pia:
+        await pia.until(lambda: "633;B;" in pia.text)
+        # Bytes that mean something to a terminal are left out: they would swallow the line that the test waits for.
+        await pia.type("head -c 3000000 /dev/urandom | tr -dc 'A-Za-z\\300-\\377'; printf '\\nover-%s\\n' $((1+1))\r")
+        await pia.until(lambda: "over-2" in pia.text)
+        assert all(isinstance(frame, str) for frame in pia.frames)
