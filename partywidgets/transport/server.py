@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, MutableMapping
 from errno import EADDRINUSE
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from ..auth import Authoriser, Gate, Identity, new_token
 from ..exceptions import ConfigError, HostError, PortInUseError
 from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
+from ..party.routing import Alias, BeforeHook
 from ..party.wire import Batch, Frame, Receiver, Wire
 from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
 from .body import BoundedBody
@@ -386,10 +387,10 @@ async def serve(
     sock: socket.socket | None = None,
     auth: Authoriser | _FromToken | None = TOKEN,
     prefix: str = "parties",
-    cors: Any = None,
-    aliases: tuple[Any, ...] = (),
-    on_before_connect: Any = None,
-    on_before_request: Any = None,
+    cors: bool | Mapping[str, str] | None = None,
+    aliases: tuple[Alias, ...] = (),
+    on_before_connect: BeforeHook | None = None,
+    on_before_request: BeforeHook | None = None,
     origins: Iterable[str] = (),
     hosts: Iterable[str] = (),
     ssl_context: ssl.SSLContext | None = None,
