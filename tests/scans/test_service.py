@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import pytest
 from partywidgets.exceptions import ConfigError, ScanError, StorageError
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.execution import host_of
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.settings import LimitSettings
 
@@ -335,6 +337,22 @@ async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
         last = await service.history.last_scan()
         assert last is not None
         assert last["scan_id"] == report.scan_id
+
+
+async def test_secrets_of_the_host_are_removed_from_reports_made_elsewhere() -> None:
+    """A published report that holds a secret of this host's configs is kept and told without it, its evidence marked redacted."""
+    evidence = [Evidence("text", "log", "password=hunter22 user=ana"), Evidence("text", "other", "nothing")]
+    result = CheckResult("x", "tcp", "db:5432", "crit", summary="hunter22 was refused", evidence=evidence)
+    told = Told()
+    async with OpsMonitorService(redact=lambda text: text.replace("hunter22", "***")) as service:
+        await service.publish(ScanReport(results=[result]), broadcast=told)
+        stored = await service.history.report(told.messages[0][1]["scan_id"])
+    assert stored is not None
+    assert "hunter22" not in stored
+    assert "hunter22" not in json.dumps(told.messages)
+    row = told.messages[-1][1]["results"][0]
+    assert row["summary"] == "*** was refused"
+    assert [(item["value"], item["redacted"]) for item in row["evidence"]] == [("password=*** user=ana", True), ("nothing", False)]
 
 
 async def test_dependencies_suppress(play: Play) -> None:
