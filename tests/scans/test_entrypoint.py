@@ -11,6 +11,8 @@ import pytest
 
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
+from partywidgets.scans.entrypoint import PARTY, ROOM
+from partywidgets.scans.schedule import Scheduler
 from partywidgets.scans.settings import ScheduleSettings
 
 from .ops_room import Play, ScriptedCheck, ops_room
@@ -164,3 +166,21 @@ async def test_nobody_misses_a_scan_result_while_people_come_and_go(tmp_path: Pa
         places = [order[scan_id] for scan_id in told]
         assert places == list(range(places[0], places[0] + 4))
         assert before is None or before not in order or order[before] in (places[0] - 1, places[0])
+
+
+async def test_the_rooms_alarm_follows_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a scan the room's alarm is set to the next full scan; when it rings, also after a restart, the schedule looks at the clock."""
+    yearly, secondly = ScheduleSettings(full="0 0 1 1 *"), ScheduleSettings(full="* * * * * *")
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one")], schedule=yearly)
+        await room.ops.run_scan()
+        main = await room.host.get_server_by_name(PARTY, ROOM)
+        assert await main.storage.get_alarm() == room.service.scheduler.next_full()
+        async with room.join() as person:
+            await room.service.load_config("a.yaml", [ScriptedCheck(id="one")], schedule=secondly)
+            await person.until("scan-result", lambda data: data["trigger"] == "schedule")
+    rang = asyncio.Event()
+    monkeypatch.setattr(Scheduler, "wake", lambda scheduler: rang.set())
+    async with ops_room(tmp_path):
+        async with asyncio.timeout(20):
+            await rang.wait()
