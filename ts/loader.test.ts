@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import loader from "./loader.ts";
-import { FakeKernel } from "./testing/kernel.ts";
+import { FakeKernel, soon } from "./testing/kernel.ts";
 
 const MOUNTED =
   'data:text/javascript,export function mount({el,tickets}){el.textContent="mounted "+JSON.stringify(tickets.map(t=>t.ticket))}';
@@ -40,7 +40,7 @@ describe("initialize", () => {
     kernel.push({ op: "ticket", id: "of a request", ticket: "not pushed", expires_in: 30 });
     kernel.answer = giveBundle;
     widget.render({ model: kernel, el, signal: controller.signal });
-    await vi.waitFor(() => expect(el.textContent).toBe('mounted ["first"]'));
+    await soon(() => expect(el.textContent).toBe('mounted ["first"]'));
   });
 });
 
@@ -54,7 +54,7 @@ describe("render", () => {
   it("asks the kernel for the bundle by name", async () => {
     kernel.answer = giveBundle;
     loader().render({ model: kernel, el, signal: controller.signal });
-    await vi.waitFor(() => expect(el.textContent).toBe("mounted []"));
+    await soon(() => expect(el.textContent).toBe("mounted []"));
     expect(kernel.ops("bundle")[0]).toMatchObject({ name: "terminal.js" });
   });
 
@@ -62,11 +62,11 @@ describe("render", () => {
     kernel.answer = giveBundle;
     el.remove();
     loader().render({ model: kernel, el, signal: controller.signal });
-    await vi.waitFor(() => expect(kernel.ops("bundle")).toHaveLength(1));
+    await soon(() => expect(kernel.ops("bundle")).toHaveLength(1));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(el.textContent).toContain("CPU ok");
     document.body.append(el);
-    await vi.waitFor(() => expect(el.textContent).toBe("mounted []"));
+    await soon(() => expect(el.textContent).toBe("mounted []"));
   });
 
   it("loads a bundle once for two views", async () => {
@@ -76,7 +76,7 @@ describe("render", () => {
     const widget = loader();
     widget.render({ model: kernel, el, signal: controller.signal });
     widget.render({ model: kernel, el: other, signal: controller.signal });
-    await vi.waitFor(() => expect(other.textContent).toBe("mounted []"));
+    await soon(() => expect(other.textContent).toBe("mounted []"));
     expect(kernel.ops("bundle")).toHaveLength(1);
   });
 
@@ -89,7 +89,7 @@ describe("render", () => {
     kernel.answer = giveBundle;
     kernel.push({ op: "ticket", ticket: "t", expires_in: 30 });
     vi.useRealTimers();
-    await vi.waitFor(() => expect(el.textContent).toMatch(/^mounted/));
+    await soon(() => expect(el.textContent).toMatch(/^mounted/));
   });
 
   it("says so when the kernel refuses, and asks nothing after the view is gone", async () => {

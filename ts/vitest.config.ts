@@ -5,6 +5,6 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["**/*.test.ts"],
     exclude: ["node_modules/**", "dist/**"],
-    testTimeout: 10_000,
+    testTimeout: 30_000,
   },
 });

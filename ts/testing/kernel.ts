@@ -1,4 +1,5 @@
 /** A widget's model and its kernel for tests: traits in a map, and the kernel's side of the comm as a function. */
+import { vi } from "vitest";
 import type { CustomMessage, WidgetModel } from "../model.ts";
 
 type Answer = (message: CustomMessage, buffers: ArrayBuffer[]) => void;
@@ -65,4 +66,9 @@ export class FakeKernel implements WidgetModel {
   ops(op: string): CustomMessage[] {
     return this.sent.filter(({ message }) => message.op === op).map(({ message }) => message);
   }
+}
+
+/** Waits until a check passes: 8 s at most, since the machine may be busy with other tests. */
+export function soon<T>(check: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(check, 8000);
 }

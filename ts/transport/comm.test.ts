@@ -2,7 +2,7 @@ import PartySocket from "partysocket";
 import PartySocketOld from "partysocket-1.1.6";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CustomMessage } from "../model.ts";
-import { FakeKernel } from "../testing/kernel.ts";
+import { FakeKernel, soon } from "../testing/kernel.ts";
 import { CommChannel, KernelRefusal, KernelSilence } from "./channel.ts";
 import { CommSocket, commSocket } from "./comm.ts";
 
@@ -81,7 +81,7 @@ describe("a socket over the comm", () => {
     expect(messages[0]).toBe("a");
     expect([...new Uint8Array(messages[1] as ArrayBuffer)]).toEqual([1, 2]);
     expect(messages[2]).toBe("b");
-    await vi.waitFor(() => expect(kernel.ops("consumed")).toEqual([{ op: "consumed", socket: id, bytes: 4 }]));
+    await soon(() => expect(kernel.ops("consumed")).toEqual([{ op: "consumed", socket: id, bytes: 4 }]));
   });
 
   it("reports at once what is large", () => {
@@ -94,7 +94,7 @@ describe("a socket over the comm", () => {
     const { socket, id } = open();
     for (const letter of "abcd") socket.send(letter);
     socket.send(new Uint8Array([7]));
-    await vi.waitFor(() => expect(kernel.sent.filter(({ message }) => message.op === "frames")).toHaveLength(2));
+    await soon(() => expect(kernel.sent.filter(({ message }) => message.op === "frames")).toHaveLength(2));
     const [first, second] = kernel.sent.filter(({ message }) => message.op === "frames");
     expect(first!.message).toEqual({ op: "frames", socket: id, kinds: "t" });
     expect(second!.message.kinds).toBe("tttb");
@@ -112,16 +112,16 @@ describe("a socket over the comm", () => {
     const piece = new Uint8Array(512 * 1024);
     for (let count = 0; count < 4; count++) socket.send(piece);
     const pieces = () => kernel.sent.filter(({ message }) => message.op === "frames").reduce((sum, { buffers }) => sum + buffers.length, 0);
-    await vi.waitFor(() => expect(pieces()).toBe(2));
+    await soon(() => expect(pieces()).toBe(2));
     expect(socket.bufferedAmount).toBe(2 << 20);
     kernel.push({ op: "consumed", socket: id, bytes: 1 << 20 });
-    await vi.waitFor(() => expect(pieces()).toBe(4));
+    await soon(() => expect(pieces()).toBe(4));
   });
 
   it("closes itself when a kernel takes nothing for 4 MiB", async () => {
     const { socket, closes } = open();
     for (let count = 0; count < 12; count++) socket.send(new Uint8Array(512 * 1024));
-    await vi.waitFor(() => expect(closes[0]?.code).toBe(1013));
+    await soon(() => expect(closes[0]?.code).toBe(1013));
     expect(kernel.ops("close")[0]!.code).toBe(1013);
   });
 
@@ -176,11 +176,11 @@ describe.each([
     let opens = 0;
     party.addEventListener("open", () => party.send(`hello ${++opens}`));
     party.addEventListener("message", ({ data }) => heard.push(data));
-    await vi.waitFor(() => expect(heard).toEqual(["hello 1"]));
+    await soon(() => expect(heard).toEqual(["hello 1"]));
     const [first] = kernel.ops("open");
     expect(String(first!.path)).toMatch(/^\/parties\/chat\/lobby\?_pk=/);
     kernel.push({ op: "closed", socket: String(first!.socket), code: 1012, reason: "restart", was_clean: true });
-    await vi.waitFor(() => expect(heard).toEqual(["hello 1", "hello 2"]));
+    await soon(() => expect(heard).toEqual(["hello 1", "hello 2"]));
     expect(kernel.ops("open")[1]!.socket).not.toBe(first!.socket);
     party.close();
   });

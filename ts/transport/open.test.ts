@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import WS, { type WebSocket as Peer, WebSocketServer } from "ws";
-import { FakeKernel } from "../testing/kernel.ts";
+import { FakeKernel, soon } from "../testing/kernel.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { LinkHandlers, LinkState } from "./open.ts";
 
@@ -140,7 +140,7 @@ describe("the way", () => {
   it("is the first candidate that answers as the expected host", async () => {
     liveKernel();
     const room = await link([loopback(), comm()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     expect(room.transport).toBe("loopback");
     expect(host.urls[0]).toMatch(/^\/parties\/chat\/a%20b\?_pk=[^&]+&x=1$/);
     expect(host.offers[0]).toEqual(["partywidgets.v1", "partywidgets.ticket.pushed"]);
@@ -150,7 +150,7 @@ describe("the way", () => {
     host.hostId = "somebody else";
     liveKernel();
     const room = await link([loopback(), comm()]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     expect(room.transport).toBe("comm");
     expect(host.peers).toEqual([]);
   });
@@ -158,10 +158,10 @@ describe("the way", () => {
   it("passes a candidate that does not answer", async () => {
     liveKernel();
     const room = await link([{ kind: "loopback", host_id: "h1", url: "http://127.0.0.1:1/" }, comm()]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     expect(room.transport).toBe("comm");
     room.send("ping");
-    await vi.waitFor(() => expect(texts).toEqual(["ping"]));
+    await soon(() => expect(texts).toEqual(["ping"]));
   });
 
   it("is never the comm where the Jupyter Server said no", async () => {
@@ -170,7 +170,7 @@ describe("the way", () => {
     for (const status of [401, 403]) {
       host.helloStatus = status;
       const room = await link([{ kind: "server", host_id: "h1" }, comm()]);
-      await vi.waitFor(() => expect(states.at(-1)?.[0]).toBe("refused"));
+      await soon(() => expect(states.at(-1)?.[0]).toBe("refused"));
       expect(states.at(-1)![1]).toMatch(/ask its owner/);
       expect(room.transport).toBeNull();
     }
@@ -181,7 +181,7 @@ describe("the way", () => {
   it("through the Jupyter Server offers no ticket", async () => {
     page.href = `${host.url}lab`;
     const room = await link([{ kind: "server", host_id: "h1" }, comm()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     expect(room.transport).toBe("server");
     expect(host.urls[0]).toMatch(/^\/partywidgets\/parties\/chat\//);
     expect(host.offers[0]).toEqual(["partywidgets.v1"]);
@@ -190,10 +190,10 @@ describe("the way", () => {
 
   it("is looked for again until a host is there", async () => {
     await link([comm()]);
-    await vi.waitFor(() => expect(states.at(-1)).toEqual(["lost", "No live host: start the kernel and run this cell"]), 4000);
+    await soon(() => expect(states.at(-1)).toEqual(["lost", "No live host: start the kernel and run this cell"]));
     liveKernel();
     kernel.emit("comm_live_update");
-    await vi.waitFor(isOpen, 4000);
+    await soon(isOpen);
   });
 });
 
@@ -201,11 +201,11 @@ describe("tickets", () => {
   it("after the pushed one are the room's resume tickets, which need no kernel", async () => {
     host.onPeer = (peer) => peer.send(JSON.stringify({ type: "ticket", ticket: `resume${host.peers.length}`, expires_in: 600 }));
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(isOpen);
-    await vi.waitFor(() => expect(host.peers).toHaveLength(1));
+    await soon(isOpen);
+    await soon(() => expect(host.peers).toHaveLength(1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     host.peers[0]!.close(1012, "restart");
-    await vi.waitFor(() => expect(host.offers).toHaveLength(2), 4000);
+    await soon(() => expect(host.offers).toHaveLength(2));
     expect(host.offers.map((offer) => offer[1])).toEqual(["partywidgets.ticket.pushed", "partywidgets.ticket.resume1"]);
     expect(texts).toEqual([]);
   });
@@ -214,7 +214,7 @@ describe("tickets", () => {
     liveKernel();
     host.onPeer = (peer) => (host.peers.length === 1 ? peer.close(4401, "spent") : peer.send("welcome"));
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(() => expect(texts).toEqual(["welcome"]), 4000);
+    await soon(() => expect(texts).toEqual(["welcome"]));
     expect(host.offers.map((offer) => offer[1])).toEqual(["partywidgets.ticket.pushed", "partywidgets.ticket.asked1"]);
     expect(states.some(([state]) => state === "refused")).toBe(false);
   });
@@ -223,7 +223,7 @@ describe("tickets", () => {
     liveKernel();
     host.onPeer = (peer) => peer.close(4401);
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(() => expect(states.at(-1)).toEqual(["refused", "the ticket was refused: run this cell again"]), 4000);
+    await soon(() => expect(states.at(-1)).toEqual(["refused", "the ticket was refused: run this cell again"]));
     const attempts = host.offers.length;
     await new Promise((resolve) => setTimeout(resolve, 1200));
     expect(host.offers).toHaveLength(attempts);
@@ -239,33 +239,33 @@ describe("a close", () => {
   ])("with %i ends it, with the reason", async (code, reason, sentence) => {
     host.onPeer = (peer) => peer.close(code, reason);
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(() => expect(states.at(-1)).toEqual(["refused", sentence]), 4000);
+    await soon(() => expect(states.at(-1)).toEqual(["refused", sentence]));
     expect(host.peers).toHaveLength(1);
   });
 
   it("without a reason to stop is followed by a new connection", async () => {
     liveKernel();
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     host.peers[0]!.terminate();
-    await vi.waitFor(() => expect(host.peers).toHaveLength(2), 4000);
-    await vi.waitFor(isOpen);
+    await soon(() => expect(host.peers).toHaveLength(2));
+    await soon(isOpen);
     expect(states.map(([state]) => state)).toEqual(["connecting", "open", "connecting", "open"]);
   });
 
   it("of a kernel's host whose kernel restarted says so", async () => {
     liveKernel();
     await link([loopback(), comm()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     kernel.answer = () => {};
     kernel.emit("comm_live_update");
     host.stop();
-    await vi.waitFor(() => expect(states.at(-1)).toEqual(["lost", "ended: kernel restarted, run this cell again"]), 8000);
+    await soon(() => expect(states.at(-1)).toEqual(["lost", "ended: kernel restarted, run this cell again"]));
   });
 
   it("by the view ends everything", async () => {
     await link([loopback()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     const gone = once(host.peers[0]!, "close");
     controller.abort();
     await gone;
@@ -278,14 +278,14 @@ describe("a close", () => {
     const heard: string[] = [];
     host.onPeer = (peer) => peer.on("message", (data) => heard.push(String(data)));
     const room = await link([loopback()], ["pushed"]);
-    await vi.waitFor(isOpen);
+    await soon(isOpen);
     host.peers[0]!.terminate();
-    await vi.waitFor(() => expect(states.at(-1)?.[0]).toBe("connecting"));
+    await soon(() => expect(states.at(-1)?.[0]).toBe("connecting"));
     expect(room.send("rm -rf /")).toBe(false);
-    await vi.waitFor(() => expect(host.peers).toHaveLength(2), 4000);
-    await vi.waitFor(isOpen);
+    await soon(() => expect(host.peers).toHaveLength(2));
+    await soon(isOpen);
     expect(room.send("ls")).toBe(true);
-    await vi.waitFor(() => expect(heard).toEqual(["ls"]));
+    await soon(() => expect(heard).toEqual(["ls"]));
   });
 });
 
@@ -293,6 +293,6 @@ describe("the badge's delay", () => {
   it("names the way that carries", async () => {
     liveKernel();
     await link([comm()]);
-    await vi.waitFor(() => expect(transports).toContain("comm"));
+    await soon(() => expect(transports).toContain("comm"));
   });
 });

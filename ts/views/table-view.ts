@@ -234,7 +234,7 @@ export class TabulatorView implements TableView {
       const suppressed = this.#grid.getData().some((row) => (row as Row).suppression !== "");
       const wanted: Record<string, boolean> = {
         suppression: suppressed && width > 520,
-        target: width > 700,
+        target: width > (suppressed ? 880 : 760),
         severity: width > 600,
         duration_ms: width > 420,
       };

@@ -177,7 +177,7 @@ export class TerminalView implements Screen {
 
   setTyping(allowed: boolean): void {
     this.terminal.options.disableStdin = !allowed;
-    this.terminal.options.cursorBlink = allowed;
+    this.terminal.options.cursorBlink = allowed && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.node.classList.toggle("pw-readonly", !allowed);
   }
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Reply, Result } from "../protocol.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
-import { FakeKernel } from "../testing/kernel.ts";
+import { FakeKernel, soon } from "../testing/kernel.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { Badge } from "./badge.ts";
 import { Detail } from "./detail.ts";
@@ -113,15 +113,15 @@ describe("actions", () => {
     expect(asked).toEqual([]);
     reason().value = "on it";
     submit();
-    await vi.waitFor(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], "on it", null]]));
-    await vi.waitFor(() => expect(bar.node.querySelector("form")!.hidden).toBe(true));
+    await soon(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], "on it", null]]));
+    await soon(() => expect(bar.node.querySelector("form")!.hidden).toBe(true));
   });
 
   it("give a silence an end", async () => {
     button(bar.node, "Silence").click();
     reason().value = "deploy";
     submit();
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await soon(() => expect(asked).toHaveLength(1));
     expect(Date.parse(String(asked[0]![3]))).toBeGreaterThan(Date.now() + 59 * 60_000);
   });
 
@@ -130,7 +130,7 @@ describe("actions", () => {
     button(bar.node, "Ack").click();
     reason().value = "on it";
     submit();
-    await vi.waitFor(() => expect(bar.node.textContent).toContain("you are viewer"));
+    await soon(() => expect(bar.node.textContent).toContain("you are viewer"));
     expect(bar.node.querySelector("form")!.hidden).toBe(false);
   });
 
@@ -138,7 +138,7 @@ describe("actions", () => {
     rows = [{ ...RESULT, suppression: { by: "ack", id: null, until: null, actor: "Ana", reason: "r" } }];
     bar.refresh();
     button(bar.node, "Withdraw").click();
-    await vi.waitFor(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], null, null]]));
+    await soon(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], null, null]]));
   });
 });
 
