@@ -19,7 +19,9 @@ from .config import load_config
 from .exceptions import PartyError
 from .room_thread import RoomThread
 from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
+from .saved_notebook import refresh
 from .transport.tornado import SETTING, Mount, RoomsHandler
+from .widgets.rendering import rendered
 
 ENVIRONMENT = ("PARTYWIDGETS_JUPYTER_URL", "PARTYWIDGETS_KERNEL_SECRET")
 
@@ -45,6 +47,10 @@ class PartyWidgetsApp(ExtensionApp):
     config_yaml = Unicode("", help="A partywidgets.yaml that is loaded at the start; empty: none.").tag(config=True)
     sandboxes = Dict(
         value_trait=Unicode(), key_trait=Unicode(), help="Sandbox ids and addresses, laid over default and local (this machine's shell)."
+    ).tag(config=True)
+
+    save_snapshots = Bool(
+        True, help="Put the last state of our widgets' rooms, as HTML without script, into notebooks that are saved."
     ).tag(config=True)
 
     rooms: App | None = None
@@ -89,6 +95,8 @@ class PartyWidgetsApp(ExtensionApp):
             open_reason=self._open_reason(serverapp),
             active=self._active,
         )
+        if self.save_snapshots:
+            serverapp.contents_manager.register_pre_save_hook(self._before_save)  # type: ignore[no-untyped-call]
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         if self.rooms is None:
@@ -129,6 +137,31 @@ class PartyWidgetsApp(ExtensionApp):
         parts = urlsplit(serverapp.connection_url)
         host = f"127.0.0.1:{serverapp.port}" if serverapp.ip in ("", "0.0.0.0", "::", "localhost") else parts.netloc
         return f"{parts.scheme}://{host}{serverapp.base_url.rstrip('/')}/{JUPYTER_PATH}"
+
+    def _before_save(self, model: dict[str, Any], **_: Any) -> None:
+        """Jupyter's hook: what is saved shows the rooms as they are now, for readers without a kernel."""
+        if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and self.rooms is not None:
+            refresh(model["content"], self._room_as_html)
+
+    def _room_as_html(self, kind: str, room: str) -> str | None:
+        app = self.rooms
+        if app is None:
+            return None
+
+        async def look() -> str | None:
+            if kind == "ops":
+                return rendered(app.service.board.rows.values())[1] if app.service.board.rows else None
+            # Only a room that is there: looking must not make one.
+            if room not in app.host.rooms("terminal-server"):
+                return None
+            terminal: Any = await app.host.get_server_by_name("terminal-server", room)
+            return str(await terminal.screen_html()) or None
+
+        try:
+            return self._room_thread.run(look(), timeout=1.0)
+        except (PartyError, TimeoutError) as error:
+            self.log.warning("partywidgets: no snapshot of %r in the saved notebook: %s", room, error)
+            return None
 
     def _active(self) -> None:
         # Idle cullers look at settings that end so.

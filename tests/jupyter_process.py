@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     return {**kept, **{name: str(folder / place) for name, place in places.items()}, **more}
 
 
-@contextmanager
+@contextlib.contextmanager
 def jupyter_server(
     folder: Path,
     *arguments: str,
@@ -167,7 +168,8 @@ def _url(folder: Path, process: subprocess.Popen[bytes], scheme: str) -> str:
                 known = json.loads(file.read_text())
             except ValueError:
                 continue
-            if known["port"]:
+            # The file is written before the server listens.
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", known["port"]), timeout=1):
                 return f"{scheme}://127.0.0.1:{known['port']}{known['base_url']}"
         if process.poll() is not None:
             break

@@ -263,6 +263,29 @@ async def _offer(jupyter: Jupyter, secret: dict[str, str]) -> dict[str, Any]:
                 return dict(frame["data"])
 
 
+def test_a_saved_notebook_shows_the_room(jupyter: Jupyter) -> None:
+    """Saving by Jupyter's API puts the room's screen beside the widget; a room that is not there is not made."""
+    asyncio.run(_type_something(jupyter, "saved"))
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}}
+    outputs = [
+        {
+            "output_type": "display_data",
+            "metadata": {},
+            "data": {**view, "text/plain": f"Terminal(room={room!r})", "text/html": "<i>old</i>"},
+        }
+        for room in ("saved", "never-made")
+    ]
+    cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "term", "outputs": outputs}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+    before = terminal_rooms(jupyter)
+    assert jupyter.as_owner("PUT", "/api/contents/saved.ipynb", body=body).status == 201
+    assert terminal_rooms(jupyter) == before
+    kept = json.loads((jupyter.folder / "root" / "saved.ipynb").read_text())["cells"][0]["outputs"]
+    assert "a2b" in "".join(kept[0]["data"]["text/html"])
+    assert "".join(kept[1]["data"]["text/html"]) == "<i>old</i>"
+
+
 # options
 
 
@@ -333,7 +356,10 @@ def test_it_stops_in_order(tmp_path: Path) -> None:
         assert "did not stop" not in running.log
 
 
-async def _type_something(jupyter: Jupyter) -> None:
-    async with connect(ws_url(jupyter, f"parties/terminal-server/t?token={TOKEN}"), proxy=None) as socket:
-        await socket.send("echo hi\r")
-        await asyncio.wait_for(socket.recv(), 20)
+async def _type_something(jupyter: Jupyter, room: str = "t") -> None:
+    url = ws_url(jupyter, f"parties/terminal-server/{room}?token={TOKEN}")
+    async with asyncio.timeout(20), connect(url, proxy=None) as socket:
+        await socket.send("echo a$((1+1))b\r")
+        shown = ""
+        while "a2b" not in shown:
+            shown += str(await socket.recv())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-import html
 import logging
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from ..exceptions import KeywordError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
 from ..transport.comm import Buffer, CommRelay
+from .rendering import still
 
 log = logging.getLogger("partywidgets.widgets")
 
@@ -209,11 +209,6 @@ def keep_snapshots(timeout: float = 0.3) -> None:
 
     with contextlib.suppress(TimeoutError, PartyError):
         widgets[0]._thread.run(follow(), timeout=timeout)
-
-
-def still(text: str) -> str:
-    """Text as a block of HTML that needs neither script nor style sheet."""
-    return f'<pre class="pw-still" style="margin:0;line-height:1.35">{html.escape(text)}</pre>'
 
 
 def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str]) -> None:

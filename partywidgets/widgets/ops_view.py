@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 import weakref
 from collections.abc import Coroutine, Iterable, Mapping
@@ -18,7 +17,8 @@ from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..exceptions import PartyError
 from ..runtime import HostAddress
-from ._base import PartyWidget, still
+from ._base import PartyWidget
+from .rendering import rendered, still
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("partywidgets.widgets")
-
-SNAPSHOT_ROWS = 500
-"""Rows in a snapshot, the failing ones first: it is saved with the notebook."""
 
 
 class Room:
@@ -235,31 +232,3 @@ class OpsView(PartyWidget):
 
         text, markup = rendered(self.results)
         display({"text/plain": text, "text/html": markup or still(text)}, raw=True)  # type: ignore[no-untyped-call]
-
-
-COLUMNS = ("status", "severity", "check", "summary")
-
-
-def rendered(results: Iterable[CheckResult]) -> tuple[str, str]:
-    """Rows as text and as an HTML table: the same for the same rows, without times and durations of its own."""
-    from ..scans.model import SEVERITIES, STATUSES
-
-    order = ("crit", "unknown", "warn", "skip", "ok")
-    rows = sorted(results, key=lambda row: (order.index(row.status), -SEVERITIES.index(row.severity), row.check_id, row.target))
-    counts = {status: sum(row.status == status for row in rows) for status in STATUSES}
-    head = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no results yet"
-    shown = rows[:SNAPSHOT_ROWS]
-    more = f"and {len(rows) - len(shown)} more" if len(rows) > len(shown) else ""
-    cells = [(row.status, row.severity, row.title or row.check_id, row.summary) for row in shown]
-    widths = [max([len(name), *(len(cell[at]) for cell in cells)]) for at, name in enumerate(COLUMNS[:-1])]
-    lines = [head, *(_line(cell, widths) for cell in ([COLUMNS, *cells] if cells else [])), *([more] if more else [])]
-    table = "".join("<tr>" + "".join(f"<td>{html.escape(part)}</td>" for part in cell) + "</tr>" for cell in cells)
-    header = "<tr>" + "".join(f"<th>{name}</th>" for name in COLUMNS) + "</tr>"
-    body = f"<table><thead>{header}</thead><tbody>{table}</tbody></table>" if cells else ""
-    markup = f'<div class="pw-still"><p>{html.escape(head)}</p>{body}{f"<p>{more}</p>" if more else ""}</div>'
-    return "\n".join(lines), markup
-
-
-def _line(cell: tuple[str, ...], widths: list[int]) -> str:
-    parts = [part.ljust(width) for part, width in zip(cell, widths, strict=False)]
-    return "  ".join([*parts, cell[-1]]).rstrip()

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from ..client.handle import Handle
 from ..client.terminal import TerminalClient
 from ..exceptions import PartyError
-from ._base import PartyWidget, refuse_unknown, still
+from ._base import PartyWidget, refuse_unknown
+from .rendering import still
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from partywidgets.exceptions import HostError, KeywordError, RefusedError
 from partywidgets.runtime import Runtime
 from partywidgets.scans.model import CheckResult
 from partywidgets.testing import party_runtime, party_terminal
-from partywidgets.widgets.ops_view import rendered
+from partywidgets.widgets.rendering import rendered
 from partywidgets.widgets.terminal import sandbox_id
 
 __all__ = ["party_runtime", "party_terminal"]

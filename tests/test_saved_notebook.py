@@ -1,0 +1,50 @@
+"""What a saved notebook shows beside a widget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from partywidgets.saved_notebook import WIDGET_VIEW, refresh
+
+
+def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
+    return {"cells": [{"cell_type": "code", "outputs": [{"output_type": "display_data", "data": bundle} for bundle in bundles]}]}
+
+
+def widget(text: Any) -> dict[str, Any]:
+    return {WIDGET_VIEW: {"model_id": "1"}, "text/plain": text, "text/html": "<pre>old</pre>"}
+
+
+def test_our_widgets_get_their_rooms_state() -> None:
+    """Each of our widgets is asked for by kind and room, however the text is stored; others are left alone."""
+    asked: list[tuple[str, str]] = []
+
+    def look(kind: str, room: str) -> str:
+        asked.append((kind, room))
+        return f"<b>{kind}</b>"
+
+    ours = [widget("Terminal(room='demo')"), widget(['Terminal(room="it\'s", ', "sandbox='web')"]), widget("OpsDashboard(room='main')")]
+    others = [
+        widget("IntSlider(value=0)"),
+        widget("Terminal(room=__import__('os'))"),
+        {"text/plain": "Terminal(room='demo')"},
+        widget(None),
+    ]
+    assert refresh(notebook(*ours, *others), look) == 3
+    assert asked == [("terminal", "demo"), ("terminal", "it's"), ("ops", "main")]
+    assert [bundle["text/html"] for bundle in ours] == ["<b>terminal</b>", "<b>terminal</b>", "<b>ops</b>"]
+
+
+def test_a_room_that_is_not_here_changes_nothing() -> None:
+    """Without a state the HTML stays, and nothing counts as changed."""
+    bundle = widget("Terminal(room='demo')")
+    assert refresh(notebook(bundle), lambda kind, room: None) == 0
+    assert bundle["text/html"] == "<pre>old</pre>"
+
+
+@pytest.mark.parametrize("broken", [{}, {"cells": None}, {"cells": [None, {"outputs": 3}, {"outputs": [None, {"data": []}]}]}])
+def test_a_malformed_notebook_is_saved_as_it_is(broken: dict[str, Any]) -> None:
+    """Whatever is saved, the hook does not stand in its way."""
+    assert refresh(broken, lambda kind, room: "x") == 0
