@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Reply, Result } from "../protocol.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import { FakeKernel, soon } from "../testing/kernel.ts";
