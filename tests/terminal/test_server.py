@@ -11,6 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from partywidgets.party import Grant
+from partywidgets.terminal.settings import TerminalSettings
+
 from .conftest import Serve
 
 PRE_STYLE = ' style="margin:0;font-family:monospace;line-height:1.2"'
@@ -303,3 +306,43 @@ async def test_subprotocols_that_mean_plain(serve: Serve, dialect: str | None) -
         assert ana.socket.subprotocol == dialect
         await ana.until(lambda: "633;B;" in ana.text)
         assert all(isinstance(frame, str) for frame in ana.frames)
+
+
+async def test_resume_ticket_is_given_and_released(serve: Serve) -> None:
+    """A rich viewer gets a ticket made for its grant and this room; it is released when its socket closes. Plain viewers get none."""
+    settings = TerminalSettings(sandboxes={"default": "local:/bin/bash"})
+    issued, released = [], asyncio.Queue[str]()
+
+    def issue(grant: Grant, party: str, room: str) -> tuple[str, float]:
+        issued.append((grant.subject, party, room))
+        return f"ticket-of-{grant.subject}", 600.0
+
+    settings.issue_ticket, settings.release_ticket = issue, released.put_nowait
+    async with serve(settings) as place, place.watch(who="pia", dialect=None) as pia:
+        await pia.until(lambda: "633;B;" in pia.text)
+        async with place.watch(who="ben") as ben:
+            assert await ben.message("ticket") == {"type": "ticket", "ticket": "ticket-of-ben", "expires_in": 600.0}
+        async with asyncio.timeout(10):
+            assert await released.get() == "ticket-of-ben"
+    assert issued == [("ben", "terminal-server", "w1")]
+
+
+async def test_whoever_asked_and_left_leaves_the_command_running(serve: Serve) -> None:
+    """When the caller of `run` disconnects, the command goes on for the others and its end is kept under the caller's name."""
+    async with serve() as place, place.watch(who="pia") as pia:
+        await pia.running()
+        async with place.watch(who="ana") as ana:
+            await ana.tell("run", id="q", command="read x; echo went-on-$x", timeout_s=None)
+            await pia.message("mark", kind="start")
+        await pia.type("yes\r")
+        end = await pia.message("mark", kind="end")
+        assert (end["actor"], end["exit_code"]) == ("Ana", 0)
+        assert (await pia.ask("run", command="echo next", timeout_s=10))["result"]["output"] == "next"
+
+
+async def test_keystrokes_typed_while_it_starts_arrive(serve: Serve) -> None:
+    """What is typed before the shell runs waits for it."""
+    async with serve() as place, place.watch() as ana:
+        await ana.message("welcome")
+        await ana.type("echo early-$((2+3))\r")
+        await ana.shows(b"early-5")
