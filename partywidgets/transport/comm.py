@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import re
 from collections import deque
@@ -41,6 +42,7 @@ INPUT_LIMIT = 4 * 1024 * 1024
 STALL = 600.0
 """Seconds in which a page must consume something while something waits. A blocking cell holds its acknowledgements up, hence so long."""
 MAX_SOCKETS = 32
+"""Sockets of one widget. A page that was reloaded closes nothing: past the limit the one longest silent makes room."""
 MAX_MESSAGE = 33 * 1024 * 1024
 OPEN_TIMEOUT = 10.0
 
@@ -69,6 +71,7 @@ class CommRelay:
         self.root, self.send = root, send
         self.headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self._sockets: dict[str, _Socket] = {}
+        self._clock = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -88,7 +91,14 @@ class CommRelay:
             self._open(name, message)
         elif (relayed := self._sockets.get(name)) is None:
             log.debug("the page sent %r for a socket that is closed", operation)
-        elif operation == "frames":
+        else:
+            relayed.heard = next(self._clock)
+            self._deliver(relayed, str(operation), message, buffers)
+        return True
+
+    @staticmethod
+    def _deliver(relayed: _Socket, operation: str, message: Mapping[str, Any], buffers: Sequence[Buffer]) -> None:
+        if operation == "frames":
             relayed.frames(str(message.get("kinds", "")), buffers)
         elif operation == "consumed":
             taken = message.get("bytes")
@@ -96,22 +106,23 @@ class CommRelay:
         else:
             code = message.get("code")
             relayed.close(code if isinstance(code, int) else 1000, str(message.get("reason") or ""))
-        return True
 
     def _open(self, name: str, message: Mapping[str, Any]) -> None:
         if name in self._sockets:
             log.warning("the page opened the socket %r twice", name)
             return
         try:
-            if len(self._sockets) >= MAX_SOCKETS:
-                raise RoomNameError(f"this widget has {MAX_SOCKETS} sockets open: close one first")
             url = room_url(self.root, str(message.get("path", "")))
         except RoomNameError as error:
             self.send(_closed(name, 4400, str(error), was_clean=True), [])
             return
+        if len(self._sockets) >= MAX_SOCKETS:
+            silent = self._sockets.pop(min(self._sockets, key=lambda other: self._sockets[other].heard))
+            silent.close(1001, "this widget has opened newer sockets")
         offered = message.get("protocols")
         protocols = [str(protocol) for protocol in offered if not str(protocol).startswith("partywidgets.ticket.")] if offered else []
         relayed = self._sockets[name] = _Socket(self, name, url, protocols)
+        relayed.heard = next(self._clock)
         self.hold(relayed.run(), f"comm socket to {urlsplit(url).path}")
 
     def closed(self, name: str, code: int, reason: str, *, was_clean: bool) -> None:
@@ -144,6 +155,7 @@ class _Socket:
 
     def __init__(self, relay: CommRelay, name: str, url: str, protocols: list[str]) -> None:
         self.relay, self.name, self.url, self.protocols = relay, name, url, protocols
+        self.heard = 0
         self._down: deque[tuple[str, bytes]] = deque()
         self._down_bytes = 0
         self._unconsumed = 0

@@ -47,7 +47,7 @@ class Room:
     async def connected(self) -> OpsClient:
         """The client with the room's rows in it. Raises RefusedError or HostError."""
         async with self._lock:
-            if self._client is not None and self._client.state == "refused":
+            if self._client is not None and not self._client.socket.should_reconnect:
                 client, self._client = self._client, None
                 await client.close()
             if self._client is None:

@@ -152,7 +152,7 @@ class Terminal(PartyWidget):
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:
-            if self._client is not None and self._client.state == "refused":
+            if self._client is not None and not self._client.socket.should_reconnect:
                 await self._leave()
             if self._client is None:
                 client = TerminalClient(

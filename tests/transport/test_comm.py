@@ -12,7 +12,7 @@ from partywidgets.auth import Gate, Identity
 from partywidgets.exceptions import RoomNameError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.grant import OWNER_ROLES
-from partywidgets.transport.comm import WINDOW, CommRelay, room_url
+from partywidgets.transport.comm import MAX_SOCKETS, WINDOW, CommRelay, room_url
 from partywidgets.transport.server import serve
 
 SECRET = "the-kernels-own-secret"
@@ -214,6 +214,17 @@ async def test_malformed_frames_end_the_socket(relay: CommRelay, page: Page) -> 
     relay.receive({"op": "frames", "socket": "s1", "kinds": "tt"}, [b"one"])
     await page.until(lambda: page.of("closed"))
     assert page.of("closed")[0][0]["code"] == 1002
+
+
+async def test_a_page_that_was_reloaded_often_still_opens(relay: CommRelay, page: Page) -> None:
+    """Past the limit the socket that was silent longest is closed, not the newest refused."""
+    for number in range(MAX_SOCKETS + 1):
+        await open_socket(relay, page, f"s{number}")
+        relay.receive({"op": "consumed", "socket": "s0", "bytes": 12}, [])
+    await page.until(lambda: page.of("closed", "s1"))
+    assert page.of("closed", "s1")[0][0]["code"] == 1001
+    assert not page.of("closed", "s0")
+    assert relay.sockets == MAX_SOCKETS
 
 
 async def test_unknown_operations_are_left_to_the_widget(relay: CommRelay) -> None:
