@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 from ..exceptions import CommandError, CommandTimeoutError
 from .ring import Ring
 from .sandboxes import MarkSource
-from .screen import Modes
 from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, wrapped
-from .vt import plain_text
+from .vt import ModeReader, plain_text
 
 PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
@@ -68,21 +67,21 @@ class _Running:
 class Commands:
     """Reads the marks of one shell at a time; `begin` and `end` tell when it starts and is gone.
 
-    `write` types, `modes` asks the screen, `announce` sends a `mark` message, `keep` stores a line of the ledger.
+    `write` types, `announce` sends a `mark` message, `keep` stores a line of the ledger.
     """
 
     def __init__(
         self,
         *,
         write: Callable[[bytes], None],
-        modes: Callable[[], Awaitable[Modes]],
         announce: Callable[[dict[str, Any]], None],
         keep: Callable[[Entry], None],
     ) -> None:
-        self._write, self._modes, self._announce, self._keep = write, modes, announce, keep
+        self._write, self._announce, self._keep = write, announce, keep
         self._ring = Ring(1)
         self._nonce = ""
         self._reader = MarkReader("")
+        self._modes = ModeReader()
         self._source: MarkSource = "none"
         self._shell = ""
         self._at_prompt = asyncio.Event()
@@ -106,6 +105,7 @@ class Commands:
         self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
         self._shell = self._line = self._cwd = self._gone = ""
         self._running = self._ending = None
+        self._modes = ModeReader()
         self._at_prompt.clear()
         if source != "shell":
             self._at_prompt.set()
@@ -129,6 +129,7 @@ class Commands:
 
     def output(self, piece: bytes, offset: int) -> None:
         """Output came, its first byte at `offset`."""
+        self._modes.feed(piece)
         for mark in self._reader.feed(piece, offset):
             self._marked(mark)
 
@@ -262,8 +263,8 @@ class Commands:
         typed = False
         try:
             async with asyncio.timeout(timeout), self._turn:
-                modes = await self._prompt()
-                request = self._type(command, actor, modes)
+                await self._prompt()
+                request = self._type(command, actor)
                 typed = True
                 return await request.result
         except TimeoutError:
@@ -277,7 +278,7 @@ class Commands:
             return f"the shell is busy with `{_short(self._running.command)}`"
         return "the shell shows no prompt yet"
 
-    async def _prompt(self) -> Modes:
+    async def _prompt(self) -> None:
         """Waits until a command can be typed."""
         try:
             async with asyncio.timeout(PROMPT_SECONDS):
@@ -286,8 +287,7 @@ class Commands:
                         raise CommandError(self._gone)
                     if self._source == "none":
                         raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
-                    modes = await self._modes()
-                    if modes.alternate:
+                    if self._modes.alternate:
                         raise CommandError("a full-screen program has the terminal: leave it, then run the command")
                     if self._at_prompt.is_set() and self._running is None and self._request is None:
                         break
@@ -297,15 +297,14 @@ class Commands:
                     await self._at_prompt.wait()
         except TimeoutError:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
-        return modes
 
-    def _type(self, command: str, actor: str, modes: Modes) -> _Request:
+    def _type(self, command: str, actor: str) -> _Request:
         if self._source == "typed":
             line = command
             keys = wrapped(command, self._nonce)
         else:
-            line = command_line(command, bracketed_paste=modes.bracketed_paste)
-            keys = keystrokes(line, bracketed_paste=modes.bracketed_paste)
+            line = command_line(command, bracketed_paste=self._modes.bracketed_paste)
+            keys = keystrokes(line, bracketed_paste=self._modes.bracketed_paste)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         # Whoever asked may be gone when the shell ends.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())

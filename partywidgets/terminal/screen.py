@@ -40,14 +40,6 @@ class Capture:
     drawing: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Modes:
-    """What a program asked the terminal for, as far as typing a command depends on it."""
-
-    alternate: bool
-    bracketed_paste: bool
-
-
 class Screen(Protocol):
     """A terminal's screen. Called on the room loop; `offset` is that of the ring."""
 
@@ -75,9 +67,6 @@ class Screen(Protocol):
 
     async def html(self) -> str:
         """The visible screen as script-free HTML with inline style."""
-
-    async def modes(self) -> Modes:
-        """What the program asked for."""
 
     async def close(self) -> None:
         """Frees the emulator."""
@@ -129,10 +118,6 @@ class RawScreen:
     async def html(self) -> str:
         """The same, escaped."""
         return to_html(await self.text())
-
-    async def modes(self) -> Modes:
-        """Not known without an emulator."""
-        return Modes(alternate=False, bracketed_paste=False)
 
     async def close(self) -> None:
         """Nothing to free."""
@@ -241,11 +226,6 @@ class EmulatedScreen:
     async def html(self) -> str:
         """The visible screen as script-free HTML with inline style."""
         return (await self._ask(lambda emulator: emulator.html()))[1]
-
-    async def modes(self) -> Modes:
-        """What the program asked for."""
-        alternate, paste = (await self._ask(lambda emulator: (emulator.alternate, emulator.bracketed_paste)))[1]
-        return Modes(alternate, paste)
 
     async def close(self) -> None:
         """Frees the emulator, once no thread is in it."""

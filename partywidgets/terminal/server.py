@@ -56,9 +56,7 @@ class TerminalServer(Server):
         self.audit = Audit(self.name)
         self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
         self.upstream = Upstream(self.name, changed=self._upstream_changed, output=self._output, ready=self.stream.room_for_more)
-        self.commands = Commands(
-            write=self.upstream.write, modes=lambda: self.stream.screen.modes(), announce=self._announce, keep=self._keep
-        )
+        self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self._keep)
         self._life: asyncio.Task[None] | None = None
         self._beginning = False
         self._leaving: asyncio.TimerHandle | None = None

@@ -60,12 +60,33 @@ def _overwritten(line: str) -> str:
     return "".join(cells)
 
 
-def utf8_tail(output: bytes) -> int:
-    """How many bytes at the end are the beginning of a UTF-8 character that is not complete: 0 to 3."""
-    for back in range(1, min(3, len(output)) + 1):
-        byte = output[-back]
-        if byte & 0xC0 == 0x80:
-            continue
-        need = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
-        return back if need > back else 0
-    return 0
+_MODES = re.compile(rb"\x1b(?:\[\?([0-9;]{1,40})([hl])|c)")
+_ALTERNATE = {b"47", b"1047", b"1049"}
+
+
+class ModeReader:
+    """Follows the modes that matter for typing a command, in a stream that is cut anywhere, without waiting for an emulator."""
+
+    def __init__(self) -> None:
+        self.alternate = False
+        """A full-screen program has the terminal."""
+        self.bracketed_paste = False
+        """The program wants pasted text marked as such."""
+        self._tail = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Takes output."""
+        if not self._tail and b"\x1b" not in piece:
+            return
+        piece = self._tail + piece
+        for found in _MODES.finditer(piece):
+            if found[1] is None:
+                self.alternate = self.bracketed_paste = False
+                continue
+            for number in found[1].split(b";"):
+                if number in _ALTERNATE:
+                    self.alternate = found[2] == b"h"
+                elif number == b"2004":
+                    self.bracketed_paste = found[2] == b"h"
+        start = piece.rfind(b"\x1b", max(len(piece) - 44, 0))
+        self._tail = piece[start:] if start >= 0 and not _MODES.match(piece, start) else b""

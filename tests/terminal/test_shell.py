@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from partywidgets.terminal.markup import to_html
 from partywidgets.terminal.shell import MarkReader, behind_echo, command_line, printed, quoted
-from partywidgets.terminal.vt import is_query_reply, plain_text, utf8_tail
+from partywidgets.terminal.vt import ModeReader, is_query_reply, plain_text
 
 NONCE = "n0nce"
 STREAM = (
@@ -83,14 +83,6 @@ def test_keys_are_not_answers(keys: bytes) -> None:
     assert not is_query_reply(keys)
 
 
-@given(st.text(max_size=20), st.integers(0, 80))
-def test_a_cut_character_is_counted(text: str, cut: int) -> None:
-    """Without its tail, cut UTF-8 decodes."""
-    whole = text.encode("utf-8", "surrogatepass") if not any("\ud800" <= c <= "\udfff" for c in text) else b""
-    part = whole[:cut]
-    part[: len(part) - utf8_tail(part)].decode()
-
-
 @given(st.text(alphabet=st.sampled_from('<>&"\x1b[]m;138470:a\\\x07\n'), max_size=60))
 def test_html_is_nothing_but_pre_and_span(styled: str) -> None:
     """Whatever a terminal printed, the HTML has only our own two elements, and every other character is text."""
@@ -108,3 +100,15 @@ def test_html_has_the_colours() -> None:
     assert '<span style="color:#ff8700">o</span>' in page
     assert "background-color:#010203" in page
     assert "</span>plain" in page
+
+
+@given(st.lists(st.integers(0, 60), max_size=8))
+def test_modes_are_followed_wherever_the_stream_is_cut(cuts: list[int]) -> None:
+    """The alternate screen and bracketed paste are known after any way of cutting; a full reset clears both."""
+    stream, reader, at = b"a\x1b[?2004hb\x1b[?1;1049h\x1b[31mfull\x1b[?1049l \x1b[?1047h", ModeReader(), 0
+    for cut in [*sorted(cuts), len(stream)]:
+        reader.feed(stream[at:cut])
+        at = max(at, min(cut, len(stream)))
+    assert (reader.alternate, reader.bracketed_paste) == (True, True)
+    reader.feed(b"\x1bc")
+    assert (reader.alternate, reader.bracketed_paste) == (False, False)
