@@ -5,6 +5,7 @@ Use: `from tests.engines_fixture import docker_engine, podman_engine` in a conft
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 IMAGE = "partywidgets-busybox"
@@ -131,6 +133,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(5)
 
 
+def _end_rest(folder: Path) -> None:
+    """Podman's conmon of an exec waits for minutes after its end: those of this folder go at once."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in part for part in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
 def _short_folder() -> Path:
     # A socket's path has at most 107 bytes, which pytest's own folders can exceed.
     return Path(tempfile.mkdtemp(prefix="pw-engine-", dir="/tmp"))
@@ -158,6 +168,7 @@ def docker_engine() -> Iterator[Engine]:
         engine.clean()
     finally:
         _end(process)
+        _end_rest(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -180,6 +191,7 @@ def podman_engine() -> Iterator[Engine]:
         engine.clean()
     finally:
         _end(process)
+        _end_rest(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
