@@ -90,6 +90,9 @@ export class TerminalView implements Screen {
   #events: TerminalViewEvents;
   #options: TerminalViewOptions;
   #restoring = 0;
+  #fitWanted = false;
+  #layout = "";
+  #fullCell: { width: number; height: number } | null = null;
   #fitTimer: ReturnType<typeof setTimeout> | undefined;
   #scaleTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -132,11 +135,11 @@ export class TerminalView implements Screen {
     terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri)));
     this.#accelerate();
     watchTheme(() => this.#recolour(), signal);
-    const observer = new ResizeObserver(() => this.#fitSoon());
+    const observer = new ResizeObserver(() => this.#laidOut());
     observer.observe(this.node);
     signal.addEventListener("abort", () => observer.disconnect());
     this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows)}px`;
-    this.#fitSoon(0);
+    this.#scale();
   }
 
   /** The size that would fill the element now. */
@@ -172,6 +175,7 @@ export class TerminalView implements Screen {
 
   /** Asks for the size that fills the element, as if the layout had changed. */
   requestFit(): void {
+    this.#fitWanted = true;
     this.#fitSoon(0);
   }
 
@@ -208,27 +212,42 @@ export class TerminalView implements Screen {
   #scale(): void {
     clearTimeout(this.#scaleTimer);
     const full = this.#options.fontSize;
-    const current = this.terminal.options.fontSize ?? full;
-    const cell = this.#cell();
+    // Cells are rounded to whole pixels, so the ratio is always taken from the full size: from the present one it would drift.
+    if (this.terminal.options.fontSize === full) this.#fullCell = this.#cell();
+    const { width: cellWidth, height: cellHeight } = this.#fullCell ?? this.#cell();
     const [width, height] = [this.node.clientWidth - SIDE, this.node.clientHeight - EDGE];
-    if (width <= 0 || height <= 0 || cell.width <= 0) return;
-    const grow = full / current;
-    const ratio = Math.min(1, width / (cell.width * grow * this.terminal.cols), (height + 1) / (cell.height * grow * this.terminal.rows));
+    if (width <= 0 || height <= 0) return;
+    const ratio = Math.min(1, width / (cellWidth * this.terminal.cols), (height + 1) / (cellHeight * this.terminal.rows));
     const wanted = Math.max(SMALLEST_FONT, Math.floor(full * ratio * 2) / 2);
-    if (wanted !== current) this.terminal.options.fontSize = wanted;
+    if (wanted !== this.terminal.options.fontSize) this.terminal.options.fontSize = wanted;
   }
 
   /** A cell in CSS pixels. xterm keeps it to itself; its own fit addon reads it at the same place. */
   #cell(): { width: number; height: number } {
     const core = (this.terminal as unknown as { _core?: Core })._core;
     const cell = core?._renderService?.dimensions.css.cell;
-    return cell && cell.width > 0 ? cell : { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.15 };
+    // xterm changes its object in place: what is kept must be a copy.
+    return cell && cell.width > 0
+      ? { width: cell.width, height: cell.height }
+      : { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.15 };
+  }
+
+  /** Coming into view is no wish for another size: only a layout that changes under the person's eyes is. */
+  #laidOut(): void {
+    const { clientWidth, clientHeight } = this.node;
+    if (clientWidth === 0) return;
+    const layout = `${clientWidth}x${clientHeight}`;
+    if (layout === this.#layout) return;
+    if (this.#layout !== "" || this.#fitWanted) this.#fitSoon();
+    else this.#scale();
+    this.#layout = layout;
   }
 
   #fitSoon(delay = FIT_DELAY_MS): void {
     clearTimeout(this.#fitTimer);
     this.#fitTimer = setTimeout(() => {
       if (this.node.clientWidth === 0) return;
+      this.#fitWanted = false;
       const size = this.fitted();
       if (!size || !this.#events.fit(size)) this.#scale();
       // The room's answer resizes the screen; should none come, it is scaled after all.
