@@ -128,6 +128,32 @@ describe("output", () => {
     expect(drawn).toEqual(["[120x40]screen", "new"]);
   });
 
+  it("is resized at its place in the stream, also when the word comes before the bytes", () => {
+    text(WELCOME);
+    drawn = [];
+    text({ type: "resize", cols: 100, rows: 30, by: "Ana", offset: 5 });
+    room.binary(output(0, "hello"));
+    room.binary(output(5, " world"));
+    expect(drawn).toEqual(["hello", "<100x30>", " world"]);
+  });
+
+  it("keeps a resize that overtook the snapshot of a time before it", () => {
+    text(WELCOME);
+    drawn = [];
+    text({ type: "resize", cols: 120, rows: 24, by: "Ana", offset: 1005 });
+    room.binary(snapshot(1000, "screen"));
+    room.binary(output(1000, "hello"));
+    expect(drawn).toEqual(["[120x40]screen", "hello", "<120x24>"]);
+  });
+
+  it("forgets a resize that a later snapshot holds", () => {
+    text(WELCOME);
+    drawn = [];
+    text({ type: "resize", cols: 120, rows: 24, by: "Ana", offset: 500 });
+    room.binary(snapshot(1000, "screen"));
+    expect(drawn).toEqual(["[120x40]screen"]);
+  });
+
   it("in a broken frame is left alone", () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
     room.binary(new Uint8Array([1, 2]));

@@ -79,6 +79,7 @@ export class TerminalRoom {
   #acked = 0;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
   #sequence = 0;
+  #resizeAhead: { cols: number; rows: number; offset: number } | null = null;
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
   #generation = 0;
@@ -189,7 +190,7 @@ export class TerminalRoom {
         break;
       case "resize":
         this.#update({ size: { cols: message.cols, rows: message.rows, by: message.by } });
-        this.#screen.resize(message);
+        this.#resize(message);
         break;
       case "presence":
         this.#update({ people: message.people });
@@ -248,7 +249,21 @@ export class TerminalRoom {
       lagging: false,
       screenIsRaw: welcome.screen === "raw",
     });
+    this.#resizeAhead = null;
     this.#screen.resize(welcome.size);
+  }
+
+  /** A resize stands at an offset of the stream. One that overtakes output, or the snapshot of a time before it, waits for its place. */
+  #resize(size: { cols: number; rows: number; offset: number }): void {
+    this.#resizeAhead = size.offset > this.#offset ? size : null;
+    if (!this.#resizeAhead) this.#screen.resize(size);
+  }
+
+  #resizeWhenReached(): void {
+    const size = this.#resizeAhead;
+    if (!size || size.offset > this.#offset) return;
+    this.#resizeAhead = null;
+    this.#screen.resize(size);
   }
 
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
@@ -256,6 +271,9 @@ export class TerminalRoom {
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
     this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true));
+    // A snapshot from beyond the resize was taken at that size, or at a newer one.
+    if (this.#resizeAhead && this.#resizeAhead.offset < offset) this.#resizeAhead = null;
+    this.#resizeWhenReached();
   }
 
   #output(offset: number, bytes: Uint8Array): void {
@@ -270,6 +288,7 @@ export class TerminalRoom {
     this.#offset += news.length;
     const [generation, end] = [this.#generation, this.#offset];
     this.#screen.write(news, () => this.#reached(generation, end, false));
+    this.#resizeWhenReached();
   }
 
   #askResync(): void {

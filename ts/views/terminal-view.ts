@@ -38,7 +38,7 @@ const SMALLEST_FONT = 7;
 const FIT_DELAY_MS = 100;
 const ANSWER_MS = 600;
 /** Pixels of the element that are not screen: padding and scroll bar, and the padding above and below. */
-const SIDE = 22;
+const SIDE = 19;
 const EDGE = 8;
 
 /** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
