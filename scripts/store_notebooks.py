@@ -33,12 +33,19 @@ def store(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["PARTYWIDGETS_HOME"] = home
+    with tempfile.TemporaryDirectory() as folder:
+        # A neutral place and prompt: what is stored is read by everybody and shows nothing of this machine's folders.
+        home, place = Path(folder) / "home", Path(folder) / "notebooks"
+        home.mkdir()
+        place.mkdir()
+        (home / ".bashrc").write_text("PS1='sre:\\W$ '\n")
+        os.environ |= {"PARTYWIDGETS_HOME": str(home / "state"), "HOME": str(home), "SHELL": "/bin/bash"}
         client = NotebookClient(
-            notebook, timeout=120, kernel_name="python3", store_widget_state=True, resources={"metadata": {"path": str(path.parent)}}
+            notebook, timeout=120, kernel_name="python3", store_widget_state=True, resources={"metadata": {"path": str(place)}}
         )
         client.execute()
+        if folder in nbformat.writes(notebook):
+            raise SystemExit(f"{path.name}: an output or the widget state names the temporary folder that it ran in")
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
@@ -51,7 +58,6 @@ def store(path: Path) -> None:
 
 def main() -> None:
     """Stores the notebooks named, or all."""
-    os.environ.setdefault("SHELL", "/bin/bash")
     for name in ("PARTYWIDGETS_URL", "PARTYWIDGETS_JUPYTER_URL"):
         os.environ.pop(name, None)
     names = sys.argv[1:] or [str(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]

@@ -172,9 +172,15 @@ class OpsMonitorService:
         await self.settle_rows(owner)
 
     async def settle_rows(self, owner: str) -> None:
-        """Takes rows of `owner` off the board whose check, in its present form, is not there any more; tells everyone."""
-        present = {loaded.check.fingerprint for loaded in self.registry.owned_by(owner)}
-        gone = [self.board.remove(row.fingerprint) for row in self.board.owned_by(owner) if row.fingerprint not in present]
+        """Takes rows of `owner` off the board whose check, in its present form, is not there any more; tells everyone.
+
+        A row that a check of the same id left under another name, before a restart, goes too: the id is this owner's now.
+        """
+        loaded_checks = self.registry.owned_by(owner)
+        present = {loaded.check.fingerprint for loaded in loaded_checks}
+        rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
+        stale = dict.fromkeys(row.fingerprint for row in rows if row.fingerprint not in present)
+        gone = [self.board.remove(fingerprint) for fingerprint in stale]
         if gone:
             await self._kept(self.history.forget([row.fingerprint for row in gone]))
             await self._tell_rows(gone)
