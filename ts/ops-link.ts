@@ -29,7 +29,11 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
       draw(changes);
       bar.draw(room.store);
       traits.write("counts", room.store.counts());
-      if (room.store.role) traits.write("role", room.store.role);
+      if (room.store.role) {
+        traits.write("role", room.store.role);
+        // What a role may not do is not offered; the room decides all the same.
+        bar.node.closest(".pw-ops")?.setAttribute("data-role", room.store.role);
+      }
     },
     signal,
   );

@@ -67,6 +67,11 @@ class Grant:
         order: tuple[TerminalRole, ...] = ("moderator", "peer", "operator", "observer")
         return next((role for role in order if role in self.roles), None)
 
+    def ops_role(self) -> OpsRole | None:
+        """The strongest ops role that a person can hold: admin, responder, viewer; `runner` alone when there is no other."""
+        order: tuple[OpsRole, ...] = ("admin", "responder", "viewer", "runner")
+        return next((role for role in order if role in self.roles), None)
+
     def to_state(self) -> GrantState:
         """The grant as JSON values."""
         return {

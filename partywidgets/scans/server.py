@@ -54,7 +54,7 @@ class OpsMonitorBroadcastServer(Server):
             if not connection.grant.has("runner", "admin"):
                 connection.close(4403, "a runner needs the role runner or admin")
         else:
-            snapshot = Snapshot(self.service.board, self.service.snapshot_head())
+            snapshot = Snapshot(self.service.board, {"role": connection.grant.ops_role(), **self.service.snapshot_head()})
             connection.send(snapshot.next_part())
             if not snapshot.done:
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")

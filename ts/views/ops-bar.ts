@@ -30,7 +30,7 @@ export class OpsBar {
   #retry: HTMLButtonElement;
 
   constructor(title: string, actions: OpsBarActions) {
-    this.#now = element("button", { type: "button", class: "pw-primary", title: "Run every check now" }, "Scan now");
+    this.#now = element("button", { type: "button", class: "pw-primary pw-scan-now", title: "Run every check now" }, "Scan now");
     this.#now.addEventListener("click", async () => {
       this.#now.disabled = true;
       const reply = await actions.scan();
@@ -72,8 +72,6 @@ export class OpsBar {
   }
 
   draw(store: OpsStore): void {
-    this.#now.disabled = store.role === "viewer";
-    if (store.role === "viewer") this.#now.title = "You are a viewer: starting a scan needs the role responder";
     const [running] = store.running.values();
     this.#progress.hidden = !running;
     if (running) {
