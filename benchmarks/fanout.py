@@ -52,7 +52,7 @@ def once(name: str, command: list[str | Path], subscribers: int, window: int, se
 
 
 def main(argv: list[str]) -> None:
-    """Prints one table a point: the median of the rounds, and its ratio to PartyServer and to the joining C server, taken round by round."""
+    """Prints one table a point: the median of the rounds, and its ratio to PartyServer and to the joining C server, round by round."""
     parser = argparse.ArgumentParser(prog="./dev bench fanout", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)

@@ -40,7 +40,7 @@ def node_peers() -> bool:
             return False
     worker = PEERS / "worker.js"
     if not worker.exists() or worker.stat().st_mtime < (PEERS / "worker.ts").stat().st_mtime:
-        bundle = [
+        bundle: list[str | Path] = [
             PEERS / "node_modules/.bin/esbuild",
             "worker.ts",
             "--bundle",

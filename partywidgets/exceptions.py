@@ -1,26 +1,26 @@
 """Every error that partywidgets raises.
 
-    PartyError
-    ├── ConfigError              a config file or an option is wrong: says the place and the remedy
-    ├── RoomNameError            a room name that no room can have
-    ├── UnknownPartyError        no class is registered under that party
-    ├── UnknownRoomError         the room exists only after something that has not happened
-    ├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
-    ├── ConnectionClosedError    a frame was given to a connection that is closed
-    ├── StartError               a room's on_start failed; the next event tries again
-    ├── StorageError             the room's database cannot be used
-    │   └── SchemaError          … because another version of partywidgets wrote it
-    ├── HostError                no room host can be reached or started
-    │   └── PortInUseError       … because the port is taken
-    ├── RefusedError             the host refused the credential or the role
-    ├── SandboxError             a terminal's sandbox cannot be opened
-    │   ├── UnknownSandboxError  … because its id is not in the config
-    │   └── SandboxGoneError     … because it ended
-    ├── EngineError              a container engine does not answer
-    ├── CommandError             a command cannot be run in the terminal
-    │   └── CommandTimeoutError  … or did not end in time
-    ├── CheckError               a check is defined in a way that cannot run
-    └── KeywordError             a function was given a keyword that it does not have
+PartyError
+├── ConfigError              a config file or an option is wrong: says the place and the remedy
+├── RoomNameError            a room name that no room can have
+├── UnknownPartyError        no class is registered under that party
+├── UnknownRoomError         the room exists only after something that has not happened
+├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
+├── ConnectionClosedError    a frame was given to a connection that is closed
+├── StartError               a room's on_start failed; the next event tries again
+├── StorageError             the room's database cannot be used
+│   └── SchemaError          … because another version of partywidgets wrote it
+├── HostError                no room host can be reached or started
+│   └── PortInUseError       … because the port is taken
+├── RefusedError             the host refused the credential or the role
+├── SandboxError             a terminal's sandbox cannot be opened
+│   ├── UnknownSandboxError  … because its id is not in the config
+│   └── SandboxGoneError     … because it ended
+├── EngineError              a container engine does not answer
+├── CommandError             a command cannot be run in the terminal
+│   └── CommandTimeoutError  … or did not end in time
+├── CheckError               a check is defined in a way that cannot run
+└── KeywordError             a function was given a keyword that it does not have
 """
 
 from __future__ import annotations

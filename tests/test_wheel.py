@@ -33,7 +33,7 @@ def test_wheel_needs_neither_node_nor_a_build(tmp_path: Path) -> None:
     assert "partywidgets/py.typed" in names
     assert any(name.endswith("data/etc/jupyter/jupyter_server_config.d/partywidgets.json") for name in names)
     assert not [name for name in names if name.startswith(("ts/", "tests/", "benchmarks/"))]
-    code = "import partywidgets, sys; assert partywidgets.__file__.startswith(sys.argv[1]), partywidgets.__file__; print(partywidgets.__version__)"
+    code = "import partywidgets as pw, sys; assert pw.__file__.startswith(sys.argv[1]), pw.__file__; print(pw.__version__)"
     site = tmp_path / "site"
     imported = subprocess.run(
         [sys.executable, "-c", code, str(site)],

@@ -64,8 +64,9 @@ class JupyterServer:
             (folder / name).mkdir()
         self.log = folder / "jupyter.log"
         command = [
-            sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ServerApp.port=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base_url}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
+            sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ServerApp.port=0",
+            f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base_url}",
+            "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--ServerApp.jpserver_extensions={'partywidgets': " + str(extension) + "}",
         ]  # fmt: skip

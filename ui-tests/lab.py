@@ -28,7 +28,10 @@ class Lab:
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=LONG)
         self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=LONG)
         self.page.wait_for_function(
-            "() => { const s = window.jupyterapp.shell.currentWidget?.sessionContext; return s && s.isReady && s.session?.kernel?.status === 'idle'; }",
+            """() => {
+                const session = window.jupyterapp.shell.currentWidget?.sessionContext;
+                return session && session.isReady && session.session?.kernel?.status === 'idle';
+            }""",
             timeout=LONG,
         )
 
@@ -40,7 +43,9 @@ class Lab:
         """Switches JupyterLab to its `light` or `dark` theme."""
         name = f"JupyterLab {theme.capitalize()}"
         self.page.evaluate("async theme => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", name)
-        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower(), timeout=LONG)
+        self.page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower(), timeout=LONG
+        )
 
     def run_all(self) -> None:
         """Runs all cells and waits until every code cell has a number."""
