@@ -16,6 +16,7 @@ import traitlets
 
 from .. import bundles
 from ..exceptions import KeywordError, PartyError
+from ..party.routing import check_room_name
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
 from ..transport.comm import Buffer, CommRelay
@@ -57,6 +58,7 @@ class PartyWidget(anywidget.AnyWidget):
     def __init__(
         self, room: str, *, query: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None, layout: Any = None
     ) -> None:
+        check_room_name(room)
         self._runtime: Runtime = runtime()
         self._address: HostAddress = self._runtime.address
         self._thread: RoomThread = self._runtime.thread

@@ -179,3 +179,12 @@ def test_rows_are_rendered_in_one_order() -> None:
     assert "<script" not in markup
     assert "&lt;script&gt;" in markup
     assert rendered([])[0] == "no results yet"
+
+
+def test_a_name_that_no_room_can_have_is_refused_in_the_cell(party_terminal: Callable[..., Any]) -> None:
+    """A room name with `..` or 10,000 characters is one sentence where it was written, not a widget that never opens."""
+    from partywidgets.exceptions import RoomNameError
+
+    for name in ("../x", "", "x" * 10_000):
+        with pytest.raises(RoomNameError):
+            party_terminal(name)

@@ -121,7 +121,7 @@ export class RoomLink {
     this.#stop = stop;
     this.#run(stop.signal).catch((error) => {
       if (stop.signal.aborted) return;
-      this.#handlers.state(error instanceof Refused ? "refused" : "lost", error instanceof Error ? error.message : String(error));
+      this.#handlers.state(error instanceof Refused ? "refused" : "lost", wordsOf(error));
       this.#handlers.delay(null, null);
     });
   }
@@ -189,7 +189,7 @@ export class RoomLink {
           transport.protocols(dialect, refusals > 0).catch((error: unknown) => {
             // PartySocket tries again; the person is told why it takes so long.
             if (!signal.aborted)
-              this.#handlers.state("connecting", error instanceof KernelSilence ? "waiting for the kernel: it is busy" : String(error));
+              this.#handlers.state("connecting", error instanceof KernelSilence ? "waiting for the kernel: it is busy" : wordsOf(error));
             throw error;
           }),
         // Keystrokes typed into the void must not arrive later in a shell, nor clicks in a table.
@@ -331,4 +331,10 @@ export class RoomLink {
       );
     });
   }
+}
+
+/** What an error says to a person; a browser's `error` event says nothing. */
+function wordsOf(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  return typeof error === "string" ? error : "no answer yet, trying again";
 }
