@@ -15,9 +15,9 @@ from urllib.parse import quote
 from ..exceptions import ConfigError, ConnectionClosedError, HostError, PartyError, RefusedError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
+from ..scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from .board import Board, Progress
-from .frames import CHANGES, DIFF, HISTORY, SCANS, rows_frame
 from .requests import Requests
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class OpsClient:
 
     async def scans(self, *, limit: int = 50) -> DataFrame:
         """The latest scans, newest first."""
-        return rows_frame((await self._get("", limit=limit))["scans"], SCANS)
+        return scans_frame((await self._get("", limit=limit))["scans"])
 
     async def latest(self) -> ScanReport:
         """The report of the latest finished scan. Raises ScanError when there was none."""
@@ -238,15 +238,19 @@ class OpsClient:
 
     async def history(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
-        return rows_frame((await self._get("/history", check=check, hours=hours))["results"], HISTORY)
+        return history_frame((await self._get("/history", check=check, hours=hours))["results"])
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first."""
-        return rows_frame((await self._get("/changes", check=check, hours=hours))["changes"], CHANGES)
+        return changes_frame((await self._get("/changes", check=check, hours=hours))["changes"])
+
+    async def hours(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
+        """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
+        return hours_frame((await self._get("/hours", check=check, hours=hours))["hours"])
 
     async def diff(self, a: str, b: str) -> DataFrame:
         """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
-        return rows_frame((await self._get("/diff", a=a, b=b))["diff"], DIFF)
+        return diff_frame((await self._get("/diff", a=a, b=b))["diff"])
 
     # Requests
 

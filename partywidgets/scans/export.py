@@ -1,4 +1,8 @@
-"""The history as DataFrames. The rows are those of `History` or of the ops room's HTTP answers; pandas is imported when one is made."""
+"""What was, as DataFrames. The rows are those of `History` or of the ops room's HTTP answers; pandas is imported when one is made.
+
+Every frame has a RangeIndex, and its documented columns and dtypes also when there are no rows. Times are datetime64[ms, UTC], statuses
+ordered categoricals from good to bad (`STATUS_ORDER`), severities from info to critical.
+"""
 
 from __future__ import annotations
 
@@ -14,108 +18,108 @@ if TYPE_CHECKING:
 Rows = Iterable[Mapping[str, Any]]
 
 _HISTORY = {
+    "observed_at": "time",
     "check_id": "str",
-    "fingerprint": "str",
-    "target": "str",
     "title": "str",
     "status": "status",
     "severity": "severity",
+    "summary": "str",
+    "duration_ms": "float64",
+    "target": "str",
+    "check_type": "str",
     "phase": "category",
     "change": "category",
-    "duration_ms": "float64",
-    "summary": "str",
-    "check_type": "str",
+    "fingerprint": "str",
     "scan_id": "str",
+    "result_id": "str",
     "seq": "int64",
 }
 _CHANGES = {
+    "at": "time",
     "check_id": "str",
-    "fingerprint": "str",
     "title": "str",
     "from_status": "status",
     "to_status": "status",
     "severity": "severity",
     "phase": "category",
     "summary": "str",
+    "fingerprint": "str",
     "scan_id": "str",
     "seq": "int64",
 }
 _DIFF = {
     "check_id": "str",
     "title": "str",
+    "change": "category",
     "status_a": "status",
     "status_b": "status",
-    "change": "category",
     "summary_a": "object",
     "summary_b": "object",
+    "fingerprint": "str",
 }
 _HOURS: dict[str, str] = {
+    "hour": "time",
     "check_id": "str",
     "fingerprint": "str",
     "looks": "int64",
     **dict.fromkeys(STATUSES, "int64"),
     **dict.fromkeys(("uptime", "p50_ms", "p95_ms", "p99_ms", "max_ms"), "float64"),
 }
-_SCANS: dict[str, str] = {
+_SCANS = {
+    "scan_id": "str",
     "trigger": "category",
     "actor": "object",
-    "state": "category",
     "started_at": "time",
     "finished_at": "time",
-    "duration_s": "float64",
+    "state": "category",
     "total": "int64",
-    **dict.fromkeys(STATUSES, "int64"),
+    "counts": "object",
 }
 
 
 def history_frame(rows: Rows) -> pd.DataFrame:
-    """Results of the past, indexed by `observed_at` (datetime64[ms, UTC], rising).
+    """Results of the past in the given order, the oldest first.
 
-    check_id, fingerprint, target, title, summary, check_type, scan_id: str. status, severity: ordered categoricals (good to bad, info to
-    critical). phase, change: categories. duration_ms: float64. seq: int64. No rows give the same columns and dtypes.
+    observed_at, check_id, title, status, severity, summary, duration_ms (float64), target, check_type, phase and change (categories),
+    fingerprint, scan_id, result_id, seq (int64).
     """
-    return _frame(rows, _HISTORY, index="observed_at", time_index=True)
+    return _frame(rows, _HISTORY)
 
 
 def changes_frame(rows: Rows) -> pd.DataFrame:
-    """State changes, indexed by `at` (datetime64[ms, UTC], rising).
+    """State changes in the given order, the oldest first.
 
-    from_status (missing: the row was new), to_status and severity: ordered categoricals; a row with the phase `hard` and no other status
-    than the row before it says that a problem hardened. check_id, fingerprint, title, summary, scan_id: str. seq: int64.
+    at, check_id, title, from_status (missing: the row was new), to_status, severity, phase, summary, fingerprint, scan_id, seq (int64). A
+    row with the phase `hard` and no other status than the row before it says that a problem hardened.
     """
-    return _frame(rows, _CHANGES, index="at", time_index=True)
+    return _frame(rows, _CHANGES)
 
 
 def diff_frame(rows: Rows) -> pd.DataFrame:
-    """What differs between two scans, by `fingerprint`. status_a, status_b: ordered categoricals; summary_a, summary_b: str or None."""
-    return _frame(rows, _DIFF, index="fingerprint")
+    """What differs between two scans: check_id, title, change (new, absent, resolved, updated), status_a, status_b, summary_a, summary_b
+    (str or None), fingerprint."""
+    return _frame(rows, _DIFF)
 
 
 def hours_frame(rows: Rows) -> pd.DataFrame:
-    """Hourly figures, indexed by `hour` (its beginning, datetime64[ms, UTC], rising): one row an hour and fingerprint.
+    """Hourly figures, a row for each hour and fingerprint.
 
-    check_id, fingerprint: str. looks, ok, warn, crit, unknown, skip: int64. uptime (0 to 1), p50_ms, p95_ms, p99_ms, max_ms: float64.
+    hour (its beginning), check_id, fingerprint; looks, ok, warn, crit, unknown, skip: int64; uptime (0 to 1), p50_ms, p95_ms, p99_ms,
+    max_ms: float64.
     """
-    return _frame(rows, _HOURS, index="hour", time_index=True)
+    return _frame(rows, _HOURS)
 
 
 def scans_frame(rows: Rows) -> pd.DataFrame:
-    """Scans, indexed by `scan_id`, the newest first.
-
-    trigger, state: categories. actor: who asked, or None. started_at, finished_at: datetime64[ms, UTC] (NaT: not finished). duration_s:
-    float64. total and one column for each status: int64.
-    """
-    flat = [{**row, **row["counts"]} for row in rows]
-    frame = _frame(flat, _SCANS, index="scan_id")
-    frame["duration_s"] = (frame["finished_at"] - frame["started_at"]).dt.total_seconds()
-    return frame
+    """Scans, the newest first: scan_id, trigger, actor (who asked, or None), started_at, finished_at (NaT: not finished), state, total
+    (int64), counts (a dict: status → how many)."""
+    return _frame(rows, _SCANS)
 
 
-def _frame(rows: Rows, columns: Mapping[str, str], *, index: str, time_index: bool = False) -> pd.DataFrame:
+def _frame(rows: Rows, columns: Mapping[str, str]) -> pd.DataFrame:
     import pandas as pd
 
     listed = list(rows)
-    keys = [row[index] for row in listed]
     frame = pd.DataFrame({name: [row.get(name) for row in listed] for name in columns}, columns=list(columns))
     for name, kind in columns.items():
         if kind == "status":
@@ -126,10 +130,4 @@ def _frame(rows: Rows, columns: Mapping[str, str], *, index: str, time_index: bo
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ms")
         else:
             frame[name] = frame[name].astype(kind)  # type: ignore[call-overload]
-    if time_index:
-        frame.index = pd.DatetimeIndex(
-            pd.to_datetime(pd.Series(keys, dtype="str"), utc=True, format="ISO8601").dt.as_unit("ms"), name=index
-        )
-    else:
-        frame.index = pd.Index(keys, name=index, dtype="str")
     return frame

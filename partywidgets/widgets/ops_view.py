@@ -212,6 +212,14 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "changes")
 
+    def hours(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
+        """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).hours(check=check, hours=hours)
+
+        return self._start(work(), "hours")
+
     def diff(self, a: str, b: str) -> Handle[DataFrame]:
         """What differs between scan `a` and the later scan `b`, by scan id."""
 

@@ -87,9 +87,22 @@ async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
         assert list(ops.df.loc[ops.df.status >= "warn", "check_id"]) == ["shop"]
 
 
+async def test_hours(tmp_path: Path) -> None:
+    """Figures of ended hours come as a frame, of all checks or of one."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        for _ in range(2):
+            await ops.scan()
+        await room.service.history.roll_up(datetime.now(UTC) + timedelta(hours=1))
+        hours = await ops.hours(check="disk", hours=2)
+        assert (list(hours["check_id"]), list(hours["looks"]), list(hours["uptime"])) == (["disk"], [2], [1.0])
+        assert isinstance(hours["hour"].dtype, pd.DatetimeTZDtype)
+        assert set((await ops.hours(hours=2))["check_id"]) == {"disk", "shop"}
+
+
 async def test_empty_frames_have_their_columns(tmp_path: Path) -> None:
     """A room without scans gives empty frames that can be asked by column, and no latest report."""
     async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        assert list((await ops.hours())["uptime"]) == []
         assert list((await ops.history())["status"]) == []
         assert list((await ops.changes())["at"]) == []
         assert list((await ops.scans())["scan_id"]) == []

@@ -105,6 +105,19 @@ def test_ops_traits(party_runtime: Runtime) -> None:
         widget.close()
 
 
+def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
+    """Scans, results, changes and hours of the past are handles on DataFrames, typed also where there is nothing yet."""
+    table = pw.ScanTable()
+    frames = [table.scans(), table.history(hours=1), table.changes(check="disk"), table.hours(check="disk", hours=48)]
+    assert [(len(handle.wait(30)), handle.wait(30).columns[0]) for handle in frames] == [
+        (0, "scan_id"),
+        (0, "observed_at"),
+        (0, "at"),
+        (0, "hour"),
+    ]
+    table.close()
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
