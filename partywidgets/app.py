@@ -14,6 +14,7 @@ from .config import Config
 from .exceptions import ConfigError
 from .party import Alias, Environment, Grant, PartyHost
 from .references import Secrets
+from .scans import channel
 from .scans.service import OpsMonitorService
 from .terminal.settings import TerminalSettings
 
@@ -26,16 +27,7 @@ Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 TERMINALS = "terminal-server"
-OPS = "ops-monitor-broadcast"
-MAIN = "main"
-"""The one room of all ops scans."""
-
-ALIASES = (
-    Alias("/api/workers/{room}/terminal", TERMINALS),
-    Alias("/api/ops/broadcast", OPS, MAIN),
-    Alias("/api/ops/scans", OPS, MAIN),
-    Alias("/api/ops/scans/{rest:path}", OPS, MAIN),
-)
+ALIASES = (Alias("/api/workers/{room}/terminal", TERMINALS), *channel.ALIASES)
 
 
 class AppHost(PartyHost):
@@ -115,7 +107,7 @@ class App:
     @property
     def parties(self) -> tuple[str, ...]:
         """The parties of this host, as in URLs."""
-        return TERMINALS, OPS
+        return TERMINALS, channel.PARTY
 
     def revoke(self, grant_id: str) -> int:
         """Ends a grant: its token and tickets open nothing more, its sockets close with 4401. Returns how many sockets."""
@@ -149,7 +141,9 @@ def create_app(
     terminals.apply(config.terminal)
     service = OpsMonitorService(limits=config.limits, redact=secrets.redact)
     host = AppHost(
-        {TERMINALS: TerminalServer, OPS: OpsMonitorBroadcastServer}, storage=storage, env=Environment(terminals, service, gate.tickets)
+        {TERMINALS: TerminalServer, channel.PARTY: OpsMonitorBroadcastServer},
+        storage=storage,
+        env=Environment(terminals, service, gate.tickets),
     )
     host.gate, terminals.host_id = gate, host.host_id
 

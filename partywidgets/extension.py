@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Dict, List, Unicode
 
-from .app import App, create_app
+from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
 from .config import load_config
 from .exceptions import PartyError
@@ -152,9 +152,9 @@ class PartyWidgetsApp(ExtensionApp):
             if kind == "ops":
                 return rendered(app.service.board.rows.values())[1] if app.service.board.rows else None
             # Only a room that is there: looking must not make one.
-            if room not in app.host.rooms("terminal-server"):
+            if room not in app.host.rooms(TERMINALS):
                 return None
-            terminal: Any = await app.host.get_server_by_name("terminal-server", room)
+            terminal: Any = await app.host.get_server_by_name(TERMINALS, room)
             return str(await terminal.screen_html()) or None
 
         try:
@@ -177,7 +177,7 @@ class PartyWidgetsApp(ExtensionApp):
         host = self.rooms.host
 
         async def count() -> int:
-            return len(host.rooms("terminal-server"))
+            return len(host.rooms(TERMINALS))
 
         try:
             terminals = self._room_thread.run(count(), timeout=1.0)

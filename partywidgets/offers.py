@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("partywidgets.runner")
 
 DIALECT = "partywidgets.runner.v1"
-PARTY, ROOM = "ops-monitor-broadcast", "main"
 SETTLE_TIMEOUT = 5.0
 """Seconds that a scan waits for the host to have taken the checks just defined."""
 
@@ -57,6 +56,7 @@ class Offers:
 
     def _open(self) -> None:
         from .partysocket import PartySocket
+        from .scans.channel import PARTY, ROOM
         from .scans.runner import RunnerClient
 
         address = self._runtime.address

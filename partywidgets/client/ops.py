@@ -15,6 +15,7 @@ from urllib.parse import quote
 from ..exceptions import ConfigError, ConnectionClosedError, HostError, PartyError, RefusedError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
+from ..scans.channel import PARTY, ROOM
 from ..scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from .board import Board, Progress
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
 
-PARTY = "ops-monitor-broadcast"
 REPLY_TIMEOUT = 15.0
 """Seconds within which the room answers a request."""
 CONFIG_LIMIT = 1024 * 1024
@@ -47,7 +47,7 @@ class OpsClient:
         url: str,
         *,
         token: Provided[str | None] = None,
-        room: str = "main",
+        room: str = ROOM,
         timeout: float = 15.0,
         on_message: Callable[[str, dict[str, Any]], Any] | None = None,
         **socket_options: Any,

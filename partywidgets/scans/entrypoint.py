@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import ConnectionClosedError, PartyError
-from ..party import Alias, PartyHost
+from ..party import PartyHost
+from .channel import PARTY, ROOM
 from .model import ScanReport
 from .registry import Selection
 from .server import OpsMonitorBroadcastServer
 from .service import OpsMonitorService, Scan
-
-PARTY = "ops-monitor-broadcast"
-ROOM = "main"
-"""The one channel of all ops scans."""
-
-ALIASES = (
-    Alias("/api/ops/broadcast", PARTY, ROOM),
-    Alias("/api/ops/scans", PARTY, ROOM),
-    Alias("/api/ops/scans/{rest:path}", PARTY, ROOM),
-)
-"""The room's other paths."""
 
 
 class OpsMonitorOps:

@@ -17,6 +17,7 @@ from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..exceptions import PartyError
 from ..runtime import HostAddress
+from ..scans.channel import PARTY, ROOM
 from ._base import PartyWidget
 from .rendering import rendered, still
 
@@ -69,13 +70,13 @@ _rooms: dict[str, Room] = {}
 class OpsView(PartyWidget):
     """A view of the ops room, and the room from Python: every method starts at once and returns a handle to await, or to `.wait()` for."""
 
-    party: ClassVar[str] = "ops-monitor-broadcast"
+    party: ClassVar[str] = PARTY
 
     selection: Any = traitlets.List(traitlets.Unicode(), help="Fingerprints of the rows that are selected.").tag(sync=True)
     counts: Any = traitlets.Dict(help="How many rows have each status, as the page sees it.").tag(sync=True)
 
     def __init__(self, *, options: Mapping[str, Any], layout: Any = None) -> None:
-        super().__init__("main", options={name: value for name, value in options.items() if value is not None}, layout=layout)
+        super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
         # One room a host: its client is of the loop that all widgets share.
         self._ops = _rooms.setdefault(f"{self._address.host_id} {id(self._thread)}", Room(self._address))
         self._ops.views.add(self)

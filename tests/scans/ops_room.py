@@ -16,8 +16,9 @@ from websockets.typing import Subprotocol
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Environment, PartyHost
+from partywidgets.scans.channel import ALIASES, PARTY, ROOM
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
-from partywidgets.scans.entrypoint import ALIASES, PARTY, ROOM, OpsMonitorOps
+from partywidgets.scans.entrypoint import OpsMonitorOps
 from partywidgets.scans.model import Status
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.service import OpsMonitorService

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
-from partywidgets.scans.entrypoint import PARTY, ROOM
 from partywidgets.scans.schedule import Scheduler
 from partywidgets.scans.settings import ScheduleSettings
 

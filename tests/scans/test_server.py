@@ -12,8 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from partywidgets.party import Environment, PartyHost
+from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
-from partywidgets.scans.entrypoint import PARTY, ROOM
 from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, utc_now, wire_time
 from partywidgets.scans.requests import read_message, read_selection
 from partywidgets.scans.server import OpsMonitorBroadcastServer
