@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from partywidgets.saved_notebook import wrapped
+
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -25,6 +27,18 @@ def fingerprint(notebook: nbformat.NotebookNode) -> str:
     for cell in notebook.cells:
         digest.update(f"{cell.cell_type}\0{cell.source}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def keep_last_states(notebook: nbformat.NotebookNode) -> None:
+    """Puts each widget's last state beside it as HTML, as the Jupyter Server extension does when a person saves."""
+    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            model = data.get("application/vnd.jupyter.widget-view+json", {}).get("model_id")
+            snapshot = states.get(model, {}).get("state", {}).get("_snapshot", {})
+            if snapshot.get("html"):
+                data["text/html"] = wrapped(snapshot["html"])
 
 
 def store(path: Path) -> None:
@@ -46,6 +60,7 @@ def store(path: Path) -> None:
         client.execute()
         if folder in nbformat.writes(notebook):
             raise SystemExit(f"{path.name}: an output or the widget state names the temporary folder that it ran in")
+    keep_last_states(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):

@@ -34,7 +34,9 @@ def test_our_widgets_get_their_rooms_state() -> None:
     ]
     assert refresh(notebook(*ours, *others), look) == 3
     assert asked == [("terminal", "demo"), ("terminal", "it's"), ("ops", "main")]
-    assert [bundle["text/html"] for bundle in ours] == ["<b>terminal</b>", "<b>terminal</b>", "<b>ops</b>"]
+    assert [bundle["text/html"] for bundle in ours] == [
+        f'<div class="pw-still"><b>{room}</b></div>' for room in ("terminal", "terminal", "ops")
+    ]
 
 
 def test_a_room_that_is_not_here_changes_nothing() -> None:

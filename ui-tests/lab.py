@@ -79,6 +79,17 @@ class Lab:
         """Saves the notebook and waits until it is saved."""
         self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
 
+    def trust(self) -> None:
+        """Trusts the notebook, as the notice in the status bar does, and opens it anew."""
+        self.page.evaluate(
+            """async () => {
+                const model = window.jupyterapp.shell.currentWidget.content.model;
+                for (const cell of model.cells) cell.trusted = true;
+            }"""
+        )
+        self.save()
+        self.reload()
+
     def reload(self) -> None:
         """Reloads the page."""
         self.page.evaluate("() => { window.onbeforeunload = null; }")

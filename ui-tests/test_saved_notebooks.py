@@ -1,0 +1,26 @@
+"""A stored notebook that is opened again without being run shows its last state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from conftest import JupyterServer
+from lab import Lab
+from playwright.sync_api import expect
+
+StartJupyter = Callable[..., JupyterServer]
+OpenLab = Callable[..., Lab]
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
+@pytest.mark.parametrize(("name", "shown"), [("ops_dashboard", "root-disk"), ("terminal", "both see this")])
+def test_stored_notebook_is_readable(name: str, shown: str, trusted: bool, start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """The widget's own output shows the last state once, from its HTML where Jupyter trusts nothing, else from the widget's state."""
+    lab = open_lab(start_jupyter(), f"notebooks/{name}.ipynb")
+    if trusted:
+        lab.trust()
+    still = lab.page.locator(".jp-OutputArea-child", has=lab.page.locator(".pw-still")).first
+    still.scroll_into_view_if_needed()
+    expect(still).to_contain_text(shown, timeout=20_000)
+    expect(lab.page.locator(".jp-Notebook")).not_to_contain_text("model not found")
