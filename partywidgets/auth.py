@@ -35,6 +35,9 @@ TICKET_LIFETIME = 30.0
 RESUME_LIFETIME = 600.0
 """Seconds that a resume ticket outlives its socket."""
 
+REVOKED = 10_000
+"""Ended grants that are remembered, the newest: longer than any request that was authorised before them lasts."""
+
 UNAUTHORISED = 4401
 """The close code that tells a client to stop: its ticket is spent, expired or not for this room."""
 
@@ -94,6 +97,7 @@ class TicketBook:
         self._clock = clock
         self._tickets: dict[bytes, _Ticket] = {}
         self._held: dict[str, dict[bytes, None]] = {}  # by subject, the oldest first
+        self._revoked: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -127,9 +131,16 @@ class TicketBook:
             return None
         return replace(found.grant, party=party, room=room)
 
+    def is_revoked(self, grant_id: str) -> bool:
+        """True for a grant that was ended: what was authorised before and asks only now (a body that came slowly) gets nothing."""
+        return grant_id in self._revoked
+
     def revoke(self, grant_id: str) -> int:
-        """Drops every ticket that stands on a grant; returns how many."""
+        """Drops every ticket that stands on a grant, and keeps none for it from now on; returns how many were dropped."""
         with self._lock:
+            self._revoked[grant_id] = None
+            if len(self._revoked) > REVOKED:
+                del self._revoked[next(iter(self._revoked))]
             doomed = [digest for digest, ticket in self._tickets.items() if ticket.grant.grant_id == grant_id]
             for digest in doomed:
                 self._drop(digest)
@@ -140,6 +151,8 @@ class TicketBook:
             raise ValueError(f"the grant is not for {entry.party}/{entry.room}")
         ticket = secrets.token_urlsafe(24)
         with self._lock:
+            if entry.grant.grant_id in self._revoked:
+                return ticket  # opens nothing
             if len(self._tickets) >= self._limit:
                 for digest in [digest for digest, held in self._tickets.items() if self._expired(held)]:
                     self._drop(digest)
@@ -201,7 +214,7 @@ class Gate:
             log.info(
                 "refused %s %r from %s: %d %s",
                 request.scope.get("method", "upgrade"),
-                request.scope.get("path", ""),
+                request.scope.get("path", "")[:200],
                 peer,
                 decision.status,
                 decision.reason,

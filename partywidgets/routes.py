@@ -152,6 +152,7 @@ class Routes:
     async def _ticket(self, request: Request, grant: Grant, rest: str) -> Response:
         """`{party, room}` → `{ticket, expires_in}`: one handshake by whoever asks."""
         wanted = await _json_object(request)
+        self._still_stands(grant)
         party, room = wanted.get("party"), wanted.get("room")
         if not isinstance(party, str) or not isinstance(room, str):
             raise _Refused(400, 'a ticket is for a room: send {"party": "terminal-server", "room": "worker-1"}')
@@ -168,6 +169,7 @@ class Routes:
         _require(grant, "admin", "load a config")
         name = _name(rest, "a config is loaded under its file's path: PUT /api/ops/config/<path>")
         body = await _body(request, MAX_CONFIG)
+        self._still_stands(grant)
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -186,12 +188,18 @@ class Routes:
         if not self.app.owner_addresses:
             raise _Refused(403, "this host takes addresses from its config only: add the sandbox under `sandboxes:` there")
         address = (await _json_object(request)).get("address")
+        self._still_stands(grant)
         if not isinstance(address, str):
             raise _Refused(400, 'an address is text: send {"address": "docker:web-1"}')
         parse_address(address)
         self.app.terminals.sandboxes[sandbox] = address
         log.info("sandbox %r mapped by %s", sandbox, grant.subject)
         return JSONResponse({"id": sandbox, "address": address}, headers=NO_STORE)
+
+    def _still_stands(self, grant: Grant) -> None:
+        """After a body, whose sender decides how long it takes: the grant may have been ended meanwhile."""
+        if self.gate.tickets.is_revoked(grant.grant_id):
+            raise _Refused(401, "the grant was revoked")
 
     async def _metrics(self, request: Request, grant: Grant, rest: str) -> Response:
         from .metrics import CONTENT_TYPE, exposition

@@ -33,6 +33,8 @@ Accept = Callable[[Receiver], Wire]
 
 CLOSE_TIME = 5.0
 ID_LIMIT = 128
+REVOKED = 10_000
+"""Ended grants that are remembered, the newest: longer than a handshake takes."""
 
 logger = logging.getLogger("partywidgets.party")
 
@@ -76,6 +78,7 @@ class PartyHost:
                 raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
             self._classes[party] = server_class
         self._rooms: dict[tuple[str, str], Room] = {}
+        self._revoked: dict[str, None] = {}
         # A room whose instance somebody still holds in Python keeps its identity after it was forgotten.
         self._known: weakref.WeakValueDictionary[tuple[str, str], Room] = weakref.WeakValueDictionary()
         self._directory = Directory(storage)
@@ -192,7 +195,13 @@ class PartyHost:
         return await found.request(request)
 
     def revoke(self, grant_id: str) -> int:
-        """Closes every connection that stands on this grant with 4401, also in hibernating rooms; returns how many."""
+        """Closes every connection that stands on this grant with 4401, also in hibernating rooms; returns how many.
+
+        One that is still on its way into a room closes when it gets there.
+        """
+        self._revoked[grant_id] = None
+        if len(self._revoked) > REVOKED:
+            del self._revoked[next(iter(self._revoked))]
         standing: list[Connection] = [
             connection
             for room in self._rooms.values()
@@ -210,6 +219,10 @@ class PartyHost:
         if self._thread is None or self._alarms is None:
             raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
         return Storage(self._directory.room_file(party, name), party=party, room=name, thread=self._thread, alarms=self._alarms)
+
+    def is_revoked(self, grant_id: str) -> bool:
+        """True for a grant that `revoke` ended."""
+        return grant_id in self._revoked
 
     def forget(self, room: Room) -> None:
         """An idle room without sockets goes."""

@@ -256,10 +256,13 @@ class Room:
 
     def connection(self, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> Connection:
         """A new connection, not yet registered. Raises ConnectionIdError when another subject has the id."""
+        self._check_id(id, grant)
+        return Connection(self, id=id, uri=uri, grant=grant, subprotocol=subprotocol)
+
+    def _check_id(self, id: str, grant: Grant) -> None:
         for other in self._by_id.get(id, ()):
             if other.grant.subject != grant.subject:
                 raise ConnectionIdError(f"the connection id {id!r:.80} is in use by somebody else: leave _pk out or choose another")
-        return Connection(self, id=id, uri=uri, grant=grant, subprotocol=subprotocol)
 
     def join(self, connection: Connection) -> None:
         """Registers a connection: from now on it is listed and gets broadcasts, held until its handshake is done."""
@@ -337,6 +340,7 @@ class Room:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
         hook = "on_start"
+        revoked = False
         try:
             with self.busy():
                 instance = await self.live()
@@ -345,11 +349,15 @@ class Room:
                     tags: Any = instance.get_connection_tags(connection, ctx)
                     connection.tags = check_tags(connection.id, await tags if inspect.isawaitable(tags) else tags)
                     hook = "on_connect"
-                    self.join(connection)
-                    self.resume(connection, request.url.query)
-                    result = instance.on_connect(connection, ctx)
-                    if inspect.isawaitable(result):
-                        await result
+                    # Both may have changed while the room started.
+                    self._check_id(connection.id, connection.grant)
+                    revoked = self.host.is_revoked(connection.grant.grant_id)
+                    if not revoked:
+                        self.join(connection)
+                        self.resume(connection, request.url.query)
+                        result = instance.on_connect(connection, ctx)
+                        if inspect.isawaitable(result):
+                            await result
         except BaseException as error:
             self.leave(connection)
             self.present.pop(connection, None)
@@ -359,6 +367,11 @@ class Room:
                 raise
             log_id = self.report_line(error, hook)
             refuse_session(accept, log_id)
+            return
+        if revoked:
+            connection._ready = ReadyState.CLOSED
+            self._watch_idle()
+            accept(Nobody()).close(4401, "the grant was revoked")
             return
         self._open(connection, accept)
 

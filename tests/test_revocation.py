@@ -1,0 +1,136 @@
+"""A grant that was ended opens nothing more, whatever was under way at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from partywidgets.auth import Gate, Identity, TicketBook, new_token
+from partywidgets.party import Connection, ConnectionContext, Grant, PartyHost, Server
+from partywidgets.party.grant import GUEST_ROLES, OWNER_ROLES
+from partywidgets.transport.server import serve
+
+from .running_app import Running, running
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[Running]:
+    """An app on a real port, where the owner may map sandboxes."""
+    async with running(tmp_path, owner_addresses=True) as started:
+        yield started
+
+
+def grant_id(gate: Gate, subject: str) -> str:
+    """The id that everything of a token shares."""
+    return next(held[1] for held in gate._tokens.values() if held[0].subject == subject)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/tickets", json.dumps({"party": "terminal-server", "room": "w1"})),
+        ("PUT", "/api/sandboxes/mine", json.dumps({"address": "local:"})),
+        ("PUT", "/api/ops/config/mine.yaml", "sandboxes: {mine: 'local:'}"),
+    ],
+)
+async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Running, method: str, path: str, body: str) -> None:
+    """It was let in by its head; its sender held the body back until the grant was ended."""
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n"
+            f"Authorization: Bearer {app.owner}\r\nContent-Length: {len(body)}\r\n"
+        )
+        writer.write((head + "Expect: 100-continue\r\n\r\n").encode())
+        assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n"), "the head was let in"
+        app.app.revoke(grant_id(app.app.gate, "owner"))
+        writer.write(body.encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 401"), answer
+    assert "mine" not in app.app.terminals.sandboxes
+    assert len(app.app.gate.tickets) == 0
+
+
+def test_an_ended_grant_gets_no_ticket_that_opens() -> None:
+    """Neither a ticket nor a resume ticket, also when it is made after the end."""
+    book = TicketBook()
+    grant = Grant("ana", "Ana", OWNER_ROLES)
+    before = book.issue(grant, party="chat", room="a")
+    assert book.revoke(grant.grant_id) == 1
+    for ticket in (before, book.issue(grant, party="chat", room="a"), book.issue_resume(grant, party="chat", room="a")):
+        assert book.redeem(ticket, party="chat", room="a") is None
+    assert len(book) == 0
+    other = Grant("ana", "Ana", OWNER_ROLES)
+    assert book.redeem(book.issue(other, party="chat", room="a"), party="chat", room="a") is not None
+
+
+class SlowToStart(Server):
+    """A room whose start waits for the test."""
+
+    begun: ClassVar[asyncio.Event]
+    going: ClassVar[asyncio.Event]
+    seen: ClassVar[list[str]] = []
+
+    async def on_start(self, props: Any = None) -> None:
+        type(self).begun.set()
+        await type(self).going.wait()
+
+    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        self.seen.append(connection.grant.subject)
+
+
+async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp_path: Path) -> None:
+    """Its room was still starting, so it was in no list; it closes with 4401 and no hook hears of it."""
+    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
+    SlowToStart.seen.clear()
+    token = new_token()
+    gate = Gate(tokens={token: Identity("ada", "Ada", GUEST_ROLES)})
+    async with PartyHost({"slow": SlowToStart}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server, asyncio.timeout(10):
+        url = f"ws://127.0.0.1:{server.port}/parties/slow/one"
+        coming = asyncio.ensure_future(connect(url, additional_headers={"Authorization": f"Bearer {token}"}).__aenter__())
+        await SlowToStart.begun.wait()
+        doomed = grant_id(gate, "ada")
+        gate.revoke(doomed)
+        assert host.revoke(doomed) == 0
+        SlowToStart.going.set()
+        socket = await coming
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.recv()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4401
+        assert SlowToStart.seen == []
+        assert host.connection_count() == 0
+
+
+async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Path) -> None:
+    """While the room starts neither is registered; only the first gets the id, the other one is not let in."""
+    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
+    SlowToStart.seen.clear()
+    tokens = {new_token(): Identity(name, name, GUEST_ROLES) for name in ("ada", "eve")}
+    async with (
+        PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
+        serve(host, port=0, auth=Gate(tokens=tokens)) as server,
+        asyncio.timeout(10),
+    ):
+        url = f"ws://127.0.0.1:{server.port}/parties/slow/one?_pk=same"
+        coming = [
+            asyncio.ensure_future(connect(url, additional_headers={"Authorization": f"Bearer {token}"}).__aenter__()) for token in tokens
+        ]
+        await SlowToStart.begun.wait()
+        room = host._room("slow", "one")
+        while room._running + len([task for task in room._tasks if not task.done()]) < 3:  # the start, and two who wait for it
+            await asyncio.sleep(0.005)
+        SlowToStart.going.set()
+        sockets = [await task for task in coming]
+        assert len(SlowToStart.seen) == 1
+        assert host.connection_count() == 1
+        for socket in sockets:
+            await socket.close()
