@@ -1,0 +1,167 @@
+"""The unchanged npm `partysocket`, old and new, in Chromium: tickets through `query`, terminal text, scans, and coming back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[1]
+INTEROP = ROOT / "tests" / "interop"
+CONFIG = """\
+sandboxes: { default: "local:/bin/sh" }
+checks:
+  - { id: root-disk, type: host, disk: /, warn: "used_percent > 98", crit: "used_percent > 99.9" }
+"""
+
+
+class Host:
+    """`partywidgets serve` in a process of its own, on a port that it keeps over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, 0
+        (folder / "partywidgets.yaml").write_text(CONFIG)
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def token(self) -> str:
+        """The owner's bearer token."""
+        return (self.folder / "token").read_text().strip()
+
+    def start(self) -> None:
+        """Starts it and waits until it listens."""
+        command = [sys.executable, "-m", "partywidgets", "serve", "partywidgets.yaml", "--port", str(self.port), "--token-file", "token"]
+        env = {**os.environ, "PARTYWIDGETS_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        self.process = subprocess.Popen(
+            command, cwd=self.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                self.port = int(found[1])
+                return
+        raise RuntimeError(f"the host did not start (exit code {self.process.wait(5)})")
+
+    def stop(self) -> None:
+        """Ends it as a service manager does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait(5)
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    """A team host with one real check and a shell."""
+    running = Host(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session", params=["partysocket", "partysocket-1.1.6"], ids=["newest", "1.1.6"])
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One version of partysocket as a script that sets `window.PartySocket`."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed: apt-get install npm")
+    if not (INTEROP / "node_modules" / "partysocket").exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=INTEROP, check=True, timeout=120)
+    entry = tmp_path_factory.mktemp("bundle") / "entry.mjs"
+    entry.write_text(f'import PartySocket from "{request.param}"; window.PartySocket = PartySocket;')
+    esbuild = ROOT / "ts" / "node_modules" / ".bin" / "esbuild"
+    built = subprocess.run(
+        [esbuild, entry, "--bundle", "--format=iife", "--log-level=error"],
+        env={**os.environ, "NODE_PATH": str(INTEROP / "node_modules")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return built.stdout
+
+
+JOIN = """([token, party, room]) => {
+    const query = async () => {
+        const answer = await fetch("/tickets", {
+            method: "POST",
+            headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+            body: JSON.stringify({ party, room }),
+        });
+        return { ticket: (await answer.json()).ticket };
+    };
+    window.seen = [];
+    window.opened = 0;
+    const delays = { minReconnectionDelay: 100, maxReconnectionDelay: 500 };
+    window.socket = new PartySocket({ host: location.host, protocol: "ws", party, room, query, ...delays });
+    socket.addEventListener("open", () => window.opened++);
+    socket.addEventListener("message", (event) => window.seen.push(event.data));
+}"""
+
+
+@pytest.fixture
+def page(browser: Browser, host: Host, bundle: str) -> Iterator[Page]:
+    """A page of the host's own origin, with PartySocket in it."""
+    context = browser.new_context()
+    opened = context.new_page()
+    opened.goto(f"http://127.0.0.1:{host.port}/healthz")
+    opened.add_script_tag(content=bundle)
+    yield opened
+    context.close()
+
+
+def join(page: Page, host: Host, party: str, room: str) -> None:
+    """Opens a socket and waits until it is open."""
+    page.evaluate(JOIN, [host.token, party, room])
+    page.wait_for_function("() => window.opened > 0", timeout=15_000)
+
+
+def scan(page: Page, token: str) -> None:
+    """Asks for a scan by HTTP, as a script would."""
+    status = page.evaluate(
+        """async token => (await fetch("/api/ops/scans", {
+            method: "POST", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body: "{}" })).status""",
+        token,
+    )
+    assert status < 300, status
+
+
+def test_connection_and_proxy(page: Page, host: Host) -> None:
+    """The guide's terminal client: what it sends is typed, and the shell's output comes back as text."""
+    join(page, host, "terminal-server", "worker-123")
+    page.evaluate("() => socket.send('echo proxied-$((40+2))\\r')")
+    page.wait_for_function("() => seen.every(data => typeof data === 'string') && seen.join('').includes('proxied-42')", timeout=15_000)
+
+
+def test_broadcast(page: Page, host: Host) -> None:
+    """The guide's dashboard client gets the scan-result of a scan."""
+    join(page, host, "ops-monitor-broadcast", "main")
+    scan(page, host.token)
+    page.wait_for_function(
+        "() => seen.map(JSON.parse).some(message => message.type === 'scan-result' && message.data.results[0].check_id === 'root-disk')",
+        timeout=15_000,
+    )
+
+
+def test_reconnection(page: Page, host: Host) -> None:
+    """After the host came back, PartySocket comes back by itself with a new ticket, and goes on."""
+    join(page, host, "ops-monitor-broadcast", "main")
+    host.stop()
+    page.wait_for_function("() => socket.readyState !== WebSocket.OPEN", timeout=15_000)
+    host.start()
+    page.wait_for_function("() => opened > 1", timeout=30_000)
+    page.evaluate("() => { seen.length = 0; }")
+    scan(page, host.token)
+    page.wait_for_function("() => seen.map(JSON.parse).some(message => message.type === 'scan-result')", timeout=15_000)
