@@ -259,7 +259,7 @@ class Gate:
         A wildcard address (`0.0.0.0`, `::`) has no name of its own: the loopback names are allowed, others are `allow`ed by the config.
         Raises ConfigError for an address that is not loopback when no authentication is asked.
         """
-        loopback = _is_loopback(address)
+        loopback = is_loopback(address)
         if self.open_roles is not None and not loopback:
             raise ConfigError(
                 f"without authentication a host binds to loopback only, not to {address}: bind to 127.0.0.1 or give it a token"
@@ -400,7 +400,8 @@ def _is_host(text: str) -> bool:
     return bool(text) and not any(character in text for character in "/@?#\\ ,*") and text.isprintable()
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """True for an address, or the name, that only this machine reaches."""
     if address == "localhost":
         return True
     try:

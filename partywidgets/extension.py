@@ -126,8 +126,10 @@ class PartyWidgetsApp(ExtensionApp):
             return None
         if not self.allow_unauthenticated:
             return "Jupyter asks for no login here: set c.PartyWidgetsApp.allow_unauthenticated = True to serve rooms all the same"
-        if not serverapp.sock and (serverapp.ip or "localhost") not in LOOPBACK_HOSTS:
-            return f"Jupyter asks for no login and listens on {serverapp.ip}: rooms without a login are served on 127.0.0.1 only"
+        # An empty ip is `--ip=*`.
+        if not serverapp.sock and serverapp.ip not in LOOPBACK_HOSTS:
+            where = serverapp.ip or "every address"
+            return f"Jupyter asks for no login and listens on {where}: rooms without a login are served on 127.0.0.1 only"
         return ""
 
     @staticmethod

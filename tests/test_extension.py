@@ -311,6 +311,30 @@ def test_without_a_login_when_told_so(tmp_path: Path) -> None:
         assert state["state"] == "failed", "without Jupyter's terminals there is no local shell"
 
 
+def test_without_a_login_every_address_is_too_many(tmp_path: Path) -> None:
+    """`--ip=*` listens everywhere: then nobody is let in without a login, whatever was allowed."""
+    config = "c.PartyWidgetsApp.allow_unauthenticated = True\n"
+    with jupyter_server(tmp_path, "--ip=*", token="", config=config) as everywhere:
+        for route in ("hello", "api/ops/scans", "parties/terminal-server/x"):
+            answer = everywhere.ask("GET", route)
+            assert answer.status == 403, route
+            assert "127.0.0.1 only" in answer.json()["error"]
+        assert everywhere.ask("GET", "parties/terminal-server/x", headers=UPGRADE).status == 403
+
+
+def test_without_a_login_only_this_machines_names_are_answered(tmp_path: Path) -> None:
+    """A page whose name was made to point here is refused, also where Jupyter itself was told to accept every Host."""
+    config = "c.PartyWidgetsApp.allow_unauthenticated = True\nc.ServerApp.allow_remote_access = True\n"
+    with jupyter_server(tmp_path, token="", config=config) as open_jupyter:
+        port = open_jupyter.url.split(":")[2].split("/")[0]
+        assert open_jupyter.ask("GET", "hello", headers={"Host": f"localhost:{port}"}).status == 200
+        for host in (f"rebound.example:{port}", f"localhost.rebound.example:{port}", f"127.0.0.1.:{port}", "rebound.example"):
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            for route in ("hello", "api/ops/scans", "parties/terminal-server/x"):
+                assert open_jupyter.ask("GET", route, headers=headers).status == 403, (host, route)
+            assert open_jupyter.ask("GET", "parties/terminal-server/x", headers={**headers, **UPGRADE}).status == 403, host
+
+
 async def _upstream_state(jupyter: Jupyter) -> dict[str, Any]:
     url = ws_url(jupyter, "parties/terminal-server/none")
     async with asyncio.timeout(20), connect(url, subprotocols=["partywidgets.terminal.v1"], proxy=None) as socket:  # type: ignore[list-item]

@@ -15,9 +15,9 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
@@ -26,7 +26,7 @@ from starlette.requests import HTTPConnection
 from tornado import web
 from tornado.iostream import SSLIOStream
 
-from ..auth import Gate, Identity
+from ..auth import Gate, Identity, is_loopback
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
 from .asgi import ADOPT
 from .handshake import Handshake, HandshakeError, adopt_socket, check_handshake
@@ -67,7 +67,7 @@ class Mount:
     asgi: ASGIApp
     gate: Gate
     loop: RoomLoop
-    secret: str
+    secret: str = field(repr=False)
     owner: str | None = None
     owners: frozenset[str] = frozenset()
     open_reason: str | None = None
@@ -136,6 +136,8 @@ class RoomsHandler(JupyterHandler):
         if self.mount.open_reason is not None:
             if self.mount.open_reason:
                 self.refuse(403, self.mount.open_reason)
+            elif not self._is_local_host():
+                self.refuse(403, "without a login the rooms answer to this machine's own names only: open them at http://127.0.0.1")
             elif not self._cross_site():
                 self.identity = Identity("anyone", "anyone", OPEN_ROLES)
             return
@@ -148,6 +150,15 @@ class RoomsHandler(JupyterHandler):
         if not self.token_authenticated and self._cross_site():
             return
         self.identity = await self._authorised(self.mount.person(user.username, user.display_name or user.name or ""))
+
+    def _is_local_host(self) -> bool:
+        """True for a Host that no other site's name can be: Jupyter's own check may be off."""
+        try:
+            name = urlsplit(f"//{self.request.host}").hostname or ""
+        except ValueError:
+            return False
+        # A Unix socket's path stands percent-encoded in the Host, which no name may.
+        return is_loopback(name) or name in self.settings.get("local_hostnames", ()) or name.startswith("%2f")
 
     async def _authorised(self, identity: Identity) -> Identity | None:
         """Jupyter's authorizer may only take away: who may not `execute` looks on, who may not `read` is refused."""
