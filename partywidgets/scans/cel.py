@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +14,10 @@ MATCH_CHARS = 64 * 1024
 
 class EvaluationError(Exception):
     """The expression has no value for these values; the text says what was missing."""
+
+
+class Exhausted(Exception):
+    """The evaluation was stopped; the text says at which bound. No EvaluationError, for `||`, `all` and `has` may look past those."""
 
 
 def kind_of(value: Any) -> str:
@@ -211,22 +214,16 @@ def _plain_text(name: str, method: Callable[[str], str]) -> Callable[..., Any]:
 
 
 def pattern(text: str) -> Callable[[str], bool]:
-    """A search by a regular expression, in linear time where RE2 is installed. Raises ValueError for what is no regular expression."""
+    """A search by a regular expression, in linear time. Raises ValueError for what is no regular expression."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        import re2
-    except ImportError:
-        try:
-            search = re.compile(text).search
-        except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
-    else:
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            search = re2.compile(text, options).search
-        except re2.error as error:
-            reason = error.args[0] if error.args else ""
-            raise ValueError(f"{text!r} is no regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
+        search = re2.compile(text, options).search
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        raise ValueError(f"{text!r} is no regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
     return lambda subject: search(subject[:MATCH_CHARS]) is not None
 
 

@@ -8,9 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from ..exceptions import ConfigError
-from .cel import EvaluationError, show
-from .expression import Node, Parser, truth
+from .cel import EvaluationError, Exhausted, show
+from .expression import BUDGET, Budget, Node, Parser, truth
 from .model import ConditionResult, one_line
+
+NO_ANSWER = (EvaluationError, Exhausted, RecursionError, ArithmeticError, ValueError, TypeError)
+"""What an evaluation may end with; all but the first two come from values of a kind that no probe gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,10 @@ class Condition:
     def verdict(self, values: Mapping[str, Any]) -> Verdict:
         """Evaluates over `values`. Never raises: what cannot be evaluated has `holds` None."""
         try:
-            holds, reason = truth(self.node)(values), ""
-        except EvaluationError as error:
-            holds, reason = None, str(error)
-        except (RecursionError, ArithmeticError, ValueError, TypeError) as error:  # a value of a kind that no probe gives
-            holds, reason = None, f"{type(error).__name__}: {error}"
+            holds, reason = truth(self.node)({**values, BUDGET: Budget()}), ""
+        except NO_ANSWER as error:
+            known = isinstance(error, (EvaluationError, Exhausted))
+            holds, reason = None, str(error) if known else f"{type(error).__name__}: {error}"
         return Verdict(holds, self.actual(values), reason)
 
     def evaluate(self, values: Mapping[str, Any]) -> ConditionResult:
@@ -48,12 +50,13 @@ class Condition:
     def actual(self, values: Mapping[str, Any]) -> str:
         """The seen values: bare when the expression has one (`503`), else named (`status=503, duration_ms=12.4`)."""
         seen: dict[str, str] = {}
+        scope = {**values, BUDGET: Budget()}
         for leaf in self.node.leaves:
             if leaf.text in seen:
                 continue
             try:
-                seen[leaf.text] = show(leaf.run(values))
-            except (EvaluationError, RecursionError, ArithmeticError, ValueError, TypeError):
+                seen[leaf.text] = show(leaf.run(scope))
+            except NO_ANSWER:
                 seen[leaf.text] = "missing"
         if len(seen) == 1:
             return one_line(next(iter(seen.values())))

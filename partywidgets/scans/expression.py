@@ -1,9 +1,12 @@
 """The Common Expression Language as far as conditions need it: text → a function of the values.
 
 The grammar is CEL's (https://github.com/google/cel-spec/blob/master/doc/langdef.md) without message construction; the functions and
-macros are those in `FUNCTIONS`, `METHODS` and `MACROS`. Expressions become nested Python closures over plain Python values, and not
-cel-python's programs: those are 34 to 165 times slower (`benchmarks/conditions.py`), refuse `status < 200.5` for its mixed numbers, need
-their own copy of a whole JSON body, and take as long as a cold start to import. cel-python is the oracle of the tests instead.
+macros are those in `FUNCTIONS`, `METHODS` and `MACROS`. Expressions become nested Python closures over plain Python values.
+
+It is no library because none of the three that are kept bounds what a stranger's body may cost. cel-python and
+common-expression-language count nothing, cel-expr-python counts items alone. The compiled two hold the interpreter's lock meanwhile, so
+every room of the process waits, and end the process on a deeply nested body. docs/topics/conditions.md has what was measured and what would
+change this. cel-python is the oracle of the tests.
 
 Differences from CEL: integers do not overflow, `now` is the time of the evaluation, and durations know days (`d`) and weeks (`w`).
 """
@@ -14,18 +17,45 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from time import thread_time
 from typing import Any, NoReturn
 
 from ..exceptions import ConfigError
-from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, arithmetic, kind_of, pattern, text_method
+from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, Exhausted, arithmetic, kind_of, pattern, text_method
 
 Scope = Mapping[str, Any]
 Run = Callable[[Scope], Any]
 
 STEPS = 200_000
-"""How many items one evaluation may visit in macros: a hostile body cannot hold the loop."""
+"""How many items one evaluation may visit in macros."""
+SECONDS = 0.5
+"""How much processor time one evaluation with macros may take: what it does with an item can be as long as the body."""
 DEPTH = 60
-"""How deep brackets may nest."""
+"""How deep brackets and signs may nest."""
+
+
+class Budget:
+    """What one evaluation may still do in macros. It stands in the scope under `BUDGET`, so that all macros of it share one."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.until = 0.0
+
+    def spend(self) -> None:
+        """Counts an item. Raises Exhausted at the end of either bound. The clock is the thread's own, so a busy machine changes nothing."""
+        self.steps += 1
+        if self.steps > STEPS:
+            raise Exhausted(f"more than {STEPS} items to look at")
+        if self.steps % 4 == 1:
+            now = thread_time()
+            self.until = self.until or now + SECONDS
+            if now > self.until:
+                raise Exhausted(f"more than {SECONDS} s of work")
+
+
+BUDGET = ""
+"""The name of the budget in a scope: no name of an expression is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +142,13 @@ class Parser:
         _, text, at = self.tokens[self.position - 1]
         return self.text[self.tokens[start][2] : at + len(text)]
 
-    def ternary(self) -> Node:
+    def deeper(self) -> None:
         self.depth += 1
         if self.depth > DEPTH:
-            self.fail(f"more than {DEPTH} brackets inside each other")
+            self.fail(f"more than {DEPTH} brackets or signs inside each other")
+
+    def ternary(self) -> Node:
+        self.deeper()
         start = self.position
         node = self.disjunction()
         if self.accept("?"):
@@ -128,17 +161,16 @@ class Parser:
         return node
 
     def disjunction(self) -> Node:
-        start, node = self.position, self.conjunction()
-        while self.accept("||"):
-            other = self.conjunction()
-            node = Node(_either(truth(node), truth(other), True), self.since(start), node.leaves + other.leaves)
-        return node
+        return self.logic("||", self.conjunction)
 
     def conjunction(self) -> Node:
-        start, node = self.position, self.relation()
-        while self.accept("&&"):
-            other = self.relation()
-            node = Node(_either(truth(node), truth(other), False), self.since(start), node.leaves + other.leaves)
+        return self.logic("&&", self.relation)
+
+    def logic(self, sign: str, part: Callable[[], Node]) -> Node:
+        start, node = self.position, part()
+        while self.accept(sign):
+            other = part()
+            node = Node(_either(truth(node), truth(other), sign == "||"), self.since(start), node.leaves + other.leaves)
         return node
 
     def relation(self) -> Node:
@@ -149,32 +181,31 @@ class Parser:
         return node
 
     def addition(self) -> Node:
-        start, node = self.position, self.multiplication()
-        while sign := self.accept("+", "-"):
-            node = self.operation(sign, node, self.multiplication(), start)
-        return node
+        return self.operations("+-", self.multiplication)
 
     def multiplication(self) -> Node:
-        start, node = self.position, self.unary()
-        while sign := self.accept("*", "/", "%"):
-            node = self.operation(sign, node, self.unary(), start)
+        return self.operations("*/%", self.unary)
+
+    def operations(self, signs: str, part: Callable[[], Node]) -> Node:
+        start, node = self.position, part()
+        while sign := self.accept(*signs):
+            right = part()
+            constant = node.constant and right.constant
+            node = Node(_binary(partial(arithmetic, sign), node, right), self.since(start), constant=constant)
         return node
 
-    def operation(self, sign: str, left: Node, right: Node, start: int) -> Node:
-        constant = left.constant and right.constant
-        return Node(_binary(lambda a, b: arithmetic(sign, a, b), left, right), self.since(start), constant=constant)
-
     def unary(self) -> Node:
-        start = self.position
-        if self.accept("!"):
-            node = self.unary()
+        start, sign = self.position, self.accept("!", "-")
+        if sign is None:
+            return self.member()
+        self.deeper()
+        node = self.unary()
+        self.depth -= 1
+        if sign == "!":
             test = truth(node)
             return Node(lambda scope: not test(scope), self.since(start), node.leaves)
-        if self.accept("-"):
-            node = self.unary()
-            run = node.run
-            return Node(lambda scope: arithmetic("*", run(scope), -1), self.since(start), constant=node.constant)
-        return self.member()
+        run = node.run
+        return Node(lambda scope: arithmetic("*", run(scope), -1), self.since(start), constant=node.constant)
 
     def member(self) -> Node:
         start, node = self.position, self.primary()
@@ -318,7 +349,10 @@ class Parser:
         if kind == "float":
             return float(text)
         if kind == "int":
-            return int(text.rstrip("uU"), 0 if text[:2].lower() == "0x" else 10)
+            try:
+                return int(text.rstrip("uU"), 0 if text[:2].lower() == "0x" else 10)
+            except ValueError:
+                self.fail(f"a number of {len(text)} digits", at)
         raw = text[0] in "rR"
         body = text[1:] if raw else text
         body = body[3:-3] if body[:3] in ('"""', "'''") and len(body) >= 6 else body[1:-1]
@@ -413,18 +447,15 @@ def _macro(name: str, over: Run, variable: str, body: Node) -> Run:
         items = over(scope)
         if not isinstance(items, (list, tuple, Mapping)):
             raise EvaluationError(f"{name}() goes over a list or a map, got {kind_of(items)}")
-        inner = dict(scope)
-        steps = inner.setdefault("", [0])  # no name of an expression is empty
+        inner, budget = dict(scope), scope.get(BUDGET) or Budget()
         answers, failure = [], None
         for value in items:
-            steps[0] += 1
-            if steps[0] > STEPS:
-                raise EvaluationError(f"more than {STEPS} items to look at")
+            budget.spend()
             inner[variable] = value
             try:
                 answer = test(inner)
             except EvaluationError as error:
-                if name in ("filter", "map", "exists_one") or steps[0] > STEPS:
+                if name in ("filter", "map", "exists_one"):
                     raise
                 failure = error
                 continue

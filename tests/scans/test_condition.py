@@ -229,6 +229,8 @@ def test_actual(expr: str, actual: str) -> None:
         ("records.all(1, true)", 13, "all() takes a variable and an expression"),
         ("for == 1", 1, "'for' is a reserved word"),
         ("(" * 200, 61, "more than 60 brackets"),
+        ("!" * 2000 + "a", 61, "more than 60 brackets or signs"),
+        ("a == 1" + "0" * 5000, 6, "a number of 5001 digits"),
         ("'\\q' == a", 1, "the escape '\\\\q' means nothing"),
         ("a == [1, 2", 11, "expected ']', got the end"),
         ("a ? b", 6, "expected ':', got the end"),
@@ -261,6 +263,10 @@ def test_hostile_body() -> None:
     verdict = compile_condition("body.all(a, body.all(b, body.all(c, a + b + c >= 0)))").verdict({"body": body})
     assert (verdict.holds, verdict.reason) == (None, f"more than {STEPS} items to look at")
     assert compile_condition("text.matches('(a+)+$')").verdict({"text": "a" * 50_000 + "b"}).holds is False
+    many = {"body": [f"s{n}" for n in range(60_000)], "text": "xz" * 400_000}
+    for expr in ("body.all(a, !('q' in body))", "body.all(a, !text.contains('xy'))", "!has(body.filter(a, 'q' in body).x) || true"):
+        verdict = compile_condition(expr).verdict(many)
+        assert (verdict.holds, verdict.reason) == (None, "more than 0.5 s of work")
     deep = json.loads("[" * 900 + "]" * 900)
     assert compile_condition("body == body").verdict({"body": deep}).holds is True
 
