@@ -18,6 +18,10 @@ from lab import Lab
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.engines_fixture import docker_engine, podman_engine  # noqa: E402, F401  # fixtures: real engines
+
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -62,6 +66,7 @@ class JupyterServer:
         } | (environ or {})
         for name in ("home", "runtime", "config", "data", "state"):
             (folder / name).mkdir()
+        (folder / "home" / ".bashrc").write_text("PS1='sre:\\W$ '\n")
         self.log = folder / "jupyter.log"
         command = [
             sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ServerApp.port=0",
