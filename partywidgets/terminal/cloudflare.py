@@ -55,7 +55,7 @@ def decode_control(text: str, *, preview: bool) -> dict[str, Any]:
     """A client's text frame. Raises ValueError with the container's own words."""
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(INVALID_CONTROL) from None
     kind = message.get("type") if isinstance(message, dict) else None
     if kind == "resize":

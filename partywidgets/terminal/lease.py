@@ -50,7 +50,7 @@ class Lease:
     def controls(self, person: Person) -> bool:
         """True when `person` decides the terminal's size: the holder, or, while nobody holds the lease, whoever may type."""
         if self.holder is not None:
-            return self.holder.subject == person.subject
+            return person.may_hold and self.holder.subject == person.subject
         return self.can_type(person)
 
     def typed(self, person: Person) -> tuple[bool, bool]:
@@ -78,14 +78,14 @@ class Lease:
 
     def release(self, person: Person) -> str:
         """Gives the lease back; "" when it worked."""
-        if self.holder is None or self.holder.subject != person.subject:
+        if self.holder is None or self.holder.subject != person.subject or not person.may_hold:
             return "only the one who has control can release it"
         self.holder = None
         return ""
 
     def give(self, person: Person, to: Person | None) -> str:
         """Hands the lease on; "" when it worked."""
-        holds = self.holder is not None and self.holder.subject == person.subject
+        holds = person.may_hold and self.holder is not None and self.holder.subject == person.subject
         if not holds and person.role != "moderator":
             return "only the one who has control, or a moderator, can hand it on"
         if to is None:

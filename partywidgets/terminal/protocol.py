@@ -11,6 +11,9 @@ PLAIN = ("partywidgets.plain.v1", "partywidgets.v1")
 CONTROL_LIMIT = 64 * 1024
 """Characters that a client's control message may have."""
 
+MAX_SECONDS = 10 * 365 * 86_400.0
+"""Longest `timeout_s` of a run."""
+
 MIN_COLS, MIN_ROWS, MAX_CELLS = 20, 5, 1000
 """The size that a viewer can ask for: at least 20×5, so that nobody makes the terminal useless for the others; at most 1000×1000."""
 
@@ -83,10 +86,12 @@ def decode_control(text: str) -> dict[str, Any]:
         raise ValueError(f"a control message has at most {CONTROL_LIMIT} characters, this one has {len(text)}")
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("a text frame must be a JSON control message; keystrokes go into binary frames of kind 2") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ValueError("a control message is a JSON object with a type")
+    if any(isinstance(value, str) and not _is_text(value) for value in message.values()):
+        raise ValueError("a control message holds half a surrogate pair, which is no text")
     kind = message["type"]
     if kind not in _FIELDS:
         raise ValueError(f"unknown message type {kind[:40]!r}")
@@ -95,10 +100,20 @@ def decode_control(text: str) -> dict[str, Any]:
         if not isinstance(value, types) or isinstance(value, bool):
             raise ValueError(f"{kind} needs {name} as {types[0].__name__}, got {type(value).__name__}")
     timeout = message.get("timeout_s")
-    if kind == "run" and timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+    if kind == "run" and timeout is not None and not _is_duration(timeout):
         raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
     if kind == "lease" and message["action"] not in ("take", "release", "give"):
         raise ValueError(f"lease needs the action take, release or give, got {message['action'][:40]!r}")
     if kind == "screen" and message.get("format", "text") not in ("text", "html"):
         raise ValueError("screen needs the format text or html")
     return message
+
+
+def _is_text(value: str) -> bool:
+    """False for what JSON can say and UTF-8 cannot: it could be sent to nobody and kept nowhere."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_duration(value: Any) -> bool:
+    """Seconds that a clock can count: JSON as Python reads it has NaN and Infinity, and a timer at NaN disorders every other one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS

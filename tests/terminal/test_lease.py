@@ -84,3 +84,15 @@ def test_the_size_is_the_controllers() -> None:
     lease.typed(BEN)
     assert not lease.controls(PIA)
     assert lease.controls(BEN)
+
+
+def test_a_subjects_weaker_grant_has_no_part_in_its_lease() -> None:
+    """The lease is the subject's, but an observer's token of the same subject neither sizes, releases nor hands on."""
+    lease = Lease(clock=Clock())
+    lease.typed(BEN)
+    watching = Person("ben", "c9", "Ben's screen on the wall", "observer")
+    assert not lease.can_type(watching)
+    assert not lease.controls(watching)
+    assert lease.release(watching) != ""
+    assert lease.give(watching, CYD) != ""
+    assert lease.holder == BEN

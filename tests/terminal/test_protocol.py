@@ -51,6 +51,13 @@ def test_what_clients_send_is_understood(vector: dict[str, Any]) -> None:
         '{"type": "screen", "id": "a", "format": "exe"}',
         '{"type": "consumed", "offset": 1.5}',
         "[" * 100_000,
+        "[" * (protocol.CONTROL_LIMIT - 1),
+        '{"type": "run", "id": "a", "command": "ls", "timeout_s": NaN}',
+        '{"type": "run", "id": "a", "command": "ls", "timeout_s": Infinity}',
+        '{"type": "run", "id": "a", "command": "ls", "timeout_s": 1e300}',
+        '{"type": "run", "id": "a", "command": "ls", "timeout_s": 1' + "0" * 400 + "}",
+        '{"type": "run", "id": "\\ud800", "command": "ls"}',
+        '{"type": "send", "id": "a", "text": "\\udc00"}',
         '{"type": "send", "id": "a", "text": "' + "x" * protocol.CONTROL_LIMIT + '"}',
     ],
 )
