@@ -7,7 +7,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -15,7 +15,8 @@ from .. import __version__
 from .checks.base import CheckModel, Probe, ProbeContext
 from .condition import compile_condition
 from .duration import format_duration
-from .model import CheckResult, ConditionResult, Evidence, Failure, Runner, State, Status, utc_now
+from .model import CheckResult, ConditionResult, Failure, Runner, State, Status, utc_now
+from .redaction import Seen
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +105,10 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
 def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_at: datetime, duration_ms: float) -> CheckResult:
     """A judged probe as the result that is published."""
     judgement = judge(check, probe)
-    evidence, summary, details = probe.evidence, judgement.summary, probe.details
-    conditions, error = judgement.conditions, None if probe.error is None else Failure(*probe.error)
-    if context.redact is not None:
-        redact = context.redact
-        summary, details = redact(summary), redact(details)
-        evidence = [_redacted(item, redact) for item in evidence]
-        conditions = [replace(condition, actual=redact(condition.actual)) for condition in conditions]
-        error = None if error is None else Failure(error.kind, redact(error.message))
+    failure = None if probe.error is None else Failure(*probe.error)
+    seen = Seen(judgement.summary, probe.details, judgement.conditions, probe.evidence, failure, probe.links)
+    if context.redact is not None:  # before the texts are cut to their bounds: half a secret would not be recognised
+        seen = seen.redacted(context.redact)
     return CheckResult(
         check_id=check.id,
         check_type=check.type,
@@ -126,23 +123,18 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
         started_at=started_at,
         duration_ms=round(duration_ms, 3),
         phases_ms=probe.phases_ms,
-        summary=summary,
-        details=details,
-        conditions=conditions,
+        summary=seen.summary,
+        details=seen.details,
+        conditions=list(seen.conditions),
         metrics=probe.metrics,
-        evidence=evidence,
-        error=error,
+        evidence=list(seen.evidence),
+        error=seen.error,
         remediation=check.remedy,
         labels=dict(check.labels),
-        links=probe.links,
+        links=list(seen.links),
         runner=context.runner,
         ttl_s=None if check.every is None else check.every * STALE_AFTER + check.timeout,
     )
-
-
-def _redacted(item: Evidence, redact: Callable[[str], str]) -> Evidence:
-    value = redact(item.value)
-    return item if value == item.value else Evidence(item.kind, item.name, value, item.truncated, redacted=True)
 
 
 async def run_check(check: CheckModel, context: RunContext | None = None) -> CheckResult:

@@ -18,6 +18,7 @@ from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, Row, ScanState
 from .model import CheckResult, Failure, ScanReport, utc_now, uuid7, wire_time
+from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .runner import OWNER, Deliver, RunnerPool
 from .schedule import FULL, Scheduler
@@ -291,7 +292,8 @@ class OpsMonitorService:
 
     def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
         check, now = None if loaded is None else loaded.check, utc_now()
-        self._remove_secrets(result)
+        if self._redact is not None:
+            remove_secrets(result, self._redact)
         result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
         if loaded is not None and not gone:
             present = self.registry.checks.get(loaded.id)
@@ -315,20 +317,6 @@ class OpsMonitorService:
             self._own(self._kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
         if check is not None and result.state.phase == "soft" and check.every is not None:
             self.scheduler.hasten(check.id, after=max(check.retry_delay, 0.5))
-
-    def _remove_secrets(self, result: CheckResult) -> None:
-        """Removes the secrets of this host's configs from every text that was seen, whoever saw it."""
-        redact = self._redact
-        if redact is None:
-            return
-        result.summary, result.details = redact(result.summary), redact(result.details)
-        result.conditions = [replace(condition, actual=redact(condition.actual)) for condition in result.conditions]
-        result.evidence = [
-            item if (value := redact(item.value)) == item.value else replace(item, value=value, sha256="", redacted=True).capped()
-            for item in result.evidence
-        ]
-        if result.error is not None:
-            result.error = replace(result.error, message=redact(result.error.message))
 
     async def _scheduled(self, keys: list[str]) -> None:
         """The scheduled handler: what is due and not being looked at already, by the same path as every scan."""
