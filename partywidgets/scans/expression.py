@@ -27,9 +27,9 @@ from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, Exhaust
 Scope = Mapping[str, Any]
 Run = Callable[[Scope], Any]
 
-STEPS = 200_000
+STEPS = 50_000
 """How many items one evaluation may visit in macros."""
-SECONDS = 0.5
+SECONDS = 0.25
 """How much processor time one evaluation with macros may take: what it does with an item can be as long as the body."""
 DEPTH = 60
 """How deep brackets and signs may nest."""

@@ -266,7 +266,7 @@ def test_hostile_body() -> None:
     many = {"body": [f"s{n}" for n in range(60_000)], "text": "xz" * 400_000}
     for expr in ("body.all(a, !('q' in body))", "body.all(a, !text.contains('xy'))", "!has(body.filter(a, 'q' in body).x) || true"):
         verdict = compile_condition(expr).verdict(many)
-        assert (verdict.holds, verdict.reason) == (None, "more than 0.5 s of work")
+        assert (verdict.holds, verdict.reason) == (None, "more than 0.25 s of work")
     deep = json.loads("[" * 900 + "]" * 900)
     assert compile_condition("body == body").verdict({"body": deep}).holds is True
 
