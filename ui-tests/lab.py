@@ -7,6 +7,11 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 LONG = 60_000
+HIDE_NEWS = """addEventListener('DOMContentLoaded', () => {
+    const style = document.createElement('style');
+    style.textContent = '.Toastify { display: none }';
+    document.head.append(style);
+})"""
 
 
 class Lab:
@@ -15,6 +20,8 @@ class Lab:
     def __init__(self, page: Page, url: str, token: str) -> None:
         self.page, self.url, self.token = page, url, token
         self.console: list[str] = []
+        # JupyterLab asks a newcomer whether it may fetch news; nobody answers here, and it would cover what is looked at.
+        page.add_init_script(HIDE_NEWS)
         page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.console.append(f"pageerror: {error}"))
 

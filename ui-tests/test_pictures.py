@@ -28,6 +28,7 @@ def test_dashboard_picture(theme: str, start_jupyter: StartJupyter, open_lab: Op
     expect(dashboard).to_contain_text("body.status")
     dashboard.scroll_into_view_if_needed()
     SCREENSHOTS.mkdir(exist_ok=True)
+    lab.page.set_viewport_size({"width": 1400, "height": 1300})
     dashboard.screenshot(path=SCREENSHOTS / f"ops_dashboard_{theme}.png")
     lab.page.screenshot(path=SCREENSHOTS / f"ops_dashboard_page_{theme}.png")
 
