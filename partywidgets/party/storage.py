@@ -161,6 +161,11 @@ class Storage:
         self._alarms = alarms
         self._database: sqlite3.Connection | None = None
 
+    @property
+    def exists(self) -> bool:
+        """True when something was ever kept here. The first use of anything else makes the file."""
+        return self._database is not None or self._path.exists()
+
     def _open(self) -> sqlite3.Connection:
         """On the storage thread."""
         if self._database is None:

@@ -33,14 +33,17 @@ from .vt import is_query_reply
 
 log = logging.getLogger(__name__)
 
+UNOPENED = "nobody who may type has opened this terminal yet"
 RESIZE_SECONDS = 0.1
 REQUESTS_PER_VIEWER = 64
+LEDGER = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
 RESUME_BYTES = 256 * 1024
 """Whoever missed more than this gets a screen instead."""
 
 
 class TerminalServer(Server):
-    """The terminal room. Its sandbox starts in the background at the first viewer and lives `keep` seconds after the last one left."""
+    """The terminal room. Its sandbox starts in the background at the first viewer who may type, and lives `keep` seconds after the last
+    viewer left."""
 
     hibernate = False
     subprotocols: ClassVar[tuple[str, ...]] = (protocol.RICH, *protocol.PLAIN)
@@ -62,7 +65,6 @@ class TerminalServer(Server):
         self._leaving: asyncio.TimerHandle | None = None
         self._resizing: asyncio.TimerHandle | None = None
         self._size_by = ""
-        await self.sql("CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)")
 
     # Viewers
 
@@ -74,7 +76,8 @@ class TerminalServer(Server):
             return
         query = _query(connection)
         upstream = self.upstream
-        is_open = upstream.alive or (upstream.state == "ended" and bool(self.viewers))
+        first = not any(other.person.may_hold for other in self.viewers.values())
+        is_open = upstream.alive or (upstream.state == "ended" and not first)
         wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else DEFAULT_SANDBOX)
         if is_open and wanted != upstream.sandbox_id:
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
@@ -84,7 +87,6 @@ class TerminalServer(Server):
         if viewer is None:
             connection.close(4400, "unknown dialect: leave it out, or use cloudflare or cloudflare-1")
             return
-        first = not self.viewers
         self.viewers[connection] = viewer
         self.audit.note("joined", person, dialect=viewer.dialect)
         if self._leaving is not None:
@@ -92,7 +94,9 @@ class TerminalServer(Server):
             self._leaving = None
         # Whoever reloads a page on a terminal that ended sees how it ended; whoever comes anew to an empty room gets a new one.
         saw_it_end = query.get("epoch", "") == self.stream.epoch != ""
-        if upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end):
+        wants_a_new_one = upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end)
+        # Who only looks on starts no process, in no sandbox of their choice: they see one as soon as somebody opens it.
+        if wants_a_new_one and person.may_hold:
             self._start(wanted, _size(query, self.settings))
         if not self._beginning:
             self._greet(viewer)
@@ -174,7 +178,7 @@ class TerminalServer(Server):
             "can_type": can_type,
             "size": {"cols": self.stream.cols, "rows": self.stream.rows, "by": self._size_by},
             "state": self._shown_state(),
-            "reason": self.upstream.reason,
+            "reason": UNOPENED if self.upstream.state == "idle" else self.upstream.reason,
             "sandbox": self.upstream.sandbox_id,
             "lease": {"holder": self._holder(), "can_type": can_type},
             "screen": "exact" if self.stream.screen.exact else "raw",
@@ -493,11 +497,16 @@ class TerminalServer(Server):
         self.spawn(self._store(entry), name="ledger")
 
     async def _store(self, entry: Entry) -> None:
+        await self.sql(LEDGER)
         await self.sql("INSERT INTO commands (entry) VALUES (?)", json.dumps(asdict(entry), ensure_ascii=False))
         await self.sql("DELETE FROM commands WHERE seq <= (SELECT MAX(seq) FROM commands) - ?", self.settings.history)
 
     async def history(self) -> list[dict[str, Any]]:
         """The commands that ran in this room, oldest first; the last 1000 by default."""
+        # Looking makes no file: a room's name is anybody's to think up.
+        if not self.storage.exists:
+            return []
+        await self.sql(LEDGER)
         return [json.loads(row["entry"]) for row in await self.sql("SELECT entry FROM commands ORDER BY seq")]
 
     # The screen
