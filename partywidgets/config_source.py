@@ -8,20 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .config_nodes import MAX_DEPTH, MAX_NODES, MERGE, STR, TAGS, Node, Position, compose, scalar
 from .exceptions import ConfigError
 from .references import REFERENCE, resolve
 
 Loc = tuple[str | int, ...]
 """Where in a config: keys and, in lists, indices counted from 0."""
 
-Position = tuple[int, int]
-"""Line and column, both counted from 1."""
-
 MAX_TEXT = 1 << 20
-MAX_NODES = 100_000
-MAX_DEPTH = 40
-
-TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map"))
 
 _REFERENCE_START = re.compile(r"\$\{\s*(env|file)\b", re.IGNORECASE)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,100 +50,70 @@ class Source:
 
 
 def read_yaml(text: str, *, path: str) -> Source:
-    """The one document of a YAML 1.2 text.
+    """The one document of a YAML text: YAML 1.2's core schema, timestamps and merge keys.
 
     Raises ConfigError for what is no YAML, for duplicate keys, for tags, and past 1 MiB, 100,000 values or 40 levels.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     if len(text) > MAX_TEXT:
         raise ConfigError(f"the config is longer than {MAX_TEXT} characters: split it into several files", path=path)
-    yaml = YAML(typ="safe", pure=True)
-    yaml.composer.warn_double_anchors = False  # YAML 1.2 allows it, and a warning is nobody's answer
-    try:
-        root = yaml.compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise ConfigError(f"this is no valid YAML: {problem}", path=path, line=line, column=column) from None
-    except YAMLError as error:
-        raise ConfigError(f"this is no valid YAML: {str(error).splitlines()[0]}", path=path) from None
-    except RecursionError:
-        raise ConfigError(f"the config is nested deeper than {MAX_DEPTH} levels", path=path) from None
     source = Source(path)
-    source.value = _Reader(source, yaml.constructor).read(root, (), 0)
+    source.value = _Reader(source).read(compose(text, path=path), (), 0)
     return source
 
 
 class _Reader:
     """Turns YAML nodes into plain values and notes where they stand."""
 
-    def __init__(self, source: Source, constructor: Any) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.constructor = constructor
         self.nodes = 0
 
-    def read(self, node: Any, loc: Loc, depth: int) -> Any:
+    def read(self, node: Node | None, loc: Loc, depth: int) -> Any:
         if node is None:
             return None
         self.nodes += 1
-        here = _position(node)
         if self.nodes > MAX_NODES:
-            raise self._error(f"the config holds more than {MAX_NODES} values, aliases counted each time", here)
+            raise self._error(f"the config holds more than {MAX_NODES} values, aliases counted each time", node.position)
         if depth > MAX_DEPTH:
-            raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels, or an alias contains itself", here)
-        self.source.values[loc] = here
-        tag = str(node.tag)
-        if tag not in TAGS:
-            raise self._error(f"the tag {tag} is not known here: write the plain value", here)
-        if node.id == "mapping":
-            return self._mapping(node, loc, depth)
-        if node.id == "sequence":
-            return [self.read(item, (*loc, index), depth + 1) for index, item in enumerate(node.value)]
-        return self._scalar(node, tag, here)
+            raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels, or an alias contains itself", node.position)
+        self.source.values[loc] = node.position
+        if node.tag not in TAGS:
+            raise self._error(f"the tag {node.tag[:100]} is not known here: write the plain value", node.position)
+        if node.pairs is not None:
+            return self._mapping(node, node.pairs, loc, depth)
+        if node.items is not None:
+            return [self.read(item, (*loc, index), depth + 1) for index, item in enumerate(node.items)]
+        try:
+            return scalar(node)
+        except (ValueError, OverflowError):
+            raise self._error(
+                f"the value {node.text!r} cannot be read as {node.tag.rpartition(':')[2]}: put it into quotes", node.position
+            ) from None
 
-    def _mapping(self, node: Any, loc: Loc, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Node, pairs: list[tuple[Node, Node]], loc: Loc, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            at = _position(key_node)
-            if str(key_node.tag) == "tag:yaml.org,2002:merge":
-                for each in value_node.value if value_node.id == "sequence" else [value_node]:
+        for key_node, value_node in pairs:
+            if key_node.tag == MERGE:
+                for each in [value_node] if value_node.items is None else value_node.items:
                     part = self.read(each, loc, depth + 1)
                     if not isinstance(part, dict):
-                        raise self._error("<<: merges mappings only", at)
+                        raise self._error("<<: merges mappings only", key_node.position)
                     merged = {**part, **merged}
-                self.source.values[loc] = _position(node)
+                self.source.values[loc] = node.position
                 continue
-            if key_node.id != "scalar" or str(key_node.tag) != "tag:yaml.org,2002:str":
-                shown = key_node.value if key_node.id == "scalar" else "this key"
-                raise self._error(f"a key is text: put {shown} into quotes", at)
-            key = str(key_node.value)
+            key = key_node.text
+            if key is None or key_node.tag != STR:
+                raise self._error(f"a key is text: put {'this key' if key is None else key} into quotes", key_node.position)
             if key in found:
                 first = self.source.keys[*loc, key][0]
-                raise self._error(f"the key {key!r} stands here a second time: the first is on line {first}", at)
-            self.source.keys[*loc, key] = at
+                raise self._error(f"the key {key!r} stands here a second time: the first is on line {first}", key_node.position)
+            self.source.keys[*loc, key] = key_node.position
             found[key] = self.read(value_node, (*loc, key), depth + 1)
         return {**merged, **found}
 
-    def _scalar(self, node: Any, tag: str, here: Position) -> Any:
-        if tag == "tag:yaml.org,2002:str":
-            return str(node.value)
-        from ruamel.yaml.error import YAMLError
-
-        try:
-            return self.constructor.construct_object(node)
-        except (YAMLError, ValueError, OverflowError):
-            raise self._error(f"the value {node.value!r} cannot be read as {tag.rpartition(':')[2]}: put it into quotes", here) from None
-
     def _error(self, message: str, position: Position) -> ConfigError:
         return ConfigError(message, path=self.source.path, line=position[0], column=position[1])
-
-
-def _position(node: Any) -> Position:
-    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def refuse_secrets(source: Source) -> None:
