@@ -76,6 +76,19 @@ def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: 
     A redirect is not followed, since it would carry the token to somewhere else.
     Raises RefusedError for 401, 403 and redirects, HostError for the rest.
     """
+    status, raw, reason = _exchange(method, url, token=token, body=body, timeout=timeout)
+    if (refusal := _refusal(url, status, reason, token=token)) is not None:
+        raise refusal
+    if status >= 400:
+        raise HostError(f"{_place(url)} answered {status} {reason} to {method} {urlsplit(url).path}")
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise HostError(f"{_place(url)} answered {method} {urlsplit(url).path} without JSON: is it a partywidgets host's root?") from None
+
+
+def _exchange(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> tuple[int, bytes, str]:
+    """The status of an answer with its body, or with the reason when it is none of 2xx. Raises HostError when there is no answer."""
     import urllib.error
     import urllib.request
 
@@ -93,20 +106,27 @@ def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: 
         headers["Authorization"] = f"Bearer {token}"
     try:
         with opener.open(urllib.request.Request(url, data=content, headers=headers, method=method), timeout=timeout) as answer:
-            raw = answer.read(ANSWER_LIMIT)
+            return answer.status, answer.read(ANSWER_LIMIT), ""
     except urllib.error.HTTPError as error:
         with error:
-            reason = _reason(error.read(4096)) or error.reason
-        if error.code in (401, 403) or 300 <= error.code < 400:
-            raise RefusedError(f"{_place(url)} refused the credential ({error.code} {reason}): give its token", status=error.code) from None
-        raise HostError(f"{_place(url)} answered {error.code} {reason} to {method} {urlsplit(url).path}") from None
+            return error.code, b"", _reason(error.read(4096)) or str(error.reason)
     except (OSError, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         raise HostError(f"no host answers at {_place(url)} ({cause}): start it with `partywidgets serve`, or correct the URL") from None
-    try:
-        return json.loads(raw)
-    except ValueError:
-        raise HostError(f"{_place(url)} answered {method} {urlsplit(url).path} without JSON: is it a partywidgets host's root?") from None
+
+
+def _refusal(url: str, status: int, reason: str, *, token: str | None) -> RefusedError | None:
+    """The error of a status that refuses, with its own remedy: a token helps against a 401 alone."""
+    place = _place(url)
+    if status == 401 and token is None:
+        return RefusedError(f"{place} needs a token (401 {reason}): give connect(url, token=…) or PARTYWIDGETS_TOKEN one", status=status)
+    if status == 401:
+        return RefusedError(f"{place} refused the credential (401 {reason}): give its token", status=status)
+    if status == 403:
+        return RefusedError(f"{place} refused (403): {reason}", status=status)
+    if 300 <= status < 400:
+        return RefusedError(f"{place} redirects ({status} {reason}), and a token goes nowhere else: give the host's own root", status=status)
+    return None
 
 
 def _reason(raw: bytes) -> str:
@@ -167,7 +187,8 @@ class Runtime:
         return self._address
 
     def connect(self, url: str, token: str | None = None) -> HostAddress:
-        """Uses the host at `url` from now on. Raises HostError when it does not answer within 5 s, RefusedError when it refuses.
+        """Uses the host at `url` from now on. Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token,
+        or needs one and got none.
 
         Widgets that exist already stay with the host that they were made for.
         """
@@ -178,8 +199,13 @@ class Runtime:
 
     def _remote(self, url: str, token: str | None) -> HostAddress:
         root = _root(url)
-        hello = ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT)
-        return HostAddress("remote", root, _host_id(hello, root), token or "")
+        token = token or None
+        host_id = _host_id(ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT), root)
+        # Anybody may say hello. Tickets are for everybody who is let in; GET takes none, and the answer to those is "use POST".
+        status, _, reason = _exchange("GET", root + "tickets", token=token, timeout=CONNECT_TIMEOUT)
+        if (refusal := _refusal(root, status, reason, token=token)) is not None:
+            raise refusal
+        return HostAddress("remote", root, host_id, token or "")
 
     def _find(self) -> HostAddress:
         if url := self._environ.get("PARTYWIDGETS_URL"):

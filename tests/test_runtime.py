@@ -18,7 +18,10 @@ import pytest
 
 from partywidgets.exceptions import HostError, RefusedError
 from partywidgets.room_thread import RoomThread
+from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.runtime import HostAddress, Runtime
+
+from .running_app import running
 
 
 @pytest.fixture
@@ -236,10 +239,43 @@ def test_connect_says_what_is_wrong(host_url: str) -> None:
         runtime.connect("http://127.0.0.1:1", "right-secret")
     with pytest.raises(RefusedError):
         runtime.connect(host_url + "/moved", "right-secret")
-    assert [path for path, _ in _Host.seen] == ["/hello", "/moved/hello"]
+    assert [path for path, _ in _Host.seen] == ["/hello", "/moved/hello"], "not where the redirect leads"
     for wrong in ("ftp://x", "127.0.0.1:8787", "http://user:pw@127.0.0.1:1/", "http://127.0.0.1:1/?token=x"):
         with pytest.raises(HostError, match="http"):
             runtime.connect(wrong)
+
+
+async def test_connect_tries_the_token(tmp_path: Path) -> None:
+    """A host says hello to everybody; a wrong token or none is refused at connect(), with the remedy, and the address stays as it was."""
+    async with running(tmp_path / "storage") as host:
+        runtime = Runtime({})
+        for token, remedy in (("not-a-token-of-this-host", "give its token"), (None, "PARTYWIDGETS_TOKEN"), ("", "needs a token")):
+            with pytest.raises(RefusedError, match=remedy) as refused:
+                await asyncio.to_thread(runtime.connect, host.url, token)
+            assert refused.value.status == 401
+            assert runtime.known is None
+        for token in (host.owner, host.guest):
+            assert (await asyncio.to_thread(runtime.connect, host.url, token)).host_id == host.app.host.host_id
+        assert len(host.app.gate.tickets) == 0
+
+
+async def test_connect_to_an_open_host_needs_no_token(tmp_path: Path) -> None:
+    """A host without authentication takes whoever comes."""
+    async with running(tmp_path / "storage", open_roles=OPEN_ROLES) as host:
+        assert (await asyncio.to_thread(Runtime({}).connect, host.url)).secret == ""
+
+
+async def test_only_an_unknown_token_is_told_to_give_one(tmp_path: Path) -> None:
+    """What a known token may not do is said as the host says it: another token is not the remedy then."""
+    async with running(tmp_path / "storage") as host:
+        runtime = Runtime({})
+        guest = HostAddress("remote", host.url + "/", "h", host.guest)
+        owner = HostAddress("remote", host.url + "/", "h", host.owner)
+        for address, sentence in ((guest, "only the role admin may map a sandbox"), (owner, "takes addresses from its config only")):
+            with pytest.raises(RefusedError, match=sentence) as refused:
+                await runtime.put_sandbox("web", "local:", address=address)
+            assert refused.value.status == 403
+            assert "token" not in str(refused.value)
 
 
 def test_the_users_url_comes_before_jupyters(host_url: str) -> None:

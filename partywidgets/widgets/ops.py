@@ -74,6 +74,6 @@ def scan(
 def connect(url: str, token: str | None = None) -> HostAddress:
     """Uses the host at `url` for everything that is made from now on; `token` by default from PARTYWIDGETS_TOKEN.
 
-    Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token.
+    Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token, or needs one and got none.
     """
     return runtime().connect(url, token)

@@ -16,6 +16,7 @@ from .. import offers
 from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..exceptions import PartyError
+from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
 from ._base import PartyWidget
@@ -32,7 +33,7 @@ log = logging.getLogger("partywidgets.widgets")
 
 
 class Room:
-    """One OpsClient for all widgets of a host: what Python knows of its ops room. Lives on the room loop."""
+    """One OpsClient for all widgets of a host and credential: what Python knows of its ops room. Lives on the room loop."""
 
     def __init__(self, address: HostAddress) -> None:
         self._address = address
@@ -64,7 +65,7 @@ class Room:
                 view._touch()
 
 
-_rooms: dict[str, Room] = {}
+_rooms: dict[tuple[HostAddress, RoomThread], Room] = {}
 
 
 class OpsView(PartyWidget):
@@ -77,8 +78,8 @@ class OpsView(PartyWidget):
 
     def __init__(self, *, options: Mapping[str, Any], layout: Any = None) -> None:
         super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
-        # One room a host: its client is of the loop that all widgets share.
-        self._ops = _rooms.setdefault(f"{self._address.host_id} {id(self._thread)}", Room(self._address))
+        # One room a host and credential: whoever connects with another token acts with that one's rights alone.
+        self._ops = _rooms.setdefault((self._address, self._thread), Room(self._address))
         self._ops.views.add(self)
         self._thread.call_soon(self._hold, self._join(), "rows")
 

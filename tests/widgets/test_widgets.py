@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import traitlets
 
 import partywidgets as pw
 from partywidgets import bundles
-from partywidgets.exceptions import HostError, KeywordError, RefusedError
+from partywidgets.exceptions import HostError, KeywordError, PartyError, RefusedError
 from partywidgets.runtime import Runtime
 from partywidgets.scans.model import CheckResult
 from partywidgets.testing import party_runtime, party_terminal
 from partywidgets.widgets.rendering import rendered
 from partywidgets.widgets.terminal import sandbox_id
+
+from ..running_app import running
 
 __all__ = ["party_runtime", "party_terminal"]
 
@@ -103,6 +106,26 @@ def test_ops_traits(party_runtime: Runtime) -> None:
         widget.selection = ["8c6976e5b5410415"]
         assert seen == [["8c6976e5b5410415"]]
         widget.close()
+
+
+async def test_a_room_belongs_to_its_credential(party_runtime: Runtime, tmp_path: Path) -> None:
+    """Widgets made after connect() with another token act with that token, on the same host too; the same token shares its room."""
+    async with running(tmp_path / "shared") as host:
+
+        def look() -> None:
+            pw.connect(host.url, host.owner)
+            before, beside = pw.ScanTable(), pw.ScanTable()
+            assert before._ops is beside._ops
+            before.scan().wait(30)
+            pw.connect(host.url, host.guest)
+            after = pw.OpsDashboard()
+            assert after._ops is not before._ops
+            with pytest.raises(PartyError, match="role"):
+                after.scan().wait(30)
+            for widget in (before, beside, after):
+                widget.close()
+
+        await asyncio.to_thread(look)
 
 
 def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
