@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .child_environment import hide_variable
 from .exceptions import ConfigError
 
 MAX_SECRET_FILE = 64 * 1024
@@ -62,6 +63,8 @@ def _resolved(kind: str, name: str, environ: Mapping[str, str], base: Path) -> s
 class Secrets:
     """Resolves references and remembers what came out, so that it is shown as `***` wherever a text goes to people.
 
+    A variable that was named is not inherited by shells and programs which this process starts later.
+
     Values shorter than 4 characters are not remembered: hiding them would only garble texts. Any thread may call it.
     """
 
@@ -76,7 +79,12 @@ class Secrets:
 
     def resolve(self, text: str, *, base: Path) -> str:
         """The text with its references replaced, each remembered."""
-        return REFERENCE.sub(lambda match: self._remember(_resolved(match[1], match[2], self._environ, base)), text)
+        return REFERENCE.sub(lambda match: self._resolved(match[1], match[2], base), text)
+
+    def _resolved(self, kind: str, name: str, base: Path) -> str:
+        if kind == "env":
+            hide_variable(name)
+        return self._remember(_resolved(kind, name, self._environ, base))
 
     def redact(self, text: str) -> str:
         """The text with every remembered value as `***`, the longest first."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from ...child_environment import hidden_variables
 from ..duration import format_duration
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Probe, ProbeContext
@@ -61,7 +62,7 @@ class ExecCheck(CheckModel):
 
     Exit codes 0, 1, 2, 3 are ok, warn, crit, unknown; any other one is unknown. The first line up to `|` is the summary, what follows `|`
     are metrics, further lines are details. At `timeout` the program's whole process group is ended. It sees this process's environment
-    without `PARTYWIDGETS_*` and Jupyter's secrets, and `env` over it.
+    without `PARTYWIDGETS_*`, Jupyter's secrets and the variables that a config names as `${env:…}`, and `env` over it.
     Values: `exit_code`, `output`, `metrics` (name → number), `duration_ms`, `error`.
     """
 
@@ -140,7 +141,8 @@ class ExecCheck(CheckModel):
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without what a program started by it has no business to know."""
-    return {name: value for name, value in os.environ.items() if not _SECRETS.match(name)}
+    hidden = hidden_variables()
+    return {name: value for name, value in os.environ.items() if name not in hidden and not _SECRETS.match(name)}
 
 
 def _signal_name(number: int) -> str:
