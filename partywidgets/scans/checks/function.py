@@ -27,21 +27,30 @@ _OPERATORS = ("<", ">", "=", "!")
 class Result:
     """What a check function says when true, false or a number is not enough.
 
-    `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `evidence` maps a name to a text. Raises
-    ValueError for a status that is none of ok, warn, crit, unknown, skip.
+    `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `metrics` maps a name to a number, or
+    lists `Metric`s where a unit or a range belongs to it. `evidence` maps a name to a text. Raises ValueError for a status that is none
+    of ok, warn, crit, unknown, skip, and TypeError for what is no mapping, no number or no list.
     """
 
     status: Status
     summary: str = ""
     details: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Sequence[Metric] = ()
+    metrics: Sequence[Metric] | Mapping[str, float] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     links: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"a result's status is one of {', '.join(STATUSES)}, got {self.status!r}")
+        for name in ("values", "evidence"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise TypeError(f'{name}= is a mapping, as in {name}={{"lag": …}}, got {type(given).__name__}')
+        numbers = isinstance(self.metrics, Mapping) and all(map(_is_number, self.metrics.values()))
+        if not numbers and not (isinstance(self.metrics, Sequence) and all(isinstance(metric, Metric) for metric in self.metrics)):
+            raise TypeError(f'metrics= maps names to numbers, as in metrics={{"lag": 7.0}}, or lists Metric(…), got {self.metrics!r:.100}')
+        if isinstance(self.links, str):
+            raise TypeError("links= is a list of URLs, got str: write links=[url]")
 
 
 class FunctionCheck(CheckModel):
@@ -124,7 +133,9 @@ def _fill(probe: Probe, outcome: Any) -> None:
     if isinstance(outcome, Result):
         probe.status, probe.summary, probe.details = outcome.status, outcome.summary, outcome.details
         probe.values = dict(outcome.values)
-        probe.metrics = [*outcome.metrics, *(Metric(n, float(v)) for n, v in outcome.values.items() if _is_number(v) and math.isfinite(v))]
+        given = outcome.metrics
+        probe.metrics = _metrics(given) if isinstance(given, Mapping) else list(given)
+        probe.metrics += _metrics(outcome.values)
         probe.evidence = [Evidence("text", name, str(text)) for name, text in outcome.evidence.items()]
         probe.links = list(outcome.links)
     elif outcome is None or outcome is True or outcome is False or type(outcome).__name__ in ("bool", "bool_"):
@@ -144,6 +155,11 @@ def _fill(probe: Probe, outcome: Any) -> None:
             outcome.close()
         probe.status = "unknown"
         probe.summary = f"returned {type(outcome).__name__}; a check returns None, True, False, a number or pw.Result"
+
+
+def _metrics(named: Mapping[str, Any]) -> list[Metric]:
+    """The finite numbers among some named values."""
+    return [Metric(name, float(value)) for name, value in named.items() if _is_number(value) and math.isfinite(value)]
 
 
 def _is_number(value: Any) -> bool:

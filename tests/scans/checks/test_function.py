@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,6 +124,20 @@ async def test_result() -> None:
     assert (await outcome(lambda: Result("skip", "not today"))).status == "skip"
     with pytest.raises(ValueError, match="one of ok, warn, crit, unknown, skip, got 'bad'"):
         Result("bad")  # type: ignore[arg-type]
+
+
+async def test_metrics_of_a_result() -> None:
+    """Metrics are a mapping of numbers or a list of `Metric`; anything else is refused where it is written, with what to write."""
+    plain = await outcome(lambda: Result("ok", metrics={"lag": 7, "share": np.float64(0.5), "none": math.nan}))
+    assert plain.metrics[:2] == [Metric("lag", 7.0), Metric("share", 0.5)]
+    assert [metric.name for metric in plain.metrics] == ["lag", "share", "duration_ms"]
+    listed = await outcome(lambda: Result("ok", metrics=[Metric("lag", 7.0, "s")], values={"depth": 3}))
+    assert listed.metrics[:2] == [Metric("lag", 7.0, "s"), Metric("depth", 3.0)]
+    for wrong, words in (({"metrics": {"lag": "7"}}, "metrics= maps names to numbers"), ({"metrics": [7.0]}, "or lists Metric"),
+                         ({"values": [7.0]}, "values= is a mapping"), ({"evidence": "log"}, "evidence= is a mapping"),
+                         ({"links": "https://x.example/"}, "links= is a list")):  # fmt: skip
+        with pytest.raises(TypeError, match=words):
+            Result("ok", **wrong)
 
 
 async def test_async_timeout() -> None:
