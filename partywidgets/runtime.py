@@ -125,7 +125,7 @@ def _refusal(url: str, status: int, reason: str, *, token: str | None) -> Refuse
     if status == 403:
         return RefusedError(f"{place} refused (403): {reason}", status=status)
     if 300 <= status < 400:
-        return RefusedError(f"{place} redirects ({status} {reason}), and a token goes nowhere else: give the host's own root", status=status)
+        return RefusedError(f"{place} redirects ({status}), where no token is sent: give the host's own root", status=status)
     return None
 
 

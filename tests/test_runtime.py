@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import pytest
 
 from partywidgets.exceptions import HostError, RefusedError
-from partywidgets.room_thread import RoomThread
 from partywidgets.party.grant import OPEN_ROLES
+from partywidgets.room_thread import RoomThread
 from partywidgets.runtime import HostAddress, Runtime
 
 from .running_app import running
