@@ -27,7 +27,7 @@ _PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?100
 def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: Path | None) -> None:
     """Joins the room until Ctrl-], the end of its shell, or a refusal. Raises PartyError."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.client.TerminalClient")
+        raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.TerminalClient")
     token = read_token(token_file)
     print(asyncio.run(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token)), file=sys.stderr)
 

@@ -20,7 +20,8 @@ from . import Verdict
 from .tokens import read_token
 
 PACKAGES = ("websockets", "uvicorn", "starlette", "pydantic", "aiohttp", "pandas", "jupyterlab", "ipywidgets", "anywidget")
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "dash", "ash", "sh")
+"""Those that `terminal.shell.local_start` can have mark their prompts."""
 
 
 @dataclass(frozen=True, slots=True)

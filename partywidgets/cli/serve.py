@@ -131,7 +131,7 @@ def _greeting(url: str, config: Config | None, said: str, *, open_: bool, wildca
     from .. import __version__
 
     checks, sandboxes = (len(config.checks), len(config.sandboxes)) if config is not None else (0, 0)
-    lines = [f"partywidgets {__version__} with {checks} checks and {sandboxes} sandboxes", f"  rooms    {url}"]
+    lines = [f"partywidgets {__version__} with {_count(checks, 'check')} and {_count(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
     if open_:
         lines += ["  token    none: open to every program and user of this machine", f'  notebook pw.connect("{url}")']
         lines += [f"  terminal partywidgets attach ROOM --url {url}"]
@@ -140,6 +140,10 @@ def _greeting(url: str, config: Config | None, said: str, *, open_: bool, wildca
     if wildcard:
         lines += ["  names    others reach this host by the names in auth.hosts of the config"]
     return "\n".join([*lines, "Ctrl-C stops."])
+
+
+def _count(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def _is_loopback(bind: str) -> bool:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from partywidgets.cli.doctor import _shell
+from partywidgets.terminal.shell import local_start
+
 from .conftest import Run, Serve
 
 CONFIG = """\
@@ -177,6 +180,17 @@ def test_doctor(run: Run, serve: Serve) -> None:
     ended = run("doctor", "--url", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
     assert "refuses this token" in ended.out
     assert run("doctor", "--url", "http://127.0.0.1:9").code == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "dash", "ash", "sh", "fish", "nu"])
+def test_doctor_knows_the_shells_that_tell_exit_codes(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """doctor promises exit codes for exactly the shells whose prompts a terminal can mark."""
+    path = tmp_path / shell
+    path.touch(mode=0o755)
+    monkeypatch.setenv("SHELL", str(path))
+    finding = _shell()
+    assert (finding.kind == "ok") == local_start(str(path), "nonce", {}).marked
+    assert "fish" not in finding.text.replace(str(path), "")
 
 
 def test_version(run: Run) -> None:

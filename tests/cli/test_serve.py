@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import ssl
 import stat
@@ -15,12 +16,14 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 import trustme
 
+import partywidgets
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.partysocket import PartySocket, fetch_url
 
 from .conftest import LIMIT, Host, Run, Serve
 
 CONFIG = """\
+checks: [{id: root, type: host, disk: /}]
 sandboxes: {default: "local:/bin/bash"}
 auth:
   tokens: [{subject: ada, token: "${file:guest-token}", roles: [observer, viewer]}]
@@ -75,6 +78,7 @@ def test_serve(serve: Serve, config: Path) -> None:
     """It prints where and how, keeps the token in the file only its owner can read, and lets nobody else in."""
     host = serve(config)
     assert host.token not in host.greeting
+    assert " with 1 check and 1 sandbox\n" in host.greeting
     assert stat.S_IMODE(host.token_file.stat().st_mode) == 0o600
     assert f'pw.connect("{host.url}/", token=…)' in host.greeting
     assert get(f"{host.url}/api/ops/scans", host.token) == 200
@@ -236,7 +240,9 @@ def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callabl
 def test_attach_mistakes(run: Run, serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
     """No terminal, a wrong token, no host: one sentence each."""
     host = serve(config)
-    assert "attach needs a terminal" in run("attach", "worker-1", "--url", host.url).sentence
+    sentence = run("attach", "worker-1", "--url", host.url).sentence
+    assert "attach needs a terminal" in sentence
+    assert re.search(r"use partywidgets\.(\w+)$", sentence)[1] in partywidgets.__all__  # type: ignore[index]
     child = attach("worker-1", "--url", host.url, token="not-a-token-of-this-host")
     child.expect_exact("refused")
     child.expect(pexpect.EOF)
