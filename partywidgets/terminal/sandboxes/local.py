@@ -16,6 +16,7 @@ import termios
 import threading
 from collections import deque
 
+from ...child_environment import hidden_variables
 from ...exceptions import SandboxError, SandboxGoneError
 from ..shell import local_start
 from .base import Address, Exit, MarkSource
@@ -36,12 +37,13 @@ between fork and exec in our threaded process."""
 
 
 def clean_environ(environ: dict[str, str]) -> dict[str, str]:
-    """An environment for a shell: without our secrets, Jupyter's, and what a kernel sets for itself."""
+    """An environment for a shell: without our secrets, Jupyter's, those that a config names, and what a kernel sets for itself."""
+    hidden = hidden_variables()
     in_kernel = "JPY_PARENT_PID" in environ or "JPY_SESSION_NAME" in environ
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_SECRET) and not (in_kernel and name in _KERNELS_OWN) and name not in ("COLUMNS", "LINES")
+        if not name.startswith(_SECRET) and name not in hidden and not (in_kernel and name in _KERNELS_OWN) and name not in ("COLUMNS", "LINES")
     }
 
 
