@@ -207,7 +207,7 @@ class Runner:
     zone: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CheckResult:
     """One look at one target, judged: `partywidgets.result/1`.
 
@@ -249,6 +249,11 @@ class CheckResult:
     def __post_init__(self) -> None:
         self.fingerprint = self.fingerprint or fingerprint(self.check_id, self.target)
         bounds.apply(self)
+
+    def __repr__(self) -> str:
+        from .glance import result_line
+
+        return f"{type(self).__name__}({result_line(self)})"
 
     @property
     def status_code(self) -> int | None:
@@ -404,7 +409,7 @@ class CheckResult:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ScanReport:
     """A scan: `partywidgets.scan/1`. `total` and `counts` are of the whole scan; `results` may be fewer in a bounded copy, then `more`
     is the path to all."""
@@ -421,6 +426,16 @@ class ScanReport:
     def __post_init__(self) -> None:
         self.counts = self.counts or count_statuses(self.results)
         self.total = max(self.total, len(self.results))
+
+    def __repr__(self) -> str:
+        from .glance import report_line
+
+        return f"{type(self).__name__}({report_line(self)})"
+
+    def _repr_html_(self) -> str:
+        from .glance import report_html
+
+        return report_html(self)
 
     def add(self, result: CheckResult) -> None:
         """Appends a result and counts it."""

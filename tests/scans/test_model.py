@@ -237,6 +237,37 @@ def test_add() -> None:
     assert (report.counts, report.total) == ({"ok": 0, "warn": 0, "crit": 1, "unknown": 0, "skip": 0}, 3)
 
 
+def test_what_a_cell_shows_of_a_report() -> None:
+    """A report as a cell's last expression is one line of text, and its counts with the failing rows as an escaped table."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    report = ScanReport("s", started_at=began, finished_at=began + timedelta(seconds=0.26))
+    assert repr(report) == "ScanReport(manual, 0 checks, 0.26 s)"
+    for number in range(5):
+        report.add(CheckResult(f"good-{number}", "host", "/", "ok"))
+    report.add(CheckResult("disk", "host", "<b>", "crit", title="<script>alert(1)</script>", summary="a & b"))
+    assert repr(report) == "ScanReport(manual, 6 checks: 5 ok, 1 crit, 0.26 s)"
+    markup = report._repr_html_()
+    assert "Scan manual, 6 checks: 5 ok, 1 crit, 0.26 s" in markup
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;</td><td>&lt;b&gt;</td><td>a &amp; b</td>" in markup
+    assert "good-" not in markup
+    assert "<script" not in markup
+    assert repr(ScanReport("s", started_at=began, results=report.results[5:])) == "ScanReport(manual, 1 check: 1 crit, running)"
+    assert repr(report.results[5]) == "CheckResult(disk is crit: a & b)"
+
+
+def test_what_a_cell_shows_is_bounded() -> None:
+    """A thousand failing rows are fifty and a count, also in a copy that has only some of them; hostile texts stay one line."""
+    report = ScanReport("s", trigger="m\n\x1b[31m", results=[hostile(), *(CheckResult(f"c{n}", "host", "/", "warn") for n in range(999))])
+    assert report._repr_html_().count("<tr>") == 51
+    assert "and 950 more that fail" in report._repr_html_()
+    copied = ScanReport.from_wire(ScanReport("s", results=report.results[1:]).to_wire(max_bytes=20_000))
+    assert 0 < len(copied.results) < 50
+    assert f"and {999 - len(copied.results)} more that fail" in copied._repr_html_()
+    for text in (repr(report), *map(repr, report.results)):
+        assert len(text) < 300
+        assert text.isprintable()
+
+
 def test_frame() -> None:
     """A report is a DataFrame: UTC times, ordered categoricals, one row a result by fingerprint."""
     report = ScanReport(
