@@ -98,8 +98,10 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
         elif verdict.holds and _BADNESS[level] > _BADNESS[status]:  # type: ignore[index]
             status = level  # type: ignore[assignment]
             reasons.append(f"{given}: got {verdict.actual}")
-    summary = "; ".join(reasons) if reasons and status != "ok" else probe.summary
-    return Judgement(status, summary or (probe.error[1] if probe.error else status), conditions)
+    # An expected error is what was seen: a summary that was made before it came, or beside it, would tell of something else.
+    found = probe.error[1] if probe.error is not None else probe.summary
+    summary = "; ".join(reasons) if reasons and status != "ok" else found
+    return Judgement(status, summary or status, conditions)
 
 
 def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_at: datetime, duration_ms: float) -> CheckResult:

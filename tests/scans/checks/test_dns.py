@@ -68,6 +68,8 @@ async def test_no_answer() -> None:
     result = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{closed_port()}"))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")
+    asked = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{closed_port()}", conditions=("error == 'refused'",)))
+    assert (asked.status, "refused" in asked.summary) == ("ok", True), asked.summary
 
 
 @pytest.mark.parametrize(
