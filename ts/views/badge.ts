@@ -6,7 +6,7 @@ const MEANING: Record<TransportName, string> = {
   server: "through the Jupyter Server's extension",
   loopback: "straight to the kernel's own server on this machine",
   remote: "straight to a remote host",
-  comm: "through the kernel's comm: output waits while a cell blocks",
+  comm: "through the kernel's comm: what you type waits while a cell blocks, output arrives",
 };
 
 export class Badge {

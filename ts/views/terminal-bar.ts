@@ -1,5 +1,6 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
 
+import type { Person } from "../protocol.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
@@ -120,13 +121,27 @@ export class TerminalBar {
     this.#restart.hidden = !(live && state === "ended");
     this.#retry.hidden = !(link === "refused" || link === "lost");
     setText(this.#hint, live ? hint(status, this.#holding, state) : "");
-    setText(this.#people, live && status.people.length > 1 ? `${status.people.length} people` : "");
-    this.#people.title = status?.people.map(({ name, role }) => `${name} (${role})`).join("\n") ?? "";
+    const present = live ? bySubject(status.people) : [];
+    setText(this.#people, present.length > 1 ? `${present.length} people` : "");
+    this.#people.title = present.map(personLine).join("\n");
     const size = live ? status.size : null;
     setText(this.#size, size ? `${size.cols}×${size.rows}${size.by && status!.people.length > 1 ? ` by ${size.by}` : ""}` : "");
     this.#size.title = size?.by ? `${size.cols} columns × ${size.rows} rows, set by ${size.by}` : "";
     return state;
   }
+}
+
+/** One entry a subject, with all of its connections: a page, its kernel and another tab are one person. */
+function bySubject(people: Person[]): Person[][] {
+  const found = new Map<string, Person[]>();
+  for (const person of people) found.set(person.subject, [...(found.get(person.subject) ?? []), person]);
+  return [...found.values()];
+}
+
+function personLine(connections: Person[]): string {
+  const roles = [...new Set(connections.map(({ role }) => role))].join(", ");
+  const count = connections.length > 1 ? `, ${connections.length} connections` : "";
+  return `${connections[0]!.name} (${roles})${count}`;
 }
 
 function stateOf(link: LinkState, status: TerminalStatus | null): TerminalState {

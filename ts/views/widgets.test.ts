@@ -199,6 +199,18 @@ describe("a terminal's bar", () => {
     expect(shown({ people, role: "observer", canType: false })).toBe("");
   });
 
+  it("counts people, not their connections", () => {
+    const ana = (connection: string, role: string) => ({ ...person(connection), subject: "ana", name: "Ana", role });
+    const shown = (people: TerminalStatus["people"]) => {
+      bar.link("open", "", { ...status, people });
+      const node = [...bar.node.querySelectorAll<HTMLElement>(".pw-muted")].find(({ textContent }) => textContent!.includes("people"));
+      return node ? [node.textContent, node.title] : null;
+    };
+    const mine = [ana("me", "moderator"), ana("kernel", "moderator"), ana("tab", "observer")];
+    expect(shown(mine)).toBe(null);
+    expect(shown([...mine, person("ben")])).toEqual(["2 people", "Ana (moderator, observer), 3 connections\nben (operator)"]);
+  });
+
   it("says why keys do nothing", () => {
     bar.link("open", "", { ...status, canType: false, role: "observer", people: [person("me")] });
     expect(bar.node.textContent).toContain("read-only: you are observer");
@@ -229,6 +241,12 @@ describe("the badge", () => {
     const badge = new Badge();
     badge.show(transport, delay);
     expect(badge.node.textContent).toBe(words);
+  });
+
+  it("says what waits over a comm while a cell blocks", () => {
+    const badge = new Badge();
+    badge.show("comm", null);
+    expect(badge.node.title).toContain("what you type waits while a cell blocks, output arrives");
   });
 });
 
