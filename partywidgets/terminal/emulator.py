@@ -1,8 +1,8 @@
 """A libghostty terminal (pyghostty), through its C interface: drawings that rebuild both screens, text, HTML.
 
-Nothing here knows of the loop; `screen.py` runs it in threads. Measured on pyghostty 0.1.3: 290–340 MB/s of coloured log lines,
-a drawing of 9,900 lines of scrollback in 9 ms. Hostile output (`CSI 2 J` thousands of times on a 1000×1000 screen) takes seconds
-for 64 KB, which is why it never runs on the loop.
+Nothing here knows of the loop; `screen.py` runs it in threads. Its scrollback is bounded by bytes: with libghostty's bound by lines,
+every new line moves the rows of a page, and a full scrollback takes text five times, short lines ten times as long.
+Hostile output (`CSI 2 J` thousands of times on a 1000×1000 screen) takes seconds for 64 KB, which is why it never runs on the loop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from pyghostty.core import Terminal, check, init_sized, read_buf
 from .markup import to_html
 
 _SCROLLBACK_BYTES = 64 << 20
+"""The most that a scrollback takes, however wide its lines."""
+_ROW_BYTES, _CELL_BYTES, _PAGE_BYTES = 16, 8.5, 1 << 20
+"""What libghostty's pages cost (measured from 20 to 1000 columns): a row, a cell, and what is dropped in one go at the old end."""
+_NO_LINE_LIMIT = 1 << 40
 _CONTINUATION_BYTES = 64 * 1024
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
@@ -28,15 +32,10 @@ class Emulator:
     """One terminal. `scrollback` is in lines. Not safe for two threads at once."""
 
     def __init__(self, cols: int, rows: int, *, scrollback: int = 10_000) -> None:
-        self._terminal = Terminal(cols, rows, scrollback=scrollback)
-        self._set("SCROLLBACK_MAX_BYTES", _SCROLLBACK_BYTES if scrollback else 0)
-        self._set("CONTINUATION_MAX_BYTES", _CONTINUATION_BYTES)
-
-    def _set(self, option: str, value: int) -> None:
-        check(
-            lib.ghostty_terminal_set(self._terminal._t[0], getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), ffi.new("size_t*", value)),
-            option,
-        )
+        self._scrollback = scrollback
+        self._terminal = Terminal(cols, rows, scrollback=_NO_LINE_LIMIT if scrollback else 0)
+        _set(self._terminal, "SCROLLBACK_MAX_BYTES", _bytes_of(scrollback, cols, rows))
+        _set(self._terminal, "CONTINUATION_MAX_BYTES", _CONTINUATION_BYTES)
 
     def feed(self, output: bytes) -> None:
         """Draws output, cut anywhere."""
@@ -45,7 +44,12 @@ class Emulator:
 
     def resize(self, cols: int, rows: int) -> None:
         """Sets the size; lines of the primary screen are wrapped anew."""
+        kept, wanted = (_bytes_of(self._scrollback, *size) for size in (self.size, (cols, rows)))
+        if wanted > kept:
+            _set(self._terminal, "SCROLLBACK_MAX_BYTES", wanted)
         self._terminal.resize(cols, rows)
+        if wanted < kept:
+            _set(self._terminal, "SCROLLBACK_MAX_BYTES", wanted)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,17 +74,17 @@ class Emulator:
         What it cannot carry: hyperlinks (OSC 8) and the title.
         """
         if not self.alternate:
-            return _drawing(self._terminal, limit) + self._continuation()
+            return _drawing(self._terminal, limit, self._scrollback) + self._continuation()
         twin = _twin(self._terminal)
         try:
             # The formatter writes the active screen only, so the primary one is drawn from a copy that left the alternate.
             twin.feed(_LEAVE_ALTERNATE)
             column, row = twin.cursor
             # The scroll region is the full-screen program's; resetting it homes the cursor, which 1049 then saves.
-            primary = _drawing(twin, limit) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
+            primary = _drawing(twin, limit, self._scrollback) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
         finally:
             twin.close()
-        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit) + self._continuation()
+        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self._scrollback) + self._continuation()
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
@@ -141,12 +145,18 @@ def _selection(terminal: Any, first: int) -> Any:
     return selection
 
 
-def _drawing(terminal: Any, limit: int) -> bytes:
+def _bytes_of(scrollback: int, cols: int, rows: int) -> int:
+    """Bytes in which a scrollback of so many lines has room."""
+    return min(int((scrollback + rows) * (cols * _CELL_BYTES + _ROW_BYTES)) + _PAGE_BYTES, _SCROLLBACK_BYTES) if scrollback else 0
+
+
+def _drawing(terminal: Any, limit: int, scrollback: int) -> bytes:
     """The active screen: its text, then its modes, scroll region and cursor."""
     cols, rows = (int(number) for number in terminal.size)
     history = int(terminal.get("total_rows", "size_t")) - rows
-    kept = history
-    body = _format(terminal, "VT", unwrap=True).encode()
+    kept = min(history, scrollback)
+    part = _selection(terminal, history - kept) if kept < history else None
+    body = _format(terminal, "VT", selection=part, unwrap=True).encode()
     while len(body) > limit and kept:
         kept = min(kept - 1, int(kept * limit / len(body) * 0.95))
         body = _format(terminal, "VT", selection=_selection(terminal, history - kept), unwrap=True).encode()
@@ -163,11 +173,8 @@ def _blank_rows(body: bytes, cols: int, rows: int, history: int) -> bytes:
     """The newlines that bring a drawing's scrollback to `history` lines: the formatter leaves out blank rows at the end."""
     if not history:
         return b""
-    with Terminal(cols, rows, scrollback=history + rows) as drawn:
-        check(
-            lib.ghostty_terminal_set(drawn._t[0], lib.GHOSTTY_TERMINAL_OPT_SCROLLBACK_MAX_BYTES, ffi.new("size_t*", _SCROLLBACK_BYTES)),
-            "set",
-        )
+    with Terminal(cols, rows, scrollback=_NO_LINE_LIMIT) as drawn:
+        _set(drawn, "SCROLLBACK_MAX_BYTES", 2 * _SCROLLBACK_BYTES)
         drawn.feed(body)
         missing = history - (int(drawn.get("total_rows", "size_t")) - rows)
         return b"\r\n" * (missing + rows - 1 - int(drawn.cursor[1])) if missing > 0 else b""

@@ -366,7 +366,7 @@ class TerminalServer(Server):
         self.commands.typed(keys, person.name)
 
     def _do_consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        viewer.consumed = min(max(int(message["offset"]), 0), viewer.position)
+        self.stream.drawn(viewer, int(message["offset"]))
 
     def _do_resync(self, viewer: Viewer, message: dict[str, Any]) -> None:
         self.stream.show(viewer, "asked")

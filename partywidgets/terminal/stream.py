@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -16,14 +17,14 @@ from .viewer import Piece, RichViewer, Viewer
 log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.005
-COALESCE_BYTES = 32 * 1024
+COALESCE_BYTES = 64 * 1024
 IDLE_SECONDS = 0.02
 """After this long without output, and after input, the next output goes out at once, so that an echo is instant."""
-LAG_BYTES = 512 * 1024
-"""A viewer with more than this unread gets no more output, and one fresh screen when it has drained."""
+HELD_BYTES = 8 << 20
+"""Output held for viewers that are a little behind, shared by all of them; who needs older output lags."""
 DRAINED_BYTES = 16 * 1024
-DRAIN_POLL = 0.05
-"""Seconds between two looks at viewers that lag."""
+LOOK_SECONDS = 0.01
+"""Between two looks at viewers that are behind; sockets do not tell when they have drained."""
 SCREEN_BYTES = 384 * 1024
 """A screen with its scrollback is at most about this large: a slow viewer's socket may hold 1 MiB."""
 DELTA_BYTES = 256 * 1024
@@ -52,7 +53,9 @@ class Stream:
         self.screen: Screen = RawScreen(self.ring, 80, 24)
         self.cols, self.rows = 80, 24
         self.position = 0
-        """Offset behind what was sent to viewers in sync."""
+        """Offset behind what was made into pieces."""
+        self._held: deque[Piece] = deque()
+        """The newest pieces, from the first that a viewer in sync has not been sent."""
         self.gate = asyncio.Event()
         """Cleared while the upstream must not be read."""
         self.gate.set()
@@ -71,6 +74,7 @@ class Stream:
         old, self.screen = self.screen, screen
         self.epoch, self.ring, self.cols, self.rows, self.position = epoch, ring, cols, rows, 0
         self._decoder.reset()
+        self._held.clear()
         for viewer in self._viewers.values():
             viewer.in_sync = viewer.lagging = False
             viewer.consumed = None if viewer.consumed is None else 0
@@ -101,36 +105,71 @@ class Stream:
         if self.position == self.ring.end:
             return
         output = self.ring.read(self.position)
-        piece = Piece(self.epoch, self.position, output, self._decoder.decode(output))
-        self.position = self.ring.end
-        alike = True
-        for viewer in self._viewers.values():
-            if viewer.in_sync and viewer.unread > LAG_BYTES:
-                self._lag(viewer)
-            alike = alike and viewer.in_sync and isinstance(viewer, RichViewer)
-        if alike and len(self._viewers) > 1:
+        piece = Piece(self.epoch, self.position, output, self._decoder.decode(output), self._loop.time())
+        self.position = piece.end
+        viewers = self._viewers.values()
+        if not self._held and len(viewers) > 1 and all(v.in_sync and isinstance(v, RichViewer) and v.open for v in viewers):
             self._room.broadcast(piece.rich)
-            for viewer in self._viewers.values():
-                viewer.position = self.position
+            for viewer in viewers:
+                viewer.position = piece.end
             return
+        self._held.append(piece)
+        self._send_held()
+
+    def _send_held(self) -> None:
+        """Sends each viewer in sync what its window takes; what nobody needs any more, or is too old, goes."""
+        now, needed = self._loop.time(), self.position
         for viewer in list(self._viewers.values()):
-            if viewer.in_sync:
+            if not viewer.in_sync:
+                continue
+            self._send_on(viewer)
+            if viewer.position < self.position and viewer.in_sync:
+                late = next(piece for piece in self._held if piece.offset >= viewer.position)
+                if now - late.made > viewer.patience or self.position - viewer.position > HELD_BYTES:
+                    self._lag(viewer)
+                else:
+                    needed = min(needed, viewer.position)
+        while self._held and self._held[0].end <= needed:
+            self._held.popleft()
+        if self._held:
+            self._look_soon()
+
+    def _send_on(self, viewer: Viewer) -> None:
+        if viewer.position == self.position or not viewer.open:
+            return
+        for piece in self._held:
+            if piece.offset >= viewer.position:
                 viewer.output(piece)
+                if not viewer.open:
+                    return
+
+    def drawn(self, viewer: Viewer, offset: int) -> None:
+        """A viewer says how far it has drawn; that makes room for more."""
+        viewer.drew(offset, self._loop.time())
+        if viewer.in_sync:
+            self._send_on(viewer)
+        elif viewer.lagging and not viewer.wanted and viewer.unread <= DRAINED_BYTES:
+            self.show(viewer, "lagged")
 
     def _lag(self, viewer: Viewer) -> None:
         viewer.in_sync, viewer.lagging = False, True
-        viewer.note(type="lag", behind=viewer.unread)
-        if self._poll is None:
-            self._poll = self._loop.call_later(DRAIN_POLL, self._look_at_laggards)
+        viewer.lagged()
+        viewer.note(type="lag", behind=max(viewer.unread, self.position - viewer.position))
+        self._look_soon()
 
-    def _look_at_laggards(self) -> None:
+    def _look_soon(self) -> None:
+        if self._poll is None:
+            self._poll = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
         self._poll = None
-        lagging = [viewer for viewer in self._viewers.values() if viewer.lagging]
-        for viewer in lagging:
-            if viewer.unread <= DRAINED_BYTES and not viewer.wanted:
-                self.show(viewer, "lagged")
-        if lagging:
-            self._poll = self._loop.call_later(DRAIN_POLL, self._look_at_laggards)
+        for viewer in list(self._viewers.values()):
+            if viewer.lagging:
+                if viewer.unread <= DRAINED_BYTES and not viewer.wanted:
+                    self.show(viewer, "lagged")
+                self._look_soon()
+        if self._held:
+            self._send_held()
 
     def show(self, viewer: Viewer, reason: str) -> None:
         """Has a whole screen sent to a viewer; from there on it is in sync."""
@@ -164,7 +203,8 @@ class Stream:
                 for viewer in list(self._viewers.values()):
                     if viewer.wanted:
                         viewer.screen(self.epoch, capture, delta, viewer.wanted)
-                        viewer.position, viewer.wanted = self.position, ""
+                        viewer.position = self.position
+                        viewer.wanted = ""
                         viewer.in_sync, viewer.lagging = True, False
                         self._shown(viewer)
                 self.gate.set()

@@ -17,14 +17,30 @@ from .sandboxes.base import Exit
 from .screen import Capture
 
 RESET = "\x1bc"
+WINDOW_BYTES = 512 * 1024
+"""What a viewer that acknowledges quickly may have unread."""
+NARROW_BYTES = 128 * 1024
+"""What a new one may, and one that lagged. Not less than what clients acknowledge in one go."""
+LAG_SECONDS = 0.1
+"""A viewer for whom output has waited this long gets no more of it, and one fresh screen when it has drained."""
+QUICK_LAG_SECONDS = 0.3
+"""The same for one that had a wider window: it was only kept from reading for a moment."""
+QUICK_SECONDS = 0.04
+"""A window that is drawn within this time may be twice as wide: so what is under way is at most a moment old."""
+SOCKET_BYTES = 48 * 1024
+"""With more than this waiting in our socket a viewer is sent nothing: past 64 KiB its own messages are not read either, a Ctrl-C among
+them."""
 DELTA_PIECE = 64 * 1024
 
 
 class Piece:
     """A stretch of output, made into each dialect's frames at most once however many viewers get it."""
 
-    def __init__(self, epoch: str, offset: int, output: bytes, text: str) -> None:
+    def __init__(self, epoch: str, offset: int, output: bytes, text: str, made: float) -> None:
         self.epoch, self.offset, self.output, self.text = epoch, offset, output, text
+        self.end = offset + len(output)
+        self.made = made
+        """The loop's time at which it was ready to be sent."""
 
     @cached_property
     def rich(self) -> Frame:
@@ -66,7 +82,11 @@ class Viewer(ABC):
         self.wanted = ""
         """Why it waits for a screen: joined, lagged, epoch, history, asked; "" when it does not."""
         self.position = 0
-        """Offset behind what it was sent."""
+        """Offset behind what it was sent; what follows is held for it in the stream."""
+        self.window = NARROW_BYTES
+        """Bytes that it may have unread, as far as it acknowledges."""
+        self._timed = (0, 0.0)
+        """From which offset on, and since when, its speed is measured."""
         self.consumed: int | None = None
         """Offset behind what it says it has drawn; None when it never said."""
         self.ticket = ""
@@ -86,10 +106,34 @@ class Viewer(ABC):
         drawn = 0 if self.consumed is None else self.position - self.consumed
         return max(self.connection.buffered, drawn)
 
+    @property
+    def open(self) -> bool:
+        """True while it may be sent more: the socket has taken nearly everything, and what is not drawn yet is within its window."""
+        drawn = 0 if self.consumed is None else self.position - self.consumed
+        return drawn < self.window and self.connection.buffered < SOCKET_BYTES
+
     def output(self, piece: Piece) -> None:
         """Sends live output."""
-        self.position = piece.offset + len(piece.output)
+        self.position = piece.end
         self.send_piece(piece)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that output may wait for it before it counts as lagging."""
+        return LAG_SECONDS if self.window == NARROW_BYTES else QUICK_LAG_SECONDS
+
+    def lagged(self) -> None:
+        """It was too slow: it starts anew with the narrowest window, so that what it shows is young."""
+        self.window = NARROW_BYTES
+
+    def drew(self, offset: int, now: float) -> None:
+        """It says that it has drawn everything before `offset`; when a whole window went quickly, the next one is twice as wide."""
+        self.consumed = min(max(offset, 0), self.position)
+        start, since = self._timed
+        if self.consumed - start >= self.window or self.consumed < start:
+            if self.consumed > start and now - since <= QUICK_SECONDS:
+                self.window = min(2 * self.window, WINDOW_BYTES)
+            self._timed = (self.consumed, now)
 
     @abstractmethod
     def send_piece(self, piece: Piece) -> None:

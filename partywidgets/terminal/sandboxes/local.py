@@ -24,6 +24,8 @@ from .base import Address, Exit, MarkSource
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
+PIECES_AHEAD = 2
+"""Pieces of at most CHUNK that are read before anybody asked for them."""
 INPUT_BOUND = 1 << 20
 """Bytes of input that may wait for a process that does not read."""
 GRACE = 2.0
@@ -74,6 +76,9 @@ class LocalSandbox:
         self._input: deque[bytes] = deque()
         self._input_size = 0
         self._readable = asyncio.Event()
+        self._pieces: deque[bytes] = deque()
+        self._listening = self._over = False
+        self._failure: OSError | None = None
         self._going = asyncio.Event()
         self._going.set()
         self._exit: asyncio.Future[Exit] = self._loop.create_future()
@@ -113,21 +118,40 @@ class LocalSandbox:
         """The next output; b"" when the process has ended and everything it wrote was read."""
         while True:
             await self._going.wait()
-            piece = self._take()
-            if piece:
-                return piece
-            if piece is None or not self._open:
+            if self._pieces:
+                return self._pieces.popleft()
+            if self._failure is not None:
+                raise self._failure
+            if self._over or not self._open:
                 await self._exit
                 return b""
             if self._exit.done():
-                return b""
+                return self._take() or b""
             self._readable.clear()
-            self._loop.add_reader(self._master, self._readable.set)
-            try:
-                await self._readable.wait()
-            finally:
-                if self._open:
-                    self._loop.remove_reader(self._master)
+            self._listen(True)
+            await self._readable.wait()
+
+    def _came(self) -> None:
+        """Output is there. The reader stays registered between two reads, unless nobody fetches what was read."""
+        try:
+            piece = self._take()
+        except OSError as error:
+            self._failure, piece = error, None
+        if piece:
+            self._pieces.append(piece)
+        self._over = piece is None
+        if self._over or len(self._pieces) >= PIECES_AHEAD:
+            self._listen(False)
+        self._readable.set()
+
+    def _listen(self, on: bool) -> None:
+        if on is self._listening or not self._open:
+            return
+        self._listening = on
+        if on:
+            self._loop.add_reader(self._master, self._came)
+        else:
+            self._loop.remove_reader(self._master)
 
     def _take(self) -> bytes | None:
         """What is there, up to 64 KiB; b"" when nothing is yet, None at the end."""
@@ -190,6 +214,7 @@ class LocalSandbox:
 
     def pause(self) -> None:
         """Stops reading, so that the program blocks in its write."""
+        self._listen(False)
         self._going.clear()
 
     def resume(self) -> None:
@@ -207,10 +232,10 @@ class LocalSandbox:
         groups = {self._process.pid}
         with contextlib.suppress(OSError):
             groups.add(os.tcgetpgrp(self._master))
+        self._listen(False)
         self._open = False
         if self._writing:
             self._loop.remove_writer(self._master)
-        self._loop.remove_reader(self._master)
         os.close(self._master)
         self._readable.set()
         self._going.set()
