@@ -16,7 +16,8 @@ Message = MutableMapping[str, Any]
 
 
 class BoundedBody:
-    """Refuses request bodies over `limit` bytes with 413, and senders that pause for longer than `timeout` seconds."""
+    """Refuses request bodies over `limit` bytes with 413, bodies with two ends with 400, and senders that pause for longer than
+    `timeout` seconds with 408."""
 
     def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
         self.app = app
@@ -26,6 +27,11 @@ class BoundedBody:
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        names = {name for name, _ in scope["headers"]}
+        if b"transfer-encoding" in names and (b"content-length" in names or scope.get("http_version") == "1.0"):
+            # RFC 9112 §6.3: a proxy in front may have seen the end elsewhere, and what follows would be somebody else's request.
+            await self._refuse(scope, receive, send, 400, "a body has a Content-Length or is chunked, not both")
             return
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > self.limit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 import ssl
 import sys
@@ -365,6 +366,12 @@ class _FromToken:
 TOKEN = _FromToken()
 
 
+def _spare_descriptors() -> int:
+    """A quarter of the files that this process may open: whoever has not said anything yet never takes those of the rooms."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(soft // 4, 16)
+
+
 def bind_socket(bind: str, port: int) -> socket.socket:
     """A listening socket. Raises PortInUseError, or HostError for an address that this machine does not have."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
@@ -405,7 +412,8 @@ async def serve(
     `port` 0 takes any free one; `sock` is a listening socket to use instead of `bind` and `port`.
     `auth` left out: a random bearer token, printed once. None: open, on loopback only. An ASGI app brings its own.
     `origins` and `hosts` are allowed beside the server's own address, when the gate is ours. `limits` are those of one peer.
-    `head_timeout` (seconds) is the time for a request's head; `max_handshakes` are begun at once at most; `max_body` in bytes.
+    `head_timeout` (seconds) is the time for a request's head; `max_handshakes` are begun at once at most, and no more than a quarter
+    of this process's open files; `max_body` in bytes.
     Raises PortInUseError, HostError and ConfigError.
     """
     made = None
@@ -450,7 +458,7 @@ async def serve(
             asgi,
             limits=limits or Limits(),
             lifespan="off" if isinstance(app, PartyHost) else "auto",
-            entrance=Entrance(limit=max_handshakes, head_timeout=head_timeout),
+            entrance=Entrance(limit=min(max_handshakes, _spare_descriptors()), head_timeout=head_timeout),
             max_body=max_body,
             body_timeout=body_timeout,
         )
