@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("fanout", "conditions")
+NAMES = ("fanout", "conditions", "terminal")
 
 
 def main() -> None:
