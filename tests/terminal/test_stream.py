@@ -1,0 +1,114 @@
+"""How output is held for a viewer that is a moment behind, and how wide its window is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import pytest
+
+from partywidgets.party import Connection, Frame
+from partywidgets.terminal import protocol, viewer
+from partywidgets.terminal.lease import Person
+from partywidgets.terminal.stream import HELD_BYTES, Stream
+from partywidgets.terminal.viewer import NARROW_BYTES, QUICK_SECONDS, WINDOW_BYTES, RichViewer, Viewer
+
+PIECE = bytes(64 * 1024)
+
+
+class Line:
+    """A connection whose socket takes everything at once."""
+
+    buffered = 0
+
+    def __init__(self) -> None:
+        self.output = b""
+        self.notes: list[str] = []
+
+    def send(self, frame: Frame) -> None:
+        if frame.is_text:
+            self.notes.append(frame.payload.decode())
+            return
+        offset, output = protocol.decode_output(frame.payload)
+        assert offset == len(self.output)
+        self.output += output
+
+
+class Lines:
+    """A room of such connections."""
+
+    name = "test"
+
+    def __init__(self, *lines: Line) -> None:
+        self.lines = lines
+
+    def broadcast(self, message: Frame) -> None:
+        for line in self.lines:
+            line.send(message)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        raise AssertionError("nobody needs a screen")
+
+
+def watching(line: Line) -> RichViewer:
+    """A viewer in sync that acknowledges."""
+    seen = RichViewer(cast(Connection, line), Person("ana", "c1", "Ana", "peer"))
+    seen.in_sync, seen.consumed = True, 0
+    return seen
+
+
+def opened(*viewers: RichViewer) -> Stream:
+    """A stream with these viewers."""
+    lines = [cast(Line, seen.connection) for seen in viewers]
+    return Stream(Lines(*lines), cast("dict[Any, Viewer]", dict(enumerate(viewers))), shown=lambda _: None, ring_bytes=1 << 20)
+
+
+async def test_a_viewer_behind_catches_up_with_what_others_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its window a viewer is sent nothing; when it acknowledges, it gets the rest without a hole, though the ring is past it."""
+    monkeypatch.setattr(viewer, "LAG_SECONDS", 60.0)
+    slow, fast = watching(Line()), watching(Line())
+    stream = opened(slow, fast)
+    behind, ahead = cast(Line, slow.connection), cast(Line, fast.connection)
+    for number in range(40):
+        stream.append(bytes([number]) * len(PIECE))
+        stream.drawn(fast, fast.position)
+    assert len(ahead.output) == 40 * len(PIECE)
+    assert NARROW_BYTES <= len(behind.output) <= NARROW_BYTES + len(PIECE)
+    assert not stream.ring.holds(len(behind.output))
+    while slow.position < stream.position:
+        stream.drawn(slow, slow.position)
+    assert behind.output == ahead.output
+    assert not behind.notes
+    await stream.close()
+
+
+async def test_more_than_is_held_is_a_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However patient, a room holds a bounded stretch for who is behind."""
+    monkeypatch.setattr(viewer, "LAG_SECONDS", 60.0)
+    stalled = watching(Line())
+    stream = opened(stalled)
+    for _ in range((HELD_BYTES + NARROW_BYTES) // len(PIECE) + 4):
+        stream.append(PIECE)
+    assert stalled.lagging
+    assert not stalled.in_sync
+    assert not stream._held
+    assert '"lag"' in cast(Line, stalled.connection).notes[0]
+    await stream.close()
+
+
+def test_window_is_as_wide_as_its_reader_is_quick() -> None:
+    """A window that was drawn quickly is followed by one twice as wide, up to a bound; slow ones stay; a lag narrows it."""
+    seen = watching(Line())
+    now = 0.0
+    for _ in range(6):
+        seen.position += seen.window
+        now += QUICK_SECONDS / 2
+        seen.drew(seen.position, now)
+    assert seen.window == WINDOW_BYTES
+    seen.lagged()
+    for _ in range(6):
+        seen.position += seen.window
+        now += QUICK_SECONDS * 2
+        seen.drew(seen.position, now)
+    assert seen.window == NARROW_BYTES
