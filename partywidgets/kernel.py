@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +94,17 @@ class PartyMagics(Magics):
 
         arguments = parse_argstring(self.ops, line)
         display(ops(arguments.config).wait())
+        _warn(offers.refusal())
 
 
 def _after_cell(_: Any) -> None:
     keep_snapshots()
+    _warn(offers.after_cell())
+
+
+def _warn(sentence: str | None) -> None:
+    if sentence is not None:
+        print(f"partywidgets: {sentence}", file=sys.stderr)
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -23,6 +23,8 @@ log = logging.getLogger("partywidgets.runner")
 DIALECT = "partywidgets.runner.v1"
 SETTLE_TIMEOUT = 5.0
 """Seconds that a scan waits for the host to have taken the checks just defined."""
+CELL_TIMEOUT = 1.0
+"""Seconds that a cell with a new check waits for the host's answer; one that comes later is told below the next cell."""
 
 
 class Offers:
@@ -37,6 +39,30 @@ class Offers:
         self._taken = 0
         self._in_flight: list[int] = []
         self._pulse = asyncio.Event()
+        self._fresh = False
+        self._told: str | None = None
+
+    @property
+    def complaint(self) -> str | None:
+        """Why the host did not take the last offer; None when it did, or has not answered."""
+        return None if self._client is None else self._client.complaint
+
+    def news(self) -> str | None:
+        """The complaint, once for each offer, and None after that: for the cell that just ran. Call it from the kernel's main thread.
+
+        Waits up to CELL_TIMEOUT seconds for the answer to an offer that was made since the last call.
+        """
+        if self._fresh:
+            self._fresh, self._told = False, None
+            try:
+                self._runtime.thread.run(self.settled(CELL_TIMEOUT))
+            except (PartyError, TimeoutError) as error:
+                log.warning("whether the host took the checks of this kernel is not known: %s", error)
+        complaint = self.complaint
+        if complaint == self._told:
+            return None
+        self._told = complaint
+        return complaint
 
     def changed(self) -> None:
         """A function was defined or replaced."""
@@ -45,6 +71,7 @@ class Offers:
         except PartyError as error:
             log.warning("the checks of this kernel are not offered: %s", error)
             return
+        self._fresh = True
         self._runtime.thread.call_soon(self._offer)
 
     def _offer(self) -> None:
@@ -144,6 +171,20 @@ def watch() -> Offers:
     if registered_checks():
         offers.changed()
     return offers
+
+
+def refusal() -> str | None:
+    """What to tell people of the last offer, at any time."""
+    return _sentence(None if _offers is None else _offers.complaint)
+
+
+def after_cell() -> str | None:
+    """What to tell people below the cell that just ran."""
+    return _sentence(None if _offers is None else _offers.news())
+
+
+def _sentence(complaint: str | None) -> str | None:
+    return None if complaint is None else f"the host did not take this kernel's checks, none of them is scheduled: {complaint}"
 
 
 def unwatch() -> None:

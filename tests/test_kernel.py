@@ -183,6 +183,24 @@ def test_ops_from_a_cell(kernel: Kernel, tmp_path: Path) -> None:
         kernel.run(f"await pw.ops({str(tmp_path / 'c.yaml')!r})")
 
 
+def test_a_refused_check_is_told_in_its_cell(kernel: Kernel, tmp_path: Path) -> None:
+    """A check whose id is somebody else's: the cell that defines it says so, %ops says so again, and a free id makes it good."""
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    kernel.run("%load_ext partywidgets\nimport partywidgets as pw")
+    kernel.run(f"ops = await pw.ops({str(tmp_path / 'c.yaml')!r})")
+    taken = "@pw.check(id='runs')\ndef mine():\n    return True"
+    for _ in range(2):
+        said = kernel.run(taken)
+        assert "the host did not take this kernel's checks" in said
+        assert "'runs' belongs to" in said
+        assert said.count("belongs to") == 1, said
+    assert kernel.run("1 + 1").strip() == "2"
+    assert "'runs' belongs to" in kernel.run("%ops")
+    assert kernel.run(taken.replace("'runs'", "'mine'")) == ""
+    assert kernel.run("%ops").strip() == "OpsDashboard(room='main')"
+    assert ast.literal_eval(kernel.run("sorted((await ops.scan()).df.check_id)")) == ["fails", "mine", "runs"]
+
+
 def test_scan_in_this_kernel(kernel: Kernel, tmp_path: Path) -> None:
     """pw.scan runs a config here and publishes the report to the room; with publish=False no host is started."""
     (tmp_path / "c.yaml").write_text(CONFIG)
