@@ -67,7 +67,8 @@ def _port(line: str) -> int | None:
 @contextlib.contextmanager
 def started(command: Sequence[str | Path], *, cwd: Path = PEERS, timeout: float = 30.0) -> Iterator[tuple[int, int]]:
     """Starts a server and yields its (pid, port); ends it, also when the measurement fails."""
-    process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, text=True)
+    said = tempfile.TemporaryFile(mode="w+")  # its notices, shown only when it does not start
+    process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=said, text=True)
     assert process.stdout is not None
     try:
         deadline = time.monotonic() + timeout
@@ -76,6 +77,8 @@ def started(command: Sequence[str | Path], *, cwd: Path = PEERS, timeout: float 
             ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             line = process.stdout.readline() if ready else ""
             if not line:
+                said.seek(0)
+                print(said.read()[-2000:], file=sys.stderr)
                 raise RuntimeError(f"no port from {command[0]} within {timeout:.0f} s (exit code {process.poll()})")
             port = _port(line)
         yield process.pid, port
@@ -86,3 +89,5 @@ def started(command: Sequence[str | Path], *, cwd: Path = PEERS, timeout: float 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(5)
+        process.stdout.close()
+        said.close()
