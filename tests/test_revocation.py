@@ -54,6 +54,7 @@ async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Runnin
         writer.write(body.encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
     assert answer.startswith(b"HTTP/1.1 401"), answer
     assert "mine" not in app.app.terminals.sandboxes
     assert len(app.app.gate.tickets) == 0

@@ -32,6 +32,7 @@ async def test_a_body_with_two_ends_is_refused_and_nothing_behind_it_is_read(tmp
         writer.write((head.format(path="/parties/room/lobby", host=host) + behind).encode())
         answer = await reader.read()
         writer.close()
+        await writer.wait_closed()
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert answer.count(b"HTTP/1.1") == 1
         assert run.host.rooms("room") == []
