@@ -20,7 +20,7 @@ from .peer import BUILD, HERE, PEERS, compiled, started
 
 PEER = "terminado"
 VIEWERS = (1, 5, 20)
-PRESSES = 400
+PRESSES = 200
 THIN_LINE = 2_000_000
 """Bytes a second that the viewer of `yes` reads."""
 ROOMS = 200
@@ -143,7 +143,7 @@ def one_round(kind: str, port: int, file: Path, number: int) -> dict[str, float]
 
 
 def main(argv: list[str]) -> None:
-    """Prints a line for each figure: the median of the rounds, and of the ratios of each round."""
+    """Measures, then prints."""
     parser = argparse.ArgumentParser(prog="./dev bench terminal", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=float, default=51.0)
@@ -160,8 +160,14 @@ def main(argv: list[str]) -> None:
             seen[PEER].append(one_round(PEER, other, file, number))
             print(f"round {number + 1} of {arguments.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
         joins = [ask(endpoint("ours", port, f"drain-1-{number}"), "join")["seconds"] for number in range(arguments.rounds)]
-        memory = room_kilobytes(pid, port) if arguments.idle_rooms else None
-    print(f"\n{file.stat().st_size / 1e6:g} MB of 80-column text, median of {arguments.rounds} rounds")
+        report(arguments.rounds, file, bare, seen, joins)
+        if arguments.idle_rooms:
+            print(f"{'one more room with an idle shell, kB':46}{room_kilobytes(pid, port):>10.0f}")
+
+
+def report(rounds: int, file: Path, bare: list[float], seen: dict[str, list[dict[str, float]]], joins: list[float]) -> None:
+    """Prints a line for each figure: the median of the rounds, and of the ratios of each round."""
+    print(f"\n{file.stat().st_size / 1e6:g} MB of 80-column text, median of {rounds} rounds")
     print(f"{'figure':46}{'ours':>10}{PEER:>12}{'ratio':>8}{'to bare PTY':>13}")
     print(f"{'bare PTY, MB/s':46}{statistics.median(bare):>10.1f}")
     names = list(dict.fromkeys(name for figures in seen["ours"] for name in figures))
@@ -176,6 +182,4 @@ def main(argv: list[str]) -> None:
         if name.endswith("in all"):
             columns.append(f"{statistics.median([own / pty for own, _, pty in pairs if own is not None]):>13.2f}")
         print("".join(columns))
-    print(f"{'join with full scrollback, ms':46}{statistics.median(joins) * 1000:>10.1f}")
-    if memory is not None:
-        print(f"{'one more room with an idle shell, kB':46}{memory:>10.0f}")
+    print(f"{'join with full scrollback, ms':46}{statistics.median(joins) * 1000:>10.1f}", flush=True)
