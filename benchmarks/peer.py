@@ -67,27 +67,26 @@ def _port(line: str) -> int | None:
 @contextlib.contextmanager
 def started(command: Sequence[str | Path], *, cwd: Path = PEERS, timeout: float = 30.0) -> Iterator[tuple[int, int]]:
     """Starts a server and yields its (pid, port); ends it, also when the measurement fails."""
-    said = tempfile.TemporaryFile(mode="w+")  # its notices, shown only when it does not start
-    process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=said, text=True)
-    assert process.stdout is not None
-    try:
-        deadline = time.monotonic() + timeout
-        port = None
-        while port is None:
-            ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            line = process.stdout.readline() if ready else ""
-            if not line:
-                said.seek(0)
-                print(said.read()[-2000:], file=sys.stderr)
-                raise RuntimeError(f"no port from {command[0]} within {timeout:.0f} s (exit code {process.poll()})")
-            port = _port(line)
-        yield process.pid, port
-    finally:
-        process.terminate()
+    with tempfile.TemporaryFile(mode="w+") as said:  # its notices, shown only when it does not start
+        process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=said, text=True)
+        assert process.stdout is not None
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(5)
-        process.stdout.close()
-        said.close()
+            deadline = time.monotonic() + timeout
+            port = None
+            while port is None:
+                ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+                line = process.stdout.readline() if ready else ""
+                if not line:
+                    said.seek(0)
+                    print(said.read()[-2000:], file=sys.stderr)
+                    raise RuntimeError(f"no port from {command[0]} within {timeout:.0f} s (exit code {process.poll()})")
+                port = _port(line)
+            yield process.pid, port
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+            process.stdout.close()
