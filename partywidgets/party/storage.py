@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
 import logging
 import os
 import sqlite3
+import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +47,25 @@ def default_directory() -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "partywidgets"
 
 
+def keep_private(path: Path) -> None:
+    """Makes a database's file, or takes the rights of others from one that is there: it has the mode 0600 then. Raises OSError.
+
+    SQLite gives the files that it makes beside it (-wal, -shm) the mode of the database, so no umask is needed, which is of the whole
+    process. A file that is there is never opened here: closing it would end the locks that SQLite holds on it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return
+    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        try:
+            if stat.S_IMODE(file.stat().st_mode) & 0o077:
+                file.chmod(0o600)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            logger.warning("%s may be read by others and is not this user's to change: its owner should `chmod 600` it", file)
+
+
 class Directory:
     """A host's directory, locked for as long as it is open. One that another host holds is not shared: a numbered one in it is taken."""
 
@@ -58,7 +79,10 @@ class Directory:
         for number in range(1, 1000):
             candidate = wanted if number == 1 else wanted / "hosts" / str(number)
             try:
+                if number > 1:
+                    candidate.parent.mkdir(mode=0o700, exist_ok=True)
                 candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
+                keep_private(candidate / "lock")
                 lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
             except OSError as error:
                 raise StorageError(
@@ -72,6 +96,11 @@ class Directory:
             self._lock, self.path = lock, candidate
             if number > 1:
                 logger.warning("another host holds %s: this one keeps its rooms in %s", wanted, candidate)
+            elif (mode := stat.S_IMODE(candidate.stat().st_mode)) & 0o077:
+                # Not changed: whoever made it may want others in it. What is in it is readable by this user alone all the same.
+                logger.warning(
+                    "others may enter the storage directory %s (mode %04o): `chmod 700` it unless that is meant", candidate, mode
+                )
             return
         raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: set PARTYWIDGETS_HOME to another")
 
@@ -96,6 +125,7 @@ def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connectio
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(path)
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"the database {path} cannot be opened ({error}): check the directory's space and rights") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import stat
 import subprocess
@@ -71,6 +72,38 @@ async def test_names_never_reach_the_file_system(tmp_path: Path) -> None:
     files = [path.name for path in (tmp_path / "state" / "rooms").iterdir()]
     assert len([name for name in files if name.endswith(".sqlite3")]) == 4
     assert all(len(name.partition(".")[0]) == 64 for name in files)
+
+
+def modes(directory: Path) -> dict[str, int]:
+    """The mode of everything in a directory."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*") if path.is_file()}
+
+
+async def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """The host's and the rooms' databases, what SQLite makes beside them and the lock are 0600, whatever the umask."""
+    before = os.umask(0)
+    try:
+        async with PartyHost({"room": Server}, storage=tmp_path / "state") as host, PartyHost({"room": Server}, storage=host.storage_path):
+            await (await host.get_server_by_name("room", "lobby")).storage.put("x", 1)
+            found = modes(tmp_path / "state")
+            assert stat.S_IMODE((tmp_path / "state" / "hosts").stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+    assert {"host.sqlite3", "host.sqlite3-wal", "host.sqlite3-shm", "lock"} <= found.keys()
+    assert any(len(name) > 64 for name in found)
+    assert set(found.values()) == {0o600}
+
+
+async def test_files_and_directories_that_others_may_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Files of an earlier version are taken from others, with what they hold; a directory that others may enter is told of, once."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        await (await host.get_server_by_name("room", "lobby")).storage.put("x", 1)
+    assert "others may enter" not in caplog.text
+    await asyncio.to_thread(subprocess.check_call, ["chmod", "-R", "u=rwX,go=rX", tmp_path])
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        assert await (await host.get_server_by_name("room", "lobby")).storage.get("x") == 1
+        assert set(modes(tmp_path).values()) == {0o600}
+    assert caplog.text.count(f"others may enter the storage directory {tmp_path} (mode 0755)") == 1
 
 
 async def test_a_second_host_takes_a_directory_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
