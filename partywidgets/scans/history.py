@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from ..exceptions import ScanError, SchemaError, StorageError
+from ..party.storage import keep_private
 from . import rollup
 from .model import CheckResult, ScanReport, Status, parse_time, wire_time
 from .silence import Ack, Silence
@@ -30,7 +31,8 @@ Row = dict[str, Any]
 ScanState = Literal["running", "finished", "interrupted", "cancelled"]
 
 FILE = "ops-history.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `rollups`. A file of version 1 becomes one of version 2 when it is opened."""
 CHUNK = 2000
 """Rows removed in one transaction, so that removing a week never keeps a scan waiting."""
 SCANS, ROWS = 1000, 1_000_000
@@ -136,7 +138,7 @@ class Restored:
 class History:
     """The scans of one host. `path` None keeps them in memory, for a scan in a script. An async context manager.
 
-    Opening raises SchemaError for a file that another version wrote and StorageError for one that cannot be used; neither changes the file.
+    Opening raises SchemaError for a file that a newer version wrote and StorageError for one that cannot be used; neither changes the file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -322,9 +324,7 @@ class History:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
         except sqlite3.Error as error:
-            raise StorageError(
-                f"the ops history {self.path or 'in memory'} cannot be used: {error}; is the disk full or the directory read-only?"
-            ) from error
+            raise StorageError(f"the ops history {self.path or 'in memory'} cannot be used: {error}; {_remedy(error)}") from error
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -332,6 +332,12 @@ class History:
         return self._database
 
     def _open(self) -> None:
+        if self.path is not None:
+            try:
+                keep_private(self.path)
+            except OSError as error:
+                reason = error.strerror or error
+                raise StorageError(f"the ops history {self.path} cannot be used: {reason}; make its directory writable") from error
         database = sqlite3.connect(
             ":memory:" if self.path is None else self.path, isolation_level=None, check_same_thread=False, timeout=5.0
         )
@@ -339,7 +345,7 @@ class History:
             database.row_factory = sqlite3.Row
             version = database.execute("PRAGMA user_version").fetchone()[0]
             empty = not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not empty and version != SCHEMA_VERSION:
+            if not empty and version not in (1, SCHEMA_VERSION):
                 raise SchemaError(
                     f"{self.path} has schema version {version} and this partywidgets knows version {SCHEMA_VERSION}: "
                     "use the version that wrote it, or move the file away to begin a new history"
@@ -348,8 +354,12 @@ class History:
             database.execute("PRAGMA synchronous = NORMAL")
             if empty:
                 database.executescript(f"BEGIN IMMEDIATE; {_TABLES} {rollup.TABLE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-                if self.path is not None:
-                    self.path.chmod(0o600)
+            elif version == 1:
+                # Some files of version 1 have the table already.
+                there = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollups'").fetchone()
+                added = "" if there else rollup.TABLE
+                database.executescript(f"BEGIN IMMEDIATE; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                _log.info("ops history %s: schema version 1 became %d", self.path, SCHEMA_VERSION)
         except BaseException:
             database.close()
             raise
@@ -494,6 +504,22 @@ class History:
             last_scan=None if last is None else _scan(dict(last)),
             interrupted=interrupted,
         )
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "is the disk full?",
+    sqlite3.SQLITE_READONLY: "make the file and its directory writable",
+    sqlite3.SQLITE_CANTOPEN: "make its directory writable",
+    sqlite3.SQLITE_NOTADB: "move the file away to begin a new history",
+    sqlite3.SQLITE_CORRUPT: "move the file away to begin a new history",
+    sqlite3.SQLITE_BUSY: "end the program that holds it",
+    sqlite3.SQLITE_IOERR: "look at the disk, whose reads or writes fail",
+}
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    # An extended code holds its primary one in the lowest byte.
+    return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "start the host again, or move the file away to begin a new history")
 
 
 def _time(seconds: float | None) -> str | None:

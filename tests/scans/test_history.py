@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,7 +134,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 1: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 2: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -141,8 +142,53 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A damaged file gives one sentence with a remedy."""
     (tmp_path / FILE).write_bytes(b"this is no database at all" * 100)
-    with pytest.raises(StorageError, match="cannot be used: file is not a database"):
+    with pytest.raises(StorageError, match="cannot be used: file is not a database; move the file away to begin a new history"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
+
+
+@pytest.mark.parametrize("with_table", [False, True])
+async def test_a_file_of_version_1_becomes_one_of_version_2(tmp_path: Path, with_table: bool) -> None:
+    """Its rows stay, hours are summed up from them, and a second opening finds nothing more to do; a file before the table has it then."""
+    path = tmp_path / FILE
+    then = utc_now() - timedelta(hours=3)
+    async with History(path) as history:
+        await history.record([Recorded(result(1, then, "crit"), "a", None, "")])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(("" if with_table else "DROP TABLE rollups;") + "PRAGMA user_version = 1;")
+    for _ in range(2):
+        async with History(path) as history:
+            await history.roll_up(utc_now())
+            assert [row["status"] for row in await history.history(hours=4)] == ["crit"]
+            assert [row["crit"] for row in await history.rollups(hours=5)] == [1]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 2
+
+
+async def test_only_a_full_disk_is_called_full(tmp_path: Path) -> None:
+    """A database that has reached the room it has is full; a table that is gone is another matter."""
+    async with History(tmp_path / FILE) as history:
+        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 1"))
+        with pytest.raises(StorageError, match="is the disk full"):
+            await history.record([Recorded(result(n, utc_now(), evidence="x" * 4000), "a", None, "") for n in range(200)])
+        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 100000"))
+        await history._run(lambda: history._db.execute("DROP TABLE changes"))
+        with pytest.raises(StorageError, match="no such table: changes") as refused:
+            await history.changes()
+        assert "disk full" not in str(refused.value)
+
+
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """The database and the files beside it are 0600; one of an earlier version that others could read is taken from them."""
+    path = tmp_path / FILE
+    for _ in range(2):
+        async with History(path) as history:
+            await history.record([Recorded(result(1, utc_now()), "a", None, "")])
+            names = {
+                file.name: stat.S_IMODE(file.stat().st_mode)
+                for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")))
+            }
+        assert set(names.values()) == {0o600}
+        os.chmod(path, 0o644)
 
 
 def result(seq: int, observed_at: datetime, status: Status = "ok", evidence: str = "") -> CheckResult:
