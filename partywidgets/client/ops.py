@@ -30,6 +30,8 @@ REPLY_TIMEOUT = 15.0
 """Seconds within which the room answers a request."""
 CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
+PUBLISH_LIMIT = 8 * 1024 * 1024
+"""Bytes of JSON of the largest report that a host takes (`BODY_BYTES` of scans/requests.py)."""
 
 logger = logging.getLogger(__name__)
 
@@ -353,13 +355,19 @@ class OpsClient:
 async def publish_report(report: ScanReport, url: str, *, token: Provided[str | None] = None) -> None:
     """Gives the ops room of the host at `url` a report that was made here. Needs the role runner or admin.
 
-    Raises RefusedError, HostError, and ScanError for what the room does not take.
+    Raises RefusedError, HostError, and ScanError for what the room does not take, and for a report over PUBLISH_LIMIT before it is sent.
     """
     try:
         root = http_url(root_url(url))
     except ValueError as error:
         raise HostError(str(error)) from None
-    response = await fetch_url("POST", f"{root}/api/ops/scans", token=token, json={"report": report.to_wire(max_bytes=None)})
+    body = json.dumps({"report": report.to_wire(max_bytes=None)}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    if len(body) > PUBLISH_LIMIT:
+        raise ScanError(
+            f"the report of {len(report.results)} results has {len(body) / 2**20:.1f} MiB, a host takes {PUBLISH_LIMIT >> 20} at once: "
+            "scan and publish the checks in parts, by checks= or labels= (on the command line --check or --label)"
+        )
+    response = await fetch_url("POST", f"{root}/api/ops/scans", token=token, body=body, headers={"Content-Type": "application/json"})
     if not response.ok:
         raise _refusal(response, ScanError, "the report")
 

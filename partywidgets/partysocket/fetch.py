@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json as _json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,11 +63,13 @@ async def fetch_url(
     if bearer is not None:
         sent["Authorization"] = f"Bearer {bearer}"
     place = urlsplit(url)
+    # A large one goes out in pieces, between which the loop turns.
+    stream = io.BytesIO(body) if isinstance(body, bytes) and len(body) > 65536 else body
     limits = aiohttp.ClientTimeout(total=timeout)
     try:
         async with (
             aiohttp.ClientSession(timeout=limits, trust_env=not is_loopback_host(place.hostname or "")) as session,
-            session.request(method, url, headers=sent, data=body, json=json, allow_redirects=False) as response,
+            session.request(method, url, headers=sent, data=stream, json=json, allow_redirects=False) as response,
         ):
             chunks, size = [], 0
             async for chunk in response.content.iter_chunked(65536):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -15,9 +16,17 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 
 
+DISCARD, DISCARD_TIME = 32 * 1024 * 1024, 10.0
+"""Bytes of a refused body that are read and dropped, and seconds for it, so that its sender comes to reading the answer."""
+
+
 class BoundedBody:
     """Refuses request bodies over `limit` bytes with 413, bodies with two ends with 400, and senders that pause for longer than
-    `timeout` seconds with 408."""
+    `timeout` seconds with 408.
+
+    A refusal, an app's own too, goes out when the rest of the body has come: most clients read nothing before they have sent all, and a
+    connection that is closed with bytes unread is reset, the answer lost with it. Whoever sent `Expect: 100-continue` is told at once.
+    """
 
     def __init__(self, app: ASGIApp, *, limit: int, timeout: float) -> None:
         self.app = app
@@ -34,15 +43,14 @@ class BoundedBody:
             await self._refuse(scope, receive, send, 400, "a body has a Content-Length or is chunked, not both")
             return
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > self.limit:
-            await self._refuse(scope, receive, send, 413, self._too_large)
-            return
+        expected = (b"expect", b"100-continue") in scope["headers"]
         seen = 0
         started = False
-        complete = False
+        complete = length == b"0" and b"transfer-encoding" not in names
 
         async def bounded() -> Message:
-            nonlocal seen, complete
+            nonlocal seen, complete, expected
+            expected = False
             if complete:
                 # What is waited for now is the disconnect: as long as it takes.
                 return await receive()
@@ -58,17 +66,33 @@ class BoundedBody:
             return message
 
         async def watched(message: Message) -> None:
-            nonlocal started
+            nonlocal started, complete
+            if not started and message["status"] >= 400 and message["status"] != 408 and not complete and not expected:
+                complete = True
+                await self._discard(receive)
             started = True
             await send(message)
 
+        if not length.isdigit() or int(length) > self.limit:
+            await self._refuse(scope, receive, watched, 413, self._too_large)
+            return
         try:
             await self.app(scope, bounded, watched)
         except HTTPException as refusal:
             # Rooms and Starlette answer it themselves; an app that does not is answered for.
             if started:
                 raise
-            await self._refuse(scope, receive, send, refusal.status_code, refusal.detail)
+            await self._refuse(scope, receive, watched, refusal.status_code, refusal.detail)
+
+    async def _discard(self, receive: Callable[[], Awaitable[Message]]) -> None:
+        left = DISCARD
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_TIME):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     @property
     def _too_large(self) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from partywidgets.client import ops as ops_client
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
+from partywidgets.scans import bounds, requests
 from partywidgets.scans.model import CheckResult, ScanReport
 
 from ..running_app import running
@@ -212,6 +214,20 @@ async def test_publish(tmp_path: Path) -> None:
         await kim.publish(report)
         await until(val, lambda: val.counts["warn"] == 1)
         assert [row["check_id"] for row in val.rows.values()] == ["cert"]
+
+
+async def test_a_report_over_the_limit_is_not_sent(tmp_path: Path) -> None:
+    """A report larger than what a host takes is one sentence with what to do; one just below it is taken."""
+    assert ops_client.PUBLISH_LIMIT == requests.BODY_BYTES
+
+    def report(count: int) -> ScanReport:
+        return ScanReport(results=[CheckResult(f"check-{n}", "tcp", "t", "ok", details="x" * bounds.DETAILS_BYTES) for n in range(count)])
+
+    async with loaded(tmp_path) as room, client_of(room, "kim-runner") as kim:
+        with pytest.raises(ScanError, match=r"600 results has \d+\.\d MiB, a host takes 8 at once: scan and publish the checks in parts"):
+            await kim.publish(report(600))
+        await kim.publish(report(480))
+        await until(kim, lambda: kim.counts["ok"] == 480)
 
 
 async def test_rows_of_removed_checks_go(tmp_path: Path) -> None:

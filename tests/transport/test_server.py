@@ -346,20 +346,6 @@ async def test_handshakes_begun_are_bounded(tmp_path: Path) -> None:
                 assert await slow[0][0].read() == b""
 
 
-async def test_bodies_are_bounded(tmp_path: Path) -> None:
-    """413 by the length said, and by the bytes that come."""
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(20):
-            yield b"x" * 100
-
-    async with running(Echo, tmp_path, serve_max_body=1000) as run, httpx.AsyncClient() as http:
-        url = run.url(scheme="http")
-        assert (await http.post(url, content=b"x" * 1000)).text == "1000"
-        assert (await http.post(url, content=b"x" * 1001)).status_code == 413
-        assert (await http.post(url, content=chunks())).status_code == 413
-
-
 async def test_the_server_ends_with_a_stalled_peer(tmp_path: Path) -> None:
     """Everyone gets 1012; whoever does not take it is cut within the limit; on_close comes for all."""
     log: list[Any] = []
