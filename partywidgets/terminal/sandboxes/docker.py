@@ -21,6 +21,9 @@ GRACE = 2.0
 """Seconds between hang-up and kill."""
 POLL = 0.05
 """Seconds between two looks at an exec that closed its output but is still reported as running."""
+SETTLE = 1.0
+"""Seconds in which an engine that killed a container comes to say so: its shell's end is often known before."""
+_KILLED = 128 + 9
 _NO_SHELL = (126, 127)
 
 
@@ -43,6 +46,7 @@ class ContainerSandbox:
         self._going.set()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._open = True
+        self._broken = False
         self._writer = asyncio.create_task(self._write_out(), name=f"input of {job.container}")
 
     async def read(self) -> bytes:
@@ -54,7 +58,7 @@ class ContainerSandbox:
                 message = await self._job.stream.read_out()
             except (OSError, RuntimeError) as error:
                 log.info("container %s: its output ended: %s", self._job.container, error)
-                message = None
+                message, self._broken = None, True
             if message is not None:
                 piece, self._rest = message.data[:CHUNK], message.data[CHUNK:]
         if piece:
@@ -84,7 +88,7 @@ class ContainerSandbox:
                     if not going:
                         break
                     await asyncio.sleep(POLL)
-            if not await self._engine.running(name):
+            if await self._stopped(code):
                 end = Exit(code, f"the container {name} stopped: start it with `{kind} start {name}`")
             elif code in _NO_SHELL and not self._begun:
                 end = Exit(code, f"the container {name} cannot run the shell: name one that it has, {kind}:{name}?shell=/path")
@@ -94,6 +98,16 @@ class ContainerSandbox:
             end = Exit(None, f"the terminal in {name} ended: {error or 'the engine does not say how'}")
         if not self._exit.done():
             self._exit.set_result(end)
+
+    async def _stopped(self, code: int | None) -> bool:
+        """Whether it was the container that ended. A kill looks like the shell's own end at first: then the engine is asked again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (SETTLE if code == _KILLED or self._broken else 0.0)
+        while await self._engine.running(self._job.container):
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(POLL)
+        return True
 
     def write(self, keystrokes: bytes) -> None:
         """Queues input; see Sandbox."""

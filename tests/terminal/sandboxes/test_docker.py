@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from partywidgets.engines.docker import DockerEngine
 from partywidgets.exceptions import SandboxError
+from partywidgets.terminal.sandboxes.base import Exit
 from tests.engines_fixture import Engine
 
 from .conftest import Open
@@ -68,6 +70,33 @@ async def test_container_killed_under_the_viewers(engine: Engine, opened: Open) 
         await shell.rest()
         end = await shell.sandbox.wait_exit()
         assert f"{name} stopped" in end.reason or f"no container {name}" in end.reason
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_an_engine_that_is_late_to_know_of_a_kill(engine: Engine, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the shell's end is known before the container's, the reason is the container all the same; a shell that was killed alone is
+    named as such."""
+    ask, asked = DockerEngine.running, 0
+
+    async def late(self: DockerEngine, container: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return asked <= 3 or await ask(self, container)
+
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}") as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"kill -9 $$\r")
+        await shell.rest()
+        assert await shell.sandbox.wait_exit() == Exit(137, f"the shell in {name} ended with code 137")
+    async with opened(f"{engine.kind}:{name}") as shell:
+        await shell.prompt()
+        monkeypatch.setattr(DockerEngine, "running", late)
+        await asyncio.to_thread(engine.call, "kill", name)
+        await shell.rest()
+        assert f"the container {name} stopped" in (await shell.sandbox.wait_exit()).reason
+    assert asked > 3
     engine.remove(name)
 
 
