@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from .child_environment import hide_variable
 from .config_complaint import explain
 from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
 from .exceptions import ConfigError, SandboxError
 from .party.grant import parse_roles
-from .references import resolve
+from .references import REFERENCE, resolve
 from .scans.checks import CHECK_TYPES
 from .scans.checks.base import CheckModel
 from .scans.duration import PositiveSeconds, Seconds
@@ -170,6 +171,9 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
     if not isinstance(source.value, dict):
         raise source.error("a config is a mapping of keys such as `checks:`", ())
     refuse_secrets(source)
+    for kind, name in REFERENCE.findall(text):
+        if kind == "env":
+            hide_variable(name)  # before anything is started, not when it is first resolved
     plain = dict(source.value)
     if isinstance(plain.get("checks"), list):
         _refuse_duplicate_ids(source, plain["checks"])

@@ -101,8 +101,9 @@ class ExecCheck(CheckModel):
         probe = Probe(self.target)
         loop = asyncio.get_running_loop()
         started = loop.time()
+        given = {name: context.resolve(value) for name, value in self.env.items()}
         arguments = [context.resolve(argument) for argument in self.command]
-        environment = clean_environment() | {name: context.resolve(value) for name, value in self.env.items()}
+        environment = clean_environment() | given
         try:
             ended = await run_program(arguments, environment, self.cwd, context.deadline)
         except OSError as error:
