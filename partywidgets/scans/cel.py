@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .duration import format_duration, parse_duration
+from ..duration import format_duration, parse_duration
 
 MATCH_CHARS = 64 * 1024
 """How much of a text `matches` looks at."""

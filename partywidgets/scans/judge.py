@@ -12,9 +12,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from .. import __version__
+from ..duration import format_duration
 from .checks.base import CheckModel, Probe, ProbeContext
 from .condition import compile_condition
-from .duration import format_duration
 from .model import CheckResult, ConditionResult, Failure, Runner, State, Status, utc_now
 from .redaction import Seen
 

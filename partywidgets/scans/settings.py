@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .duration import PositiveSeconds
+from ..duration import PositiveSeconds
 
 DAY = 86_400.0
 

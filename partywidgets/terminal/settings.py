@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..duration import parse_duration
 from ..exceptions import UnknownSandboxError
 from ..party.grant import Grant
 
 DEFAULT_SANDBOX = "default"
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _seconds(value: object) -> object:
-    """`15m` as seconds; a number stands for itself; `forever` for None."""
+    """A duration as seconds; a number stands for itself; `forever` for None."""
     if not isinstance(value, str):
         return value
     if value.strip() == "forever":
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())
-    if not found:
-        raise ValueError(f"expected a duration like 90s, 15m or 2h (or forever), got {value!r}")
-    return float(found[1]) * _UNITS[found[2]]
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 'forever'") from None
 
 
 class TerminalConfig(BaseModel):
@@ -34,7 +33,7 @@ class TerminalConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     keep: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=900.0, ge=0)
-    """How long a terminal lives after its last viewer left: `15m`, seconds, or `forever`."""
+    """How long a terminal lives after its last viewer left: `15m`, `1h30m`, seconds, or `forever`."""
     cols: int = Field(default=120, ge=20, le=1000)
     rows: int = Field(default=30, ge=5, le=1000)
     scrollback: int = Field(default=10_000, ge=0, le=100_000)

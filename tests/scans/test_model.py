@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partywidgets.duration import format_duration, parse_duration
 from partywidgets.scans import bounds
-from partywidgets.scans.duration import format_duration, parse_duration
 from partywidgets.scans.frame import COLUMNS, results_frame
 from partywidgets.scans.model import (
     CheckResult,

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ...duration import PositiveSeconds, Seconds
 from ...exceptions import ConfigError
 from ..condition import compile_condition, require_names
-from ..duration import PositiveSeconds, Seconds
 from ..model import ErrorClass, Evidence, Metric, Severity, Status, fingerprint
 from ..model import Remediation as ResultRemediation
 

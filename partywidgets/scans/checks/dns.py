@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ..duration import format_duration
+from ...duration import format_duration
 from ..model import Evidence, Metric
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, is_address, resolve

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
+from ...duration import format_duration
 from ..calls import Calls, OverdueError, StillRunningError, shared_calls
-from ..duration import format_duration
 from ..model import STATUSES, ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Condition, Probe, ProbeContext
 

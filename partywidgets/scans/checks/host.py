@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ...duration import PositiveSeconds, format_duration
 from ...exceptions import ConfigError
 from ..calls import OverdueError, StillRunningError, shared_calls
 from ..condition import require_names
-from ..duration import PositiveSeconds, format_duration
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Probe, ProbeContext
 

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from pydantic import Field, field_validator
 
 from ... import __version__
-from ..duration import format_duration
+from ...duration import format_duration
 from ..model import Evidence, Metric
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, is_address, tls_context

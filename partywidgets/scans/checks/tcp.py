@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ...duration import format_duration
 from ..condition import compile_condition
-from ..duration import format_duration
 from ..model import Evidence, Metric, one_line
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, opened, tls_context

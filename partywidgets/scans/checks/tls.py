@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..duration import format_duration
+from ...duration import format_duration
 from ..model import Evidence, Metric
 from .base import CheckModel, Condition, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
