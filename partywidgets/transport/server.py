@@ -14,7 +14,6 @@ import resource
 import socket
 import ssl
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping, MutableMapping
 from errno import EADDRINUSE
 from typing import Any, cast
@@ -30,10 +29,11 @@ from ..exceptions import ConfigError, HostError, PortInUseError
 from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.routing import Alias, BeforeHook
-from ..party.wire import Batch, Frame, Receiver, Wire
+from ..party.wire import Receiver, Wire
 from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
 from .body import BoundedBody
 from .handshake import Handshake, HandshakeError, check_handshake
+from .plain_socket import PlainSocket
 from .websocket import Limits, WebSocket
 
 Scope = MutableMapping[str, Any]
@@ -241,60 +241,6 @@ class Upgrade(Handshake):
                 self.refuse_with(*self._denial, self._denial_body)
         else:
             raise RuntimeError(f"the app sent {kind!r} before the WebSocket was accepted")
-
-
-class PlainSocket:
-    """The receiver of a socket whose app talks plain ASGI: websocket routes of an app of your own beside the rooms."""
-
-    wire: Wire
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._events: deque[Message] = deque()
-        self._arrived = asyncio.Event()
-
-    def _put(self, message: Message) -> None:
-        self._events.append(message)
-        self._arrived.set()
-        if len(self._events) > 64:
-            self.wire.pause()
-
-    def message_received(self, message: str | bytes) -> None:
-        self._put({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
-
-    def close_received(self, code: int, reason: str) -> None:
-        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.wire.close(None if code == 1005 else code, reason)
-
-    def failed(self, error: Exception) -> None:
-        """The disconnect follows."""
-
-    def lost(self, code: int, reason: str) -> None:
-        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
-
-    async def receive(self) -> Message:
-        """The next event; after the disconnect, the disconnect again."""
-        while not self._events:
-            self._arrived.clear()
-            await self._arrived.wait()
-        if self._events[0]["type"] == "websocket.disconnect":
-            return self._events[0]
-        message = self._events.popleft()
-        if len(self._events) < 16:
-            self.wire.resume()
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Waits while the peer is behind; the stall timer ends a wait for ever."""
-        if message["type"] == "websocket.send":
-            text = message.get("text")
-            self.wire.write(Batch((Frame(text if text is not None else message["bytes"]),)))
-            while self.wire.buffered > 256 * 1024:
-                await asyncio.sleep(0.01)
-        elif message["type"] == "websocket.close":
-            self.wire.close(message.get("code", 1000), message.get("reason") or "")
-        else:
-            raise RuntimeError(f"the app sent {message['type']!r} to an open WebSocket")
 
 
 class _Uvicorn(uvicorn.Server):

@@ -1,0 +1,66 @@
+"""An accepted socket of the bundled server as plain ASGI events, for apps that adopt nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import MutableMapping
+from typing import Any
+
+from ..party.wire import Batch, Frame, Wire
+
+Message = MutableMapping[str, Any]
+
+
+class PlainSocket:
+    """The receiver of a socket whose app talks plain ASGI: websocket routes of an app of your own beside the rooms."""
+
+    wire: Wire
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+
+    def _put(self, message: Message) -> None:
+        self._events.append(message)
+        self._arrived.set()
+        if len(self._events) > 64:
+            self.wire.pause()
+
+    def message_received(self, message: str | bytes) -> None:
+        self._put({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
+
+    def close_received(self, code: int, reason: str) -> None:
+        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.wire.close(None if code == 1005 else code, reason)
+
+    def failed(self, error: Exception) -> None:
+        """The disconnect follows."""
+
+    def lost(self, code: int, reason: str) -> None:
+        self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    async def receive(self) -> Message:
+        """The next event; after the disconnect, the disconnect again."""
+        while not self._events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._events[0]["type"] == "websocket.disconnect":
+            return self._events[0]
+        message = self._events.popleft()
+        if len(self._events) < 16:
+            self.wire.resume()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Waits while the peer is behind; the stall timer ends a wait for ever."""
+        if message["type"] == "websocket.send":
+            text = message.get("text")
+            self.wire.write(Batch((Frame(text if text is not None else message["bytes"]),)))
+            while self.wire.buffered > 256 * 1024:
+                await asyncio.sleep(0.01)
+        elif message["type"] == "websocket.close":
+            self.wire.close(message.get("code", 1000), message.get("reason") or "")
+        else:
+            raise RuntimeError(f"the app sent {message['type']!r} to an open WebSocket")
