@@ -12,12 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 from .child_environment import hide_variable
 from .config_complaint import explain
 from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
+from .duration import PositiveSeconds, Seconds
 from .exceptions import ConfigError, SandboxError
 from .party.grant import parse_roles
 from .references import REFERENCE, resolve
 from .scans.checks import CHECK_TYPES
 from .scans.checks.base import CheckModel
-from .scans.duration import PositiveSeconds, Seconds
 from .scans.model import Severity
 from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
 from .terminal.sandboxes.opening import parse_address

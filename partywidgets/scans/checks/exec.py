@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ...child_environment import hidden_variables
-from ..duration import format_duration
+from ...duration import format_duration
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Probe, ProbeContext
 
