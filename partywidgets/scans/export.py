@@ -1,7 +1,7 @@
 """What was, as DataFrames. The rows are those of `History` or of the ops room's HTTP answers; pandas is imported when one is made.
 
-Every frame has a RangeIndex, and its documented columns and dtypes also when there are no rows. Times are datetime64[ms, UTC], statuses
-ordered categoricals from good to bad (`STATUS_ORDER`), severities from info to critical.
+Every frame but `history_frame`'s has a RangeIndex, and all have their documented columns and dtypes also when there are no rows. Times are
+datetime64[ms, UTC], statuses ordered categoricals from good to bad (`STATUS_ORDER`), severities from info to critical.
 """
 
 from __future__ import annotations
@@ -78,12 +78,17 @@ _SCANS = {
 
 
 def history_frame(rows: Rows) -> pd.DataFrame:
-    """Results of the past in the given order, the oldest first.
+    """Results of the past in the given order, the oldest first, indexed by `time`: when each was observed, so that plots have that axis.
 
     observed_at, check_id, title, status, severity, summary, duration_ms (float64), target, check_type, phase and change (categories),
     fingerprint, scan_id, result_id, seq (int64).
     """
-    return _frame(rows, _HISTORY)
+    import pandas as pd
+
+    frame = _frame(rows, _HISTORY)
+    # Under a name of its own: pandas refuses to group or sort by a name that is a column's and the index's.
+    frame.index = pd.DatetimeIndex(frame["observed_at"], name="time")
+    return frame
 
 
 def changes_frame(rows: Rows) -> pd.DataFrame:

@@ -40,6 +40,9 @@ async def test_scans_and_results_come_back_as_frames(tmp_path: Path, play: Play)
     assert list(history["status"]) == ["ok", "ok", "crit", "ok"]
     assert str(history["observed_at"].dtype) == "datetime64[ms, UTC]"
     assert history["observed_at"].is_monotonic_increasing
+    assert (history.index.name, list(history.index)) == ("time", list(history["observed_at"])), "a plot's axis is time"
+    assert len(history.resample("1h")["duration_ms"].max()) >= 1
+    assert list(history.groupby("observed_at").size()) != []
     assert len(history[history["status"] >= "warn"]) == 1
     assert history["severity"].cat.ordered
     assert list(changes["to_status"]) == ["crit"]
