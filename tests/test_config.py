@@ -99,7 +99,7 @@ def test_a_terminal_is_kept_for_a_duration_or_for_ever(written: str, seconds: fl
         ("defaults: {tiemout: 5s}\n", 1, 12, "defaults: unknown key 'tiemout', did you mean 'timeout'"),
         ("schedule: {full: 'every day'}\n", 1, 18, "schedule.full: 'every day' is no cron expression"),
         ("schedule:\n  jitter: 4\n", 2, 11, "schedule.jitter: expected less than or equal to 1, got 4"),
-        ("terminal: {keep: 15x}", 1, 18, "terminal.keep: '15x' is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m', or"),
+        ("terminal: {keep: 15x}", 1, 18, "terminal.keep: '15x' is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'"),
         ("modules: ['team checks']", 1, 11, "modules[0]: 'team checks' is no module name"),
         ("auth: {tokens: [{subject: ci, token: '${env:T}', roles: [admn]}]}", 1, 57, "auth.tokens[0].roles: unknown role 'admn'"),
         ("notify: [{}]", 1, 9, "notify: this version does not do this yet"),
