@@ -45,7 +45,10 @@ def clean_environ(environ: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_SECRET) and name not in hidden and not (in_kernel and name in _KERNELS_OWN) and name not in ("COLUMNS", "LINES")
+        if not name.startswith(_SECRET)
+        and name not in hidden
+        and not (in_kernel and name in _KERNELS_OWN)
+        and name not in ("COLUMNS", "LINES")
     }
 
 
