@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("fanout", "conditions", "terminal")
+NAMES = ("fanout", "conditions", "terminal", "idle", "wake", "herd", "jupyter-fanout", "first-row")
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     names = [argument for argument in sys.argv[1:] if argument in NAMES]
     options = [argument for argument in sys.argv[1:] if argument not in NAMES]
     for name in names or NAMES:
-        importlib.import_module(f"benchmarks.{name}").main(options)
+        importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main(options)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
  *   load HOST PORT PATH N W SECONDS [TICKETS]
  *
  * TICKETS is a file with one ticket a line, N + 1 of them, offered as a subprotocol beside partywidgets.v1.
+ * LOAD_HEADER in the environment is one more header line of every handshake.
  * Prints one JSON line: deliveries a second over SECONDS, after one second of warm-up.
  */
 #define _GNU_SOURCE
@@ -49,11 +50,13 @@ static int join_room(const char *host, int port, const char *path, const char *t
   if (connect(fd, (struct sockaddr *)&address, sizeof address)) die("connect");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   char request[2048], protocol[768] = "";
+  const char *header = getenv("LOAD_HEADER");
   if (ticket) snprintf(protocol, sizeof protocol, "Sec-WebSocket-Protocol: partywidgets.v1, partywidgets.ticket.%s\r\n", ticket);
   int n = snprintf(request, sizeof request,
                    "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                   path, host, port, protocol);
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                   path, host, port, protocol, header ? header : "", header ? "\r\n" : "");
+  if (n >= (int)sizeof request) die("too long a handshake");
   if (write(fd, request, n) != n) die("write");
   char answer[4096];
   size_t got = 0;
