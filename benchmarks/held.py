@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import selectors
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -23,17 +23,18 @@ PONG = bytes((0x8A, 0x80, 0, 0, 0, 0))
 CLOSE = bytes((0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8))
 
 
-def may_hold(wanted: int) -> int:
-    """Raises this process's limit of descriptors as far as it may; how many sockets it and a server with the same limit can hold."""
+def may_hold(wanted: int, *, each: int = 1) -> int:
+    """How many connections a process may hold with `each` descriptors for one, after raising the limit; says what is missing."""
+    need = wanted * each + SPARE
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if os.geteuid() == 0 and hard != resource.RLIM_INFINITY and hard < wanted + SPARE:
-        with contextlib.suppress(OSError, ValueError):  # a container may forbid it: the old limit stays
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted + SPARE, wanted + SPARE))
+    if hard != resource.RLIM_INFINITY and hard < need:
+        with contextlib.suppress(OSError, ValueError):  # only root may, and a container may forbid it: the old limit stays
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, need))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - SPARE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, (hard - SPARE) // each)
     if allowed < wanted:
-        print(f"this machine allows {hard} descriptors a process: {allowed} connections instead of {wanted}")
+        print(f"{hard} descriptors a process at most, {each} a connection: {allowed} connections instead of {wanted}", file=sys.stderr)
     return allowed
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -58,7 +59,9 @@ def _port(process: subprocess.Popen[bytes], file: Path, log: Path) -> int:
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError, KeyError):  # not written yet, or half
-            return int(json.loads(file.read_text())["port"])
+            port = int(json.loads(file.read_text())["port"])
+            socket.create_connection(("127.0.0.1", port), 1).close()  # it writes the file before it listens
+            return port
         time.sleep(0.05)
     raise RuntimeError(f"the Jupyter Server did not start:\n{log.read_text()[-2000:]}")
 
