@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,11 @@ class JupyterServer:
                 break
             if file.exists():
                 try:
-                    return str(json.loads(file.read_text())["url"])
-                except (ValueError, KeyError):
-                    pass  # half written
+                    url = str(json.loads(file.read_text())["url"])
+                    with urllib.request.urlopen(f"{url}api", timeout=5):
+                        return url
+                except (ValueError, KeyError, OSError):
+                    pass  # half written, or written before it listens
             time.sleep(0.05)
         raise RuntimeError(f"JupyterLab did not start:\n{self.log.read_text()[-3000:]}")
 
