@@ -44,7 +44,8 @@ def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: O
     """Over comm alone, output still arrives while a cell blocks, and the badge says that the kernel is busy."""
     lab = open_lab(start_jupyter(**SETUPS["comm-in-process"]), "notebooks/terminal.ipynb")
     lab.run_all()
-    lab.type("sleep 3; echo late-$((40+2))\n")
+    lab.type("echo go-$((1+1)); sleep 3; echo late-$((40+2))\n")
+    lab.expect_screen("go-2")  # every keystroke has left the page
     lab.run_code("import time; time.sleep(15)", wait=False)
     lab.expect_screen("late-42", timeout=12_000)
     expect(lab.terminals().first).to_contain_text("kernel busy", timeout=12_000)
