@@ -19,6 +19,7 @@ from .config import parse_config
 from .exceptions import HostError, PartyError, RoomNameError
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
+from .scans.checks.heartbeat import BEATS
 from .terminal.sandboxes.opening import parse_address
 from .transport.asgi import deny, raw_path_of
 
@@ -41,6 +42,7 @@ MAX_BODY = 64 * 1024
 MAX_CONFIG = 1 << 20
 MAX_NAME = 1024
 OPEN = ("/healthz", "/hello")
+HEARTBEAT = "/api/ops/heartbeat/"
 NO_STORE = {"Cache-Control": "no-store"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -103,6 +105,8 @@ class Routes:
         path = raw_path_of(request.scope)
         if path.startswith("/static/"):
             return await asyncio.to_thread(_static, request, path.removeprefix("/static/"))
+        if path.startswith(HEARTBEAT):
+            return _heartbeat(request, path.removeprefix(HEARTBEAT))
         if path == "/healthz":
             return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
         if path == "/hello":
@@ -255,6 +259,15 @@ def _only_get(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
     return _error(405, f"{request.method} is not for this path: use GET", {"Allow": "GET"})
+
+
+def _heartbeat(request: Request, secret: str) -> Response:
+    """A job says that it is alive. The secret is the credential; the answer says nothing but whether it is one."""
+    if request.method not in ("GET", "HEAD", "POST"):
+        return _error(405, f"{request.method} is not for this path: use GET or POST", {"Allow": "GET, HEAD, POST"})
+    if not BEATS.hear(secret):
+        return _error(404, "no check listens for this heartbeat: see that its config is loaded")
+    return Response(status_code=204, headers=NO_STORE)
 
 
 def _static(request: Request, rest: str) -> Response:

@@ -424,3 +424,26 @@ async def test_an_app_ends_in_order_and_starts_again_on_its_storage(tmp_path: Pa
         assert status == 200
         assert latest["scan_id"] == first.get("scan_id", latest["scan_id"])
         assert [result["check_id"] for result in latest["results"]] == ["root"]
+
+
+async def test_a_heartbeat_is_heard_without_a_credential(app: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever knows the secret may report; nobody else learns anything, and the secret is in no answer."""
+    secret = "a-job-that-reports-by-itself"
+    monkeypatch.setenv("NIGHTLY_BEAT", secret)
+    config = "checks:\n  - {id: nightly, type: heartbeat, secret: '${env:NIGHTLY_BEAT}', within: 1h}\n"
+    status, answer = await app.json("PUT", "/api/ops/config/jobs.yaml", data=config)
+    assert status == 200, answer
+    _, before = await app.json("POST", "/api/ops/scans", json={"wait": True})
+    assert before["results"][0]["status"] == "unknown"
+    async with (
+        app.http.post(f"{app.url}/api/ops/heartbeat/{secret}") as heard,
+        app.http.get(f"{app.url}/api/ops/heartbeat/wrong") as unheard,
+    ):
+        assert (heard.status, await heard.read()) == (204, b"")
+        assert unheard.status == 404
+    async with app.http.delete(f"{app.url}/api/ops/heartbeat/{secret}") as wrong:
+        assert wrong.status == 405
+    _, after = await app.json("POST", "/api/ops/scans", json={"wait": True})
+    assert after["results"][0]["status"] == "ok"
+    assert secret not in json.dumps([answer, before, after])
+    assert app.rooms() == ["main"]

@@ -5,6 +5,7 @@ from .base import CheckModel
 from .dns import DnsCheck
 from .exec import ExecCheck
 from .function import FunctionCheck
+from .heartbeat import HeartbeatCheck
 from .host import HostCheck
 from .http import HttpCheck
 from .tcp import TcpCheck
@@ -18,4 +19,5 @@ CHECK_TYPES: dict[str, type[CheckModel]] = {
     "host": HostCheck,
     "exec": ExecCheck,
     "function": FunctionCheck,
+    "heartbeat": HeartbeatCheck,
 }
