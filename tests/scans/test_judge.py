@@ -237,7 +237,7 @@ async def test_what_a_result_is_told() -> None:
 def test_types() -> None:
     """Each kind of check is found by its `type`."""
     assert {name: model.model_fields["type"].default for name, model in CHECK_TYPES.items()} == {name: name for name in CHECK_TYPES}
-    assert list(CHECK_TYPES) == ["http", "tcp", "dns", "tls", "host", "exec", "function"]
+    assert list(CHECK_TYPES) == ["http", "tcp", "dns", "tls", "host", "exec", "function", "heartbeat"]
 
 
 def test_light_import() -> None:
