@@ -28,11 +28,14 @@ class ResultStream:
 
     def __init__(self, scan_id: str, total: int, *, board: Board, history: History, emit: Emit) -> None:
         self.done = 0
+        self._kept = 0
+        """Checks that had ended when the history was last written: a frame counts and tells no more than that, so a host that dies keeps what it told."""
         self._board = board
         self._scan_id, self._total = scan_id, total
         self._history, self._emit = history, emit
         self._unwritten: list[Recorded] = []
         self._pending: dict[str, Placement] = {}
+        self._ready: dict[str, Placement] = {}
         self._came = asyncio.Event()
         self._finished = False
         self._complained = False
@@ -60,29 +63,33 @@ class ResultStream:
             self._came.clear()
             await self._write()
             await self._send()
-            if self._pending or self._unwritten:
+            if self._pending or self._ready or self._unwritten:
                 self._came.set()
             elif self._finished:
                 return
-            if not self._finished or self._pending:
+            if not self._finished or self._pending or self._ready:
                 await asyncio.sleep(TICK)
 
     async def _write(self) -> None:
         batch, self._unwritten = self._unwritten, []
+        fresh, self._pending = self._pending, {}
+        done = self.done
         try:
             await self._history.record(batch)
         except StorageError as error:
             if not self._complained:
                 _log.error("scan %s goes on without its history: %s", self._scan_id, error)
             self._complained = True
+        self._kept = done
+        self._ready |= fresh
 
     async def _send(self) -> None:
-        waiting, self._pending = list(self._pending.values()), {}
+        waiting, self._ready = list(self._ready.values()), {}
         sent = 0
         for results in islice(self._board.parts(placement.recorded.result for placement in waiting), FRAMES):
             sent += len(results)
             seq, wires = max(result.seq for result in results), [result.to_wire() for result in results]
-            data = {"seq": seq, "scan_id": self._scan_id, "done": self.done, "total": self._total, "results": wires}
+            data = {"seq": seq, "scan_id": self._scan_id, "done": self._kept, "total": self._total, "results": wires}
             await self._emit("check-result", data)
         for placement in waiting[:sent]:
             for change in placement.recorded.changes:
@@ -91,4 +98,4 @@ class ResultStream:
             if placement.ended_ack is not None:
                 await self._emit("ack", {**placement.ended_ack.to_wire(), "reason": None})
         for placement in waiting[sent:]:  # a newer one of the same fingerprint has come meanwhile, or it waits for the next tick
-            self._pending.setdefault(placement.recorded.result.fingerprint, placement)
+            self._ready.setdefault(placement.recorded.result.fingerprint, placement)
