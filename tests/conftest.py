@@ -1,0 +1,26 @@
+"""What holds for every test: shells that start from a plain home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a prompt and nothing else: what is in a person's own .bashrc may take a minute, or ask something.
+
+    The folders of pip's and npm's downloads stay the person's, and so does their configuration.
+    """
+    home = tmp_path_factory.mktemp("home")
+    (home / ".bashrc").write_text("PS1='\\$ '\n")
+    real = Path.home()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in (("XDG_CACHE_HOME", ".cache"), ("XDG_CONFIG_HOME", ".config"), ("NPM_CONFIG_CACHE", ".npm"), ("NPM_CONFIG_USERCONFIG", ".npmrc")):
+            if name not in os.environ:
+                patch.setenv(name, str(real / folder))
+        patch.setenv("HOME", str(home))
+        yield home
