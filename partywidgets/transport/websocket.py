@@ -103,7 +103,7 @@ class WebSocket(asyncio.Protocol):
         self._protocol = ServerProtocol(state=State.OPEN, max_size=limits.max_size, logger=_frame_logger)
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
-        """The socket's own descriptor, for the one write a tick; -1 under TLS, whose bytes are the transport's to make, and once the socket closes."""
+        """The socket's own, for the one write a tick; -1 under TLS, whose bytes are the transport's to make, and once the socket closes."""
         self._paused = 0
         self._backlog = b""
         self._fragments: list[bytes] | None = None
