@@ -8,26 +8,23 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
-from ..exceptions import ConfigError, ConnectionClosedError, HostError, PartyError, RefusedError, ScanError
+from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
 from ..scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from .board import Board, Progress
-from .requests import Requests
+from .room import REPLY_TIMEOUT, RoomClient, refuses
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
 
-REPLY_TIMEOUT = 15.0
-"""Seconds within which the room answers a request."""
 CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
 PUBLISH_LIMIT = 8 * 1024 * 1024
@@ -36,13 +33,15 @@ PUBLISH_LIMIT = 8 * 1024 * 1024
 logger = logging.getLogger(__name__)
 
 
-class OpsClient:
+class OpsClient(RoomClient):
     """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
 
     `url` is the host's root, with scheme and base path. Entering waits at most `timeout` seconds for the room's snapshot; `start()` does
     not wait. `rows` (fingerprint → result) follow the room live and over reconnects. `on_message(type, data)` gets every message of the
     room after it was applied. `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
     """
+
+    kind, client_kind, greeting = "ops room", "ops client", "snapshot"
 
     def __init__(
         self,
@@ -54,7 +53,8 @@ class OpsClient:
         on_message: Callable[[str, dict[str, Any]], Any] | None = None,
         **socket_options: Any,
     ) -> None:
-        self.room, self.timeout, self.on_message = room, timeout, on_message
+        super().__init__(room, timeout)
+        self.on_message = on_message
         self.root = http_url(root_url(url))
         self.state: State = "connecting"
         self.running: dict[str, Progress] = {}
@@ -65,8 +65,6 @@ class OpsClient:
         self._board = Board()
         self._ready = False
         self._finished: dict[str, dict[str, Any]] = {}
-        self._requests = Requests()
-        self._changed = asyncio.Event()
         self.socket = PartySocket(
             host=url,
             party=PARTY,
@@ -79,46 +77,6 @@ class OpsClient:
             on_end=self._pulse,
             **socket_options,
         )
-
-    # Its life
-
-    async def __aenter__(self) -> OpsClient:
-        self.start()
-        try:
-            await self.ready(self.timeout)
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.close()
-
-    def start(self) -> None:
-        """Connects, without waiting."""
-        self.socket.reconnect()
-
-    async def close(self) -> None:
-        """Leaves the room; its scans go on."""
-        await self.socket.close()
-        self._requests.fail(ConnectionClosedError("the ops client was closed"))
-        self._pulse()
-
-    async def ready(self, timeout: float | None = None) -> None:
-        """Waits until the room's whole snapshot is here. Raises RefusedError or HostError with the reason."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._ready:
-                    await self.changed()
-        except TimeoutError:
-            seen = self.socket.last_close
-            raise HostError(f"ops room {self.room}: no snapshot within {timeout:g} s" + (f": {seen}" if seen else "")) from None
-
-    async def changed(self) -> None:
-        """Waits for the next message. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
-        if not self.socket.should_reconnect:
-            raise self.socket.failure or ConnectionClosedError(f"the ops client of {self.room} is closed")
-        await self._changed.wait()
 
     # What is there
 
@@ -257,17 +215,10 @@ class OpsClient:
     # Requests
 
     async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        await self.ready(self.timeout)
-        request_id, future = self._requests.open()
-        try:
-            if not self.socket.send(json.dumps({"type": kind, "data": {"id": request_id, **fields}})):
-                raise HostError(f"ops room {self.room}: not connected, {kind} was not sent")
-            async with asyncio.timeout(REPLY_TIMEOUT):
-                return cast("dict[str, Any]", await future or {})
-        except TimeoutError:
-            raise HostError(f"ops room {self.room}: no answer to {kind} within {REPLY_TIMEOUT:g} s") from None
-        finally:
-            self._requests.forget(request_id)
+        return cast("dict[str, Any]", await self._request(kind, REPLY_TIMEOUT, fields) or {})
+
+    def _put(self, kind: str, fields: dict[str, Any]) -> bool:
+        return self.socket.send(json.dumps({"type": kind, "data": fields}))
 
     def _begun(self, reply: dict[str, Any]) -> str:
         scan_id = str(reply["scan_id"])
@@ -287,13 +238,13 @@ class OpsClient:
 
     # The socket
 
-    def _pulse(self) -> None:
-        self._changed.set()
-        self._changed.clear()
+    @property
+    def _arrived(self) -> bool:
+        return self._ready
 
     def _closed(self, event: CloseEvent) -> None:
         self._ready = False
-        self.state = "refused" if event.code in (4401, 4403, 4409) or event.status in (400, 401, 403) else "lost"
+        self.state = "refused" if refuses(event) else "lost"
         self._requests.fail(HostError(f"ops room {self.room}: the connection was lost ({event}) before the answer came"))
         self._pulse()
 

@@ -8,14 +8,13 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.protocol import OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
 from .command import CommandResult
-from .requests import Requests
+from .room import REPLY_TIMEOUT, RoomClient, refuses
 from .stream import Reader, Tail
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ ACK_AFTER = 0.05
 """Seconds after which what was taken is acknowledged, so that a burst costs one `consumed`."""
 ACK_BYTES = 64 * 1024
 """Bytes after which it is acknowledged at once: a room takes whoever has 512 KiB unread for slow."""
-REPLY_TIMEOUT = 15.0
-"""Seconds within which a room answers a request that runs nothing, and the grace beyond a command's own timeout."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ class Exit:
     reason: str
 
 
-class TerminalClient:
+class TerminalClient(RoomClient):
     """A terminal room: `async with TerminalClient(url, "worker-123", token=…) as term: result = await term.run("df -h /")`.
 
     `url` is the host's root, with scheme and base path. `sandbox` is an id of the host's config. Entering waits at most `timeout` seconds
@@ -80,6 +77,8 @@ class TerminalClient:
     Attributes: `state role can_type size people lease upstream exit sandbox connection epoch offset resumed host_id`.
     `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
     """
+
+    kind, client_kind, greeting = "terminal", "terminal client", "welcome"
 
     def __init__(
         self,
@@ -95,7 +94,8 @@ class TerminalClient:
         on_change: Callable[[TerminalClient], Any] | None = None,
         **socket_options: Any,
     ) -> None:
-        self.room, self.timeout, self.on_change = room, timeout, on_change
+        super().__init__(room, timeout)
+        self.on_change = on_change
         self._placement: dict[str, str | int | None] = {"sandboxId": sandbox, "cols": cols, "rows": rows}
         self.state: State = "connecting"
         self.role, self.connection, self.host_id, self.sandbox = "", "", "", sandbox or ""
@@ -114,8 +114,6 @@ class TerminalClient:
         self._searched = 0
         self._tail = Tail()
         self._readers: list[Reader] = []
-        self._requests = Requests()
-        self._changed = asyncio.Event()
         self._acknowledged = 0
         self._ack: asyncio.TimerHandle | None = None
         self.socket = PartySocket(
@@ -135,40 +133,12 @@ class TerminalClient:
 
     # Its life
 
-    async def __aenter__(self) -> TerminalClient:
-        self.start()
-        try:
-            await self.ready(self.timeout)
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.close()
-
-    def start(self) -> None:
-        """Connects, without waiting."""
-        self.socket.reconnect()
-
     async def close(self) -> None:
         """Leaves the room; the terminal lives on."""
-        await self.socket.close()
         if self._ack is not None:
             self._ack.cancel()
             self._ack = None
-        self._requests.fail(ConnectionClosedError(f"the terminal client of {self.room} was closed"))
-        self._pulse()
-
-    async def ready(self, timeout: float | None = None) -> None:
-        """Waits for the room's welcome, at most `timeout` seconds. Raises RefusedError or HostError with the reason."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not self._welcome:
-                    await self._next_change()
-        except TimeoutError:
-            seen = self.socket.last_close
-            raise HostError(f"terminal {self.room}: no welcome within {timeout:g} s" + (f": {seen}" if seen else "")) from None
+        await super().close()
 
     # What one does with it
 
@@ -212,7 +182,7 @@ class TerminalClient:
         try:
             async with asyncio.timeout(timeout):
                 while (found := self._tail.search(wanted, self._searched)) is None:
-                    await self._next_change()
+                    await self.changed()
         except TimeoutError:
             raise TimeoutError(f"terminal {self.room}: {wanted.pattern!r} did not appear within {timeout:g} s") from None
         match, self._searched = found
@@ -279,7 +249,7 @@ class TerminalClient:
                 while output := reader.take():
                     yield output
                 try:
-                    await self._next_change()
+                    await self.changed()
                 except ConnectionClosedError:
                     return
         finally:
@@ -288,15 +258,11 @@ class TerminalClient:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.output()
 
-    async def changed(self) -> None:
-        """Waits for the next frame or change of state. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
-        await self._next_change()
-
     async def _shell(self) -> None:
         """Waits until the sandbox's shell runs. Raises CommandError when it ended or could not start."""
         await self.ready(self.timeout)
         while self.upstream.state == "starting" or not self._welcome:
-            await self._next_change()
+            await self.changed()
         if self.upstream.state != "running":
             raise CommandError(f"terminal {self.room}: {self.upstream.reason or 'its shell is not running'}; restart() starts it again")
 
@@ -305,19 +271,11 @@ class TerminalClient:
     def _tell(self, kind: str, **fields: Any) -> bool:
         return self.socket.send(json.dumps({"type": kind, **fields}))
 
+    def _put(self, kind: str, fields: dict[str, Any]) -> bool:
+        return self._tell(kind, **fields)
+
     async def _ask(self, kind: str, timeout: float | None, **fields: Any) -> Any:
-        await self.ready(self.timeout)
-        request_id, future = self._requests.open()
-        try:
-            if not self._tell(kind, id=request_id, **fields):
-                raise HostError(f"terminal {self.room}: not connected, {kind} was not sent")
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
-            kinds = CommandTimeoutError if kind == "run" else HostError
-            raise kinds(f"terminal {self.room}: no answer to {kind} within {timeout:g} s") from None
-        finally:
-            self._requests.forget(request_id)
+        return await self._request(kind, timeout, fields, overdue=CommandTimeoutError if kind == "run" else HostError)
 
     async def _lease(self, action: str, reached: Callable[[], bool], **fields: Any) -> None:
         await self.ready(self.timeout)
@@ -329,18 +287,16 @@ class TerminalClient:
                 while not reached():
                     if self.last_error:
                         raise RefusedError(self.last_error)
-                    await self._next_change()
+                    await self.changed()
         except TimeoutError:
             raise HostError(f"terminal {self.room}: no answer to lease {action} within {REPLY_TIMEOUT:g} s") from None
 
-    async def _next_change(self) -> None:
-        if not self.socket.should_reconnect:
-            raise self.socket.failure or ConnectionClosedError(f"the terminal client of {self.room} is closed")
-        await self._changed.wait()
+    @property
+    def _arrived(self) -> bool:
+        return self._welcome
 
     def _pulse(self) -> None:
-        self._changed.set()
-        self._changed.clear()
+        super()._pulse()
         if self.on_change is not None:
             try:
                 self.on_change(self)
@@ -361,7 +317,7 @@ class TerminalClient:
         self._welcome = False
         self.people, self.lease, self.can_type = [], None, False
         if self.state != "ended":
-            self.state = "refused" if event.code in (4401, 4403, 4409) or event.status in (400, 401, 403) else "lost"
+            self.state = "refused" if refuses(event) else "lost"
         error: PartyError = HostError(f"terminal {self.room}: the connection was lost ({event}) before the answer came; see history()")
         self._requests.fail(error)
         self._pulse()
