@@ -1,0 +1,82 @@
+"""A real xterm (headless, in Node) that tells its cells."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.terminal.conftest import serve
+
+__all__ = ["serve"]
+
+HERE = Path(__file__).parent
+WAIT = 60.0
+Step = bytes | tuple[int, int]
+"""Output, or a new size in columns and rows."""
+
+
+class Xterm:
+    """One Node process; every question gets a fresh terminal."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def shows(self, size: tuple[int, int], steps: Sequence[Step]) -> dict[str, Any]:
+        """What a terminal that starts with this size shows after these steps."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        sent = [base64.b64encode(step).decode() if isinstance(step, bytes) else step for step in steps]
+        self._process.stdin.write(json.dumps({"cols": size[0], "rows": size[1], "steps": sent}).encode() + b"\n")
+        async with asyncio.timeout(WAIT):
+            await self._process.stdin.drain()
+            answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return answer
+
+
+@pytest.fixture(scope="session")
+def xterm_place() -> Path:
+    """A directory with cells.mjs and the locked npm packages, installed once and kept."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return _without("Node.js and npm are not installed: screens cannot be compared with xterm.js")
+    lock = (HERE / "package-lock.json").read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = cache / "partywidgets" / f"screens-{hashlib.sha256(lock).hexdigest()[:16]}"
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copyfile(HERE / name, place / name)
+    if not (place / "node_modules" / ".package-lock.json").exists():
+        done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=place, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            return _without(f"npm ci failed, screens cannot be compared with xterm.js: {done.stderr.strip()[-300:]}")
+    shutil.copyfile(HERE / "cells.mjs", place / "cells.mjs")
+    return place
+
+
+def _without(reason: str) -> Path:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+async def xterm(xterm_place: Path) -> AsyncIterator[Xterm]:
+    """A process that answers until the test ends."""
+    process = await asyncio.create_subprocess_exec(
+        "node", "cells.mjs", cwd=xterm_place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=256 << 20
+    )
+    try:
+        yield Xterm(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
