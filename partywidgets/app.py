@@ -92,6 +92,8 @@ class App:
             ignored.append("sandboxes")
         if "terminal" in config.model_fields_set:
             self.terminals.apply(config.terminal)
+        if "recording" in config.model_fields_set:
+            self.terminals.recording = config.recording
         return ignored
 
     async def _load_checks(self, config: Config) -> None:
@@ -139,6 +141,7 @@ def create_app(
     _admit(gate, config, secrets)
     terminals = TerminalSettings(sandboxes={**(sandboxes or {}), **_addresses(config, secrets)})
     terminals.apply(config.terminal)
+    terminals.recording, terminals.known_secrets = config.recording, secrets.values
     service = OpsMonitorService(limits=config.limits, redact=secrets.redact)
     host = AppHost(
         {TERMINALS: TerminalServer, channel.PARTY: OpsMonitorBroadcastServer},

@@ -21,7 +21,7 @@ from .scans.checks.base import CheckModel
 from .scans.model import Severity
 from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
 from .terminal.sandboxes.opening import parse_address
-from .terminal.settings import TerminalConfig
+from .terminal.settings import RecordingSettings, TerminalConfig
 
 if TYPE_CHECKING:
     AnyCheck = CheckModel
@@ -82,15 +82,6 @@ def _nothing_yet(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 NotYet = Annotated[tuple[Any, ...], AfterValidator(_nothing_yet)]
 """A model's field: a list that a later version reads. An entry in it is an error, so that nobody relies on what does not happen."""
-
-
-class RecordingSettings(BaseModel):
-    """What is kept of terminals: output for `keep` seconds, keystrokes only with `input: true`. Checked; this version records nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    keep: PositiveSeconds = 30 * 86_400.0
-    input: bool = False
 
 
 class CheckDefaults(BaseModel):

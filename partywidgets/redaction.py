@@ -128,6 +128,19 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return "".join((*parts, text[at:])) if parts else text
 
 
+_MARKUP = re.compile(r"<[^>]*>")
+
+
+def redact_html(markup: str, known: Iterable[str] = ()) -> str:
+    """HTML with each secret of its text as `*`, also where tags cut it. Its elements stay."""
+    parts = re.split(r"(<[^>]*>)", markup)
+    parts[::2] = [part.replace("&quot;", '"').replace("&#x27;", "'").replace("&#39;", "'") for part in parts[::2]]
+    markup = "".join(parts)
+    plain = _Plain(markup, glued=True, control=_MARKUP)
+    spans = [(plain.raw(start), plain.raw(stop - 1) + 1) for start, stop in find_secrets(plain.text, known)]
+    return _starred(markup, _outside(markup, spans, _MARKUP)) if spans else markup
+
+
 # A stream
 
 _CONTROL = re.compile(
@@ -147,12 +160,12 @@ _CLIPBOARD_OR_MARK = re.compile(r"\x1b\](?:633|52);")
 class _Plain:
     """Terminal output without its control sequences, and where each stretch of it stands in the output."""
 
-    def __init__(self, output: str, *, glued: bool) -> None:
+    def __init__(self, output: str, *, glued: bool, control: re.Pattern[str] = _CONTROL) -> None:
         parts: list[str] = []
         self._plain: list[int] = []
         self._raw: list[int] = []
         size = at = 0
-        for found in _CONTROL.finditer(output):
+        for found in control.finditer(output):
             if found.start() > at:
                 self._plain.append(size)
                 self._raw.append(at)
@@ -293,14 +306,19 @@ def _starred(text: str, spans: list[Span]) -> str:
     return "".join((*parts, text[at:]))
 
 
+def _outside(output: str, spans: list[Span], control: re.Pattern[str]) -> list[Span]:
+    """What of the spans is text."""
+    found: list[Span] = []
+    for start, stop in spans:
+        for sequence in control.finditer(output, start, stop):
+            found.append((start, sequence.start()))
+            start = sequence.end()
+        found.append((start, max(start, stop)))
+    return found
+
+
 def _masked(output: str, spans: list[Span]) -> str:
     """The output with each printable character of the spans as `*`; their control sequences stay."""
     if spans:
-        inside: list[Span] = []
-        for start, stop in spans:
-            for found in _CONTROL.finditer(output, start, stop):
-                inside.append((start, found.start()))
-                start = found.end()
-            inside.append((start, max(start, stop)))
-        output = _starred(output, inside)
+        output = _starred(output, _outside(output, spans, _CONTROL))
     return _OSC.sub(_quiet, output) if "\x1b]" in output else output

@@ -86,6 +86,11 @@ class Secrets:
             hide_variable(name)
         return self._remember(_resolved(kind, name, self._environ, base))
 
+    def values(self) -> tuple[str, ...]:
+        """Every remembered value, the longest first."""
+        with self._lock:
+            return tuple(sorted(self._known, key=len, reverse=True))
+
     def redact(self, text: str) -> str:
         """The text with every remembered value as `***`, the longest first."""
         with self._lock:

@@ -72,6 +72,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "resync": {},
     "resize": {"cols": (int,), "rows": (int,)},
     "lease": {"action": (str,)},
+    "eject": {"id": (str,), "connection": (str,)},
     "restart": {"id": (str,)},
     "run": {"id": (str,), "command": (str,)},
     "send": {"id": (str,), "text": (str,)},

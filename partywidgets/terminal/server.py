@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,16 +17,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..exceptions import CommandError, SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
+from ..redaction import redact_html
 from . import cloudflare, protocol
 from .audit import Audit
 from .commands import Commands, Entry
 from .lease import Lease, Person
+from .recording import Recorder, off_loop, redacted
+from .recording_access import answer as recording_answer
 from .ring import Ring
 from .sandboxes import parse_address
 from .screen import Screen, ScreenClosed, open_screen
 from .settings import DEFAULT_SANDBOX, TerminalSettings
 from .shell import new_nonce
-from .stream import Stream
+from .stream import SCREEN_BYTES, Stream
 from .upstream import Upstream
 from .viewer import CloudflarePreviewViewer, CloudflareViewer, PlainViewer, RichViewer, Viewer
 from .vt import is_query_reply
@@ -35,6 +38,9 @@ log = logging.getLogger(__name__)
 
 UNOPENED = "nobody who may type has opened this terminal yet"
 RESIZE_SECONDS = 0.1
+EJECTED = "a moderator ejected you from this terminal"
+EJECTED_SECONDS = 600.0
+"""How long whoever was ejected stays out of the room."""
 REQUESTS_PER_VIEWER = 64
 LEDGER = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
 RESUME_BYTES = 256 * 1024
@@ -56,7 +62,10 @@ class TerminalServer(Server):
             self.settings = TerminalSettings()
         self.viewers: dict[Connection, Viewer] = {}
         self.lease = Lease(idle_after=self.settings.idle_after)
-        self.audit = Audit(self.name)
+        self.audit = Audit(self.name, self.storage.folder("audit").parent)
+        self.recorder = Recorder(
+            self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
+        )
         self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
         self.upstream = Upstream(self.name, changed=self._upstream_changed, output=self._output, ready=self.stream.room_for_more)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self._keep)
@@ -65,6 +74,9 @@ class TerminalServer(Server):
         self._leaving: asyncio.TimerHandle | None = None
         self._resizing: asyncio.TimerHandle | None = None
         self._size_by = ""
+        self._storing: set[asyncio.Task[None]] = set()
+        self._ejected: dict[str, float] = {}
+        """Subject → the loop's time until which they stay out."""
 
     # Viewers
 
@@ -75,19 +87,26 @@ class TerminalServer(Server):
             connection.close(4403, "this grant has no role in terminals")
             return
         query = _query(connection)
+        person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
+        if self._ejected.get(person.subject, 0.0) > asyncio.get_running_loop().time():
+            self.audit.note("refused", person, reason="ejected")
+            connection.close(4403, EJECTED)
+            return
         upstream = self.upstream
         first = not any(other.person.may_hold for other in self.viewers.values())
         is_open = upstream.alive or (upstream.state == "ended" and not first)
         wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else DEFAULT_SANDBOX)
         if is_open and wanted != upstream.sandbox_id:
+            self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
             return
-        person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
         viewer = self._viewer_of(connection, person, query.get("dialect", ""))
         if viewer is None:
             connection.close(4400, "unknown dialect: leave it out, or use cloudflare or cloudflare-1")
             return
         self.viewers[connection] = viewer
+        if person.may_hold and "cols" in query and "rows" in query:
+            viewer.size = _size(query, self.settings)
         self.audit.note("joined", person, dialect=viewer.dialect)
         if self._leaving is not None:
             self._leaving.cancel()
@@ -97,7 +116,10 @@ class TerminalServer(Server):
         wants_a_new_one = upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end)
         # Who only looks on starts no process, in no sandbox of their choice: they see one as soon as somebody opens it.
         if wants_a_new_one and person.may_hold:
+            self._size_by = person.name
             self._start(wanted, _size(query, self.settings))
+        elif self.settings.size == "smallest":
+            self._fit()
         if not self._beginning:
             self._greet(viewer)
 
@@ -205,6 +227,8 @@ class TerminalServer(Server):
             self.settings.release_ticket(viewer.ticket)
         if self.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
             self._tell_lease()
+        if self.settings.size == "smallest" and viewer.size is not None:
+            self._fit()
         self._present()
         if not self.viewers and self.upstream.alive and self.settings.keep is not None:
             self._leaving = asyncio.get_running_loop().call_later(self.settings.keep, self._nobody_came)
@@ -220,7 +244,7 @@ class TerminalServer(Server):
             {"connection": v.person.connection, "name": v.person.name, "role": v.person.role, "subject": v.person.subject}
             for v in self.viewers.values()
         ]
-        self._note_all(type="presence", people=people)
+        self._note_all(type="presence", people=people, size={"cols": self.stream.cols, "rows": self.stream.rows, "by": self._size_by})
 
     def _note_all(self, **message: Any) -> None:
         for viewer in list(self.viewers.values()):
@@ -261,6 +285,8 @@ class TerminalServer(Server):
                 self.upstream.fail(str(error))
                 return
             self._nonce = nonce
+            if self.settings.recording.enabled and not self._unsaved:
+                self.recorder.begin(self.settings.recording, epoch=epoch, sandbox=sandbox_id, cols=size[0], rows=size[1])
             await self.upstream.run(address, cols=size[0], rows=size[1], nonce=nonce)
 
     @asynccontextmanager
@@ -275,6 +301,7 @@ class TerminalServer(Server):
     def _output(self, piece: bytes) -> None:
         offset = self.stream.ring.end
         self.stream.append(piece)
+        self.recorder.output(piece)
         self.commands.output(piece, offset)
 
     def _upstream_changed(self) -> None:
@@ -285,6 +312,7 @@ class TerminalServer(Server):
             self.commands.coming()
         else:
             self.commands.end(upstream.reason)
+            self.recorder.end(None if upstream.exit is None else upstream.exit.code)
         self.stream.flush()
         for viewer in list(self.viewers.values()):
             # The others are told behind the screen that they wait for, see _shown.
@@ -306,6 +334,9 @@ class TerminalServer(Server):
         if self._life is not None:
             self._life.cancel()
             await asyncio.wait([self._life], timeout=4.5)
+        for viewer in self.viewers.values():
+            self.audit.left(viewer.person)
+        await self.recorder.close()
         await self.stream.close()
 
     # What viewers send
@@ -363,6 +394,8 @@ class TerminalServer(Server):
     def _write(self, keys: bytes, person: Person) -> None:
         self.upstream.write(keys)
         self.stream.typed()
+        self.audit.typed(person, len(keys))
+        self.recorder.typed(keys)
         self.commands.typed(keys, person.name)
 
     def _do_consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
@@ -372,12 +405,26 @@ class TerminalServer(Server):
         self.stream.show(viewer, "asked")
 
     def _do_resize(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        if not self.lease.controls(viewer.person):
-            return
-        cols, rows = protocol.clamp_size(message["cols"], message["rows"])
+        size = protocol.clamp_size(message["cols"], message["rows"])
+        if viewer.person.may_hold:
+            viewer.size = size
+        if self.settings.size == "smallest":
+            self._fit()
+        elif self.lease.controls(viewer.person):
+            self._resize_soon(*size, viewer.person.name)
+
+    def _fit(self) -> None:
+        """The smallest window of all that may type decides; each direction by itself."""
+        sizes = [(*viewer.size, viewer.person.name) for viewer in self.viewers.values() if viewer.size is not None]
+        if sizes:
+            cols, rows = min(size[0] for size in sizes), min(size[1] for size in sizes)
+            names = dict.fromkeys(name for *size, name in sizes if size[0] == cols or size[1] == rows)
+            self._resize_soon(cols, rows, " and ".join(list(names)[:2]))
+
+    def _resize_soon(self, cols: int, rows: int, by: str) -> None:
         if self._resizing is not None:
             self._resizing.cancel()
-        self._resizing = asyncio.get_running_loop().call_later(RESIZE_SECONDS, self._resize_now, cols, rows, viewer.person.name)
+        self._resizing = asyncio.get_running_loop().call_later(RESIZE_SECONDS, self._resize_now, cols, rows, by)
 
     def _resize_now(self, cols: int, rows: int, by: str) -> None:
         self._resizing = None
@@ -388,6 +435,7 @@ class TerminalServer(Server):
             return
         offset = self.stream.resize(cols, rows)
         self._size_by = by
+        self.recorder.resize(cols, rows)
         self._note_all(type="resize", cols=cols, rows=rows, by=by, offset=offset)
         await self.upstream.resize(cols, rows)
 
@@ -400,11 +448,33 @@ class TerminalServer(Server):
         else:
             wanted = message.get("to")
             refusal = self.lease.give(person, next((v.person for v in self.viewers.values() if v.person.connection == wanted), None))
-        self.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person)
+        facts = {} if self.lease.holder is None or refusal else {"holder": self.lease.holder.subject}
+        self.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
         if refusal:
             viewer.refuse(refusal)
         else:
             self._tell_lease()
+
+    def _do_eject(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def eject() -> dict[str, Any]:
+            out = next((v.person for v in self.viewers.values() if v.person.connection == message["connection"]), None)
+            if viewer.person.role != "moderator":
+                self.audit.note("eject-refused", viewer.person)
+                raise CommandError(f"ejecting somebody needs the role moderator; this connection is {viewer.person.role}")
+            if out is None:
+                raise CommandError("nobody in this room has that connection: take one from presence")
+            if out.role == "moderator":
+                raise CommandError(f"{out.name} is a moderator and cannot be ejected: revoke their grant on the host")
+            self.audit.note("ejected", out, by=viewer.person.subject)
+            now = asyncio.get_running_loop().time()
+            self._ejected = {subject: until for subject, until in self._ejected.items() if until > now}
+            self._ejected[out.subject] = now + EJECTED_SECONDS
+            for connection, other in list(self.viewers.items()):
+                if other.person.subject == out.subject:
+                    connection.close(4403, EJECTED)
+            return {"subject": out.subject}
+
+        self._answer(viewer, message, eject)
 
     def _do_restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def restart() -> dict[str, Any]:
@@ -492,17 +562,46 @@ class TerminalServer(Server):
 
     def _announce(self, mark: dict[str, Any]) -> None:
         self._note_all(type="mark", **mark)
+        self.recorder.mark(mark)
+
+    @property
+    def _unsaved(self) -> bool:
+        """The policy of this sandbox: nothing of it is kept."""
+        return self.upstream.sandbox_id in self.settings.recording.unsaved
+
+    def _record_screen(self, reason: str) -> None:
+        self.spawn(self._give_screen(reason), name="recorded-screen")
+
+    async def _give_screen(self, reason: str) -> None:
+        """A screen for the recording, and the output since: from here on the recording is right again."""
+        screen, drawing = self.stream.screen, b""
+        for _ in range(5):
+            try:
+                capture = await screen.capture(SCREEN_BYTES)
+            except ScreenClosed:
+                return
+            if self.stream.ring.holds(capture.offset):
+                drawing = capture.drawing + self.stream.ring.read(capture.offset)
+                break
+        if screen is self.stream.screen:
+            self.recorder.screen(reason, drawing)
 
     def _keep(self, entry: Entry) -> None:
-        self.spawn(self._store(entry), name="ledger")
+        if not self._unsaved:
+            task = self.spawn(self._store(entry), name="ledger")
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
 
     async def _store(self, entry: Entry) -> None:
+        entry = replace(entry, command=await redacted(entry.command, self.settings.known_secrets()))
         await self.sql(LEDGER)
         await self.sql("INSERT INTO commands (entry) VALUES (?)", json.dumps(asdict(entry), ensure_ascii=False))
         await self.sql("DELETE FROM commands WHERE seq <= (SELECT MAX(seq) FROM commands) - ?", self.settings.history)
 
     async def history(self) -> list[dict[str, Any]]:
         """The commands that ran in this room, oldest first; the last 1000 by default."""
+        if self._storing:
+            await asyncio.wait(list(self._storing), timeout=10.0)
         # Looking makes no file: a room's name is anybody's to think up.
         if not self.storage.exists:
             return []
@@ -525,12 +624,23 @@ class TerminalServer(Server):
         except ScreenClosed:
             return ""
 
+    async def saved_screen(self) -> str:
+        """The screen as HTML for a file: without secrets, and empty where the policy says that nothing is saved."""
+        if self._unsaved or not (markup := await self.screen_html()):
+            return ""
+        known = self.settings.known_secrets()
+        return await off_loop(lambda: redact_html(markup, known))
+
     async def on_request(self, request: Request) -> Response:
         """GET: the room's state and screen as JSON, for whoever has a role in terminals."""
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("a terminal room answers GET only", 405, {"Allow": "GET, HEAD"})
         if grant_of(request).terminal_role() is None:
             return PlainTextResponse("this grant has no role in terminals", 403)
+        _, slash, wanted = request.url.path.rpartition("/recordings")
+        if slash:
+            await self.recorder.flushed()
+            return await recording_answer(self.storage.folder("recordings"), wanted.removeprefix("/"), grant_of(request), self.audit)
         upstream, stream = self.upstream, self.stream
         return JSONResponse(
             {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..duration import parse_duration
+from ..duration import PositiveSeconds, parse_duration
 from ..exceptions import UnknownSandboxError
 from ..party.grant import Grant
 
@@ -40,6 +40,25 @@ class TerminalConfig(BaseModel):
     """Lines kept above the screen for whoever joins late."""
     history: int = Field(default=1000, ge=1, le=100_000)
     """Commands kept in a room's ledger."""
+    size: Literal["controller", "smallest"] = "controller"
+    """Whose window decides the size: the controller's, or the smallest of all that may type."""
+
+
+class RecordingSettings(BaseModel):
+    """`recording:` in a config: what is saved of terminals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    """False: no recordings. The ledger of commands and the screens in saved notebooks stay."""
+    keep: PositiveSeconds = 30 * 86_400.0
+    """How long a recording is kept: `30d`, or seconds."""
+    input: bool = False
+    """Keystrokes too."""
+    room_bytes: int = Field(default=64 << 20, ge=32 << 20, le=1 << 40)
+    """What a room's recordings take together; the oldest go."""
+    unsaved: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = Field(default=(), max_length=10_000)
+    """Ids of sandboxes of which nothing is saved: no recording, no ledger, no screen in a notebook."""
 
 
 IssueTicket = Callable[[Grant, str, str], tuple[str, float]]
@@ -65,6 +84,12 @@ class TerminalSettings:
     """Commands kept in a room's ledger."""
     idle_after: float = 60.0
     """Seconds without input after which another may take the lease by typing."""
+    size: Literal["controller", "smallest"] = "controller"
+    """Whose window decides the size."""
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    """What is saved."""
+    known_secrets: Callable[[], Iterable[str]] = tuple
+    """Values that are hidden in whatever is saved, beside those that look like a secret."""
     host_id: str = ""
     """What `welcome` says; the app puts the host's own."""
     issue_ticket: IssueTicket | None = None
@@ -75,7 +100,7 @@ class TerminalSettings:
     def apply(self, config: TerminalConfig) -> None:
         """Takes over what a config says."""
         self.keep, self.cols, self.rows = config.keep, config.cols, config.rows
-        self.scrollback, self.history = config.scrollback, config.history
+        self.scrollback, self.history, self.size = config.scrollback, config.history, config.size
 
     def address(self, sandbox_id: str) -> str:
         """The address of a sandbox id. Raises UnknownSandboxError naming those there are."""

@@ -77,6 +77,8 @@ class Viewer(ABC):
     def __init__(self, connection: Connection, person: Person) -> None:
         self.connection, self.person = connection, person
         self.greeted = False
+        self.size: tuple[int, int] | None = None
+        """Columns and rows of its window, as far as it said."""
         self.in_sync = False
         self.lagging = False
         self.wanted = ""

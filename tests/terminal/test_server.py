@@ -224,7 +224,7 @@ async def test_resize_by_the_controller_reaches_the_shell_and_all(serve: Serve) 
     """The controller's size becomes the terminal's, clamped, with the offset it counts from; an observer's does nothing."""
     async with serve() as place, place.watch(query="?cols=90&rows=25") as ana, place.watch(who="obi") as obi:
         await ana.running()
-        assert ana.of("welcome")[0]["size"] == {"cols": 90, "rows": 25, "by": ""}
+        assert ana.of("welcome")[0]["size"] == {"cols": 90, "rows": 25, "by": "Ana"}
         await obi.tell("resize", cols=33, rows=11)
         await ana.tell("resize", cols=100, rows=2)
         await ana.tell("resize", cols=101, rows=3)

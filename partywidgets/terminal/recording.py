@@ -1,0 +1,350 @@
+"""A room's recordings: asciicast v3 (https://docs.asciinema.org/manual/asciicast/v3/), written off the loop, never slowing the room."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..redaction import StreamRedactor, redact
+from .settings import RecordingSettings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FLUSH_SECONDS = 0.5
+PENDING_BYTES = 512 * 1024
+"""Output that may wait for the disk; what comes beyond it is a gap in the recording, and the room goes on."""
+PART_BYTES = 16 << 20
+"""A recording larger than this is continued in another file."""
+PRUNE_SECONDS = 3600.0
+RESET = b"\x1bc"
+NOTE = "#pw "
+
+Tag = tuple[str, float, Any]
+"""Code of an event, seconds since the recording began, and what it holds beside text."""
+
+_pool: ThreadPoolExecutor | None = None
+_pruned: dict[Path, float] = {}
+
+
+def recording_thread() -> ThreadPoolExecutor:
+    """The one thread on which all rooms' recordings are redacted and written."""
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="partywidgets-recording")
+    return _pool
+
+
+async def off_loop(call: Callable[[], T]) -> T:
+    """What `call` returns, called on that thread."""
+    return await asyncio.get_running_loop().run_in_executor(recording_thread(), call)
+
+
+async def redacted(text: str, known: Iterable[str]) -> str:
+    """A text without its secrets, found off the loop."""
+    return await off_loop(lambda: redact(text, known))
+
+
+class Recorder:
+    """Records one shell at a time. Everything but `_write` belongs to the loop; a method that is called while nothing records does nothing.
+
+    `want_screen(reason)` asks the room for a screen, which it gives to `screen`: behind a gap, and where a new file begins.
+    """
+
+    def __init__(self, folder: Path, *, room: str, want_screen: Callable[[str], None], known: Callable[[], Iterable[str]] = tuple) -> None:
+        self._folder, self._room, self._want_screen, self._known = folder, room, want_screen, known
+        self._policy = RecordingSettings()
+        self._file: _File | None = None
+        self._began = 0.0
+        self._items: list[tuple[str, float, Any]] = []
+        self._pending = self._lost = self._gaps = 0
+        self._asked = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[int] | None = None
+
+    @property
+    def current(self) -> str:
+        """The id of what is being recorded, "" when nothing is."""
+        return "" if self._file is None else self._file.identity
+
+    def begin(self, policy: RecordingSettings, *, epoch: str, sandbox: str, cols: int, rows: int) -> None:
+        """A shell starts."""
+        self._policy = policy
+        self._began = time.monotonic()
+        self._pending = self._lost = self._gaps = 0
+        self._asked = ""
+        self._file = _File(self._folder, policy, room=self._room, sandbox=sandbox, epoch=epoch, size=(cols, rows), known=self._known)
+        self._put("begin", None)
+
+    def output(self, piece: bytes) -> None:
+        """Output came."""
+        if self._file is None:
+            return
+        if self._lost or self._pending + len(piece) > PENDING_BYTES:
+            if not self._lost:
+                self._gaps += 1
+                log.warning("room %s: its output comes faster than it can be recorded; the recording has a gap", self._room)
+            self._lost += len(piece)
+            return
+        self._pending += len(piece)
+        self._put("o", piece)
+
+    def typed(self, keys: bytes) -> None:
+        """Somebody typed; kept only when the policy says so."""
+        if self._policy.input:
+            self._put("i", keys[:65536])
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The size changed."""
+        self._put("r", (cols, rows))
+
+    def mark(self, mark: dict[str, Any]) -> None:
+        """A command started or ended: the room's own `mark` message."""
+        self._put("m", mark)
+
+    def screen(self, reason: str, drawing: bytes) -> None:
+        """The room's screen as it is now, everything before it included."""
+        self._asked = ""
+        if self._file is None:
+            return
+        lost, self._lost = self._lost, 0
+        self._put("continue" if reason == "continued" else "gap", lost)
+        self._put("o", RESET + drawing)
+
+    def end(self, exit_code: int | None) -> None:
+        """The shell ended."""
+        if self._file is None:
+            return
+        if self._lost:
+            self._put("gap", self._lost)
+        self._put("x", exit_code)
+        self._write_now()
+        self._file = None
+
+    async def close(self) -> None:
+        """Ends what is recorded, and returns when it is on the disk, at most after 3 s."""
+        self.end(None)
+        while self._writing is not None or self._items:
+            self._write_now()
+            writing = self._writing
+            if writing is None:
+                break
+            done, _ = await asyncio.wait([writing], timeout=3.0)
+            if not done:
+                log.warning("room %s: its recording could not be written within 3 s; its last seconds are missing", self._room)
+                break
+            await asyncio.sleep(0)
+
+    async def flushed(self) -> None:
+        """Returns when what came so far is written, but for a line that has not ended."""
+        if self._items:
+            self._write_now()
+        while self._writing is not None:
+            await asyncio.wait([self._writing], timeout=10.0)
+            await asyncio.sleep(0)
+
+    def _put(self, code: str, what: Any) -> None:
+        if self._file is None:
+            return
+        self._items.append((code, time.monotonic() - self._began, what))
+        if self._timer is None and self._writing is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._writing is not None or not self._items or (file := self._file or self._last) is None:
+            return
+        self._last = file
+        items, self._items, self._pending = self._items, [], 0
+        self._writing = asyncio.get_running_loop().run_in_executor(recording_thread(), file.write, items)
+        self._writing.add_done_callback(self._written)
+
+    _last: _File | None = None
+
+    def _written(self, done: asyncio.Future[int]) -> None:
+        self._writing = None
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
+            log.error("room %s: it is not recorded any more: %s", self._room, error, exc_info=None if isinstance(error, OSError) else error)
+            self._file, self._items = None, []
+            return
+        if self._file is not None and not self._asked:
+            self._asked = "lagged" if self._lost else "continued" if done.result() > PART_BYTES else ""
+            if self._asked:
+                self._want_screen(self._asked)
+        if self._items:
+            if self._file is None:
+                self._write_now()
+            elif self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_now)
+
+
+class _File:
+    """The file of one recording; on the recording thread. It is open only while it is written, so that a room holds no descriptor."""
+
+    def __init__(
+        self,
+        folder: Path,
+        policy: RecordingSettings,
+        *,
+        room: str,
+        sandbox: str,
+        epoch: str,
+        size: tuple[int, int],
+        known: Callable[[], Iterable[str]],
+    ) -> None:
+        self._folder, self._policy, self._room, self._sandbox, self._size, self._known = folder, policy, room, sandbox, size, known
+        self._epoch = epoch
+        self._part = self._gaps = self._bytes = 0
+        self._at = self._zero = 0.0
+        self.identity = _identity(epoch)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._redactor: StreamRedactor[Tag] = StreamRedactor(known)
+        self._keys: StreamRedactor[Tag] = StreamRedactor(known)
+        self._lines: list[str] = []
+
+    def write(self, items: list[tuple[str, float, Any]]) -> int:
+        """Writes events; returns the size of the file in bytes. Raises OSError."""
+        for code, at, what in items:
+            if code == "begin":
+                self._begin("")
+            elif code == "o":
+                self._events(self._redactor.feed(("o", at, None), self._decoder.decode(what)))
+            elif code == "i":
+                self._events(self._keys.feed(("i", at, None), what.decode("utf-8", "replace")))
+                if b"\r" in what or b"\x03" in what:
+                    self._events(self._keys.flush())
+            elif code in ("gap", "x", "continue"):
+                self._events([*self._keys.flush(), *self._redactor.flush()])
+                self._special(code, at, what)
+            else:
+                self._events(self._redactor.feed((code, at, what), ""))
+        self._append()
+        return self._bytes
+
+    def _special(self, code: str, at: float, what: Any) -> None:
+        if code == "gap":
+            self._gaps += 1
+            self._event(at, "m", f"gap: {what} bytes were not recorded")
+        elif code == "x":
+            if what is not None:
+                self._event(at, "x", str(what))
+            self._end(what)
+        else:
+            before = self.identity
+            self._end(None)
+            self._append()
+            self._part += 1
+            self._bytes, self._zero, self._at, self._gaps = 0, at, 0.0, 0
+            self.identity = f"{_identity(self._epoch)}-{self._part + 1:03}"
+            self._begin(before)
+
+    def _begin(self, before: str) -> None:
+        _prune(self._folder, self._policy)
+        cols, rows = self._size
+        head: dict[str, Any] = {"version": 3, "term": {"cols": cols, "rows": rows, "type": "xterm-256color"}, "timestamp": int(time.time())}
+        self._lines.append(_json(head | {"title": redact(self._room, self._known()), "tags": ["partywidgets"]}))
+        self._note(
+            begin={"id": self.identity, "room": self._room, "sandbox": self._sandbox, "started_at": _now(), "cols": cols, "rows": rows}
+        )
+        if before:
+            self._event(self._zero, "m", f"continued from {before}")
+
+    def _end(self, code: int | None) -> None:
+        self._note(end={"exit_code": code, "duration_s": round(self._at, 3), "gaps": self._gaps})
+
+    def _events(self, events: list[tuple[Tag, str]]) -> None:
+        joined: list[tuple[Tag, str]] = []
+        for tag, text in events:
+            if joined and tag[0] in "oi" and joined[-1][0] == tag:
+                joined[-1] = (tag, joined[-1][1] + text)
+            else:
+                joined.append((tag, text))
+        for (code, at, what), text in joined:
+            if code in ("o", "i"):
+                if text:
+                    self._event(at, code, text)
+            elif code == "r":
+                self._size = what
+                self._event(at, "r", f"{what[0]}x{what[1]}")
+            elif what["kind"] == "start":
+                command = redact(what["command"], self._known())
+                self._event(at, "m", "$ " + " ".join(command.split())[:200])
+                self._note(
+                    start={
+                        "id": what["id"],
+                        "time": round(self._at, 3),
+                        "command": command,
+                        "actor": what["actor"],
+                        "offset": what["offset"],
+                    }
+                )
+            else:
+                self._event(at, "m", f"exit {what.get('exit_code')}")
+                self._note(end_of={"id": what["id"], **{name: what.get(name) for name in ("exit_code", "duration_s", "cwd")}})
+
+    def _event(self, at: float, code: str, text: str) -> None:
+        at -= self._zero
+        interval = max(0.0, round(at - self._at, 3))
+        self._at += interval
+        self._lines.append(_json([interval, code, text]))
+
+    def _note(self, **what: Any) -> None:
+        self._lines.append(NOTE + _json(what))
+
+    def _append(self) -> None:
+        if not self._lines:
+            return
+        content = ("\n".join(self._lines) + "\n").encode("utf-8", "replace")
+        self._lines = []
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = os.open(self._folder / f"{self.identity}.cast", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with open(target, "ab", buffering=0) as file:
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+        self._bytes += len(content)
+
+
+def _identity(epoch: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{epoch}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _prune(folder: Path, policy: RecordingSettings) -> None:
+    """Deletes what is too old, in every room at most once an hour, and in this room what is too much."""
+    root, now = folder.parent, time.time()
+    everywhere = now - _pruned.get(root, 0.0) > PRUNE_SECONDS
+    if everywhere:
+        _pruned[root] = now
+    for file in root.glob("*/*.cast") if everywhere else folder.glob("*.cast"):
+        try:
+            if now - file.stat().st_mtime > policy.keep:
+                file.unlink()
+        except OSError as error:
+            log.warning("the old recording %s cannot be deleted: %s", file, error.strerror)
+    files = sorted(folder.glob("*.cast"), key=lambda file: file.stem)
+    sizes = [file.stat().st_size for file in files]
+    while files and sum(sizes) > max(0, policy.room_bytes - PART_BYTES):
+        files.pop(0).unlink(missing_ok=True)
+        sizes.pop(0)

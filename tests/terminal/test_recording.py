@@ -1,0 +1,204 @@
+"""Recordings of a room's shells, read as a moderator does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from partywidgets.terminal import recording
+from partywidgets.terminal.recording import Recorder
+from partywidgets.terminal.recording_access import described, listed
+from partywidgets.terminal.settings import RecordingSettings
+from tests.terminal.conftest import Serve
+from tests.terminal.viewers import Place
+
+KEY = "AKIA" + "IOSFODNN7EXAMPLE"
+
+
+async def get(place: Place, path: str, who: str = "ana") -> tuple[int, str]:
+    """An HTTP answer of the room w1: status and text."""
+    url = f"{place.url}/parties/terminal-server/w1{path}"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {who}-token-for-the-tests"}) as session,
+        session.get(url) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+def events(cast: str) -> list[Any]:
+    """The events of an asciicast."""
+    return [json.loads(line) for line in cast.splitlines()[1:] if line.startswith("[")]
+
+
+async def test_a_session(serve: Serve, tmp_path: Path) -> None:
+    """What a shell showed is a valid asciicast with its commands, without secrets and marks, in a file of the owner's alone."""
+    async with serve() as place:
+        async with place.watch() as ana:
+            await ana.running()
+            command = f"printf '{KEY[:9]}\\033[31m{KEY[9:]}\\n'; echo {KEY}; false"
+            assert (await ana.ask("run", command=command))["result"]["output"] == f"{KEY}\n{KEY}"
+            await ana.tell("resize", cols=90, rows=20)
+            await ana.message("resize", cols=90)
+            await ana.type("exit 3\r")
+            await ana.message("exit")
+        status, answer = await get(place, "/recordings")
+        assert status == 200
+        (facts,) = json.loads(answer)["recordings"]
+        assert (facts["room"], facts["sandbox"], facts["exit_code"], facts["complete"], facts["gaps"]) == ("w1", "default", 3, True, 0)
+        _, cast = await get(place, f"/recordings/{facts['id']}.cast")
+        head, happened = json.loads(cast.splitlines()[0]), events(cast)
+        assert (head["version"], head["term"]["cols"]) == (3, 120)
+        shown = "".join(text for _, code, text in happened if code == "o")
+        assert KEY not in cast
+        assert KEY not in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+        assert "633;" not in shown
+        assert "*" * 20 in shown
+        assert [text for _, code, text in happened if code == "r"] == ["90x20"]
+        assert {code for _, code, _ in happened} == {"o", "m", "r", "x"}
+        assert happened[-1][1:] == ["x", "3"]
+        commands = json.loads((await get(place, f"/recordings/{facts['id']}.json"))[1])["commands"]
+        assert commands[0]["command"].endswith("echo ***; false")
+        assert (commands[0]["exit_code"], commands[0]["actor"]) == (1, "Ana")
+        assert 0 < commands[0]["time"] <= facts["duration_s"]
+    (file,) = (tmp_path / "rooms" / "recordings").glob("*/*.cast")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_who_may_read(serve: Serve) -> None:
+    """An observer and somebody without a role in terminals get 403; a name that is no recording's gets 404."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        for who, expected in {"ana": 200, "ben": 200, "pia": 200, "obi": 403, "ops": 403}.items():
+            assert (await get(place, "/recordings", who))[0] == expected
+        for name in ("none.cast", "none", ".cast", "x%2e%2e.json"):
+            assert (await get(place, f"/recordings/{name}"))[0] in (400, 404)
+
+
+@pytest.mark.parametrize("policy", [RecordingSettings(enabled=False), RecordingSettings(unsaved=("default",))])
+async def test_off(serve: Serve, tmp_path: Path, policy: RecordingSettings) -> None:
+    """Nothing is recorded where the policy says so; of an unsaved sandbox there is no ledger and no screen for a notebook either."""
+    async with serve(recording=policy) as place, place.watch() as ana:
+        await ana.running()
+        await ana.ask("run", command="echo hello")
+        room = await place.room("w1")
+        assert bool(await room.saved_screen()) == (not policy.unsaved)
+        assert bool(await room.history()) == (not policy.unsaved)
+        assert json.loads((await get(place, "/recordings"))[1]) == {"recordings": []}
+    assert not (tmp_path / "rooms" / "recordings").exists()
+
+
+async def test_input(serve: Serve) -> None:
+    """Keystrokes are kept only when the policy says so, and pass the redactor too."""
+    async with serve(recording=RecordingSettings(input=True)) as place, place.watch() as ana:
+        await ana.running()
+        for key in f"echo {KEY}\r":
+            await ana.type(key)
+        await ana.shows(KEY.encode())
+        await ana.type("exit\r")
+        await ana.message("exit")
+        (facts,) = json.loads((await get(place, "/recordings"))[1])["recordings"]
+        typed = "".join(text for _, code, text in events((await get(place, f"/recordings/{facts['id']}.cast"))[1]) if code == "i")
+        assert typed.startswith(f"echo {'*' * 20}\r")
+
+
+def recorder(folder: Path, asked: list[str] | None = None) -> Recorder:
+    """One that writes into a folder; what it asks for is appended to `asked`."""
+    return Recorder(folder, room="w1", want_screen=(asked if asked is not None else []).append)
+
+
+def begin(writer: Recorder, **policy: Any) -> None:
+    writer.begin(RecordingSettings(**policy), epoch="abc", sandbox="s", cols=80, rows=24)
+
+
+async def test_faster_than_the_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be kept up with is a gap: said in the file and the log, followed by a whole screen."""
+    asked: list[str] = []
+    writer = recorder(tmp_path / "r", asked)
+    begin(writer)
+    writer.output(b"first\r\n")
+    for _ in range(20):
+        writer.output(b"x" * 65_536)
+    await writer.flushed()
+    assert asked == ["lagged"]
+    writer.screen("lagged", b"the screen\r\n")
+    writer.output(b"last\r\n")
+    await writer.close()
+    (facts,) = listed(tmp_path / "r")
+    assert facts["gaps"] == 1
+    (file,) = (tmp_path / "r").glob("*.cast")
+    happened = events(file.read_text())
+    gap = next(index for index, event in enumerate(happened) if event[1] == "m")
+    assert re.fullmatch(r"gap: [0-9]+ bytes were not recorded", happened[gap][2])
+    assert "".join(event[2] for event in happened[gap + 1 :]) == "\x1bcthe screen\r\nlast\r\n"
+    assert "the recording has a gap" in caplog.text
+
+
+async def test_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large recording goes on in another file, which begins with a screen; the oldest go when the room's are too many."""
+    monkeypatch.setattr(recording, "PART_BYTES", 10_000)
+    asked: list[str] = []
+    writer = recorder(tmp_path / "r", asked)
+    begin(writer)
+    writer.output(b"word \r\n" * 3000)
+    await writer.flushed()
+    assert asked == ["continued"]
+    writer.screen("continued", b"the screen\r\n")
+    writer.output(b"more\r\n")
+    await writer.close()
+    newest, oldest = listed(tmp_path / "r")
+    assert newest["id"].endswith("-002")
+    assert oldest["complete"]
+    happened = events((tmp_path / "r" / f"{newest['id']}.cast").read_text())
+    assert happened[0][1:] == ["m", f"continued from {oldest['id']}"]
+    assert "".join(event[2] for event in happened[1:]) == "\x1bcthe screen\r\nmore\r\n"
+
+
+async def test_kept_as_long_as_configured(tmp_path: Path) -> None:
+    """What is older than `keep` goes when the next recording begins, in other rooms too."""
+    old = tmp_path / "recordings" / "other" / "20200101T000000Z-a.cast"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}\n")
+    os.utime(old, (time.time() - 100, time.time() - 100))
+    writer = recorder(tmp_path / "recordings" / "mine")
+    begin(writer, keep=50)
+    await writer.close()
+    assert not old.exists()
+    assert len(listed(tmp_path / "recordings" / "mine")) == 1
+
+
+async def test_a_host_that_was_killed(tmp_path: Path) -> None:
+    """A file that ends anywhere is read up to its last whole line, and is not complete."""
+    writer = recorder(tmp_path / "r")
+    begin(writer)
+    writer.output(b"one\r\n")
+    writer.mark({"kind": "start", "id": "c1", "command": "sleep 9", "actor": "Ana", "offset": 5})
+    writer.output(b"two\r\n")
+    await writer.flushed()
+    (file,) = (tmp_path / "r").glob("*.cast")
+    file.write_bytes(file.read_bytes() + b'[0.1,"o","cut')
+    facts = described(file)
+    assert (facts["complete"], facts["exit_code"], facts["commands"][0]["exit_code"]) == (False, None, None)
+    await writer.close()
+
+
+async def test_a_disk_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A recording that cannot be written ends with a line in the log, and the room goes on."""
+    (tmp_path / "r").write_text("no directory")
+    writer = recorder(tmp_path / "r")
+    begin(writer)
+    writer.output(b"one\r\n")
+    await writer.flushed()
+    await asyncio.sleep(0)
+    assert "room w1: it is not recorded any more" in caplog.text
+    writer.output(b"two\r\n")
+    await writer.close()
