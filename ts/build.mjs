@@ -11,7 +11,7 @@ const LOADER_LIMIT = 4096;
 mkdirSync(out, { recursive: true });
 
 const options = {
-  entryPoints: ["loader", "terminal", "table", "dashboard"].map((name) => join(here, `${name}.ts`)),
+  entryPoints: ["loader", "terminal", "table", "dashboard", "recording"].map((name) => join(here, `${name}.ts`)),
   outdir: out,
   bundle: true,
   minify: true,

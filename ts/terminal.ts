@@ -2,13 +2,15 @@
 import xtermStyles from "@xterm/xterm/css/xterm.css";
 import { type MountOptions, option, TraitWriter } from "./model.ts";
 import { TERMINAL_DIALECT } from "./protocol.ts";
+import { askRecording } from "./recording-source.ts";
 import { TerminalRoom } from "./rooms/terminal-room.ts";
 import baseStyles from "./styles/base.css";
 import terminalStyles from "./styles/terminal.css";
 import { CommChannel } from "./transport/channel.ts";
 import { endpointsOf } from "./transport/endpoint.ts";
 import { type LinkState, RoomLink } from "./transport/open.ts";
-import { addStyles, element, setText } from "./views/element.ts";
+import { ClipboardConsent } from "./views/clipboard-consent.ts";
+import { addStyles, download, element, setText } from "./views/element.ts";
 import { SearchBox } from "./views/search-box.ts";
 import { Still } from "./views/still.ts";
 import { TerminalBar } from "./views/terminal-bar.ts";
@@ -44,6 +46,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
       },
       escape: () => bar.focus(),
       title: (title) => bar.title(room, title),
+      clipboard: (text) => consent.ask(text),
     },
     signal,
   );
@@ -65,6 +68,8 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     release: () => party.tell({ type: "lease", action: "release" }),
     search: () => search.open(),
     copy: () => void copy(),
+    recording: () => void save(),
+    zoom: (step) => view.zoom(step),
     restart: async () => {
       const reply = await party.ask({ type: "restart" });
       tell(reply.ok ? "" : (reply.error ?? "the shell was not restarted"));
@@ -72,6 +77,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     retry: () => connection?.restart(),
     screenReader: (on) => view.setScreenReader(on),
   });
+  const consent = new ClipboardConsent((sentence) => tell(sentence));
   const still = new Still(model);
   const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
@@ -86,6 +92,7 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
     bar.help,
     search.node,
     notice,
+    consent.node,
     still.node,
     element("div", { class: "pw-live" }, view.node),
   );
@@ -104,6 +111,16 @@ export function mount({ model, el, signal, tickets }: MountOptions): void {
       tell("");
     } catch {
       tell("The browser did not allow copying: select the text and press Ctrl+C");
+    }
+  }
+
+  async function save(): Promise<void> {
+    try {
+      const { recording, cast } = await askRecording(model, signal);
+      download(`${room}-${recording.id}.cast`, "application/x-asciicast", cast);
+      tell("");
+    } catch (error) {
+      if (!signal.aborted) tell(`No recording: ${(error as Error).message}`);
     }
   }
 

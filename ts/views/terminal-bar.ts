@@ -14,6 +14,8 @@ export interface TerminalBarActions {
   release(): void;
   search(): void;
   copy(): void;
+  recording(): void;
+  zoom(step: number): void;
   restart(): void;
   retry(): void;
   screenReader(on: boolean): void;
@@ -26,6 +28,7 @@ export class TerminalBar {
   readonly help: HTMLElement;
   #title = element("span", { class: "pw-bar-title" });
   #state = element("span", { class: "pw-state", role: "status" });
+  #role = element("span", { class: "pw-muted" });
   #people = element("span", { class: "pw-muted" });
   #size = element("span", { class: "pw-muted" });
   #hint = element("span", { class: "pw-hint" });
@@ -66,6 +69,18 @@ export class TerminalBar {
         element("kbd", {}, "Ctrl+Shift+V"),
         " pastes.",
       ),
+      element(
+        "p",
+        {},
+        element("kbd", {}, "Ctrl+Alt+="),
+        ", ",
+        element("kbd", {}, "Ctrl+Alt+-"),
+        " and ",
+        element("kbd", {}, "Ctrl+Alt+0"),
+        " make the text larger, smaller and as it was. ",
+        button("A+", "Larger text", () => actions.zoom(1)),
+        button("A−", "Smaller text", () => actions.zoom(-1)),
+      ),
       element("label", {}, reader, " Screen reader mode"),
     );
     const help = button("?", "Keys and accessibility", () => {
@@ -80,6 +95,7 @@ export class TerminalBar {
       this.#state,
       this.#hint,
       element("span", { class: "pw-space" }),
+      this.#role,
       this.#people,
       this.#size,
       this.#badge.node,
@@ -88,6 +104,7 @@ export class TerminalBar {
       this.#retry,
       button("Find", "Search the screen and its history", actions.search),
       button("Copy", "Copy the screen and its history as text", actions.copy),
+      button("Recording", "Download this terminal's recording", actions.recording),
       help,
     );
     this.link("connecting", "", null);
@@ -121,6 +138,7 @@ export class TerminalBar {
     this.#restart.hidden = !(live && state === "ended");
     this.#retry.hidden = !(link === "refused" || link === "lost");
     setText(this.#hint, live ? hint(status, this.#holding, state) : "");
+    setText(this.#role, live ? status.role : "");
     const present = live ? bySubject(status.people) : [];
     setText(this.#people, present.length > 1 ? `${present.length} people` : "");
     this.#people.title = present.map(personLine).join("\n");

@@ -26,6 +26,8 @@ export interface TerminalViewEvents {
   /** The person left by the keyboard. */
   escape(): void;
   title(title: string): void;
+  /** A program would put this text onto the clipboard (OSC 52): nothing happens unless the person agrees. */
+  clipboard(text: string): void;
 }
 
 interface Core {
@@ -35,6 +37,8 @@ interface Core {
 const MIN_COLS = 20;
 const MIN_ROWS = 5;
 const SMALLEST_FONT = 7;
+const LARGEST_FONT = 40;
+const CLIPBOARD_CHARACTERS = 128 * 1024;
 const FIT_DELAY_MS = 100;
 const ANSWER_MS = 600;
 /** Pixels of the element that are not screen: padding and scroll bar, and the padding above and below. */
@@ -89,6 +93,7 @@ export class TerminalView implements Screen {
   #fit = new FitAddon();
   #events: TerminalViewEvents;
   #options: TerminalViewOptions;
+  #startSize: number;
   #restoring = 0;
   #fitWanted = false;
   #layout = "";
@@ -98,6 +103,7 @@ export class TerminalView implements Screen {
 
   constructor(options: TerminalViewOptions, events: TerminalViewEvents, signal: AbortSignal) {
     this.#options = options;
+    this.#startSize = options.fontSize;
     this.#events = events;
     this.node = element("div", { class: "pw-screen" });
     this.terminal = new Terminal({
@@ -119,8 +125,11 @@ export class TerminalView implements Screen {
     this.terminal.onBinary((text) => this.#restoring === 0 && events.input(text, false));
     this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
     this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
-    // A program in the sandbox has no business with the viewer's clipboard (OSC 52).
-    this.terminal.parser.registerOscHandler(52, () => true);
+    this.terminal.parser.registerOscHandler(52, (request) => {
+      const text = this.#restoring === 0 ? clipboardText(request) : "";
+      if (text) events.clipboard(text);
+      return true;
+    });
   }
 
   /** Puts xterm into the page; the node must be connected, since it measures its font there. */
@@ -183,6 +192,15 @@ export class TerminalView implements Screen {
     this.terminal.options.disableStdin = !allowed;
     this.terminal.options.cursorBlink = allowed && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.node.classList.toggle("pw-readonly", !allowed);
+  }
+
+  /** Larger by `step` CSS pixels; 0 goes back to the size of the start. */
+  zoom(step: number): void {
+    const size = step === 0 ? this.#startSize : this.#options.fontSize + step;
+    this.#options = { ...this.#options, fontSize: Math.min(LARGEST_FONT, Math.max(SMALLEST_FONT, size)) };
+    this.#fullCell = null;
+    this.terminal.options.fontSize = this.#options.fontSize;
+    this.requestFit();
   }
 
   setScreenReader(on: boolean): void {
@@ -263,6 +281,11 @@ export class TerminalView implements Screen {
       this.#events.escape();
       return false;
     }
+    if (ctrlKey && altKey && !metaKey && ["+", "=", "-", "0"].includes(key)) {
+      event.preventDefault();
+      this.zoom(key === "0" ? 0 : key === "-" ? -1 : 1);
+      return false;
+    }
     if (!ctrlKey || altKey || metaKey) return true;
     if (key === "c" && !shiftKey && this.terminal.hasSelection()) return false;
     if (key.toLowerCase() === "v" && (shiftKey || this.#options.pasteWithCtrlV)) return false;
@@ -293,6 +316,7 @@ export class TerminalView implements Screen {
       scrollbarSliderActiveBackground: accent,
       overviewRulerBorder: background,
     };
+    this.terminal.options.minimumContrastRatio = matchMedia("(forced-colors: active)").matches ? 7 : 4.5;
     this.terminal.options.fontFamily = getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace";
   }
 
@@ -311,6 +335,17 @@ export class TerminalView implements Screen {
     clearTimeout(this.#fitTimer);
     clearTimeout(this.#scaleTimer);
     this.terminal.dispose();
+  }
+}
+
+/** The text that an OSC 52 would copy; "" for a question, for what is no text and for too much of it. The clipboard is never read. */
+export function clipboardText(request: string): string {
+  const content = request.slice(request.indexOf(";") + 1);
+  if (content === "?" || content.length > CLIPBOARD_CHARACTERS) return "";
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0)));
+  } catch {
+    return "";
   }
 }
 

@@ -13,6 +13,8 @@ export interface Palette {
 export function palette(el: HTMLElement): Palette {
   const style = getComputedStyle(el);
   const probe = document.createElement("span");
+  // With forced colours every colour would read as the system's text colour, the background too.
+  probe.style.setProperty("forced-color-adjust", "none");
   el.appendChild(probe);
   const read = (name: string, fallback: string): string => {
     // A variable may hold another variable or a name; a property is always computed to rgb().
@@ -56,8 +58,8 @@ export function watchTheme(changed: () => void, signal: AbortSignal): void {
   };
   observer.observe(document.body, attributes);
   observer.observe(document.documentElement, attributes);
-  const media = matchMedia("(prefers-color-scheme: dark)");
-  media.addEventListener("change", soon, { signal });
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+    matchMedia(query).addEventListener("change", soon, { signal });
   signal.addEventListener("abort", () => {
     observer.disconnect();
     cancelAnimationFrame(frame);

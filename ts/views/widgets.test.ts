@@ -166,6 +166,8 @@ describe("a terminal's bar", () => {
       release: nothing,
       search: nothing,
       copy: nothing,
+      recording: nothing,
+      zoom: nothing,
       restart: nothing,
       retry: nothing,
       screenReader: nothing,

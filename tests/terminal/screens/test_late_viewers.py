@@ -118,7 +118,8 @@ async def test_whoever_joins_late_has_the_exact_screen(program: str, serve: Serv
                 await assert_same(xterm, place, "w1", first, late)
         finally:
             if program == "tmux":
-                subprocess.run(["tmux", "-L", f"pw-{text_home.parent.name}", "kill-server"], capture_output=True, timeout=20)
+                kill = ["tmux", "-L", f"pw-{text_home.parent.name}", "kill-server"]
+                await asyncio.to_thread(subprocess.run, kill, capture_output=True, timeout=20)
 
 
 async def on_screen(place: Place, first: Viewer, text: str) -> None:

@@ -1,0 +1,46 @@
+/** The bundle of a recording: a player with a seek bar, and the commands beside it. */
+import { create } from "asciinema-player";
+import playerStyles from "asciinema-player/dist/bundle/asciinema-player.css";
+import { type MountOptions, option } from "./model.ts";
+import { askRecording } from "./recording-source.ts";
+import baseStyles from "./styles/base.css";
+import recordingStyles from "./styles/recording.css";
+import { commandList, position } from "./views/command-list.ts";
+import { addStyles, download, element, setText } from "./views/element.ts";
+import { followTheme } from "./views/theme.ts";
+
+export function mount({ model, el, signal }: MountOptions): void {
+  addStyles(el, "base", baseStyles);
+  addStyles(el, "recording", playerStyles + recordingStyles);
+  const title = element("span", { class: "pw-bar-title" }, `Recording of ${String(model.get("_room") ?? "")}`);
+  const note = element("span", { class: "pw-muted", role: "status" }, "loading");
+  const save = element("button", { type: "button", disabled: true, title: "Save it as an asciicast v3 file" }, "Download");
+  const screen = element("div", { class: "pw-player" });
+  const body = element("div", { class: "pw-recording-body" }, screen);
+  const bar = element("div", { class: "pw-bar" }, title, note, element("span", { class: "pw-space" }), save);
+  const root = element("div", { class: "pw pw-recording", "data-lm-suppress-shortcuts": "true", role: "group" }, bar, body);
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  el.append(root);
+  followTheme(root, signal);
+  signal.addEventListener("abort", () => root.remove());
+
+  askRecording(model, signal).then(
+    ({ recording, cast }) => {
+      if (signal.aborted) return;
+      setText(note, `${position(recording.duration_s)}${recording.complete ? "" : " · not ended when it was read"}`);
+      const player = create({ data: cast, parser: "asciicast" }, screen, {
+        controls: true,
+        fit: "width",
+        preload: true,
+        idleTimeLimit: option(model, "idle_time_limit", 2),
+        markers: recording.commands.map(({ time, command }) => [time, command]),
+        terminalFontFamily: getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace",
+      });
+      signal.addEventListener("abort", () => player.dispose());
+      body.append(commandList(recording.commands, (seconds) => void player.seek(seconds).then(() => player.play())));
+      save.disabled = false;
+      save.addEventListener("click", () => download(`${recording.room}-${recording.id}.cast`, "application/x-asciicast", cast));
+    },
+    (error: Error) => signal.aborted || setText(note, error.message),
+  );
+}

@@ -1,0 +1,36 @@
+/** The commands of a recording: each one is a button that leads to its place. */
+import type { RecordedCommand } from "../recording-source.ts";
+import { element } from "./element.ts";
+
+/** Seconds as `m:ss` or `h:mm:ss`. */
+export function position(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const tail = `${String(rest).padStart(2, "0")}`;
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
+}
+
+export function commandList(commands: RecordedCommand[], seek: (seconds: number) => void): HTMLElement {
+  return element(
+    "ol",
+    { class: "pw-commands", "aria-label": "Commands", hidden: commands.length === 0 },
+    ...commands.map((entry) =>
+      element(
+        "li",
+        {},
+        element(
+          "button",
+          { type: "button", title: `By ${entry.actor || "somebody"}: play from ${position(entry.time)}`, onclick: () => seek(entry.time) },
+          element("span", { class: "pw-muted" }, position(entry.time)),
+          element("code", {}, entry.command),
+          element("span", { class: "pw-muted" }, outcome(entry)),
+        ),
+      ),
+    ),
+  );
+}
+
+function outcome({ exit_code, duration_s }: RecordedCommand): string {
+  if (exit_code === null) return "did not end";
+  return `${exit_code === 0 ? "✓" : "✕"} exit ${exit_code}${duration_s === null ? "" : ` · ${duration_s.toFixed(1)} s`}`;
+}
