@@ -17,8 +17,11 @@ from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
 from ..scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
+from ..scans.proof import Proof
 from .board import Board, Progress
+from .remedy import Remedy
 from .room import REPLY_TIMEOUT, RoomClient, refuses
+from .terminal import TerminalClient
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,6 +64,8 @@ class OpsClient(RoomClient):
         self.silences: dict[str, dict[str, Any]] = {}
         self.last_scan: dict[str, Any] | None = None
         self.checks = 0
+        self.role = ""
+        self._proofs: dict[str, Proof] = {}
         self._token = token
         self._board = Board()
         self._ready = False
@@ -152,6 +157,50 @@ class OpsClient(RoomClient):
         """Ends the silences that have exactly these matchers."""
         await self._ask("silence", matchers=dict(matchers), until=None, reason="lifted")
 
+    def remedy(self, fingerprint: str) -> Remedy:
+        """What helps a row: `proof = await ops.remedy(fingerprint).run()`. Raises ScanError when there is no such row.
+
+        The terminal is the room that has the sandbox's id as its name, shared with everyone who opens it; it is entered with this token.
+        """
+        return Remedy(
+            self, fingerprint, lambda sandbox: TerminalClient(self.root, sandbox, token=self._token, sandbox=sandbox, timeout=self.timeout)
+        )
+
+    async def prove(
+        self,
+        fingerprint: str,
+        *,
+        sandbox: str,
+        command: str,
+        exit_code: int | None,
+        duration_s: float = 0.0,
+        before: int | None = None,
+        timeout: float | None = None,
+    ) -> Proof:
+        """Tells the room that a command was run for a row; the room looks again at that row alone, keeps the proof and tells everyone.
+
+        `before` is the `seq` of the row when the command began (None: as it is now). Needs the role responder or admin.
+        Raises ScanError, RefusedError, TimeoutError after `timeout` seconds (None: waits as long as the look takes).
+        """
+        reply = await self._ask(
+            "remedy",
+            fingerprint=fingerprint,
+            sandbox=sandbox,
+            command=command,
+            exit_code=exit_code,
+            duration_s=duration_s,
+            before=before,
+        )
+        remedy_id = str(reply["remedy"])
+        async with asyncio.timeout(timeout):
+            while remedy_id not in self._proofs:
+                epoch_ready = self._ready
+                await self.changed()
+                if self._ready and not epoch_ready:  # back after a loss: it may have been told meanwhile
+                    for proof in await self.remedies(hours=24.0):
+                        self._proofs[proof.id] = proof
+        return self._proofs[remedy_id]
+
     async def load_config(self, path: Path | str) -> dict[str, Any]:
         """Loads a config file into the host under its absolute path as name, in place of what that name had before.
 
@@ -203,6 +252,11 @@ class OpsClient(RoomClient):
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first."""
         return changes_frame((await self._get("/changes", check=check, hours=hours))["changes"])
+
+    async def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> list[Proof]:
+        """The remedies of the last `hours`, the oldest first; of one row when `fingerprint` is given."""
+        found = await self._get("/remedies", fingerprint=fingerprint, hours=hours)
+        return [Proof.from_wire(wire) for wire in found["remedies"]]
 
     async def hours(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
@@ -264,6 +318,7 @@ class OpsClient(RoomClient):
         if part["part"] == 1:
             self._board.begin()
             self.last_scan, self.checks = part["scan"], int(part["checks"])
+            self.role = str(part.get("role") or "")
             self.silences = {silence["id"]: silence for silence in part["silences"]}
             self.running = {scan_id: self.running.get(scan_id) or Progress(scan_id, "", 0) for scan_id in part["running"]}
         self._board.put(part["results"])
@@ -289,6 +344,11 @@ class OpsClient(RoomClient):
 
     def _on_state_change(self, change: dict[str, Any]) -> None:
         """For on_message; the row itself comes as a check-result."""
+
+    def _on_remedy(self, proof: dict[str, Any]) -> None:
+        self._proofs[str(proof["id"])] = Proof.from_wire(proof)
+        while len(self._proofs) > 20:
+            del self._proofs[next(iter(self._proofs))]
 
     def _on_ack(self, ack: dict[str, Any]) -> None:
         """For on_message; the row's suppression comes as a check-result."""

@@ -6,6 +6,7 @@
     GET  scans/history?check=&hours=    results of the past
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
+    GET  scans/remedies?fingerprint=&hours=  what was run for rows, and what came of it
     GET  scans/diff?a=<id>&b=<id>       what differs between two scans
     POST scans {checks, labels}         runs them (admin); {fingerprints}: looks again (responder); `wait: true` answers with the report
     POST scans {report}                 publishes a report made elsewhere (runner)
@@ -25,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
+from . import proof
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
 from .service import BroadcastCallback, OpsMonitorService
@@ -139,6 +141,11 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         else:
             past = {"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)}
         return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
+    if what == "remedies":
+        hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")
+        return JSONResponse(
+            {"remedies": await proof.on(history, lambda database: proof.read(database, hours=hours, fingerprint=fingerprint))}
+        )
     if what == "diff":
         a, b = query.get("a"), query.get("b")
         if not a or not b:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -12,12 +14,15 @@ from starlette.responses import Response
 
 from ..exceptions import PartyError
 from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
+from . import proof
 from .model import one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
 from .snapshot import Snapshot
+
+_log = logging.getLogger("partywidgets.scans")
 
 RUNNER = "partywidgets.runner.v1"
 SNAPSHOT_AHEAD = 256 * 1024
@@ -30,7 +35,7 @@ SNAPSHOT_TIME = 60.0
 class OpsMonitorBroadcastServer(Server):
     """Everyone here gets a snapshot, then every message of every scan. What people may do goes by the ops roles of their grant.
 
-    viewer: reads. responder: acks, silences, re-checks. admin: also scans. runner: offers functions and publishes reports.
+    viewer: reads. responder: acks, silences, re-checks, remedies. admin: also scans. runner: offers functions and publishes reports.
     The rows are the service's (`env[OpsMonitorService]`), on disk, so the instance hibernates and loses nothing.
     """
 
@@ -60,7 +65,7 @@ class OpsMonitorBroadcastServer(Server):
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`ack`, `silence`, `recheck`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
+        """`ack`, `silence`, `recheck`, `remedy`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
         request_id: Any = None
         try:
             kind, data = read_message(message)
@@ -121,13 +126,56 @@ class OpsMonitorBroadcastServer(Server):
             if not fingerprints:
                 raise ValueError("`fingerprints` is empty: name the rows to look at again")
             return self._scan(Selection(fingerprints=fingerprints), "recheck", grant)
+        if kind == "remedy":
+            require(grant, kind, "responder", "admin")
+            return await self._remedy(data, grant)
         if kind == "ack":
             require(grant, kind, "responder", "admin")
             return await self._ack(data, grant)
         if kind == "silence":
             require(grant, kind, "responder", "admin")
             return await self._silence(data, grant)
-        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send ack, silence, recheck or scan")
+        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send ack, silence, recheck, remedy or scan")
+
+    async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+        """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""
+        service = self.service
+        fingerprint, sandbox, command, exit_code, duration, seq = proof.read_remedy(data)
+        row = service.board.rows.get(fingerprint)
+        if row is None:
+            raise ValueError(f"there is no row {one_line(fingerprint, 40)!r}: its check was taken out of its config")
+        before = None if seq is None else await proof.on(service.history, lambda database: proof.seen_before(database, seq, fingerprint))
+        before = before or proof.Seen.of(row)
+        selection = Selection(fingerprints=(fingerprint,))
+        scan = service.start_scan(selection, broadcast=service.broadcast or self.publish, trigger="recheck", actor=grant.display_name)
+        told = proof.Proof(
+            id=uuid7(),
+            fingerprint=fingerprint,
+            check_id=row.check_id,
+            title=row.title,
+            actor=grant.display_name,
+            sandbox=sandbox,
+            command=command if service._redact is None else service._redact(command),
+            exit_code=exit_code,
+            duration_s=duration,
+            scan_id=scan.scan_id,
+            at=utc_now(),
+            before=before,
+            after=None,
+        )
+        self.spawn(self._prove(scan, told), name=f"remedy {told.id}")
+        return {"remedy": told.id, "scan_id": scan.scan_id}
+
+    async def _prove(self, scan: Scan, told: proof.Proof) -> None:
+        async with self.awake():
+            report = await scan.wait()
+            after = next((result for result in report.results if result.fingerprint == told.fingerprint), None)
+            whole = replace(told, after=None if after is None else proof.Seen.of(after))
+            try:
+                await proof.on(self.service.history, lambda database: proof.keep(database, whole))
+            except PartyError as error:
+                _log.error("ops-monitor-broadcast/%s: the remedy of %s is told, but not kept: %s", self.name, told.check_id, error)
+            self.publish("remedy", whole.to_wire())
 
     def _scan(self, selection: Selection, trigger: str, grant: Grant) -> dict[str, Any]:
         service = self.service
