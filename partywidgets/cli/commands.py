@@ -114,3 +114,20 @@ def doctor(
     from .doctor import run
 
     run(url=url, token_file=token_file)
+
+
+audit = typer.Typer(help="The log of decisions in terminal rooms.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit, name="audit")
+
+
+@audit.callback()
+def _audit() -> None:
+    pass
+
+
+@audit.command("verify")
+def verify_audit(file: Annotated[Path, typer.Argument(help="terminals.jsonl in the host's directory `audit`.")]) -> None:
+    """Check that no line of an audit log was changed, left out or put in. The exit code is 1 when one was, and the first is named."""
+    from .audit import run
+
+    run(file)

@@ -14,6 +14,7 @@ from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedErro
 from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.protocol import OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
 from .command import CommandResult
+from .recording import Recording, Recordings
 from .room import REPLY_TIMEOUT, RoomClient, refuses
 from .stream import Reader, Tail
 
@@ -96,6 +97,7 @@ class TerminalClient(RoomClient):
     ) -> None:
         super().__init__(room, timeout)
         self.on_change = on_change
+        self._recordings = Recordings(url, party, room, token)
         self._placement: dict[str, str | int | None] = {"sandboxId": sandbox, "cols": cols, "rows": rows}
         self.state: State = "connecting"
         self.role, self.connection, self.host_id, self.sandbox = "", "", "", sandbox or ""
@@ -207,6 +209,14 @@ class TerminalClient(RoomClient):
         frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, format="ISO8601")
         frame["exit_code"] = frame["exit_code"].astype("Int64")
         return frame
+
+    async def recordings(self) -> list[dict[str, Any]]:
+        """What is recorded of this room, the newest first. Raises RefusedError without the role moderator, operator or peer."""
+        return await self._recordings.list()
+
+    async def recording(self, identity: str | None = None) -> Recording:
+        """A recording by its id; the newest without one. Raises HostError when there is none."""
+        return await self._recordings.read(identity)
 
     async def restart(self) -> None:
         """Ends the shell and starts another. Raises CommandError without the role for it."""

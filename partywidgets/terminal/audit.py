@@ -115,9 +115,9 @@ def verify(path: Path) -> Verdict:
 
     It finds a line that was changed, left out, put in or moved. The end cannot be proved: who may write the file may cut lines off there.
     """
-    before, count = FIRST, 0
+    before, count, aside = FIRST, 0, _aside(path)
     torn: list[str] = []
-    for place, line in _lines([*_aside(path), path]):
+    for place, line in _lines([*aside, path] if path.exists() or not aside else aside):
         count += 1
         try:
             said = json.loads(line)["prev"]

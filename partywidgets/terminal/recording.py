@@ -231,9 +231,19 @@ class _File:
                 self._events([*self._keys.flush(), *self._redactor.flush()])
                 self._special(code, at, what)
             else:
+                if code == "m":
+                    self._command(at, what)
                 self._events(self._redactor.feed((code, at, what), ""))
         self._append()
         return self._bytes
+
+    def _command(self, at: float, mark: dict[str, Any]) -> None:
+        """Notes a command at once: the prompt that came with its end is a line that has not ended."""
+        if mark["kind"] == "start":
+            note = {"id": mark["id"], "time": round(at - self._zero, 3), "command": redact(mark["command"], self._known())}
+            self._note(start=note | {"actor": mark["actor"], "offset": mark["offset"]})
+        else:
+            self._note(end_of={name: mark.get(name) for name in ("id", "exit_code", "duration_s", "cwd")})
 
     def _special(self, code: str, at: float, what: Any) -> None:
         if code == "gap":
@@ -283,18 +293,8 @@ class _File:
             elif what["kind"] == "start":
                 command = redact(what["command"], self._known())
                 self._event(at, "m", "$ " + " ".join(command.split())[:200])
-                self._note(
-                    start={
-                        "id": what["id"],
-                        "time": round(self._at, 3),
-                        "command": command,
-                        "actor": what["actor"],
-                        "offset": what["offset"],
-                    }
-                )
             else:
                 self._event(at, "m", f"exit {what.get('exit_code')}")
-                self._note(end_of={"id": what["id"], **{name: what.get(name) for name in ("exit_code", "duration_s", "cwd")}})
 
     def _event(self, at: float, code: str, text: str) -> None:
         at -= self._zero

@@ -51,6 +51,7 @@ def described(file: Path) -> dict[str, Any]:
     """A recording's facts and its commands; empty for a file that is none. Reads the file: not for the loop."""
     facts: dict[str, Any] = {}
     commands: dict[str, dict[str, Any]] = {}
+    ends: dict[str, dict[str, Any]] = {}
     elapsed, gaps = 0.0, 0
     try:
         text = file.read_text("utf-8", "replace")
@@ -68,12 +69,13 @@ def described(file: Path) -> dict[str, Any]:
                     facts = {**note["begin"], "exit_code": None, "complete": False}
                 elif "start" in note:
                     commands[note["start"]["id"]] = {**note["start"], "exit_code": None, "duration_s": None, "cwd": None}
-                elif "end_of" in note and note["end_of"]["id"] in commands:
-                    commands[note["end_of"]["id"]] |= note["end_of"]
+                elif "end_of" in note:
+                    ends[note["end_of"]["id"]] = note["end_of"]
                 elif "end" in note:
                     facts |= {"exit_code": note["end"]["exit_code"], "complete": True}
         except (ValueError, KeyError):
             continue  # the last line of a host that was killed
     if not facts:
         return {}
-    return {**facts, "duration_s": round(elapsed, 3), "bytes": len(text.encode()), "gaps": gaps, "commands": list(commands.values())}
+    told = [command | ends.get(identity, {}) for identity, command in commands.items()]
+    return {**facts, "duration_s": round(elapsed, 3), "bytes": len(text.encode()), "gaps": gaps, "commands": told}

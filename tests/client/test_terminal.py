@@ -314,3 +314,14 @@ async def test_every_server_frame_is_known() -> None:
         if vector["from"] == "server":
             term._received(json.dumps(vector["message"]))
     assert (term.size.cols, term.behind, term.exit is not None) == (100, 600_000, True)
+
+
+async def test_recording(tmp_path: Path) -> None:
+    """What was run is read back as a recording with its commands, and saved."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("echo recorded; false", timeout=WAIT)
+        recording = await term.recording()
+        assert list(recording.commands["command"]) == ["echo recorded; false"]
+        assert list(recording.commands["exit_code"]) == [1]
+        assert [known["id"] for known in await term.recordings()] == [recording.facts["id"]]
+        assert recording.save(tmp_path / "a.cast").read_text() == recording.cast
