@@ -79,9 +79,9 @@ class Proof:
     def from_wire(cls, wire: Mapping[str, Any]) -> Proof:
         """The proof in a `remedy` message. Raises ValueError."""
         try:
-            moments = {name: None if wire[name] is None else Seen(**wire[name]) for name in ("before", "after")}
+            before, after = (None if wire[name] is None else Seen(**wire[name]) for name in ("before", "after"))
             plain = {name: wire[name] for name in cls.__slots__ if name not in ("before", "after", "at")}
-            return cls(**plain, at=parse_time(wire["at"]), **moments)
+            return cls(**plain, at=parse_time(wire["at"]), before=before, after=after)
         except (KeyError, TypeError) as error:
             raise ValueError(f"a remedy without {error}") from None
 

@@ -49,7 +49,8 @@ async def test_remedy(tmp_path: Path) -> None:
         assert flag.exists()
         assert proof.mended
         assert (proof.exit_code, proof.actor, proof.sandbox) == (0, "Owner", next(iter(SANDBOXES)))
-        assert proof.before is not None and proof.before.status != "ok"
+        assert proof.before is not None
+        assert proof.before.status != "ok"
         assert ops.rows[fingerprint]["status"] == "ok"
         assert await ops.remedies(fingerprint=fingerprint) == [proof]
         async with asyncio.timeout(WAIT):
