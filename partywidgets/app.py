@@ -103,6 +103,8 @@ class App:
             schedule=config.schedule,
             history=config.history if "history" in config.model_fields_set else None,
             limits=config.limits if "limits" in config.model_fields_set else None,
+            maintenance=config.maintenance,
+            notify=config.notify,
             resolve=self.secrets.resolver(Path(config.path).parent),
         )
 

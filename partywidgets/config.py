@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -18,7 +18,9 @@ from .party.grant import parse_roles
 from .references import REFERENCE, resolve
 from .scans.checks import CHECK_TYPES
 from .scans.checks.base import CheckModel
+from .scans.maintenance import MaintenanceSettings
 from .scans.model import Severity
+from .scans.notify_settings import NotifySettings
 from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
 from .terminal.sandboxes.opening import parse_address
 from .terminal.settings import RecordingSettings, TerminalConfig
@@ -74,14 +76,15 @@ class AuthSettings(BaseModel):
     origins: tuple[str, ...] = Field(default=(), max_length=1000)
 
 
-def _nothing_yet(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    if items:
-        raise ValueError("this version does not do this yet: leave the list empty")
+Name = TypeVar("Name", NotifySettings, MaintenanceSettings)
+
+
+def _distinct(items: tuple[Name, ...]) -> tuple[Name, ...]:
+    names = [item.name for item in items]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the name {twice!r} is used a second time: a name means one entry")
     return items
-
-
-NotYet = Annotated[tuple[Any, ...], AfterValidator(_nothing_yet)]
-"""A model's field: a list that a later version reads. An entry in it is an error, so that nobody relies on what does not happen."""
 
 
 class CheckDefaults(BaseModel):
@@ -120,8 +123,8 @@ class Config(BaseModel):
     recording: RecordingSettings = Field(default_factory=RecordingSettings)
     terminal: TerminalConfig = Field(default_factory=TerminalConfig)
     modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(default=(), max_length=1000)
-    notify: NotYet = ()
-    maintenance: NotYet = ()
+    notify: Annotated[tuple[NotifySettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=100)
+    maintenance: Annotated[tuple[MaintenanceSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=1000)
     auth: AuthSettings = Field(default_factory=AuthSettings)
 
     _path: str = PrivateAttr("partywidgets.yaml")

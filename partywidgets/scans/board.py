@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ..exceptions import ScanError
 from .history import Recorded, Restored, StateChange
+from .maintenance import Maintenance
 from .model import FRAME_BYTES, CheckResult, Status, Suppression
 from .silence import SILENCES, Ack, Silence, suppression_of
 from .state import Standing, advance
@@ -38,6 +39,7 @@ class Board:
         self.rows: dict[str, CheckResult] = {}
         self.acks: dict[str, Ack] = {}
         self.silences: dict[str, Silence] = {}
+        self.maintenance = Maintenance()
         self.plan: tuple[int, list[list[str]]] | None = None
         """How `snapshot.plan` divided the rows, and at which seq."""
         self._standings: dict[str, Standing] = {}
@@ -131,10 +133,8 @@ class Board:
         self.silences = {name: silence for name, silence in self.silences.items() if silence.in_force(now)}
         changed = []
         for fingerprint, row in self.rows.items():
-            kept = (
-                row.suppression if row.suppression is not None and row.suppression.by in ("dependency", "maintenance", "waiver") else None
-            )
-            suppression = suppression_of(row, self.acks, self.silences.values(), now) or kept
+            kept = row.suppression if row.suppression is not None and row.suppression.by in ("dependency", "waiver") else None
+            suppression = suppression_of(row, self.acks, self.silences.values(), now, self.maintenance.open) or kept
             if suppression != row.suppression:
                 self.seq += 1
                 changed.append(fresh := copy(row))  # `row` may be in a report that somebody holds
@@ -176,7 +176,7 @@ class Board:
         self._encoded.pop(fingerprint, None)
 
     def _suppression(self, result: CheckResult, depends_on: Sequence[str], now: datetime) -> Suppression | None:
-        said = suppression_of(result, self.acks, self.silences.values(), now)
+        said = suppression_of(result, self.acks, self.silences.values(), now, self.maintenance.open)
         if said is not None or result.status in ("ok", "skip"):
             return said
         for check_id in depends_on:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from ..exceptions import ScanError, SchemaError, StorageError
+from ..exceptions import ScanError, StorageError
 from ..party.storage import keep_private
+from . import history_schema as schema
 from . import rollup
 from .model import CheckResult, ScanReport, Status, parse_time, wire_time
 from .silence import Ack, Silence
@@ -31,42 +32,12 @@ Row = dict[str, Any]
 ScanState = Literal["running", "finished", "interrupted", "cancelled"]
 
 FILE = "ops-history.sqlite"
-SCHEMA_VERSION = 2
-"""2 added `rollups`. A file of version 1 becomes one of version 2 when it is opened."""
 CHUNK = 2000
 """Rows removed in one transaction, so that removing a week never keeps a scan waiting."""
 SCANS, ROWS = 1000, 1_000_000
 """Most scans in one list, and most rows in one answer."""
 
 _log = logging.getLogger("partywidgets.scans.history")
-
-_TABLES = """
-CREATE TABLE scans (
-  scan_id TEXT PRIMARY KEY, trigger TEXT NOT NULL, actor TEXT, started_at REAL NOT NULL, finished_at REAL,
-  state TEXT NOT NULL, total INTEGER NOT NULL, counts TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX scans_started ON scans (started_at);
-CREATE TABLE results (
-  seq INTEGER PRIMARY KEY, scan_id TEXT NOT NULL, result_id TEXT NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL,
-  check_type TEXT NOT NULL,
-  target TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL, severity TEXT NOT NULL, phase TEXT NOT NULL, change TEXT NOT NULL,
-  observed_at REAL NOT NULL, duration_ms REAL NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE INDEX results_scan ON results (scan_id);
-CREATE INDEX results_check ON results (check_id, observed_at);
-CREATE INDEX results_observed ON results (observed_at);
-CREATE TABLE latest (
-  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
-  body TEXT NOT NULL, last_success TEXT, last_failure TEXT
-) WITHOUT ROWID;
-CREATE TABLE changes (
-  seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, title TEXT NOT NULL, from_status TEXT, to_status TEXT NOT NULL,
-  severity TEXT NOT NULL, phase TEXT NOT NULL, at REAL NOT NULL, summary TEXT NOT NULL, scan_id TEXT NOT NULL
-);
-CREATE INDEX changes_at ON changes (at);
-CREATE TABLE acks (fingerprint TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 _LAST_SCAN = "SELECT * FROM scans WHERE state = 'finished' ORDER BY trigger = 'interval', finished_at DESC LIMIT 1"
 
@@ -186,6 +157,7 @@ class History:
         """Takes fingerprints out of the present; their past stays."""
         gone = [(fingerprint,) for fingerprint in fingerprints]
         await self._run(self._write, "DELETE FROM latest WHERE fingerprint = ?", gone)
+        await self._run(self._write, "DELETE FROM notified WHERE fingerprint = ?", gone)
 
     async def keep_ack(self, fingerprint: str, ack: Ack | None) -> None:
         """Stores an ack, or with None removes it."""
@@ -201,23 +173,51 @@ class History:
         else:
             await self._run(self._write, "INSERT OR REPLACE INTO silences VALUES (?, ?)", [(silence_id, json.dumps(silence.to_wire()))])
 
+    async def note(self, kind: str, body: Row) -> None:
+        """Keeps what somebody said or what a clock did, for `events()`: an ack, a silence, a maintenance window."""
+        row = (datetime.now(UTC).timestamp(), kind, json.dumps(body))
+        await self._run(self._write, "INSERT INTO events VALUES (?, ?, ?)", [row])
+
+    async def told(self) -> dict[str, dict[str, str]]:
+        """What each target of notifications was told last: target → fingerprint → status."""
+        found: dict[str, dict[str, str]] = {}
+        for row in await self._run(self._read, "SELECT * FROM notified", ()):
+            found.setdefault(row["target"], {})[row["fingerprint"]] = row["status"]
+        return found
+
+    async def keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
+        """Stores what a target was told of some fingerprints; None: that it is over."""
+        over = [(target, fingerprint) for fingerprint, status in told.items() if status is None]
+        failing = [(target, fingerprint, status) for fingerprint, status in told.items() if status is not None]
+        await self._run(self._write, "DELETE FROM notified WHERE target = ? AND fingerprint = ?", over)
+        await self._run(self._write, "INSERT OR REPLACE INTO notified VALUES (?, ?, ?)", failing)
+
     async def keep_bodies(self, results: Sequence[CheckResult]) -> None:
         """Stores the present form of results whose suppression changed; nothing is added to the past."""
         rows = [(json.dumps(result.to_wire()), result.fingerprint) for result in results]
         await self._run(self._write, "UPDATE latest SET body = ? WHERE fingerprint = ?", rows)
 
     async def roll_up(self, now: datetime) -> None:
-        """Sums up the hours that have ended, so that they stay when their results go."""
-        while await self._run(self._roll_up, now.timestamp()):
-            pass
+        """Sums up the minutes, hours and days that have ended, so that their figures stay when their results go."""
+        for span in rollup.SPANS:
+            while await self._run(self._roll_up, span, now.timestamp()):
+                pass
 
-    async def prune(self, before: datetime, *, rollups_before: datetime | None = None) -> int:
-        """Removes results, changes and scans older than `before`, in chunks between which other work goes on; returns how many rows."""
+    async def prune(self, before: datetime, *, rollups_before: datetime | None = None, minutes_before: datetime | None = None) -> int:
+        """Removes results, changes, events and scans older than `before`, in chunks between which other work goes on; returns how many
+        rows. Figures by the hour and the day go by `rollups_before`, those by the minute by `minutes_before`."""
         removed, limit = 0, before.timestamp()
-        if rollups_before is not None:
-            hour = int(rollups_before.timestamp() // rollup.HOUR)
-            removed += await self._run(self._write, "DELETE FROM rollups WHERE hour < ?", [(hour,)])
-        for table, key, column in (("results", "seq", "observed_at"), ("changes", "rowid", "at"), ("scans", "scan_id", "started_at")):
+        ends: dict[rollup.Span, datetime | None] = {"minute": minutes_before, "hour": rollups_before, "day": rollups_before}
+        for span, moment in ends.items():
+            if moment is not None:
+                removed += await self._run(self._write, *rollup.expire(span, moment.timestamp()))
+        kept = (
+            ("results", "seq", "observed_at"),
+            ("changes", "rowid", "at"),
+            ("events", "rowid", "at"),
+            ("scans", "scan_id", "started_at"),
+        )
+        for table, key, column in kept:
             query = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} < ? LIMIT {CHUNK})"
             while count := await self._run(self._write, query, [(limit,)]):
                 removed += count
@@ -267,13 +267,33 @@ class History:
         rows = await self._run(self._read, query, (*params, max(1, min(limit, ROWS))))
         return [_timed(row, "at") for row in reversed(rows)]
 
-    async def rollups(self, *, check: str | None = None, hours: float = 24.0) -> list[Row]:
-        """Whole hours of the last `hours`, the oldest first.
+    async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
+        """What people said and what maintenance did in the last `hours`, the oldest first.
 
-        Keys: hour (its beginning), fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1).
+        Keys: at; kind, which is ack, ack-withdrawn, silence, silence-lifted, silence-ended, maintenance-began or maintenance-ended; and
+        subject (a fingerprint, matchers or the window's name), actor, reason, until, each None where the kind has none.
+        """
+        since = datetime.now(UTC).timestamp() - hours * 3600
+        query = "SELECT at, kind, body FROM events WHERE at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
+        rows = await self._run(self._read, query, (since, max(1, min(limit, ROWS))))
+        return [_event(row) for row in reversed(rows)]
+
+    async def rollups(self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour") -> list[Row]:
+        """Whole minutes, hours or days of the last `hours`, the oldest first.
+
+        Keys: `begin`, fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1); for hours
+        `hour` as well, which equals `begin`.
+        """
+        rows = rollup.as_rows(await self.figures(check=check, hours=hours, span=span))
+        return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
+
+    async def figures(self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour") -> rollup.Columns:
+        """As `rollups`, by column: what a table of tens of thousands of rows is made of. `begin` is in seconds since the epoch.
+
+        The span under way, and what has not been summed up yet, is read from the results.
         """
         now = datetime.now(UTC).timestamp()
-        return await self._run(lambda: rollup.read(self._db, check=check, hours=hours, now=now))
+        return await self._run(lambda: rollup.read(self._db, span, check=check, hours=hours, now=now))
 
     async def diff(self, a: str, b: str) -> list[Row]:
         """What differs between scan `a` and the later scan `b`.
@@ -343,23 +363,8 @@ class History:
         )
         try:
             database.row_factory = sqlite3.Row
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            empty = not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not empty and version not in (1, SCHEMA_VERSION):
-                raise SchemaError(
-                    f"{self.path} has schema version {version} and this partywidgets knows version {SCHEMA_VERSION}: "
-                    "use the version that wrote it, or move the file away to begin a new history"
-                )
-            database.execute("PRAGMA journal_mode = WAL")
+            schema.prepare(database, self.path)
             database.execute("PRAGMA synchronous = NORMAL")
-            if empty:
-                database.executescript(f"BEGIN IMMEDIATE; {_TABLES} {rollup.TABLE} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            elif version == 1:
-                # Some files of version 1 have the table already.
-                there = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollups'").fetchone()
-                added = "" if there else rollup.TABLE
-                database.executescript(f"BEGIN IMMEDIATE; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-                _log.info("ops history %s: schema version 1 became %d", self.path, SCHEMA_VERSION)
         except BaseException:
             database.close()
             raise
@@ -390,9 +395,9 @@ class History:
     def _read(self, query: str, params: Sequence[Any]) -> list[Row]:
         return [dict(row) for row in self._db.execute(query, params)]
 
-    def _roll_up(self, now: float) -> bool:
+    def _roll_up(self, span: rollup.Span, now: float) -> bool:
         with self._transaction() as database:
-            return rollup.roll_up(database, now)
+            return rollup.roll_up(database, span, now)
 
     def _begin_scan(self, report: ScanReport, actor: str | None) -> None:
         row = (
@@ -529,6 +534,20 @@ def _time(seconds: float | None) -> str | None:
 def _timed(row: Row, column: str) -> Row:
     row[column] = _time(row[column])
     return row
+
+
+def _event(row: Row) -> Row:
+    body = json.loads(row["body"])
+    subject = body.get("fingerprint") or body.get("name") or json.dumps(body.get("matchers", {}))
+    until = body.get("until") or body.get("end")
+    return {
+        "at": _time(row["at"]),
+        "kind": row["kind"],
+        "subject": subject,
+        "actor": body.get("actor"),
+        "reason": body.get("reason"),
+        "until": until,
+    }
 
 
 def _scan(row: Row) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,10 @@ from .board import PUBLISHED, Board
 from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, Row, ScanState
+from .maintenance import MaintenanceSettings
 from .model import CheckResult, Failure, ScanReport, utc_now, uuid7, wire_time
+from .notify import Notifier, require_apprise
+from .notify_settings import NotifySettings
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .runner import OWNER, Deliver, RunnerPool
@@ -42,6 +45,9 @@ BROADCAST_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for results that are older than the history keeps."""
+
+ROLL_UP_EVERY = 60.0
+"""Seconds between two looks for minutes, hours and days that have ended."""
 
 _log = logging.getLogger("partywidgets.scans")
 
@@ -87,10 +93,11 @@ class OpsMonitorService:
         self.runners = RunnerPool(self)
         self.bench = Bench(self._own, limits)
         self.scheduler = Scheduler(self._scheduled)
+        self.notifier = Notifier(self._own, keep=self._keep_told, current=self.board.rows.get, redact=redact)
         self.last_scan: dict[str, Any] | None = None
         self._history: History | None = None
         self._redact = redact
-        self._keep_raw, self._keep_rollups = HistorySettings().keep_raw, HistorySettings().keep_rollups
+        self._keeping = HistorySettings()
         self._scans: dict[str, Scan] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -109,6 +116,7 @@ class OpsMonitorService:
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
             await self.settle_rows(owner)
         await self._disown_runners()
+        self.notifier.start(await history.told())
         self._own(self.scheduler.run(), "ops schedule")
         self._own(self._housekeeping(), "ops housekeeping")
         if restored.interrupted:
@@ -147,6 +155,8 @@ class OpsMonitorService:
         schedule: ScheduleSettings | None = None,
         history: HistorySettings | None = None,
         limits: LimitSettings | None = None,
+        maintenance: Sequence[MaintenanceSettings] = (),
+        notify: Sequence[NotifySettings] = (),
         resolve: Callable[[str], str] = _as_written,
     ) -> None:
         """Puts these checks in place of those that `name` (a file's path) had; the others, and what runs, go on.
@@ -154,13 +164,19 @@ class OpsMonitorService:
         `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board.
         Raises ConfigError, and changes nothing, when a check id belongs to another name.
         """
+        if notify:
+            require_apprise(name)
         swap = self.registry.replace(name, [configured(check, name, resolve=resolve, redact=self._redact) for check in checks])
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:
-            self._keep_raw, self._keep_rollups = history.keep_raw, history.keep_rollups
+            self._keeping = history
         self.scheduler.configure(name, schedule or ScheduleSettings())
+        self.board.maintenance.configure(name, maintenance)
         await self.settle(name, swap)
+        if self.started:
+            await self.refresh_suppressions(only_ended=True)
+        self.notifier.configure(name, notify, resolve, list(self.board.rows.values()))
 
     async def settle(self, owner: str, swap: Swap) -> None:
         """Brings schedule and board in line with what an owner's checks are now."""
@@ -181,7 +197,7 @@ class OpsMonitorService:
         present = {loaded.check.fingerprint for loaded in loaded_checks}
         rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
         stale = dict.fromkeys(row.fingerprint for row in rows if row.fingerprint not in present)
-        gone = [self.board.remove(fingerprint) for fingerprint in stale]
+        gone = [self._remove(fingerprint) for fingerprint in stale]
         if gone:
             await self._kept(self.history.forget([row.fingerprint for row in gone]))
             await self._tell_rows(gone)
@@ -313,6 +329,7 @@ class OpsMonitorService:
             stream.skip()
             return
         stream.add(placement)
+        self.notifier.seen(result)
         if placement.ended_ack is not None:
             self._own(self._kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
         if check is not None and result.state.phase == "soft" and check.every is not None:
@@ -373,6 +390,7 @@ class OpsMonitorService:
         """Records an ack and tells everyone. Raises ScanError when there is nothing to acknowledge."""
         self.board.acknowledge(ack)
         await self.history.keep_ack(ack.fingerprint, ack)
+        await self._note("ack", ack.to_wire())
         await self._tell("ack", ack.to_wire())
         await self.refresh_suppressions()
 
@@ -382,6 +400,7 @@ class OpsMonitorService:
         if ack is None:
             raise ScanError(f"nobody has acknowledged {fingerprint!r}: there is nothing to withdraw")
         await self.history.keep_ack(fingerprint, None)
+        await self._note("ack-withdrawn", {**ack.to_wire(), "reason": None, "actor": actor})
         await self._tell("ack", {**ack.to_wire(), "reason": None, "actor": actor, "at": wire_time(utc_now())})
         await self.refresh_suppressions()
 
@@ -389,6 +408,7 @@ class OpsMonitorService:
         """Records a silence and tells everyone."""
         self.board.silence(silence)
         await self.history.keep_silence(silence.id, silence)
+        await self._note("silence", silence.to_wire())
         await self._tell("silence", silence.to_wire())
         await self.refresh_suppressions()
 
@@ -400,19 +420,28 @@ class OpsMonitorService:
         for silence in lifted:
             del self.board.silences[silence.id]
             await self.history.keep_silence(silence.id, None)
+            await self._note("silence-lifted", {**silence.to_wire(lifted=True), "actor": actor})
             await self._tell("silence", {**silence.to_wire(lifted=True), "actor": actor, "at": wire_time(utc_now())})
         await self.refresh_suppressions()
         return len(lifted)
 
     async def refresh_suppressions(self, *, only_ended: bool = False) -> None:
-        """Ends acks and silences that are over, and tells everyone which rows changed; `only_ended`: when any is over."""
+        """Ends acks and silences that are over, looks which maintenance is open, and tells everyone which rows changed.
+
+        `only_ended`: only when something is over, or maintenance began or ended.
+        """
         now = utc_now()
+        began, closed = self.board.maintenance.look(now)
+        for kind, windows in (("maintenance-began", began), ("maintenance-ended", closed)):
+            for window in windows:
+                await self._note(kind, window.to_wire())
         over = [name for name, silence in self.board.silences.items() if not silence.in_force(now)]
         ended = [fingerprint for fingerprint, ack in self.board.acks.items() if not ack.in_force(now)]
-        if only_ended and not over and not ended:
+        if only_ended and not (over or ended or began or closed):
             return
         changed = self.board.resuppress(now)
         for name in over:
+            await self._note("silence-ended", {"name": name})
             await self._kept(self.history.keep_silence(name, None))
         for fingerprint in ended:
             await self._kept(self.history.keep_ack(fingerprint, None))
@@ -434,7 +463,7 @@ class OpsMonitorService:
 
     async def _housekeeping(self) -> None:
         """Ends what is over, and removes what is too old."""
-        pruned = float("-inf")
+        pruned = rolled = float("-inf")
         loop = asyncio.get_running_loop()
         for number, row in enumerate(list(self.board.rows.values())):  # so that the first snapshot after a start need not
             self.board.encoded(row)
@@ -442,11 +471,14 @@ class OpsMonitorService:
                 await asyncio.sleep(0)
         while True:
             await self.refresh_suppressions(only_ended=True)
-            if loop.time() - pruned >= PRUNE_EVERY:
-                pruned = loop.time()
-                before = utc_now() - timedelta(seconds=self._keep_raw)
+            if loop.time() - rolled >= ROLL_UP_EVERY:
+                rolled = loop.time()
                 await self._kept(self.history.roll_up(utc_now()))
-                await self._kept(self.history.prune(before, rollups_before=utc_now() - timedelta(seconds=self._keep_rollups)))
+            if loop.time() - pruned >= PRUNE_EVERY:
+                pruned, now, keeping = loop.time(), utc_now(), self._keeping
+                before = now - timedelta(seconds=keeping.keep_raw)
+                rollups, minutes = now - timedelta(seconds=keeping.keep_rollups), now - timedelta(seconds=keeping.keep_minutes)
+                await self._kept(self.history.prune(before, rollups_before=rollups, minutes_before=minutes))
                 await self._drop_orphans(before)
             await asyncio.sleep(5.0)
 
@@ -455,9 +487,19 @@ class OpsMonitorService:
         rows = self.board.rows.values()
         old = [row.fingerprint for row in rows if row.observed_at < before and row.check_id not in self.registry.checks]
         if old:
-            gone = [self.board.remove(fingerprint) for fingerprint in old]
+            gone = [self._remove(fingerprint) for fingerprint in old]
             await self._kept(self.history.forget(old))
             await self._tell_rows(gone)
+
+    def _remove(self, fingerprint: str) -> CheckResult:
+        self.notifier.gone(fingerprint)
+        return self.board.remove(fingerprint)
+
+    async def _keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
+        await self.history.keep_told(target, told)
+
+    async def _note(self, kind: str, body: dict[str, Any]) -> None:
+        await self._kept(self.history.note(kind, body))
 
     async def _tell_rows(self, rows: list[CheckResult]) -> None:
         for part in self.board.parts(rows):

@@ -38,6 +38,10 @@ Cron = Annotated[str, Field(max_length=200), AfterValidator(_cron)]
 """A model's field: a cron expression of five fields, or six with seconds first."""
 
 
+Zone = Annotated[str, Field(max_length=100), AfterValidator(_zone)]
+"""A model's field: the name of a time zone, as in the IANA database."""
+
+
 class ScheduleSettings(BaseModel):
     """When scans start by themselves, beside the `every` of each check.
 
@@ -49,17 +53,19 @@ class ScheduleSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     full: Cron | None = None
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Zone = "UTC"
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
     misfire: Literal["once", "skip"] = "skip"
 
 
 class HistorySettings(BaseModel):
-    """How long results are kept, in seconds: each for `keep_raw`; their hourly figures for `keep_rollups`."""
+    """How long results are kept, in seconds: each for `keep_raw`; their figures by the minute for `keep_minutes`, those by the hour and
+    the day for `keep_rollups`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep_raw: PositiveSeconds = 7 * DAY
+    keep_minutes: PositiveSeconds = DAY
     keep_rollups: PositiveSeconds = 400 * DAY
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .maintenance import Window
+from .matching import matches
 from .model import CheckResult, Suppression, one_line, parse_time, uuid7, wire_time
 
 MATCHERS = 16
@@ -14,8 +16,6 @@ MATCHERS = 16
 SILENCES = 1000
 """Most silences in force at once."""
 REASON_CHARS = 500
-
-_FIELDS = ("check_id", "check_type", "target", "severity", "fingerprint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Silence:
 
     def matches(self, result: CheckResult) -> bool:
         """True when every matcher has the result's value."""
-        return all(_value(result, key) == value for key, value in self.matchers.items())
+        return matches(self.matchers, result)
 
     def suppression(self) -> Suppression:
         """What a result carries of it."""
@@ -95,18 +95,16 @@ class Silence:
         return cls(dict(wire["matchers"]), wire["reason"], wire["actor"], parse_time(wire["at"]), parse_time(wire["until"]), wire["id"])
 
 
-def _value(result: CheckResult, key: str) -> str | None:
-    if key in result.labels:
-        return result.labels[key]
-    return str(getattr(result, key)) if key in _FIELDS else None
-
-
-def suppression_of(result: CheckResult, acks: Mapping[str, Ack], silences: Iterable[Silence], now: datetime) -> Suppression | None:
-    """Why this result is not told about, or None. An ack counts for a failing result only; it comes before a silence."""
+def suppression_of(
+    result: CheckResult, acks: Mapping[str, Ack], silences: Iterable[Silence], now: datetime, windows: Iterable[Window] = ()
+) -> Suppression | None:
+    """Why this result is not told about, or None. An ack counts for a failing result only; it comes before a silence, that before a
+    maintenance window."""
     ack = acks.get(result.fingerprint)
     if ack is not None and ack.in_force(now) and result.status not in ("ok", "skip"):
         return ack.suppression()
-    return next((silence.suppression() for silence in silences if silence.in_force(now) and silence.matches(result)), None)
+    said = next((silence.suppression() for silence in silences if silence.in_force(now) and silence.matches(result)), None)
+    return said or next((window.suppression() for window in windows if window.in_force(now) and window.matches(result)), None)
 
 
 def read_matchers(value: Any) -> dict[str, str]:

@@ -138,7 +138,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 2: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 3: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -151,7 +151,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_table", [False, True])
-async def test_a_file_of_version_1_becomes_one_of_version_2(tmp_path: Path, with_table: bool) -> None:
+async def test_a_file_of_version_1_becomes_one_of_this_version(tmp_path: Path, with_table: bool) -> None:
     """Its rows stay, hours are summed up from them, and a second opening finds nothing more to do; a file before the table has it then."""
     path = tmp_path / FILE
     then = utc_now() - timedelta(hours=3)
@@ -165,7 +165,7 @@ async def test_a_file_of_version_1_becomes_one_of_version_2(tmp_path: Path, with
             assert [row["status"] for row in await history.history(hours=4)] == ["crit"]
             assert [row["crit"] for row in await history.rollups(hours=5)] == [1]
     with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 3
 
 
 async def test_only_a_full_disk_is_called_full(tmp_path: Path) -> None:

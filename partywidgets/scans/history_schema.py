@@ -1,0 +1,73 @@
+"""The tables of the ops history, and how a file of an older version becomes one of this."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from ..exceptions import SchemaError
+from . import rollup
+
+SCHEMA_VERSION = 3
+"""2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. An older file is brought up when opened."""
+
+_log = logging.getLogger("partywidgets.scans.history")
+
+TABLES = """
+CREATE TABLE scans (
+  scan_id TEXT PRIMARY KEY, trigger TEXT NOT NULL, actor TEXT, started_at REAL NOT NULL, finished_at REAL,
+  state TEXT NOT NULL, total INTEGER NOT NULL, counts TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX scans_started ON scans (started_at);
+CREATE TABLE results (
+  seq INTEGER PRIMARY KEY, scan_id TEXT NOT NULL, result_id TEXT NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL,
+  check_type TEXT NOT NULL,
+  target TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL, severity TEXT NOT NULL, phase TEXT NOT NULL, change TEXT NOT NULL,
+  observed_at REAL NOT NULL, duration_ms REAL NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX results_scan ON results (scan_id);
+CREATE INDEX results_check ON results (check_id, observed_at);
+CREATE INDEX results_observed ON results (observed_at);
+CREATE TABLE latest (
+  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
+  body TEXT NOT NULL, last_success TEXT, last_failure TEXT
+) WITHOUT ROWID;
+CREATE TABLE changes (
+  seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, title TEXT NOT NULL, from_status TEXT, to_status TEXT NOT NULL,
+  severity TEXT NOT NULL, phase TEXT NOT NULL, at REAL NOT NULL, summary TEXT NOT NULL, scan_id TEXT NOT NULL
+);
+CREATE INDEX changes_at ON changes (at);
+CREATE TABLE acks (fingerprint TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_OF_VERSION_3 = """
+CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE TABLE IF NOT EXISTS notified (
+  target TEXT NOT NULL, fingerprint TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (target, fingerprint)
+) WITHOUT ROWID;
+"""
+
+
+def prepare(database: sqlite3.Connection, path: Path | None) -> None:
+    """Makes the tables of a new file, or brings those of an older version up, all or nothing.
+
+    Raises SchemaError, and changes nothing, for a file of a version that is not known.
+    """
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    empty = not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not empty and not 1 <= version <= SCHEMA_VERSION:
+        raise SchemaError(
+            f"{path} has schema version {version} and this partywidgets knows version {SCHEMA_VERSION}: "
+            "use the version that wrote it, or move the file away to begin a new history"
+        )
+    database.execute("PRAGMA journal_mode = WAL")
+    if version == SCHEMA_VERSION:
+        return
+    tables = TABLES if empty else ""
+    # Some files of version 1 have the table of version 2 already.
+    database.executescript(f"BEGIN IMMEDIATE; {tables} {rollup.TABLES} {_OF_VERSION_3} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    if not empty:
+        _log.info("ops history %s: schema version %d became %d", path, version, SCHEMA_VERSION)

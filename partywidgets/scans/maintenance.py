@@ -1,0 +1,113 @@
+"""Maintenance windows: times in which failing is expected, and nobody is told. No I/O; the time is given by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..duration import PositiveSeconds
+from .matching import matches
+from .model import CheckResult, Suppression, wire_time
+from .settings import Cron, Zone
+
+FAR = timedelta(days=366)
+"""How far ahead `upcoming` looks."""
+
+
+class MaintenanceSettings(BaseModel):
+    """One window that comes again and again: it opens at each time of `cron`, read in `timezone`, for `duration` seconds.
+
+    All `matchers` (labels, or check_id, check_type, target, severity) must match; none: everything is under maintenance.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    cron: Cron
+    duration: Annotated[PositiveSeconds, Field(le=31 * 86_400.0)]
+    timezone: Zone = "UTC"
+    matchers: dict[str, str] = Field(default_factory=dict, max_length=16)
+    reason: str = Field(default="", max_length=500)
+
+    def window_at(self, now: datetime) -> Window | None:
+        """The window that is open at an aware time, None when none is.
+
+        Where windows overlap it is the one that opened first: the next takes over when it closes. The length is elapsed time, also over a
+        change of the clocks.
+        """
+        from cronsim import CronSim
+
+        zone, length = ZoneInfo(self.timezone), timedelta(seconds=self.duration)
+        # One second earlier: a window is half open, and the iterator begins after its start.
+        begin: datetime = next(CronSim(self.cron, (now.astimezone(UTC) - length).astimezone(zone)))
+        begin = begin.astimezone(UTC)
+        return Window(self, begin, begin + length) if begin <= now else None
+
+    def upcoming(self, now: datetime, count: int = 1) -> list[Window]:
+        """The next windows that open after `now`."""
+        from cronsim import CronSim
+
+        found: list[Window] = []
+        for begin in CronSim(self.cron, now.astimezone(ZoneInfo(self.timezone))):
+            if len(found) == count or begin.astimezone(UTC) - now > FAR:
+                break
+            found.append(Window(self, begin.astimezone(UTC), begin.astimezone(UTC) + timedelta(seconds=self.duration)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One opening of a maintenance window, from `begin` until before `end`."""
+
+    settings: MaintenanceSettings
+    begin: datetime
+    end: datetime
+
+    def in_force(self, now: datetime) -> bool:
+        """True while it is open."""
+        return self.begin <= now < self.end
+
+    def matches(self, result: CheckResult) -> bool:
+        """True when the result is under this maintenance."""
+        return matches(self.settings.matchers, result)
+
+    def suppression(self) -> Suppression:
+        """What a result carries of it."""
+        return Suppression("maintenance", self.settings.name, self.end, None, self.settings.reason or self.settings.name)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The window as JSON values."""
+        settings = self.settings
+        return {
+            "name": settings.name,
+            "matchers": dict(settings.matchers),
+            "reason": settings.reason,
+            "begin": wire_time(self.begin),
+            "end": wire_time(self.end),
+        }
+
+
+class Maintenance:
+    """The windows of all loaded configs, and which of them are open."""
+
+    def __init__(self) -> None:
+        self.open: tuple[Window, ...] = ()
+        self._settings: dict[str, tuple[MaintenanceSettings, ...]] = {}
+
+    def configure(self, owner: str, settings: Sequence[MaintenanceSettings]) -> None:
+        """Puts these in place of those that `owner` had."""
+        self._settings[owner] = tuple(settings)
+
+    def look(self, now: datetime) -> tuple[list[Window], list[Window]]:
+        """Works out anew what is open at `now`; returns the windows that have opened since the last look, and those that have closed."""
+        before = self.open
+        self.open = tuple(window for one in self._all() if (window := one.window_at(now)) is not None)
+        return [one for one in self.open if one not in before], [one for one in before if one not in self.open]
+
+    def _all(self) -> Iterable[MaintenanceSettings]:
+        return (one for settings in self._settings.values() for one in settings)

@@ -1,0 +1,324 @@
+"""Telling people: a message to each target of `notify:` when a problem has become hard, changes its status, or is over.
+
+What is told is decided by where a row stands, not by a passing event: a target remembers the status it was last told of each
+fingerprint, and a message is due while the row stands elsewhere. So a problem that began under a silence is told when the silence ends,
+one that came and went while a target could not be reached is not told at all, and a restart repeats nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from ..exceptions import ConfigError, StorageError
+from .model import SEVERITIES, CheckResult, one_line
+from .notify_delivery import deliver
+from .notify_settings import NotifySettings
+
+SHOWN = 20
+"""Rows named in one message; the others are counted."""
+LONGEST_WAIT = 300.0
+"""Seconds between two attempts at a target that fails, at most."""
+BODY_CHARS = 3500
+"""Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
+
+_BADNESS = {"ok": 0, "warn": 1, "flapping": 2, "unknown": 2, "crit": 3}
+_KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": "warning", "crit": "failure"}
+
+_log = logging.getLogger("partywidgets.scans.notify")
+
+Told = dict[str, str]
+"""Fingerprint → the status that a target was last told, for those that it knows as failing."""
+Keep = Callable[[str, Mapping[str, str | None]], Awaitable[None]]
+"""Stores what a target (by key) was told; None: nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One row that a target is to be told of: `before` is what it was told last, `standing` what is true now."""
+
+    fingerprint: str
+    title: str
+    before: str
+    standing: str
+    severity: str
+    summary: str
+    target: str
+    remedy: str
+
+    @property
+    def line(self) -> str:
+        """The notice on one line."""
+        was = "" if self.before == "ok" else f" (was {self.before})"
+        return f"{self.standing.upper()}{was} {self.title}: {self.summary}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes out. `kind` is Apprise's: success, warning or failure."""
+
+    title: str
+    body: str
+    kind: str
+
+
+def standing_of(row: CheckResult) -> str | None:
+    """What people would be told of a row: its hard status or `flapping`; None while that is open (soft, or skipped)."""
+    if row.state.phase == "flapping":
+        return "flapping"
+    if row.status == "skip" or (row.state.phase == "soft" and row.status != "ok"):
+        return None
+    return row.status
+
+
+def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "") -> Message:
+    """The message about some rows, the worst first, without secrets and within bounds."""
+    notices = sorted(notices, key=lambda one: (-_BADNESS[one.standing], -SEVERITIES.index(one.severity), one.title))
+    worst = notices[0]
+    if len(notices) == 1:
+        title = f"{worst.standing.upper()}: {worst.title}"
+        lines = [worst.line, f"severity {worst.severity}, target {worst.target}", *([worst.remedy] if worst.remedy else [])]
+    else:
+        over = sum(one.standing == "ok" for one in notices)
+        counted = [f"{len(notices) - over} failing"] * (over < len(notices)) + [f"{over} recovered"] * (over > 0)
+        title = ", ".join(counted) + (f" ({group})" if group else "")
+        lines = [one.line for one in notices[:SHOWN]]
+        if len(notices) > SHOWN:
+            lines.append(f"… and {len(notices) - SHOWN} more")
+    body = redact("\n".join(lines))
+    return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", _KINDS[worst.standing])
+
+
+class Target:
+    """One target: what it was told, what it is still to be told, and the task that tells it.
+
+    `sent` and `failed` count messages; `last_error` is why the last one did not arrive, None after one that did.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        settings: NotifySettings,
+        *,
+        told: Told,
+        resolve: Callable[[str], str],
+        redact: Callable[[str], str],
+        keep: Keep,
+        current: Callable[[str], CheckResult | None],
+    ) -> None:
+        self.key, self.settings, self.resolve = key, settings, resolve
+        self.told = told
+        self.waiting: dict[str, tuple[str, Notice]] = {}
+        self.sent = self.failed = 0
+        self.last_error: str | None = None
+        self._redact, self._keep, self._current = redact, keep, current
+        self._due: dict[str, float] = {}
+        self._sent_at: deque[float] = deque()
+        self._failures = 0
+        self._not_before = 0.0
+        self._wake = asyncio.Event()
+
+    def seen(self, row: CheckResult) -> None:
+        """Takes note of where a row stands: it waits for a message, or no longer does."""
+        standing, told = standing_of(row), self.told.get(row.fingerprint, "ok")
+        if standing is None:
+            return
+        suppressed = row.suppression is not None and standing != "ok"
+        unwanted = told == "ok" and not self.settings.wants(row, standing)
+        if standing == told or suppressed or unwanted:
+            self.waiting.pop(row.fingerprint, None)
+            return
+        if standing == "ok" and not self.settings.recovery:
+            self.waiting.pop(row.fingerprint, None)
+            self.told.pop(row.fingerprint, None)
+            return
+        remedy = row.remediation
+        parts = [] if remedy is None else [remedy.text, f"runbook {remedy.runbook}" if remedy.runbook else ""]
+        group = self.settings.group_of(row)
+        notice = Notice(
+            row.fingerprint,
+            row.title,
+            told,
+            standing,
+            row.severity,
+            row.summary,
+            row.target,
+            "" if standing == "ok" else "; ".join(part for part in parts if part),
+        )
+        self.waiting[row.fingerprint] = group, notice
+        self._due.setdefault(group, asyncio.get_running_loop().time() + self.settings.group_wait)
+        self._wake.set()
+
+    def gone(self, fingerprint: str) -> None:
+        """A row has left the board: nothing more is said of it."""
+        self.waiting.pop(fingerprint, None)
+        self.told.pop(fingerprint, None)
+
+    async def run(self) -> None:
+        """For ever: tells what is due, within the limits, and again later what did not arrive."""
+        while True:
+            group, notices = await self._next()
+            message = compose(notices, redact=self._redact, group=group)
+            # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
+            error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
+            now = asyncio.get_running_loop().time()
+            self.last_error = error
+            if error is not None:
+                self.failed += 1
+                self._failures += 1
+                delay = min(LONGEST_WAIT, self.settings.retry_delay * 2 ** min(self._failures - 1, 20))
+                self._not_before = now + delay
+                _log.warning(
+                    "notify target %r: a message about %d rows was not delivered (attempt %d): %s; again in %g s",
+                    self.settings.name,
+                    len(notices),
+                    self._failures,
+                    self._redact(error),
+                    delay,
+                )
+                continue
+            self.sent += 1
+            self._failures = 0
+            self._sent_at.append(now)
+            await self._was_told(notices)
+
+    async def _was_told(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if notice.standing == "ok":
+                self.told.pop(notice.fingerprint, None)
+            else:
+                self.told[notice.fingerprint] = notice.standing
+            if (waiting := self.waiting.get(notice.fingerprint)) is not None and waiting[1] is notice:
+                del self.waiting[notice.fingerprint]
+        try:
+            await self._keep(self.key, {one.fingerprint: self.told.get(one.fingerprint) for one in notices})
+        except StorageError as error:
+            _log.error(
+                "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
+            )
+        for notice in notices:  # while the message was under way the row may have moved on
+            row = self._current(notice.fingerprint)
+            if row is None:
+                self.gone(notice.fingerprint)
+            else:
+                self.seen(row)
+
+    async def _next(self) -> tuple[str, list[Notice]]:
+        """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            while self._sent_at and self._sent_at[0] <= now - self.settings.per:
+                self._sent_at.popleft()
+            groups: dict[str, list[Notice]] = {}
+            for group, notice in self.waiting.values():
+                groups.setdefault(group, []).append(notice)
+            self._due = {group: due for group, due in self._due.items() if group in groups}
+            free = self._sent_at[0] + self.settings.per if len(self._sent_at) >= self.settings.limit else now
+            earliest = max(min(self._due.values(), default=now + 3600.0), free, self._not_before)
+            if self._due and earliest <= now:
+                due = sorted((when, group) for group, when in self._due.items() if when <= now)
+                held_back = len(self._sent_at) + 1 >= self.settings.limit or self._failures > 0
+                chosen = [group for _, group in due] if held_back else [due[0][1]]
+                if self._failures == 0:
+                    self._not_before = now
+                return ", ".join(filter(None, chosen[:3])), [notice for group in chosen for notice in groups[group]]
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(earliest - now, 0.01)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+
+@dataclass(slots=True)
+class _Owned:
+    target: Target
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Notifier:
+    """The targets of all loaded configs; each hears of every row on the board that it wants.
+
+    `own` makes a task of the service's own. Nothing is told before `start`.
+    """
+
+    def __init__(
+        self,
+        own: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        *,
+        keep: Keep,
+        current: Callable[[str], CheckResult | None],
+        redact: Callable[[str], str] | None = None,
+    ) -> None:
+        self._own, self._keep, self._current = own, keep, current
+        self._redact = redact or (lambda text: text)
+        self._targets: dict[str, dict[str, _Owned]] = {}
+        self._told: dict[str, Told] = {}
+        self._started = False
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every target."""
+        return [owned.target for group in self._targets.values() for owned in group.values()]
+
+    def start(self, told: Mapping[str, Told]) -> None:
+        """Begins to tell; `told` is what a former run has told, by target."""
+        self._told, self._started = {key: dict(value) for key, value in told.items()}, True
+        for group in self._targets.values():
+            for owned in group.values():
+                owned.target.told = self._told.get(owned.target.key, {})
+                self._run(owned)
+
+    def configure(self, owner: str, settings: Sequence[NotifySettings], resolve: Callable[[str], str], rows: Sequence[CheckResult]) -> None:
+        """Puts these targets in place of those that `owner` had; one that keeps its name keeps what it was told.
+
+        `rows` are those on the board: a new target hears of what fails already.
+        """
+        before, now = self._targets.pop(owner, {}), {}
+        for one in settings:
+            known = before.pop(one.name, None)
+            if known is not None:
+                known.target.settings, known.target.resolve = one, resolve
+            else:
+                key = f"{owner}#{one.name}"
+                told = self._told.get(key, {})
+                target = Target(key, one, told=told, resolve=resolve, redact=self._redact, keep=self._keep, current=self._current)
+                known = _Owned(target)
+                if self._started:
+                    self._run(known)
+            now[one.name] = known
+        for gone in before.values():
+            if gone.task is not None:
+                gone.task.cancel()
+        if now:
+            self._targets[owner] = now
+        if self._started:
+            for owned in now.values():
+                for row in rows:
+                    owned.target.seen(row)
+
+    def seen(self, row: CheckResult) -> None:
+        """A row was placed, or its suppression changed."""
+        if self._started:
+            for target in self.targets:
+                target.seen(row)
+
+    def gone(self, fingerprint: str) -> None:
+        """A row has left the board."""
+        for target in self.targets:
+            target.gone(fingerprint)
+
+    def _run(self, owned: _Owned) -> None:
+        owned.task = self._own(owned.target.run(), f"notify {owned.target.settings.name}")
+
+
+def require_apprise(path: str) -> None:
+    """Raises ConfigError where the library that delivers is not installed."""
+    if find_spec("apprise") is None:
+        raise ConfigError("`notify` needs Apprise on the host: pip install 'partywidgets[notify]'", path=path)

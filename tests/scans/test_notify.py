@@ -1,0 +1,220 @@
+"""Notifications through Apprise's `json://`, received by a real HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from partywidgets.scans.checks.base import CheckModel
+from partywidgets.scans.maintenance import MaintenanceSettings
+from partywidgets.scans.model import utc_now
+from partywidgets.scans.notify_settings import NotifySettings
+from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.silence import Ack, Silence
+
+from .ops_room import Play, ScriptedCheck
+
+# Apprise's own import of a module that Python 3.13 has dropped; where that is gone it does without.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+WAIT = 30.0
+SECRET = "path-that-nobody-may-see"
+
+
+@dataclass
+class Inbox:
+    """What a service took; the next `refuse` messages it answers with 503."""
+
+    port: int = 0
+    refuse: int = 0
+    refused: int = 0
+    messages: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+
+    async def next(self) -> dict[str, Any]:
+        """The next message."""
+        async with asyncio.timeout(WAIT):
+            return await self.messages.get()
+
+    def resolve(self, text: str) -> str:
+        """What the reference of a target holds."""
+        return text.replace("${env:INBOX}", f"json://127.0.0.1:{self.port}/{SECRET}")
+
+
+@pytest.fixture
+async def inbox() -> AsyncIterator[Inbox]:
+    """A service that takes messages."""
+    taken = Inbox()
+
+    async def take(request: web.Request) -> web.Response:
+        if taken.refuse:
+            taken.refuse -= 1
+            taken.refused += 1
+            return web.Response(status=503)
+        taken.messages.put_nowait(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post(f"/{SECRET}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert site._server is not None
+    taken.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    yield taken
+    await runner.cleanup()
+
+
+def chat(**options: Any) -> NotifySettings:
+    """A target that waits for nothing."""
+    return NotifySettings.model_validate({"name": "chat", "url": "${env:INBOX}", "group_wait": 0, "retry_delay": "10ms", **options})
+
+
+@asynccontextmanager
+async def telling(
+    inbox: Inbox, *checks: CheckModel, directory: Path | None = None, maintenance: Sequence[MaintenanceSettings] = (), **options: Any
+) -> AsyncIterator[OpsMonitorService]:
+    """A service whose changes go to the inbox."""
+    async with OpsMonitorService(directory=directory) as service:
+        await service.load_config("a.yaml", checks, notify=[chat(**options)], maintenance=maintenance, resolve=inbox.resolve)
+        yield service
+
+
+async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play: Play) -> None:
+    """Soft looks and repeated ones say nothing; the hard problem and the recovery do."""
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop", attempts=2, remediation={"text": "restart it"})) as service:
+        for status in ("ok", "crit", "crit", "crit", "ok", "ok"):
+            play.statuses["shop"] = status  # type: ignore[assignment]
+            await service.run_scan()
+            if status == "crit" and play.looks["shop"] == 3:
+                down = await inbox.next()
+        over = await inbox.next()
+        assert inbox.messages.empty()
+    assert (down["title"], down["type"]) == ("CRIT: Shop", "failure")
+    assert "it is crit" in down["message"]
+    assert "restart it" in down["message"]
+    assert (over["title"], over["type"]) == ("OK: Shop", "success")
+
+
+async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None:
+    """Ten failing rows of one team are one message, the worst first; those below the asked severity are left out."""
+    checks = [ScriptedCheck(id=f"c{number}", severity="high", labels={"team": "web"}) for number in range(10)]
+    play.statuses.update({f"c{number}": "warn" for number in range(9)}, c9="crit", quiet="crit")
+    options: dict[str, Any] = {"group_by": ["team"], "severity": "medium", "group_wait": "200ms"}
+    async with telling(inbox, *checks, ScriptedCheck(id="quiet", severity="low"), **options) as service:
+        await service.run_scan()
+        told = await inbox.next()
+    lines = told["message"].splitlines()
+    assert told["title"] == "10 failing (team=web)"
+    assert lines[0].startswith("CRIT c9")
+    assert len(lines) == 10
+    assert "quiet" not in told["message"]
+
+
+async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: Play) -> None:
+    """With one message in a span, what comes meanwhile is told together when the span is over."""
+    checks = [ScriptedCheck(id=name, title=name) for name in "abc"]
+    async with telling(inbox, *checks, limit=1, per="1s") as service:
+        play.statuses["a"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: a"
+        play.statuses["b"] = play.statuses["c"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "2 failing"
+
+
+async def test_a_failing_target_is_tried_again_and_its_url_stays_secret(inbox: Inbox, play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    """Two refusals are said in the log, with a status and without the URL; the third attempt arrives, and the counts say so."""
+    inbox.refuse, play.statuses["shop"] = 2, "crit"
+    with caplog.at_level(logging.DEBUG):
+        async with telling(inbox, ScriptedCheck(id="shop")) as service:
+            await service.run_scan()
+            await inbox.next()
+            (target,) = service.notifier.targets
+            async with asyncio.timeout(WAIT):
+                while target.waiting:
+                    await asyncio.sleep(0.01)
+    assert (inbox.refused, target.failed, target.sent, target.last_error) == (2, 2, 1, None)
+    said = [record.getMessage() for record in caplog.records if record.name == "partywidgets.scans.notify"]
+    assert len(said) == 2
+    assert "HTTP 503" in said[0]
+    own = [record for record in caplog.records if record.name != "aiohttp.access"]  # the receiving service writes its own log
+    assert [record.name for record in own if SECRET in record.getMessage()] == []
+
+
+async def test_what_is_suppressed_is_told_when_that_ends_and_a_recovery_always(inbox: Inbox, play: Play) -> None:
+    """An acked change and a silenced problem say nothing; the recovery of what was told does; an ended silence lets a problem through."""
+    async with telling(inbox, ScriptedCheck(id="told"), ScriptedCheck(id="silenced", labels={"team": "db"})) as service:
+        now = utc_now()
+        await service.silence(Silence({"team": "db"}, "moving it", "Ana", now, now + timedelta(hours=1)))
+        play.statuses.update(told="warn", silenced="crit")
+        await service.run_scan()
+        assert (await inbox.next())["title"].startswith("WARN")
+        row = next(row for row in service.board.rows.values() if row.check_id == "told")
+        await service.acknowledge(Ack(row.fingerprint, "on it", "Ana", now))
+        play.statuses["told"] = "crit"
+        await service.run_scan()
+        play.statuses["told"] = "ok"
+        await service.run_scan()
+        assert (await inbox.next())["title"].startswith("OK")
+        await service.lift_silence({"team": "db"}, "Ana")
+        await service.run_scan()
+        assert (await inbox.next())["title"].startswith("CRIT")
+        assert [row["kind"] for row in await service.history.events()] == ["silence", "ack", "silence-lifted"]
+
+
+async def test_a_restart_repeats_nothing(inbox: Inbox, play: Play, tmp_path: Path) -> None:
+    """What a target was told is kept: after a restart only the recovery is told."""
+    play.statuses["shop"] = "crit"
+    async with telling(inbox, ScriptedCheck(id="shop"), directory=tmp_path) as service:
+        await service.run_scan()
+        await inbox.next()
+        async with asyncio.timeout(WAIT):
+            while not await service.history.told():
+                await asyncio.sleep(0.01)
+    async with telling(inbox, ScriptedCheck(id="shop"), directory=tmp_path) as service:
+        await service.run_scan()
+        play.statuses["shop"] = "ok"
+        await service.run_scan()
+        assert (await inbox.next())["title"].startswith("OK")
+
+
+async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) -> None:
+    """While a window is open its rows say so and nobody is told; its beginning stands in the history."""
+    window = MaintenanceSettings.model_validate(
+        {"name": "always", "cron": "* * * * *", "duration": "2h", "matchers": {"team": "db"}, "reason": "patching"}
+    )
+    play.statuses.update(db="crit", web="crit")
+    async with telling(inbox, ScriptedCheck(id="db", labels={"team": "db"}), ScriptedCheck(id="web"), maintenance=[window]) as service:
+        await service.run_scan()
+        told = await inbox.next()
+        rows = {row.check_id: row for row in service.board.rows.values()}
+        assert rows["db"].suppression is not None
+        assert (rows["db"].suppression.by, rows["db"].suppression.reason) == ("maintenance", "patching")
+        assert rows["web"].suppression is None
+        assert [(row["kind"], row["subject"]) for row in await service.history.events()] == [("maintenance-began", "always")]
+    assert told["title"] == "CRIT: web"
+
+
+@pytest.mark.parametrize(
+    ("moment", "opened"),
+    [
+        (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=UTC)),
+        (datetime(2026, 3, 29, 2, 0, tzinfo=UTC), None),
+        (datetime(2026, 7, 5, 0, 59, tzinfo=UTC), datetime(2026, 7, 4, 23, 0, tzinfo=UTC)),
+        (datetime(2026, 7, 4, 22, 59, tzinfo=UTC), None),
+    ],
+)
+def test_a_window_opens_by_its_own_clock(moment: datetime, opened: datetime | None) -> None:
+    """One o'clock in Berlin is another hour of UTC in summer; two hours are two hours, also in the night that the clocks change."""
+    window = MaintenanceSettings.model_validate({"name": "n", "cron": "0 1 * * 0", "duration": "2h", "timezone": "Europe/Berlin"})
+    found = window.window_at(moment)
+    assert (found and found.begin) == opened
