@@ -12,6 +12,7 @@ import pwd
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections import deque
@@ -34,6 +35,15 @@ GRACE = 2.0
 _SECRET = ("PARTYWIDGETS_", "JUPYTER", "JPY_")
 _KERNELS_OWN = ("MPLBACKEND", "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "PAGER", "GIT_PAGER")
 _TAKE_TERMINAL = 'exec 0<>"$1" 1>&0 2>&0; shift; exec "$@"'
+
+# A process that a script started with `&` ignores SIGINT, a kernel does between two cells, and an exec hands that on: Ctrl-C would
+# end nothing in such a shell. Popen resets none of them, and sh may not (POSIX: what was ignored on entry stays ignored).
+_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGTERM)
+_HEAR_KEYS = (
+    "import os, signal, sys\n"
+    f"for number in {[int(number) for number in (*_KEYS, signal.SIGPIPE, signal.SIGXFSZ)]}: signal.signal(number, signal.SIG_DFL)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 """A session leader without a terminal gets the first one that it opens as its controlling terminal, on Linux and macOS: no code runs
 between fork and exec in our threaded process."""
 
@@ -295,4 +305,7 @@ async def open_local(address: Address, *, cols: int, rows: int, nonce: str, envi
 
 
 def _spawn(command: list[str], environ: dict[str, str], cwd: str | None, slave: int) -> subprocess.Popen[bytes]:
+    # A kernel's own handling of SIGINT changes with every message: what holds now says nothing of the moment of the exec.
+    if sys.executable and ("ipykernel" in sys.modules or any(signal.getsignal(number) is signal.SIG_IGN for number in _KEYS)):
+        command = [sys.executable, "-I", "-S", "-c", _HEAR_KEYS, *command]
     return subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environ, cwd=cwd, start_new_session=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -50,6 +52,22 @@ async def test_nothing_of_ours_is_in_the_environment(opened: Open, name: str, mo
         assert "hush" not in output
         assert "__PW_" not in output
         assert "TERM=xterm-256color" in output
+
+
+@pytest.mark.parametrize("name", SHELLS)
+async def test_the_keys_reach_programs_of_a_host_that_ignores_them(opened: Open, name: str) -> None:
+    """Where the host itself ignores SIGINT (started with `&`, or a kernel between two cells), Ctrl-C still ends what runs in its shells."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux shows a process's ignored signals in /proc")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with opened(f"local:{_shell(name)}") as shell:
+            await shell.prompt()
+            _, output = await shell.command("grep SigIgn: /proc/self/status")
+            ignored = int(output.rpartition("SigIgn:")[2].split()[0], 16)
+            assert [number.name for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP) if ignored >> (number - 1) & 1] == []
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def test_the_users_own_start_file_is_read(opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
