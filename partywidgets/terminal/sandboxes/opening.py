@@ -7,8 +7,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ...exceptions import SandboxError
 from .base import Address, Sandbox
 
-SCHEMES = ("local", "docker", "podman", "ws", "wss")
-_OPTIONS = {"local": {"cwd"}, "docker": {"shell", "user", "cwd"}, "podman": {"shell", "user", "cwd"}}
+SCHEMES = ("local", "docker", "podman", "kubernetes", "ws", "wss")
+_OPTIONS = {
+    "local": {"cwd"},
+    "docker": {"shell", "user", "cwd"},
+    "podman": {"shell", "user", "cwd"},
+    "kubernetes": {"shell", "cwd", "context"},
+}
 
 
 def parse_address(text: str) -> Address:
@@ -57,6 +62,10 @@ async def open_sandbox(
         from .docker import open_container
 
         return await open_container(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    if address.scheme == "kubernetes":
+        from .kubernetes import open_pod
+
+        return await open_pod(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
     from .websocket import open_websocket
 
     return await open_websocket(address, cols=cols, rows=rows)

@@ -1,0 +1,450 @@
+"""Kubernetes: one client of its API for terminals and checks, and commands in pods by the channel protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from ..exceptions import EngineError
+
+if TYPE_CHECKING:
+    from aiohttp import ClientWebSocketResponse
+    from kubernetes_asyncio.client import ApiClient
+
+CONNECT_TIMEOUT = 5.0
+REQUEST_TIMEOUT = 30.0
+"""Seconds for one answer of the API, a command's streams excepted."""
+ANSWER_LIMIT = 32 << 20
+"""Bytes of one answer that are read; more is an error."""
+PAGE, ITEMS = 500, 10_000
+"""Items asked for in one request of a list, and kept of it in all."""
+OUTPUT_LIMIT = 1 << 20
+"""Bytes of output that `run` keeps of each stream."""
+MESSAGE_LIMIT = 16 << 20
+"""Bytes of one WebSocket message of a command."""
+PING_EVERY = 20.0
+"""Seconds of silence after which the API is pinged; after as many more without an answer the stream is dead."""
+
+STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+"""The channels: the first byte of each message (k8s.io/apimachinery, pkg/util/remotecommand). CLOSE, of v5, names another in its second."""
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+"""What we offer. v5 is v4 with a stream's close (KEP-4006)."""
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_WITH_ENVIRONMENT = 'while [ "$1" != -- ]; do export "$1"; shift; done; cd -- "$2" || exit 126; shift 2; exec "$@"'
+"""The protocol carries neither environment nor directory, and a small image may have no `env`: /bin/sh sets them."""
+
+
+class KubernetesError(EngineError):
+    """What the API refused, or why it cannot be reached. `status` is the HTTP status of its answer, None without one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlace:
+    """Where a command runs. No `container`: the pod's default one. No `context`: the kubeconfig's current one, or the cluster around us."""
+
+    namespace: str
+    pod: str
+    container: str = ""
+    context: str = ""
+
+    def __post_init__(self) -> None:
+        for what, name, pattern in (("namespace", self.namespace, _LABEL), ("pod", self.pod, _SUBDOMAIN)):
+            if not pattern.fullmatch(name):
+                raise EngineError(f"{name[:80]!r} is not a {what}'s name: lower-case letters, digits and '-'")
+        if self.container and not _LABEL.fullmatch(self.container):
+            raise EngineError(f"{self.container[:80]!r} is not a container's name: lower-case letters, digits and '-'")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecStatus:
+    """How a command ended: `code` None where it is not known, `started` False where it could not be started at all."""
+
+    code: int | None
+    message: str = ""
+    started: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A finished command in a pod. Of output past 1 MiB a stream, the beginning is kept."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+def read_status(message: bytes) -> ExecStatus:
+    """The Status object that ends the channel 3 (v4 and later): success, or a failure whose cause `ExitCode` says the code."""
+    try:
+        told = json.loads(message)
+        if told.get("status") == "Success":
+            return ExecStatus(0)
+        text = str(told.get("message", ""))[:500]
+        for cause in (told.get("details") or {}).get("causes") or ():
+            if cause.get("reason") == "ExitCode":
+                return ExecStatus(int(cause["message"]), text)
+        return ExecStatus(None, text, started=False)
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return ExecStatus(None, "the end of the command was told in a form that is not Kubernetes'")
+
+
+def kubeconfig_files(environ: Mapping[str, str] | None = None) -> str:
+    """The kubeconfig as kubectl finds it: $KUBECONFIG (files joined by the path separator), else ~/.kube/config; "" without one."""
+    environ = os.environ if environ is None else environ
+    named = [part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    if named:
+        return os.pathsep.join(part for part in named if Path(part).exists())
+    usual = Path.home() / ".kube" / "config"
+    return str(usual) if usual.exists() else ""
+
+
+def in_cluster() -> bool:
+    """True in a pod that has a service account."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and _SERVICE_ACCOUNT.exists()
+
+
+class KubernetesEngine:
+    """A cluster's API, with the credentials of a kubeconfig's context, or of the pod that we run in. An async context manager.
+
+    Without `context` and a kubeconfig, the service account of the pod is used. Every method raises KubernetesError with one sentence
+    that names the API's address and the remedy.
+    """
+
+    def __init__(self, context: str = "", *, kubeconfig: str = "") -> None:
+        self.context = context
+        self._kubeconfig = kubeconfig
+        self._api: ApiClient | None = None
+
+    async def __aenter__(self) -> KubernetesEngine:
+        await self._open()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections to the API. Safe to call twice."""
+        if self._api is not None:
+            api, self._api = self._api, None
+            await api.close()
+
+    @property
+    def place(self) -> str:
+        """Host and port of the API."""
+        return "the cluster" if self._api is None else urlsplit(self._host).netloc
+
+    @property
+    def _host(self) -> str:
+        return str(self.api.configuration.host)
+
+    async def _open(self) -> None:
+        try:
+            # Its hundreds of models take most of a second: not on the loop that carries the rooms.
+            await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio.client")
+        except ImportError:
+            raise KubernetesError("Kubernetes needs one more package: pip install 'partywidgets[kubernetes]'") from None
+        from kubernetes_asyncio import config
+        from kubernetes_asyncio.client import ApiClient, Configuration
+
+        files = self._kubeconfig or kubeconfig_files()
+        settings = Configuration()
+        try:
+            if files:
+                async with asyncio.timeout(REQUEST_TIMEOUT):
+                    await config.load_kube_config(files, self.context or None, client_configuration=settings, persist_config=False)
+            elif not self.context and in_cluster():
+                config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+            else:
+                named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+                raise KubernetesError(
+                    f"there is no kubeconfig at {named} and no service account of a pod: log in to the cluster, or set KUBECONFIG"
+                )
+            self._api = ApiClient(settings)
+        except TimeoutError:
+            raise KubernetesError(
+                f"the login command of the kubeconfig {files} did not end in {REQUEST_TIMEOUT:g} s: try kubectl get pods"
+            ) from None
+        except config.ConfigException as error:
+            text = _sentence(str(error))
+            if self.context and "context" in text.lower():
+                text = f"it has no context {self.context!r}, see kubectl config get-contexts"
+            raise KubernetesError(f"the kubeconfig {files or 'of this pod'} cannot be used: {text}") from None
+        except KubernetesError:
+            raise
+        except Exception as error:  # the library passes on what YAML, TLS files and login commands raise, of any class
+            raise KubernetesError(f"the kubeconfig {files} cannot be used: {type(error).__name__}: {_sentence(str(error))}") from error
+
+    @property
+    def api(self) -> ApiClient:
+        """The client of kubernetes-asyncio, for what is not wrapped here."""
+        if self._api is None:
+            raise KubernetesError("the Kubernetes API is not open: use `async with KubernetesEngine(…)`")
+        return self._api
+
+    @asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
+        import aiohttp
+
+        try:
+            yield
+        except TimeoutError as error:
+            raise KubernetesError(f"the Kubernetes API at {self.place} did not answer in time: try kubectl get pods") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise KubernetesError(
+                f"the certificate of the Kubernetes API at {self.place} is not trusted: check certificate-authority in the kubeconfig"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            told = getattr(error, "strerror", None) or type(error).__name__
+            raise KubernetesError(
+                f"no Kubernetes API answers at {self.place} ({told}): check the kubeconfig's server and the network"
+            ) from error
+
+    async def _authorised(self) -> dict[str, str]:
+        headers: dict[str, str] = {"Accept": "application/json"}
+        await self.api.update_params_for_auth(headers, [], ["BearerToken"])
+        return headers
+
+    async def get(self, path: str, query: Mapping[str, str | int] | None = None, *, what: str = "") -> dict[str, Any]:
+        """One object or list by its path (`/api/v1/…`). `what` names it in errors."""
+        for renewed in (False, True):
+            async with self._errors(), asyncio.timeout(REQUEST_TIMEOUT):
+                response = await self.api.rest_client.request(
+                    "GET",
+                    self._host + path,
+                    query_params=list((query or {}).items()),  # type: ignore[arg-type]  # it goes to urlencode
+                    headers=await self._authorised(),
+                    _preload_content=False,
+                    _request_timeout=REQUEST_TIMEOUT,
+                )
+                async with response:
+                    status, body = response.status, bytearray()
+                    async for piece in response.content.iter_chunked(1 << 16):
+                        body += piece
+                        if len(body) > ANSWER_LIMIT:
+                            raise KubernetesError(f"{what or path} at {self.place} is larger than {ANSWER_LIMIT >> 20} MiB: ask for less")
+            if status != 401 or renewed:
+                break
+            await self.close()  # a token of a login command lives for minutes: load it anew, once
+            await self._open()
+        try:
+            answer = json.loads(bytes(body))
+        except ValueError:
+            answer = None
+        if status == 200 and isinstance(answer, dict):
+            return answer
+        told = str(answer.get("message", "")) if isinstance(answer, dict) else ""
+        raise self._refused(status, what or path, told)
+
+    def _refused(self, status: int, what: str, told: str) -> KubernetesError:
+        told = f" ({_sentence(told)})" if told else ""
+        sentence = {
+            401: f"the Kubernetes API at {self.place} does not take this user's credential: log in to the cluster again",
+            403: f"this user may not see {what} at {self.place}{told}: ask for a role that allows it",
+            404: f"there is no {what} at {self.place}: see kubectl get",
+            429: f"the Kubernetes API at {self.place} is overloaded: ask less often",
+        }.get(status, f"the Kubernetes API at {self.place} answered {what} with status {status}{told}: look at the API server")
+        return KubernetesError(sentence, status)
+
+    async def items(self, path: str, query: Mapping[str, str | int] | None = None, *, what: str = "") -> tuple[list[dict[str, Any]], bool]:
+        """A list, page by page, and whether it is whole: at most 10,000 items are kept."""
+        found: list[dict[str, Any]] = []
+        asked: dict[str, str | int] = {**(query or {}), "limit": PAGE}
+        while True:
+            page = await self.get(path, asked, what=what)
+            found += [item for item in page.get("items") or () if isinstance(item, dict)]
+            more = (page.get("metadata") or {}).get("continue")
+            if not more or len(found) >= ITEMS:
+                return found[:ITEMS], not more and len(found) <= ITEMS
+            asked["continue"] = str(more)
+
+    async def pod(self, place: PodPlace) -> dict[str, Any]:
+        """What the API knows of a pod."""
+        path = f"/api/v1/namespaces/{place.namespace}/pods/{place.pod}"
+        try:
+            return await self.get(path, what=f"pod {place.pod} in namespace {place.namespace}")
+        except KubernetesError as error:
+            if error.status != 404:
+                raise
+            raise KubernetesError(
+                f"there is no pod {place.pod} in namespace {place.namespace} at {self.place}: see `kubectl get pods -n {place.namespace}`",
+                404,
+            ) from None
+
+    async def execute(
+        self,
+        place: PodPlace,
+        command: Sequence[str],
+        *,
+        tty: bool = True,
+        stdin: bool = True,
+        environ: Mapping[str, str] | None = None,
+        cwd: str = "",
+        protocols: Sequence[str] = PROTOCOLS,
+    ) -> KubernetesExec:
+        """Starts a command in a running container with its input and output attached."""
+        import aiohttp
+
+        if environ or cwd:
+            given = [f"{name}={value}" for name, value in (environ or {}).items()]
+            command = ["/bin/sh", "-c", _WITH_ENVIRONMENT, "sh", *given, "--", cwd or ".", *command]
+        query = [("command", word) for word in command]
+        query += [("stdin", "true")] * stdin + [("stdout", "true")] + [("tty", "true") if tty else ("stderr", "true")]
+        if place.container:
+            query.append(("container", place.container))
+        settings = self.api.configuration
+        url = f"{self._host}/api/v1/namespaces/{quote(place.namespace)}/pods/{quote(place.pod)}/exec?{urlencode(query)}"
+        more: dict[str, Any] = {"server_hostname": settings.tls_server_name} if settings.tls_server_name else {}
+        try:
+            async with self._errors(), asyncio.timeout(REQUEST_TIMEOUT):
+                socket = await self.api.rest_client.pool_manager.ws_connect(
+                    "ws" + url.removeprefix("http"),
+                    headers=await self._authorised(),
+                    protocols=protocols,
+                    autoping=False,
+                    max_msg_size=MESSAGE_LIMIT,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                    proxy=settings.proxy,
+                    **more,
+                )
+        except KubernetesError as error:
+            if not isinstance(error.__cause__, aiohttp.WSServerHandshakeError):
+                raise
+            raise self._no_exec(error.__cause__.status, place) from error
+        if socket.protocol not in PROTOCOLS:
+            await socket.close()
+            raise KubernetesError(
+                f"the Kubernetes API at {self.place} speaks none of {', '.join(protocols)} to commands: does a proxy drop the header?"
+            )
+        return KubernetesExec(self, place, socket)
+
+    def _no_exec(self, status: int, place: PodPlace) -> KubernetesError:
+        where = f"pod {place.pod} in namespace {place.namespace} at {self.place}"
+        if status == 403:
+            return KubernetesError(f"this user may not run commands in {where}: ask for the verbs get and create on pods/exec", status)
+        if status == 404:
+            return KubernetesError(f"there is no {where}: see `kubectl get pods -n {place.namespace}`", status)
+        if status in (414, 431):
+            return KubernetesError(f"a proxy before {self.place} refuses the length of a terminal's request (status {status})", status)
+        remedy = f"try `kubectl exec -n {place.namespace} {place.pod} -- true`"
+        return KubernetesError(f"{where} refused a command with status {status}: {remedy}", status)
+
+    async def run(self, place: PodPlace, command: Sequence[str], *, stdin: bytes | None = None, timeout: float = 30.0) -> Output:
+        """Runs a command without a terminal, for at most `timeout` seconds. Raises TimeoutError past that; the command goes on.
+
+        The end of `stdin` can be told by v5 alone: under v4 this raises KubernetesError when there is any.
+        """
+        async with asyncio.timeout(timeout):
+            job = await self.execute(place, command, tty=False, stdin=stdin is not None)
+            kept = {STDOUT: bytearray(), STDERR: bytearray()}
+            try:
+                if stdin is not None:
+                    if job.protocol != PROTOCOLS[0]:
+                        raise KubernetesError(f"{self.place} cannot close a command's input (it speaks {job.protocol}): give none")
+                    await job.send(stdin)
+                    await job.close_stdin()
+                while (message := await job.read()) is not None:
+                    into = kept[message[0]]
+                    into += message[1][: max(OUTPUT_LIMIT - len(into), 0)]
+                status = job.status
+                if status is None or not status.started:
+                    raise KubernetesError(f"{command[0]} could not be run in {place.pod}: {status.message if status else job.trouble}")
+                return Output(status.code, bytes(kept[STDOUT]), bytes(kept[STDERR]))
+            finally:
+                await job.close()
+
+
+class KubernetesExec:
+    """A command that runs in a container, attached by the channel protocol. Not reading is what holds its output back."""
+
+    def __init__(self, engine: KubernetesEngine, place: PodPlace, socket: ClientWebSocketResponse) -> None:
+        self.engine, self.place = engine, place
+        self.protocol = str(socket.protocol)
+        self.status: ExecStatus | None = None
+        """How it ended: set when `read` gave None, and None still where the connection broke before the end was told."""
+        self.trouble = ""
+        """Why the connection ended, where it did so before the command."""
+        self._socket = socket
+        self._status = bytearray()
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """The next output with its channel, STDOUT or STDERR; None at the end."""
+        from aiohttp import WSMsgType
+
+        asked = False
+        while True:
+            try:
+                message = await self._socket.receive(timeout=PING_EVERY)
+            except TimeoutError:
+                if asked:
+                    self._ended(f"the Kubernetes API at {self.engine.place} is silent: check the network")
+                    return None
+                asked = True
+                if not await self._ping():
+                    self._ended(f"the connection to {self.engine.place} broke")
+                    return None
+                continue
+            asked = False
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+                frame: bytes = message.data if isinstance(message.data, bytes) else message.data.encode()
+                if len(frame) > 1 and frame[0] in (STDOUT, STDERR):
+                    return frame[0], frame[1:]
+                if frame[:1] == bytes([STATUS]):
+                    self._status += frame[1 : 1 + (1 << 16) - len(self._status)]
+            elif message.type is not WSMsgType.PONG:
+                self._ended(f"the connection to {self.engine.place} ended ({self._socket.close_code})")
+                return None
+
+    async def _ping(self) -> bool:
+        try:
+            async with asyncio.timeout(PING_EVERY):
+                await self._socket.ping()
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+    def _ended(self, trouble: str) -> None:
+        if self._status:
+            self.status = read_status(bytes(self._status))
+        else:
+            self.trouble = trouble
+
+    async def send(self, keystrokes: bytes) -> None:
+        """Input. Raises OSError when the connection is gone."""
+        await self._socket.send_bytes(bytes([STDIN]) + keystrokes)
+
+    async def close_stdin(self) -> bool:
+        """Tells the end of input; False where the protocol (v4) cannot."""
+        if self.protocol != PROTOCOLS[0]:
+            return False
+        await self._socket.send_bytes(bytes([CLOSE, STDIN]))
+        return True
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """The size of its terminal in cells. Raises OSError when the connection is gone."""
+        await self._socket.send_bytes(bytes([RESIZE]) + json.dumps({"Width": cols, "Height": rows}).encode())
+
+    async def close(self) -> None:
+        """Detaches, within 2 s. The command itself may go on; safe to call twice."""
+        await self._socket.close()
+
+
+def _sentence(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0][:300].rstrip(".")

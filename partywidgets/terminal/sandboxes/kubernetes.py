@@ -1,0 +1,286 @@
+"""`kubernetes:[CONTEXT/]NAMESPACE/POD[/CONTAINER]` — a shell in a container of a pod, by the API's exec."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from ...engines.kubernetes import ExecStatus, KubernetesEngine, KubernetesError, KubernetesExec, PodPlace
+from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from ..shell import container_start
+from .base import Address, Exit, MarkSource
+
+log = logging.getLogger(__name__)
+
+CHUNK = 64 * 1024
+INPUT_BOUND = 1 << 20
+GRACE = 2.0
+"""Seconds between hang-up and kill, and for one question about a pod's end."""
+SETTLE = 3.0
+"""Seconds in which the API comes to know of a container's end: its shell's is told first."""
+POLL = 0.2
+_KILLED = 128 + 9
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_FORM = "write kubernetes:NAMESPACE/POD, …/CONTAINER behind it, and CONTEXT/… before all three (or ?context=NAME)"
+
+
+def pod_place(address: Address) -> PodPlace:
+    """Where an address leads. Three parts are namespace, pod and container: a context before them needs all four, or `?context=`.
+
+    A slash in a context's name is written %2F. Raises SandboxError.
+    """
+    rest = address.text.partition(":")[2].partition("?")[0]
+    parts = [unquote(part) for part in rest.split("/")]
+    context = address.options.get("context", "")
+    if len(parts) == 4 and not context:
+        context = parts.pop(0)
+    if not 2 <= len(parts) <= 3 or not all(parts[:2]):
+        raise SandboxError(f"{rest[:120]!r} does not name a pod: {_FORM}")
+    try:
+        return PodPlace(parts[0], parts[1], parts[2] if len(parts) == 3 else "", context)
+    except EngineError as error:
+        raise SandboxError(f"{error}: {_FORM}") from None
+
+
+class KubernetesSandbox:
+    """An exec with a terminal. The client of the API is its own."""
+
+    can_pause = True
+
+    def __init__(self, engine: KubernetesEngine, job: KubernetesExec, container_id: str, *, nonce: str) -> None:
+        self.marks: MarkSource = "shell"
+        self._engine, self._job, self._container_id = engine, job, container_id
+        self._name = f"{job.place.pod}/{job.place.container}" if job.place.container else job.place.pod
+        self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
+        self._head: bytes | None = b""
+        self._pid: int | None = None
+        self._rest = b""
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self._input_size = 0
+        self._going = asyncio.Event()
+        self._going.set()
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._open = True
+        self._writer = asyncio.create_task(self._write_out(), name=f"input of {self._name}")
+
+    async def read(self) -> bytes:
+        """The next output; b"" at the end. Not reading is what pauses it: the socket to the API then fills."""
+        await self._going.wait()
+        if not self._rest and self._open and (message := await self._job.read()) is not None:
+            self._rest = message[1]
+        piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
+        if piece:
+            self._look_for_pid(piece)
+        else:
+            await self._finish()
+        return piece
+
+    def _look_for_pid(self, piece: bytes) -> None:
+        if self._head is None:
+            return
+        self._head += piece[:4096]
+        if found := self._pid_mark.search(self._head):
+            self._pid = int(found[1])
+        if found or len(self._head) >= 4096:
+            self._head = None
+
+    async def _finish(self) -> None:
+        if self._exit.done():
+            return
+        status = self._job.status
+        if status is None:
+            end = Exit(None, f"the terminal in {self._name} ended: {await self._why_ended(None) or self._job.trouble or 'it was closed'}")
+        elif not status.started:
+            log.warning("pod %s: no shell: %s", self._name, status.message)
+            end = Exit(None, f"{self._name} cannot run a shell: it needs /bin/sh, try `kubectl debug` ({status.message[-160:]})")
+        elif status.code in (126, 127) and self._head is not None:
+            end = Exit(status.code, f"{self._name} cannot run the shell: name one that it has, with ?shell=/path")
+        else:
+            why = await self._why_ended(status)
+            end = Exit(
+                status.code, why or f"the shell in {self._name} ended" + ("" if status.code is None else f" with code {status.code}")
+            )
+        if not self._exit.done():
+            self._exit.set_result(end)
+
+    async def _why_ended(self, status: ExecStatus | None) -> str:
+        """What became of the container, where it was not the shell alone that ended: "" when it runs on, or nobody knows."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (SETTLE if status is None or status.code == _KILLED else 0.0)
+        while True:
+            try:
+                async with asyncio.timeout(GRACE):
+                    pod = await self._engine.pod(self._job.place)
+            except (EngineError, TimeoutError) as error:
+                if isinstance(error, KubernetesError) and error.status == 404:
+                    return f"the pod {self._job.place.pod} is gone: open the one that took its place"
+                log.info("pod %s: its state is not known: %s", self._name, error)
+                return ""
+            if why := _end_of(pod, self._job.place, self._container_id):
+                return why
+            if loop.time() >= deadline:
+                return ""
+            await asyncio.sleep(POLL)
+
+    def write(self, keystrokes: bytes) -> None:
+        """Queues input; see Sandbox."""
+        if not self._open or self._exit.done():
+            raise SandboxGoneError("the shell has ended: restart the terminal")
+        if self._input_size + len(keystrokes) > INPUT_BOUND:
+            raise SandboxError(f"the program in the terminal has {self._input_size} bytes of input unread: wait, or press Ctrl-C")
+        self._input_size += len(keystrokes)
+        self._input.put_nowait(keystrokes)
+
+    async def _write_out(self) -> None:
+        while True:
+            keystrokes = await self._input.get()
+            try:
+                for start in range(0, len(keystrokes), CHUNK):
+                    await self._job.send(keystrokes[start : start + CHUNK])
+            except OSError as error:
+                log.info("pod %s: input was lost, its terminal is gone: %s", self._name, error)
+                return
+            finally:
+                self._input_size -= len(keystrokes)
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Sets the terminal's size. A shell that has just ended keeps its old one."""
+        if self._open and not self._exit.done():
+            try:
+                async with asyncio.timeout(GRACE):
+                    await self._job.resize(cols, rows)
+            except (OSError, TimeoutError) as error:
+                log.info("pod %s: the size was not told: %s", self._name, error)
+
+    def pause(self) -> None:
+        """Stops reading."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Reads on."""
+        self._going.set()
+
+    async def wait_exit(self) -> Exit:
+        """How it ended. Known once `read` came to the end."""
+        return await asyncio.shield(self._exit)
+
+    async def close(self) -> None:
+        """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
+        if not self._open:
+            return
+        self._open = False
+        self._going.set()
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writer
+        try:
+            if not self._exit.done() and self._pid is not None:
+                await self._end_shell(self._pid)
+        except (EngineError, OSError) as error:
+            # The API has no call that ends an exec: what the second one cannot reach is left to the container.
+            log.warning("pod %s: its shell could not be ended: %s", self._name, error or type(error).__name__)
+        finally:
+            await self._job.close()
+            if not self._exit.done():
+                self._exit.set_result(Exit(None, f"the terminal in {self._name} was closed"))
+            await self._engine.close()
+
+    async def _end_shell(self, pid: int) -> None:
+        script = (
+            f"kill -HUP -{pid} {pid} 2>/dev/null; kill -CONT -{pid} 2>/dev/null; "
+            f"for i in 1 2; do kill -0 {pid} 2>/dev/null || exit 0; sleep 1; done; kill -KILL -{pid} {pid} 2>/dev/null; true"
+        )
+        await self._engine.run(self._job.place, ["/bin/sh", "-c", script], timeout=GRACE * 3)
+
+
+def _container_status(pod: dict[str, Any], container: str) -> dict[str, Any]:
+    kept = pod.get("status", {}).get("containerStatuses") or []
+    return next((status for status in kept if status.get("name") == container), {})
+
+
+def _end_of(pod: dict[str, Any], place: PodPlace, container_id: str) -> str:
+    """Why a container that ran no longer does, as one sentence; "" while it runs."""
+    described = f"see `kubectl describe pod -n {place.namespace} {place.pod}`"
+    if pod.get("metadata", {}).get("deletionTimestamp"):
+        return f"the pod {place.pod} is being deleted: open the one that takes its place"
+    status = _container_status(pod, place.container)
+    state = status.get("state") or {}
+    ended = state.get("terminated") or ({} if state.get("running") else (status.get("lastState") or {}).get("terminated")) or {}
+    if ended or (state and "running" not in state):
+        told = f" ({ended.get('reason', 'Error')}, exit code {ended.get('exitCode')})" if ended else ""
+        return f"the container {place.container} of pod {place.pod} stopped{told}: {described}"
+    if container_id and status.get("containerID") not in (None, container_id):
+        return f"the container {place.container} of pod {place.pod} was started anew: restart the terminal"
+    return ""
+
+
+def _chosen(pod: dict[str, Any], place: PodPlace) -> PodPlace:
+    """The place with its container named. Raises SandboxError unless that runs."""
+    named = [str(container.get("name")) for container in pod.get("spec", {}).get("containers") or []]
+    named += [str(container.get("name")) for container in pod.get("spec", {}).get("ephemeralContainers") or []]
+    default = (pod.get("metadata", {}).get("annotations") or {}).get(_DEFAULT_CONTAINER, "")
+    container = place.container or (default if default in named else next(iter(named), ""))
+    place = PodPlace(place.namespace, place.pod, container, place.context)
+    if container not in named:
+        raise SandboxError(f"the pod {place.pod} has no container {container}: it has {', '.join(named[:20])}")
+    phase = pod.get("status", {}).get("phase", "Unknown")
+    described = f"see `kubectl describe pod -n {place.namespace} {place.pod}`"
+    if phase != "Running":
+        raise SandboxError(f"the pod {place.pod} in namespace {place.namespace} is {phase}, not Running: {described}")
+    state = _container_status(pod, container).get("state") or {}
+    if state and "running" not in state:
+        how, told = next(iter(state.items()))
+        raise SandboxError(
+            f"the container {container} of pod {place.pod} is {how} ({(told or {}).get('reason', 'no reason told')}): {described}"
+        )
+    return place
+
+
+def _uncommented(script: str) -> str:
+    return "\n".join(line.strip() for line in script.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _short(environ: dict[str, str], *, zsh: bool) -> dict[str, str]:
+    """The integration without comments and the other shell's files: it travels in the URL, and many proxies take lines of 8 KiB only."""
+    left_out = ("__PW_BASH",) if zsh else ("__PW_ZSHENV", "__PW_ZSHRC")
+    scripts = ("__PW_BASH", "__PW_ZSHENV", "__PW_ZSHRC")
+    return {name: _uncommented(value) if name in scripts else value for name, value in environ.items() if name not in left_out}
+
+
+async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> KubernetesSandbox:
+    """Opens a shell in a pod's container. Raises SandboxError.
+
+    Options: `shell` (else the first of bash, zsh and sh that is there), `cwd`, `context`. Without a container the pod's default one is
+    taken, as by kubectl: its annotation, else the first.
+    """
+    place = pod_place(address)
+    start = container_start(nonce, address.options.get("shell", ""))
+    integration = _short(start.environ, zsh=address.options.get("shell", "").endswith("zsh"))
+    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | integration
+    argv = [*start.argv[:-1], _uncommented(start.argv[-1])]
+    engine = KubernetesEngine(place.context)
+    try:
+        await engine.__aenter__()
+        container_id = ""
+        try:
+            pod = await engine.pod(place)
+            place = _chosen(pod, place)
+            container_id = str(_container_status(pod, place.container).get("containerID") or "")
+        except KubernetesError as error:
+            if error.status != 403:
+                raise
+            log.info("pod %s: its state may not be read, its shell is tried: %s", place.pod, error)  # a role may grant pods/exec alone
+        job = await engine.execute(place, argv, environ=environ, cwd=address.options.get("cwd", ""))
+        sandbox = KubernetesSandbox(engine, job, container_id, nonce=nonce)
+        await sandbox.resize(cols, rows)
+        return sandbox
+    except EngineError as error:
+        await engine.close()
+        raise SandboxError(str(error)) from error
+    except BaseException:
+        await engine.close()
+        raise
