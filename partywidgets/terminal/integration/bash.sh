@@ -1,6 +1,19 @@
 # partywidgets' start file for an interactive bash: the user's own first, then marks (OSC 633) around prompts and commands.
 # Nothing here is written to the user's dotfiles. The nonce keeps output from forging a mark.
-[ -r ~/.bashrc ] && . ~/.bashrc
+if [[ -n ${__PW_LOGIN-} ]]; then
+  # Over SSH: what a login shell reads, which takes no --rcfile.
+  unset __PW_LOGIN
+  [[ -r /etc/profile ]] && . /etc/profile
+  for __pw_file in ~/.bash_profile ~/.bash_login ~/.profile; do
+    if [[ -r $__pw_file ]]; then
+      . "$__pw_file"
+      break
+    fi
+  done
+  unset __pw_file
+else
+  [ -r ~/.bashrc ] && . ~/.bashrc
+fi
 __pw_nonce=$__PW_NONCE
 unset __PW_NONCE __PW_INIT
 

@@ -29,6 +29,7 @@ zsh)
     export __PW_DROP ZDOTDIR
   fi
   unset __PW_BASH __PW_ZSHENV __PW_ZSHRC
+  if [ -n "${__PW_LOGIN-}" ]; then exec "$shell" -l -i; fi
   exec "$shell" -i
   ;;
 sh | ash | dash)
@@ -40,7 +41,7 @@ sh | ash | dash)
   export PS1
   ;;
 esac
-unset __PW_BASH __PW_ZSHENV __PW_ZSHRC __PW_PS1 __PW_PS1_EDITED __PW_NONCE
+unset __PW_BASH __PW_ZSHENV __PW_ZSHRC __PW_PS1 __PW_PS1_EDITED __PW_NONCE __PW_LOGIN
 case ${shell##*/} in
 sh | ash | dash) exec "$shell" -i ;;
 *) exec "$shell" ;;

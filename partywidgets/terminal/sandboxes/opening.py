@@ -7,13 +7,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ...exceptions import SandboxError
 from .base import Address, Sandbox
 
-SCHEMES = ("local", "docker", "podman", "kubernetes", "ws", "wss")
+SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss")
 _OPTIONS = {
     "local": {"cwd"},
     "docker": {"shell", "user", "cwd"},
     "podman": {"shell", "user", "cwd"},
     "kubernetes": {"shell", "cwd", "context"},
 }
+_OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
 
 
 def parse_address(text: str) -> Address:
@@ -21,7 +22,7 @@ def parse_address(text: str) -> Address:
     scheme, colon, rest = text.partition(":")
     if not colon or scheme not in SCHEMES:
         raise SandboxError(
-            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ws://HOST/PATH or wss://HOST/PATH"
+            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ssh:USER@HOST, ws://HOST/PATH or wss://HOST/PATH"
         )
     if scheme in ("ws", "wss"):
         try:
@@ -40,6 +41,8 @@ def parse_address(text: str) -> Address:
     target = unquote(target)
     if scheme in ("docker", "podman") and not target:
         raise SandboxError(f"a {scheme}: sandbox needs a container: write {scheme}:NAME")
+    if scheme == "ssh" and not target:
+        raise SandboxError("an ssh: sandbox needs a host: write ssh:USER@HOST or ssh:USER@HOST:PORT")
     return Address(scheme, target, options, text)
 
 
@@ -66,6 +69,10 @@ async def open_sandbox(
         from .kubernetes import open_pod
 
         return await open_pod(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    if address.scheme == "ssh":
+        from .ssh import open_ssh
+
+        return await open_ssh(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
     from .websocket import open_websocket
 
     return await open_websocket(address, cols=cols, rows=rows)

@@ -1,9 +1,11 @@
 # partywidgets' start file for an interactive zsh: the user's own first, then marks (OSC 633) around prompts and commands.
 if [[ -n $__pw_user_dotdir ]]; then ZDOTDIR=$__pw_user_dotdir; else unset ZDOTDIR; fi
 [[ ${HISTFILE-} == $__pw_dotdir/.zsh_history ]] && HISTFILE=${ZDOTDIR-$HOME}/.zsh_history
+# A login shell (over SSH) looked for this one in our directory; it finds .zlogin by itself.
+[[ -n ${__PW_LOGIN-} && -r ${ZDOTDIR-$HOME}/.zprofile ]] && source "${ZDOTDIR-$HOME}/.zprofile"
 [[ -r ${ZDOTDIR-$HOME}/.zshrc ]] && source "${ZDOTDIR-$HOME}/.zshrc"
 typeset -g __pw_nonce=$__PW_NONCE
-unset __PW_NONCE __PW_ZDOTDIR __PW_INIT __pw_user_dotdir
+unset __PW_NONCE __PW_ZDOTDIR __PW_LOGIN __PW_INIT __pw_user_dotdir
 [[ -n ${__PW_DROP-} && -d $__PW_DROP ]] && command rm -rf -- "$__PW_DROP"
 unset __PW_DROP __pw_dotdir
 
