@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import CollectorRegistry
 
@@ -35,7 +35,19 @@ class _HostCollector:
         yield rooms
         yield GaugeMetricFamily("partywidgets_tickets", "Tickets that may still be used.", len(app.gate.tickets))
         yield GaugeMetricFamily("partywidgets_scans_running", "Scans under way.", len(app.service.running()))
+        yield from self._notifications()
         yield from self._checks()
+
+    def _notifications(self) -> Iterable[Metric]:
+        messages = CounterMetricFamily("partywidgets_notifications", "Messages to a target of notifications.", labels=["target", "outcome"])
+        waiting = GaugeMetricFamily("partywidgets_notifications_waiting", "Rows that a target is still to be told of.", labels=["target"])
+        failing = GaugeMetricFamily("partywidgets_notifications_failing", "1 while the last message did not arrive.", labels=["target"])
+        for target in self._app.service.notifier.targets:
+            messages.add_metric([target.key, "sent"], target.sent)
+            messages.add_metric([target.key, "failed"], target.failed)
+            waiting.add_metric([target.key], len(target.waiting))
+            failing.add_metric([target.key], int(target.last_error is not None))
+        yield from (messages, waiting, failing)
 
     def _checks(self) -> Iterable[Metric]:
         rows = list(self._app.service.board.rows.values())

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from partywidgets.scans.checks.base import CheckModel
+from partywidgets.scans.checks.base import CheckModel, RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
 from partywidgets.scans.model import utc_now
 from partywidgets.scans.notify_settings import NotifySettings
@@ -26,6 +26,7 @@ from .ops_room import Play, ScriptedCheck
 # Apprise's own import of a module that Python 3.13 has dropped; where that is gone it does without.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 WAIT = 30.0
+REMEDY = RemediationModel(text="restart it")
 SECRET = "path-that-nobody-may-see"
 
 
@@ -90,9 +91,9 @@ async def telling(
 
 async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play: Play) -> None:
     """Soft looks and repeated ones say nothing; the hard problem and the recovery do."""
-    async with telling(inbox, ScriptedCheck(id="shop", title="Shop", attempts=2, remediation={"text": "restart it"})) as service:
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop", attempts=2, remediation=REMEDY)) as service:
         for status in ("ok", "crit", "crit", "crit", "ok", "ok"):
-            play.statuses["shop"] = status  # type: ignore[assignment]
+            play.statuses["shop"] = status
             await service.run_scan()
             if status == "crit" and play.looks["shop"] == 3:
                 down = await inbox.next()
