@@ -4,10 +4,16 @@ looks."""
 from .base import CheckModel
 from .dns import DnsCheck
 from .exec import ExecCheck
+from .file import FileCheck
 from .function import FunctionCheck
 from .heartbeat import HeartbeatCheck
 from .host import HostCheck
 from .http import HttpCheck
+from .icmp import IcmpCheck
+from .log import LogCheck
+from .promql import PromqlCheck
+from .sql import SqlCheck
+from .systemd import SystemdCheck
 from .tcp import TcpCheck
 from .tls import TlsCheck
 
@@ -20,4 +26,10 @@ CHECK_TYPES: dict[str, type[CheckModel]] = {
     "exec": ExecCheck,
     "function": FunctionCheck,
     "heartbeat": HeartbeatCheck,
+    "systemd": SystemdCheck,
+    "sql": SqlCheck,
+    "promql": PromqlCheck,
+    "log": LogCheck,
+    "icmp": IcmpCheck,
+    "file": FileCheck,
 }

@@ -190,7 +190,7 @@ class HttpCheck(CheckModel):
         started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(context.deadline):
-                response, redirects = await self._request(context, phases)
+                response, redirects = await self.request(context, phases)
         except DialError as error:
             probe.error = (error.kind, error.message)
         except TimeoutError:
@@ -221,7 +221,8 @@ class HttpCheck(CheckModel):
             probe.evidence.append(Evidence("http-body", "body", text, truncated=response.truncated))
         return probe
 
-    async def _request(self, context: ProbeContext, phases: Phases) -> tuple[Response, int]:
+    async def request(self, context: ProbeContext, phases: Phases) -> tuple[Response, int]:
+        """The last response, and how many redirects led to it. Raises DialError; the caller keeps the time."""
         try:
             url = split_url(context.resolve(self.url))
         except ValueError:  # its text would show what the references hold

@@ -6,13 +6,14 @@ import asyncio
 import json
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...duration import format_duration
 from ..condition import compile_condition
 from ..model import Evidence, Metric, one_line
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
+from .starttls import StartTls, ask_for_tls
 
 BANNER_BYTES = 64 * 1024
 """How much is read while waiting for `expect`."""
@@ -27,7 +28,8 @@ class TcpCheck(CheckModel):
     """A connection to `host`:`port`.
 
     `send` is written after connecting. What comes back is read until it contains `expect`, or else to the end of the first line; without
-    `send`, `expect` and an expression that asks for `banner`, nothing is read. `tls` speaks TLS first.
+    `send`, `expect` and an expression that asks for `banner`, nothing is read. `tls` speaks TLS first, `starttls` after what
+    that protocol says before TLS.
     Values: `connected`, `banner`, `duration_ms`, `ip`, `error`.
     """
 
@@ -39,10 +41,17 @@ class TcpCheck(CheckModel):
     send: str | None = Field(default=None, max_length=BANNER_BYTES)
     expect: str | None = Field(default=None, min_length=1, max_length=1000)
     tls: bool = False
+    starttls: StartTls | None = None
     verify: bool = True
     ca_file: str | None = None
     server_name: str | None = None
     family: Family = "any"
+
+    @model_validator(mode="after")
+    def _one_tls(self) -> TcpCheck:
+        if self.tls and self.starttls is not None:
+            raise ValueError("tls speaks TLS from the first byte, starttls after a word in plain: give one of them")
+        return self
 
     @property
     def target(self) -> str:
@@ -68,11 +77,17 @@ class TcpCheck(CheckModel):
         started = loop.time()
         try:
             async with asyncio.timeout_at(context.deadline):
-                tls = tls_context(self.verify, self.ca_file) if self.tls else None
+                tls = tls_context(self.verify, self.ca_file) if self.tls or self.starttls else None
                 sock, ip = await dial(self.host, self.port, phases, self.family)
                 probe.values = {"connected": True, "ip": ip, "banner": ""}
-                async with opened(sock, tls, self.server_name or self.host, phases) as (reader, writer):
+                name = self.server_name or self.host
+                async with opened(sock, tls if self.tls else None, name, phases) as (reader, writer):
                     phases.enter("processing")
+                    if self.starttls is not None and tls is not None:
+                        await ask_for_tls(self.starttls, reader, writer)
+                        phases.enter("tls")
+                        await writer.start_tls(tls, server_hostname=name)
+                        phases.enter("processing")
                     if self.send is not None:
                         writer.write(context.resolve(self.send).encode())
                     wanted = None if self.expect is None else self.expect.encode()

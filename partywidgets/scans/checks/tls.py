@@ -14,6 +14,7 @@ from ...duration import format_duration
 from ..model import Evidence, Metric
 from .base import CheckModel, Condition, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
+from .starttls import StartTls, ask_for_tls
 from .tcp import place
 
 
@@ -27,7 +28,7 @@ class Shown:
 
 
 class TlsCheck(CheckModel):
-    """The certificate of `host`:`port`, asked for as `server_name`.
+    """The certificate of `host`:`port`, asked for as `server_name`; with `starttls` after what that protocol says before TLS.
 
     A certificate that is not trusted, expired, not yet valid or for another name is crit, and its values are given all the same.
     Values: `certificate_expires_in`, `chain_expires_in` (the soonest of the chain), `names`, `subject`, `issuer`, `serial`,
@@ -62,6 +63,7 @@ class TlsCheck(CheckModel):
     port: int = Field(default=443, ge=1, le=65535)
     server_name: str | None = None
     ca_file: str | None = None
+    starttls: StartTls | None = None
     family: Family = "any"
     warn: Condition | None = "certificate_expires_in < duration('14d')"
 
@@ -117,8 +119,14 @@ class TlsCheck(CheckModel):
     async def _handshake(self, verify: bool, phases: Phases) -> tuple[Shown, str]:
         context = tls_context(verify, self.ca_file)
         sock, ip = await dial(self.host, self.port, phases, self.family)
+        name, plain = self.server_name or self.host, self.starttls is not None
         try:
-            async with opened(sock, context, self.server_name or self.host, phases) as (_, writer):
+            async with opened(sock, None if plain else context, name, phases) as (reader, writer):
+                if self.starttls is not None:
+                    phases.enter("processing")
+                    await ask_for_tls(self.starttls, reader, writer)
+                    phases.enter("tls")
+                    await writer.start_tls(context, server_hostname=name)
                 tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
                 cipher = tls.cipher()
                 return Shown(_chain(tls), tls.version() or "", cipher[0] if cipher else ""), ip

@@ -1,0 +1,150 @@
+"""promql: what Prometheus answers to a query (https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+from pydantic import Field, field_validator
+
+from ...duration import format_duration
+from ..model import Evidence, Metric, one_line
+from .base import CheckModel, Probe, ProbeContext
+from .dial import DialError, Phases
+from .http import HttpCheck, split_url, without_password
+
+SERIES = 1000
+"""How many series of an answer are kept; `more` says that there are others."""
+SHOWN = 20
+"""How many of them are metrics, and evidence of their own."""
+
+
+class PromqlCheck(CheckModel):
+    """An instant query to the Prometheus at `url` (its base, without `/api/v1`).
+
+    Values: `value` (of a scalar, or of the first series; null without one), `series` (a list of `{name, labels, value}`), `count` (of the
+    series kept, at most 1,000), `more`, `warnings`, `duration_ms`, `error`. Without conditions, `count > 0` must hold: a threshold on
+    every series is `series.all(s, s.value < 90.0)`.
+    """
+
+    value_names: ClassVar[frozenset[str] | None] = frozenset({"value", "series", "count", "more", "warnings", "duration_ms", "error"})
+
+    type: Literal["promql"] = "promql"
+    url: str = Field(max_length=2048)
+    query: str = Field(min_length=1, max_length=10_000)
+    headers: dict[str, str] = Field(default_factory=dict)
+    verify: bool = True
+    ca_file: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        if "${" not in url:
+            split_url(url)
+        if "?" in url or "#" in url:
+            raise ValueError("the url is the base of a Prometheus, without a query: write for example http://prometheus:9090")
+        return url
+
+    @property
+    def target(self) -> str:
+        """Where, without a password, and the query."""
+        return f"{without_password(self.url)}: {one_line(self.query)}"
+
+    @property
+    def implied_conditions(self) -> tuple[str, ...]:
+        """The query has an answer, unless the author says what must hold."""
+        return () if self.expressions else ("count > 0",)
+
+    async def probe(self, context: ProbeContext) -> Probe:
+        """One query."""
+        phases, probe, loop = Phases(), Probe(self.target), asyncio.get_running_loop()
+        started, left = loop.time(), context.deadline - loop.time()
+        asked = urlencode({"query": self.query, "timeout": f"{max(left, 0.001):.3f}s"})
+        request = (
+            HttpCheck(
+                id=self.id,
+                url=f"{self.url.rstrip('/')}/api/v1/query?{asked}",
+                headers={"accept": "application/json", **self.headers},
+                verify=self.verify,
+                ca_file=self.ca_file,
+            )
+            if len(asked) + len(self.url) < 2000
+            else HttpCheck(
+                id=self.id,
+                url=f"{self.url.rstrip('/')}/api/v1/query",
+                method="POST",
+                body=asked,
+                headers={"accept": "application/json", "content-type": "application/x-www-form-urlencoded", **self.headers},
+                verify=self.verify,
+                ca_file=self.ca_file,
+            )
+        )
+        try:
+            async with asyncio.timeout_at(context.deadline):
+                response, _ = await request.request(context, phases)
+            if response.status in (401, 403):
+                raise DialError("auth", f"Prometheus answers {response.status}: it does not let this check ask")
+            if response.truncated:
+                raise DialError("parse", "the answer is longer than 1 MiB: let the query aggregate, or take topk of it")
+            probe.values = answer_values(response.body, response.status)
+        except DialError as error:
+            probe.error = (error.kind, error.message)
+        except TimeoutError:
+            probe.error = ("timeout", f"no answer within {format_duration(self.timeout)}: it hung in {phases.current or 'the request'}")
+        phases.enter("")
+        duration_ms = round((loop.time() - started) * 1000, 3)
+        probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing", "transfer")}
+        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        if probe.error is not None:
+            return probe
+        probe.values["duration_ms"] = duration_ms
+        series = probe.values["series"]
+        probe.metrics.append(Metric("count", float(len(series))))
+        for one in series[:SHOWN]:
+            probe.metrics.append(Metric(one_line(one["name"], 200), one["value"]))
+            probe.evidence.append(Evidence("promql-series", one_line(one["name"]), f"{one['name']} {one['value']}"))
+        probe.summary = f"{len(series)} series" + (
+            f", the first is {one_line(series[0]['name'], 100)} {series[0]['value']:g}" if series else ""
+        )
+        return probe
+
+
+def answer_values(body: bytes, status: int) -> dict[str, Any]:
+    """What conditions may ask about an answer of the API. Raises DialError for a refusal, and for what is no such answer."""
+    try:
+        answer = json.loads(body)
+        if answer["status"] != "success":
+            kind = "timeout" if answer.get("errorType") in ("timeout", "canceled") else "http"
+            raise DialError("timeout" if kind == "timeout" else "http", one_line(f"Prometheus refuses the query: {answer.get('error')}"))
+        kind, result = answer["data"]["resultType"], answer["data"]["result"]
+        if kind == "scalar":
+            found = [{"metric": {}, "value": result}]
+        elif kind == "vector":
+            found = result
+        else:
+            raise DialError(
+                "parse", f"the query gives a {one_line(str(kind), 40)}, not one value a series: take for example last_over_time"
+            )
+        series = []
+        for one in found[: SERIES + 1]:
+            if "value" not in one:
+                raise DialError("parse", "the query gives native histograms: take histogram_quantile of it")
+            labels = {str(name): str(value) for name, value in one["metric"].items()}
+            series.append({"name": series_name(labels), "labels": labels, "value": float(one["value"][1])})
+        warnings = [one_line(str(text)) for text in answer.get("warnings", ())][:10]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        if status != 200:
+            raise DialError("http", f"HTTP {status}, and no answer of Prometheus' API: is the url its base?") from None
+        raise DialError("parse", "this is no answer of Prometheus' API: is the url its base?") from None
+    kept = series[:SERIES]
+    first = kept[0]["value"] if kept else None
+    return {"value": first, "series": kept, "count": len(kept), "more": len(series) > SERIES, "warnings": warnings}
+
+
+def series_name(labels: dict[str, str]) -> str:
+    """A series as Prometheus writes it: `up{job="node"}`; `{}` for a scalar."""
+    name = labels.get("__name__", "")
+    rest = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(labels.items()) if key != "__name__")
+    return f"{name}{{{rest}}}" if rest or not name else name
