@@ -1,0 +1,238 @@
+"""The rooms of partyserver/worker.ts here: what a client may ask of them is the same, word for word."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party.routing import Lobby
+from partywidgets.transport.asgi import ASGIApp, PartyMiddleware, Receive, Scope, Send
+
+
+def compact(value: Any) -> str:
+    """JSON as JavaScript writes it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+class Probe(Server):
+    """Does what it is told."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.starts = 0
+        self.props: Any = None
+
+    async def on_start(self, props: Any = None) -> None:
+        self.starts += 1
+        self.props = props
+        await asyncio.sleep(0.02)
+
+    def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
+        tags = ctx.request.query_params.get("tags")
+        return [] if tags is None else tags.split(",")
+
+    async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        way = ctx.request.query_params.get("connect")
+        if way == "throw":
+            raise ValueError("a secret of the room")
+        if way == "hello":
+            connection.send("early")
+            await asyncio.sleep(0.05)
+            connection.send("late")
+        if way == "joined":
+            self.broadcast(f"joined {connection.id}")
+        if way == "close":
+            connection.send("early")
+            connection.close(4002, "not today")
+        if way == "header":
+            connection.send(ctx.request.headers.get("x-probe", "null"))
+
+    async def on_message(self, connection: Connection, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            connection.send(message)
+            return
+        word, *words = message.split(" ")
+        rest = " ".join(words)
+        if word.endswith("alarm") or word in ("alarm?", "put", "value", "delete", "sql"):
+            connection.send(await self.stored(word, words, rest))
+        elif word == "echo":
+            connection.send(rest)
+        elif word == "all":
+            self.broadcast(rest)
+        elif word == "others":
+            self.broadcast(rest, [connection.id])
+        elif word == "without":
+            self.broadcast("to the rest", words)
+        elif word == "close":
+            connection.close(int(words[0]) if words else None, " ".join(words[1:]))
+        elif word == "try-close":
+            try:
+                connection.close(int(words[0]), " ".join(words[1:]))
+            except ValueError:
+                connection.send("refused")
+        elif word == "close-all":
+            for one in self.get_connections():
+                one.close(4003, "all")
+        elif word == "many":
+            for number in range(200):
+                self.broadcast(str(number))
+        elif word == "reject":
+            raise ValueError("a secret of the room")
+        else:
+            connection.send(self.told(connection, word, rest))
+
+    def told(self, connection: Connection, word: str, rest: str) -> str:
+        """The answer to a question."""
+        if word == "list":
+            return ",".join(sorted(one.id for one in self.get_connections(rest or None)))
+        if word == "get":
+            found = self.get_connection(rest)
+            return found.id if found else "nobody"
+        if word == "set":
+            return compact(connection.set_state(json.loads(rest)))
+        if word == "add":
+            return compact(connection.set_state(lambda old: (old or 0) + 1))
+        answers = {
+            "tags": lambda: ",".join(connection.tags),
+            "uri": lambda: connection.uri,
+            "name": lambda: self.name,
+            "state": lambda: compact(connection.state),
+            "log": lambda: "; ".join(self.log),
+            "starts": lambda: str(self.starts),
+            "props": lambda: compact(self.props),
+        }
+        return str(answers[word]())
+
+    async def stored(self, word: str, words: list[str], rest: str) -> str:
+        """What touches storage, and its answer."""
+        if word == "put":
+            await self.storage.put(words[0], json.loads(words[1]))
+            return "put"
+        if word == "value":
+            return compact(await self.storage.get(rest))
+        if word == "delete":
+            return compact(await self.storage.delete(rest))
+        if word == "sql":
+            await self.sql("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)")
+            await self.sql("INSERT INTO notes (text) VALUES (?)", rest)
+            return compact(await self.sql("SELECT id, text FROM notes ORDER BY id"))
+        if word == "alarm":
+            await self.storage.set_alarm(time.time() + float(rest) / 1000)
+            return "set"
+        if word == "alarm?":
+            return "none" if await self.storage.get_alarm() is None else "some"
+        await self.storage.delete_alarm()
+        return "deleted"
+
+    def on_alarm(self) -> None:
+        self.broadcast("alarm")
+
+    async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+        clean = compact(was_clean)
+        self.log.append(f"close {connection.id} {code} {reason} {clean}")
+        if reason == "answer":
+            connection.send("a last word")
+            await asyncio.sleep(0.02)
+        if reason == "throw":
+            raise ValueError("a secret of the room")
+        self.broadcast(f"left {connection.id} {code} {reason} {clean} of {len(self.get_connections())}")
+
+    def on_error(self, connection: Connection, error: Exception) -> None:
+        self.log.append(f"error {connection.id}")
+        self.broadcast(f"error {connection.id}")
+
+    async def on_request(self, request: Request) -> Response:
+        what = request.query_params.get("what")
+        if what == "throw":
+            raise ValueError("a secret of the room")
+        if what == "status":
+            return PlainTextResponse("made", status_code=201, headers={"X-Room": "yes", "Access-Control-Allow-Origin": "room"})
+        if what == "redirect":
+            return Response(status_code=302, headers={"Location": "/elsewhere"})
+        if what == "empty":
+            return Response(status_code=204)
+        if what == "cookies":
+            response = PlainTextResponse("two")
+            response.headers.append("set-cookie", "a=1")
+            response.headers.append("set-cookie", "b=2")
+            return response
+        if what == "tell":
+            self.broadcast("by request")
+            return PlainTextResponse("told")
+        if what == "props":
+            return JSONResponse(self.props)
+        query = f"?{request.url.query}" if request.url.query else ""
+        path = request.scope["raw_path"].decode()
+        body = (await request.body()).decode()
+        return PlainTextResponse("|".join([request.method, self.name, path, query, body, request.headers.get("x-probe", "-")]))
+
+
+class Memory(Probe):
+    """Stays in memory while somebody is there."""
+
+
+class Sleeper(Probe):
+    """Hibernates."""
+
+    hibernate = True
+
+
+class Bare(Server):
+    """Overrides nothing."""
+
+
+class Broken(Server):
+    """Never starts."""
+
+    def on_start(self, props: Any = None) -> None:
+        raise ValueError("a secret of the room")
+
+
+def before(request: HTTPConnection, lobby: Lobby) -> Response | HTTPConnection | None:
+    """The before-hook, as the query wants it."""
+    way = request.query_params.get("before")
+    if way == "deny":
+        return PlainTextResponse("no entry", status_code=401, headers={"X-Why": "closed"})
+    if way == "redirect":
+        return Response(status_code=302, headers={"Location": "/login"})
+    if way == "header":
+        MutableHeaders(scope=request.scope)["x-probe"] = "from the hook"
+        return request
+    if way == "query":
+        return type(request)({**request.scope, "query_string": b"_pk=renamed&connect=hello"})
+    if way == "throw":
+        raise ValueError("a secret of the hook")
+    return None
+
+
+async def not_ours(scope: Scope, receive: Receive, send: Send) -> None:
+    """The app behind the rooms."""
+    await PlainTextResponse("not ours", status_code=404)(scope, receive, send)
+
+
+PARTIES: dict[str, type[Server]] = {"MEMORY_ROOM": Memory, "SleepingRoom": Sleeper, "HTTPServer": Bare, "Broken": Broken}
+
+
+def app(host: PartyHost) -> ASGIApp:
+    """Every way in that worker.ts has."""
+    found: ASGIApp = not_ours
+    custom = {"Access-Control-Allow-Origin": "https://one.example", "X-Extra": "1"}
+    ways: list[dict[str, Any]] = [
+        {"prefix": "given", "props": {"colour": "blue", "number": 7, "name": "Zoë"}},
+        {"prefix": "bare", "cors": {}},
+        {"prefix": "custom", "cors": custom},
+        {"prefix": "open", "cors": True},
+        {"prefix": "hooked", "on_before_connect": before, "on_before_request": before, "cors": True},
+        {"prefix": "a/b"},
+        {},
+    ]
+    for way in ways:
+        found = PartyMiddleware(found, host, auth=None, **way)
+    return found
