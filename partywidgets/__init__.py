@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Terminal": ".widgets.terminal",
+    "Recording": ".widgets.recording",
     "ScanTable": ".widgets.scan_table",
     "OpsDashboard": ".widgets.dashboard",
     "ops": ".widgets.ops",
@@ -48,6 +49,7 @@ __all__ = [
     "PartyHost",
     "PartyMiddleware",
     "PartySocket",
+    "Recording",
     "Result",
     "ScanTable",
     "Server",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from .transport.server import serve
     from .widgets.dashboard import OpsDashboard
     from .widgets.ops import connect, ops, scan
+    from .widgets.recording import Recording
     from .widgets.scan_table import ScanTable
     from .widgets.terminal import Terminal
 

@@ -87,6 +87,18 @@ def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: 
         raise HostError(f"{_place(url)} answered {method} {urlsplit(url).path} without JSON: is it a partywidgets host's root?") from None
 
 
+def fetch(url: str, *, token: str | None, timeout: float) -> bytes:
+    """The body of a GET, as it is. Blocks, and raises, like `ask`."""
+    status, raw, reason = _exchange("GET", url, token=token, timeout=timeout)
+    if (refusal := _refusal(url, status, reason, token=token)) is not None:
+        raise refusal
+    if status >= 400:
+        raise HostError(f"{_place(url)} answered {status} {reason} to GET {urlsplit(url).path}")
+    if len(raw) >= ANSWER_LIMIT:
+        raise HostError(f"{_place(url)} has more than {ANSWER_LIMIT} bytes at {urlsplit(url).path}: fetch it with another program")
+    return raw
+
+
 def _exchange(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> tuple[int, bytes, str]:
     """The status of an answer with its body, or with the reason when it is none of 2xx. Raises HostError when there is no answer."""
     import urllib.error

@@ -13,6 +13,7 @@ from ..client.handle import Handle
 from ..client.terminal import TerminalClient
 from ..exceptions import PartyError
 from ._base import PartyWidget, refuse_unknown
+from .recording import Recording, recording_answer
 from .rendering import still
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ class Terminal(PartyWidget):
 
         text, html = self._thread.run(self._refresh())
         display({"text/plain": text, "text/html": html or still(text)}, raw=True)  # type: ignore[no-untyped-call]
+
+    def recording(self, id: str | None = None) -> Recording:
+        """A player of this terminal's newest recording, or of the one with this id."""
+        return Recording(self.room, id=id)
+
+    async def _answer(self, message: dict[str, Any]) -> None:
+        if message.get("op") != "recording":
+            return await super()._answer(message)
+        self._tell_page(*await recording_answer(self._runtime, self._address, self.room, None, message))
 
     # its client, on the room loop
 

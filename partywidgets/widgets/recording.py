@@ -1,0 +1,62 @@
+"""Recording: a terminal's recording in a cell, with a seek bar and its commands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from ..exceptions import PartyError
+from ..runtime import HostAddress, Runtime, fetch
+from ._base import PartyWidget, refuse_unknown
+
+
+class Recording(PartyWidget):
+    """Plays a recording of a terminal room: `Recording("worker-123")` the newest, `Recording("worker-123", id="…")` that one.
+
+    `idle_time_limit` is in seconds: longer pauses are played as that long. The recording itself is not saved with the notebook; the page asks
+    the kernel for it, and the kernel its host, which answers whoever may type in the room.
+    """
+
+    bundle: ClassVar[str] = "recording.js"
+    party: ClassVar[str] = "terminal-server"
+
+    def __init__(
+        self, room: str = "main", *, id: str | None = None, idle_time_limit: float = 2.0, layout: Any = None, **unknown: Any
+    ) -> None:
+        refuse_unknown("Recording", unknown, ["room", "id", "idle_time_limit", "layout"])
+        self._recording_id = id
+        super().__init__(room, options={"idle_time_limit": float(idle_time_limit)}, layout=layout)
+
+    def __repr__(self) -> str:
+        return (
+            f"Recording(room={self.room!r})" if self._recording_id is None else f"Recording(room={self.room!r}, id={self._recording_id!r})"
+        )
+
+    async def _push_ticket(self) -> None:
+        """The page opens no socket."""
+
+    async def _answer(self, message: dict[str, Any]) -> None:
+        if message.get("op") != "recording":
+            return await super()._answer(message)
+        self._tell_page(*await recording_answer(self._runtime, self._address, self.room, self._recording_id, message))
+
+
+async def recording_answer(
+    runtime: Runtime, address: HostAddress, room: str, identity: str | None, message: dict[str, Any]
+) -> tuple[dict[str, Any], list[bytes]]:
+    """What a page is told that asked for a recording: its description with the text as a buffer, or a sentence. None is the newest."""
+    reply: dict[str, Any] = {"op": "recording", "id": message["id"]}
+    place = f"parties/terminal-server/{quote(room, safe='')}/recordings"
+    try:
+        if identity is None:
+            listed = (await runtime.request(address, "GET", place))["recordings"]
+            if not listed:
+                return {**reply, "error": f"nothing of the terminal {room} has been recorded yet"}, []
+            identity = str(listed[0]["id"])
+        path = f"{place}/{quote(identity, safe='')}"
+        described = await runtime.request(address, "GET", f"{path}.json")
+        cast = await asyncio.to_thread(fetch, f"{address.url}{path}.cast", token=address.secret or None, timeout=20.0)
+    except PartyError as error:
+        return {**reply, "error": str(error)}, []
+    return {**reply, "recording": described}, [cast]

