@@ -79,6 +79,6 @@ async def test_wrong_password(url: str) -> None:
 
 
 async def test_hung(url: str) -> None:
-    """A query that hangs is ended, and on the server, too."""
+    """A query that hangs is given up at the timeout."""
     hung = await look(SqlCheck(id="x", url=url, query="select pg_sleep(600)", timeout=3))
     assert (hung.status, hung.error and hung.error.kind) == ("crit", "timeout"), hung.summary

@@ -1,4 +1,4 @@
-"""The systemd check with the real systemctl where there is one, and with a program that prints what systemd 252's prints."""
+"""The systemd check without systemctl, and with a program that prints as `systemctl show` does: no real systemd is needed."""
 
 from __future__ import annotations
 
