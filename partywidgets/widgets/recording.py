@@ -14,7 +14,7 @@ from ._base import PartyWidget, refuse_unknown
 class Recording(PartyWidget):
     """Plays a recording of a terminal room: `Recording("worker-123")` the newest, `Recording("worker-123", id="…")` that one.
 
-    `idle_time_limit` is in seconds: longer pauses are played as that long. The recording itself is not saved with the notebook; the page asks
+    `idle_time_limit` is in seconds: longer pauses are played as that long. The recording is not saved with the notebook; the page asks
     the kernel for it, and the kernel its host, which answers whoever may type in the room.
     """
 
