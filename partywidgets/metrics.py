@@ -10,13 +10,15 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from prometheus_client.registry import CollectorRegistry
 
 from . import __version__
-from .scans.model import STATUS_CODES, STATUSES, count_statuses
+from .scans.model import STATUS_CODES, STATUSES, CheckResult, count_statuses
 
 if TYPE_CHECKING:
     from .app import App
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 CHECK = ("check_id", "fingerprint")
+DIALLED = ("http", "tcp", "tls", "icmp")
+"""Types of checks that look up a target's name before they speak to it, and say how long that took."""
 
 
 class _HostCollector:
@@ -79,6 +81,57 @@ class _HostCollector:
             for metric in {(metric.name, metric.unit): metric for metric in row.metrics}.values():
                 value.add_metric([*names, metric.name, metric.unit], metric.value)
         yield from (state, duration, observed, suppressed, value)
+        yield from probe_families(rows)
+
+
+def probe_families(rows: Iterable[CheckResult]) -> Iterable[Metric]:
+    """The last looks under the names that blackbox_exporter 0.23 gives them, so that its dashboards and alerts go on working.
+
+    `probe_success` is of every check: 1 for ok and warn, for a warning is no failure, 0 for crit and unknown; a skipped check has none. A
+    family of one protocol has the checks of that protocol alone.
+    """
+    success = GaugeMetricFamily("probe_success", "1 while the last look was ok or a warning.", labels=CHECK)
+    duration = GaugeMetricFamily("probe_duration_seconds", "How long the last look took.", labels=CHECK, unit="seconds")
+    lookup = GaugeMetricFamily("probe_dns_lookup_time_seconds", "How long the target's name took.", labels=CHECK, unit="seconds")
+    status = GaugeMetricFamily("probe_http_status_code", "The last answer's status; 0: there was none.", labels=CHECK)
+    secure = GaugeMetricFamily("probe_http_ssl", "1 where the last answer came over TLS.", labels=CHECK)
+    length = GaugeMetricFamily("probe_http_uncompressed_body_length", "Bytes of the body, at most 1 MiB.", labels=CHECK)
+    expiry = GaugeMetricFamily("probe_ssl_earliest_cert_expiry", "When a certificate ends first, in seconds since 1970.", labels=CHECK)
+    phased = {
+        kind: GaugeMetricFamily(f"probe_{kind}_duration_seconds", "How long each phase took.", labels=[*CHECK, "phase"], unit="seconds")
+        for kind in ("http", "dns", "icmp")
+    }
+    for row in rows:
+        names = [row.check_id, row.fingerprint]
+        seen = {metric.name: metric.value for metric in row.metrics}
+        if row.status != "skip":
+            success.add_metric(names, int(row.status in ("ok", "warn")))
+        duration.add_metric(names, row.duration_ms / 1000)
+        if row.check_type in DIALLED and "resolve" in row.phases_ms:
+            lookup.add_metric(names, row.phases_ms["resolve"] / 1000)
+        if row.check_type == "http":
+            status.add_metric(names, seen.get("status", 0))
+            secure.add_metric(names, int("certificate_expires_in" in seen))
+            if "size" in seen:
+                length.add_metric(names, seen["size"])
+        if row.check_type in ("http", "tls") and "certificate_expires_in" in seen:
+            left = seen.get("chain_expires_in", seen["certificate_expires_in"])
+            # A certificate ends at a whole second; the result was made some milliseconds after its time was read.
+            expiry.add_metric(names, round(row.observed_at.timestamp() + left))
+        if row.check_type in phased:
+            for phase, seconds in _phases(row, seen).items():
+                phased[row.check_type].add_metric([*names, phase], seconds)
+    yield from (success, duration, lookup, status, secure, length, expiry, *phased.values())
+
+
+def _phases(row: CheckResult, seen: dict[str, float]) -> dict[str, float]:
+    """Seconds of each phase, under blackbox_exporter's names for it."""
+    if row.check_type == "http":
+        return {phase: ms / 1000 for phase, ms in row.phases_ms.items()}
+    if row.check_type == "dns":
+        return {"request": row.phases_ms["processing"] / 1000} if "processing" in row.phases_ms else {}
+    found = {"resolve": row.phases_ms.get("resolve"), "rtt": seen.get("rtt_avg_ms")}
+    return {phase: ms / 1000 for phase, ms in found.items() if ms is not None}
 
 
 def exposition(app: App) -> bytes:

@@ -214,7 +214,7 @@ class HttpCheck(CheckModel):
             "size": len(response.body),
         }
         probe.summary = f"HTTP {response.status} in {duration_ms:.4g} ms"
-        probe.metrics.append(Metric("size", float(len(response.body)), "B"))
+        probe.metrics += [Metric("status", float(response.status)), Metric("size", float(len(response.body)), "B")]
         if expires_in is not None:
             probe.metrics.append(Metric("certificate_expires_in", round(expires_in.total_seconds(), 1), "s"))
         if text:

@@ -111,7 +111,8 @@ class TlsCheck(CheckModel):
             if left.total_seconds() < 0:
                 sentence = f"{self.target}: the certificate expired {format_duration(round(-left.total_seconds()))} ago"
             probe.error = ("tls", sentence)
-        probe.metrics.append(Metric("certificate_expires_in", round(left.total_seconds(), 1), "s"))
+        for name in ("certificate_expires_in", "chain_expires_in"):
+            probe.metrics.append(Metric(name, round(probe.values[name].total_seconds(), 1), "s"))
         probe.summary = f"{probe.values['subject']}: valid for another {format_duration(round(left.total_seconds()))}, {shown.protocol}"
         probe.evidence.append(Evidence("certificate", "leaf", ssl.DER_cert_to_PEM_cert(shown.chain[0])))
         return probe

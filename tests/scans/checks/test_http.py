@@ -36,7 +36,7 @@ async def test_healthy(web: Served) -> None:
     assert result.phases_ms["connect"] > 0
     assert result.phases_ms["processing"] > 0
     assert result.phases_ms["tls"] == 0
-    assert {metric.name for metric in result.metrics} == {"duration_ms", "size"}
+    assert {metric.name for metric in result.metrics} == {"duration_ms", "size", "status"}
     assert result.summary.startswith("HTTP 200 in ")
     assert result.evidence[0].sha256 == hashlib.sha256(b'{"status": "ok", "queue": {"depth": 3}, "load": 0.5}').hexdigest()
 

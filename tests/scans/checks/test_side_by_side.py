@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from partywidgets.metrics import probe_families
 from partywidgets.scans.checks.dns import DnsCheck
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
@@ -127,3 +128,21 @@ async def test_dns(exporter: Exporter) -> None:
             assert ours.status == "ok"
             assert theirs["probe_dns_query_succeeded"] == 1
             assert theirs["probe_success"] == (rcode == "NOERROR")
+
+
+async def test_metrics_have_the_names_of_the_exporter(exporter: Exporter, authority: Authority) -> None:
+    """Every probe_ name and phase that `/metrics` gives of a look over TLS and of a DNS answer is one of the exporter's."""
+    async with web_server(authority.server_context("localhost")) as served, dns_server() as resolver:
+        url = f"https://localhost:{served.port}/json"
+        theirs = await exporter.probe("http", url) | await exporter.probe("dns", resolver)
+        web = await look(HttpCheck(id="web", url=url, timeout=5, ca_file=authority.ca_file))
+        name = await look(DnsCheck(id="name", name="plain.example", resolver=resolver, timeout=5))
+    ours: dict[str, float] = {}
+    for family in probe_families([web, name]):
+        for sample in family.samples:
+            phase = sample.labels.get("phase")
+            ours[sample.name if phase is None else f'{sample.name}{{phase="{phase}"}}'] = sample.value
+    assert ours.keys() <= theirs.keys()
+    for same in ("probe_success", "probe_http_status_code", "probe_http_ssl", "probe_ssl_earliest_cert_expiry"):
+        assert ours[same] == theirs[same], same
+    assert ours["probe_http_uncompressed_body_length"] == theirs["probe_http_uncompressed_body_length"]

@@ -1,0 +1,88 @@
+"""`/metrics`: the checks under blackbox_exporter's names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from partywidgets.scans.model import CheckResult, Metric, ScanReport
+
+from .running_app import Running, running
+from .scans.checks.servers import Authority, closed_port, dns_server, web_server
+
+Samples = dict[tuple[str, str], list[Sample]]
+
+
+async def scraped(app: Running) -> Samples:
+    """The page as a strict reader of OpenMetrics sees it, by sample name and check id."""
+    async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as answer:
+        assert answer.status == 200
+        page = await answer.text()
+    found: Samples = {}
+    for family in text_string_to_metric_families(page):  # type: ignore[no-untyped-call]
+        for sample in family.samples:
+            found.setdefault((sample.name, sample.labels.get("check_id", "")), []).append(sample)
+    return found
+
+
+def values(samples: list[Sample]) -> list[float]:
+    """What the samples say."""
+    return [sample.value for sample in samples]
+
+
+async def test_probes_have_the_names_of_blackbox_exporter(tmp_path: Path) -> None:
+    """Verdicts, phases, status codes and the end of a certificate are there of each check that has them, and of no other."""
+    authority = Authority(tmp_path)
+    ends = timedelta(days=30)
+    async with running(tmp_path / "storage") as app, web_server() as plain, dns_server() as resolver:
+        async with web_server(authority.server_context("localhost", ends=ends)) as secure:
+            before = datetime.now(UTC) + ends
+            config = f"""checks:
+  - {{id: plain, type: http, url: "http://127.0.0.1:{plain.port}/status/503"}}
+  - {{id: secure, type: http, url: "https://localhost:{secure.port}/json", ca_file: "{authority.ca_file}"}}
+  - {{id: leaf, type: tls, host: localhost, port: {secure.port}, ca_file: "{authority.ca_file}"}}
+  - {{id: warned, type: host, disk: /, warn: "used_percent >= 0"}}
+  - {{id: closed, type: http, url: "http://127.0.0.1:{closed_port()}/"}}
+  - {{id: name, type: dns, name: plain.example, resolver: "{resolver}"}}
+"""
+            status, answer = await app.json("PUT", "/api/ops/config/a.yaml", data=config)
+            assert status == 200, answer
+            assert (await app.json("POST", "/api/ops/scans", json={"wait": True}))[0] == 200
+        seen = await scraped(app)
+    success = {check: value for (name, check), found in seen.items() if name == "probe_success" for value in values(found)}
+    assert success == {"plain": 0, "secure": 1, "leaf": 1, "warned": 1, "closed": 0, "name": 1}
+    assert values(seen["probe_http_status_code", "plain"]) == [503]
+    assert values(seen["probe_http_status_code", "secure"]) == [200]
+    assert values(seen["probe_http_status_code", "closed"]) == [0]
+    assert ("probe_http_status_code", "leaf") not in seen
+    assert values(seen["probe_http_ssl", "plain"]) + values(seen["probe_http_ssl", "secure"]) == [0, 1]
+    phases = {sample.labels["phase"]: sample.value for sample in seen["probe_http_duration_seconds", "secure"]}
+    assert list(phases) == ["resolve", "connect", "tls", "processing", "transfer"]
+    assert phases["tls"] > 0
+    assert phases["resolve"] == values(seen["probe_dns_lookup_time_seconds", "secure"])[0]
+    assert [sample.labels["phase"] for sample in seen["probe_dns_duration_seconds", "name"]] == ["request"]
+    assert values(seen["probe_duration_seconds", "plain"])[0] > 0
+    (end,) = values(seen["probe_ssl_earliest_cert_expiry", "secure"])
+    assert values(seen["probe_ssl_earliest_cert_expiry", "leaf"]) == [end]
+    assert abs(end - before.timestamp()) < 60
+
+
+async def test_a_page_of_hostile_results_is_still_openmetrics(tmp_path: Path) -> None:
+    """Quotes, line breaks, doubled numbers and a type's unexpected shape make no line that a strict reader refuses; icmp has its phases."""
+    results = [
+        CheckResult('a"b\\\n} 1', "http", "x", "crit", metrics=[Metric("status", 500), Metric("status", 501), Metric('"\n', 1, "{")]),
+        CheckResult("pinged", "icmp", "x", "ok", phases_ms={"resolve": 2.0, "processing": 9.0}, metrics=[Metric("rtt_avg_ms", 3.0, "ms")]),
+        CheckResult("skipped", "dns", "x", "skip"),
+    ]
+    report = ScanReport(results=results, finished_at=datetime.now(UTC))
+    async with running(tmp_path) as app:
+        status, answer = await app.json("POST", "/api/ops/scans", json={"report": report.to_wire(max_bytes=None)})
+        assert status == 201, answer
+        seen = await scraped(app)
+    assert {s.labels["phase"]: s.value for s in seen["probe_icmp_duration_seconds", "pinged"]} == {"resolve": 0.002, "rtt": 0.003}
+    assert ("probe_success", "skipped") not in seen
+    assert ("probe_duration_seconds", "skipped") in seen
+    assert len([name for name, _ in seen if name == "probe_http_status_code"]) == 1
