@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ..exceptions import CommandError, SandboxError
+from ..exceptions import SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
 from ..redaction import redact_html
 from . import cloudflare, protocol
 from .audit import Audit
-from .commands import Commands, Entry
+from .commands import Commands
 from .lease import Lease, Person
-from .recording import Recorder, off_loop, redacted
+from .ledger import Ledger
+from .recording import Recorder, off_loop
 from .recording_access import answer as recording_answer
+from .requests import EJECTED, Requests
 from .ring import Ring
 from .sandboxes import parse_address
 from .screen import Screen, ScreenClosed, open_screen
 from .settings import DEFAULT_SANDBOX, TerminalSettings
 from .shell import new_nonce
+from .sizing import Sizing
 from .stream import SCREEN_BYTES, Stream
 from .upstream import Upstream
 from .viewer import CloudflarePreviewViewer, CloudflareViewer, PlainViewer, RichViewer, Viewer
@@ -37,12 +39,6 @@ from .vt import is_query_reply
 log = logging.getLogger(__name__)
 
 UNOPENED = "nobody who may type has opened this terminal yet"
-RESIZE_SECONDS = 0.1
-EJECTED = "a moderator ejected you from this terminal"
-EJECTED_SECONDS = 600.0
-"""How long whoever was ejected stays out of the room."""
-REQUESTS_PER_VIEWER = 64
-LEDGER = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
 RESUME_BYTES = 256 * 1024
 """Whoever missed more than this gets a screen instead."""
 
@@ -68,15 +64,13 @@ class TerminalServer(Server):
         )
         self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
         self.upstream = Upstream(self.name, changed=self._upstream_changed, output=self._output, ready=self.stream.room_for_more)
-        self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self._keep)
+        self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
+        self.sizing = Sizing(self.viewers, self.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
+        self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
         self._life: asyncio.Task[None] | None = None
         self._beginning = False
         self._leaving: asyncio.TimerHandle | None = None
-        self._resizing: asyncio.TimerHandle | None = None
-        self._size_by = ""
-        self._storing: set[asyncio.Task[None]] = set()
-        self._ejected: dict[str, float] = {}
-        """Subject → the loop's time until which they stay out."""
+        self.requests = Requests(self)
 
     # Viewers
 
@@ -88,7 +82,7 @@ class TerminalServer(Server):
             return
         query = _query(connection)
         person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
-        if self._ejected.get(person.subject, 0.0) > asyncio.get_running_loop().time():
+        if self.requests.keeps_out(person):
             self.audit.note("refused", person, reason="ejected")
             connection.close(4403, EJECTED)
             return
@@ -116,10 +110,10 @@ class TerminalServer(Server):
         wants_a_new_one = upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end)
         # Who only looks on starts no process, in no sandbox of their choice: they see one as soon as somebody opens it.
         if wants_a_new_one and person.may_hold:
-            self._size_by = person.name
+            self.sizing.by = person.name
             self._start(wanted, _size(query, self.settings))
-        elif self.settings.size == "smallest":
-            self._fit()
+        else:
+            self.sizing.viewers_changed()
         if not self._beginning:
             self._greet(viewer)
 
@@ -198,7 +192,7 @@ class TerminalServer(Server):
             "connection": viewer.person.connection,
             "role": viewer.person.role,
             "can_type": can_type,
-            "size": {"cols": self.stream.cols, "rows": self.stream.rows, "by": self._size_by},
+            "size": {"cols": self.stream.cols, "rows": self.stream.rows, "by": self.sizing.by},
             "state": self._shown_state(),
             "reason": UNOPENED if self.upstream.state == "idle" else self.upstream.reason,
             "sandbox": self.upstream.sandbox_id,
@@ -226,9 +220,8 @@ class TerminalServer(Server):
         if viewer.ticket and self.settings.release_ticket is not None:
             self.settings.release_ticket(viewer.ticket)
         if self.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
-            self._tell_lease()
-        if self.settings.size == "smallest" and viewer.size is not None:
-            self._fit()
+            self.tell_lease()
+        self.sizing.viewers_changed()
         self._present()
         if not self.viewers and self.upstream.alive and self.settings.keep is not None:
             self._leaving = asyncio.get_running_loop().call_later(self.settings.keep, self._nobody_came)
@@ -244,7 +237,7 @@ class TerminalServer(Server):
             {"connection": v.person.connection, "name": v.person.name, "role": v.person.role, "subject": v.person.subject}
             for v in self.viewers.values()
         ]
-        self._note_all(type="presence", people=people, size={"cols": self.stream.cols, "rows": self.stream.rows, "by": self._size_by})
+        self._note_all(type="presence", people=people, size={"cols": self.stream.cols, "rows": self.stream.rows, "by": self.sizing.by})
 
     def _note_all(self, **message: Any) -> None:
         for viewer in list(self.viewers.values()):
@@ -254,9 +247,11 @@ class TerminalServer(Server):
         holder = self.lease.holder
         return None if holder is None else {"connection": holder.connection, "name": holder.name}
 
-    def _tell_lease(self) -> None:
+    def tell_lease(self) -> None:
+        """The lease changed hands: everyone is told, and the size is its holder's."""
         for viewer in list(self.viewers.values()):
             viewer.note(type="lease", holder=self._holder(), can_type=self.lease.can_type(viewer.person))
+        self.sizing.handed()
 
     # The sandbox
 
@@ -319,7 +314,11 @@ class TerminalServer(Server):
             if viewer.greeted and (isinstance(viewer, RichViewer) or not viewer.wanted):
                 self._tell_state(viewer)
 
-    async def _restart(self) -> None:
+    def terminate(self) -> bool:
+        """Ends what runs; False when nothing does."""
+        return self._life is not None and self._life.cancel()
+
+    async def restart(self) -> None:
         """Ends what runs and starts the same sandbox again."""
         if self._life is not None and not self._life.done():
             self._life.cancel()
@@ -328,9 +327,9 @@ class TerminalServer(Server):
 
     async def on_stop(self) -> None:
         """Ends the process and frees the screen."""
-        for timer in (self._leaving, self._resizing):
-            if timer is not None:
-                timer.cancel()
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self.sizing.cancel()
         if self._life is not None:
             self._life.cancel()
             await asyncio.wait([self._life], timeout=4.5)
@@ -352,36 +351,37 @@ class TerminalServer(Server):
             viewer.refuse(str(error))
             return
         if isinstance(meant, bytes):
-            self._typed(viewer, meant)
+            self.typed(viewer, meant)
         else:
-            getattr(self, f"_do_{meant['type']}")(viewer, meant)
+            self.requests.take(viewer, meant)
 
-    def _typed(self, viewer: Viewer, keys: bytes) -> None:
+    def typed(self, viewer: Viewer, keys: bytes) -> None:
+        """Keystrokes of a viewer, taken or dropped by its role and the lease."""
         if not keys:
             return
         person = viewer.person
         if is_query_reply(keys):
             if not self._answers(viewer):
                 return
-        elif not self._may_type(viewer):
+        elif not self.may_type(viewer):
             self.audit.dropped(person, len(keys))
             return
         if not self.upstream.alive and keys in (b"\r", b"\n") and person.role in ("peer", "moderator"):
             if not isinstance(viewer, RichViewer):
-                self._spawn_for(viewer, self._restart(), "restart")
+                self.spawn_for(viewer, self.restart(), "restart")
             return
         try:
-            self._write(keys, person)
+            self.write(keys, person)
         except SandboxError as error:
             self.audit.dropped(person, len(keys))
             viewer.refuse(str(error))
 
-    def _may_type(self, viewer: Viewer) -> bool:
+    def may_type(self, viewer: Viewer) -> bool:
         """Whether input of this viewer is taken now; it then has the lease, if its role needs one."""
         taken, changed = self.lease.typed(viewer.person)
         if changed:
             self.audit.note("lease-taken", viewer.person)
-            self._tell_lease()
+            self.tell_lease()
         return taken
 
     def _answers(self, viewer: Viewer) -> bool:
@@ -391,169 +391,25 @@ class TerminalServer(Server):
             return viewer.person.connection == holder.connection and viewer.person.subject == holder.subject
         return next((other is viewer for other in self.viewers.values() if self.lease.can_type(other.person)), False)
 
-    def _write(self, keys: bytes, person: Person) -> None:
+    def write(self, keys: bytes, person: Person) -> None:
+        """Keystrokes that are taken. Raises SandboxError when nothing runs."""
         self.upstream.write(keys)
         self.stream.typed()
         self.audit.typed(person, len(keys))
         self.recorder.typed(keys)
         self.commands.typed(keys, person.name)
 
-    def _do_consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        self.stream.drawn(viewer, int(message["offset"]))
-
-    def _do_resync(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        self.stream.show(viewer, "asked")
-
-    def _do_resize(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        size = protocol.clamp_size(message["cols"], message["rows"])
-        if viewer.person.may_hold:
-            viewer.size = size
-        if self.settings.size == "smallest":
-            self._fit()
-        elif self.lease.controls(viewer.person):
-            self._resize_soon(*size, viewer.person.name)
-
-    def _fit(self) -> None:
-        """The smallest window of all that may type decides; each direction by itself."""
-        sizes = [(*viewer.size, viewer.person.name) for viewer in self.viewers.values() if viewer.size is not None]
-        if sizes:
-            cols, rows = min(size[0] for size in sizes), min(size[1] for size in sizes)
-            names = dict.fromkeys(name for *size, name in sizes if size[0] == cols or size[1] == rows)
-            self._resize_soon(cols, rows, " and ".join(list(names)[:2]))
-
-    def _resize_soon(self, cols: int, rows: int, by: str) -> None:
-        if self._resizing is not None:
-            self._resizing.cancel()
-        self._resizing = asyncio.get_running_loop().call_later(RESIZE_SECONDS, self._resize_now, cols, rows, by)
-
-    def _resize_now(self, cols: int, rows: int, by: str) -> None:
-        self._resizing = None
-        self.spawn(self._resize(cols, rows, by), name="resize")
-
     async def _resize(self, cols: int, rows: int, by: str) -> None:
         if (cols, rows) == (self.stream.cols, self.stream.rows):
             return
         offset = self.stream.resize(cols, rows)
-        self._size_by = by
+        self.sizing.by = by
         self.recorder.resize(cols, rows)
         self._note_all(type="resize", cols=cols, rows=rows, by=by, offset=offset)
         await self.upstream.resize(cols, rows)
 
-    def _do_lease(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        action, person = message["action"], viewer.person
-        if action == "take":
-            refusal = self.lease.take(person)
-        elif action == "release":
-            refusal = self.lease.release(person)
-        else:
-            wanted = message.get("to")
-            refusal = self.lease.give(person, next((v.person for v in self.viewers.values() if v.person.connection == wanted), None))
-        facts = {} if self.lease.holder is None or refusal else {"holder": self.lease.holder.subject}
-        self.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
-        if refusal:
-            viewer.refuse(refusal)
-        else:
-            self._tell_lease()
-
-    def _do_eject(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def eject() -> dict[str, Any]:
-            out = next((v.person for v in self.viewers.values() if v.person.connection == message["connection"]), None)
-            if viewer.person.role != "moderator":
-                self.audit.note("eject-refused", viewer.person)
-                raise CommandError(f"ejecting somebody needs the role moderator; this connection is {viewer.person.role}")
-            if out is None:
-                raise CommandError("nobody in this room has that connection: take one from presence")
-            if out.role == "moderator":
-                raise CommandError(f"{out.name} is a moderator and cannot be ejected: revoke their grant on the host")
-            self.audit.note("ejected", out, by=viewer.person.subject)
-            now = asyncio.get_running_loop().time()
-            self._ejected = {subject: until for subject, until in self._ejected.items() if until > now}
-            self._ejected[out.subject] = now + EJECTED_SECONDS
-            for connection, other in list(self.viewers.items()):
-                if other.person.subject == out.subject:
-                    connection.close(4403, EJECTED)
-            return {"subject": out.subject}
-
-        self._answer(viewer, message, eject)
-
-    def _do_restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def restart() -> dict[str, Any]:
-            if viewer.person.role not in ("peer", "moderator"):
-                raise CommandError("restart needs the role moderator")
-            self.audit.note("restart", viewer.person)
-            await self._restart()
-            return {}
-
-        self._answer(viewer, message, restart)
-
-    def _do_run(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def run() -> dict[str, Any]:
-            self._require_typing(viewer)
-            self.audit.note("run", viewer.person)
-            return await self.commands.run(message["command"], viewer.person.name, message.get("timeout_s"))
-
-        self._answer(viewer, message, run)
-
-    def _do_send(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def send() -> dict[str, Any]:
-            self._require_typing(viewer)
-            self._write(message["text"].encode(), viewer.person)
-            return {}
-
-        self._answer(viewer, message, send)
-
-    def _do_screen(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def screen() -> dict[str, Any]:
-            if message.get("format", "text") == "html":
-                return {"html": await self.screen_html()}
-            return {"text": await self.screen_text()}
-
-        self._answer(viewer, message, screen)
-
-    def _do_history(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        async def history() -> dict[str, Any]:
-            return {"commands": await self.history()}
-
-        self._answer(viewer, message, history)
-
-    def _do_interrupt(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        self._typed(viewer, b"\x03")
-
-    def _do_terminate(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        if viewer.person.role in ("peer", "moderator") and self._life is not None:
-            self.audit.note("terminate", viewer.person)
-            self._life.cancel()
-
-    def _require_typing(self, viewer: Viewer) -> None:
-        if self._may_type(viewer):
-            return
-        self.audit.dropped(viewer.person, 0)
-        holder = self.lease.holder
-        if holder is not None and viewer.person.may_hold:
-            raise CommandError(f"{holder.name} has control of the terminal: take it over, or wait until they are idle")
-        raise CommandError(f"typing needs the role operator, peer or moderator; this connection is {viewer.person.role}")
-
-    def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:
-        """Does what was asked in a task of its own, so that keystrokes overtake it, and replies."""
-        request_id = message["id"][:128]
-        if len(viewer.tasks) >= REQUESTS_PER_VIEWER:
-            viewer.note(type="reply", id=request_id, ok=False, error=f"more than {REQUESTS_PER_VIEWER} requests are open: wait for one")
-            return
-
-        async def reply() -> None:
-            try:
-                result = await work()
-            except (CommandError, SandboxError) as error:
-                viewer.note(type="reply", id=request_id, ok=False, error=str(error))
-            except Exception as error:
-                self.on_exception(error)
-                viewer.note(type="reply", id=request_id, ok=False, error=f"{message['type']} failed in the room; its log says why")
-            else:
-                viewer.note(type="reply", id=request_id, ok=True, result=result)
-
-        self._spawn_for(viewer, reply(), message["type"])
-
-    def _spawn_for(self, viewer: Viewer, work: Any, name: str) -> None:
+    def spawn_for(self, viewer: Viewer, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A task that ends when its viewer leaves."""
         task = self.spawn(work, name=name)
         viewer.tasks.add(task)
         task.add_done_callback(viewer.tasks.discard)
@@ -586,27 +442,9 @@ class TerminalServer(Server):
         if screen is self.stream.screen:
             self.recorder.screen(reason, drawing)
 
-    def _keep(self, entry: Entry) -> None:
-        if not self._unsaved:
-            task = self.spawn(self._store(entry), name="ledger")
-            self._storing.add(task)
-            task.add_done_callback(self._storing.discard)
-
-    async def _store(self, entry: Entry) -> None:
-        entry = replace(entry, command=await redacted(entry.command, self.settings.known_secrets()))
-        await self.sql(LEDGER)
-        await self.sql("INSERT INTO commands (entry) VALUES (?)", json.dumps(asdict(entry), ensure_ascii=False))
-        await self.sql("DELETE FROM commands WHERE seq <= (SELECT MAX(seq) FROM commands) - ?", self.settings.history)
-
     async def history(self) -> list[dict[str, Any]]:
         """The commands that ran in this room, oldest first; the last 1000 by default."""
-        if self._storing:
-            await asyncio.wait(list(self._storing), timeout=10.0)
-        # Looking makes no file: a room's name is anybody's to think up.
-        if not self.storage.exists:
-            return []
-        await self.sql(LEDGER)
-        return [json.loads(row["entry"]) for row in await self.sql("SELECT entry FROM commands ORDER BY seq")]
+        return await self.ledger.entries()
 
     # The screen
 
@@ -647,7 +485,7 @@ class TerminalServer(Server):
                 "state": upstream.state,
                 "reason": upstream.reason,
                 "sandbox": upstream.sandbox_id,
-                "size": {"cols": stream.cols, "rows": stream.rows, "by": self._size_by},
+                "size": {"cols": stream.cols, "rows": stream.rows, "by": self.sizing.by},
                 "people": len(self.viewers),
                 "exit": None if upstream.exit is None else asdict(upstream.exit),
                 "screen": await self.screen_text(),

@@ -1,0 +1,49 @@
+"""The ledger of a room: the commands that ran in its shells, without their secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from ..party import Server
+from .commands import Entry
+from .recording import redacted
+from .settings import TerminalSettings
+
+TABLE = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
+STORED_SECONDS = 10.0
+"""How long reading waits for entries that are being written."""
+
+
+class Ledger:
+    """Keeps the last `settings.history` entries in the room's SQLite file; `unsaved()` is True where nothing may be kept."""
+
+    def __init__(self, room: Server, settings: TerminalSettings, *, unsaved: Callable[[], bool]) -> None:
+        self._room, self._settings, self._unsaved = room, settings, unsaved
+        self._storing: set[asyncio.Task[None]] = set()
+
+    def keep(self, entry: Entry) -> None:
+        """Stores an entry behind the caller's back, in a task of the room."""
+        if not self._unsaved():
+            task = self._room.spawn(self._store(entry), name="ledger")
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+
+    async def _store(self, entry: Entry) -> None:
+        entry = replace(entry, command=await redacted(entry.command, self._settings.known_secrets()))
+        await self._room.sql(TABLE)
+        await self._room.sql("INSERT INTO commands (entry) VALUES (?)", json.dumps(asdict(entry), ensure_ascii=False))
+        await self._room.sql("DELETE FROM commands WHERE seq <= (SELECT MAX(seq) FROM commands) - ?", self._settings.history)
+
+    async def entries(self) -> list[dict[str, Any]]:
+        """What is kept, oldest first."""
+        if self._storing:
+            await asyncio.wait(list(self._storing), timeout=STORED_SECONDS)
+        # Looking makes no file: a room's name is anybody's to think up.
+        if not self._room.storage.exists:
+            return []
+        await self._room.sql(TABLE)
+        return [json.loads(row["entry"]) for row in await self._room.sql("SELECT entry FROM commands ORDER BY seq")]

@@ -1,0 +1,174 @@
+"""What viewers ask of a terminal room, beside keystrokes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import CommandError, SandboxError
+from . import protocol
+from .lease import Person
+
+if TYPE_CHECKING:
+    from .server import TerminalServer
+    from .viewer import Viewer
+
+EJECTED = "a moderator ejected you from this terminal"
+EJECTED_SECONDS = 600.0
+"""How long whoever was ejected stays out of the room."""
+REQUESTS_PER_VIEWER = 64
+
+
+class Requests:
+    """Answers control messages: each that has an `id` gets exactly one `reply`."""
+
+    def __init__(self, room: TerminalServer) -> None:
+        self._room = room
+        self._ejected: dict[str, float] = {}
+        """Subject → the loop's time until which they stay out."""
+        self._by_type = {
+            "consumed": self._consumed,
+            "resync": self._resync,
+            "resize": self._resize,
+            "lease": self._lease,
+            "eject": self._eject,
+            "restart": self._restart,
+            "run": self._run,
+            "send": self._send,
+            "screen": self._screen,
+            "history": self._history,
+            "interrupt": self._interrupt,
+            "terminate": self._terminate,
+        }
+
+    def take(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        """Does what a message of a known type asks for. Never waits."""
+        self._by_type[message["type"]](viewer, message)
+
+    def keeps_out(self, person: Person) -> bool:
+        """True while whoever was ejected may not come back."""
+        return self._ejected.get(person.subject, 0.0) > asyncio.get_running_loop().time()
+
+    def _consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self._room.stream.drawn(viewer, int(message["offset"]))
+
+    def _resync(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self._room.stream.show(viewer, "asked")
+
+    def _resize(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self._room.sizing.asked(viewer, *protocol.clamp_size(message["cols"], message["rows"]))
+
+    def _lease(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        action, person = message["action"], viewer.person
+        if action == "take":
+            refusal = self._room.lease.take(person)
+        elif action == "release":
+            refusal = self._room.lease.release(person)
+        else:
+            wanted = message.get("to")
+            refusal = self._room.lease.give(
+                person, next((v.person for v in self._room.viewers.values() if v.person.connection == wanted), None)
+            )
+        facts = {} if self._room.lease.holder is None or refusal else {"holder": self._room.lease.holder.subject}
+        self._room.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
+        if refusal:
+            viewer.refuse(refusal)
+        else:
+            self._room.tell_lease()
+
+    def _eject(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def eject() -> dict[str, Any]:
+            out = next((v.person for v in self._room.viewers.values() if v.person.connection == message["connection"]), None)
+            if viewer.person.role != "moderator":
+                self._room.audit.note("eject-refused", viewer.person)
+                raise CommandError(f"ejecting somebody needs the role moderator; this connection is {viewer.person.role}")
+            if out is None:
+                raise CommandError("nobody in this room has that connection: take one from presence")
+            if out.role == "moderator":
+                raise CommandError(f"{out.name} is a moderator and cannot be ejected: revoke their grant on the host")
+            self._room.audit.note("ejected", out, by=viewer.person.subject)
+            now = asyncio.get_running_loop().time()
+            self._ejected = {subject: until for subject, until in self._ejected.items() if until > now}
+            self._ejected[out.subject] = now + EJECTED_SECONDS
+            for connection, other in list(self._room.viewers.items()):
+                if other.person.subject == out.subject:
+                    connection.close(4403, EJECTED)
+            return {"subject": out.subject}
+
+        self._answer(viewer, message, eject)
+
+    def _restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def restart() -> dict[str, Any]:
+            if viewer.person.role not in ("peer", "moderator"):
+                raise CommandError("restart needs the role moderator")
+            self._room.audit.note("restart", viewer.person)
+            await self._room.restart()
+            return {}
+
+        self._answer(viewer, message, restart)
+
+    def _run(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def run() -> dict[str, Any]:
+            self._require_typing(viewer)
+            self._room.audit.note("run", viewer.person)
+            return await self._room.commands.run(message["command"], viewer.person.name, message.get("timeout_s"))
+
+        self._answer(viewer, message, run)
+
+    def _send(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def send() -> dict[str, Any]:
+            self._require_typing(viewer)
+            self._room.write(message["text"].encode(), viewer.person)
+            return {}
+
+        self._answer(viewer, message, send)
+
+    def _screen(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def screen() -> dict[str, Any]:
+            if message.get("format", "text") == "html":
+                return {"html": await self._room.screen_html()}
+            return {"text": await self._room.screen_text()}
+
+        self._answer(viewer, message, screen)
+
+    def _history(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def history() -> dict[str, Any]:
+            return {"commands": await self._room.history()}
+
+        self._answer(viewer, message, history)
+
+    def _interrupt(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        self._room.typed(viewer, b"\x03")
+
+    def _terminate(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        if viewer.person.role in ("peer", "moderator") and self._room.terminate():
+            self._room.audit.note("terminate", viewer.person)
+
+    def _require_typing(self, viewer: Viewer) -> None:
+        if self._room.may_type(viewer):
+            return
+        self._room.audit.dropped(viewer.person, 0)
+        holder = self._room.lease.holder
+        if holder is not None and viewer.person.may_hold:
+            raise CommandError(f"{holder.name} has control of the terminal: take it over, or wait until they are idle")
+        raise CommandError(f"typing needs the role operator, peer or moderator; this connection is {viewer.person.role}")
+
+    def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:
+        """Does what was asked in a task of its own, so that keystrokes overtake it, and replies."""
+        request_id = message["id"][:128]
+        if len(viewer.tasks) >= REQUESTS_PER_VIEWER:
+            viewer.note(type="reply", id=request_id, ok=False, error=f"more than {REQUESTS_PER_VIEWER} requests are open: wait for one")
+            return
+
+        async def reply() -> None:
+            try:
+                result = await work()
+            except (CommandError, SandboxError) as error:
+                viewer.note(type="reply", id=request_id, ok=False, error=str(error))
+            except Exception as error:
+                self._room.on_exception(error)
+                viewer.note(type="reply", id=request_id, ok=False, error=f"{message['type']} failed in the room; its log says why")
+            else:
+                viewer.note(type="reply", id=request_id, ok=True, result=result)
+
+        self._room.spawn_for(viewer, reply(), message["type"])
