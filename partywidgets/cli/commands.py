@@ -64,11 +64,15 @@ def scan(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
     publish: Annotated[str | None, typer.Option("--publish", help="Send the report to the ops room of the host at this URL.")] = None,
     token_file: TokenFile = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the results to this JUnit file, for a CI server.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the results to this CSV file.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the results to this Parquet file; needs pyarrow.")] = None,
 ) -> None:
     """Run the checks of a config once. The exit code is the worst status: 0 ok, 1 warn, 2 crit, 3 unknown, and 3 when it could not run."""
-    from .scan import run
+    from .scan import Files, run
 
-    run(config, checks=check or [], labels=label or [], as_json=json, publish=publish, token_file=token_file)
+    files = Files(junit, csv, parquet)
+    run(config, checks=check or [], labels=label or [], as_json=json, publish=publish, token_file=token_file, files=files)
 
 
 @app.command()

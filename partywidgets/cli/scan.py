@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,46 @@ STYLES = {"ok": "green", "warn": "yellow", "crit": "bold red", "unknown": "magen
 MARKS = {"ok": "✓", "warn": "!", "crit": "✗", "unknown": "?", "skip": "-"}
 
 
-def run(config: Path, *, checks: list[str], labels: list[str], as_json: bool, publish: str | None, token_file: Path | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that the report is written to."""
+
+    junit: Path | None = None
+    csv: Path | None = None
+    parquet: Path | None = None
+
+    def require(self) -> None:
+        """Raises ConfigError for what cannot be written, as far as it can be known before the scan."""
+        from ..scans.table_file import require_parquet
+
+        if self.parquet is not None:
+            require_parquet()
+        for path in filter(None, (self.junit, self.csv, self.parquet)):
+            if path.is_dir() or not path.parent.is_dir():
+                fault = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+                raise ConfigError(f"{path} cannot be written: {fault}")
+
+    def write(self, report: ScanReport) -> None:
+        """Raises StorageError for a file that cannot be written."""
+        from ..scans.table_file import write_text
+
+        if self.junit is not None:
+            write_text(self.junit, report.to_junit())
+        if self.csv is not None:
+            write_text(self.csv, report.to_csv())
+        if self.parquet is not None:
+            report.to_parquet(self.parquet)
+
+
+def run(
+    config: Path, *, checks: list[str], labels: list[str], as_json: bool, publish: str | None, token_file: Path | None, files: Files
+) -> None:
     """Runs and shows the checks; ends with the worst status as exit code. Raises PartyError when it cannot run."""
     wanted = dict(_label(text) for text in labels)
     token = read_token(token_file) if publish is not None else None
+    files.require()
     report = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
+    files.write(report)
     raise Verdict(exit_code(report.results))
 
 

@@ -22,6 +22,8 @@ from .text import capped, one_line, safe_text
 from .wire import WireReader, parse_time, wire_time
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 Status = Literal["ok", "warn", "crit", "unknown", "skip"]
@@ -449,6 +451,24 @@ class ScanReport:
         from .frame import results_frame
 
         return results_frame(self.results)
+
+    def to_junit(self) -> str:
+        """The results as a JUnit file's text; `scans/junit.py` says what becomes a failure."""
+        from .junit import junit_text
+
+        return junit_text(self)
+
+    def to_csv(self) -> str:
+        """The results as CSV with the columns of `df`, `fingerprint` first."""
+        from .table_file import csv_text
+
+        return csv_text(self.results)
+
+    def to_parquet(self, path: Path | str) -> None:
+        """Writes the results to a Parquet file. Raises ConfigError without pyarrow (extra `parquet`), StorageError."""
+        from .table_file import write_parquet
+
+        write_parquet(self.results, path)
 
     def to_wire(self, *, max_bytes: int | None = FRAME_BYTES) -> dict[str, Any]:
         """The report as JSON values that take at most `max_bytes` of JSON in a frame of their own; None: every result in it.

@@ -83,6 +83,26 @@ def test_scan_mistakes(run: Run, config: Path, arguments: list[str], sentence: s
     assert sentence in ended.sentence
 
 
+def test_scan_writes_files(run: Run, config: Path, tmp_path: Path) -> None:
+    """--junit, --csv and --parquet write the report beside what is shown; the exit code stays the worst status."""
+    config.write_text(CONFIG.format(text="DOWN", code=2))
+    junit, csv, parquet = tmp_path / "scan.xml", tmp_path / "scan.csv", tmp_path / "scan.parquet"
+    ended = run("scan", config, "--junit", junit, "--csv", csv, "--parquet", parquet)
+    assert (ended.code, ended.err) == (2, "")
+    assert '<failure message="DOWN"' in junit.read_text()
+    assert len(csv.read_text().splitlines()) == 3
+    assert parquet.read_bytes()[:4] == b"PAR1"
+
+
+def test_scan_into_a_place_that_is_not_there(run: Run, config: Path, tmp_path: Path) -> None:
+    """A file that cannot be written is told before the checks run."""
+    marker = tmp_path / "ran"
+    config.write_text(f"checks:\n  - {{id: a, type: exec, command: [touch, {marker}]}}\n")
+    ended = run("scan", config, "--junit", tmp_path / "nowhere" / "scan.xml")
+    assert (ended.code, marker.exists()) == (3, False)
+    assert "there is no directory" in ended.sentence
+
+
 def test_scan_usage(run: Run, config: Path) -> None:
     """A wrong option of scan is not mistaken for a crit."""
     assert run("scan", config, "--nope").code == 3
