@@ -31,7 +31,7 @@ from ..party.host import PartyHost
 from ..party.routing import Alias, BeforeHook
 from ..party.wire import Receiver, Wire
 from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
-from .body import BoundedBody
+from .body import BoundedBody, Pace
 from .handshake import Handshake, HandshakeError, check_handshake
 from .plain_socket import PlainSocket
 from .websocket import Limits, WebSocket
@@ -352,6 +352,8 @@ async def serve(
     max_handshakes: int = 1024,
     max_body: int = 8 * 1024 * 1024,
     body_timeout: float = 30.0,
+    body_rate: int = 1024,
+    body_deadline: float = 300.0,
 ) -> AsyncIterator[RunningServer]:
     """Serves a host's rooms, or an ASGI app of your own, until the block ends: then everyone is closed with 1012, within 5 s.
 
@@ -360,6 +362,8 @@ async def serve(
     `origins` and `hosts` are allowed beside the server's own address, when the gate is ours. `limits` are those of one peer.
     `head_timeout` (seconds) is the time for a request's head; `max_handshakes` are begun at once at most, and no more than a quarter
     of this process's open files; `max_body` in bytes.
+    A body's pieces come at most `body_timeout` seconds apart, at `body_rate` bytes a second on average once those are over, and all of
+    it in `body_deadline` seconds.
     Raises PortInUseError, HostError and ConfigError.
     """
     made = None
@@ -406,7 +410,7 @@ async def serve(
             lifespan="off" if isinstance(app, PartyHost) else "auto",
             entrance=Entrance(limit=min(max_handshakes, _spare_descriptors()), head_timeout=head_timeout),
             max_body=max_body,
-            body_timeout=body_timeout,
+            pace=Pace(body_timeout, body_rate, body_deadline),
         )
         config.load()
         config.ssl = ssl_context
@@ -446,7 +450,7 @@ async def serve(
             listening.close()
 
 
-def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, max_body: int, body_timeout: float) -> uvicorn.Config:
+def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, max_body: int, pace: Pace) -> uvicorn.Config:
     shared, peers = entrance, limits
 
     class Protocol(HeadProtocol):
@@ -454,7 +458,7 @@ def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, 
         limits = peers
 
     return uvicorn.Config(
-        cast(Any, BoundedBody(app, limit=max_body, timeout=body_timeout)),
+        cast(Any, BoundedBody(app, limit=max_body, pace=pace)),
         http=Protocol,
         ws=cast(Any, Upgrade),
         lifespan=lifespan,

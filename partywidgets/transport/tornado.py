@@ -29,6 +29,7 @@ from tornado.iostream import SSLIOStream
 from ..auth import Gate, Identity, is_loopback
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
 from .asgi import ADOPT
+from .body import DEFAULT_PACE, TOO_SLOW, Pace
 from .handshake import Handshake, HandshakeError, adopt_socket, check_handshake
 from .tornado_stream import StreamTransport
 
@@ -73,6 +74,7 @@ class Mount:
     open_reason: str | None = None
     active: Callable[[], None] = lambda: None
     """Called when somebody comes: Jupyter's idle cullers ask when that was."""
+    pace: Pace = DEFAULT_PACE
 
     def is_secret(self, authorization: str) -> bool:
         """True for `Bearer` and the kernels' secret."""
@@ -99,6 +101,8 @@ class RoomsHandler(JupyterHandler):
 
     auth_resource = RESOURCE
     identity: Identity | None = None
+    _late: asyncio.TimerHandle | None = None
+    """Ends a request whose body comes too slowly."""
 
     @property
     def mount(self) -> Mount:
@@ -123,6 +127,39 @@ class RoomsHandler(JupyterHandler):
             self.refuse(403, "the Origin is not allowed: add it to c.PartyWidgetsApp.origins")
         else:
             await self._authenticate()
+        if not self._finished:
+            self._kept = self._may_have_body()
+            self._seen, self._began = 0, asyncio.get_running_loop().time()
+            self._wait_for_body()
+
+    def _may_have_body(self) -> bool:
+        """True for whoever shows a credential of some kind. What others send is dropped as it comes: no answer to them looks at it."""
+        headers = self.request.headers
+        return self.identity is not None or "Authorization" in headers or "ticket=" in self.request.query
+
+    def _wait_for_body(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._late = loop.call_later(self.mount.pace.left(self._seen, loop.time() - self._began), self._too_slow)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _too_slow(self) -> None:
+        self._late = None
+        if not self._finished:
+            # Tornado closes a connection that is answered before its body is complete.
+            self.refuse(408, TOO_SLOW)
+
+    def on_finish(self) -> None:
+        """The request is answered."""
+        self._stop_waiting()
+
+    def on_connection_close(self) -> None:
+        """The client left."""
+        self._stop_waiting()
+        super().on_connection_close()
 
     def _route(self) -> str:
         prefix = f"{self.settings.get('base_url', '/')}partywidgets/"
@@ -194,11 +231,18 @@ class RoomsHandler(JupyterHandler):
 
     def data_received(self, chunk: bytes) -> None:
         """A part of the body."""
-        self._body += chunk
+        self._stop_waiting()
+        if self._finished:
+            return
+        self._seen += len(chunk)
+        if self._kept:
+            self._body += chunk
+        self._wait_for_body()
 
     @allow_unauthenticated  # `prepare` has decided, by rules of its own
     async def serve(self, _: str = "") -> None:
         """Answers a request of any method."""
+        self._stop_waiting()
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
             self._upgrade()
             return

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,8 +14,11 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from partywidgets.auth import Gate, Identity
 from partywidgets.party import Server
+from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.transport import body
+from partywidgets.transport.body import Pace
 
 from ..party.serving import running
 
@@ -85,3 +89,62 @@ async def test_a_refused_sender_is_read_for_a_while_only(tmp_path: Path, monkeyp
                 writer.write(b"x" * 65536)
                 await writer.drain()
         writer.close()
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"body_timeout": 1.0, "body_rate": 1_000_000, "body_deadline": 300.0},
+        {"body_timeout": 60.0, "body_rate": 1, "body_deadline": 0.5},
+        {"body_timeout": 0.2, "body_rate": 1_000_000, "body_deadline": 0.5},
+    ],
+    ids=["rate", "deadline", "both"],
+)
+async def test_a_trickle_holds_no_request(tmp_path: Path, options: dict[str, float]) -> None:
+    """A byte at a time, without a pause, is answered 408 and its connection ended."""
+    given: dict[str, Any] = {f"serve_{name}": value for name, value in options.items()}
+    async with running(Echo, tmp_path, **given) as run, asyncio.timeout(40), asyncio.TaskGroup() as group:
+        address = urlsplit(run.url(scheme="http"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+        writer.write(f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000000\r\n\r\n".encode())
+        sending = group.create_task(_trickle(writer))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        sending.cancel()
+        writer.close()
+
+
+async def test_whoever_is_refused_does_not_keep_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong credential's body is read for a while only; then the answer goes out and the connection ends, however long it trickles."""
+    monkeypatch.setattr(body, "DISCARD_TIME", 0.3)
+    gate = Gate(tokens={"the-right-token-of-this-test": Identity("ana", "ana", OPEN_ROLES)}, hosts=None)
+    async with running(Echo, tmp_path, auth=gate) as run, asyncio.timeout(40), asyncio.TaskGroup() as group:
+        address = urlsplit(run.url(scheme="http"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+        writer.write(f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000000\r\n\r\n".encode())
+        sending = group.create_task(_trickle(writer))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        sending.cancel()
+        writer.close()
+
+
+def test_a_pace_leaves_less_time_to_the_slow() -> None:
+    """The pause bounds each wait, the rate earns more of them, the deadline ends all."""
+    pace = Pace(pause=30, rate=1000, total=100)
+    assert pace.left(0, 0) == 30
+    assert pace.left(1, 29) == pytest.approx(1.001)
+    assert pace.left(50_000, 40) == 30
+    assert pace.left(60_000, 90) == 0
+    assert pace.left(10**9, 99) == 1
+    assert pace.left(10**9, 101) < 0

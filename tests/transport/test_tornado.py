@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 from tornado.httpserver import HTTPServer
@@ -22,8 +23,9 @@ from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.grant import OWNER_ROLES
 from partywidgets.room_thread import RoomThread
 from partywidgets.transport.asgi import PartyMiddleware
+from partywidgets.transport.body import Pace
 from partywidgets.transport.handshake import check_handshake
-from partywidgets.transport.tornado import enter_by_socket, enter_by_stream
+from partywidgets.transport.tornado import SETTING, Mount, RoomsHandler, enter_by_socket, enter_by_stream
 from partywidgets.transport.tornado_stream import StreamTransport
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -206,3 +208,59 @@ async def test_a_refusal_is_an_http_answer(tmp_path: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 400")
         writer.close()
         await writer.wait_closed()
+
+
+class Told:
+    """An app that says how long the body was that reached it."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        length = len((await receive())["body"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+@contextlib.asynccontextmanager
+async def handling(pace: Pace) -> AsyncIterator[int]:
+    """A Tornado server with the handler that Jupyter gets; yields its port."""
+    thread = RoomThread("test-rooms")
+    mount = Mount(Told(), Gate(hosts=None, same_origin=True), thread, "the-secret-of-kernels", pace=pace)
+    settings: dict[str, Any] = {SETTING: mount, "allow_remote_access": True, "base_url": "/"}
+    server = HTTPServer(Application([("/partywidgets/(.*)", RoomsHandler)], **settings))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    try:
+        yield sockets[0].getsockname()[1]
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        await asyncio.to_thread(thread.stop)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["kernel", "stranger"])
+@pytest.mark.parametrize("pace", [Pace(1.0, 10**6, 300.0), Pace(60.0, 1, 0.5)], ids=["rate", "deadline"])
+async def test_a_trickling_body_is_cut_under_jupyter(known: bool, pace: Pace) -> None:
+    """A byte at a time is answered 408 and its connection ended, with a credential and without."""
+    async with handling(pace) as port, asyncio.timeout(40):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        credential = "Authorization: Bearer the-secret-of-kernels\r\n" if known else ""
+        route = "tickets" if known else "static/x"
+        writer.write(f"POST /partywidgets/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n{credential}Content-Length: 1000000\r\n\r\n".encode())
+        answer = asyncio.ensure_future(reader.readline())
+        with contextlib.suppress(ConnectionError):
+            while not answer.done():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        assert (await answer).startswith(b"HTTP/1.1 408 ")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize(("known", "length"), [(True, 300_000), (False, 0)], ids=["kernel", "stranger"])
+async def test_a_strangers_body_is_not_kept(known: bool, length: int) -> None:
+    """Whoever shows no credential is answered without his body; others' arrive whole."""
+    async with handling(Pace()) as port, httpx.AsyncClient(trust_env=False) as http:
+        headers = {"Authorization": "Bearer the-secret-of-kernels"} if known else {}
+        answer = await http.post(f"http://127.0.0.1:{port}/partywidgets/static/x", content=b"x" * 300_000, headers=headers, timeout=30)
+        assert (answer.status_code, answer.text) == (200, str(length))
