@@ -19,7 +19,8 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed sandbox address: `local:`, `local:/bin/zsh`, `docker:NAME`, `podman:NAME`, `ws://…`, `wss://…`.
+    """A parsed sandbox address: `local:`, `local:/bin/zsh`, `docker:NAME`, `podman:NAME`, `ws://…`, `wss://…`,
+    `jupyter+ws://…`.
 
     `options` are its query parameters (`docker:web-1?shell=/bin/sh&user=app`, `ws://…?dialect=cloudflare`).
     """

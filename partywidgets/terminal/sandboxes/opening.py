@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ...exceptions import SandboxError
 from .base import Address, Sandbox
 
-SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss")
+SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss", "jupyter+ws", "jupyter+wss")
 _OPTIONS = {
     "local": {"cwd"},
     "docker": {"shell", "user", "cwd"},
@@ -15,6 +15,7 @@ _OPTIONS = {
     "kubernetes": {"shell", "cwd", "context"},
 }
 _OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
+_OPTIONS["jupyter+ws"] = _OPTIONS["jupyter+wss"] = {"token"}
 
 
 def parse_address(text: str) -> Address:
@@ -22,9 +23,10 @@ def parse_address(text: str) -> Address:
     scheme, colon, rest = text.partition(":")
     if not colon or scheme not in SCHEMES:
         raise SandboxError(
-            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ssh:USER@HOST, ws://HOST/PATH or wss://HOST/PATH"
+            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ssh:USER@HOST, ws://HOST/PATH or "
+            "jupyter+ws://HOST/terminals/websocket/NAME"
         )
-    if scheme in ("ws", "wss"):
+    if scheme.endswith(("ws", "wss")):
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -32,18 +34,27 @@ def parse_address(text: str) -> Address:
             raise SandboxError(f"a {scheme}: sandbox needs a valid URL: {error}") from None
         if not parts.hostname:
             raise SandboxError(f"a {scheme}: sandbox needs a host: write {scheme}://HOST:PORT/PATH")
+        if scheme.startswith("jupyter+"):
+            from .jupyter import route
+
+            route(parts.path)
+            _refuse_unknown(scheme, dict(parse_qsl(parts.query, keep_blank_values=True)))
         place = f"{scheme}://{parts.hostname}{f':{port}' if port else ''}{parts.path}"
         return Address(scheme, place, dict(parse_qsl(parts.query, keep_blank_values=True)), text)
     target, _, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    for name in sorted(options.keys() - _OPTIONS[scheme]):
-        raise SandboxError(f"a {scheme}: sandbox has no option {name[:40]!r}: it has {', '.join(sorted(_OPTIONS[scheme]))}")
+    _refuse_unknown(scheme, options)
     target = unquote(target)
     if scheme in ("docker", "podman") and not target:
         raise SandboxError(f"a {scheme}: sandbox needs a container: write {scheme}:NAME")
     if scheme == "ssh" and not target:
         raise SandboxError("an ssh: sandbox needs a host: write ssh:USER@HOST or ssh:USER@HOST:PORT")
     return Address(scheme, target, options, text)
+
+
+def _refuse_unknown(scheme: str, options: dict[str, str]) -> None:
+    for name in sorted(options.keys() - _OPTIONS[scheme]):
+        raise SandboxError(f"a {scheme}: sandbox has no option {name[:40]!r}: it has {', '.join(sorted(_OPTIONS[scheme]))}")
 
 
 async def open_sandbox(
@@ -73,6 +84,10 @@ async def open_sandbox(
         from .ssh import open_ssh
 
         return await open_ssh(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    if address.scheme.startswith("jupyter+"):
+        from .jupyter import open_jupyter
+
+        return await open_jupyter(address, cols=cols, rows=rows)
     from .websocket import open_websocket
 
     return await open_websocket(address, cols=cols, rows=rows)

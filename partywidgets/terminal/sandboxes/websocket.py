@@ -47,15 +47,20 @@ class WebSocketSandbox:
             except ConnectionClosed as closed:
                 self._end(closed)
                 return b""
-            if isinstance(message, bytes):
-                self._rest = message
-            elif self._cloudflare:
-                if self._told(message):
-                    return b""
-            else:
-                self._rest = message.encode()
+            output = self._output_of(message)
+            if output is None:
+                return b""
+            self._rest = output
         piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
         return piece
+
+    def _output_of(self, message: str | bytes) -> bytes | None:
+        """The output in a message; b"" when there is none, None when it says that the terminal ended."""
+        if isinstance(message, bytes):
+            return message
+        if not self._cloudflare:
+            return message.encode()
+        return None if self._told(message) else b""
 
     def _told(self, message: str) -> bool:
         """A control message of the container; True when it says that the terminal ended."""
@@ -99,12 +104,16 @@ class WebSocketSandbox:
         while True:
             item = await self._input.get()
             try:
-                await self._connection.send(item)
+                await self._connection.send(self._input_of(item) if isinstance(item, bytes) else item)
             except ConnectionClosed:
                 return
             finally:
                 if isinstance(item, bytes):
                     self._input_size -= len(item)
+
+    def _input_of(self, keystrokes: bytes) -> str | bytes:
+        """The message for keystrokes."""
+        return keystrokes
 
     async def resize(self, cols: int, rows: int) -> None:
         """Tells a Cloudflare container the size; a raw one has no way to hear it."""
@@ -133,10 +142,38 @@ class WebSocketSandbox:
         await asyncio.gather(self._writer, return_exceptions=True)
 
 
-async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocketSandbox:
-    """Connects to a container's terminal. Raises SandboxError; the URL's query and user are not repeated in it."""
+async def connected(url: str, place: str, *, what: str, headers: dict[str, str] | None = None, limit: int = MESSAGE_LIMIT) -> Any:
+    """A connection to a terminal's WebSocket. Raises SandboxError, which calls it `what` and repeats of the URL the `place` alone.
+
+    A refusal by status stays InvalidStatus. `limit`: bytes of the longest message.
+    """
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+
+    try:
+        return await connect(
+            url,
+            additional_headers=headers,
+            compression=None,
+            open_timeout=OPEN_TIMEOUT,
+            close_timeout=2.0,
+            ping_interval=PING_EVERY,
+            max_size=limit,
+            proxy=None,
+        )
+    except InvalidStatus:
+        raise
+    except TimeoutError as error:
+        raise SandboxError(f"the {what} at {place} did not answer in {OPEN_TIMEOUT:g} s: is it running?") from error
+    except (InvalidURI, InvalidHandshake) as error:
+        raise SandboxError(f"{place} is not a terminal WebSocket: {type(error).__name__}; check the address") from error
+    except OSError as error:
+        raise SandboxError(f"no {what} answers at {place} ({error.strerror or 'cannot connect'}): is it running?") from error
+
+
+async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocketSandbox:
+    """Connects to a container's terminal. Raises SandboxError; the URL's query and user are not repeated in it."""
+    from websockets.exceptions import InvalidStatus
 
     parts = urlsplit(address.text)
     dialect = address.options.get("dialect", "raw")
@@ -148,25 +185,10 @@ async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocket
     if dialect == "cloudflare":
         names = {name for name, _ in query}
         query += [(name, str(value)) for name, value in (("cols", cols), ("rows", rows)) if name not in names]
-    url = urlunsplit(parts._replace(query=urlencode(query)))
     try:
-        connection = await connect(
-            url,
-            compression=None,
-            open_timeout=OPEN_TIMEOUT,
-            close_timeout=2.0,
-            ping_interval=PING_EVERY,
-            max_size=MESSAGE_LIMIT,
-            proxy=None,
-        )
+        connection = await connected(urlunsplit(parts._replace(query=urlencode(query))), address.target, what="container")
     except InvalidStatus as error:
         raise SandboxError(
             f"the container at {address.target} refused its terminal with status {error.response.status_code}: check its path and query"
         ) from error
-    except TimeoutError as error:
-        raise SandboxError(f"the container at {address.target} did not answer in {OPEN_TIMEOUT:g} s: is it running?") from error
-    except (InvalidURI, InvalidHandshake) as error:
-        raise SandboxError(f"{address.target} is not a terminal WebSocket: {type(error).__name__}; check the address") from error
-    except OSError as error:
-        raise SandboxError(f"no container answers at {address.target} ({error.strerror or 'cannot connect'}): is it running?") from error
     return WebSocketSandbox(connection, address.target, cloudflare=dialect == "cloudflare")
