@@ -138,7 +138,7 @@ class OpsRoom:
         url = self.url.replace("http", "ws", 1) + path
         offered = [Subprotocol(name) for name in subprotocols] or None
         async with connect(
-            url, additional_headers={"Authorization": f"Bearer {token_of(name)}"}, subprotocols=offered, max_size=None
+            url, additional_headers={"Authorization": f"Bearer {token_of(name)}"}, subprotocols=offered, max_size=None, open_timeout=WAIT
         ) as socket:
             yield Person(socket)
 

@@ -37,10 +37,13 @@ def heard(person: Person) -> list[str]:
 
 
 def assert_without_gap(ids: list[str], finished: list[str]) -> None:
-    """What a person heard is a run of the scans that finished: nothing is missing between the first and the last."""
+    """What a person heard is a run of the scans that finished: nothing is missing between the first and the last.
+
+    Two scans that end at the same moment may be told in either order.
+    """
     assert ids, "nothing was told"
-    start = finished.index(ids[0])
-    assert ids == finished[start : start + len(ids)]
+    places = sorted(finished.index(scan_id) for scan_id in ids)
+    assert places == list(range(places[0], places[-1] + 1))
 
 
 async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_path: Path, play: Play) -> None:
@@ -70,7 +73,7 @@ async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_pat
             try:
                 await person.snapshot()
                 ready.release()
-                while not (enough.is_set() and finished[SCANS - 1] in heard(person)):
+                while not (enough.is_set() and set(finished[:SCANS]) <= set(heard(person))):
                     await person.receive()
                 return heard(person)
             finally:
@@ -109,7 +112,7 @@ async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_pat
 
     assert set(finished) <= kept
     for ids in everything:
-        assert ids[:SCANS] == finished[:SCANS]
+        assert set(finished[:SCANS]) <= set(ids)
         assert_without_gap(ids, finished)
     assert len(visits) >= VISITING
     for ids in visits:
