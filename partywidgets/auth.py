@@ -41,6 +41,11 @@ REVOKED = 10_000
 UNAUTHORISED = 4401
 """The close code that tells a client to stop: its ticket is spent, expired or not for this room."""
 
+OWN_SUBJECTS = frozenset({"owner", "anyone"})
+"""Whom a host itself lets in: with its own token or from its own kernel, and without a login. Nobody else's name may be one of them."""
+
+LOGIN_PREFIX = "login:"
+
 LOOPBACK_ORIGINS = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 """What a kernel host allows on any port: nothing ambient authenticates there, the ticket decides."""
 
@@ -346,6 +351,11 @@ class Gate:
         if grant is None:
             return Refusal(401, "the ticket is spent, expired or not for this room: fetch a new one from POST /tickets", close_code)
         return grant
+
+
+def login_subject(name: str) -> str:
+    """The subject of somebody who logged in elsewhere as `name`: different for each name, and never one of the host's own."""
+    return LOGIN_PREFIX + name if name in OWN_SUBJECTS or name.startswith(LOGIN_PREFIX) else name
 
 
 def new_token() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from .auth import login_subject
 from .child_environment import hide_variable
 from .config_complaint import explain
 from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
@@ -41,6 +42,12 @@ def _roles(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _subject(name: str) -> str:
+    if login_subject(name) != name:
+        raise ValueError(f"{name!r} is a name of the host's own: choose another")
+    return name
+
+
 def _module(name: str) -> str:
     if not _MODULE.fullmatch(name):
         raise ValueError(f"{name!r} is no module name: write it as in an import, for example team.checks")
@@ -60,7 +67,7 @@ class AuthToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: str = Field(min_length=1, max_length=200)
+    subject: Annotated[str, AfterValidator(_subject)] = Field(min_length=1, max_length=200)
     name: str = Field(default="", max_length=200)
     token: str = Field(min_length=1)
     roles: Annotated[tuple[str, ...], AfterValidator(_roles)] = ("observer", "viewer")

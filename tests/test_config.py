@@ -102,6 +102,7 @@ def test_a_terminal_is_kept_for_a_duration_or_for_ever(written: str, seconds: fl
         ("terminal: {keep: 15x}", 1, 18, "terminal.keep: '15x' is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'"),
         ("modules: ['team checks']", 1, 11, "modules[0]: 'team checks' is no module name"),
         ("auth: {tokens: [{subject: ci, token: '${env:T}', roles: [admn]}]}", 1, 57, "auth.tokens[0].roles: unknown role 'admn'"),
+        ("auth: {tokens: [{subject: owner, token: '${env:T}'}]}", 1, 27, "auth.tokens[0].subject: 'owner' is a name of the host's own"),
         ("notify: [{name: chat, url: 'slack://a/b/c'}]", 1, 28, "notify[0].url: an Apprise URL holds a secret: put it into"),
         ("- checks", 1, 1, "a config is a mapping of keys"),
     ],

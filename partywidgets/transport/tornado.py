@@ -26,7 +26,7 @@ from starlette.requests import HTTPConnection
 from tornado import web
 from tornado.iostream import SSLIOStream
 
-from ..auth import Gate, Identity, is_loopback
+from ..auth import Gate, Identity, is_loopback, login_subject
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
 from .asgi import ADOPT
 from .body import DEFAULT_PACE, TOO_SLOW, Pace
@@ -92,7 +92,9 @@ class Mount:
             # A server of one user makes up a new name at every login by token.
             return Identity("owner", display_name or username, OWNER_ROLES)
         roles = OWNER_ROLES if username == self.owner or username in self.owners else GUEST_ROLES
-        return Identity(username, display_name or username, roles)
+        # Its kernels are the server's user; another who is merely called as they are is somebody else.
+        subject = username if username == self.owner else login_subject(username)
+        return Identity(subject, display_name or username, roles)
 
 
 @web.stream_request_body

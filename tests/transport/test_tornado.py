@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
-from partywidgets.party.grant import OWNER_ROLES
+from partywidgets.party.grant import GUEST_ROLES, OWNER_ROLES
 from partywidgets.room_thread import RoomThread
 from partywidgets.transport.asgi import PartyMiddleware
 from partywidgets.transport.body import Pace
@@ -264,3 +264,19 @@ async def test_a_strangers_body_is_not_kept(known: bool, length: int) -> None:
         headers = {"Authorization": "Bearer the-secret-of-kernels"} if known else {}
         answer = await http.post(f"http://127.0.0.1:{port}/partywidgets/static/x", content=b"x" * 300_000, headers=headers, timeout=30)
         assert (answer.status_code, answer.text) == (200, str(length))
+
+
+def test_nobody_can_be_called_as_a_servers_own_kernel() -> None:
+    """A login named like the kernels' subject is somebody else, whatever it is named; the server's own user is the same as the kernels."""
+
+    def mount(**options: Any) -> Mount:
+        return Mount(Told(), Gate(), cast(Any, None), "the-secret-of-kernels", **options)
+
+    shared = mount(owners=frozenset({"ana"}))
+    names = ["owner", "login:owner", "login:login:owner", "anyone", "ana", "Owner"]
+    subjects = [shared.kernel().subject, *(shared.person(name, "").subject for name in names)]
+    assert len(set(subjects)) == len(subjects)
+    assert shared.person("owner", "").roles == GUEST_ROLES
+    for hub in (mount(owner="ana"), mount(owner="owner"), mount()):
+        assert hub.kernel().subject == hub.person(hub.owner or "ana", "").subject
+    assert mount(owner="ana").person("owner", "").subject != "owner"
