@@ -47,6 +47,10 @@ def engine_url(kind: EngineKind, environ: Mapping[str, str] | None = None) -> st
     return f"unix://{next((place for place in places if place.is_socket()), places[-1 if kind == 'podman' else 0])}"
 
 
+class NoContainer(EngineError):
+    """The engine answers, and has no container of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A finished command in a container. Of output past 1 MiB a stream, the beginning is kept."""
@@ -134,7 +138,7 @@ class DockerEngine:
             raise EngineError(f"the {self.kind} engine at {place} did not answer in time: {self._remedy}") from error
         except (PermissionError, ConnectionError, aiohttp.ClientConnectorError) as error:
             raise self._unreachable(error) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:  # TypeError: aiodocker's, for an answer of no known type
             raise EngineError(f"the {self.kind} engine at {place} cannot be used ({error}): {self._remedy}") from error
 
     async def version(self) -> str:
@@ -143,7 +147,7 @@ class DockerEngine:
             return str((await self.client.version()).get("Version", "unknown"))
 
     async def inspect(self, container: str) -> dict[str, Any]:
-        """What the engine knows of a container. Raises EngineError naming the container when there is none."""
+        """What the engine knows of a container. Raises NoContainer when there is none."""
         if not _NAME.fullmatch(container):
             raise EngineError(f"{container[:80]!r} is not a container's name: letters, digits, '_', '.' and '-'")
         from aiodocker.exceptions import DockerError
@@ -154,7 +158,7 @@ class DockerEngine:
             except DockerError as error:
                 if error.status != 404:
                     raise
-                raise EngineError(f"{self.kind} has no container {container}: see `{self.kind} ps`") from None
+                raise NoContainer(f"{self.kind} has no container {container}: see `{self.kind} ps`") from None
 
     async def running(self, container: str) -> bool:
         """True while the container runs."""

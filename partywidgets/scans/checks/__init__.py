@@ -3,6 +3,7 @@ looks."""
 
 from .base import CheckModel
 from .dns import DnsCheck
+from .docker import DockerCheck
 from .exec import ExecCheck
 from .file import FileCheck
 from .function import FunctionCheck
@@ -32,4 +33,5 @@ CHECK_TYPES: dict[str, type[CheckModel]] = {
     "log": LogCheck,
     "icmp": IcmpCheck,
     "file": FileCheck,
+    "docker": DockerCheck,
 }
