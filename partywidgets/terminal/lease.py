@@ -24,6 +24,11 @@ class Person:
         """True when this role can ever have the keyboard."""
         return self.role in ("operator", "moderator", "peer")
 
+    @property
+    def may_restart(self) -> bool:
+        """True when this role may start an ended terminal again."""
+        return self.role in ("moderator", "peer")
+
 
 class Lease:
     """At most one holder. It belongs to the subject, so that a person's second tab and their notebook's `run` do not lock each other out.

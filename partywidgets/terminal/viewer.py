@@ -186,10 +186,14 @@ class PlainViewer(Viewer):
 
     def state(self, state: str, reason: str, sandbox: str) -> None:
         if state == "failed":
-            self._line(reason)
+            self._line(f"{reason}; {self._remedy}")
 
     def ended(self, end: Exit, epoch: str, offset: int) -> None:
-        self._line(f"{end.reason}; press Enter to start it again")
+        self._line(f"{end.reason}; {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return "press Enter to start it again" if self.person.may_restart else "a peer or a moderator can start it again"
 
 
 class RichViewer(Viewer):

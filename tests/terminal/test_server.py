@@ -186,6 +186,42 @@ async def test_plain_viewer_restarts_with_enter(serve: Serve) -> None:
         await plain.until(lambda: "633;B;" in plain.text[seen:])
 
 
+async def test_who_may_not_restart_is_not_told_to_press_enter(serve: Serve) -> None:
+    """After the end, a plain terminal tells an operator and an observer who can start it again; their Enter does nothing, a peer's does."""
+    async with (
+        serve() as place,
+        place.watch(who="ben", dialect=None) as ben,
+        place.watch(who="obi", dialect=None) as obi,
+        place.watch(who="pia", dialect=None) as pia,
+    ):
+        await ben.until(lambda: "633;B;" in ben.text)
+        await ben.type("exit 3\r")
+        await ben.until(lambda: "ended with code 3; a peer or a moderator can start it again]" in ben.text)
+        await obi.until(lambda: "ended with code 3; a peer or a moderator can start it again]" in obi.text)
+        assert "press Enter" not in ben.text + obi.text
+        await pia.until(lambda: "ended with code 3; press Enter to start it again]" in pia.text)
+        epoch = (await place.room("w1")).stream.epoch
+        await ben.type("\r")
+        async with place.watch(who="obi") as later:
+            assert (await later.message("welcome"))["epoch"] == epoch
+            await pia.type("\r")
+            await later.message("upstream", state="running")
+
+
+async def test_who_may_restart_a_failed_start_is_told_how(serve: Serve) -> None:
+    """A sandbox that could not be opened is told with its reason and, each by their role, how it is tried again."""
+    async with (
+        serve(default="local:/no/such/shell") as place,
+        place.watch(who="ben", dialect=None) as ben,
+        place.watch(who="pia", dialect=None) as pia,
+    ):
+        await ben.until(lambda: "/no/such/shell" in ben.text and "a peer or a moderator can start it again]" in ben.text)
+        await pia.until(lambda: "press Enter to start it again]" in pia.text)
+        seen = len(pia.text)
+        await pia.type("\r")
+        await pia.until(lambda: "press Enter to start it again]" in pia.text[seen:])
+
+
 async def test_killed_shell_is_never_shown_alive(serve: Serve) -> None:
     """A shell that is killed from outside ends the room's terminal with the signal's name."""
     async with serve() as place, place.watch() as ana:
