@@ -3,6 +3,7 @@ import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
 import uplotStyles from "uplot/dist/uPlot.min.css";
 import { type MountOptions, option } from "./model.ts";
 import { followSelection, opsLink } from "./ops-link.ts";
+import type { Past } from "./protocol.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";
 import tableStyles from "./styles/table.css";
@@ -20,6 +21,7 @@ export function mount(options: MountOptions): void {
   const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
     still.end();
     table.draw(changes);
+    if (changes.reset) asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
     if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
     const shown = detail.fingerprint;
     if (
@@ -27,6 +29,7 @@ export function mount(options: MountOptions): void {
       (changes.reset ||
         changes.changed.has(shown) ||
         changes.removed.has(shown) ||
+        changes.proved.has(shown) ||
         changes.transitions.some(({ fingerprint }) => fingerprint === shown))
     )
       show(shown);
@@ -34,9 +37,25 @@ export function mount(options: MountOptions): void {
   const { store } = ops.room;
   const still = new Still(model);
   let closed = false;
+  let asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
   const show = (fingerprint: string | undefined) => {
     const row = fingerprint === undefined ? undefined : store.rows.get(fingerprint);
-    detail.show(row ?? null, row ? store.series(row.fingerprint) : [], row ? store.transitions(row.fingerprint) : []);
+    if (!row) {
+      detail.show(null, [], []);
+      return;
+    }
+    const { fingerprint: key } = row;
+    const draw = () => detail.show(row, store.series(key), store.transitions(key), { proof: store.proof(key), hours: store.hours(key) });
+    // Asked for when another row is chosen, after a reconnect, and once an hour: the bars are of hours.
+    if (asked.fingerprint !== key || performance.now() - asked.at > 3_600_000) {
+      asked = { fingerprint: key, at: performance.now() };
+      void ops.room.ask("past", { fingerprint: key }).then((reply) => {
+        if (signal.aborted || !reply.ok) return;
+        store.remember(key, reply.result as Past);
+        if (detail.fingerprint === key) show(key);
+      });
+    }
+    draw();
   };
   const detail = new Detail(
     {

@@ -241,6 +241,48 @@ export interface StateChange {
   at: string;
   summary: string;
 }
+/** A row at one moment. */
+export interface Seen {
+  seq: number;
+  result_id: string;
+  status: Status;
+  summary: string;
+  observed_at: string;
+}
+/** A command that was run for a row, and what the check saw before and after it. */
+export interface Proof {
+  id: string;
+  fingerprint: string;
+  check_id: string;
+  title: string;
+  actor: string;
+  sandbox: string;
+  command: string;
+  exit_code: number | null;
+  duration_s: number;
+  scan_id: string;
+  at: string;
+  before: Seen | null;
+  after: Seen | null;
+}
+/** A row's figures of one hour. */
+export interface Hour {
+  begin: string;
+  looks: number;
+  ok: number;
+  warn: number;
+  crit: number;
+  unknown: number;
+  skip: number;
+  /** 0 to 1; null: nobody looked. */
+  uptime: number | null;
+}
+/** The answer to `past`. */
+export interface Past {
+  hours: Hour[];
+  remedy: Proof | null;
+}
+
 export interface OpsSnapshot {
   epoch: string;
   seq: number;
@@ -263,6 +305,7 @@ export type OpsMessage =
   | { type: "state-change"; data: StateChange }
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }
+  | { type: "remedy"; data: Proof }
   | { type: "ticket"; ticket: string; expires_in: number }
   | { type: "reply"; data: Reply };
 
@@ -270,6 +313,7 @@ export type OpsMessage =
 export type OpsRequest =
   | { type: "ack"; data: { id: string; fingerprint: string; reason: string | null; until: string | null } }
   | { type: "silence"; data: { id: string; matchers: Record<string, string>; until: string | null; reason: string } }
+  | { type: "past"; data: { id: string; fingerprint: string } }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
   | { type: "scan"; data: { id: string; checks: string[]; labels: Record<string, string> } };
 

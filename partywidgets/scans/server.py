@@ -65,7 +65,7 @@ class OpsMonitorBroadcastServer(Server):
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`ack`, `silence`, `recheck`, `remedy`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
+        """`past`, `ack`, `silence`, `recheck`, `remedy`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
         request_id: Any = None
         try:
             kind, data = read_message(message)
@@ -120,6 +120,9 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "scan":
             require(grant, kind, "admin")
             return self._scan(read_selection(data), "manual", grant)
+        if kind == "past":
+            require(grant, kind, *ROLES)
+            return await self._past(data)
         if kind == "recheck":
             require(grant, kind, "responder", "admin")
             fingerprints = names(data.get("fingerprints"), "fingerprints")
@@ -135,7 +138,17 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "silence":
             require(grant, kind, "responder", "admin")
             return await self._silence(data, grant)
-        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send ack, silence, recheck, remedy or scan")
+        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, ack, silence, recheck, remedy or scan")
+
+    async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What came before a row: its hours of the last day, and the last proof of a week."""
+        history, fingerprint = self.service.history, data.get("fingerprint")
+        row = self.service.board.rows.get(fingerprint) if isinstance(fingerprint, str) else None
+        if row is None:
+            raise ValueError("`fingerprint` names no row: take it from one that is there")
+        hours = [hour for hour in await history.rollups(check=row.check_id, hours=24) if hour["fingerprint"] == fingerprint]
+        proofs = await proof.on(history, lambda database: proof.read(database, hours=168, fingerprint=row.fingerprint, limit=1))
+        return {"hours": hours, "remedy": proofs[-1] if proofs else None}
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""

@@ -405,3 +405,30 @@ async def test_without_an_entry_point_the_room_still_serves(tmp_path: Path) -> N
         report = await service.run_scan(broadcast=room.publish)
         assert told == ["scan-started", "check-result", "scan-result"]
         assert wire_time(report.started_at).endswith("Z")
+
+
+async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
+    """A viewer may ask for a row's hours and its last proof; of a row that is not there it gets a sentence."""
+    play.statuses["db"] = "crit"
+    async with ops_room(tmp_path) as room, room.join("val-viewer") as viewer, room.join("rob-responder") as responder:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="db"), ScriptedCheck(id="web")])
+        rows = {result.check_id: result for result in (await room.ops.run_scan()).results}
+        fingerprint = rows["db"].fingerprint
+        before = (await viewer.ask("past", fingerprint=fingerprint))["result"]
+        assert before["remedy"] is None
+        assert [(hour["fingerprint"], hour["looks"], hour["crit"], hour["uptime"]) for hour in before["hours"]] == [
+            (fingerprint, 1, 1, 0.0)
+        ]
+        play.statuses["db"] = "ok"
+        asked = {"fingerprint": fingerprint, "sandbox": "box", "command": "fix it", "exit_code": 0, "duration_s": 1.5}
+        told = await responder.ask("remedy", **asked, before=rows["db"].seq)
+        await viewer.until("remedy")
+        proof = (await viewer.ask("past", fingerprint=fingerprint))["result"]["remedy"]
+        assert (proof["id"], proof["actor"], proof["before"]["status"], proof["after"]["status"]) == (
+            told["result"]["remedy"],
+            "Rob",
+            "crit",
+            "ok",
+        )
+        refused = await viewer.ask("past", fingerprint="nothing")
+        assert (refused["ok"], "names no row" in refused["error"]) == (False, True)

@@ -4,6 +4,8 @@ import {
   type Counts,
   type OpsMessage,
   type OpsSnapshot,
+  type Past,
+  type Proof,
   type Result,
   type ScanReport,
   type Silence,
@@ -13,6 +15,7 @@ import {
 
 const SERIES_POINTS = 300;
 const CHANGES_KEPT = 20;
+const PROOFS_KEPT = 500;
 
 export interface Point {
   /** Milliseconds since 1970. */
@@ -35,10 +38,12 @@ export interface Changes {
   reset: boolean;
   transitions: StateChange[];
   scan: boolean;
+  /** Rows that somebody ran a remedy for. */
+  proved: Set<string>;
 }
 
 export function noChanges(): Changes {
-  return { changed: new Map(), removed: new Set(), reset: false, transitions: [], scan: false };
+  return { changed: new Map(), removed: new Set(), reset: false, transitions: [], scan: false, proved: new Set() };
 }
 
 /** Fields whose change is worth a flash. */
@@ -55,6 +60,8 @@ export class OpsStore {
   role = "";
   #series = new Map<string, Point[]>();
   #history = new Map<string, StateChange[]>();
+  #proofs = new Map<string, Proof>();
+  #past: { fingerprint: string; hours: Past["hours"] } | null = null;
   #parts: { epoch: string; seq: number; next: number; results: Result[]; live: Set<string> } | null = null;
 
   /** Results by status. */
@@ -72,6 +79,22 @@ export class OpsStore {
   /** The transitions seen by this page, newest first; at most 20. */
   transitions(fingerprint: string): readonly StateChange[] {
     return this.#history.get(fingerprint) ?? [];
+  }
+
+  /** The last remedy of a row that this page knows of. */
+  proof(fingerprint: string): Proof | null {
+    return this.#proofs.get(fingerprint) ?? null;
+  }
+
+  /** The hours of the row that was asked for last. */
+  hours(fingerprint: string): Past["hours"] {
+    return this.#past?.fingerprint === fingerprint ? this.#past.hours : [];
+  }
+
+  /** Takes an answer to `past`. */
+  remember(fingerprint: string, { hours, remedy }: Past): void {
+    this.#past = { fingerprint, hours };
+    if (remedy) this.#prove(remedy);
   }
 
   /** Takes one message and adds what it changed to `changes`. */
@@ -105,6 +128,10 @@ export class OpsStore {
         this.seq = Math.max(this.seq, message.data.seq);
         this.#transition(message.data);
         changes.transitions.push(message.data);
+        break;
+      case "remedy":
+        this.#prove(message.data);
+        changes.proved.add(message.data.fingerprint);
         break;
       case "ack":
         this.#ack(message.data, changes);
@@ -176,6 +203,15 @@ export class OpsStore {
     points.push({ at, durationMs: duration_ms, status });
     if (points.length > SERIES_POINTS) points.shift();
     this.#series.set(fingerprint, points);
+  }
+
+  /** The newer of two stays; ids are in the order of time. */
+  #prove(proof: Proof): void {
+    const known = this.#proofs.get(proof.fingerprint);
+    if (known && known.id > proof.id) return;
+    this.#proofs.delete(proof.fingerprint);
+    this.#proofs.set(proof.fingerprint, proof);
+    if (this.#proofs.size > PROOFS_KEPT) this.#proofs.delete(this.#proofs.keys().next().value!);
   }
 
   #transition(change: StateChange): void {

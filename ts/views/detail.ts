@@ -1,13 +1,21 @@
 /** One result in full: why it is as it is, what was seen, how it went over time, and what helps. */
-import type { Result, StateChange } from "../protocol.ts";
+import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
 import type { Point } from "../rooms/ops-store.ts";
-import { element, setText } from "./element.ts";
+import { element, setText, toClipboard } from "./element.ts";
 import { LatencyChart } from "./latency-chart.ts";
+import { proofText } from "./proof.ts";
 import { age, clock, duration, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
+import { uptimeBars } from "./uptime.ts";
 
 export interface DetailActions {
   recheck(fingerprint: string): void;
   close(): void;
+}
+
+/** What is known of a row beside its result. */
+export interface Background {
+  proof: Proof | null;
+  hours: readonly Hour[];
 }
 
 const PHASES = ["resolve", "connect", "tls", "processing", "transfer"];
@@ -36,7 +44,12 @@ export class Detail {
   }
 
   /** Shows a result, or nothing. What a person unfolded stays unfolded when the next result of the same check comes. */
-  show(result: Result | null, series: readonly Point[], transitions: readonly StateChange[]): void {
+  show(
+    result: Result | null,
+    series: readonly Point[],
+    transitions: readonly StateChange[],
+    past: Background = { proof: null, hours: [] },
+  ): void {
     if (!result) {
       this.#shown = null;
       this.node.hidden = true;
@@ -46,11 +59,12 @@ export class Detail {
     const scroll = this.#shown === result.fingerprint ? this.node.scrollTop : 0;
     this.#shown = result.fingerprint;
     this.node.hidden = false;
-    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}`;
+    const { proof, hours } = past;
+    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}`;
     if (id !== this.#resultId) {
       this.#resultId = id;
       this.#head.replaceChildren(...this.#headOf(result));
-      this.#body.replaceChildren(...this.#bodyOf(result, transitions));
+      this.#body.replaceChildren(...this.#bodyOf(result, transitions, past));
       this.node.scrollTop = scroll;
     }
     this.#chart.draw(series);
@@ -72,7 +86,7 @@ export class Detail {
     ];
   }
 
-  #bodyOf(result: Result, transitions: readonly StateChange[]): Node[] {
+  #bodyOf(result: Result, transitions: readonly StateChange[], { proof, hours }: Background): Node[] {
     const { remediation, error, suppression } = result;
     return [
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
@@ -81,8 +95,10 @@ export class Detail {
       suppression &&
         element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
       error && section("Error", element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`)),
-      remediation && result.status !== "ok" && this.#remediation(remediation),
+      remediation && result.status !== "ok" && this.#remediation(remediation, result.fingerprint),
+      proof && section("Last remedy", proofText(proof)),
       filled(result.conditions) && section("Conditions", conditions(result.conditions)),
+      filled(hours) && section("Uptime, last 24 hours", uptimeBars(hours)),
       section("Duration", this.#chart.node),
       phases(result.phases_ms),
       filled(result.metrics) && section("Metrics", metrics(result.metrics)),
@@ -109,21 +125,17 @@ export class Detail {
     ].filter((node): node is HTMLElement => node instanceof Node);
   }
 
-  #remediation(remediation: NonNullable<Result["remediation"]>): HTMLElement {
+  #remediation(remediation: NonNullable<Result["remediation"]>, fingerprint: string): HTMLElement {
     const { text, command, runbook, sandbox } = remediation;
-    const said = element("span", { class: "pw-muted", role: "status" });
-    const copy = element("button", { type: "button", title: "Copy the command" }, "Copy");
-    copy.addEventListener("click", () => {
-      navigator.clipboard?.writeText(command ?? "").then(
-        () => setText(said, "copied"),
-        () => setText(said, "select it and press Ctrl+C"),
-      ) ?? setText(said, "select it and press Ctrl+C");
-    });
     return section(
       "What helps",
       text && element("div", { class: "pw-wrap" }, text),
-      command && element("div", { class: "pw-command" }, element("code", {}, command), copy, said),
+      command && copyable(command, "Copy the command"),
       command && sandbox && element("div", { class: "pw-muted" }, `in the sandbox ${sandbox}`),
+      command &&
+        sandbox &&
+        element("div", { class: "pw-muted" }, "From a cell it runs in that shared terminal, then the row is checked again:"),
+      command && sandbox && copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell"),
       runbook && element("div", { class: "pw-muted pw-wrap" }, `Runbook: ${runbook}`),
     );
   }
@@ -133,6 +145,14 @@ export class Detail {
     fold.addEventListener("toggle", () => (fold.open ? this.#open.add(title) : this.#open.delete(title)));
     return fold;
   }
+}
+
+/** A line with a button that copies it; where the browser does not allow that, it says what to do. */
+function copyable(line: string, title: string): HTMLElement {
+  const said = element("span", { class: "pw-muted", role: "status" });
+  const copy = element("button", { type: "button", title }, "Copy");
+  copy.addEventListener("click", async () => setText(said, (await toClipboard(line)) ? "copied" : "select it and press Ctrl+C"));
+  return element("div", { class: "pw-command" }, element("code", {}, line), copy, said);
 }
 
 function filled(list: readonly unknown[] | null | undefined): boolean {

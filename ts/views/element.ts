@@ -33,6 +33,16 @@ export function addStyles(el: HTMLElement, name: string, css: string): void {
   home.appendChild(style);
 }
 
+/** Puts text into the clipboard; false when the browser does not allow it. */
+export async function toClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Saves text as a file. */
 export function download(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));

@@ -1,0 +1,124 @@
+import { readFileSync } from "node:fs";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Hour, Proof, Result } from "../protocol.ts";
+import { noChanges, OpsStore } from "../rooms/ops-store.ts";
+import { soon } from "../testing/kernel.ts";
+import { Detail } from "./detail.ts";
+import { uptimeBars, uptimeSentence } from "./uptime.ts";
+
+const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
+  message: { type: string; data: { results: Result[] } };
+}[];
+const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
+const EVIL = '<img src=x onerror="alert(1)">';
+
+const proof = (change: Partial<Proof> = {}): Proof => ({
+  id: "019aaf00-0000-7000-8000-000000000001",
+  fingerprint: RESULT.fingerprint,
+  check_id: RESULT.check_id,
+  title: RESULT.title,
+  actor: "Rob",
+  sandbox: "web",
+  command: "supervisorctl restart shop",
+  exit_code: 0,
+  duration_s: 1.5,
+  scan_id: "s",
+  at: "2026-11-23T06:00:00.000Z",
+  before: { seq: 1, result_id: "a", status: "crit", summary: "got 503", observed_at: "2026-11-23T05:59:00.000Z" },
+  after: { seq: 2, result_id: "b", status: "ok", summary: "got 200", observed_at: "2026-11-23T06:00:01.000Z" },
+  ...change,
+});
+const hour = (index: number, change: Partial<Hour> = {}): Hour => ({
+  begin: new Date(Date.UTC(2026, 10, 23, index)).toISOString(),
+  looks: 60,
+  ok: 60,
+  warn: 0,
+  crit: 0,
+  unknown: 0,
+  skip: 0,
+  uptime: 1,
+  ...change,
+});
+
+describe("the last remedy of a row", () => {
+  let detail: Detail;
+  beforeEach(() => {
+    detail = new Detail({ recheck() {}, close() {} }, new AbortController().signal);
+    document.body.replaceChildren(detail.node);
+  });
+
+  it("comes with a frame or with the answer about the past, and the newer one stays", () => {
+    const store = new OpsStore();
+    const changes = noChanges();
+    store.apply({ type: "remedy", data: proof({ id: "2" }) }, changes);
+    expect([...changes.proved]).toEqual([RESULT.fingerprint]);
+    store.remember(RESULT.fingerprint, { hours: [hour(1)], remedy: proof({ id: "1", actor: "older" }) });
+    expect(store.proof(RESULT.fingerprint)!.actor).toBe("Rob");
+    expect([store.hours(RESULT.fingerprint).length, store.hours("another").length]).toEqual([1, 0]);
+  });
+
+  it("is bounded in number", () => {
+    const store = new OpsStore();
+    for (let index = 0; index < 600; index++)
+      store.apply({ type: "remedy", data: proof({ fingerprint: `f${index}`, id: "1" }) }, noChanges());
+    expect([store.proof("f0"), store.proof("f599")?.actor]).toEqual([null, "Rob"]);
+  });
+
+  it("is shown with command, exit code, actor, before and after, also when the row did not change", () => {
+    detail.show(RESULT, [], []);
+    expect(detail.node.textContent).not.toContain("Last remedy");
+    detail.show(RESULT, [], [], { proof: proof(), hours: [] });
+    const text = detail.node.querySelector(".pw-proof")!.textContent!;
+    for (const part of ["supervisorctl restart shop", "Rob in web", "exit code 0 after 1.50 s", "crit", "→", "ok", "got 200"])
+      expect(text).toContain(part);
+  });
+
+  it("says what is not known, and enters the page as text", () => {
+    detail.show(RESULT, [], [], {
+      proof: proof({ exit_code: null, before: null, after: null, command: EVIL, actor: EVIL, sandbox: EVIL }),
+      hours: [],
+    });
+    const shown = detail.node.querySelector(".pw-proof")!;
+    expect(shown.textContent).toContain("exit code unknown");
+    expect(shown.textContent).toContain("new → not looked at again");
+    expect(shown.querySelector("img")).toBeNull();
+    expect(shown.querySelector("code")!.textContent).toBe(EVIL);
+  });
+
+  it("has a line for a cell that can be copied", async () => {
+    const copied: string[] = [];
+    const clipboard = { writeText: async (line: string) => void copied.push(line) };
+    vi.stubGlobal("navigator", { clipboard });
+    detail.show(RESULT, [], []);
+    const button = detail.node.querySelector<HTMLButtonElement>('button[title="Copy the line for a cell"]')!;
+    button.click();
+    await soon(() => expect(copied).toEqual([`await ops.remedy("${RESULT.fingerprint}").run()`]));
+    clipboard.writeText = () => Promise.reject(new Error("no"));
+    button.click();
+    await soon(() => expect(button.parentElement!.textContent).toContain("press Ctrl+C"));
+    vi.unstubAllGlobals();
+  });
+});
+
+describe("the uptime of a row", () => {
+  it("is a bar an hour, with gaps where nobody looked and a sign where it failed", () => {
+    const bars = uptimeBars([hour(1), hour(3, { ok: 30, crit: 30, uptime: 0.5 }), hour(4, { ok: 50, warn: 10 })]);
+    const shown = [...bars.querySelectorAll<HTMLElement>(".pw-hour")];
+    expect(shown).toHaveLength(24);
+    const last = shown.slice(-4).map((node) => [node.querySelector<HTMLElement>(".pw-hour-filled")?.style.height, node.textContent]);
+    expect(last).toEqual([
+      ["100%", ""],
+      [undefined, ""],
+      ["50%", "✖"],
+      ["100%", "▲"],
+    ]);
+  });
+
+  it("is said in words, and never rounded up to a hundred", () => {
+    expect(uptimeSentence([hour(1), hour(2)])).toBe("100 % of 120 looks ok or warn, no failure");
+    expect(uptimeSentence([hour(1, { looks: 10_001, ok: 10_000, crit: 1, uptime: 10_000 / 10_001 })])).toBe(
+      "99.9 % of 10001 looks ok or warn, failures in 1 of 1 hour",
+    );
+    expect(uptimeSentence([hour(1, { looks: 3, ok: 0, skip: 3, uptime: null })])).toBe("nobody looked");
+  });
+});
