@@ -1,4 +1,4 @@
-"""The command line: `partywidgets serve | scan | attach | token | doctor | validate`."""
+"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | plan`."""
 
 from __future__ import annotations
 

@@ -110,6 +110,21 @@ def validate(config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")
 
 
 @app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")],
+    url: Annotated[
+        str | None, typer.Option("--url", help="Compare with the host at this URL: what loading the config would change.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The name that the host has for the config. Else the file's path.")] = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Say what a config would run and when, without running or loading it. The exit code is 1 when the host would refuse it."""
+    from .plan import run
+
+    run(config, url=url, name=name, token_file=token_file)
+
+
+@app.command()
 def doctor(
     url: Annotated[str | None, typer.Option("--url", envvar="PARTYWIDGETS_URL", help="A host that should be reachable.")] = None,
     token_file: TokenFile = None,

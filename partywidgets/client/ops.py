@@ -383,6 +383,21 @@ async def publish_report(report: ScanReport, url: str, *, token: Provided[str | 
         raise _refusal(response, ScanError, "the report")
 
 
+async def present_checks(url: str, name: str, *, token: Provided[str | None] = None) -> list[dict[str, Any]]:
+    """The checks of the host at `url`, as `scans.plan.compare` takes them; `name` is the config to compare with. Needs the role admin.
+
+    Raises RefusedError, HostError, and ScanError for a host that has no such answer.
+    """
+    try:
+        root = http_url(root_url(url))
+    except ValueError as error:
+        raise HostError(str(error)) from None
+    response = await fetch_url("GET", f"{root}/api/ops/scans/checks?{encode_query({'config': name})}", token=token)
+    if not response.ok:
+        raise _refusal(response, ScanError, "the list of its checks")
+    return cast("list[dict[str, Any]]", response.json()["checks"])
+
+
 def _until(moment: datetime | None) -> str | None:
     if moment is None:
         return None

@@ -7,6 +7,7 @@
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
     GET  scans/remedies?fingerprint=&hours=  what was run for rows, and what came of it
+    GET  scans/checks?config=           which checks there are, and what the config's are made of, as digests (admin)
     GET  scans/diff?a=<id>&b=<id>       what differs between two scans
     POST scans {checks, labels}         runs them (admin); {fingerprints}: looks again (responder); `wait: true` answers with the report
     POST scans {report}                 publishes a report made elsewhere (runner)
@@ -26,7 +27,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import proof
+from . import plan, proof
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
 from .service import BroadcastCallback, OpsMonitorService
@@ -118,6 +119,9 @@ async def _answer(request: Request, service: OpsMonitorService, broadcast: Broad
     if request.method not in ("GET", "HEAD"):
         allow = "GET, HEAD" if rest else "GET, HEAD, POST"
         return JSONResponse({"error": f"{request.method} is not for this path: use {allow}"}, status_code=405, headers={"Allow": allow})
+    if rest == ["checks"]:
+        require(grant, "reading what checks are made of", "admin")
+        return JSONResponse({"checks": plan.present(service.registry.checks.values(), request.query_params.get("config", ""))})
     return await _get(rest[0] if rest else "", request, service)
 
 
