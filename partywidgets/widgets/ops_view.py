@@ -20,6 +20,7 @@ from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
 from ._base import PartyWidget
+from .remedy import RowRemedy
 from .rendering import rendered, still
 
 if TYPE_CHECKING:
@@ -138,6 +139,10 @@ class OpsView(PartyWidget):
             return await (await self._ops.connected()).recheck(wanted)
 
         return self._start(work(), f"recheck of {len(wanted)} rows")
+
+    def remedy(self, fingerprint: str) -> RowRemedy:
+        """What helps a row: `proof = await ops.remedy(fingerprint).run()`."""
+        return RowRemedy(self, fingerprint)
 
     def ack(self, fingerprint: str, reason: str, *, until: datetime | None = None) -> Handle[None]:
         """Says that somebody takes care of a failing row, until it is ok again or `until` (aware; None: no end)."""

@@ -15,7 +15,7 @@ import traitlets
 
 import partywidgets as pw
 from partywidgets import bundles
-from partywidgets.exceptions import HostError, KeywordError, PartyError, RefusedError
+from partywidgets.exceptions import HostError, KeywordError, PartyError, RefusedError, ScanError
 from partywidgets.runtime import Runtime
 from partywidgets.scans.model import CheckResult
 from partywidgets.testing import party_runtime, party_terminal
@@ -126,6 +126,25 @@ async def test_a_room_belongs_to_its_credential(party_runtime: Runtime, tmp_path
                 widget.close()
 
         await asyncio.to_thread(look)
+
+
+async def test_the_remedy_of_a_row(party_runtime: Runtime, tmp_path: Path) -> None:
+    """The line that a row's details show runs its command in the shared terminal, and the row is looked at again."""
+    flag, file = tmp_path / "flag", tmp_path / "flag.yaml"
+    file.write_text(
+        f"checks:\n  - id: flag\n    type: exec\n    command: ['/usr/bin/test', '-f', '{flag}']\n"
+        f"    remediation: {{ text: Make it, command: 'touch {flag}', sandbox: local }}\n"
+    )
+    ops = await pw.ops(file)
+    try:
+        (row,) = (await ops.scan(timeout=60)).results
+        assert row.status != "ok"
+        proof = await ops.remedy(row.fingerprint).run(timeout=60)
+        assert (flag.exists(), proof.exit_code, proof.mended) == (True, 0, True)
+        with pytest.raises(ScanError, match="has no row 'nothing'"):
+            await ops.remedy("nothing").run()
+    finally:
+        ops.close()
 
 
 def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
