@@ -41,6 +41,8 @@ const LARGEST_FONT = 40;
 const CLIPBOARD_CHARACTERS = 128 * 1024;
 const FIT_DELAY_MS = 100;
 const ANSWER_MS = 600;
+/** CAN: ends an unfinished escape sequence without running it. */
+const CANCEL = Uint8Array.of(0x18);
 /** Pixels of the element that are not screen: padding and scroll bar, and the padding above and below. */
 const SIDE = 19;
 const EDGE = 8;
@@ -167,7 +169,9 @@ export class TerminalView implements Screen {
 
   restore(size: { cols: number; rows: number }, bytes: Uint8Array, done: () => void): void {
     // Queued like output, so that what came before is drawn before it is wiped. Replies to queries inside a screen are nobody's.
-    this.terminal.write("", () => {
+    // CAN first: output may have been cut inside an escape sequence or a character, and xterm's reset leaves its parser where it is,
+    // which would swallow a screen that begins with plain text.
+    this.terminal.write(CANCEL, () => {
       this.#restoring++;
       this.terminal.reset();
       this.#apply(size);
