@@ -149,6 +149,8 @@ def create_app(
         {TERMINALS: TerminalServer, channel.PARTY: OpsMonitorBroadcastServer},
         storage=storage,
         env=Environment(terminals, service, gate.tickets),
+        # Without authentication everybody is one subject.
+        sockets_per_subject=None if gate.open_roles is not None else config.auth.sockets_per_subject,
     )
     host.gate, terminals.host_id = gate, host.host_id
 

@@ -74,13 +74,17 @@ class AuthToken(BaseModel):
 
 
 class AuthSettings(BaseModel):
-    """Who may come in beside the owner: tokens, and the Hosts and Origins allowed beside the server's own. Read when a host starts."""
+    """Who may come in beside the owner: tokens, and the Hosts and Origins allowed beside the server's own. Read when a host starts.
+
+    `sockets_per_subject` are open at once at most, for each person, the owner too.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens: tuple[AuthToken, ...] = Field(default=(), max_length=1000)
     hosts: tuple[str, ...] = Field(default=(), max_length=1000)
     origins: tuple[str, ...] = Field(default=(), max_length=1000)
+    sockets_per_subject: int = Field(default=256, ge=1, le=1_000_000)
 
 
 Name = TypeVar("Name", NotifySettings, MaintenanceSettings)

@@ -22,7 +22,7 @@ from .alarm import Alarms
 from .connection import Connection
 from .fanout import DEFAULT_CAP
 from .grant import Grant
-from .room import Room
+from .room import Nobody, Room
 from .routing import check_room_name, kebab
 from .server import Environment, Server
 from .storage import Directory, Storage, StorageThread
@@ -47,6 +47,8 @@ class PartyHost:
     shared: this host takes one of its own.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
     `slow_consumer_cap` is in bytes: a peer with more than that unread is cut.
+    `sockets_per_subject` are open at once at most, over all rooms; a further one is closed with 1013 (RFC 6455's registry: try again
+    later). None: as many as come, for hosts whose visitors share one subject.
     """
 
     host_id: str
@@ -62,6 +64,7 @@ class PartyHost:
         connect_timeout: float = 10.0,
         max_rooms: int = 10_000,
         slow_consumer_cap: int = DEFAULT_CAP,
+        sockets_per_subject: int | None = None,
     ) -> None:
         self.host_id = secrets.token_hex(8)
         self.env = env if env is not None else Environment()
@@ -70,6 +73,7 @@ class PartyHost:
         self.connect_timeout = connect_timeout
         self.max_rooms = max_rooms
         self.slow_consumer_cap = slow_consumer_cap
+        self.sockets_per_subject = sockets_per_subject
         self.closing = False
         self._classes: dict[str, type[Server]] = {}
         for key, server_class in parties.items():
@@ -78,6 +82,7 @@ class PartyHost:
                 raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
             self._classes[party] = server_class
         self._rooms: dict[tuple[str, str], Room] = {}
+        self._sockets: dict[str, int] = {}  # by subject
         self._revoked: dict[str, None] = {}
         # A room whose instance somebody still holds in Python keeps its identity after it was forgotten.
         self._known: weakref.WeakValueDictionary[tuple[str, str], Room] = weakref.WeakValueDictionary()
@@ -177,6 +182,10 @@ class PartyHost:
         """
         if connection_id is not None and not 1 <= len(connection_id) <= ID_LIMIT:
             raise ConnectionIdError(f"a connection id has 1 to {ID_LIMIT} characters, got {len(connection_id)}: shorten _pk")
+        if self.has_enough(grant.subject):
+            # Before there is a room: whoever has too many starts none.
+            self.refuse_enough(grant.subject, accept)
+            return
         found = self._room(party, check_room_name(room))
         connection = found.connection(
             id=connection_id if connection_id is not None else secrets.token_urlsafe(15),
@@ -223,6 +232,23 @@ class PartyHost:
     def is_revoked(self, grant_id: str) -> bool:
         """True for a grant that `revoke` ended."""
         return grant_id in self._revoked
+
+    def count_socket(self, subject: str, difference: int) -> None:
+        """A socket of `subject` came into a room (1) or left it (-1)."""
+        count = self._sockets.get(subject, 0) + difference
+        if count:
+            self._sockets[subject] = count
+        else:
+            self._sockets.pop(subject, None)
+
+    def has_enough(self, subject: str) -> bool:
+        """True when `subject` has as many sockets as one may."""
+        return self.sockets_per_subject is not None and self._sockets.get(subject, 0) >= self.sockets_per_subject
+
+    def refuse_enough(self, subject: str, accept: Accept) -> None:
+        """Finishes a handshake to say that its sender has enough sockets: a browser could not read an HTTP status."""
+        logger.warning("%r has %d sockets open, which is the limit: another was closed", subject[:80], self._sockets[subject])
+        accept(Nobody()).close(1013, f"you have {self.sockets_per_subject} sockets open, the most that one may: close some")
 
     def forget(self, room: Room) -> None:
         """An idle room without sockets goes."""

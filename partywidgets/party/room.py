@@ -268,6 +268,7 @@ class Room:
         """Registers a connection: from now on it is listed and gets broadcasts, held until its handshake is done."""
         connection._ready = ReadyState.OPEN
         self.present[connection] = None
+        self.host.count_socket(connection.grant.subject, 1)
         self._by_id[connection.id] = (*self._by_id.get(connection.id, ()), connection)
         self.fanout.add(connection)
 
@@ -305,9 +306,14 @@ class Room:
         else:
             self._by_id.pop(connection.id, None)
 
+    def _absent(self, connection: Connection) -> None:
+        if connection in self.present:
+            del self.present[connection]
+            self.host.count_socket(connection.grant.subject, -1)
+
     def departed(self, connection: Connection) -> None:
         """Its on_close has run."""
-        self.present.pop(connection, None)
+        self._absent(connection)
         self.touch()
         self._watch_idle()
 
@@ -340,7 +346,7 @@ class Room:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
         hook = "on_start"
-        revoked = False
+        revoked = enough = False
         try:
             with self.busy():
                 instance = await self.live()
@@ -352,7 +358,8 @@ class Room:
                     # Both may have changed while the room started.
                     self._check_id(connection.id, connection.grant)
                     revoked = self.host.is_revoked(connection.grant.grant_id)
-                    if not revoked:
+                    enough = self.host.has_enough(connection.grant.subject)
+                    if not revoked and not enough:
                         self.join(connection)
                         self.resume(connection, request.url.query)
                         result = instance.on_connect(connection, ctx)
@@ -360,7 +367,7 @@ class Room:
                             await result
         except BaseException as error:
             self.leave(connection)
-            self.present.pop(connection, None)
+            self._absent(connection)
             connection._ready = ReadyState.CLOSED
             self._watch_idle()
             if not isinstance(error, Exception):
@@ -373,6 +380,11 @@ class Room:
             self._watch_idle()
             accept(Nobody()).close(4401, "the grant was revoked")
             return
+        if enough:
+            connection._ready = ReadyState.CLOSED
+            self._watch_idle()
+            self.host.refuse_enough(connection.grant.subject, accept)
+            return
         self._open(connection, accept)
 
     def _open(self, connection: Connection, accept: Accept) -> None:
@@ -380,7 +392,7 @@ class Room:
             connection._opened(accept(connection))
         except BaseException:
             self.leave(connection)
-            self.present.pop(connection, None)
+            self._absent(connection)
             raise
         expires_at = connection.grant.expires_at
         if expires_at is not None:
