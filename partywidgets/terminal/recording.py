@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..redaction import StreamRedactor, redact
 from .settings import RecordingSettings
@@ -21,9 +21,62 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+
+class Written(NamedTuple):
+    """What one writing did: the file's size and the output redacted, in bytes, and the thread's work in seconds."""
+
+    size: int
+    output: int
+    seconds: float
+
+
+class Budget:
+    """How much output may be redacted now, by how fast that went last. Pure; the clock is given."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._at = clock, clock()
+        self.speed = 8e6
+        """Bytes a second."""
+        self._left = self._burst
+
+    @property
+    def _burst(self) -> float:
+        return max(BURST_BYTES, BURST_SECONDS * self.speed)
+
+    @property
+    def screen_seconds(self) -> float:
+        """Between two screens, so that they take no more than their share."""
+        return max(GAP_SECONDS, SCREEN_BYTES / self.speed / SHARE)
+
+    def take(self, size: int) -> bool:
+        """True when a piece may still be redacted; it is then counted."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * SHARE * self.speed)
+        self._at = now
+        if self._left <= 0:
+            return False
+        self._left -= size
+        return True
+
+    def measured(self, written: Written) -> None:
+        """Learns from a writing that was long enough to tell."""
+        if written.output > 8192 and written.seconds > 0:
+            self.speed = min(20e6, max(0.4e6, written.output / written.seconds))
+
+
 FLUSH_SECONDS = 0.5
 PENDING_BYTES = 512 * 1024
 """Output that may wait for the disk; what comes beyond it is a gap in the recording, and the room goes on."""
+SHARE = 0.05
+"""Of a core that a room's recording takes at most while output pours: the redactor reads 10 MB/s, 0.6 where much looks like a secret, and
+holds the interpreter's lock meanwhile."""
+BURST_SECONDS = 0.03
+BURST_BYTES = 64 * 1024
+"""What comes at once after a silence is recorded up to so much work, but at least this much."""
+GAP_SECONDS, QUIET_SECONDS, FLOOD_SECONDS = 1.0, 0.25, 10.0
+"""A gap lasts at least the first, until nothing came for the second, or, when output never pauses, for the third."""
+SCREEN_BYTES = 384 * 1024
+"""About the largest screen that ends a gap."""
 PART_BYTES = 16 << 20
 """A recording larger than this is continued in another file."""
 PRUNE_SECONDS = 3600.0
@@ -70,7 +123,10 @@ class Recorder:
         self._pending = self._lost = self._gaps = 0
         self._asked = ""
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[int] | None = None
+        self._writing: asyncio.Future[Written] | None = None
+        self._budget = Budget()
+        self._gap: asyncio.TimerHandle | None = None
+        self._gap_began = self._lost_at = 0.0
 
     @property
     def current(self) -> str:
@@ -90,14 +146,40 @@ class Recorder:
         """Output came."""
         if self._file is None:
             return
-        if self._lost or self._pending + len(piece) > PENDING_BYTES:
-            if not self._lost:
-                self._gaps += 1
-                log.warning("room %s: its output comes faster than it can be recorded; the recording has a gap", self._room)
-            self._lost += len(piece)
+        if self._lost or self._pending + len(piece) > PENDING_BYTES or not self._budget.take(len(piece)):
+            self._lose(len(piece))
             return
         self._pending += len(piece)
         self._put("o", piece)
+
+    def _lose(self, size: int) -> None:
+        """Output is left out: from the first of it on, all is, until a screen comes."""
+        self._lost_at = time.monotonic()
+        if not self._lost:
+            self._gaps += 1
+            log.warning("room %s: its output comes faster than it is recorded; the recording has a gap", self._room)
+            self._gap_began = self._lost_at
+            self._look_later(self._budget.screen_seconds)
+        self._lost += size
+
+    def _look_later(self, seconds: float) -> None:
+        self._gap = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Asks for the screen that ends a gap, when it is not the start of the next one."""
+        self._gap = None
+        now = time.monotonic()
+        if self._file is None or not self._lost or self._asked:
+            return
+        quiet = now - self._lost_at >= QUIET_SECONDS or now - self._gap_began >= self._budget.screen_seconds + FLOOD_SECONDS
+        if quiet and self._writing is None:
+            self._ask("lagged")
+        else:
+            self._look_later(QUIET_SECONDS)
+
+    def _ask(self, reason: str) -> None:
+        self._asked = reason
+        self._want_screen(reason)
 
     def typed(self, keys: bytes) -> None:
         """Somebody typed; kept only when the policy says so."""
@@ -112,19 +194,29 @@ class Recorder:
         """A command started or ended: the room's own `mark` message."""
         self._put("m", mark)
 
-    def screen(self, reason: str, drawing: bytes) -> None:
-        """The room's screen as it is now, everything before it included."""
+    def screen(self, reason: str, drawing: bytes | None) -> None:
+        """The room's screen as it is now, everything before it included; None: there was none to be had, and it is asked for again."""
         self._asked = ""
         if self._file is None:
             return
+        if drawing is None:
+            if self._lost and self._gap is None:
+                self._look_later(self._budget.screen_seconds)
+            return
         lost, self._lost = self._lost, 0
-        self._put("continue" if reason == "continued" else "gap", lost)
+        if lost:
+            self._put("gap", lost)
+        if reason == "continued":
+            self._put("continue", None)
         self._put("o", RESET + drawing)
 
     def end(self, exit_code: int | None) -> None:
         """The shell ended."""
         if self._file is None:
             return
+        if self._gap is not None:
+            self._gap.cancel()
+            self._gap = None
         if self._lost:
             self._put("gap", self._lost)
         self._put("x", exit_code)
@@ -173,7 +265,7 @@ class Recorder:
 
     _last: _File | None = None
 
-    def _written(self, done: asyncio.Future[int]) -> None:
+    def _written(self, done: asyncio.Future[Written]) -> None:
         self._writing = None
         if done.cancelled():
             return
@@ -181,10 +273,9 @@ class Recorder:
             log.error("room %s: it is not recorded any more: %s", self._room, error, exc_info=None if isinstance(error, OSError) else error)
             self._file, self._items = None, []
             return
-        if self._file is not None and not self._asked:
-            self._asked = "lagged" if self._lost else "continued" if done.result() > PART_BYTES else ""
-            if self._asked:
-                self._want_screen(self._asked)
+        self._budget.measured(done.result())
+        if self._file is not None and not self._asked and not self._lost and done.result().size > PART_BYTES:
+            self._ask("continued")
         if self._items:
             if self._file is None:
                 self._write_now()
@@ -216,12 +307,14 @@ class _File:
         self._keys: StreamRedactor[Tag] = StreamRedactor(known)
         self._lines: list[str] = []
 
-    def write(self, items: list[tuple[str, float, Any]]) -> int:
-        """Writes events; returns the size of the file in bytes. Raises OSError."""
+    def write(self, items: list[tuple[str, float, Any]]) -> Written:
+        """Writes events. Raises OSError."""
+        began, output = time.thread_time(), 0
         for code, at, what in items:
             if code == "begin":
                 self._begin("")
             elif code == "o":
+                output += len(what)
                 self._events(self._redactor.feed(("o", at, None), self._decoder.decode(what)))
             elif code == "i":
                 self._events(self._keys.feed(("i", at, None), what.decode("utf-8", "replace")))
@@ -235,7 +328,7 @@ class _File:
                     self._command(at, what)
                 self._events(self._redactor.feed((code, at, what), ""))
         self._append()
-        return self._bytes
+        return Written(self._bytes, output, time.thread_time() - began)
 
     def _command(self, at: float, mark: dict[str, Any]) -> None:
         """Notes a command at once: the prompt that came with its end is a line that has not ended."""

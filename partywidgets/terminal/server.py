@@ -430,7 +430,7 @@ class TerminalServer(Server):
 
     async def _give_screen(self, reason: str) -> None:
         """A screen for the recording, and the output since: from here on the recording is right again."""
-        screen, drawing = self.stream.screen, b""
+        screen, drawing = self.stream.screen, None
         for _ in range(5):
             try:
                 capture = await screen.capture(SCREEN_BYTES)

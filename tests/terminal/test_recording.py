@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from partywidgets.terminal import recording
-from partywidgets.terminal.recording import Recorder
+from partywidgets.terminal.recording import Budget, Recorder, Written
 from partywidgets.terminal.recording_access import described, listed
 from partywidgets.terminal.settings import RecordingSettings
 from tests.terminal.conftest import Serve
@@ -121,15 +121,15 @@ def begin(writer: Recorder, **policy: Any) -> None:
 
 
 async def test_faster_than_the_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What cannot be kept up with is a gap: said in the file and the log, followed by a whole screen."""
-    asked: list[str] = []
-    writer = recorder(tmp_path / "r", asked)
+    """What cannot be kept up with is a gap: said in the file and the log, followed by a whole screen as soon as the output pauses."""
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    writer = Recorder(tmp_path / "r", room="w1", want_screen=asked.put_nowait)
     begin(writer)
     writer.output(b"first\r\n")
     for _ in range(20):
         writer.output(b"x" * 65_536)
-    await writer.flushed()
-    assert asked == ["lagged"]
+    assert await asyncio.wait_for(asked.get(), 30) == "lagged"
+    assert asked.empty()
     writer.screen("lagged", b"the screen\r\n")
     writer.output(b"last\r\n")
     await writer.close()
@@ -141,6 +141,27 @@ async def test_faster_than_the_disk(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert re.fullmatch(r"gap: [0-9]+ bytes were not recorded", happened[gap][2])
     assert "".join(event[2] for event in happened[gap + 1 :]) == "\x1bcthe screen\r\nlast\r\n"
     assert "the recording has a gap" in caplog.text
+
+
+def test_the_work_of_a_recording_is_bounded() -> None:
+    """A flood is recorded up to a burst and then at a twentieth of a core, less the harder it is to redact; a silence refills the burst."""
+    now = [0.0]
+    budget = Budget(lambda: now[0])
+
+    def taken(seconds: float) -> int:
+        pieces = 0
+        for _ in range(int(seconds * 1000)):
+            now[0] += 0.001
+            pieces += sum(budget.take(1000) for _ in range(50))
+        return pieces * 1000
+
+    budget.measured(Written(0, 1_000_000, 0.1))
+    now[0] += 60
+    assert taken(10) == pytest.approx(0.03 * 10e6 + 10 * 0.05 * 10e6, rel=0.02)
+    budget.measured(Written(0, 1_000_000, 2.0))
+    now[0] += 60
+    assert taken(10) == pytest.approx(65_536 + 10 * 0.05 * 0.5e6, rel=0.02)
+    assert budget.screen_seconds == pytest.approx(393_216 / 0.5e6 / 0.05)
 
 
 async def test_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
