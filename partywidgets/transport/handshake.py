@@ -46,7 +46,8 @@ def check_handshake(method: str, http_version: str, headers: Iterable[tuple[byte
         raise HandshakeError(426, "The Upgrade header must be websocket", {"Upgrade": "websocket"})
     version = values.get(b"sec-websocket-version", [])
     if version != [b"13"]:
-        raise HandshakeError(400, "Sec-WebSocket-Version must be 13", {"Sec-WebSocket-Version": "13"})
+        # RFC 6455 §4.4: the answer names the version that is spoken here.
+        raise HandshakeError(426, "Sec-WebSocket-Version must be 13", {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
     keys = values.get(b"sec-websocket-key", [])
     if len(keys) != 1:
         raise HandshakeError(400, "One Sec-WebSocket-Key is needed")

@@ -80,8 +80,8 @@ async def test_the_101_has_nothing_more_than_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "status"),
     [
-        (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8", 400),
-        (b"Sec-WebSocket-Version: 13\r\n", b"", 400),
+        (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8", 426),
+        (b"Sec-WebSocket-Version: 13\r\n", b"", 426),
         (b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"", 400),
         (b"dGhlIHNhbXBsZSBub25jZQ==", b"short", 400),
         (b"GET ", b"POST ", 405),
@@ -95,6 +95,7 @@ async def test_a_bad_handshake_starts_no_room(tmp_path: Path, old: bytes, new: b
     async with running(Echo, tmp_path) as run:
         head = await answer(run, upgrade_request(run.server.port, "/parties/room/lobby").replace(old, new, 1))
         assert head.startswith(f"HTTP/1.1 {status} ")
+        assert ("\r\nsec-websocket-version: 13\r\n" in head.lower()) == (status == 426)
         assert run.host.rooms("room") == []
     assert Echo.started == 0
 
