@@ -238,12 +238,12 @@ def test_types() -> None:
     """Each kind of check is found by its `type`."""
     assert {name: model.model_fields["type"].default for name, model in CHECK_TYPES.items()} == {name: name for name in CHECK_TYPES}
     assert list(CHECK_TYPES)[:8] == ["http", "tcp", "dns", "tls", "host", "exec", "function", "heartbeat"]
-    assert set(CHECK_TYPES) > {"icmp", "file", "log", "systemd", "sql", "promql", "docker"}
+    assert set(CHECK_TYPES) > {"icmp", "file", "log", "systemd", "sql", "promql", "docker", "kubernetes"}
 
 
 def test_light_import() -> None:
     """The kinds of checks are known without importing what their probes need."""
-    heavy = ["dns", "cryptography", "psutil", "httptools", "celpy", "pandas", "numpy", "aiohttp", "aiodocker", "re2"]
+    heavy = ["dns", "cryptography", "psutil", "httptools", "celpy", "pandas", "numpy", "aiohttp", "aiodocker", "kubernetes_asyncio", "re2"]
     code = f"import sys, partywidgets.scans.checks, partywidgets.scans.judge; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,6 +11,7 @@ from .heartbeat import HeartbeatCheck
 from .host import HostCheck
 from .http import HttpCheck
 from .icmp import IcmpCheck
+from .kubernetes import KubernetesCheck
 from .log import LogCheck
 from .promql import PromqlCheck
 from .sql import SqlCheck
@@ -34,4 +35,5 @@ CHECK_TYPES: dict[str, type[CheckModel]] = {
     "icmp": IcmpCheck,
     "file": FileCheck,
     "docker": DockerCheck,
+    "kubernetes": KubernetesCheck,
 }
