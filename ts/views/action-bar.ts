@@ -1,6 +1,7 @@
 /** What can be done with the selected rows; a reason is asked for in place. */
 import type { Reply, Result } from "../protocol.ts";
-import { element, setText } from "./element.ts";
+import { toTabs } from "./csv.ts";
+import { element, setText, toClipboard } from "./element.ts";
 
 export interface RowActions {
   ack(fingerprints: string[], reason: string | null, until: string | null): Promise<Reply>;
@@ -41,6 +42,7 @@ export class ActionBar {
       button("Ack…", "Say that somebody is on it (a)", () => this.ask("ack")),
       button("Silence…", "Stop its notifications for a time (s)", () => this.ask("silence")),
       button("Re-check", "Run these checks now (r)", () => void this.recheck()),
+      button("Copy", "Copy these rows, for a spreadsheet or a message (c)", () => void this.copy()),
     );
     this.#form = element(
       "form",
@@ -109,6 +111,17 @@ export class ActionBar {
   async recheck(): Promise<void> {
     const fingerprints = this.#selected().map(({ fingerprint }) => fingerprint);
     if (fingerprints.length > 0) await this.#tell(this.#actions.recheck(fingerprints));
+  }
+
+  /** Puts the selected rows into the clipboard, parted by tabs. */
+  async copy(): Promise<void> {
+    const rows = this.#selected();
+    if (rows.length === 0) return;
+    const copied = await toClipboard(toTabs(rows));
+    setText(
+      this.#answer,
+      copied ? `${rows.length} ${rows.length === 1 ? "row" : "rows"} copied` : "The browser did not allow copying: save them with CSV",
+    );
   }
 
   tell(reply: Reply): void {

@@ -9,9 +9,19 @@ export function toCsv(results: Result[]): string {
   return `${lines.join("\r\n")}\r\n`;
 }
 
+/** As `toCsv`, for the clipboard: fields parted by tabs, no field with a tab or a line break in it, as a spreadsheet or a mail takes it. */
+export function toTabs(results: Result[]): string {
+  const plain = (value: Result[(typeof COLUMNS)[number]]) => harmless(value).replace(/[\t\r\n]+/g, " ");
+  return [COLUMNS.join("\t"), ...results.map((result) => COLUMNS.map((column) => plain(result[column])).join("\t"))].join("\n");
+}
+
 /** A text that a spreadsheet would run as a formula gets an apostrophe, since titles and summaries come from what was checked. */
+function harmless(value: string | number | null | undefined): string {
+  const text = value === null || value === undefined ? "" : String(value);
+  return typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
 function field(value: string | number | null | undefined): string {
-  let text = value === null || value === undefined ? "" : String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  const text = harmless(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -227,6 +227,7 @@ export class ScanTable {
       if (event.key === "a") this.#actions.ask("ack");
       else if (event.key === "s") this.#actions.ask("silence");
       else if (event.key === "r") void this.#actions.recheck();
+      else if (event.key === "c") void this.#actions.copy();
       else return;
       event.preventDefault();
     }

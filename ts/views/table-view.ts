@@ -63,6 +63,8 @@ export class TabulatorView implements TableView {
   #name: string;
   #cursor: string | null = null;
   #events: TableViewEvents;
+  #places: Map<string, number> | null = null;
+  #numbering = 0;
   static #count = 0;
 
   /** `maxHeight` in pixels; below it the table is as high as its rows. The holder must be in the page. */
@@ -129,6 +131,10 @@ export class TabulatorView implements TableView {
     } as never);
     this.#ready = new Promise((resolve) => this.#grid.on("tableBuilt", () => resolve()));
     void this.#ready.then(() => this.#makeAccessible());
+    // The rows in the page are those in view; a reader is told of the others by number.
+    this.#grid.on("renderComplete", () => this.#number(true));
+    this.#grid.on("dataFiltered", () => this.#number(true));
+    this.#grid.on("scrollVertical", () => this.#number(false));
     this.#observer = new ResizeObserver(() => this.#arrange());
     this.#observer.observe(this.node);
     this.#grid.on("rowClick", (event, row) => {
@@ -149,6 +155,7 @@ export class TabulatorView implements TableView {
     for (const { fingerprint } of fresh) this.#known.add(fingerprint);
     this.#arrange();
     this.#resort();
+    this.#number(true);
     for (const { fingerprint } of known) this.#flash(fingerprint, flash.get(fingerprint));
   }
 
@@ -157,6 +164,7 @@ export class TabulatorView implements TableView {
     const rows = fingerprints.map((fingerprint) => this.#row(fingerprint)).filter((row) => row !== null);
     if (rows.length > 0) await this.#grid.deleteRow(rows as never);
     for (const fingerprint of fingerprints) this.#known.delete(fingerprint);
+    this.#number(true);
   }
 
   filter(keep: (row: Result) => boolean): void {
@@ -185,6 +193,7 @@ export class TabulatorView implements TableView {
 
   destroy(): void {
     clearInterval(this.#clock);
+    cancelAnimationFrame(this.#numbering);
     this.#observer.disconnect();
     this.#grid.destroy();
   }
@@ -271,6 +280,20 @@ export class TabulatorView implements TableView {
       if (node.textContent !== label) node.textContent = label;
       node.classList.toggle("pw-stale", stale);
     }
+  }
+
+  /** Numbers the rows in view, once a frame, with the header as the first; `moved`: the order is another one. */
+  #number(moved: boolean): void {
+    if (moved) this.#places = null;
+    this.#numbering ||= requestAnimationFrame(() => {
+      this.#numbering = 0;
+      this.#places ??= new Map(this.order().map((fingerprint, index) => [fingerprint, index + 2]));
+      this.node.setAttribute("aria-rowcount", String(this.#places.size + 1));
+      for (const node of this.node.querySelectorAll<HTMLElement>(".tabulator-row")) {
+        const place = this.#places.get(node.dataset.fingerprint ?? "");
+        if (place !== undefined) node.setAttribute("aria-rowindex", String(place));
+      }
+    });
   }
 
   #makeAccessible(): void {
