@@ -199,12 +199,42 @@ class Model(RuleBasedStateMachine):
         return self.connect(Peer(id, tag, "other" if other and id == "c" else "me", Count() if counts else None))
 
     @rule(target=peers, key=consumes(departed), unseen=st.integers(0, 5))
+    def return_later(self, key: str, unseen: int) -> Any:
+        return self.come_back(key, unseen)
+
     def come_back(self, key: str, unseen: int) -> Any:
         """A client that counts returns; the last frames may have been lost on the way."""
         before = self.everyone[key]
         if before.count is None:
             return key
         return self.connect(Peer(before.id, before.tag, before.subject, before.seen(max(0, len(before.raw) - unseen))))
+
+    @rule(
+        target=peers,
+        key=consumes(peers),
+        number=st.integers(0, 2 * MAX_FRAMES),
+        without=st.one_of(st.none(), IDS),
+        sleeps=st.booleans(),
+        unseen=st.integers(0, 3),
+    )
+    def be_away(self, key: str, number: int, without: str | None, sleeps: bool, unseen: int) -> Any:
+        """A lost connection, broadcasts of the room itself meanwhile, a return."""
+        if key not in self.present:
+            return key
+        self.run(self.settled())
+        self.leave(key, "drop")
+        instance = self.run(self.host.get_server_by_name("room", "x"))
+        self.look_at_epoch()
+        for index in range(number):
+            self.count += 1
+            left_out = without if index % 2 else None
+            instance.broadcast(f"{self.count}", [left_out] if left_out else [])
+            self.broadcast(f"{self.count}", left_out)
+        self.run(self.settled())
+        del instance
+        if sleeps:
+            self.sleep()
+        return self.come_back(key, unseen)
 
     def connect(self, peer: Peer) -> str:
         key = f"{len(self.everyone)}"
@@ -271,10 +301,14 @@ class Model(RuleBasedStateMachine):
             self.run(self.settled())
 
     @rule(target=departed, key=consumes(peers), how=st.sampled_from(["close", "drop", "kick", "error", "close and drop"]))
-    def leave(self, key: str, how: str) -> Any:
+    def depart(self, key: str, how: str) -> Any:
+        self.leave(key, how)
+        return key
+
+    def leave(self, key: str, how: str) -> None:
         peer = self.present.pop(key, None)
         if peer is None:
-            return key
+            return
         receiver = peer.receiver
         assert receiver is not None
         self.left.append(key)
@@ -298,9 +332,11 @@ class Model(RuleBasedStateMachine):
             receiver.lost(1000, "bye")
         self.run(self.settled())
         self.run(self.settled())
-        return key
 
     @rule()
+    def doze(self) -> None:
+        self.sleep()
+
     def sleep(self) -> None:
         room = self.host._rooms.get(("room", "x"))
         if room is not None and room.instance is not None:
