@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanE
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
-from ..scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
+from ..scans.export import backtest_frame, changes_frame, diff_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from ..scans.proof import Proof
 from .board import Board, Progress
@@ -246,12 +247,37 @@ class OpsClient(RoomClient):
         return ScanReport.from_wire(await self._get("/latest"))
 
     async def history(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
-        """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
-        return history_frame((await self._get("/history", check=check, hours=hours))["results"])
+        """Every result of the last `hours`, oldest first; of one check id when `check` is given.
+
+        At most the newest 100,000: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` of the frame is True.
+        """
+        answer = await self._get("/history", check=check, hours=hours)
+        return _told(history_frame(answer["results"]), answer, "history", hours)
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
-        """Every change of state of the last `hours`, oldest first."""
-        return changes_frame((await self._get("/changes", check=check, hours=hours))["changes"])
+        """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
+        answer = await self._get("/changes", check=check, hours=hours)
+        return _told(changes_frame(answer["changes"]), answer, "changes", hours)
+
+    async def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> DataFrame:
+        """When a condition would have fired over the last `hours`: `await ops.backtest("shop", "duration_ms > 500", attempts=3)`.
+
+        It fires when it is true, as `warn` and `crit` do; of a line of `conditions` give the opposite. A row is one time that it fired:
+        `len()` is how often, `duration_s.sum()` for how long (`scans/export.py` has the columns). It needs raw results, which are kept for
+        `history.keep_raw`, and sees their numbers and `error` alone, no body; `attrs` has `looks`, `unanswered` (looks that lack what it
+        asks for) and `cut`. Raises ScanError where no look has an answer, ConfigError for a condition that cannot be read.
+        """
+        from ..scans.backtest import backtest
+
+        answer = await self._get("/looks", check=check, hours=hours)
+        found = await asyncio.to_thread(backtest, answer["looks"], condition, attempts=attempts)
+        if not found.looks:
+            raise ScanError(f"no result of the check {check!r} from the last {hours:g} hours is kept: a backtest needs raw results")
+        if found.unanswered == found.looks:
+            raise ScanError(f"no result of {check!r} has what {condition!r} asks for: the history keeps {', '.join(sorted(found.names))}")
+        frame = _told(backtest_frame(episode.to_row() for episode in found.episodes), answer, "backtest", hours)
+        frame.attrs.update(looks=found.looks, unanswered=found.unanswered)
+        return frame
 
     async def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> list[Proof]:
         """The remedies of the last `hours`, the oldest first; of one row when `fingerprint` is given."""
@@ -361,6 +387,19 @@ class OpsClient(RoomClient):
 
     def _on_reply(self, reply: dict[str, Any]) -> None:
         self._requests.replied(reply, ScanError)
+
+
+def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float) -> DataFrame:
+    """The frame, with a word where the host left the oldest rows out."""
+    frame.attrs["cut"] = bool(answer.get("cut"))
+    if frame.attrs["cut"]:
+        warnings.warn(
+            f"{what}(): there are more rows in the last {hours:g} hours than one answer holds, and the oldest are left out: "
+            "ask for one check=, or fewer hours=; hours() has the figures of all",
+            UserWarning,
+            stacklevel=3,
+        )
+    return frame
 
 
 async def publish_report(report: ScanReport, url: str, *, token: Provided[str | None] = None) -> None:

@@ -65,6 +65,17 @@ _HOURS: dict[str, str] = {
     **dict.fromkeys(STATUSES, "int64"),
     **dict.fromkeys(("uptime", "p50_ms", "p95_ms", "p99_ms", "max_ms"), "float64"),
 }
+_BACKTEST = {
+    "fingerprint": "str",
+    "check_id": "str",
+    "began": "time",
+    "fired": "time",
+    "ended": "time",
+    "duration_s": "float64",
+    "looks": "int64",
+    "failed": "int64",
+    "actual": "str",
+}
 _SCANS = {
     "scan_id": "str",
     "trigger": "category",
@@ -113,6 +124,16 @@ def hours_frame(rows: Rows) -> pd.DataFrame:
     max_ms: float64.
     """
     return _frame(rows, _HOURS)
+
+
+def backtest_frame(rows: Rows) -> pd.DataFrame:
+    """When a condition would have fired, a row for each time that it did, in the order in which it fired.
+
+    fingerprint, check_id, began (the first look at which it held), fired (the look that made it hard), ended (the first at which it did
+    not; NaT: it held at the last), duration_s (float64, to the end or the last look), looks and failed (int64; how many looks, and how
+    many of them were warn, crit or unknown as things were), actual (what the condition saw first).
+    """
+    return _frame(rows, _BACKTEST)
 
 
 def scans_frame(rows: Rows) -> pd.DataFrame:

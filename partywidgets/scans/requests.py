@@ -4,6 +4,7 @@
     GET  scans/latest · scans/<id>      a whole report
     GET  scans/rows                     the present row of every fingerprint
     GET  scans/history?check=&hours=    results of the past
+    GET  scans/looks?check=&hours=      the numbers of one check's results, for a backtest
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
     GET  scans/remedies?fingerprint=&hours=  what was run for rows, and what came of it
@@ -27,7 +28,8 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import plan, proof
+from . import backtest, plan, proof
+from .history import ROWS
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
 from .service import BroadcastCallback, OpsMonitorService
@@ -41,6 +43,8 @@ BODY_BYTES = 8 * 1024 * 1024
 NAMES = 20_000
 RESULTS = 10_000
 """Most results in one published report."""
+PAST = 100_000
+"""Most rows of the past in one answer, unless its `limit` says otherwise."""
 WAIT = 600.0
 """Seconds that `wait: true` waits at most; then the answer is 202, as without it."""
 
@@ -135,15 +139,24 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         board = service.board
         rows = ",".join([board.encoded(row) for row in sorted(board.rows.values(), key=lambda row: row.urgency)])
         return _json(f'{{"epoch": "{board.epoch}", "seq": {board.seq}, "results": [{rows}]}}')
+    if what == "looks":
+        check, hours = query.get("check"), _number(query.get("hours"), "hours", 24.0)
+        if not check:
+            raise ValueError("looks are of one check: ?check=<id>")
+        looks = await proof.on(history, lambda database: backtest.read(database, check=check, hours=hours, limit=backtest.LOOKS + 1))
+        kept, cut = looks[: backtest.LOOKS], len(looks) > backtest.LOOKS
+        return _json(await asyncio.to_thread(lambda: json.dumps({"looks": backtest.as_looks(kept), "cut": cut})))
     if what in ("history", "changes", "hours"):
         hours = _number(query.get("hours"), "hours", 24.0)
-        limit = int(_number(query.get("limit"), "limit", 100_000))
-        if what == "history":
-            past = {"results": await history.history(check=query.get("check"), hours=hours, limit=limit)}
-        elif what == "hours":
+        limit = min(int(_number(query.get("limit"), "limit", PAST)), ROWS - 1)
+        past: dict[str, Any]
+        if what == "hours":
             past = {"hours": await history.rollups(check=query.get("check"), hours=hours)}
         else:
-            past = {"changes": await history.changes(check=query.get("check"), hours=hours, limit=limit)}
+            # One more than asked for tells whether the oldest are left out.
+            read = history.history if what == "history" else history.changes
+            found = await read(check=query.get("check"), hours=hours, limit=limit + 1)
+            past = {"results" if what == "history" else "changes": found[-limit:], "cut": len(found) > limit}
         return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
     if what == "remedies":
         hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")

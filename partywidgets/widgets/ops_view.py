@@ -219,6 +219,14 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "changes")
 
+    def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[DataFrame]:
+        """When a condition would have fired over the last `hours`, a row for each time: `pw.ops.backtest("shop", "duration_ms > 500")`."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).backtest(check, condition, hours=hours, attempts=attempts)
+
+        return self._start(work(), "backtest")
+
     def hours(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
         """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
 

@@ -16,7 +16,7 @@ from partywidgets.client import ops as ops_client
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
-from partywidgets.scans import bounds, requests
+from partywidgets.scans import backtest, bounds, requests
 from partywidgets.scans.model import CheckResult, ScanReport
 
 from ..running_app import running
@@ -87,6 +87,41 @@ async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
         assert list(scans["scan_id"]) == [second.scan_id, first.scan_id]
         assert (await ops.latest()).scan_id == second.scan_id
         assert list(ops.df.loc[ops.df.status >= "warn", "check_id"]) == ["shop"]
+
+
+async def test_backtest(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A condition is evaluated over what the room keeps; one that asks for what is not kept, and a check without a past, are told so."""
+    async with loaded(tmp_path, "shop") as room, client_of(room) as ops:
+        for status in ("ok", "crit", "ok"):
+            play.statuses["shop"] = status
+            await ops.scan()
+        found = await ops.backtest("shop", "duration_ms >= 0", attempts=2)
+        assert (len(found), list(found["looks"]), list(found["failed"]), list(found["ended"].isna())) == (1, [3], [1], [True])
+        assert found.attrs == {"looks": 3, "unanswered": 0, "cut": False}
+        assert len(await ops.backtest("shop", "duration_ms < 0")) == 0
+        with pytest.raises(ScanError, match="the history keeps duration_ms, error, metrics"):
+            await ops.backtest("shop", "body.depth > 5")
+        with pytest.raises(ScanError, match="no result of the check 'shpo'"):
+            await ops.backtest("shpo", "duration_ms > 5")
+        with pytest.raises(ConfigError):
+            await ops.backtest("shop", "duration_ms >")
+        monkeypatch.setattr(backtest, "LOOKS", 2)
+        with pytest.warns(UserWarning, match="the oldest are left out"):
+            assert (await ops.backtest("shop", "duration_ms >= 0")).attrs["looks"] == 2
+
+
+async def test_what_is_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More rows than an answer holds: the newest come, with a warning; exactly as many come without one."""
+    async with loaded(tmp_path, "shop") as room, client_of(room) as ops:
+        for _ in range(3):
+            last = await ops.scan()
+        monkeypatch.setattr(requests, "PAST", 3)
+        assert (await ops.history()).attrs == {"cut": False}
+        assert (await ops.changes()).attrs == {"cut": False}
+        monkeypatch.setattr(requests, "PAST", 2)
+        with pytest.warns(UserWarning, match=r"history\(\): there are more rows in the last 24 hours than one answer holds"):
+            history = await ops.history()
+        assert (len(history), history["scan_id"].iloc[-1], history.attrs) == (2, last.scan_id, {"cut": True})
 
 
 async def test_hours(tmp_path: Path) -> None:
