@@ -23,8 +23,8 @@ def parse_address(text: str) -> Address:
     scheme, colon, rest = text.partition(":")
     if not colon or scheme not in SCHEMES:
         raise SandboxError(
-            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, ssh:USER@HOST, ws://HOST/PATH or "
-            "jupyter+ws://HOST/terminals/websocket/NAME"
+            f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, kubernetes:NAMESPACE/POD, "
+            "ssh:USER@HOST, ws://HOST/PATH or jupyter+ws://HOST/terminals/websocket/NAME"
         )
     if scheme.endswith(("ws", "wss")):
         try:

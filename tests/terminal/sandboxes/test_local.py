@@ -151,6 +151,7 @@ async def test_input_that_nobody_reads_is_bounded(opened: Open) -> None:
         ("ftp://x", "'ftp' is not a kind of sandbox"),
         ("ws:///path", "needs a host"),
         ("nothing", "'nothing' is not a kind of sandbox"),
+        ("k8s:shop/web", "podman:NAME, kubernetes:NAMESPACE/POD, ssh:USER@HOST, "),
     ],
 )
 async def test_wrong_addresses_are_one_sentence(address: str, sentence: str) -> None:
