@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partywidgets.redaction import HELD, KEY_LIMIT, StreamRedactor, redact
+from partywidgets.redaction import HELD, KEY_LIMIT, StreamRedactor, redact, redact_html
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 GITHUB = "ghp_" + "a1B2" * 9
@@ -89,3 +89,15 @@ def test_a_key_that_never_ends() -> None:
     shown = streamed(lines, 5000)
     assert shown.startswith("*****")
     assert shown.endswith("word\n")
+
+
+def test_html() -> None:
+    """A secret goes from a screen's HTML also where a colour or an entity cuts it; elements and everything else stay."""
+    cut = f'<pre>x <span style="color:#f00">{AWS[:7]}</span><b>{AWS[7:]}</b> y &lt;z&gt;</pre>'
+    assert redact_html(cut) == f'<pre>x <span style="color:#f00">{"*" * 7}</span><b>{"*" * 13}</b> y &lt;z&gt;</pre>'
+    quoted = redact_html("<pre>password=&quot;hunter two&quot; user=ana</pre>")
+    assert "hunter" not in quoted
+    assert "two" not in quoted
+    assert quoted.endswith(" user=ana</pre>")
+    assert redact_html("<b>plain</b>word", ["plainword"]) == "<b>*****</b>****"
+    assert redact_html("<pre>total 12 &amp; more</pre>") == "<pre>total 12 &amp; more</pre>"

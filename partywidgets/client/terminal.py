@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
@@ -190,10 +190,25 @@ class TerminalClient(RoomClient):
         match, self._searched = found
         return match
 
-    async def screen(self, format: Literal["text", "html"] = "text") -> str:
-        """The screen as it is now, as text or as HTML without script."""
-        reply = await self._ask("screen", REPLY_TIMEOUT, format=format)
-        return str(reply[format])
+    @overload
+    async def screen(self, format: Literal["text", "html"] = "text", *, saved: bool = False) -> str: ...
+
+    @overload
+    async def screen(self, format: Literal["lines"], *, saved: bool = False) -> DataFrame: ...
+
+    async def screen(self, format: Literal["text", "html", "lines"] = "text", *, saved: bool = False) -> str | DataFrame:
+        """The screen as it is now: text, HTML without script, or `lines`, a DataFrame of row (from 1) and text.
+
+        `saved` gives what a file may hold: secrets hidden, and nothing where the host's policy says that nothing is saved.
+        """
+        wire = "html" if format == "html" else "text"
+        shown = str((await self._ask("screen", REPLY_TIMEOUT, format=wire, saved=saved))[wire])
+        if format != "lines":
+            return shown
+        import pandas as pd
+
+        lines = [line.rstrip() for line in shown.split("\n")] if shown else []
+        return pd.DataFrame({"row": range(1, len(lines) + 1), "text": pd.Series(lines, dtype="str")})
 
     async def commands(self) -> list[dict[str, Any]]:
         """The commands that ran in this terminal, oldest first: `{id, command, actor, exit_code, started_at, duration_s, cwd, offset}`."""

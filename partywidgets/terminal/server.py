@@ -22,7 +22,7 @@ from .audit import Audit
 from .commands import Commands
 from .lease import Lease, Person
 from .ledger import Ledger
-from .recording import Recorder, off_loop
+from .recording import Recorder, off_loop, redacted
 from .recording_access import answer as recording_answer
 from .requests import EJECTED, Requests
 from .ring import Ring
@@ -469,8 +469,12 @@ class TerminalServer(Server):
         known = self.settings.known_secrets()
         return await off_loop(lambda: redact_html(markup, known))
 
+    async def saved_text(self) -> str:
+        """The same as plain text."""
+        return "" if self._unsaved else await redacted(await self.screen_text(), self.settings.known_secrets())
+
     async def on_request(self, request: Request) -> Response:
-        """GET: the room's state and screen as JSON, for whoever has a role in terminals."""
+        """GET: the room's state and screen as JSON, for a role in terminals; `?saved=1`: the screen as a file may hold it."""
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("a terminal room answers GET only", 405, {"Allow": "GET, HEAD"})
         if grant_of(request).terminal_role() is None:
@@ -488,7 +492,7 @@ class TerminalServer(Server):
                 "size": {"cols": stream.cols, "rows": stream.rows, "by": self.sizing.by},
                 "people": len(self.viewers),
                 "exit": None if upstream.exit is None else asdict(upstream.exit),
-                "screen": await self.screen_text(),
+                "screen": await (self.saved_text() if request.query_params.get("saved") == "1" else self.screen_text()),
             }
         )
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 from urllib.parse import quote
 
 from ..client.handle import Handle
@@ -109,9 +109,16 @@ class Terminal(PartyWidget):
         """
         return self._start(lambda client: client.expect(pattern, timeout), f"expect {pattern!r}")
 
-    def screen(self) -> str:
-        """The screen as it is now, as text. Blocks for one round trip."""
-        return str(self._thread.run(self._with_client(lambda client: client.screen())))
+    @overload
+    def screen(self, format: Literal["text", "html"] = "text") -> str: ...
+
+    @overload
+    def screen(self, format: Literal["lines"]) -> DataFrame: ...
+
+    def screen(self, format: Literal["text", "html", "lines"] = "text") -> str | DataFrame:
+        """The screen as it is now: text, HTML without script, or `lines`, a DataFrame of row and text. Blocks for one round trip."""
+        shown: str | DataFrame = self._thread.run(self._with_client(lambda client: client.screen(format)))
+        return shown
 
     def history(self) -> Handle[DataFrame]:
         """The commands that ran in this terminal as a DataFrame: command, actor, exit_code, started_at (UTC), duration_s, cwd, offset."""
@@ -130,7 +137,10 @@ class Terminal(PartyWidget):
         return self._start(lambda client: client.release_control(), "release control")
 
     def snapshot(self) -> None:
-        """Displays the screen as it is now, as text and as HTML without script: an output that stays readable everywhere."""
+        """Displays the screen as it is now, as text and as HTML without script: an output that stays readable everywhere.
+
+        It is saved with the notebook, so secrets are hidden in it, and it is empty where the host's policy says that nothing is saved.
+        """
         from IPython.display import display
 
         text, html = self._thread.run(self._refresh())
@@ -208,7 +218,7 @@ class Terminal(PartyWidget):
             if self.state not in ("live", "lagging"):
                 return None
             # A plain request: whoever joins to look would be seen there, and would keep the sandbox's process alive.
-            seen = await self._runtime.request(self._address, "GET", f"parties/{self.party}/{quote(self.room, safe='')}")
+            seen = await self._runtime.request(self._address, "GET", f"parties/{self.party}/{quote(self.room, safe='')}?saved=1")
         except (PartyError, TimeoutError) as error:
             log.debug("%r has no fresh snapshot: %s", self, error)
             return None
@@ -217,7 +227,7 @@ class Terminal(PartyWidget):
 
     async def _both(self, client: TerminalClient) -> tuple[str, str]:
         self._seen = (client.epoch, client.offset)
-        return await client.screen("text"), await client.screen("html")
+        return await client.screen("text", saved=True), await client.screen("html", saved=True)
 
     async def _refresh(self) -> tuple[str, str]:
         text, html = await self._with_client(self._both)

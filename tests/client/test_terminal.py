@@ -325,3 +325,14 @@ async def test_recording(tmp_path: Path) -> None:
         assert list(recording.commands["exit_code"]) == [1]
         assert [known["id"] for known in await term.recordings()] == [recording.facts["id"]]
         assert recording.save(tmp_path / "a.cast").read_text() == recording.cast
+
+
+async def test_the_screen_as_lines(tmp_path: Path) -> None:
+    """The lines of the screen are a DataFrame, numbered from the top."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
+        await term.run("printf 'alpha\\n  beta\\n'", timeout=WAIT)
+        lines = await term.screen("lines")
+        assert list(lines.columns) == ["row", "text"]
+        assert list(lines["row"]) == list(range(1, len(lines) + 1))
+        first = list(lines["text"]).index("alpha")
+        assert lines["text"][first + 1] == "  beta"

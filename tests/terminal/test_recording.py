@@ -92,9 +92,27 @@ async def test_off(serve: Serve, tmp_path: Path, policy: RecordingSettings) -> N
         await ana.ask("run", command="echo hello")
         room = await place.room("w1")
         assert bool(await room.saved_screen()) == (not policy.unsaved)
+        for form in ("text", "html"):
+            assert bool((await ana.ask("screen", format=form, saved=True))["result"][form]) == (not policy.unsaved)
+            assert (await ana.ask("screen", format=form))["result"][form]
+        assert bool(json.loads((await get(place, "?saved=1"))[1])["screen"].strip()) == (not policy.unsaved)
         assert bool(await room.history()) == (not policy.unsaved)
         assert json.loads((await get(place, "/recordings"))[1]) == {"recordings": []}
     assert not (tmp_path / "rooms" / "recordings").exists()
+
+
+async def test_a_saved_screen(serve: Serve) -> None:
+    """What is asked for to be saved holds no secret; what is asked for to be looked at is the screen as it is."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.ask("run", command=f"echo {KEY} told")
+        for form in ("text", "html"):
+            saved = (await ana.ask("screen", format=form, saved=True))["result"][form]
+            assert KEY not in saved
+            assert "told" in saved
+        assert KEY in (await ana.ask("screen"))["result"]["text"]
+        assert KEY not in (await get(place, "?saved=1"))[1]
+        assert KEY in (await get(place, ""))[1]
 
 
 async def test_input(serve: Serve) -> None:
