@@ -21,6 +21,8 @@ _ROW_BYTES, _CELL_BYTES, _PAGE_BYTES = 16, 8.5, 1 << 20
 """What libghostty's pages cost (measured from 20 to 1000 columns): a row, a cell, and what is dropped in one go at the old end."""
 _NO_LINE_LIMIT = 1 << 40
 _CONTINUATION_BYTES = 64 * 1024
+_UNKNOWN_SEQUENCE = b"\x1b]99999;"
+"""Stands for the beginning of a longer one (a picture, a huge title): whoever gets its end ignores it instead of showing it as text."""
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
 _BRACKETED_PASTE = 2004
@@ -88,7 +90,8 @@ class Emulator:
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
-        lib.ghostty_terminal_continuation_buf(self._terminal._t[0], ffi.NULL, 0, size)
+        if lib.ghostty_terminal_continuation_buf(self._terminal._t[0], ffi.NULL, 0, size) == lib.GHOSTTY_INVALID_VALUE:
+            return _UNKNOWN_SEQUENCE  # it is longer than what libghostty keeps
         room = ffi.new("uint8_t[]", max(size[0], 1))
         if lib.ghostty_terminal_continuation_buf(self._terminal._t[0], room, len(room), size):
             return b""

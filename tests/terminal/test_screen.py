@@ -27,6 +27,7 @@ SCENES = {
     "cut sequence": b"plain \x1b[31",
     "cut character": b"half \xe4\xb8",
     "cut title": b"x\x1b]0;ti",
+    "cut huge title": b"x\x1b]2;" + b"T" * 200_000,
 }
 
 
@@ -59,6 +60,18 @@ async def test_a_drawing_rebuilds_the_screen(scene: str) -> None:
         assert _state(late) == _state(whole)
     assert capture.offset == len(output)
     whole.close()
+    late.close()
+
+
+@pytest.mark.parametrize("start", [b"\x1b]2;", b"\x1b]52;c;", b"\x1bPq", b"\x1b_Gf=100;", b"\x1b]1337;File=inline=1:"])
+async def test_the_rest_of_a_huge_sequence_is_no_text(start: bytes) -> None:
+    """Whoever joins inside a sequence that is longer than what is kept of it sees nothing of its rest."""
+    screen = await _screen(b"before" + start + b"A" * 100_000)
+    capture = await screen.capture(1 << 20)
+    await screen.close()
+    late = emulator.Emulator(80, 24)
+    late.feed(capture.drawing + b"A" * 100_000 + b"\x1b\\after")
+    assert late.text().split() == ["beforeafter"]
     late.close()
 
 
