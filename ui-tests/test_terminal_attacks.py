@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import JupyterServer
 from lab import Lab
 from playwright.sync_api import expect
@@ -72,7 +71,6 @@ def room_state(server: JupyterServer, room: str) -> dict[str, Any]:
     return state
 
 
-@pytest.mark.xfail(reason="known fault: the page stays blank behind this output, so what follows is not looked at; cause not found yet")
 def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
     """No dialog, no window, no clipboard, no other page title, no other size, and nothing typed into the shell in the viewer's name."""
     server = start_jupyter()
