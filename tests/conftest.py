@@ -19,7 +19,8 @@ def plain_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (home / ".bashrc").write_text("PS1='\\$ '\n")
     real = Path.home()
     with pytest.MonkeyPatch.context() as patch:
-        for name, folder in (("XDG_CACHE_HOME", ".cache"), ("XDG_CONFIG_HOME", ".config"), ("NPM_CONFIG_CACHE", ".npm"), ("NPM_CONFIG_USERCONFIG", ".npmrc")):
+        kept = {"XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config", "NPM_CONFIG_CACHE": ".npm", "NPM_CONFIG_USERCONFIG": ".npmrc"}
+        for name, folder in kept.items():
             if name not in os.environ:
                 patch.setenv(name, str(real / folder))
         patch.setenv("HOME", str(home))

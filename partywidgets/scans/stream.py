@@ -29,7 +29,7 @@ class ResultStream:
     def __init__(self, scan_id: str, total: int, *, board: Board, history: History, emit: Emit) -> None:
         self.done = 0
         self._kept = 0
-        """Checks that had ended when the history was last written: a frame counts and tells no more than that, so a host that dies keeps what it told."""
+        """Checks that had ended when the history was last written. A frame tells no more than that: a host that dies keeps what it told."""
         self._board = board
         self._scan_id, self._total = scan_id, total
         self._history, self._emit = history, emit
