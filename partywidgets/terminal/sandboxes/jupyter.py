@@ -6,10 +6,12 @@ The protocol is terminado's: JSON arrays, `["stdin", text]` and `["set_size", ro
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
 import logging
 import re
+import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 MESSAGE_LIMIT = 32 << 20
 """The replay is one message: up to 1000 reads of 4 KiB, of which JSON escapes make six times as much."""
 _ROUTE = re.compile(r"(?P<base>.*)/terminals/websocket/(?P<name>\w+)", re.ASCII)
+
+_OPENING: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = weakref.WeakValueDictionary()
+"""Of each loop, by URL. Jupyter makes a second terminal of a name that it is asked for twice, and the first is lost to everyone else."""
 
 
 class JupyterSandbox(WebSocketSandbox):
@@ -63,16 +68,18 @@ async def open_jupyter(address: Address, *, cols: int, rows: int) -> JupyterSand
     # In a query a plus reads as a blank; a token has no blanks.
     token = address.options.get("token", "").replace(" ", "+")
     headers = {"Authorization": f"token {token}"} if token else {}
-    for known in (False, True):
-        try:
-            connection = await connected(url, address.target, what="Jupyter Server", headers=headers, limit=MESSAGE_LIMIT)
-        except InvalidStatus as error:
-            status = error.response.status_code
-            if status != 404 or known:
-                raise _refused(address, status) from error
-            await _make(address, headers)
-        else:
-            break
+    lock = _OPENING.setdefault((id(asyncio.get_running_loop()), url), asyncio.Lock())
+    async with lock:
+        for made in (False, True):
+            try:
+                connection = await connected(url, address.target, what="Jupyter Server", headers=headers, limit=MESSAGE_LIMIT)
+            except InvalidStatus as error:
+                status = error.response.status_code
+                if status != 404 or made:
+                    raise _refused(address, status) from error
+                await _make(address, headers)
+            else:
+                break
     sandbox = JupyterSandbox(connection, address.target)
     await sandbox.resize(cols, rows)
     return sandbox

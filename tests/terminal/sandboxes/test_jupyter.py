@@ -49,6 +49,20 @@ async def test_a_terminal_of_jupyter_is_shared(serve: Serve, jupyter: Jupyter) -
             assert (result["output"], result["exit_code"]) == ("33 101", 6)
 
 
+async def test_two_rooms_at_once_have_one_terminal(serve: Serve, jupyter: Jupyter) -> None:
+    """Rooms that open a terminal which is not there yet, at the same moment, share the one that is made."""
+    async with (
+        serve(default=address(jupyter, "twins"), also=address(jupyter, "twins")) as place,
+        place.watch("w1") as ana,
+        place.watch("w2", query="?sandboxId=also") as other,
+    ):
+        await ana.message("upstream", state="running")
+        await other.message("upstream", state="running")
+        await ana.type("echo one-$((1+1))\r")
+        await ana.shows(b"one-2")
+        await other.shows(b"one-2")
+
+
 async def test_its_end_reaches_the_viewers_and_restart_makes_a_new_one(serve: Serve, jupyter: Jupyter) -> None:
     """Whether its shell exits or Jupyter shuts it down, viewers hear it; restart begins a new terminal of that name."""
     async with serve(default=address(jupyter, "ends")) as place, place.watch() as ana:
