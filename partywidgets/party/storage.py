@@ -12,7 +12,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -116,10 +116,15 @@ class Directory:
         return self.path / "rooms" / f"{digest}.sqlite3"
 
 
-def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connection:
+NO_UPGRADES: Mapping[int, str] = {}
+
+
+def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[int, str] = NO_UPGRADES) -> sqlite3.Connection:
     """Opens or makes a database in WAL mode.
 
-    Raises SchemaError for one that a newer version wrote, StorageError for one that cannot be read.
+    `upgrades` maps each older schema to the SQL that makes the next of it; all steps are one transaction.
+    Raises SchemaError for one that a newer version wrote, or an older one of which no step leads on; StorageError for one that cannot be
+    read. It is then left as it is.
 
     `synchronous=NORMAL`: what is committed survives a crash of the process; a power loss may take the last commits, never the file.
     """
@@ -140,6 +145,16 @@ def open_database(path: Path, *, version: int, schema: str) -> sqlite3.Connectio
                 f"the database {path} was written by another version (schema {found}, this one knows {version}): "
                 "upgrade partywidgets, or move the file away"
             )
+        missing = next((step for step in range(found, version) if found and step not in upgrades), None)
+        if missing is not None:
+            raise SchemaError(
+                f"the database {path} was written by an older version (schema {found}, this one knows {version} and no way "
+                f"from {missing}): open it with the partywidgets that wrote it, or move the file away"
+            )
+        if 0 < found < version:
+            steps = ";\n".join(upgrades[step] for step in range(found, version))
+            database.executescript(f"BEGIN IMMEDIATE; {steps};\nPRAGMA user_version={version}; COMMIT;")
+            logger.info("the database %s was upgraded from schema %d to %d", path, found, version)
         if found == 0:
             database.executescript(f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version}; COMMIT;")
         return database

@@ -19,7 +19,7 @@ import pytest
 from partywidgets.exceptions import SchemaError, StorageError
 from partywidgets.party import PartyHost, Server
 from partywidgets.party.alarm import Alarms
-from partywidgets.party.storage import Directory, StorageThread, default_directory
+from partywidgets.party.storage import Directory, StorageThread, default_directory, open_database
 
 from .serving import running, until
 
@@ -148,6 +148,54 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     async with PartyHost({"room": Server}, storage=tmp_path) as host:
         with pytest.raises(StorageError):
             await (await host.get_server_by_name("room", "lobby")).storage.get("x")
+
+
+FIRST = "CREATE TABLE note (text TEXT);"
+SECOND = "CREATE TABLE note (text TEXT, author TEXT NOT NULL DEFAULT 'nobody', size INTEGER);"
+
+
+def written(path: Path) -> bytes:
+    """A database of schema 1 with a row in it, and its bytes."""
+    database = open_database(path, version=1, schema=FIRST)
+    database.execute("INSERT INTO note VALUES ('kept')")
+    database.close()
+    return path.read_bytes()
+
+
+def test_an_older_database_is_upgraded_step_by_step(tmp_path: Path) -> None:
+    """What was kept is there under the new schema; opened again it stays so, and the older version refuses it."""
+    path = tmp_path / "a.sqlite3"
+    written(path)
+    steps = {1: "ALTER TABLE note ADD COLUMN author TEXT NOT NULL DEFAULT 'nobody'", 2: "ALTER TABLE note ADD COLUMN size INTEGER;"}
+    for _ in range(2):
+        database = open_database(path, version=3, schema=SECOND, upgrades=steps)
+        assert [tuple(row) for row in database.execute("SELECT text, author, size FROM note")] == [("kept", "nobody", None)]
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 3
+        database.close()
+    with pytest.raises(SchemaError, match="schema 3, this one knows 1"):
+        open_database(path, version=1, schema=FIRST)
+
+
+@pytest.mark.parametrize("steps", [{}, {1: "ALTER TABLE note ADD COLUMN author TEXT"}], ids=["none", "one of two"])
+def test_an_older_database_without_a_way_on_is_refused(tmp_path: Path, steps: dict[int, str]) -> None:
+    """SchemaError says both versions and what to do; nothing in the file changes."""
+    path = tmp_path / "a.sqlite3"
+    before = written(path)
+    with pytest.raises(SchemaError, match=r"older version \(schema 1, this one knows 3.*open it with the partywidgets that wrote it"):
+        open_database(path, version=3, schema=SECOND, upgrades=steps)
+    assert path.read_bytes() == before
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """The steps are one transaction: after an error in the second the first is undone too."""
+    path = tmp_path / "a.sqlite3"
+    written(path)
+    steps = {1: "ALTER TABLE note ADD COLUMN author TEXT", 2: "ALTER TABLE nothing ADD COLUMN size INTEGER"}
+    with pytest.raises(StorageError, match="nothing"):
+        open_database(path, version=3, schema=SECOND, upgrades=steps)
+    database = open_database(path, version=1, schema=FIRST)
+    assert [tuple(row) for row in database.execute("SELECT * FROM note")] == [("kept",)]
+    database.close()
 
 
 async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:

@@ -314,6 +314,43 @@ async def test_below_a_mount(tmp_path: Path) -> None:
                 assert json.loads(await received(client))[1] == server.url + "sub/parties/room/y"
 
 
+async def test_before_hooks_get_the_apps_context(tmp_path: Path) -> None:
+    """A hook reaches the app around it, what its lifespan made and what a middleware in front put into the request; so does the room."""
+    seen: list[Any] = []
+    pool = object()
+
+    class Room(Server):
+        def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            connection.send(f"{ctx.request.state.pool is pool} {ctx.request.scope['user']}")
+
+        def on_request(self, request: Request) -> Response:
+            return PlainTextResponse(f"{request.state.pool is pool} {request.scope['user']}")
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        seen.append((request.scope["type"], request.app is app, request.app.state.name, request.state.pool is pool, request.user))
+
+    class Naming:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app({**scope, "user": "ana"} if scope["type"] != "lifespan" else scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        yield {"pool": pool}
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        rooms = Middleware(PartyMiddleware, host, auth=None, on_before_connect=hook, on_before_request=hook)
+        app = Starlette(middleware=[Middleware(Naming), rooms], lifespan=lifespan)
+        app.state.name = "ours"
+        async with serve(app, port=0) as server, httpx.AsyncClient() as http:
+            assert (await http.get(server.url + "parties/room/x")).text == "True ana"
+            async with connect(server.url.replace("http", "ws") + "parties/room/y") as client:
+                assert await received(client) == "True ana"
+    assert seen == [("http", True, "ours", True, "ana"), ("websocket", True, "ours", True, "ana")]
+
+
 async def test_under_plain_uvicorn(tmp_path: Path) -> None:
     """Without the adopt extension: the same rooms over receive and send, denials with their status, 4401, close codes, on_close once."""
     log: list[Any] = []
