@@ -41,23 +41,37 @@ class Place:
         self, room: str = "w1", who: str = "ana", *, dialect: str | None = protocol.RICH, query: str = "", read: bool = True
     ) -> AsyncIterator[Viewer]:
         """A viewer's socket: by subprotocol `dialect`, None for none."""
-        url = f"{self.url.replace('http', 'ws')}/parties/terminal-server/{room}{query}"
-        async with connect(
-            url,
-            additional_headers={"Authorization": f"Bearer {who}-token-for-the-tests"},
-            subprotocols=[dialect] if dialect else None,  # type: ignore[list-item]
-            compression=None,
-            max_size=None,
-            proxy=None,
-        ) as socket:
-            viewer = Viewer(socket)
-            task = asyncio.ensure_future(viewer.read()) if read else None
-            try:
-                yield viewer
-            finally:
-                if task is not None:
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+        path = f"{self.url.replace('http', 'ws')}/parties/terminal-server/{room}{query}"
+        async with connected(path, {"Authorization": f"Bearer {who}-token-for-the-tests"}, dialect=dialect, read=read) as viewer:
+            yield viewer
+
+
+@asynccontextmanager
+async def watching(url: str, room: str = "w1") -> AsyncIterator[Viewer]:
+    """A rich viewer on a server that asks for no token; `url` is its root."""
+    async with connected(f"{url.replace('http', 'ws')}/parties/terminal-server/{room}", {}) as viewer:
+        yield viewer
+
+
+@asynccontextmanager
+async def connected(url: str, headers: dict[str, str], *, dialect: str | None = protocol.RICH, read: bool = True) -> AsyncIterator[Viewer]:
+    """A viewer's socket."""
+    async with connect(
+        url,
+        additional_headers=headers,
+        subprotocols=[dialect] if dialect else None,  # type: ignore[list-item]
+        compression=None,
+        max_size=None,
+        proxy=None,
+    ) as socket:
+        viewer = Viewer(socket)
+        task = asyncio.ensure_future(viewer.read()) if read else None
+        try:
+            yield viewer
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
 
 class Viewer:

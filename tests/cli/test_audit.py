@@ -1,0 +1,32 @@
+"""`partywidgets audit verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from partywidgets.terminal.audit import AuditFile
+from partywidgets.terminal.recording import recording_thread
+
+from .conftest import Run
+
+
+def test_verify(run: Run, tmp_path: Path) -> None:
+    """A whole log ends with 0 and its number of lines; a changed line with 1 and its place; what is no file with a sentence."""
+    file = AuditFile(tmp_path)
+    for event in ("joined", "typed", "left"):
+        file.write({"event": event})
+    recording_thread().submit(lambda: None).result(30)
+    path = tmp_path / "terminals.jsonl"
+    whole = run("audit", "verify", path)
+    assert (whole.code, whole.out, whole.err) == (0, "3 lines, the chain holds\n", "")
+    path.write_bytes(path.read_bytes() + b'{"event": "to')
+    torn = run("audit", "verify", path)
+    assert torn.code == 0
+    assert "not a whole line; its host was killed while it wrote" in torn.out
+    path.write_bytes(path.read_bytes().replace(b'"typed"', b'"TYPED"'))
+    broken = run("audit", "verify", path)
+    assert broken.code == 1
+    assert f"{path}:3" in broken.out.replace("\n", "")
+    missing = run("audit", "verify", tmp_path / "none")
+    assert missing.code == 1
+    assert "cannot be read" in missing.sentence
