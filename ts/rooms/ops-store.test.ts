@@ -44,6 +44,34 @@ describe("the store", () => {
     expect([...store.rows.keys()].sort()).toEqual(["a", "b", "live"]);
   });
 
+  it("goes by the room's count, for clocks go back: the row follows, and its line rises in time", () => {
+    const store = new OpsStore();
+    const at = (time: string, seq: number, status: Result["status"]) =>
+      store.apply(checked(result("a", { observed_at: `2026-11-23T${time}.000Z`, seq, status })), noChanges());
+    at("05:00:00", 1, "ok");
+    at("08:00:00", 2, "ok");
+    at("06:00:00", 3, "crit");
+    at("06:00:01", 4, "warn");
+    expect(store.rows.get("a")!.status).toBe("warn");
+    expect(store.series("a").map(({ status }) => status)).toEqual(["ok", "crit", "warn"]);
+  });
+
+  it("takes what a room says after a restart, also when it counts from the start again", () => {
+    const store = new OpsStore();
+    store.apply(snapshot([result("a", { seq: 900, status: "ok" }), result("b", { seq: 901, status: "ok" })]), noChanges());
+    store.apply(snapshot([result("a", { seq: 1, status: "crit" })], 1, 2, "e2"), noChanges());
+    store.apply(checked(result("b", { seq: 7, status: "warn" })), noChanges());
+    store.apply(snapshot([result("b", { seq: 2, status: "crit" })], 2, 2, "e2"), noChanges());
+    expect([...store.rows.values()].map(({ status }) => status).sort()).toEqual(["crit", "warn"]);
+  });
+
+  it("keeps one row of a fingerprint that comes twice in a frame: the last that the room counted", () => {
+    const store = new OpsStore();
+    const changes = noChanges();
+    store.apply(checked(result("a", { seq: 6, summary: "second" }), result("a", { seq: 5, summary: "first" })), changes);
+    expect([store.rows.size, changes.changed.size, store.rows.get("a")!.summary]).toEqual([1, 1, "second"]);
+  });
+
   it("takes a row off when its check is gone", () => {
     const store = new OpsStore();
     store.apply(checked(result("a")), noChanges());
@@ -62,8 +90,8 @@ describe("the store", () => {
 
   it("keeps the newer of two results, whichever came last", () => {
     const store = new OpsStore();
-    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:02.000Z", status: "ok" })), noChanges());
-    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:01.000Z", status: "crit" })), noChanges());
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:02.000Z", status: "ok", seq: 9 })), noChanges());
+    store.apply(checked(result("a", { observed_at: "2026-11-23T06:00:01.000Z", status: "crit", seq: 8 })), noChanges());
     expect(store.rows.get("a")!.status).toBe("ok");
   });
 

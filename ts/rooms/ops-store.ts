@@ -159,9 +159,6 @@ export class OpsStore {
     parts.results.push(...snapshot.results);
     parts.next++;
     if (parts.next <= snapshot.of) return;
-    this.#parts = null;
-    this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
-    this.epoch = parts.epoch;
     // Live frames come between the parts: what they brought is newer than the snapshot.
     const here = new Set([...parts.results.map(({ fingerprint }) => fingerprint), ...parts.live]);
     for (const fingerprint of [...this.rows.keys()]) {
@@ -170,13 +167,20 @@ export class OpsStore {
       changes.removed.add(fingerprint);
     }
     for (const result of parts.results) this.#put(result, changes, true);
+    this.#parts = null;
+    this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
+    this.epoch = parts.epoch;
     changes.reset = true;
   }
 
-  /** The newer of two versions stays: a snapshot and a live frame may cross. */
+  /**
+   * The newer of two versions stays: a snapshot and a live frame may cross. Newer is by the room's own count: clocks go back.
+   * What an earlier life of the room counted says nothing about this one.
+   */
   #put(result: Result, changes: Changes, quiet = false): void {
     const { fingerprint } = result;
     const known = this.rows.get(fingerprint);
+    const comparable = !this.#parts || this.#parts.epoch === this.epoch || this.#parts.live.has(fingerprint);
     if (!quiet) this.#parts?.live.add(fingerprint);
     if (result.change === "absent") {
       this.rows.delete(fingerprint);
@@ -184,7 +188,7 @@ export class OpsStore {
       changes.removed.add(fingerprint);
       return;
     }
-    if (known && known.result_id !== result.result_id && known.observed_at > result.observed_at) return;
+    if (known && comparable && known.seq > result.seq) return;
     this.rows.set(fingerprint, result);
     const fields = changes.changed.get(fingerprint) ?? new Set<string>();
     if (known && !quiet) {
@@ -199,7 +203,9 @@ export class OpsStore {
     const at = Date.parse(observed_at);
     if (Number.isNaN(at)) return;
     const points = this.#series.get(fingerprint) ?? [];
-    if (points.length > 0 && points[points.length - 1]!.at >= at) return;
+    if (points.at(-1)?.at === at) return;
+    // A clock that went back: the line goes on from there, for its times must rise.
+    while (points.length > 0 && points[points.length - 1]!.at >= at) points.pop();
     points.push({ at, durationMs: duration_ms, status });
     if (points.length > SERIES_POINTS) points.shift();
     this.#series.set(fingerprint, points);
