@@ -20,6 +20,21 @@ EARLY_LIMIT = 64 * 1024
 """Bytes that a client may send behind its upgrade request before it is answered."""
 
 
+USER_TIMEOUT = 60.0
+"""Seconds that a peer may leave unacknowledged, or unread behind a closed window, what was sent to it: longer than any timer of ours."""
+
+
+def bound_silence(sock: socket.socket) -> None:
+    """Lets the kernel end a TCP connection whose peer took nothing for `USER_TIMEOUT` (RFC 5482), where the platform can.
+
+    Set on a listening socket it holds for what is accepted there. It is the second belt behind the timers of `WebSocket`, and the only
+    one for an HTTP answer that nobody reads.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(USER_TIMEOUT * 1000))
+
+
 class HandshakeError(Exception):
     """An upgrade request that is not a WebSocket handshake. `status` and `headers` are of the answer."""
 
@@ -168,10 +183,11 @@ async def adopt_socket(
     key = None if headers is None else check_handshake("GET", "1.1", headers)
     handshake = Handshake(key, limits=limits, early=leftover, on_open=on_open, on_lost=on_lost)
     sock.setblocking(False)
+    bound_silence(sock)
     loop: Any = asyncio.get_running_loop()
     # With a listening socket's accept undone, this is how both asyncio and uvloop take a connected one.
     await loop.connect_accepted_socket(lambda: handshake, sock)
     return handshake
 
 
-__all__ = ["Handshake", "HandshakeError", "adopt_socket", "check_handshake"]
+__all__ = ["Handshake", "HandshakeError", "adopt_socket", "bound_silence", "check_handshake"]

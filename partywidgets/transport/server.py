@@ -32,7 +32,7 @@ from ..party.routing import Alias, BeforeHook
 from ..party.wire import Receiver, Wire
 from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
 from .body import BoundedBody, Pace
-from .handshake import Handshake, HandshakeError, check_handshake
+from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
 from .plain_socket import PlainSocket
 from .websocket import Limits, WebSocket
 
@@ -399,6 +399,7 @@ async def serve(
         # asyncio turns Nagle off only where a socket names its protocol; accepted ones inherit it here. Measured: 44 ms less an answer.
         if listening.family in (socket.AF_INET, socket.AF_INET6):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound_silence(listening)
         bound = listening.getsockname()
         address, number = str(bound[0]), int(bound[1])
         secure = ssl_context is not None

@@ -27,6 +27,8 @@ from websockets.typing import Subprotocol
 from partywidgets.auth import Gate
 from partywidgets.exceptions import ConfigError, HostError, PortInUseError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party.room import Nobody
+from partywidgets.transport import handshake
 from partywidgets.transport.handshake import adopt_socket
 from partywidgets.transport.server import serve
 from partywidgets.transport.websocket import Limits
@@ -566,3 +568,48 @@ uvloop.run(main())
     async with asyncio.timeout(30):
         out, _ = await process.communicate()
     assert out == b"fine\n"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the platform has no TCP_USER_TIMEOUT")
+async def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel ends a connection whose peer takes nothing of an HTTP answer, and the app hears of it."""
+    monkeypatch.setattr(handshake, "USER_TIMEOUT", 1.0)
+    ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("no lifespan")
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 64 * 1024 * 1024, "more_body": True})
+        ended.set_result(await receive())
+
+    async with serve(app, port=0) as server, asyncio.timeout(50):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert (await ended)["type"] == "http.disconnect"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the platform has no TCP_USER_TIMEOUT")
+async def test_accepted_and_adopted_sockets_have_the_kernels_bound() -> None:
+    """Both the bundled server's connections and those that another server gave away."""
+    accepted: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            wire = scope["extensions"]["partywidgets.adopt"](Nobody())
+            accepted.append(bound_of(wire._transport.get_extra_info("socket")))
+            wire.close(1000)
+
+    def bound_of(taken: Any) -> int:
+        return int(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+
+    async with serve(app, port=0) as server, asyncio.timeout(30), connect(f"ws://127.0.0.1:{server.port}/") as client:
+        await client.wait_closed()
+    assert accepted == [60_000]
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as peer:
+        taken, _ = listening.accept()
+        adopted = await adopt_socket(taken, headers=None)
+        assert bound_of(taken) == 60_000
+        adopted.abort()
+        peer.close()
