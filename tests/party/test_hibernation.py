@@ -244,7 +244,7 @@ async def test_the_number_of_rooms_is_bounded(tmp_path: Path) -> None:
         assert refused.value.response.status_code == 503
 
 
-async def test_a_thousand_sockets_of_a_hundred_rooms_are_held_asleep(tmp_path: Path) -> None:
+async def test_five_hundred_sockets_of_a_hundred_rooms_are_held_asleep(tmp_path: Path) -> None:
     """All rooms sleep with their sockets open; each wakes for itself."""
 
     class Room(Sleeper):
