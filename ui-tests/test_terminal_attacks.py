@@ -25,6 +25,11 @@ Object.defineProperty(navigator, 'clipboard', { value: {
 } });
 for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => { window.seen.dialogs++; };
 """
+FIND_TEXT = """text => {
+    const found = [...document.querySelectorAll('.xterm-rows span')].find(node => node.textContent.includes(text));
+    const { x, y, width, height } = found?.getBoundingClientRect() ?? {};
+    return width > 0 && { x, y, height };
+}"""
 ESC, BEL, ST = b"\x1b", b"\x07", b"\x1b\\"
 
 
@@ -82,6 +87,9 @@ def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: Open
     # The cat reads what is typed: an answer made of the program's own words would be shown by it.
     lab.type("cat ~/attack; echo still-$((40+2))\n")
     lab.expect_screen("still-42", timeout=60_000)
+    # Answers in xterm's own words may stand at the prompt now, as in every terminal; a quote among them would hold what is typed next.
+    lab.terminals().first.locator(".xterm").click()
+    lab.page.keyboard.press("Control+C")
     lab.type("echo alive-$((50+1))\n")
     lab.expect_screen("alive-51")
     seen = lab.evaluate("() => window.seen")
@@ -92,6 +100,39 @@ def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: Open
     assert state["size"] == size
     assert "pwned" not in state["screen"]
     assert "not found" not in state["screen"]
+
+
+def test_only_web_links_open(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """A click on a link that a program made opens http and https in a tab that knows nothing of this one, and nothing else."""
+    server = start_jupyter()
+    targets = {
+        "js": b"javascript:window.seen.dialogs++",
+        "data": b"data:text/html,x",
+        "file": b"file:///etc/passwd",
+        "web": b"https://example.invalid/",
+    }
+    links = [osc(b"8;;" + target) + b"click-" + name.encode() + osc(b"8;;") for name, target in targets.items()]
+    Path(server.folder / "home" / "links").write_bytes(ESC + b"c" + b"\r\n".join([*links, b""]))
+    lab = open_lab(server, "notebooks/terminal.ipynb", init=WATCH_THE_PAGE)
+    lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\npw.Terminal('links', rows=12)")
+    lab.expect_screen("$")
+    lab.type("cat ~/links\n")
+    lab.expect_screen("click-web")
+    for name in targets:
+        # In one go, since xterm puts new elements in the place of those it draws anew.
+        box = lab.page.wait_for_function(FIND_TEXT, arg=f"click-{name}").json_value()
+        # xterm looks for a link under the pointer when it moves, and opens it on the click that follows.
+        lab.page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+        lab.page.mouse.move(box["x"] + 12, box["y"] + box["height"] / 2, steps=4)
+        lab.page.mouse.down()
+        lab.page.mouse.up()
+    lab.page.wait_for_function("() => window.seen.opened.length > 0")
+    assert lab.evaluate("() => window.seen") == {
+        "opened": [["https://example.invalid/", "_blank", "noopener,noreferrer"]],
+        "copied": [],
+        "read": 0,
+        "dialogs": 0,
+    }
 
 
 def test_a_program_copies_only_when_the_person_agrees(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
