@@ -82,10 +82,14 @@ export class OpsBar {
     }
     const last = store.lastScan;
     if (!last) {
-      setText(this.#scan, store.checks > 0 ? `${store.checks} checks` : "");
+      setText(this.#scan, store.checks > 0 ? count(store.checks) : "");
       return;
     }
     const took = Date.parse(last.finished_at) - Date.parse(last.started_at);
-    setText(this.#scan, `${last.total} checks · last scan ${clock(last.finished_at)} (${last.trigger}, ${duration(took)})`);
+    setText(this.#scan, `${count(last.total)} · last scan ${clock(last.finished_at)} (${last.trigger}, ${duration(took)})`);
   }
+}
+
+function count(checks: number): string {
+  return `${checks} ${checks === 1 ? "check" : "checks"}`;
 }
