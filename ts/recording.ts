@@ -1,6 +1,7 @@
 /** The bundle of a recording: a player with a seek bar, and the commands beside it. */
 import { create } from "asciinema-player";
 import playerStyles from "asciinema-player/dist/bundle/asciinema-player.css";
+import { playbackTime } from "./cast-time.ts";
 import { type MountOptions, option } from "./model.ts";
 import { askRecording } from "./recording-source.ts";
 import baseStyles from "./styles/base.css";
@@ -28,16 +29,19 @@ export function mount({ model, el, signal }: MountOptions): void {
     ({ recording, cast }) => {
       if (signal.aborted) return;
       setText(note, `${position(recording.duration_s)}${recording.complete ? "" : " · not ended when it was read"}`);
+      const limit = option(model, "idle_time_limit", 2);
+      const played = playbackTime(cast, limit);
+      const commands = recording.commands.map((entry) => ({ ...entry, time: played(entry.time) }));
       const player = create({ data: cast, parser: "asciicast" }, screen, {
         controls: true,
         fit: "width",
         preload: true,
-        idleTimeLimit: option(model, "idle_time_limit", 2),
-        markers: recording.commands.map(({ time, command }) => [time, command]),
+        idleTimeLimit: limit,
+        markers: commands.map(({ time, command }) => [time, command]),
         terminalFontFamily: getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace",
       });
       signal.addEventListener("abort", () => player.dispose());
-      body.append(commandList(recording.commands, (seconds) => void player.seek(seconds).then(() => player.play())));
+      body.append(commandList(commands, (seconds) => void player.seek(seconds).then(() => player.play())));
       save.disabled = false;
       save.addEventListener("click", () => download(`${recording.room}-${recording.id}.cast`, "application/x-asciicast", cast));
     },

@@ -141,7 +141,7 @@ class Lab:
 
     def expect_screen(self, text: str, index: int = 0, timeout: int = 15_000) -> None:
         """Waits until a terminal shows `text`; in view, since xterm draws nothing for an eye that cannot see it."""
-        self.terminals().nth(index).scroll_into_view_if_needed()
+        self.terminals().nth(index).scroll_into_view_if_needed(timeout=LONG)
         expect(self.screen(index)).to_contain_text(text, timeout=timeout)
 
     def evaluate(self, script: str, argument: Any = None) -> Any:

@@ -5,25 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conftest import JupyterServer
-from lab import Lab
+from lab import LONG, Lab
 from playwright.sync_api import expect
 
 StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
 
+KEEP_FRAMES = """() => {
+    const player = document.querySelector('.pw-recording .pw-player');
+    const keep = () => window.frames_seen.push(player.innerText);
+    window.frames_seen = [];
+    new MutationObserver(keep).observe(player, { childList: true, subtree: true, characterData: true });
+}"""
+COMMANDS = """
+for command in ['echo first-$((40+2))', 'sleep 7', 'echo second-$((40+3))', 'sleep 4', 'echo third-$((40+4))']:
+    await term.run(command)
+"""
+
 
 def test_a_command_leads_to_its_place(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
-    """The player lists the commands that ran; a click on one plays from there and shows its output."""
+    """A click on a command plays from there, neither from the start nor from behind it, though longer pauses before it are cut."""
     lab = open_lab(start_jupyter(), "notebooks/terminal.ipynb")
     lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\nterm = pw.Terminal('taped', rows=8); term")
     assert "Error" not in lab.output_of_last(), lab.output_of_last()
-    lab.expect_screen("$")
-    lab.run_code("r = await term.run('echo first-$((40+2))'); r = await term.run('echo second-$((40+3))')")
-    lab.expect_screen("second-43")
-    lab.run_code("term.recording()")
-    player = lab.page.locator(".pw-recording").first
-    player.scroll_into_view_if_needed()
-    expect(player.locator(".pw-commands li")).to_have_count(2, timeout=30_000)
-    player.locator(".pw-commands button").nth(1).click()
-    expect(player).to_contain_text("echo second")
-    expect(player.locator(".ap-player, .ap-terminal").first).to_be_visible(timeout=20_000)
+    lab.expect_screen("$", timeout=LONG)
+    lab.run_code(COMMANDS)
+    assert "Error" not in lab.output_of_last(), lab.output_of_last()
+    # In playback's time the second echo comes after 3 s and the third after 6: the recording's own 7 s would lead behind both.
+    lab.run_code("pw.Recording('taped', idle_time_limit=3)")
+    commands = lab.page.locator(".pw-recording .pw-commands button")
+    expect(commands).to_have_count(5, timeout=LONG)
+    commands.nth(2).scroll_into_view_if_needed()
+    expect(lab.page.locator(".pw-recording .ap-player")).to_be_visible(timeout=LONG)
+    lab.evaluate(KEEP_FRAMES)
+    commands.nth(2).click()
+    lab.page.wait_for_function("() => window.frames_seen.some(text => text.includes('third-44'))", timeout=LONG)
+    frames = lab.evaluate("() => window.frames_seen")
+    assert "echo second" in next(text for text in frames if "first-42" in text)
+    assert "third-44" not in next(text for text in frames if "second-43" in text)
