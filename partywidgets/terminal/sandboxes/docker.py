@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 from typing import Literal, cast
 
 from ...engines.docker import ContainerExec, DockerEngine
-from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
-from .base import Address, Exit, MarkSource
+from .base import Address, Exit
+from .remote_shell import ExecShell
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-INPUT_BOUND = 1 << 20
 GRACE = 2.0
 """Seconds between hang-up and kill."""
 POLL = 0.05
@@ -27,27 +26,17 @@ _KILLED = 128 + 9
 _NO_SHELL = (126, 127)
 
 
-class ContainerSandbox:
+class ContainerSandbox(ExecShell):
     """An exec with a terminal. The engine's client is its own: one socket to the engine a terminal."""
 
-    can_pause = True
-
     def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "") -> None:
-        self.marks: MarkSource = "shell"
+        super().__init__("container", job.container, engine=engine, job=job)
         self._engine, self._job, self._user = engine, job, user
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head = b""
         self._begun = False
-        self._pid: int | None = None
         self._rest = b""
-        self._input: asyncio.Queue[bytes] = asyncio.Queue()
-        self._input_size = 0
-        self._going = asyncio.Event()
-        self._going.set()
-        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._open = True
         self._broken = False
-        self._writer = asyncio.create_task(self._write_out(), name=f"input of {job.container}")
 
     async def read(self) -> bytes:
         """The next output; b"" at the end. Not reading is what pauses it: the engine's connection then fills."""
@@ -96,8 +85,7 @@ class ContainerSandbox:
                 end = Exit(code, f"the shell in {name} ended" + ("" if code is None else f" with code {code}"))
         except (EngineError, TimeoutError) as error:
             end = Exit(None, f"the terminal in {name} ended: {error or 'the engine does not say how'}")
-        if not self._exit.done():
-            self._exit.set_result(end)
+        self._tell_end(end)
 
     async def _stopped(self, code: int | None) -> bool:
         """Whether it was the container that ended. A kill looks like the shell's own end at first: then the engine is asked again."""
@@ -109,25 +97,8 @@ class ContainerSandbox:
             await asyncio.sleep(POLL)
         return True
 
-    def write(self, keystrokes: bytes) -> None:
-        """Queues input; see Sandbox."""
-        if not self._open or self._exit.done():
-            raise SandboxGoneError("the shell has ended: restart the terminal")
-        if self._input_size + len(keystrokes) > INPUT_BOUND:
-            raise SandboxError(f"the program in the terminal has {self._input_size} bytes of input unread: wait, or press Ctrl-C")
-        self._input_size += len(keystrokes)
-        self._input.put_nowait(keystrokes)
-
-    async def _write_out(self) -> None:
-        while True:
-            keystrokes = await self._input.get()
-            try:
-                await self._job.stream.write_in(keystrokes)
-            except (OSError, RuntimeError, AssertionError) as error:
-                log.info("container %s: input was lost, its terminal is gone: %s", self._job.container, error)
-                return
-            finally:
-                self._input_size -= len(keystrokes)
+    async def _send(self, keystrokes: bytes) -> None:
+        await self._job.stream.write_in(keystrokes)
 
     async def resize(self, cols: int, rows: int) -> None:
         """Sets the terminal's size. A shell that has just ended keeps its old one."""
@@ -136,39 +107,6 @@ class ContainerSandbox:
                 await self._job.resize(cols, rows)
             except EngineError as error:
                 log.info("container %s: %s", self._job.container, error)
-
-    def pause(self) -> None:
-        """Stops reading."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Reads on."""
-        self._going.set()
-
-    async def wait_exit(self) -> Exit:
-        """How it ended. Known once `read` came to the end."""
-        return await asyncio.shield(self._exit)
-
-    async def close(self) -> None:
-        """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
-        if not self._open:
-            return
-        self._open = False
-        self._going.set()
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
-        try:
-            if not self._exit.done() and self._pid is not None:
-                await self._end_shell(self._pid)
-        except (EngineError, TimeoutError) as error:
-            # The engine has no call that ends an exec, so a shell may be left when the engine itself is in trouble.
-            log.warning("container %s: its shell could not be ended: %s", self._job.container, error)
-        finally:
-            await self._job.close()
-            if not self._exit.done():
-                self._exit.set_result(Exit(None, f"the terminal in {self._job.container} was closed"))
-            await self._engine.close()
 
     async def _end_shell(self, pid: int) -> None:
         script = f"kill -HUP -{pid} {pid} 2>/dev/null; kill -CONT -{pid} 2>/dev/null; true"

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 from typing import Any
 from urllib.parse import unquote
 
 from ...engines.kubernetes import ExecStatus, KubernetesEngine, KubernetesError, KubernetesExec, PodPlace
-from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
-from .base import Address, Exit, MarkSource
+from .base import Address, Exit
+from .remote_shell import ExecShell
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-INPUT_BOUND = 1 << 20
 GRACE = 2.0
 """Seconds between hang-up and kill, and for one question about a pod's end."""
 SETTLE = 3.0
@@ -46,26 +45,16 @@ def pod_place(address: Address) -> PodPlace:
         raise SandboxError(f"{error}: {_FORM}") from None
 
 
-class KubernetesSandbox:
+class KubernetesSandbox(ExecShell):
     """An exec with a terminal. The client of the API is its own."""
 
-    can_pause = True
-
     def __init__(self, engine: KubernetesEngine, job: KubernetesExec, container_id: str, *, nonce: str) -> None:
-        self.marks: MarkSource = "shell"
+        name = f"{job.place.pod}/{job.place.container}" if job.place.container else job.place.pod
+        super().__init__("pod", name, engine=engine, job=job)
         self._engine, self._job, self._container_id = engine, job, container_id
-        self._name = f"{job.place.pod}/{job.place.container}" if job.place.container else job.place.pod
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head: bytes | None = b""
-        self._pid: int | None = None
         self._rest = b""
-        self._input: asyncio.Queue[bytes] = asyncio.Queue()
-        self._input_size = 0
-        self._going = asyncio.Event()
-        self._going.set()
-        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._open = True
-        self._writer = asyncio.create_task(self._write_out(), name=f"input of {self._name}")
 
     async def read(self) -> bytes:
         """The next output; b"" at the end. Not reading is what pauses it: the socket to the API then fills."""
@@ -104,8 +93,7 @@ class KubernetesSandbox:
             end = Exit(
                 status.code, why or f"the shell in {self._name} ended" + ("" if status.code is None else f" with code {status.code}")
             )
-        if not self._exit.done():
-            self._exit.set_result(end)
+        self._tell_end(end)
 
     async def _why_ended(self, status: ExecStatus | None) -> str:
         """What became of the container, where it was not the shell alone that ended: "" when it runs on, or nobody knows."""
@@ -126,26 +114,9 @@ class KubernetesSandbox:
                 return ""
             await asyncio.sleep(POLL)
 
-    def write(self, keystrokes: bytes) -> None:
-        """Queues input; see Sandbox."""
-        if not self._open or self._exit.done():
-            raise SandboxGoneError("the shell has ended: restart the terminal")
-        if self._input_size + len(keystrokes) > INPUT_BOUND:
-            raise SandboxError(f"the program in the terminal has {self._input_size} bytes of input unread: wait, or press Ctrl-C")
-        self._input_size += len(keystrokes)
-        self._input.put_nowait(keystrokes)
-
-    async def _write_out(self) -> None:
-        while True:
-            keystrokes = await self._input.get()
-            try:
-                for start in range(0, len(keystrokes), CHUNK):
-                    await self._job.send(keystrokes[start : start + CHUNK])
-            except OSError as error:
-                log.info("pod %s: input was lost, its terminal is gone: %s", self._name, error)
-                return
-            finally:
-                self._input_size -= len(keystrokes)
+    async def _send(self, keystrokes: bytes) -> None:
+        for start in range(0, len(keystrokes), CHUNK):
+            await self._job.send(keystrokes[start : start + CHUNK])
 
     async def resize(self, cols: int, rows: int) -> None:
         """Sets the terminal's size. A shell that has just ended keeps its old one."""
@@ -155,39 +126,6 @@ class KubernetesSandbox:
                     await self._job.resize(cols, rows)
             except (OSError, TimeoutError) as error:
                 log.info("pod %s: the size was not told: %s", self._name, error)
-
-    def pause(self) -> None:
-        """Stops reading."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Reads on."""
-        self._going.set()
-
-    async def wait_exit(self) -> Exit:
-        """How it ended. Known once `read` came to the end."""
-        return await asyncio.shield(self._exit)
-
-    async def close(self) -> None:
-        """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
-        if not self._open:
-            return
-        self._open = False
-        self._going.set()
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
-        try:
-            if not self._exit.done() and self._pid is not None:
-                await self._end_shell(self._pid)
-        except (EngineError, OSError) as error:
-            # The API has no call that ends an exec: what the second one cannot reach is left to the container.
-            log.warning("pod %s: its shell could not be ended: %s", self._name, error or type(error).__name__)
-        finally:
-            await self._job.close()
-            if not self._exit.done():
-                self._exit.set_result(Exit(None, f"the terminal in {self._name} was closed"))
-            await self._engine.close()
 
     async def _end_shell(self, pid: int) -> None:
         script = (

@@ -13,12 +13,12 @@ from typing import Any
 
 from ...exceptions import SandboxError, SandboxGoneError
 from ..shell import container_start, quoted
-from .base import Address, Exit, MarkSource
+from .base import Address, Exit
+from .remote_shell import INPUT_BOUND, RemoteShell
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-INPUT_BOUND = 1 << 20
 OPEN_TIMEOUT = 15.0
 """Seconds until a host has answered and let us in."""
 ALIVE_EVERY = 15.0
@@ -28,18 +28,12 @@ _CANNOT_RUN = (126, 127)
 _NO_DIRECTORY = 125
 
 
-class SshSandbox:
+class SshSandbox(RemoteShell):
     """A remote process with a PTY. What is not read fills SSH's own window (2 MiB), and then the process blocks."""
 
-    can_pause = True
-
     def __init__(self, connection: Any, process: Any, place: str, *, cwd: str) -> None:
-        self.marks: MarkSource = "shell"
+        super().__init__()
         self._connection, self._process, self._place, self._cwd = connection, process, place, cwd
-        self._going = asyncio.Event()
-        self._going.set()
-        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._open = True
 
     async def read(self) -> bytes:
         """The next output; b"" at the end."""
@@ -50,7 +44,7 @@ class SshSandbox:
             try:
                 piece: bytes = await self._process.stdout.read(CHUNK)
             except (asyncssh.Error, OSError) as error:
-                self._finish(Exit(None, f"the connection to {self._place} was lost ({_why(error)}): restart the terminal"))
+                self._tell_end(Exit(None, f"the connection to {self._place} was lost ({_why(error)}): restart the terminal"))
                 return b""
             if piece:
                 return piece
@@ -74,11 +68,7 @@ class SshSandbox:
             reason = f"the shell on {self._place} ended with code {code}: if it never began, name one that is there, ?shell=/path"
         else:
             reason = f"the shell on {self._place} ended with code {code}"
-        self._finish(Exit(code, reason))
-
-    def _finish(self, end: Exit) -> None:
-        if not self._exit.done():
-            self._exit.set_result(end)
+        self._tell_end(Exit(code, reason))
 
     def write(self, keystrokes: bytes) -> None:
         """Queues input; see Sandbox."""
@@ -94,18 +84,6 @@ class SshSandbox:
         if self._open and not self._exit.done() and not self._process.is_closing():
             self._process.change_terminal_size(cols, rows)
 
-    def pause(self) -> None:
-        """Stops reading."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Reads on."""
-        self._going.set()
-
-    async def wait_exit(self) -> Exit:
-        """How it ended. Known once `read` came to the end."""
-        return await asyncio.shield(self._exit)
-
     async def close(self) -> None:
         """Closes channel and connection; the host hangs its shell up."""
         if not self._open:
@@ -119,7 +97,7 @@ class SshSandbox:
                 await self._connection.wait_closed()
         except TimeoutError:
             self._connection.abort()
-        self._finish(Exit(None, f"the terminal on {self._place} was closed"))
+        self._tell_end(Exit(None, f"the terminal on {self._place} was closed"))
 
 
 def _destination(address: Address) -> tuple[str, str, int | None]:

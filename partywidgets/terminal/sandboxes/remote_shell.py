@@ -1,0 +1,115 @@
+"""What shells on other machines and in containers have in common: reading that waits, bounded input, an end that is told once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol
+
+from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from .base import Exit, MarkSource
+
+log = logging.getLogger(__name__)
+
+INPUT_BOUND = 1 << 20
+"""Bytes of input that may wait for the program."""
+
+
+class Closable(Protocol):
+    """A client or an exec."""
+
+    async def close(self) -> None:
+        """Lets its connection go."""
+
+
+class RemoteShell:
+    """A shell that is not read while it is paused: the connection to it then fills, and the program blocks."""
+
+    can_pause = True
+
+    def __init__(self) -> None:
+        self.marks: MarkSource = "shell"
+        self._going = asyncio.Event()
+        self._going.set()
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._open = True
+
+    def pause(self) -> None:
+        """Stops reading."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Reads on."""
+        self._going.set()
+
+    async def wait_exit(self) -> Exit:
+        """How it ended. Known once `read` came to the end."""
+        return await asyncio.shield(self._exit)
+
+    def _tell_end(self, end: Exit) -> None:
+        if not self._exit.done():
+            self._exit.set_result(end)
+
+
+class ExecShell(RemoteShell):
+    """A shell by the exec of an engine or an API. Both clients are its own, and neither has a call that ends an exec.
+
+    `kind` and `name` say in the log and to people where it runs: `container`, `web-1`.
+    """
+
+    def __init__(self, kind: str, name: str, *, engine: Closable, job: Closable) -> None:
+        super().__init__()
+        self._kind, self._name = kind, name
+        self._clients = (job, engine)
+        self._pid: int | None = None
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self._input_size = 0
+        self._writer = asyncio.create_task(self._write_out(), name=f"input of {name}")
+
+    def write(self, keystrokes: bytes) -> None:
+        """Queues input; see Sandbox."""
+        if not self._open or self._exit.done():
+            raise SandboxGoneError("the shell has ended: restart the terminal")
+        if self._input_size + len(keystrokes) > INPUT_BOUND:
+            raise SandboxError(f"the program in the terminal has {self._input_size} bytes of input unread: wait, or press Ctrl-C")
+        self._input_size += len(keystrokes)
+        self._input.put_nowait(keystrokes)
+
+    async def _write_out(self) -> None:
+        while True:
+            keystrokes = await self._input.get()
+            try:
+                await self._send(keystrokes)
+            except (OSError, RuntimeError, AssertionError) as error:
+                log.info("%s %s: input was lost, its terminal is gone: %s", self._kind, self._name, error)
+                return
+            finally:
+                self._input_size -= len(keystrokes)
+
+    async def _send(self, keystrokes: bytes) -> None:
+        raise NotImplementedError
+
+    async def _end_shell(self, pid: int) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
+        if not self._open:
+            return
+        self._open = False
+        self._going.set()
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writer
+        job, engine = self._clients
+        try:
+            if not self._exit.done() and self._pid is not None:
+                await self._end_shell(self._pid)
+        except (EngineError, OSError) as error:
+            # A second exec has to end it: what that cannot reach is left to the container.
+            log.warning("%s %s: its shell could not be ended: %s", self._kind, self._name, error or type(error).__name__)
+        finally:
+            await job.close()
+            self._tell_end(Exit(None, f"the terminal in {self._name} was closed"))
+            await engine.close()
