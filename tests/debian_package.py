@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.node_packages import cache, without
 
 
 def unpacked(*packages: str) -> Path:
@@ -17,15 +17,15 @@ def unpacked(*packages: str) -> Path:
     under CI it fails.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        return _without(f"no apt-get here: {', '.join(packages)} cannot be unpacked for this test")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partywidgets" / "debian"
-    root = cache / "+".join(sorted(packages))
+        without(f"no apt-get here: {', '.join(packages)} cannot be unpacked for this test")
+    kept = cache() / "debian"
+    root = kept / "+".join(sorted(packages))
     if not root.exists():
-        part = cache / f"{root.name}.{os.getpid()}"
+        part = kept / f"{root.name}.{os.getpid()}"
         part.mkdir(parents=True)
         try:
             if not _download(part, packages) and not (_update() and _download(part, packages)):
-                return _without(f"apt-get could not download {', '.join(packages)}")
+                without(f"apt-get could not download {', '.join(packages)}")
             for archive in sorted(part.glob("*.deb")):
                 subprocess.run(["dpkg-deb", "-x", archive, part / "root"], check=True, timeout=120)
             (part / "root").rename(root)
@@ -41,9 +41,3 @@ def _download(place: Path, packages: tuple[str, ...]) -> bool:
 
 def _update() -> bool:
     return os.geteuid() == 0 and subprocess.run(["apt-get", "-q", "update"], capture_output=True, timeout=300).returncode == 0
-
-
-def _without(reason: str) -> Path:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

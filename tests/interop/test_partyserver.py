@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,9 +20,10 @@ from partywidgets.exceptions import RefusedError
 from partywidgets.party import PartyHost
 from partywidgets.partysocket import CloseEvent, PartySocket
 from partywidgets.transport.server import serve
+from tests.node_packages import installed, without
 
 from . import wire_cases  # noqa: F401 - registers them
-from .conftest import HERE, WAIT, _without
+from .conftest import HERE, WAIT
 from .rooms import PARTIES, app
 from .wire import CASES, ONCE, Wire
 
@@ -47,27 +45,12 @@ def documented() -> dict[tuple[str, str], str]:
 @pytest.fixture(scope="session")
 def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of PartyServer's rooms on workerd, installed from the lock once and kept."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        _without("Node.js and npm are not installed: PartyServer cannot be tried")
-    sources = [PLACE / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "partywidgets" / f"partyserver-{hashlib.sha256(sources[1].read_bytes()).hexdigest()[:16]}"
-    place.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        shutil.copyfile(source, place / source.name)
-    if not (place / "node_modules" / ".package-lock.json").exists():
-        # Not `npm ci`: a registry that lacks workerd for other systems makes a lock without them, which that refuses.
-        install = ["npm", "install", "--ignore-scripts", "--no-save"]
-        done = subprocess.run(install, cwd=place, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            _without(f"npm install failed, PartyServer cannot be tried: {done.stderr.strip()[-300:]}")
-    for name in ("worker.ts", "worker.capnp"):
-        shutil.copyfile(PLACE / name, place / name)
+    place = installed(PLACE, "partyserver", "worker.ts", "worker.capnp", untried="PartyServer", exact=False)
     bundle = ["node_modules/.bin/esbuild", "worker.ts", "--bundle", "--format=esm", "--external:cloudflare:workers", "--outfile=worker.js"]
     subprocess.run(bundle, cwd=place, check=True, capture_output=True, timeout=60)
     binaries = sorted(place.glob("node_modules/@cloudflare/workerd-*/bin/workerd"))
     if not binaries:
-        _without("npm has no workerd for this machine: PartyServer cannot be tried")
+        without("npm has no workerd for this machine: PartyServer cannot be tried")
     process = subprocess.Popen(
         [binaries[0], "serve", "worker.capnp", "--control-fd=1", f"--directory-path=state={tmp_path_factory.mktemp('workerd')}"],
         cwd=place,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +16,10 @@ from partywidgets.metrics import probe_families
 from partywidgets.scans.checks.dns import DnsCheck
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
+from tests.debian_package import unpacked
 
 from .servers import Authority, closed_port, dns_server, look, serving, web_server
 from .test_tcp import hold, speak
-
-EXPORTER = shutil.which("prometheus-blackbox-exporter")
-pytestmark = pytest.mark.skipif(EXPORTER is None, reason="prometheus-blackbox-exporter is not installed")
 
 
 class Exporter:
@@ -50,7 +47,7 @@ async def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Exporter]:
     """An exporter with a module for each kind of check, ready."""
-    assert EXPORTER is not None
+    program = unpacked("prometheus-blackbox-exporter") / "usr/bin/prometheus-blackbox-exporter"
     trusted = {"tls_config": {"ca_file": authority.ca_file}, "preferred_ip_protocol": "ip4"}
     modules = {
         "http": {"prober": "http", "timeout": "1s", "http": {**trusted, "follow_redirects": False, "valid_status_codes": [200]}},
@@ -62,7 +59,7 @@ async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Export
     config, port = tmp_path / "blackbox.yml", closed_port()
     await asyncio.to_thread(config.write_text, json.dumps({"modules": modules}))
     process = await asyncio.create_subprocess_exec(
-        EXPORTER, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.PIPE
+        program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.PIPE
     )
     try:
         assert process.stderr is not None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.node_packages import installed
 from tests.terminal.conftest import serve
 
 __all__ = ["serve"]
@@ -69,26 +68,7 @@ OpenPage = Callable[..., AbstractAsyncContextManager[Page]]
 @pytest.fixture(scope="session")
 def addon_place() -> Path:
     """A directory with addon.mjs and the locked npm packages, installed once and kept."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return _without("Node.js and npm are not installed: Cloudflare's addons cannot be tried")
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "partywidgets" / f"cloudflare-addon-{hashlib.sha256(lock).hexdigest()[:16]}"
-    place.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copyfile(HERE / name, place / name)
-    if not (place / "node_modules" / ".package-lock.json").exists():
-        done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=place, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            return _without(f"npm ci failed, Cloudflare's addons cannot be tried: {done.stderr.strip()[-300:]}")
-    shutil.copyfile(HERE / "addon.mjs", place / "addon.mjs")
-    return place
-
-
-def _without(reason: str) -> Path:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return installed(HERE, "cloudflare-addon", "addon.mjs", untried="Cloudflare's addons")
 
 
 @pytest.fixture

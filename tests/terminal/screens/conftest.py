@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.node_packages import installed
 from tests.terminal.conftest import serve
 
 __all__ = ["serve"]
@@ -46,26 +44,7 @@ class Xterm:
 @pytest.fixture(scope="session")
 def xterm_place() -> Path:
     """A directory with cells.mjs and the locked npm packages, installed once and kept."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return _without("Node.js and npm are not installed: screens cannot be compared with xterm.js")
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "partywidgets" / f"screens-{hashlib.sha256(lock).hexdigest()[:16]}"
-    place.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copyfile(HERE / name, place / name)
-    if not (place / "node_modules" / ".package-lock.json").exists():
-        done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=place, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            return _without(f"npm ci failed, screens cannot be compared with xterm.js: {done.stderr.strip()[-300:]}")
-    shutil.copyfile(HERE / "cells.mjs", place / "cells.mjs")
-    return place
-
-
-def _without(reason: str) -> Path:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return installed(HERE, "screens", "cells.mjs", untried="screens beside xterm.js")
 
 
 @pytest.fixture
