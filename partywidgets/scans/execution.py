@@ -50,23 +50,25 @@ def configured(check: CheckModel, owner: str, *, resolve: Callable[[str], str], 
 
 @dataclass(slots=True)
 class Slots:
-    """Semaphores of `limits`: in all, and against one host. The narrow one is taken first:
-    a slow host must not hold the wide one."""
+    """Semaphores of `limits`: in all, of one type, and against one host. The narrow one is taken first:
+    a slow host must not hold the wide ones."""
 
     limits: LimitSettings = field(default_factory=LimitSettings)
     _total: asyncio.Semaphore = field(init=False)
+    _types: dict[str, asyncio.Semaphore] = field(init=False)
     _hosts: dict[str, tuple[asyncio.Semaphore, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._total = asyncio.Semaphore(self.limits.total)
+        self._types = {name: asyncio.Semaphore(limit) for name, limit in self.limits.per_type.items()}
 
     @contextlib.asynccontextmanager
-    async def slot(self, host: str) -> AsyncIterator[None]:
+    async def slot(self, host: str, kind: str = "") -> AsyncIterator[None]:
         """Waits for a place, and holds it."""
         semaphore, users = self._hosts.get(host) or (asyncio.Semaphore(self.limits.per_host), 0)
         self._hosts[host] = semaphore, users + 1
         try:
-            async with semaphore, self._total:
+            async with semaphore, self._types.get(kind) or contextlib.nullcontext(), self._total:
                 yield
         finally:
             semaphore, users = self._hosts[host]
@@ -115,7 +117,7 @@ class Bench:
         lock, users = self._locks.get(loaded.id) or (asyncio.Lock(), 0)
         self._locks[loaded.id] = lock, users + 1
         try:
-            async with lock, self._slots.slot(host_of(loaded.check.target)):
+            async with lock, self._slots.slot(host_of(loaded.check.target), loaded.check.type):
                 result = await self._bounded(loaded)
         finally:
             lock, users = self._locks[loaded.id]

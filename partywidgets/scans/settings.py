@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -69,10 +70,22 @@ class HistorySettings(BaseModel):
     keep_rollups: PositiveSeconds = 400 * DAY
 
 
+def _types(limits: dict[str, int]) -> dict[str, int]:
+    from .checks import CHECK_TYPES
+
+    unknown = next((name for name in limits if name not in CHECK_TYPES), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, CHECK_TYPES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(CHECK_TYPES)}"
+        raise ValueError(f"unknown check type {unknown!r}, {hint}")
+    return limits
+
+
 class LimitSettings(BaseModel):
-    """How many checks run at once: in all, and against one host."""
+    """How many checks run at once: in all, against one host, and of one type (those that `per_type` names)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     total: Annotated[int, Field(ge=1, le=1000)] = 50
     per_host: Annotated[int, Field(ge=1, le=1000)] = 10
+    per_type: Annotated[dict[str, Annotated[int, Field(ge=1, le=1000)]], AfterValidator(_types)] = Field(default_factory=dict)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from pydantic import ValidationError
 
 from partywidgets.exceptions import ConfigError, ScanError, StorageError
+from partywidgets.scans.check_decorator import check, forget, registered_checks
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
+from partywidgets.scans.checks.tcp import TcpCheck
 from partywidgets.scans.execution import host_of
 from partywidgets.scans.model import CheckResult, Evidence, ScanReport
 from partywidgets.scans.service import OpsMonitorService, Selection
@@ -124,6 +127,50 @@ async def test_limits(play: Play) -> None:
     assert report.counts["ok"] == 80
     assert play.most_at_once <= 7
     assert max(most.values()) <= 3
+
+
+async def test_limits_of_a_type() -> None:
+    """Never more at once of a type than its limit; another type takes the places that are left."""
+    running, most, met = 0, 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def function(number: int) -> None:
+        async def probe() -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.02)
+            running -= 1
+
+        probe.__qualname__ = f"limited_{number}"
+        check(id=f"f{number}")(probe)
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop.call_soon(met.set)
+        writer.close()
+        await writer.wait_closed()
+
+    for number in range(8):
+        function(number)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    functions = [entry.check for entry in registered_checks([__name__]) if entry.check.id.startswith("f")]
+    try:
+        port = server.sockets[0].getsockname()[1]
+        async with server, OpsMonitorService(limits=LimitSettings(per_type={"function": 2})) as service:
+            await service.load_config("a.yaml", [*functions, TcpCheck(id="tcp", host="127.0.0.1", port=port)])
+            report = await service.run_scan()
+    finally:
+        for one in functions:
+            forget(one.function)
+    assert report.counts["ok"] == 9
+    assert most == 2
+    assert met.is_set()
+
+
+def test_limits_name_types_that_are_there() -> None:
+    """A misspelt type is refused with the one that was probably meant."""
+    with pytest.raises(ValidationError, match="unknown check type 'htpt', did you mean 'http'"):
+        LimitSettings(per_type={"htpt": 3})
 
 
 async def test_one_check_is_never_looked_at_twice_at_once(play: Play) -> None:
