@@ -1,8 +1,9 @@
 /** Builds the bundles into partywidgets/static/. `--watch` rebuilds on change, `--out DIR` writes elsewhere, `--page` builds index.html's script too. */
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import ts from "typescript";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const at = process.argv.indexOf("--out");
@@ -11,7 +12,9 @@ const LOADER_LIMIT = 4096;
 mkdirSync(out, { recursive: true });
 
 const options = {
-  entryPoints: ["loader", "terminal", "table", "dashboard", "recording"].map((name) => join(here, `${name}.ts`)),
+  entryPoints: ["loader", "terminal", "table", "dashboard", "recording", "transport/resume"].map((name) => join(here, `${name}.ts`)),
+  // Without the folder: resume.js stands beside the others.
+  entryNames: "[name]",
   outdir: out,
   bundle: true,
   minify: true,
@@ -33,6 +36,9 @@ if (process.argv.includes("--watch")) {
   for (const watched of built) await (await esbuild.context(watched)).watch();
 } else {
   for (const wanted of built) await esbuild.build(wanted);
+  // For those who copy resume.js into a TypeScript project.
+  const source = readFileSync(join(here, "transport/resume.ts"), "utf8");
+  writeFileSync(join(out, "resume.d.ts"), ts.transpileDeclaration(source, { reportDiagnostics: true }).outputText);
   const size = statSync(join(out, "loader.js")).size;
   if (size > LOADER_LIMIT) {
     console.error(`loader.js is ${size} bytes; it is saved with every widget and may have ${LOADER_LIMIT}`);

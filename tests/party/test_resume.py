@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_age_and_epoch() -> None:
     assert history.since(Asked(history.epoch, 3)) is None
     now = 16.0
     assert not history.fresh()
+
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "resume.json").read_text())
+WRITERS: dict[str, Callable[[dict[str, Any]], Frame]] = {
+    "resumed": lambda fields: resume.resumed(fields["epoch"], fields["offset"], recovered=fields["recovered"]),
+    "direct": lambda fields: resume.direct(Frame(fields["text"] if "text" in fields else bytes.fromhex(fields["hex"]))),
+    "skip": lambda fields: resume.skip(fields["count"]),
+    "heartbeat": lambda fields: resume.heartbeat(fields["top"]),
+}
+
+
+@pytest.mark.parametrize("vector", VECTORS["frames"], ids=lambda vector: vector["kind"])
+def test_control_frames(vector: dict[str, Any]) -> None:
+    """Byte by byte those of the vectors, which the clients are tested against."""
+    frame = WRITERS[vector["kind"]](vector["fields"])
+    assert frame.is_text
+    assert frame.payload.decode() == vector["frame"]
 
 
 class Room(Server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,34 +31,27 @@ class Ticker(Server):
             connection.send(f"to you: {message!s}")
 
 
-def test_counting() -> None:
-    """Broadcasts count one each, direct messages none, left-out ones by `skip`; a heartbeat that differs is a loss."""
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "resume.json").read_text())
+
+
+@pytest.mark.parametrize("steps", [pytest.param(case["steps"], id=case["about"]) for case in VECTORS["counts"]])
+def test_counting(steps: list[dict[str, Any]]) -> None:
+    """The vectors that the page's client counts by as well."""
     count = Count()
-    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
-    assert count.take('\x1e{"type":"resumed","e":"E","o":5,"rec":false,"hb":10}') is None
-    assert count.take("a") == "a"
-    assert count.take(b"b") == b"b"
-    assert count.take('\x1e{"type":"direct","text":"t"}') == "t"
-    assert count.take('\x1e{"type":"direct","base64":"AP8="}') == b"\x00\xff"
-    assert count.take('\x1e{"type":"skip","n":2}') is None
-    assert count.query() == {"_pw": 1, "_e": "E", "_o": 9}
-    count.take('\x1e{"type":"resumed","e":"E","o":9,"rec":true,"hb":10}')
-    count.take('\x1e{"type":"hb","o":9}')
-    assert not count.lost
-    count.take('\x1e{"type":"hb","o":10}')
-    assert count.lost
-    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
+    for step in steps:
+        if "query" in step:
+            assert {name: str(value) for name, value in count.query().items() if value is not None} == step["query"]
+            continue
+        message = count.take(bytes.fromhex(step["frame_hex"]) if "frame_hex" in step else step["frame"])
+        if "frame_hex" in step:
+            assert message == bytes.fromhex(step["frame_hex"])
+        else:
+            assert message == (bytes.fromhex(step["hex"]) if "hex" in step else step.get("text"))
+        assert count.recovered is step.get("recovered", count.recovered)
+        assert count.lost is step.get("lost", count.lost)
 
 
-def test_a_room_that_does_not_count() -> None:
-    """Without `resumed` first, frames are what they are."""
-    count = Count()
-    count.query()
-    assert [count.take(message) for message in ("a", b"b")] == ["a", b"b"]
-    assert count.query() == {"_pw": 1, "_e": None, "_o": None}
-
-
-@pytest.mark.parametrize("frame", ["\x1e", "\x1e{}", "\x1e[]", '\x1e{"type":"hb"}', '\x1e{"type":"direct","base64":"!"}'])
+@pytest.mark.parametrize("frame", VECTORS["malformed"])
 def test_malformed(frame: str) -> None:
     """A control frame that cannot be read is one sentence."""
     with pytest.raises(ValueError, match="cannot be read"):
