@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 UNOPENED = "nobody who may type has opened this terminal yet"
 RESUME_BYTES = 256 * 1024
 """Whoever missed more than this gets a screen instead."""
+END_TIMEOUT = 5.0
+"""Seconds in which a terminal that was asked to end does."""
 
 
 class TerminalServer(Server):
@@ -315,8 +317,14 @@ class TerminalServer(Server):
                 self._tell_state(viewer)
 
     def terminate(self) -> bool:
-        """Ends what runs; False when nothing does."""
-        return self._life is not None and self._life.cancel()
+        """Ends what runs; False when nothing does. What was asked to end itself has 5 s for it, and tells its exit code."""
+        if self._life is None or self._life.done():
+            return False
+        if not self.upstream.end():
+            return self._life.cancel()
+        life = self._life
+        life.get_loop().call_later(END_TIMEOUT, life.cancel)
+        return True
 
     async def restart(self) -> None:
         """Ends what runs and starts the same sandbox again."""

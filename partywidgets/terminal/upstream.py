@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from ..exceptions import SandboxError, SandboxGoneError
-from .sandboxes import Address, Exit, Sandbox, open_sandbox
+from .sandboxes import Address, Exit, Lasting, Sandbox, open_sandbox
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,13 @@ class Upstream:
             raise SandboxGoneError("the terminal is still starting: wait for its prompt")
         else:
             raise SandboxGoneError("the terminal is not running: restart it")
+
+    def end(self) -> bool:
+        """Asks for the end of what would outlive our leaving it; False where leaving is all that there is."""
+        if not isinstance(self.sandbox, Lasting):
+            return False
+        self.sandbox.end()
+        return True
 
     async def resize(self, cols: int, rows: int) -> None:
         """Sets the size in cells of what runs."""

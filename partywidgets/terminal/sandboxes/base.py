@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 MarkSource: TypeAlias = Literal["shell", "typed", "none"]
 """Where the marks around a command come from: the shell that we started with them; the command line that `run` types; nowhere."""
@@ -20,7 +20,7 @@ class Exit:
 @dataclass(frozen=True, slots=True)
 class Address:
     """A parsed sandbox address: `local:`, `local:/bin/zsh`, `docker:NAME`, `podman:NAME`, `ws://…`, `wss://…`,
-    `jupyter+ws://…`.
+    `jupyter+ws://…`, `ttyd+ws://…`.
 
     `options` are its query parameters (`docker:web-1?shell=/bin/sh&user=app`, `ws://…?dialect=cloudflare`).
     """
@@ -59,3 +59,11 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """Ends the process (hang-up, then kill after 2 s) and frees everything. Safe to call twice."""
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A sandbox that closing leaves running, and that can be asked to end all the same."""
+
+    def end(self) -> None:
+        """Asks for the end, which then comes as every end does. Never blocks."""

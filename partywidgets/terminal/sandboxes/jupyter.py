@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import SandboxError
 from .base import Address
-from .websocket import OPEN_TIMEOUT, WebSocketSandbox, connected
+from .websocket import OPEN_TIMEOUT, WebSocketSandbox, close_of, connected
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class JupyterSandbox(WebSocketSandbox):
     """A terminal of a Jupyter Server. It is left running there when the room lets go of it."""
 
     def __init__(self, connection: Any, place: str) -> None:
-        super().__init__(connection, place, cloudflare=False)
+        super().__init__(connection, place)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def _output_of(self, message: str | bytes) -> bytes | None:
+    async def _output_of(self, message: str | bytes) -> bytes | None:
         try:
             kind, said, *_ = json.loads(message)
         except (ValueError, TypeError, RecursionError):
@@ -50,14 +50,13 @@ class JupyterSandbox(WebSocketSandbox):
     def _input_of(self, keystrokes: bytes) -> str:
         return json.dumps(["stdin", self._decoder.decode(keystrokes)])
 
-    def _end(self, closed: Any) -> None:
-        code = 1006 if closed.rcvd is None else closed.rcvd.code
-        self._finish(f"the connection to the Jupyter Server of {self._place} was lost ({code}): restart the terminal")
+    async def _lost(self, closed: Any) -> bytes | None:
+        self._finish(f"the connection to the Jupyter Server of {self._place} was lost ({close_of(closed)[0]}): restart the terminal")
+        return None
 
     async def resize(self, cols: int, rows: int) -> None:
         """Tells this room's size; the smallest of all pages that have the terminal open counts there."""
-        if not self._exit.done():
-            self._input.put_nowait(json.dumps(["set_size", rows, cols]))
+        self._tell(json.dumps(["set_size", rows, cols]))
 
 
 async def open_jupyter(address: Address, *, cols: int, rows: int) -> JupyterSandbox:

@@ -1,10 +1,11 @@
-"""`ws://…` — a container's own terminal WebSocket: raw bytes both ways, or the Cloudflare Sandbox terminal (`?dialect=cloudflare`)."""
+"""`ws://…` — a container's own terminal WebSocket: raw bytes both ways. What other protocols build on is here too."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -19,21 +20,22 @@ OPEN_TIMEOUT = 10.0
 PING_EVERY = 30.0
 """Seconds between pings: the containers' servers cut idle sockets."""
 MESSAGE_LIMIT = 16 << 20
+_STABLE = re.compile(r"/ws/pty$|/sandbox/[^/]+/pty$")
+_PREVIEW = re.compile(r"/ws/terminal$|/sandbox/[^/]+/terminals/[^/]+/connect$")
+"""Routes of a Cloudflare Sandbox container, and of its bridge (0.12.7, and 1.0's preview)."""
 
 
 class WebSocketSandbox:
-    """A terminal that runs elsewhere. Always drained: Cloudflare's stable container drops a reader that falls behind, for good."""
+    """A terminal that runs elsewhere, as raw bytes both ways. Always drained: many such servers drop a reader that falls behind."""
 
     can_pause = False
 
-    def __init__(self, connection: Any, place: str, *, cloudflare: bool) -> None:
+    def __init__(self, connection: Any, place: str) -> None:
         self.marks: MarkSource = "typed"
-        self._connection, self._place, self._cloudflare = connection, place, cloudflare
-        self._rest = b""
-        self._input: asyncio.Queue[bytes | str] = asyncio.Queue()
+        self._connection, self._place = connection, place
+        self._rest, self._said = b"", ""
+        self._input: asyncio.Queue[tuple[str | bytes, int]] = asyncio.Queue()
         self._input_size = 0
-        self._code: int | None = None
-        self._said = ""
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._writer = asyncio.create_task(self._write_out(), name=f"input of {place}")
 
@@ -43,82 +45,71 @@ class WebSocketSandbox:
 
         while not self._rest:
             try:
-                message = await self._connection.recv()
+                output = await self._output_of(await self._connection.recv())
             except ConnectionClosed as closed:
-                self._end(closed)
-                return b""
-            output = self._output_of(message)
+                output = await self._lost(closed)
             if output is None:
                 return b""
             self._rest = output
         piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
         return piece
 
-    def _output_of(self, message: str | bytes) -> bytes | None:
+    async def _output_of(self, message: str | bytes) -> bytes | None:
         """The output in a message; b"" when there is none, None when it says that the terminal ended."""
-        if isinstance(message, bytes):
-            return message
-        if not self._cloudflare:
-            return message.encode()
-        return None if self._told(message) else b""
+        return message if isinstance(message, bytes) else message.encode("utf-8", "replace")
 
-    def _told(self, message: str) -> bool:
-        """A control message of the container; True when it says that the terminal ended."""
-        try:
-            told = json.loads(message)
-            kind = told.get("type")
-        except (ValueError, AttributeError):
-            log.warning("terminal %s: a control message is not JSON: %.80r", self._place, message)
-            return False
-        if kind == "error":
-            self._said = str(told.get("message", ""))[:200]
-            log.warning("terminal %s: the container reports: %s", self._place, self._said)
-        elif kind == "exit":
-            code = told.get("code")
-            self._code = code if isinstance(code, int) else None
-            self._finish(f"the shell at {self._place} ended" + ("" if self._code is None else f" with code {self._code}"))
-            return True
-        return False
+    async def _lost(self, closed: Any) -> bytes | None:
+        """The connection ended: None, with the end told. A protocol that can go on reconnects, and returns what is shown of that."""
+        code, said = close_of(closed)
+        said = self._said or said
+        self._finish(f"the container at {self._place} closed its terminal ({code}{f': {said}' if said else ''})")
+        return None
 
-    def _end(self, closed: Any) -> None:
-        said = self._said or (closed.rcvd.reason if closed.rcvd is not None else "")
-        code = closed.rcvd.code if closed.rcvd is not None else 1006
-        self._finish(f"the container at {self._place} closed its terminal ({code}{f': {said[:200]}' if said else ''})")
-
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str, code: int | None = None) -> None:
         if not self._exit.done():
-            self._exit.set_result(Exit(self._code, reason))
+            self._exit.set_result(Exit(code, reason))
 
     def write(self, keystrokes: bytes) -> None:
-        """Queues input, always as binary frames: as text Cloudflare takes it for control. See Sandbox."""
+        """Queues input. See Sandbox."""
         if self._exit.done():
             raise SandboxGoneError("the terminal has ended: restart it")
         if self._input_size + len(keystrokes) > INPUT_BOUND:
             raise SandboxError(f"the container has {self._input_size} bytes of input unread: wait until it answers")
-        self._input_size += len(keystrokes)
-        self._input.put_nowait(keystrokes)
+        self._queue(self._input_of(keystrokes), len(keystrokes))
+
+    def _tell(self, control: str | bytes) -> None:
+        """Queues a control message behind what was typed before it; where too much waits already, it is left out."""
+        if not self._exit.done() and self._input_size + len(control) <= INPUT_BOUND:
+            self._queue(control, len(control))
+
+    def _queue(self, message: str | bytes, size: int) -> None:
+        self._input_size += size
+        self._input.put_nowait((message, size))
 
     async def _write_out(self) -> None:
         from websockets.exceptions import ConnectionClosed
 
         while True:
-            item = await self._input.get()
+            message, size = await self._input.get()
+            connection = self._connection
             try:
-                await self._connection.send(self._input_of(item) if isinstance(item, bytes) else item)
+                await connection.send(message)
             except ConnectionClosed:
-                return
+                if not await self._writes_on(connection):
+                    return
             finally:
-                if isinstance(item, bytes):
-                    self._input_size -= len(item)
+                self._input_size -= size
+
+    async def _writes_on(self, lost: Any) -> bool:
+        """Whether there is another connection, in place of the one that was lost, for what is queued behind a message that went with it."""
+        return False
 
     def _input_of(self, keystrokes: bytes) -> str | bytes:
         """The message for keystrokes."""
         return keystrokes
 
     async def resize(self, cols: int, rows: int) -> None:
-        """Tells a Cloudflare container the size; a raw one has no way to hear it."""
-        if self._cloudflare and not self._exit.done():
-            self._input.put_nowait(json.dumps({"type": "resize", "cols": cols, "rows": rows}))
+        """Nothing: a raw terminal has no way to hear its size."""
 
     def pause(self) -> None:
         """Nothing: see `can_pause`."""
@@ -142,7 +133,20 @@ class WebSocketSandbox:
         await asyncio.gather(self._writer, return_exceptions=True)
 
 
-async def connected(url: str, place: str, *, what: str, headers: dict[str, str] | None = None, limit: int = MESSAGE_LIMIT) -> Any:
+def close_of(closed: Any) -> tuple[int, str]:
+    """Code and reason with which the peer closed; 1006 where it did not."""
+    return (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason[:200])
+
+
+async def connected(
+    url: str,
+    place: str,
+    *,
+    what: str,
+    headers: dict[str, str] | None = None,
+    limit: int = MESSAGE_LIMIT,
+    subprotocols: Sequence[str] | None = None,
+) -> Any:
     """A connection to a terminal's WebSocket. Raises SandboxError, which calls it `what` and repeats of the URL the `place` alone.
 
     A refusal by status stays InvalidStatus. `limit`: bytes of the longest message.
@@ -154,6 +158,7 @@ async def connected(url: str, place: str, *, what: str, headers: dict[str, str] 
         return await connect(
             url,
             additional_headers=headers,
+            subprotocols=subprotocols,  # type: ignore[arg-type]  # a NewType of str
             compression=None,
             open_timeout=OPEN_TIMEOUT,
             close_timeout=2.0,
@@ -172,23 +177,45 @@ async def connected(url: str, place: str, *, what: str, headers: dict[str, str] 
 
 
 async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocketSandbox:
-    """Connects to a container's terminal. Raises SandboxError; the URL's query and user are not repeated in it."""
+    """Connects to a container's terminal, in the dialect that its path or `?dialect=` names. Raises SandboxError.
+
+    The URL's query and user are not repeated in its sentences.
+    """
     from websockets.exceptions import InvalidStatus
 
-    parts = urlsplit(address.text)
-    dialect = address.options.get("dialect", "raw")
-    if dialect not in ("raw", "cloudflare"):
-        raise SandboxError(
-            f"{address.target} has an unknown dialect {dialect[:40]!r}: leave it out for raw bytes, or write ?dialect=cloudflare"
-        )
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "dialect"]
+    dialect = dialect_of(address)
     if dialect == "cloudflare":
-        names = {name for name, _ in query}
-        query += [(name, str(value)) for name, value in (("cols", cols), ("rows", rows)) if name not in names]
+        from .cloudflare import open_cloudflare
+
+        return await open_cloudflare(address, cols=cols, rows=rows)
+    if dialect == "cloudflare-1":
+        from .cloudflare_preview import open_preview
+
+        return await open_preview(address, cols=cols, rows=rows)
     try:
-        connection = await connected(urlunsplit(parts._replace(query=urlencode(query))), address.target, what="container")
+        connection = await connected(url_of(address), address.target, what="container")
     except InvalidStatus as error:
         raise SandboxError(
             f"the container at {address.target} refused its terminal with status {error.response.status_code}: check its path and query"
         ) from error
-    return WebSocketSandbox(connection, address.target, cloudflare=dialect == "cloudflare")
+    return WebSocketSandbox(connection, address.target)
+
+
+def dialect_of(address: Address) -> str:
+    """`raw`, `cloudflare` or `cloudflare-1`: as `?dialect=` says, else by the routes of the Cloudflare Sandbox. Raises SandboxError."""
+    path = urlsplit(address.text).path
+    by_path = "cloudflare" if _STABLE.search(path) else "cloudflare-1" if _PREVIEW.search(path) else "raw"
+    dialect = address.options.get("dialect", by_path)
+    if dialect not in ("raw", "cloudflare", "cloudflare-1"):
+        raise SandboxError(
+            f"{address.target} has an unknown dialect {dialect[:40]!r}: write ?dialect=raw, ?dialect=cloudflare or ?dialect=cloudflare-1"
+        )
+    return dialect
+
+
+def url_of(address: Address, *ours: str, **more: str) -> str:
+    """The URL without what is meant for us, `dialect` and `ours`, and with `more` in its query."""
+    parts = urlsplit(address.text)
+    left_out = {"dialect", *ours, *more}
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in left_out]
+    return urlunsplit(parts._replace(query=urlencode([*query, *more.items()])))
