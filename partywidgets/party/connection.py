@@ -203,6 +203,9 @@ class Connection(Outlet):
         if inspect.isawaitable(result):
             self._start_worker(result)
 
+    def detour(self) -> None:
+        self._room.fanout.detour()
+
     def close_received(self, code: int, reason: str) -> None:
         self._ready = max(self._ready, ReadyState.CLOSING)
         self._depart(Departure(code, reason, True))

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from .crowd import Crowd
 from .wire import Batch, Frame, Wire
 
 FLUSH_BYTES = 256 * 1024
@@ -37,6 +38,13 @@ class Held:
         if self.close_args is None:
             self.frames.extend(batch.frames)
             self.buffered += sum(len(frame) for frame in batch.frames)
+
+    @property
+    def descriptor(self) -> int:
+        return -1
+
+    def follow(self, encoded: bytes, taken: int) -> None:
+        raise AssertionError("nothing is written past a wire that is not open")
 
     def pause(self) -> None:
         """Nothing is read yet."""
@@ -72,7 +80,7 @@ class Fanout:
     be tried). So a peer that does not read costs at most the larger of `cap` and one flush.
     """
 
-    __slots__ = ("_dirty", "_log", "_log_bytes", "_loop", "_scheduled", "cap", "members", "place")
+    __slots__ = ("_crowd", "_dirty", "_log", "_log_bytes", "_loop", "_scheduled", "cap", "members", "place")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, place: str, cap: int = DEFAULT_CAP) -> None:
         self.members: dict[Outlet, None] = {}
@@ -83,10 +91,13 @@ class Fanout:
         self._log_bytes = 0
         self._dirty: dict[Outlet, None] = {}
         self._scheduled = False
+        self._crowd: Crowd | None = None
+        """None: to be gathered anew before the next use."""
 
     def add(self, outlet: Outlet) -> None:
         """Lets `outlet` in; it gets what is broadcast from now on."""
         self.members[outlet] = None
+        self._crowd = None
         if self._log:
             outlet._start = len(self._log)
             self._differ(outlet)
@@ -96,8 +107,13 @@ class Fanout:
         if outlet in self.members:
             self.flush_one(outlet)
             del self.members[outlet]
+            self._crowd = None
             self._dirty.pop(outlet, None)
             outlet._edits, outlet._start = None, 0
+
+    def detour(self) -> None:
+        """A member's wire has no descriptor any more: the next flush looks at all of them again."""
+        self._crowd = None
 
     def broadcast(self, frame: Frame, without: Iterable[Outlet] = ()) -> None:
         """Queues `frame` to all members that are not in `without`."""
@@ -145,19 +161,15 @@ class Fanout:
         self._log, self._dirty, self._log_bytes = [], {}, 0
         if log:
             batch = Batch(log)
-            size = len(batch.encoded)
-            room = self.cap - size
-            slow: list[Outlet] = []
-            for outlet in self.members:
+            crowd = self._crowd
+            if crowd is None:
+                crowd = self._crowd = Crowd(self.members)
+            crowd.write(batch.encoded, dirty)
+            for outlet in crowd.others:
                 if outlet._edits is None:
-                    wire = outlet.wire
-                    buffered = wire.buffered
-                    if buffered and buffered > room:
-                        slow.append(outlet)
-                    else:
-                        wire.write(batch)
-            for outlet in slow:
-                self._cut(outlet, size)
+                    self._write(outlet, batch)
+                    if outlet.wire.descriptor >= 0:
+                        self._crowd = None
         for outlet in dirty:
             pending = self._pending(outlet, log)
             outlet._edits, outlet._start, outlet._private_bytes = None, 0, 0

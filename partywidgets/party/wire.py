@@ -70,6 +70,15 @@ class Wire(Protocol):
     def buffered(self) -> int:
         """Bytes accepted by `write` and not yet taken by the operating system (or not yet acknowledged, over a comm)."""
 
+    @property
+    def descriptor(self) -> int:
+        """The socket's descriptor while bytes may be written to it past this wire, which then holds none and is not ending. Else -1.
+
+        It never blocks. When it ceases to be so, the receiver is told by `Receiver.detour` before anything else is written."""
+
+    def follow(self, encoded: bytes, taken: int) -> None:
+        """Takes over what is left of `encoded`, of which the socket at `descriptor` took the first `taken` bytes."""
+
     def pause(self) -> None:
         """Stops reading from the peer, so that its own TCP window fills."""
 
@@ -88,6 +97,9 @@ class Receiver(Protocol):
 
     def message_received(self, message: str | bytes) -> None:
         """A whole message came. The room may call `wire.pause()` when it has too many."""
+
+    def detour(self) -> None:
+        """The wire's `descriptor` is -1 from now on: it holds bytes, or it ends. Everything goes through `write` until it has one again."""
 
     def close_received(self, code: int, reason: str) -> None:
         """The peer sent a Close (1005: without a code). The room runs on_close, then calls `wire.close` to answer it."""

@@ -80,6 +80,13 @@ class PlainWire:
     def buffered(self) -> int:
         return self._buffered
 
+    @property
+    def descriptor(self) -> int:
+        return -1
+
+    def follow(self, encoded: bytes, taken: int) -> None:
+        raise AssertionError("the server's socket is not ours to write to")
+
     def pause(self) -> None:
         self._reading.clear()
 

@@ -31,6 +31,9 @@ class PlainSocket:
     def message_received(self, message: str | bytes) -> None:
         self._put({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
 
+    def detour(self) -> None:
+        """This app writes through the wire alone."""
+
     def close_received(self, code: int, reason: str) -> None:
         self._put({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.wire.close(None if code == 1005 else code, reason)

@@ -1,6 +1,7 @@
 """One WebSocket on one TCP (or TLS) connection: the wire of the bundled server and of sockets detached from another one.
 
-The protocol is websockets' Sans-I/O `ServerProtocol` for what comes in; what goes out is already encoded (`party.wire.Batch`).
+What comes in is split into frames here: a short message in one frame is taken as it is, every other frame goes to websockets' Sans-I/O
+`ServerProtocol`, which knows the rules. What goes out is already encoded (`party.wire.Batch`).
 Everything that touches websockets' internals is in this file.
 
 What a peer can cost is bounded here: messages by size and fragments; frames handled in one go, so that a flood of tiny ones does
@@ -21,6 +22,11 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a wheel without the C extension
+    from websockets.utils import apply_mask
+
 from ..party.wire import Batch, Receiver
 
 logger = logging.getLogger("partywidgets.transport")
@@ -30,7 +36,10 @@ _frame_logger = logging.getLogger("partywidgets.transport.frames")
 _frame_logger.setLevel(logging.WARNING)
 
 SLICE = 4096
-"""Bytes parsed between two looks at whether the room wants more: at most 682 of the smallest masked frames."""
+"""Bytes of one frame given to websockets' parser at a time."""
+
+QUICK = 16 * 1024
+"""A whole message of at most so many bytes, in one frame, is read here: websockets' parser, which can stop at any byte, takes longer."""
 
 FRAMES_A_TURN = 512
 """Frames handled before the loop gets its turn."""
@@ -80,6 +89,7 @@ class WebSocket(asyncio.Protocol):
         "_drained_at",
         "_fragment_text",
         "_fragments",
+        "_held",
         "_keepalive",
         "_limits",
         "_loop",
@@ -89,6 +99,7 @@ class WebSocket(asyncio.Protocol):
         "_pinged",
         "_protocol",
         "_receiver",
+        "_rest",
         "_stall_timer",
         "_taken",
         "_transport",
@@ -106,6 +117,10 @@ class WebSocket(asyncio.Protocol):
         """The socket's own, for the one write a tick; -1 under TLS, whose bytes are the transport's to make, and once the socket closes."""
         self._paused = 0
         self._backlog = b""
+        self._held = b""
+        """The beginning of a frame whose rest has not come: less than a head, or a short message cut in two."""
+        self._rest = 0
+        """Bytes of the frame that websockets' parser is in the middle of."""
         self._fragments: list[bytes] | None = None
         self._fragment_text = False
         self._written = 0
@@ -171,6 +186,7 @@ class WebSocket(asyncio.Protocol):
         self._backlog = b""
         self._transport = None
         self._descriptor = -1
+        self._receiver.detour()
         if self._on_lost is not None:
             self._on_lost(self)
         if self._peer_close is not None and self._close_sent:
@@ -193,9 +209,29 @@ class WebSocket(asyncio.Protocol):
                     taken = 0
                 if taken == len(encoded):
                     return
-                transport.write(encoded[taken:])
+                self._queue(encoded[taken:])
             else:
-                transport.write(encoded)
+                self._queue(encoded)
+
+    def _queue(self, encoded: bytes) -> None:
+        """Through the transport, which keeps what the socket does not take."""
+        assert self._transport is not None
+        self._transport.write(encoded)
+        if self._transport.get_write_buffer_size():
+            self._receiver.detour()
+
+    @property
+    def descriptor(self) -> int:
+        transport = self._transport
+        if self._descriptor < 0 or transport is None or self._close_sent or transport.get_write_buffer_size():
+            return -1
+        return self._descriptor
+
+    def follow(self, encoded: bytes, taken: int) -> None:
+        if self._transport is not None:
+            rest = encoded[taken:]
+            self._written += len(rest)
+            self._queue(rest)
 
     @property
     def buffered(self) -> int:
@@ -213,6 +249,7 @@ class WebSocket(asyncio.Protocol):
         if transport is None or self._close_sent:
             return
         self._close_sent = True
+        self._receiver.detour()
         transport.write(close_frame(code, reason))
         if self._peer_close is not None:
             self._finish()
@@ -225,6 +262,7 @@ class WebSocket(asyncio.Protocol):
 
     def abort(self) -> None:
         self._descriptor = -1
+        self._receiver.detour()
         if self._transport is not None:
             self._transport.abort()
 
@@ -263,21 +301,66 @@ class WebSocket(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _feed(self, data: bytes) -> None:
-        if len(data) <= SLICE:
-            self._parse(data)
-            return
-        view = memoryview(data)
-        frames = 0
-        for start in range(0, len(data), SLICE):
-            frames += self._parse(bytes(view[start : start + SLICE]))
+        if self._held:
+            data, self._held = self._held + data, b""
+        at = frames = 0
+        size = len(data)
+        while at < size:
+            if self._rest:
+                end = min(size, at + min(self._rest, SLICE))
+                self._rest -= end - at
+                frames += self._parse(data[at:end])
+            else:
+                end = self._next_frame(data, at, size)
+                if end == at:
+                    if not self._rest:
+                        self._held = data[at:]
+                        return
+                    continue
+                frames += 1
+            at = end
             if self._discard:
                 return
             if self._paused or frames > FRAMES_A_TURN:
-                self._backlog = bytes(view[start + SLICE :])
+                self._backlog = data[at:]
                 if self._backlog and not self._paused:
                     self._pause(TURN)
                     self._loop.call_soon(self._next_turn)
                 return
+
+    def _next_frame(self, data: bytes, at: int, size: int) -> int:
+        """Delivers the short message in one frame that begins at `at` and returns its end.
+
+        Returns `at` when nothing was delivered: the frame is for websockets' parser, which then gets the next `_rest` bytes, or it is
+        not all there, and `_rest` is 0.
+        """
+        have = size - at
+        if have < 2:
+            return at
+        opcode, length = data[at], data[at + 1] & 0x7F
+        masked = data[at + 1] & 0x80
+        head = 6
+        if length > 125:
+            head = 8 if length == 126 else 14
+            if have < head - 4:
+                return at
+            length = int.from_bytes(data[at + 2 : at + head - 4])
+        # Final, TEXT or BINARY, masked, no extension's bit, no message begun: the rest of RFC 6455 is websockets' to judge.
+        if (
+            not masked
+            or (opcode != 0x81 and opcode != 0x82)
+            or length > QUICK
+            or length > self._limits.max_size
+            or self._fragments is not None
+        ):
+            self._rest = head + length if masked else head - 4 + length
+            return at
+        start = at + head
+        end = start + length
+        if end > size:
+            return at
+        self._message(apply_mask(data[start:end], data[start - 4 : start]), opcode == 0x81)
+        return end
 
     def _parse(self, data: bytes) -> int:
         protocol = self._protocol
@@ -305,7 +388,7 @@ class WebSocket(asyncio.Protocol):
             if writes and self._transport is not None and not self._close_sent:
                 pongs = b"".join(writes)
                 self._written += len(pongs)
-                self._transport.write(pongs)
+                self._queue(pongs)
         return len(events)
 
     def _continuation(self, frame: Frame) -> None:
@@ -357,6 +440,7 @@ class WebSocket(asyncio.Protocol):
             return
         if not self._close_sent:
             self._close_sent = True
+            self._receiver.detour()
             transport.write(b"".join(writes))
             self._receiver.failed(error)
         if transport.can_write_eof():
@@ -405,7 +489,7 @@ class WebSocket(asyncio.Protocol):
         elif self._transport is not None:
             self._pinged = True
             delay = self._limits.ping_timeout
-            self._transport.write(Frame(Opcode.PING, b"pw").serialize(mask=False))
+            self._queue(Frame(Opcode.PING, b"pw").serialize(mask=False))
         self._alive = False
         self._keepalive = self._loop.call_later(delay, self._beat)
 

@@ -24,6 +24,12 @@ class Recorded:
     def write(self, batch: Batch) -> None:
         self.batches.append(batch)
 
+    @property
+    def descriptor(self) -> int:
+        return -1
+
+    def follow(self, encoded: bytes, taken: int) -> None: ...
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...

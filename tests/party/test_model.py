@@ -45,6 +45,10 @@ class Peer:
         self.gone = False
 
     buffered = 0
+    descriptor = -1
+
+    def follow(self, encoded: bytes, taken: int) -> None:
+        raise AssertionError("there is no descriptor to follow")
 
     def write(self, batch: Batch) -> None:
         assert self.closed is None, "a frame after the Close"

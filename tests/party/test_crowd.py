@@ -1,0 +1,142 @@
+"""Members written to past their wires: whoever falls behind, pings, leaves or comes gets exactly its messages, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from websockets.frames import Opcode
+
+from partywidgets.party import Connection, Server
+from partywidgets.party.crowd import write_each
+from partywidgets.transport.websocket import Limits
+
+from .serving import Raw, running, until
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+ROUNDS = 201
+LONG = b"x" * 100_000
+
+
+class Hall(Server):
+    """Tells everyone a number, with something long behind it; a message leaves out those that it names."""
+
+    here: Hall
+
+    def on_start(self, props: object = None) -> None:
+        Hall.here = self
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        connection.send(message)
+
+
+async def numbers(raw: Raw) -> tuple[list[int], int]:
+    """All numbers up to the last, and how many pongs and echoes came between."""
+    got: list[int] = []
+    others = 0
+    while not got or got[-1] != ROUNDS - 1:
+        opcode, payload = await raw.frame()
+        if opcode is Opcode.BINARY and payload.endswith(LONG):
+            got.append(int(payload[:6]))
+        else:
+            others += 1
+    return got, others
+
+
+async def crowd(folder: Path) -> None:
+    """Ten who read, two who do not for a while, one who pings and talks, one left out now and then, some who come and go."""
+    limits = Limits(stall=30.0)
+    async with running(Hall, folder, slow_consumer_cap=1 << 30, serve_limits=limits) as here, contextlib.AsyncExitStack() as stack:
+
+        async def enter(name: str) -> Raw:
+            return await stack.enter_async_context(Raw.to(here, f"/parties/room/lobby?_pk={name}"))
+
+        quick = [await enter(f"quick{number}") for number in range(10)]
+        slow = [await enter(f"slow{number}") for number in range(2)]
+        talker, missing = await enter("talker"), await enter("missing")
+        for raw in slow:
+            assert isinstance(raw.reader, asyncio.StreamReader)
+            raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        reading = [asyncio.create_task(numbers(raw)) for raw in (*quick, talker, missing)]
+        for number in range(ROUNDS):
+            Hall.here.broadcast(b"%06d" % number + LONG, without=["missing"] if number % 3 == 1 else ())
+            if number % 7 == 0:
+                talker.send(Opcode.PING, b"p" * 100)
+                talker.send(Opcode.TEXT, b"hello")
+            if number % 50 == 10:
+                guest = await enter(f"guest{number}")
+                guest.writer.transport.abort()
+            await asyncio.sleep(0)
+            if number == ROUNDS // 2:
+                connection = Hall.here.get_connection("slow0")
+                assert connection is not None
+                assert connection.buffered > 0
+                for raw in slow:
+                    raw.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(30):
+            late = await asyncio.gather(*map(numbers, slow))
+            got = await asyncio.gather(*reading)
+        everything = list(range(ROUNDS))
+        assert [numbers for numbers, _ in (*got[:-1], *late)] == [everything] * 13
+        assert got[-2][1] == 2 * len(range(0, ROUNDS, 7))
+        assert got[-1][0] == [number for number in everything if number % 3 != 1]
+        # Nobody is behind any more: all are written to directly again.
+        Hall.here.broadcast(b"once more")
+        await asyncio.sleep(0)
+        Hall.here.broadcast(b"and again")
+        await asyncio.sleep(0)
+        fanout = Hall.here._room.fanout
+        await until(lambda: len(fanout.members) == 14)
+        fanout.flush()
+        Hall.here.broadcast(b"the last")
+        fanout.flush()
+        assert fanout._crowd is not None
+        assert len(fanout._crowd.direct) == 14
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_everyone_gets_its_messages_in_order(loop: str, tmp_path: Path) -> None:
+    """Readers, stalled readers, pings between broadcasts, exclusions, guests: each gets all that is its own, once, in order."""
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(crowd(tmp_path))
+
+
+def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest() -> None:
+    """What a socket did not take is said for it alone; an error counts as nothing taken."""
+    pairs = [socket.socketpair() for _ in range(3)]
+    for ours, _ in pairs:
+        ours.setblocking(False)
+    pairs[1][1].close()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            pairs[2][0].send(b"x" * 65536)
+    descriptors = [ours.fileno() for ours, _ in pairs]
+    try:
+        assert write_each(descriptors, b"hello") == [(descriptors[1], 0), (descriptors[2], 0)]
+        assert os.read(pairs[0][1].fileno(), 100) == b"hello"
+    finally:
+        for pair in pairs:
+            for end in pair:
+                end.close()
+
+
+async def test_whoever_leaves_is_not_written_to_under_the_number_of_its_socket(tmp_path: Path) -> None:
+    """A descriptor that the system gives to the next visitor of another room carries nothing of the room that was left."""
+    async with running(Hall, tmp_path) as here, Raw.to(here, "/parties/room/one?_pk=stays") as stays:
+        one = Hall.here
+        for _ in range(20):
+            async with Raw.to(here, "/parties/room/one?_pk=leaves") as leaves:
+                one.broadcast(b"for one")
+                assert (await leaves.frame())[1] == b"for one"
+                assert (await stays.frame())[1] == b"for one"
+            async with Raw.to(here, "/parties/room/two?_pk=other") as other:
+                one.broadcast(b"for one")
+                assert (await stays.frame())[1] == b"for one"
+                other.send(Opcode.TEXT, b"echo")
+                assert (await other.frame())[1] == b"echo"
