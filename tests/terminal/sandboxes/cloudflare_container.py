@@ -25,7 +25,6 @@ from websockets.http11 import Request, Response
 from partywidgets.terminal.sandboxes import open_sandbox
 from partywidgets.terminal.sandboxes.local import LocalSandbox
 
-
 PIECE = 500
 """Bytes of a piece of output at most."""
 
