@@ -23,6 +23,7 @@ _NO_LINE_LIMIT = 1 << 40
 _CONTINUATION_BYTES = 64 * 1024
 _UNKNOWN_SEQUENCE = b"\x1b]99999;"
 """Stands for the beginning of a longer one (a picture, a huge title): whoever gets its end ignores it instead of showing it as text."""
+_SAMPLE_ROWS = 200
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
 _BRACKETED_PASTE = 2004
@@ -155,32 +156,39 @@ def _bytes_of(scrollback: int, cols: int, rows: int) -> int:
 
 def _drawing(terminal: Any, limit: int, scrollback: int) -> bytes:
     """The active screen: its text, then its modes, scroll region and cursor."""
-    cols, rows = (int(number) for number in terminal.size)
+    rows = int(terminal.size[1])
     history = int(terminal.get("total_rows", "size_t")) - rows
-    kept = min(history, scrollback)
-    part = _selection(terminal, history - kept) if kept < history else None
-    body = _format(terminal, "VT", selection=part, unwrap=True).encode()
-    while len(body) > limit and kept:
-        kept = min(kept - 1, int(kept * limit / len(body) * 0.95))
+    # The newest rows tell about how many fit: drawing all of a long scrollback, to cut it, costs as much as drawing what is kept.
+    sample = min(history, scrollback, _SAMPLE_ROWS)
+    each = len(_format(terminal, "VT", selection=_selection(terminal, history - sample), unwrap=True).encode()) / (sample + rows)
+    kept = min(history, scrollback, max(sample, int(limit / each) - rows if each else scrollback))
+    body = b""
+    while not body:
         body = _format(terminal, "VT", selection=_selection(terminal, history - kept), unwrap=True).encode()
+        if len(body) > limit and kept:
+            kept, body = min(kept - 1, int(kept * limit / len(body) * 0.95)), b""
+        elif not body:
+            break
     visible = _selection(terminal, history)
     screen = _format(terminal, "VT", selection=visible)
     around = _format(terminal, "VT", selection=visible, extra=True)
     at = around.find(screen)
     # Modes come behind the text, which is drawn in a terminal's first state: with wrapping on and nothing inserted.
     modes = around[:at] + around[at + len(screen) :] if at >= 0 else around
-    return body + _blank_rows(body, cols, rows, kept) + _SWITCH.sub("", modes).encode()
+    return body + _blank_rows(terminal, rows, kept) + _SWITCH.sub("", modes).encode()
 
 
-def _blank_rows(body: bytes, cols: int, rows: int, history: int) -> bytes:
-    """The newlines that bring a drawing's scrollback to `history` lines: the formatter leaves out blank rows at the end."""
-    if not history:
+def _blank_rows(terminal: Any, rows: int, kept: int) -> bytes:
+    """The newlines behind a drawing with `kept` rows of scrollback: the formatter leaves out blank rows at the end."""
+    if not kept:
         return b""
-    with Terminal(cols, rows, scrollback=_NO_LINE_LIMIT) as drawn:
-        _set(drawn, "SCROLLBACK_MAX_BYTES", 2 * _SCROLLBACK_BYTES)
-        drawn.feed(body)
-        missing = history - (int(drawn.get("total_rows", "size_t")) - rows)
-        return b"\r\n" * (missing + rows - 1 - int(drawn.cursor[1])) if missing > 0 else b""
+    last, looked = int(terminal.get("total_rows", "size_t")), 0
+    while looked < rows + kept:
+        looked = min(max(rows, 8 * looked), rows + kept)
+        drawn = _format(terminal, "VT", selection=_selection(terminal, last - looked))
+        if drawn:
+            return b"\r\n" * (looked - 1 - drawn.count("\r\n"))
+    return b"\r\n" * (looked - 1)
 
 
 def _twin(terminal: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from .markup import to_html
 from .ring import Ring
@@ -26,6 +27,9 @@ drawing 50 KB, and drawing the rest takes whoever joins 2 ms."""
 TEXT_BYTES = 64 * 1024
 BACKLOG = 8 << 20
 """Past this many bytes waiting for the emulator, the upstream is to be paused."""
+BACKLOG_SECONDS = 0.05
+"""The same for the time that drawing them takes: short lines are drawn at a tenth of the speed of long ones, and with 8 MiB of them waiting,
+the screen after a Ctrl-C would come a second late."""
 
 
 class ScreenClosed(RuntimeError):
@@ -55,11 +59,11 @@ class Screen(Protocol):
         """The size from here on in the output."""
 
     @property
-    def behind(self) -> int:
-        """Bytes that wait to be drawn."""
+    def full(self) -> bool:
+        """True while the upstream is to be paused: more waits to be drawn than is good for whoever wants the screen."""
 
     async def drained(self) -> None:
-        """Returns when no more than 8 MiB wait."""
+        """Returns when it is not full any more."""
 
     async def capture(self, limit: int) -> Capture:
         """The screen with as much scrollback as fits into about `limit` bytes."""
@@ -89,7 +93,7 @@ class RawScreen:
     """Where there is no emulator: late viewers get what the ring holds."""
 
     exact = False
-    behind = 0
+    full = False
 
     def __init__(self, ring: Ring, cols: int, rows: int) -> None:
         self._ring, self._cols, self._rows = ring, cols, rows
@@ -138,10 +142,12 @@ class EmulatedScreen:
         self._room = room
         self._waiting: deque[_Step] = deque()
         self.behind = 0
+        """Bytes that wait to be drawn."""
         self.offset = 0
         """Offset behind everything appended."""
+        self._allowed = BACKLOG
         self._turn = asyncio.Lock()
-        self._feeding: asyncio.Future[None] | None = None
+        self._feeding: asyncio.Future[Drawn] | None = None
 
     def append(self, piece: bytes) -> None:
         """Queues output; a thread draws it once there is a batch."""
@@ -169,15 +175,27 @@ class EmulatedScreen:
         self.behind = 0
         return steps
 
+    @property
+    def full(self) -> bool:
+        """More waits than is drawn in 50 ms, or than 8 MiB."""
+        return self.behind > self._allowed
+
+    def _timed(self, size: int, seconds: float) -> None:
+        """Learns how much may wait from how long a batch took; a batch at least, so that drawing never waits for the upstream."""
+        if size >= BATCH // 2 and seconds > 0:
+            self._allowed = min(BACKLOG, max(BATCH, int(size / seconds * BACKLOG_SECONDS)))
+
     def _start(self) -> None:
         if self._feeding is None and self._emulator is not None and not self._turn.locked():
             emulator, steps = self._emulator, self._take()
             self._feeding = asyncio.get_running_loop().run_in_executor(emulator_threads(), _draw, emulator, steps)
             self._feeding.add_done_callback(self._fed)
 
-    def _fed(self, future: asyncio.Future[None]) -> None:
+    def _fed(self, future: asyncio.Future[Drawn]) -> None:
         self._feeding = None
-        if not future.cancelled() and future.exception() is not None:
+        if not future.cancelled() and future.exception() is None:
+            self._timed(*future.result())
+        elif not future.cancelled():
             log.error(
                 "room %s: the emulator failed on output; late viewers may see a damaged screen", self._room, exc_info=future.exception()
             )
@@ -185,8 +203,8 @@ class EmulatedScreen:
             self._start()
 
     async def drained(self) -> None:
-        """Returns when no more than 8 MiB wait."""
-        while self.behind > BACKLOG and self._emulator is not None:
+        """Returns when it is not full any more."""
+        while self.full and self._emulator is not None:
             if self._feeding is not None:
                 await asyncio.wait([self._feeding])
             else:
@@ -241,12 +259,22 @@ class EmulatedScreen:
                 emulator.close()
 
 
-def _draw(emulator: Emulator, steps: list[_Step]) -> None:
+class Drawn(NamedTuple):
+    """What a thread has drawn: bytes, and the seconds that it took."""
+
+    size: int
+    seconds: float
+
+
+def _draw(emulator: Emulator, steps: list[_Step]) -> Drawn:
+    size, began = 0, time.monotonic()
     for step in steps:
         if isinstance(step, bytes):
             emulator.feed(step)
+            size += len(step)
         else:
             emulator.resize(*step)
+    return Drawn(size, time.monotonic() - began)
 
 
 async def open_screen(ring: Ring, cols: int, rows: int, *, scrollback: int = 10_000, room: str = "") -> Screen:

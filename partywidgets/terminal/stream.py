@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ..party import Frame
 from .ring import Ring
-from .screen import BACKLOG, RawScreen, Screen, ScreenClosed
+from .screen import RawScreen, Screen, ScreenClosed
 from .viewer import Piece, RichViewer, Viewer
 
 log = logging.getLogger(__name__)
@@ -195,8 +195,8 @@ class Stream:
                     continue
                 self.flush()
                 if not self.ring.holds(capture.offset) or (self.position - capture.offset > DELTA_BYTES and tries < 5):
-                    # Faster than screens can be drawn: after a few tries the upstream waits for one.
-                    if tries >= 3:
+                    # Faster than screens can be drawn: at the third try the upstream waits for one.
+                    if tries >= 2:
                         self.gate.clear()
                     continue
                 delta = self.ring.read(capture.offset, self.position)
@@ -214,9 +214,9 @@ class Stream:
             self._syncing = None
 
     async def room_for_more(self) -> None:
-        """Returns when the upstream may be read: the emulator is at most 8 MiB behind, and no screen waits for silence."""
+        """Returns when the upstream may be read: the emulator is not far behind, and no screen waits for silence."""
         await self.gate.wait()
-        if self.screen.behind > BACKLOG:
+        if self.screen.full:
             await self.screen.drained()
 
     def resize(self, cols: int, rows: int) -> int:
