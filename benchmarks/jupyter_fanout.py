@@ -3,76 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from .fanout import once
+from .jupyter import HEADER, jupyter
 from .peer import HERE, PEERS, compiled
 
 SUBSCRIBERS, WINDOW = 50, 8
-TOKEN = "benchmark"
 PEER = "websockets.broadcast"
-
-
-@contextlib.contextmanager
-def jupyter() -> Iterator[int]:
-    """A Jupyter Server with the extension and the benchmark's room, in folders of its own; yields its port."""
-    with tempfile.TemporaryDirectory() as home:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "PARTYWIDGETS"))}
-        environ |= {f"JUPYTER_{kind}_DIR": f"{home}/{kind.lower()}" for kind in ("CONFIG", "RUNTIME", "DATA")}
-        environ |= {"PARTYWIDGETS_HOME": f"{home}/state", "PYTHONPATH": str(HERE.parent)}
-        extensions = {"partywidgets": False, "partywidgets.extension": False, "benchmarks.peers.jupyter_room": True, "jupyterlab": False}
-        command = [
-            sys.executable,
-            "-m",
-            "jupyter_server",
-            "--allow-root",
-            "--ServerApp.open_browser=False",
-            "--ServerApp.port=0",
-            "--ServerApp.ip=127.0.0.1",
-        ]
-        command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={home}", f"--ServerApp.jpserver_extensions={extensions}"]
-        log = Path(home) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=home, env=environ, stdout=output, stderr=output)
-        try:
-            yield _port(process, Path(home) / "runtime" / f"jpserver-{process.pid}.json", log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
-
-
-def _port(process: subprocess.Popen[bytes], file: Path, log: Path) -> int:
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError, ValueError, KeyError):  # not written yet, or half
-            port = int(json.loads(file.read_text())["port"])
-            socket.create_connection(("127.0.0.1", port), 1).close()  # it writes the file before it listens
-            return port
-        time.sleep(0.05)
-    raise RuntimeError(f"the Jupyter Server did not start:\n{log.read_text()[-2000:]}")
 
 
 def through_jupyter(seconds: float) -> float:
     """One measurement through the extension: deliveries a second."""
-    with jupyter() as port:
+    with jupyter({"benchmarks.peers.jupyter_room": True}) as (_, port):
         load: list[str | Path] = [compiled(HERE / "load.c"), "127.0.0.1", str(port), "/partywidgets/parties/fanout/room"]
         done = subprocess.run(
             [*load, str(SUBSCRIBERS), str(WINDOW), str(seconds)],
-            env={**os.environ, "LOAD_HEADER": f"Authorization: token {TOKEN}"},
+            env={**os.environ, "LOAD_HEADER": HEADER},
             capture_output=True,
             text=True,
         )

@@ -31,12 +31,12 @@ def compiled(source: Path) -> Path:
 def node_peers() -> bool:
     """Installs the npm peers once; False, with a line saying so, where npm cannot."""
     if shutil.which("npm") is None:
-        print("no npm on this machine: PartyServer and ws are left out", file=sys.stderr)
+        print("no npm on this machine: what needs Node.js is left out", file=sys.stderr)
         return False
-    if not (PEERS / "node_modules" / "workerd").exists():
+    if not all((PEERS / "node_modules" / name).exists() for name in ("workerd", "@xterm/headless")):
         done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=PEERS)
         if done.returncode != 0:
-            print("npm ci failed: PartyServer and ws are left out", file=sys.stderr)
+            print("npm ci failed: what needs Node.js is left out", file=sys.stderr)
             return False
     worker = PEERS / "worker.js"
     if not worker.exists() or worker.stat().st_mtime < (PEERS / "worker.ts").stat().st_mtime:

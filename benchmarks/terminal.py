@@ -6,30 +6,95 @@ import argparse
 import contextlib
 import json
 import os
-import socket
+import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from .peer import BUILD, HERE, PEERS, compiled, started
+import psutil
 
-PEER = "terminado"
+from .jupyter import HEADER, jupyter
+from .peer import BUILD, HERE, PEERS, compiled, node_peers, started
+
+OURS, UNRECORDED, TERMINADO, EXTENSION = "ours", "unrecorded", "terminado", "in Jupyter"
+KINDS = (OURS, UNRECORDED, TERMINADO, EXTENSION)
 VIEWERS = (1, 5, 20)
 PRESSES = 200
 THIN_LINE = 2_000_000
 """Bytes a second that the viewer of `yes` reads."""
-ROOMS = 200
+WARM = 2
+"""Floods before memory is looked at, so that buffers which are there with or without a stopped viewer have their size."""
+WARM_ROOMS = 10
+"""Terminals before the first look, so that what a server loads at its first ones is not counted."""
 SETTLE = 5.0
 """Seconds in which the last shells show their prompts."""
-TOKEN = "benchmark"
 MARK = ("echo END-$((6*7))", "END-42")
-Endpoint = tuple[str, int, str]
-"""Dialect, port, path."""
+SIZE = (120, 30)
+SCROLLBACK = 10_000
+Figures = dict[str, float]
+
+GOALS = {
+    "cat, 1 viewer, of the bare PTY": "≥ 0.75",
+    "cat, 5 viewers, × terminado": "≥ 3",
+    "cat, 20 viewers, × terminado": "≥ 6",
+    "screens of late viewers that are exact, %": "100",
+    "join with 10,000 lines above the screen, ms": "≤ 100",
+    "echo, p50 ms": "≤ 0.6",
+    "echo, p99 ms": "≤ 1.5",
+    "echo in Jupyter, p50 ms": "≤ terminado",
+    "echo in Jupyter, p99 ms": "≤ terminado",
+    "Ctrl-C during yes, s to the prompt": "≤ 0.3",
+    "echo p99 with a stopped viewer, × without": "≤ 1.2",
+    "a stopped viewer costs, KiB": "≤ 1024",
+    "one more room with an idle shell, kB": "≤ 300",
+}
+
+
+BOTH = {
+    *(f"cat, {viewers} viewers, MB/s in all" for viewers in VIEWERS),
+    "echo, p50 ms",
+    "echo, p99 ms",
+    "Ctrl-C during yes, s to the prompt",
+}
+"""Where nothing measured means that the server did not get there, rather than that the figure is none of its."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server to measure. `kind` is its column."""
+
+    kind: str
+    pid: int
+    port: int
+
+    def terminal(self, room: str) -> tuple[str, str, int, str]:
+        """A new terminal: what terminal_client wants to know of it."""
+        if self.kind != TERMINADO:
+            prefix = "/partywidgets" if self.kind == EXTENSION else ""
+            return "rich", "127.0.0.1", self.port, f"{prefix}/parties/terminal-server/{room}"
+        name = self.terminado()
+        return TERMINADO, "127.0.0.1", self.port, f"/terminals/websocket/{name}"
+
+    def terminado(self) -> str:
+        """Has Jupyter make a terminal, and returns its name."""
+        address = f"http://127.0.0.1:{self.port}/api/terminals"
+        name, _, value = HEADER.partition(": ")
+        with urllib.request.urlopen(urllib.request.Request(address, method="POST", headers={name: value}), timeout=30) as answer:
+            return str(json.load(answer)["name"])
+
+    def resident(self) -> int:
+        """Bytes of physical memory that the server itself holds, without its shells."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def unsent(self) -> int:
+        """Bytes that the kernel keeps for its sockets' peers."""
+        lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return sum(int(fields[4].partition(":")[0], 16) for fields in lines if int(fields[1].partition(":")[2], 16) == self.port)
 
 
 def text_of(megabytes: float) -> Path:
@@ -43,143 +108,196 @@ def text_of(megabytes: float) -> Path:
     return path
 
 
-def client(*arguments: str | int | Path) -> dict[str, float]:
+def client(*arguments: str | int | Path) -> Figures:
     """Runs terminal_client and returns what it measured; an empty one when its connection or its patience ended."""
     command = [str(compiled(HERE / "terminal_client.c")), *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TERMINAL_HEADER": HEADER})
     if done.returncode != 0:
-        print(f"  {' '.join(command[1:6])}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"  {' '.join(command[1:7])}: {done.stderr.strip()}", file=sys.stderr)
         return {}
-    found: dict[str, float] = json.loads(done.stdout)
+    found: Figures = json.loads(done.stdout)
     return found
 
 
 @contextlib.contextmanager
-def jupyter() -> Iterator[int]:
-    """A Jupyter Server of its own, without our extension; yields its port."""
-    with tempfile.TemporaryDirectory() as home, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        environ = {**os.environ, "SHELL": "/bin/bash", "JUPYTER_CONFIG_DIR": home, "JUPYTER_RUNTIME_DIR": home, "JUPYTER_DATA_DIR": home}
-        options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}", "--ServerApp.open_browser=False", "--allow-root"]
-        options += [
-            f"--ServerApp.root_dir={home}",
-            "--ServerApp.jpserver_extensions=partywidgets.extension=False",
-            "--ServerApp.port_retries=0",
-        ]
-        command = [sys.executable, "-m", "jupyter_server", *options]
-        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the Jupyter Server does not answer on port {port} (exit code {process.poll()})")
-                time.sleep(0.1)
-            yield port
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+def holder(*arguments: str | int) -> Iterator[int]:
+    """One more viewer, which reads until it is stopped; yields its pid once it has a screen."""
+    command = [str(compiled(HERE / "terminal_client.c")), *(str(argument) for argument in arguments), "hold"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TERMINAL_HEADER": HEADER})
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("the viewer that is to be stopped got no screen")
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait(5)
+        process.stdout.close()
 
 
-def endpoint(kind: str, port: int, room: str) -> Endpoint:
-    """A new terminal."""
-    if kind != PEER:
-        return "rich", port, f"/parties/terminal-server/{room}"
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/terminals?token={TOKEN}", method="POST")
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        name = json.load(answer)["name"]
-    return PEER, port, f"/terminals/websocket/{name}?token={TOKEN}"
+def is_exact(drawing: Path, file: Path) -> bool:
+    """True when a viewer that joined after the `cat` has the screen, and all rows above it that it got, of one that saw everything."""
+    with file.open("rb") as text:
+        text.seek(max(0, file.stat().st_size - (SCROLLBACK + 2 * SIZE[1]) * 80))
+        newest = text.read().replace(b"\n", b"\r\n")
+    whole = BUILD / "whole"
+    whole.write_bytes(newest + MARK[1].encode() + b"\r\nREADY> ")
+    command = ["node", "screen.mjs", *(str(number) for number in SIZE), str(drawing), str(whole)]
+    answer = json.loads(subprocess.run(command, cwd=PEERS, check=True, capture_output=True, text=True).stdout)
+    if not answer["exact"]:
+        print(f"  a late viewer's screen differs: {answer}", file=sys.stderr)
+    return bool(answer["exact"])
 
 
-def ask(place: Endpoint, *arguments: str | int) -> dict[str, float]:
-    """Measures one thing on one terminal."""
-    dialect, port, path = place
-    return client(dialect, "127.0.0.1", port, path, *arguments)
-
-
-def room_kilobytes(pid: int, port: int) -> float:
-    """What one more room with an idle shell adds to our process, in kB."""
-
-    def resident() -> int:
-        status = Path(f"/proc/{pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0])
-
-    ask(endpoint("ours", port, "idle-first"), "join")
-    before = resident()
-    for number in range(ROOMS):
-        ask(endpoint("ours", port, f"idle-{number}"), "join")
-    time.sleep(SETTLE)
-    return (resident() - before) / ROOMS
-
-
-def one_round(kind: str, port: int, file: Path, number: int) -> dict[str, float]:
-    """Every figure of one server."""
-    line, mark = f"cat {file}; {MARK[0]}", MARK[1]
-    figures: dict[str, float] = {}
+def poured(place: Place, file: Path, number: int, *, node: bool) -> Figures:
+    """`cat` to 1, 5 and 20 viewers; behind each, whoever joins late."""
+    figures: Figures = {}
+    exact: list[bool] = []
+    joins: list[float] = []
     for viewers in VIEWERS:
-        found = ask(endpoint(kind, port, f"drain-{viewers}-{number}"), "drain", viewers, line, mark)
+        terminal = place.terminal(f"drain-{viewers}-{number}")
+        found = client(*terminal, "drain", viewers, f"cat {file}; {MARK[0]}", MARK[1])
+        name = f"cat, {viewers} viewer{'s' if viewers > 1 else ''}"
         if found:
             # What terminado sends is JSON, whose escapes are not output: everyone got the whole file.
-            sent = found["delivered"] if kind != PEER else viewers * file.stat().st_size * 81 / 80
-            figures[f"cat, {viewers} viewers, MB/s in all"] = sent / found["seconds"] / 1e6
-            figures[f"cat, {viewers} viewers, fresh screens"] = found["screens"]
-    for name, extra in (("", [0]), (", one of 20 stalled", [1, line, mark, 20]), (", 19 viewers", [0, line, mark, 19])):
-        found = ask(endpoint(kind, port, f"echo-{len(name)}-{number}"), "echo", PRESSES, *extra)
-        for part in ("p50", "p99"):
-            if found:
-                figures[f"echo{name}, {part} ms"] = found[f"{part}_ms"]
-    found = ask(endpoint(kind, port, f"yes-{number}"), "interrupt", THIN_LINE)
+            sent = found["delivered"] if place.kind != TERMINADO else viewers * file.stat().st_size * 81 / 80
+            figures[f"{name}, MB/s in all"] = sent / found["seconds"] / 1e6
+            figures[f"{name}, fresh screens"] = found["screens"]
+        if place.kind != TERMINADO:
+            drawing = BUILD / "drawing"
+            joined = client(*terminal, "join", drawing)
+            joins += [joined["seconds"] * 1e3] if joined else []
+            exact += [is_exact(drawing, file)] if joined and node else []
+    if joins:
+        figures["join with 10,000 lines above the screen, ms"] = statistics.median(joins)
+    if exact:
+        figures["screens of late viewers that are exact, %"] = 100 * sum(exact) / len(exact)
+    return figures
+
+
+def stopped(place: Place, file: Path, number: int) -> Figures:
+    """Twenty viewers, then the same with one of them stopped by SIGSTOP: the others' echo, and what it costs the server."""
+    figures: Figures = {}
+    terminal = place.terminal(f"stopped-{number}")
+    flood = ("drain", 19, f"cat {file}; {MARK[0]}", MARK[1])
+    with holder(*terminal) as pid:
+        for _ in range(WARM):
+            client(*terminal, *flood)
+        without = client(*terminal, "echo", PRESSES, 19)
+        before = place.resident() + place.unsent()
+        os.kill(pid, signal.SIGSTOP)
+        client(*terminal, *flood)
+        beside = client(*terminal, "echo", PRESSES, 19)
+        if without and beside:
+            figures["echo p99, 20 viewers, ms"] = without["p99_ms"]
+            figures["echo p99, one of them stopped, ms"] = beside["p99_ms"]
+            figures["echo p99 with a stopped viewer, × without"] = beside["p99_ms"] / without["p99_ms"]
+        figures["a stopped viewer costs, KiB"] = (place.resident() + place.unsent() - before) / 1024
+    return figures
+
+
+def echoed(place: Place, number: int, name: str) -> Figures:
+    """Keystroke to echo at a prompt."""
+    found = client(*place.terminal(f"echo-{number}"), "echo", PRESSES, 1)
+    return {f"{name}, {part} ms": found[f"{part}_ms"] for part in ("p50", "p99") if found}
+
+
+def one_round(place: Place, file: Path, number: int, *, node: bool) -> Figures:
+    """Every figure of one server but its memory."""
+    if place.kind == EXTENSION:
+        return echoed(place, number, "echo in Jupyter")
+    figures = poured(place, file, number, node=node) | echoed(place, number, "echo") | stopped(place, file, number)
+    found = client(*place.terminal(f"yes-{number}"), "interrupt", THIN_LINE)
     if found and found["seen"]:
         figures["Ctrl-C during yes, s to the prompt"] = found["seconds"]
     return figures
 
 
+def room_kilobytes(kind: str, rooms: int) -> float:
+    """What one more terminal with an idle shell, which nobody watches any more, adds to a server that has just started, in kB."""
+    with server(kind) as place:
+
+        def opened(room: str) -> None:
+            terminal = place.terminal(room)
+            if kind != TERMINADO:
+                client(*terminal, "join")
+
+        for number in range(WARM_ROOMS):
+            opened(f"warm-{number}")
+        time.sleep(SETTLE)
+        before = place.resident()
+        for number in range(rooms):
+            opened(f"idle-{number}")
+        time.sleep(SETTLE)
+        return (place.resident() - before) / rooms / 1000
+
+
+@contextlib.contextmanager
+def server(kind: str) -> Iterator[Place]:
+    """A server that has just started."""
+    if kind in (OURS, UNRECORDED):
+        running = started([sys.executable, PEERS / "terminal_room.py", "asyncio", "recorded" if kind == OURS else kind])
+    else:
+        running = jupyter({"partywidgets": kind == EXTENSION})
+    with running as (pid, port):
+        yield Place(kind, pid, port)
+
+
 def main(argv: list[str]) -> None:
     """Measures, then prints."""
     parser = argparse.ArgumentParser(prog="./dev bench terminal", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="each takes about two minutes")
     parser.add_argument("--megabytes", type=float, default=51.0)
-    parser.add_argument("--idle-rooms", action="store_true", help=f"also the memory of {ROOMS} rooms with an idle shell")
+    parser.add_argument("--rooms", type=int, default=200, help="terminals with an idle shell each")
     arguments = parser.parse_args(argv)
-    file = text_of(arguments.megabytes)
-    bare: list[float] = []
-    seen: dict[str, list[dict[str, float]]] = {"ours": [], PEER: []}
+    file, node = text_of(arguments.megabytes), node_peers()
+    if file.stat().st_size < (SCROLLBACK + 2 * SIZE[1]) * 80:
+        parser.error(f"less than a full scrollback: give at least {(SCROLLBACK + 2 * SIZE[1]) * 80 / 1e6:.1f} MB")
     os.environ["SHELL"] = "/bin/bash"
-    with started([sys.executable, PEERS / "terminal_room.py", "asyncio"]) as (pid, port), jupyter() as other:
+    rounds: list[dict[str, Figures]] = []
+    with contextlib.ExitStack() as stack:
+        places = [stack.enter_context(server(kind)) for kind in KINDS]
         for number in range(arguments.rounds):
-            bare.append(client("pty", f"cat {file}")["mb_per_s"])
-            seen["ours"].append(one_round("ours", port, file, number))
-            seen[PEER].append(one_round(PEER, other, file, number))
+            shell = client("pty-echo", PRESSES)
+            rounds.append({"PTY": {"MB/s": client("pty", f"cat {file}")["mb_per_s"], "p50": shell["p50_ms"], "p99": shell["p99_ms"]}})
+            for place in places:
+                rounds[-1][place.kind] = one_round(place, file, number, node=node)
+            compared(rounds[-1])
             print(f"round {number + 1} of {arguments.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-        joins = [ask(endpoint("ours", port, f"drain-1-{number}"), "join")["seconds"] for number in range(arguments.rounds)]
-        report(arguments.rounds, file, bare, seen, joins)
-        if arguments.idle_rooms:
-            print(f"{'one more room with an idle shell, kB':46}{room_kilobytes(pid, port):>10.0f}")
+    for kind in (OURS, UNRECORDED, TERMINADO):
+        rounds[-1][kind]["one more room with an idle shell, kB"] = room_kilobytes(kind, arguments.rooms)
+    report(file, rounds)
 
 
-def report(rounds: int, file: Path, bare: list[float], seen: dict[str, list[dict[str, float]]], joins: list[float]) -> None:
-    """Prints a line for each figure: the median of the rounds, and of the ratios of each round."""
-    print(f"\n{file.stat().st_size / 1e6:g} MB of 80-column text, median of {rounds} rounds")
-    print(f"{'figure':46}{'ours':>10}{PEER:>12}{'ratio':>8}{'to bare PTY':>13}")
-    print(f"{'bare PTY, MB/s':46}{statistics.median(bare):>10.1f}")
-    names = list(dict.fromkeys(name for figures in seen["ours"] for name in figures))
-    for name in names:
+def compared(measured: dict[str, Figures]) -> None:
+    """Adds to a round of ours its ratios; what was measured inside Jupyter stands beside terminado's."""
+    terminado = measured[TERMINADO]
+    for part in ("p50", "p99"):
+        if f"echo, {part} ms" in terminado:
+            terminado[f"echo in Jupyter, {part} ms"] = terminado[f"echo, {part} ms"]
+    for kind in (OURS, UNRECORDED, TERMINADO):
+        figures = measured[kind]
+        if (alone := figures.get("cat, 1 viewer, MB/s in all")) is not None:
+            figures["cat, 1 viewer, of the bare PTY"] = alone / measured["PTY"]["MB/s"]
+        for viewers in VIEWERS[1:]:
+            own, other = (found.get(f"cat, {viewers} viewers, MB/s in all") for found in (figures, terminado))
+            if own is not None and other and kind != TERMINADO:
+                figures[f"cat, {viewers} viewers, × terminado"] = own / other
+    measured[OURS] |= measured[EXTENSION]
+
+
+def report(file: Path, rounds: list[dict[str, Figures]]) -> None:
+    """Prints a line for each figure: the medians of the rounds, and what it must reach."""
+    pty = {name: statistics.median(measured["PTY"][name] for measured in rounds) for name in ("MB/s", "p50", "p99")}
+    print(f"\n{file.stat().st_size / 1e6:g} MB of 80-column text, median of {len(rounds)} rounds, spread of ours in brackets")
+    print(f"a bare PTY: {pty['MB/s']:.1f} MB/s; its bash echoes in {pty['p50']:.2f} ms (p50), {pty['p99']:.2f} ms (p99)")
+    print(f"{'figure':46}{OURS:>10}{'':>18}{UNRECORDED:>12}{TERMINADO:>12}  goal")
+    for name in dict.fromkeys(name for measured in rounds for name in (*GOALS, *measured[OURS]) if name in measured[OURS]):
         columns = [f"{name:46}"]
-        pairs = [(own.get(name), peer.get(name), pty) for own, peer, pty in zip(seen["ours"], seen[PEER], bare, strict=True)]
-        for values, width in (([own for own, _, _ in pairs], 10), ([peer for _, peer, _ in pairs], 12)):
-            known = [value for value in values if value is not None]
-            columns.append(f"{statistics.median(known):>{width}.2f}" if known else f"{'none':>{width}}")
-        ratios = [own / peer for own, peer, _ in pairs if own is not None and peer]
-        columns.append(f"{statistics.median(ratios):>8.2f}" if ratios else " " * 8)
-        if name.endswith("in all"):
-            columns.append(f"{statistics.median([own / pty for own, _, pty in pairs if own is not None]):>13.2f}")
-        print("".join(columns))
-    print(f"{'join with full scrollback, ms':46}{statistics.median(joins) * 1000:>10.1f}", flush=True)
+        for kind, width in ((OURS, 10), (UNRECORDED, 12), (TERMINADO, 12)):
+            known = [measured[kind][name] for measured in rounds if name in measured[kind]]
+            missing = "" if kind != OURS and name not in BOTH else "none"
+            columns.append(f"{statistics.median(known):>{width}.2f}" if known else f"{missing:>{width}}")
+            if kind == OURS:
+                columns.append(f"{f'({min(known):.2f} to {max(known):.2f})' if len(known) > 1 else '':>18}")
+        print("".join(columns) + f"  {GOALS.get(name, '')}", flush=True)

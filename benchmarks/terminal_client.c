@@ -1,13 +1,14 @@
 /* Viewers of a terminal, so that the client is not the bottleneck. KIND is rich (partywidgets.terminal.v1) or terminado.
  *
  *   terminal_client pty COMMAND                                   bytes that the program writes to a bare PTY, read as they come
+ *   terminal_client pty-echo COUNT                                keystroke to echo of a bash at a bare PTY
  *   terminal_client KIND HOST PORT PATH drain N COMMAND MARK      N viewers; the first types COMMAND; until all have seen MARK
- *   terminal_client KIND HOST PORT PATH echo COUNT STALLED [COMMAND MARK]
- *                                     keystroke to echo at a prompt; beside it STALLED viewers that stop reading, then COMMAND runs first
+ *   terminal_client KIND HOST PORT PATH echo COUNT N              keystroke to echo at a prompt of the first of N viewers
  *   terminal_client KIND HOST PORT PATH interrupt RATE            `yes` for 2 s, read at RATE bytes a second; Ctrl-C to prompt
- *   terminal_client KIND HOST PORT PATH join                      connection to the last byte of the first screen, its size
+ *   terminal_client KIND HOST PORT PATH join [FILE]               connection to the last byte of the first screen, its size; the screen into FILE
+ *   terminal_client KIND HOST PORT PATH hold                      a viewer that reads until it is killed; "ready" once it has a screen
  *
- * Prints one JSON line. A rich viewer acknowledges every 128 KiB and when nothing comes for 5 ms; what it lost to a fresh screen is not counted as delivered.
+ * TERMINAL_HEADER in the environment is one more header line of every handshake. Prints one JSON line. A rich viewer acknowledges every 128 KiB and when nothing comes for 5 ms; what it lost to a fresh screen is not counted as delivered.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -47,6 +48,7 @@ typedef struct {
   int seen;
   char text[4096];
   size_t text_have;
+  FILE *keep; /* its first screen goes there */
 } viewer;
 
 static unsigned char buffer[BUFFER];
@@ -169,7 +171,10 @@ static void payload(viewer *v, const unsigned char *bytes, size_t size) {
   }
   if (!size) return;
   if (v->kind[0] == 1) v->offset += size, v->delivered += size;
-  else v->screen_bytes += size;
+  else {
+    v->screen_bytes += size;
+    if (v->keep) fwrite(bytes, 1, size, v->keep);
+  }
   look(v, bytes, size);
 }
 
@@ -232,10 +237,12 @@ static viewer *join(int rich, const char *host, int port, const char *path) {
   if (connect(v->fd, (struct sockaddr *)&address, sizeof address)) die("connect");
   setsockopt(v->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   char request[2048];
+  const char *header = getenv("TERMINAL_HEADER");
   int n = snprintf(request, sizeof request,
                    "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                   path, host, port, rich ? "Sec-WebSocket-Protocol: partywidgets.terminal.v1\r\n" : "");
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                   path, host, port, rich ? "Sec-WebSocket-Protocol: partywidgets.terminal.v1\r\n" : "", header ? header : "",
+                   header ? "\r\n" : "");
   send_all(v->fd, request, n);
   char answer[4096];
   size_t got = 0;
@@ -296,22 +303,28 @@ static void prompt(viewer **all, int count) {
 
 static int by_size(const void *a, const void *b) { return *(double *)a < *(double *)b ? -1 : *(double *)a > *(double *)b; }
 
-static int bare(const char *command) {
+static int opened(const char *program, char *const *arguments, pid_t *child) {
   int master = posix_openpt(O_RDWR | O_NOCTTY);
   if (master < 0 || grantpt(master) || unlockpt(master)) die("no PTY");
   char *name = ptsname(master);
-  double begin = now();
-  pid_t child = fork();
-  if (!child) {
+  *child = fork();
+  if (!*child) {
     setsid();
     int slave = open(name, O_RDWR);
     struct winsize size = {.ws_row = 30, .ws_col = 120};
     ioctl(slave, TIOCSWINSZ, &size);
     dup2(slave, 0), dup2(slave, 1), dup2(slave, 2);
     close(slave), close(master);
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    execv(program, arguments);
     _exit(127);
   }
+  return master;
+}
+
+static int bare(const char *command) {
+  pid_t child;
+  double begin = now();
+  int master = opened("/bin/sh", (char *[]){"sh", "-c", (char *)command, NULL}, &child);
   uint64_t total = 0, reads = 0;
   for (;;) {
     ssize_t r = read(master, buffer, BUFFER);
@@ -326,6 +339,33 @@ static int bare(const char *command) {
   waitpid(child, NULL, 0);
   printf("{\"mb_per_s\": %.2f, \"seconds\": %.3f, \"bytes\": %llu, \"reads\": %llu}\n", total / took / 1e6, took, (unsigned long long)total,
          (unsigned long long)reads);
+  return 0;
+}
+
+static void told(double *times, int presses) {
+  qsort(times, presses, sizeof *times, by_size);
+  printf("{\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n", times[presses / 2] * 1e3, times[(int)(presses * 0.99)] * 1e3,
+         times[presses - 1] * 1e3);
+}
+
+static int bare_echo(int presses) {
+  pid_t child;
+  int master = opened("/bin/bash", (char *[]){"bash", "--norc", NULL}, &child);
+  struct pollfd wait = {.fd = master, .events = POLLIN};
+  while (poll(&wait, 1, 500) > 0)
+    if (read(master, buffer, BUFFER) <= 0) die("no shell");
+  double *times = calloc(presses, sizeof *times);
+  for (int i = 0; i < presses; i++) {
+    double begin = now();
+    send_all(master, i % 2 ? "\x7f" : "x", 1);
+    if (poll(&wait, 1, 5000) != 1 || read(master, buffer, BUFFER) <= 0) errno = 0, die("no echo");
+    times[i] = now() - begin;
+    while (poll(&wait, 1, 25) > 0)
+      if (read(master, buffer, BUFFER) <= 0) die("no shell");
+  }
+  close(master);
+  waitpid(child, NULL, 0);
+  told(times, presses);
   return 0;
 }
 
@@ -354,17 +394,8 @@ static int drain(viewer **all, int count, const char *command, const char *mark)
   return 0;
 }
 
-static int echo(viewer **all, int count, int presses, int stalled, const char *command, const char *mark) {
+static int echo(viewer **all, int count, int presses) {
   prompt(all, count);
-  int active = count - stalled;
-  if (command) {
-    char line[1024];
-    for (int i = 0; i < active; i++) expect(all[i], mark);
-    snprintf(line, sizeof line, "%s\r", command);
-    type(all[0], line);
-    until(all, active, 120, "the mark did not come");
-    quiet(all, active, 300);
-  }
   double *times = calloc(presses, sizeof *times);
   for (int i = 0; i < presses; i++) {
     uint64_t before = all[0]->delivered;
@@ -379,16 +410,14 @@ static int echo(viewer **all, int count, int presses, int stalled, const char *c
     times[i] = now() - begin;
     for (double rest = begin + 0.025; now() < rest;) {
       struct pollfd waits[MOST];
-      for (int k = 0; k < active; k++) waits[k] = (struct pollfd){.fd = all[k]->fd, .events = POLLIN};
+      for (int k = 0; k < count; k++) waits[k] = (struct pollfd){.fd = all[k]->fd, .events = POLLIN};
       int ms = (int)((rest - now()) * 1000) + 1;
-      if (poll(waits, active, ms) > 0)
-        for (int k = 0; k < active; k++)
+      if (poll(waits, count, ms) > 0)
+        for (int k = 0; k < count; k++)
           if (waits[k].revents) take(all[k], BUFFER);
     }
   }
-  qsort(times, presses, sizeof *times, by_size);
-  printf("{\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n", times[presses / 2] * 1e3, times[(int)(presses * 0.99)] * 1e3,
-         times[presses - 1] * 1e3);
+  told(times, presses);
   return 0;
 }
 
@@ -424,8 +453,19 @@ static int interrupt(viewer *v, double rate) {
   return 0;
 }
 
+static void hold(viewer *v) {
+  int said = 0;
+  for (;;) {
+    struct pollfd wait = {.fd = v->fd, .events = POLLIN};
+    if (poll(&wait, 1, 5) > 0) take(v, BUFFER);
+    else if (v->rich && v->offset > v->acknowledged) acknowledge(v);
+    if (!said && (v->rich ? v->screens : v->delivered) && !v->left) said = printf("ready\n"), fflush(stdout);
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "pty")) return bare(argv[2]);
+  if (argc == 3 && !strcmp(argv[1], "pty-echo")) return bare_echo(atoi(argv[2]));
   if (argc < 6) {
     fprintf(stderr, "usage: see the top of terminal_client.c\n");
     return 2;
@@ -436,20 +476,22 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "join")) {
     double begin = now();
     viewer *v = join(rich, argv[2], port, argv[4]);
+    if (argc == 7 && !(v->keep = fopen(argv[6], "w"))) die(argv[6]);
     while (!v->screens || v->left) {
       struct pollfd wait = {.fd = v->fd, .events = POLLIN};
       if (!poll(&wait, 1, 10000)) errno = 0, die("no screen");
       take(v, BUFFER);
     }
     printf("{\"seconds\": %.4f, \"bytes\": %llu}\n", now() - begin, (unsigned long long)v->screen_bytes);
+    if (v->keep) fclose(v->keep);
     return 0;
   }
-  int stalled = !strcmp(mode, "echo") && argc > 7 ? atoi(argv[7]) : 0;
-  int count = !strcmp(mode, "drain") ? atoi(argv[6]) : !strcmp(mode, "echo") && argc > 10 ? atoi(argv[10]) : 1 + stalled;
+  int count = argc > 6 && !strcmp(mode, "drain") ? atoi(argv[6]) : argc > 7 && !strcmp(mode, "echo") ? atoi(argv[7]) : 1;
   if (count < 1 || count > MOST) die("1 to 64 viewers");
   for (int i = 0; i < count; i++) all[i] = join(rich, argv[2], port, argv[4]);
   if (!strcmp(mode, "drain") && argc == 9) return drain(all, count, argv[7], argv[8]);
-  if (!strcmp(mode, "echo")) return echo(all, count, atoi(argv[6]), stalled, argc > 9 ? argv[8] : NULL, argc > 9 ? argv[9] : NULL);
+  if (!strcmp(mode, "echo") && argc == 8) return echo(all, count, atoi(argv[6]));
+  if (!strcmp(mode, "hold")) hold(all[0]);
   if (!strcmp(mode, "interrupt") && argc == 7) return interrupt(all[0], atof(argv[6]));
   fprintf(stderr, "usage: see the top of terminal_client.c\n");
   return 2;

@@ -1,6 +1,6 @@
 """Our bundled server with terminal rooms on local shells, open on the loopback. Prints "ready PORT".
 
-terminal_room.py asyncio|uvloop
+terminal_room.py asyncio|uvloop recorded|unrecorded
 """
 
 import asyncio
@@ -9,13 +9,14 @@ import tempfile
 
 from partywidgets.party import Environment, PartyHost
 from partywidgets.terminal.server import TerminalServer
-from partywidgets.terminal.settings import TerminalSettings
+from partywidgets.terminal.settings import RecordingSettings, TerminalSettings
 from partywidgets.transport.server import serve
 
 
 async def main() -> None:
     """Serves until killed."""
-    settings = TerminalSettings(sandboxes={"default": "local:/bin/bash"}, host_id="bench")
+    recording = RecordingSettings(enabled=sys.argv[2] == "recorded")
+    settings = TerminalSettings(sandboxes={"default": "local:/bin/bash"}, host_id="bench", recording=recording)
     with tempfile.TemporaryDirectory() as folder:
         host = PartyHost({"terminal-server": TerminalServer}, storage=folder, env=Environment(settings))
         async with host, serve(host, bind="127.0.0.1", port=0, auth=None) as server:
