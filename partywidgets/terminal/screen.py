@@ -28,8 +28,8 @@ TEXT_BYTES = 64 * 1024
 BACKLOG = 8 << 20
 """Past this many bytes waiting for the emulator, the upstream is to be paused."""
 BACKLOG_SECONDS = 0.05
-"""The same for the time that drawing them takes: short lines are drawn at a tenth of the speed of long ones, and with 8 MiB of them waiting,
-the screen after a Ctrl-C would come a second late."""
+"""The same for the time that drawing them takes: short lines are drawn at a tenth of the speed of long ones, and behind 8 MiB of them the
+screen after a Ctrl-C would come a second late."""
 
 
 class ScreenClosed(RuntimeError):
