@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ...exceptions import SandboxError
 from .base import Address, Sandbox
 
-SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss", "jupyter+ws", "jupyter+wss")
+SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss", "jupyter+ws", "jupyter+wss", "ttyd+ws", "ttyd+wss")
 _OPTIONS = {
     "local": {"cwd"},
     "docker": {"shell", "user", "cwd"},
@@ -16,6 +16,7 @@ _OPTIONS = {
 }
 _OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
 _OPTIONS["jupyter+ws"] = _OPTIONS["jupyter+wss"] = {"token"}
+_OPTIONS["ttyd+ws"] = _OPTIONS["ttyd+wss"] = {"credential", "arg"}
 
 
 def parse_address(text: str) -> Address:
@@ -24,7 +25,7 @@ def parse_address(text: str) -> Address:
     if not colon or scheme not in SCHEMES:
         raise SandboxError(
             f"{scheme[:40]!r} is not a kind of sandbox: write local:, docker:NAME, podman:NAME, kubernetes:NAMESPACE/POD, "
-            "ssh:USER@HOST, ws://HOST/PATH or jupyter+ws://HOST/terminals/websocket/NAME"
+            "ssh:USER@HOST, ws://HOST/PATH, jupyter+ws://HOST/terminals/websocket/NAME or ttyd+ws://HOST:PORT/ws"
         )
     if scheme.endswith(("ws", "wss")):
         try:
@@ -38,6 +39,7 @@ def parse_address(text: str) -> Address:
             from .jupyter import route
 
             route(parts.path)
+        if scheme in _OPTIONS:
             _refuse_unknown(scheme, dict(parse_qsl(parts.query, keep_blank_values=True)))
         place = f"{scheme}://{parts.hostname}{f':{port}' if port else ''}{parts.path}"
         return Address(scheme, place, dict(parse_qsl(parts.query, keep_blank_values=True)), text)
@@ -88,6 +90,10 @@ async def open_sandbox(
         from .jupyter import open_jupyter
 
         return await open_jupyter(address, cols=cols, rows=rows)
+    if address.scheme.startswith("ttyd+"):
+        from .ttyd import open_ttyd
+
+        return await open_ttyd(address, cols=cols, rows=rows)
     from .websocket import open_websocket
 
     return await open_websocket(address, cols=cols, rows=rows)

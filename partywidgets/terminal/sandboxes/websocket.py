@@ -45,7 +45,7 @@ class WebSocketSandbox:
 
         while not self._rest:
             try:
-                output = await self._output_of(await self._connection.recv())
+                output = await self._output_of(await self._received())
             except ConnectionClosed as closed:
                 output = await self._lost(closed)
             if output is None:
@@ -53,6 +53,11 @@ class WebSocketSandbox:
             self._rest = output
         piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
         return piece
+
+    async def _received(self) -> str | bytes:
+        """The next message."""
+        message: str | bytes = await self._connection.recv()
+        return message
 
     async def _output_of(self, message: str | bytes) -> bytes | None:
         """The output in a message; b"" when there is none, None when it says that the terminal ended."""
