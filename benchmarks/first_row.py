@@ -29,7 +29,7 @@ READY = """() => {
     return session && session.isReady && session.session?.kernel?.status === 'idle';
 }"""
 NOTEBOOK = "notebooks/ops_dashboard.ipynb"
-ROW = ".pw-dashboard .tabulator-row"
+ROW = ".pw-dashboard .pw-row"
 URL = re.compile(r"http://(?:127\.0\.0\.1|localhost):\d+/\S*token=\w+")
 
 

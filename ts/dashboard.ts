@@ -1,8 +1,7 @@
 /** The bundle of a dashboard: counts, the running scan, the table, and the selected check in full. */
-import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
 import uplotStyles from "uplot/dist/uPlot.min.css";
 import { type MountOptions, option } from "./model.ts";
-import { followSelection, opsLink } from "./ops-link.ts";
+import { followModel, opsLink } from "./ops-link.ts";
 import type { Past } from "./protocol.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";
@@ -16,7 +15,7 @@ import { followTheme } from "./views/theme.ts";
 export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
-  addStyles(el, "table", tabulatorStyles + tableStyles);
+  addStyles(el, "table", tableStyles);
   addStyles(el, "dashboard", uplotStyles + dashboardStyles);
   const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
     still.end();
@@ -68,7 +67,8 @@ export function mount(options: MountOptions): void {
     },
     signal,
   );
-  const table = new ScanTable(store, option(model, "height", 420), {
+  const table = new ScanTable(store, option(model, "height", 420), model.get("view"), {
+    view: (view) => ops.traits.write("view", view),
     selection(fingerprints) {
       closed = false;
       ops.traits.write("selection", fingerprints);
@@ -92,7 +92,7 @@ export function mount(options: MountOptions): void {
   el.append(root);
   followTheme(root, signal);
   table.open(signal);
-  followSelection(options, table, (fingerprints) => show(fingerprints.at(-1)));
+  followModel(options, table, (fingerprints) => show(fingerprints.at(-1)));
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
 }

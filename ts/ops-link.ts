@@ -100,19 +100,24 @@ function matchersFor(row: Result | undefined, fingerprint: string): Record<strin
   return row ? { check_id: row.check_id, target: row.target } : { fingerprint };
 }
 
-/** Selection set from Python. */
-export function followSelection(
+/** Selection and view set from Python. */
+export function followModel(
   { model, signal }: MountOptions,
   table: ScanTable,
   selected: (fingerprints: string[]) => void = () => {},
 ): void {
-  const follow = () => {
+  const selection = () => {
     const fingerprints = (model.get("selection") as string[] | undefined) ?? [];
     if (JSON.stringify(fingerprints) === JSON.stringify(table.selection)) return;
     table.select(fingerprints);
     selected(fingerprints);
   };
-  model.on("change:selection", follow);
-  signal.addEventListener("abort", () => model.off("change:selection", follow));
-  follow();
+  const view = () => table.setView(model.get("view"));
+  model.on("change:selection", selection);
+  model.on("change:view", view);
+  signal.addEventListener("abort", () => {
+    model.off("change:selection", selection);
+    model.off("change:view", view);
+  });
+  selection();
 }

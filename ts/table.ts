@@ -1,7 +1,6 @@
 /** The bundle of a scan table. */
-import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
 import { type MountOptions, option } from "./model.ts";
-import { followSelection, opsLink } from "./ops-link.ts";
+import { followModel, opsLink } from "./ops-link.ts";
 import baseStyles from "./styles/base.css";
 import tableStyles from "./styles/table.css";
 import { addStyles, element } from "./views/element.ts";
@@ -12,13 +11,14 @@ import { followTheme } from "./views/theme.ts";
 export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
-  addStyles(el, "table", tabulatorStyles + tableStyles);
+  addStyles(el, "table", tableStyles);
   const ops = opsLink(options, option(model, "title", "Checks"), (changes) => {
     still.end();
     table.draw(changes);
   });
   const still = new Still(model);
-  const table = new ScanTable(ops.room.store, option(model, "height", 420), {
+  const table = new ScanTable(ops.room.store, option(model, "height", 420), model.get("view"), {
+    view: (view) => ops.traits.write("view", view),
     selection: (fingerprints) => ops.traits.write("selection", fingerprints),
     open: () => {},
     actions: ops.actions,
@@ -35,7 +35,7 @@ export function mount(options: MountOptions): void {
   el.append(root);
   followTheme(root, signal);
   table.open(signal);
-  followSelection(options, table);
+  followModel(options, table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
 }

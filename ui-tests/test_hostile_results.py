@@ -81,7 +81,7 @@ def test_hostile_results_are_text(browser: Browser, tmp_path: Path) -> None:
             page.goto(f"{app['url']}/healthz")
             endpoint = {"kind": "remote", "host_id": "", "url": f"{app['url']}/"}
             page.evaluate(MOUNT, {"token": app["token"], "bundle": f"/static/{bundles.static_hash()}/dashboard.js", "endpoint": endpoint})
-            row = page.locator(".tabulator-row").first
+            row = page.locator(".pw-row").first
             expect(row).to_contain_text(EVIL, timeout=30_000)
             row.click()
             detail = page.locator(".pw-detail")

@@ -20,7 +20,7 @@ def test_ops_dashboard_notebook(start_jupyter: StartJupyter, open_lab: OpenLab) 
     expect(dashboard).to_contain_text("root-disk", timeout=15_000)
     expect(dashboard).to_contain_text("shop")
     lab.run_code("Shop.healthy = False; _ = await ops.scan()")
-    row = dashboard.locator(".tabulator-row", has_text="shop").filter(has_not_text="shop-port").first
+    row = dashboard.locator(".pw-row", has_text="shop").filter(has_not_text="shop-port").first
     expect(row).to_contain_text("crit", timeout=15_000)
     lab.run_code("Shop.healthy = True; _ = await ops.scan()")
     expect(row).to_contain_text("ok", timeout=15_000)
@@ -35,7 +35,7 @@ def test_dashboard_changes_while_a_cell_runs(start_jupyter: StartJupyter, open_l
     lab.run_code("Shop.healthy = False")
     lab.run_code("import time; time.sleep(20)", wait=False)
     dashboard.get_by_role("button", name="Scan now").click()
-    row = dashboard.locator(".tabulator-row", has_text="shop").filter(has_not_text="shop-port").first
+    row = dashboard.locator(".pw-row", has_text="shop").filter(has_not_text="shop-port").first
     expect(row).to_contain_text("crit", timeout=10_000)
 
 

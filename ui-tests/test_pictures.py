@@ -22,7 +22,7 @@ def test_dashboard_picture(theme: str, start_jupyter: StartJupyter, open_lab: Op
     dashboard = lab.page.locator(".pw-dashboard").first
     lab.run_code("Shop.healthy = False; _ = await ops.scan()")
     dashboard.scroll_into_view_if_needed()
-    row = dashboard.locator(".tabulator-row", has_text="got 503").first
+    row = dashboard.locator(".pw-row", has_text="got 503").first
     expect(row).to_be_visible(timeout=15_000)
     row.click()
     expect(dashboard).to_contain_text("body.status")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from ..scans.model import ScanReport
 
 
-def ops(config: Path | str | None = None, *, title: str | None = None, height: int | None = None, **unknown: Any) -> Handle[OpsDashboard]:
+def ops(
+    config: Path | str | None = None,
+    *,
+    title: str | None = None,
+    height: int | None = None,
+    columns: Iterable[str] | None = None,
+    sort: str | Iterable[str] | None = None,
+    group: str | None = None,
+    search: str | None = None,
+    **unknown: Any,
+) -> Handle[OpsDashboard]:
     """Loads a config into this notebook's host and gives the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
 
     None shows what is loaded already. From here on, `@pw.check` functions of this kernel are offered to the host.
     Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached.
     """
-    refuse_unknown("ops", unknown, ["config", "title", "height"])
+    refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
     place = None if config is None else Path(config).expanduser().absolute()
-    dashboard = OpsDashboard(title=title, height=height)
+    dashboard = OpsDashboard(title=title, height=height, columns=columns, sort=sort, group=group, search=search)
     watching = offers.watch()
 
     async def work() -> OpsDashboard:

@@ -22,6 +22,7 @@ from ..scans.channel import PARTY, ROOM
 from ._base import PartyWidget
 from .remedy import RowRemedy
 from .rendering import rendered, still
+from .view import read_view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,10 +76,24 @@ class OpsView(PartyWidget):
     party: ClassVar[str] = PARTY
 
     selection: Any = traitlets.List(traitlets.Unicode(), help="Fingerprints of the rows that are selected.").tag(sync=True)
+    view: Any = traitlets.Dict(
+        help="How the table is looked at: columns, widths, sort, group, search, statuses; what is as usual is left out."
+    ).tag(sync=True)
     counts: Any = traitlets.Dict(help="How many rows have each status, as the page sees it.").tag(sync=True)
 
-    def __init__(self, *, options: Mapping[str, Any], layout: Any = None) -> None:
+    def __init__(
+        self,
+        *,
+        options: Mapping[str, Any],
+        columns: Iterable[str] | None = None,
+        sort: str | Iterable[str] | None = None,
+        group: str | None = None,
+        search: str | None = None,
+        layout: Any = None,
+    ) -> None:
+        view = read_view(type(self).__name__, columns=columns, sort=sort, group=group, search=search)
         super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
+        self.view = view
         # One room a host and credential: whoever connects with another token acts with that one's rights alone.
         self._ops = _rooms.setdefault((self._address, self._thread), Room(self._address))
         self._ops.views.add(self)
@@ -112,6 +127,12 @@ class OpsView(PartyWidget):
         from ..scans.frame import results_frame
 
         return results_frame(self.results)
+
+    @property
+    def selected(self) -> DataFrame:
+        """The rows that are selected in the table, as `df` has them, in the order of `selection`; what left the board is not in it."""
+        frame = self.df
+        return frame.loc[[fingerprint for fingerprint in self.selection if fingerprint in frame.index]]
 
     # what one does with it
 

@@ -108,6 +108,34 @@ def test_ops_traits(party_runtime: Runtime) -> None:
         widget.close()
 
 
+def test_how_a_table_is_looked_at(party_runtime: Runtime) -> None:
+    """Columns, order, groups and filter are keywords of the widgets, and a trait that the page changes."""
+    table = pw.ScanTable(columns=["status", "title", "labels"], sort=["-duration_ms", "title"], group="label:team", search="-status:ok")
+    assert table.get_state()["view"] == {
+        "columns": ["status", "title", "labels"],
+        "sort": ["-duration_ms", "title"],
+        "group": "label:team",
+        "search": "-status:ok",
+    }
+    assert pw.OpsDashboard().view == {}
+    table.close()
+
+
+async def test_selected_rows_are_a_frame(party_runtime: Runtime, tmp_path: Path) -> None:
+    """What is selected in the table comes as a DataFrame in that order, without rows that are not there any more."""
+    file = tmp_path / "three.yaml"
+    file.write_text("checks:\n" + "".join(f"  - {{ id: sel-{name}, type: exec, command: [/bin/true] }}\n" for name in "abc"))
+    ops = await pw.ops(file)
+    try:
+        rows = {row.check_id: row.fingerprint for row in (await ops.scan(timeout=60)).results}
+        assert len(ops.selected) == 0
+        ops.selection = [rows["sel-c"], "0000000000000000", rows["sel-a"]]
+        assert ops.selected["check_id"].to_list() == ["sel-c", "sel-a"]
+        assert list(ops.selected.columns) == list(ops.df.columns)
+    finally:
+        ops.close()
+
+
 async def test_a_room_belongs_to_its_credential(party_runtime: Runtime, tmp_path: Path) -> None:
     """Widgets made after connect() with another token act with that token, on the same host too; the same token shares its room."""
     async with running(tmp_path / "shared") as host:
@@ -165,7 +193,10 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
     [
         (lambda: pw.Terminal("w", sandbx="x"), r"Terminal\(\) has no keyword 'sandbx': did you mean 'sandbox'\?"),
         (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),
-        (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes height, layout, title"),
+        (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes columns, group, height, layout"),
+        (lambda: pw.ScanTable(sort="-duration"), r"ScanTable\(sort=…\) has no column 'duration': did you mean 'duration_ms'\?"),
+        (lambda: pw.ScanTable(columns=["zzz"]), r"ScanTable\(columns=…\) has no column 'zzz': there are status, severity, title"),
+        (lambda: pw.OpsDashboard(group="label:"), r"OpsDashboard\(group='label:'\): rows are grouped by status, .*, or label:NAME"),
         (lambda: pw.ops("c.yaml", titel="x"), r"ops\(\) has no keyword 'titel': did you mean 'title'\?"),
         (lambda: pw.scan("c.yaml", publsh=True), r"scan\(\) has no keyword 'publsh': did you mean 'publish'\?"),
     ],

@@ -12,17 +12,15 @@ import {
   STATUSES,
   type StateChange,
 } from "../protocol.ts";
+import { type Point, Series } from "./series.ts";
 
 const SERIES_POINTS = 300;
+const SERIES_LEAST = 20;
+/** Points of all rows: a page of many rows keeps fewer of each. */
+const POINTS_IN_ALL = 200_000;
 const CHANGES_KEPT = 20;
+const ROWS_WITH_CHANGES = 2000;
 const PROOFS_KEPT = 500;
-
-export interface Point {
-  /** Milliseconds since 1970. */
-  at: number;
-  durationMs: number;
-  status: Result["status"];
-}
 
 export interface RunningScan {
   scanId: string;
@@ -49,6 +47,19 @@ export function noChanges(): Changes {
 /** Fields whose change is worth a flash. */
 const WATCHED = ["status", "summary", "severity", "duration_ms", "suppression"] as const;
 
+/** A snapshot that is coming in. */
+interface SnapshotParts {
+  epoch: string;
+  seq: number;
+  next: number;
+  /** There were no rows before: each part is shown as it comes. */
+  first: boolean;
+  /** By fingerprint; null: it was put already. */
+  results: Map<string, Result | null>;
+  /** Rows that came live meanwhile, which are newer. */
+  live: Set<string>;
+}
+
 export class OpsStore {
   readonly rows = new Map<string, Result>();
   readonly silences = new Map<string, Silence>();
@@ -58,11 +69,11 @@ export class OpsStore {
   lastScan: ScanReport | null = null;
   checks = 0;
   role = "";
-  #series = new Map<string, Point[]>();
+  #series = new Map<string, Series>();
   #history = new Map<string, StateChange[]>();
   #proofs = new Map<string, Proof>();
   #past: { fingerprint: string; hours: Past["hours"] } | null = null;
-  #parts: { epoch: string; seq: number; next: number; results: Result[]; live: Set<string> } | null = null;
+  #parts: SnapshotParts | null = null;
 
   /** Results by status. */
   counts(): Counts {
@@ -71,9 +82,15 @@ export class OpsStore {
     return counts;
   }
 
-  /** The durations seen by this page, oldest first; at most 300. */
+  /** True when some row is acked, silenced or suppressed otherwise. */
+  suppressed(): boolean {
+    for (const { suppression } of this.rows.values()) if (suppression !== null) return true;
+    return false;
+  }
+
+  /** The durations seen by this page, oldest first; at most 300, of ten thousand rows 20 each. */
   series(fingerprint: string): readonly Point[] {
-    return this.#series.get(fingerprint) ?? [];
+    return this.#series.get(fingerprint)?.points() ?? [];
   }
 
   /** The transitions seen by this page, newest first; at most 20. */
@@ -144,7 +161,8 @@ export class OpsStore {
 
   #snapshot(snapshot: OpsSnapshot, changes: Changes): void {
     if (snapshot.part === 1) {
-      this.#parts = { epoch: snapshot.epoch, seq: snapshot.seq, next: 1, results: [], live: new Set() };
+      const { epoch, seq } = snapshot;
+      this.#parts = { epoch, seq, next: 1, first: this.rows.size === 0, results: new Map(), live: new Set() };
       this.lastScan = snapshot.scan ?? this.lastScan;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
@@ -156,17 +174,18 @@ export class OpsStore {
     }
     const parts = this.#parts;
     if (!parts || parts.epoch !== snapshot.epoch || parts.next !== snapshot.part) return;
-    parts.results.push(...snapshot.results);
     parts.next++;
+    // Who has nothing yet sees each part as it comes: the failing rows are in the first.
+    if (parts.first) for (const result of snapshot.results) this.#put(result, changes, true);
+    for (const result of snapshot.results) parts.results.set(result.fingerprint, parts.first ? null : result);
     if (parts.next <= snapshot.of) return;
     // Live frames come between the parts: what they brought is newer than the snapshot.
-    const here = new Set([...parts.results.map(({ fingerprint }) => fingerprint), ...parts.live]);
     for (const fingerprint of [...this.rows.keys()]) {
-      if (here.has(fingerprint)) continue;
-      this.rows.delete(fingerprint);
+      if (parts.results.has(fingerprint) || parts.live.has(fingerprint)) continue;
+      this.#forget(fingerprint);
       changes.removed.add(fingerprint);
     }
-    for (const result of parts.results) this.#put(result, changes, true);
+    for (const result of parts.results.values()) if (result) this.#put(result, changes, true);
     this.#parts = null;
     this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
     this.epoch = parts.epoch;
@@ -183,7 +202,7 @@ export class OpsStore {
     const comparable = !this.#parts || this.#parts.epoch === this.epoch || this.#parts.live.has(fingerprint);
     if (!quiet) this.#parts?.live.add(fingerprint);
     if (result.change === "absent") {
-      this.rows.delete(fingerprint);
+      this.#forget(fingerprint);
       changes.changed.delete(fingerprint);
       changes.removed.add(fingerprint);
       return;
@@ -192,23 +211,29 @@ export class OpsStore {
     this.rows.set(fingerprint, result);
     const fields = changes.changed.get(fingerprint) ?? new Set<string>();
     if (known && !quiet) {
-      for (const field of WATCHED) if (JSON.stringify(known[field]) !== JSON.stringify(result[field])) fields.add(field);
+      for (const field of WATCHED) if (known[field] !== result[field] && differs(known[field], result[field])) fields.add(field);
     }
     changes.changed.set(fingerprint, fields);
     changes.removed.delete(fingerprint);
     this.#observe(result);
   }
 
+  #forget(fingerprint: string): void {
+    this.rows.delete(fingerprint);
+    this.#series.delete(fingerprint);
+    this.#history.delete(fingerprint);
+  }
+
   #observe({ fingerprint, observed_at, duration_ms, status }: Result): void {
     const at = Date.parse(observed_at);
     if (Number.isNaN(at)) return;
-    const points = this.#series.get(fingerprint) ?? [];
-    if (points.at(-1)?.at === at) return;
-    // A clock that went back: the line goes on from there, for its times must rise.
-    while (points.length > 0 && points[points.length - 1]!.at >= at) points.pop();
-    points.push({ at, durationMs: duration_ms, status });
-    if (points.length > SERIES_POINTS) points.shift();
-    this.#series.set(fingerprint, points);
+    let series = this.#series.get(fingerprint);
+    if (!series) {
+      const share = Math.floor(POINTS_IN_ALL / Math.max(this.rows.size, this.checks));
+      series = new Series(Math.max(SERIES_LEAST, Math.min(SERIES_POINTS, share)));
+      this.#series.set(fingerprint, series);
+    }
+    series.add(at, duration_ms, status);
   }
 
   /** The newer of two stays; ids are in the order of time. */
@@ -224,7 +249,9 @@ export class OpsStore {
     const changes = this.#history.get(change.fingerprint) ?? [];
     changes.unshift(change);
     changes.length = Math.min(changes.length, CHANGES_KEPT);
+    this.#history.delete(change.fingerprint);
     this.#history.set(change.fingerprint, changes);
+    if (this.#history.size > ROWS_WITH_CHANGES) this.#history.delete(this.#history.keys().next().value!);
   }
 
   #ack(ack: Ack, changes: Changes): void {
@@ -252,6 +279,10 @@ export class OpsStore {
     const fields = changes.changed.get(row.fingerprint) ?? new Set<string>();
     changes.changed.set(row.fingerprint, fields.add("suppression"));
   }
+}
+
+function differs(a: unknown, b: unknown): boolean {
+  return (typeof a !== "object" && typeof b !== "object") || JSON.stringify(a) !== JSON.stringify(b);
 }
 
 const FIELDS = ["check_id", "check_type", "target", "severity", "fingerprint"];

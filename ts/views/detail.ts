@@ -1,6 +1,6 @@
 /** One result in full: why it is as it is, what was seen, how it went over time, and what helps. */
 import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
-import type { Point } from "../rooms/ops-store.ts";
+import type { Point } from "../rooms/series.ts";
 import { element, setText, toClipboard } from "./element.ts";
 import { LatencyChart } from "./latency-chart.ts";
 import { proofText } from "./proof.ts";

@@ -1,6 +1,6 @@
 /** How long a check took, over the results this page saw: a line for the eye, a sentence for everybody. */
 import uPlot from "uplot";
-import type { Point } from "../rooms/ops-store.ts";
+import type { Point } from "../rooms/series.ts";
 import { element, setText } from "./element.ts";
 import { clock, duration } from "./status.ts";
 import { palette, watchTheme } from "./theme.ts";

@@ -1,19 +1,28 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
 import { type Counts, type Reply, type Result, STATUSES, type Status } from "../protocol.ts";
 import { type Changes, noChanges, type OpsStore } from "../rooms/ops-store.ts";
+import { compileFilter } from "../rooms/row-filter.ts";
+import { RowOrder } from "../rooms/row-order.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
+import { ColumnMenu } from "./column-menu.ts";
+import { COLUMNS } from "./columns.ts";
 import { toCsv } from "./csv.ts";
 import { download, element, setText } from "./element.ts";
+import { GroupSelect } from "./group-select.ts";
 import { STATUS_ICONS } from "./status.ts";
-import { type TableView, TabulatorView } from "./table-view.ts";
+import { readLook, sortedBy, type TableLook, writeLook } from "./table-look.ts";
+import { GridView, type TableView } from "./table-view.ts";
 
 export interface ScanTableEvents {
   selection(fingerprints: string[]): void;
   open(fingerprint: string): void;
+  /** How the table is looked at has changed; for the trait `view`. */
+  view(view: Record<string, unknown>): void;
   actions: RowActions;
 }
 
-const SEARCHED: (keyof Result)[] = ["title", "check_id", "check_type", "target", "summary", "status", "severity"];
+const SEARCH_HINT =
+  "Words that all must be there; -word must not, target:web looks into one column, duration>500 compares (press / in the table)";
 
 export class ScanTable {
   readonly node: HTMLElement;
@@ -26,10 +35,12 @@ export class ScanTable {
     type: "search",
     placeholder: "Filter",
     "aria-label": "Filter the results by text",
-    title: "Filter the results by text (press / in the table)",
+    title: SEARCH_HINT,
   });
   #chips = new Map<Status, { node: HTMLButtonElement; count: HTMLElement }>();
-  #only = new Set<Status>();
+  #order = new RowOrder();
+  #look: TableLook;
+  #group: GroupSelect;
   #pause = element(
     "button",
     { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
@@ -40,10 +51,11 @@ export class ScanTable {
   #selected = new Set<string>();
   #anchor: string | null = null;
   #held: Changes | null = null;
-  #drawing: Promise<void> = Promise.resolve();
 
-  constructor(store: OpsStore, maxHeight: number, events: ScanTableEvents) {
+  /** `view` is the value of the trait of that name. */
+  constructor(store: OpsStore, maxHeight: number, view: unknown, events: ScanTableEvents) {
     this.#store = store;
+    this.#look = readLook(view);
     this.#events = events;
     this.#maxHeight = maxHeight;
     this.#actions = new ActionBar(
@@ -54,7 +66,7 @@ export class ScanTable {
       },
       () => [...this.#selected].flatMap((fingerprint) => store.rows.get(fingerprint) ?? []),
     );
-    this.#search.addEventListener("input", () => this.#refilter());
+    this.#search.addEventListener("input", () => this.#change({ search: this.#search.value }));
     this.#pause.addEventListener("click", () => this.#togglePause());
     const chips = element("div", { class: "pw-chips", role: "group", "aria-label": "Filter by status" });
     for (const status of STATUSES) {
@@ -72,18 +84,35 @@ export class ScanTable {
     }
     const csv = element("button", { type: "button", title: "Save the rows shown as CSV" }, "CSV");
     csv.addEventListener("click", () => download("checks.csv", "text/csv", toCsv(this.#shown())));
-    this.tools = element("div", { class: "pw-tools" }, chips, this.#search, element("span", { class: "pw-space" }), this.#pause, csv);
+    this.#group = new GroupSelect(
+      () => store.rows.values(),
+      (group) => this.#change({ group }),
+    );
+    const columns = new ColumnMenu({
+      shown: () => this.#grid?.columns ?? [],
+      choose: (chosen) => this.#change(chosen ? { columns: chosen } : { columns: null, widths: {} }),
+    });
+    const space = element("span", { class: "pw-space" });
+    this.tools = element("div", { class: "pw-tools" }, chips, this.#search, space, this.#group.node, columns.node, this.#pause, csv);
     this.node = element("div", { class: "pw-table" }, this.tools, this.#actions.node, this.#live);
     this.node.addEventListener("keydown", (event) => this.#key(event));
   }
 
   /** Builds the grid; the node must be in the page by now. */
   open(signal: AbortSignal): void {
-    this.#grid = new TabulatorView(this.node, this.#maxHeight, {
+    this.#grid = new GridView(this.node, this.#maxHeight, this.#order, this.#look, {
       choose: (fingerprint, how) => this.#choose(fingerprint, how),
       open: (fingerprint) => this.#events.open(fingerprint),
+      sort: (key, add) => this.#change({ sort: sortedBy(this.#look.sort, key, COLUMNS[key].descending ?? false, add) }),
+      resize: (key, width) => this.#change({ widths: { ...this.#look.widths, [key]: width } }),
+      fold: (group, folded) => {
+        this.#order.fold(group, folded);
+        this.#grid?.draw();
+      },
+      look: () => {},
     });
     signal.addEventListener("abort", () => this.#grid?.destroy());
+    this.#apply(null);
   }
 
   /** Draws what changed in the store. */
@@ -95,9 +124,7 @@ export class ScanTable {
       setText(this.#pause, `Go on · ${this.#held.changed.size + this.#held.removed.size} new`);
       return;
     }
-    this.#drawing = this.#drawing
-      .then(() => this.#put(changes))
-      .catch((error) => console.error("partywidgets: the table was not drawn", error));
+    this.#put(changes);
   }
 
   /** Shows an answer that came to somebody else's request. */
@@ -122,43 +149,59 @@ export class ScanTable {
     if (first) this.#grid?.scrollTo(first);
   }
 
-  /** Resolves when what was drawn is in the page. */
-  settled(): Promise<void> {
-    return this.#drawing;
+  /** The view that somebody else chose: Python, or the same widget elsewhere in the page. */
+  setView(view: unknown): void {
+    const before = this.#look;
+    if (JSON.stringify(writeLook(before)) === JSON.stringify(view ?? {})) return;
+    this.#look = readLook(view);
+    this.#apply(before);
   }
 
-  async #put(changes: Changes): Promise<void> {
-    const grid = this.#grid;
-    if (!grid) return;
-    if (changes.removed.size > 0) await grid.remove([...changes.removed]);
-    const rows = [...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
-    if (rows.length > 0) await grid.put(rows, changes.changed);
+  #put(changes: Changes): void {
+    this.#order.remove(changes.removed);
+    this.#order.put([...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []));
+    this.#grid?.arrange(this.#look, this.#store.suppressed());
+    this.#show();
+    this.#grid?.draw(changes.changed);
     let gone = false;
     for (const fingerprint of changes.removed) gone = this.#selected.delete(fingerprint) || gone;
     if (gone) this.#select();
     this.#actions.refresh();
   }
 
-  #shown(): Result[] {
-    return (this.#grid?.order() ?? []).flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
+  #show(): void {
+    const filtered = this.#store.rows.size > 0;
+    this.#grid?.show(this.#order, filtered ? "No row fits the filter" : "No results yet");
   }
 
-  #refilter(): void {
-    const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    this.#grid?.filter((row) => {
-      if (this.#only.size > 0 && !this.#only.has(row.status)) return false;
-      if (words.length === 0) return true;
-      const text = `${SEARCHED.map((field) => row[field]).join("\n")}\n${Object.entries(row.labels ?? {})
-        .map(([label, value]) => `${label}=${value}`)
-        .join("\n")}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+  #shown(): Result[] {
+    return this.#order.order().flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
+  }
+
+  #change(change: Partial<TableLook>): void {
+    const before = this.#look;
+    this.#look = { ...before, ...change };
+    this.#apply(before);
+    this.#events.view(writeLook(this.#look));
+  }
+
+  /** Brings tools, order and grid to the look; `before` is what they have, null: nothing yet. */
+  #apply(before: TableLook | null): void {
+    const look = this.#look;
+    const { search, statuses } = look;
+    if (this.#search.value !== search) this.#search.value = search;
+    for (const [status, { node }] of this.#chips) node.setAttribute("aria-pressed", String(statuses.includes(status)));
+    this.#group.show(look.group);
+    if (look.sort !== before?.sort) this.#order.sort(look.sort);
+    if (look.group !== before?.group) this.#order.group(look.group);
+    if (search !== before?.search || statuses !== before.statuses) this.#order.filter(compileFilter(look));
+    this.#grid?.arrange(look, this.#store.suppressed());
+    this.#show();
   }
 
   #toggleStatus(status: Status): void {
-    if (!this.#only.delete(status)) this.#only.add(status);
-    for (const [name, { node }] of this.#chips) node.setAttribute("aria-pressed", String(this.#only.has(name)));
-    this.#refilter();
+    const { statuses } = this.#look;
+    this.#change({ statuses: statuses.includes(status) ? statuses.filter((other) => other !== status) : [...statuses, status] });
   }
 
   #togglePause(): void {
@@ -193,7 +236,7 @@ export class ScanTable {
       if (!this.#selected.delete(fingerprint)) this.#selected.add(fingerprint);
       this.#anchor = fingerprint;
     } else if (how === "range" && this.#anchor && this.#grid) {
-      const order = this.#grid.order();
+      const order = this.#order.order();
       const [from, to] = [order.indexOf(this.#anchor), order.indexOf(fingerprint)].sort((a, b) => a - b) as [number, number];
       this.#selected = new Set(from < 0 ? [fingerprint] : order.slice(from, to + 1));
     } else {
@@ -221,8 +264,7 @@ export class ScanTable {
       event.preventDefault();
       this.#search.focus();
     } else if (event.key === "Escape" && event.target === this.#search && this.#search.value !== "") {
-      this.#search.value = "";
-      this.#refilter();
+      this.#change({ search: "" });
     } else if (!typing && this.#selected.size > 0 && !event.ctrlKey && !event.metaKey && !event.altKey) {
       if (event.key === "a") this.#actions.ask("ack");
       else if (event.key === "s") this.#actions.ask("silence");

@@ -4,7 +4,6 @@ import type { Result } from "../protocol.ts";
 import { soon } from "../testing/kernel.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { toTabs } from "./csv.ts";
-import { TabulatorView } from "./table-view.ts";
 
 const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
   message: { type: string; data: { results: Result[] } };
@@ -41,26 +40,5 @@ describe("the selected rows", () => {
     const cells = line!.split("\t");
     expect(cells).toHaveLength(9);
     expect([cells[2], cells[6]]).toEqual([`'=HYPERLINK("x")`, "a b c"]);
-  });
-});
-
-describe("the grid", () => {
-  it("tells a screen reader how many rows there are, which is which, and how they are sorted", async () => {
-    const holder = document.createElement("div");
-    document.body.replaceChildren(holder);
-    const view = new TabulatorView(holder, 300, { choose() {}, open() {} });
-    try {
-      const rows = ["b", "a", "c"].map((name) => ({ ...RESULT, fingerprint: name, title: name }));
-      await view.put(rows, new Map());
-      await soon(() => expect(view.node.getAttribute("aria-rowcount")).toBe("4"));
-      expect(view.order()).toEqual(["a", "b", "c"]);
-      const sorted = [...view.node.querySelectorAll("[aria-sort]")].map((node) => node.getAttribute("aria-sort"));
-      expect(sorted).toContain("ascending");
-      expect(view.node.tabIndex).toBe(0);
-      view.filter(({ title }) => title !== "a");
-      await soon(() => expect(view.node.getAttribute("aria-rowcount")).toBe("3"));
-    } finally {
-      view.destroy();
-    }
   });
 });

@@ -1,5 +1,5 @@
 /** Status, severity, durations and times in words and signs. */
-import { type Result, SEVERITIES, STATUSES, type Status, type Suppression } from "../protocol.ts";
+import { type Result, STATUSES, type Status, type Suppression } from "../protocol.ts";
 import { element } from "./element.ts";
 
 /** A sign beside every word, so that no state is told by colour alone. */
@@ -13,17 +13,6 @@ export function statusMark(status: Status): HTMLElement {
     element("span", { class: "pw-icon", "aria-hidden": "true" }, STATUS_ICONS[status] ?? "?"),
     String(status),
   );
-}
-
-/** Worst first. */
-export function statusRank(status: Status): number {
-  const rank = STATUSES.indexOf(status);
-  return rank < 0 ? STATUSES.length : rank;
-}
-
-/** Least first. */
-export function severityRank(severity: Result["severity"]): number {
-  return SEVERITIES.indexOf(severity);
 }
 
 /** Milliseconds, short. */

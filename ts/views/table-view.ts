@@ -1,273 +1,292 @@
-/** The grid of results behind a small interface: rows come keyed by fingerprint, order and selection are kept outside of it. */
-import {
-  type CellComponent,
-  FilterModule,
-  FormatModule,
-  InteractionModule,
-  ResizeColumnsModule,
-  ResizeTableModule,
-  type RowComponent,
-  SortModule,
-  Tabulator,
-} from "tabulator-tables";
+/** The grid of results behind a small interface. It holds no rows: it asks for the lines in view, and only they are in the page. */
 import type { Result } from "../protocol.ts";
-import { element } from "./element.ts";
-import { age, clock, duration, isStale, severityRank, statusMark, statusRank, suppressionText } from "./status.ts";
+import type { RowLines } from "../rooms/row-order.ts";
+import type { ColumnKey } from "../rooms/row-values.ts";
+import { COLUMNS, type Column, columnsFor } from "./columns.ts";
+import { element, setText } from "./element.ts";
+import { GridHead } from "./grid-head.ts";
+import { GridKeys } from "./grid-keys.ts";
+import { GridLine, type LineLook } from "./grid-line.ts";
+import { age } from "./status.ts";
+import type { TableLook } from "./table-look.ts";
 
 export interface TableViewEvents {
   /** A row was chosen: alone, or added to (or taken from) those chosen before. */
   choose(fingerprint: string, how: "only" | "toggle" | "range"): void;
   /** Enter on a row. */
   open(fingerprint: string): void;
+  fold(group: string, folded: boolean): void;
+  sort(key: ColumnKey, add: boolean): void;
+  /** A column was given a width, in pixels. */
+  resize(key: ColumnKey, width: number): void;
+  /** Which lines are in the page now. */
+  look(first: number, count: number): void;
 }
 
 export interface TableView {
   readonly node: HTMLElement;
-  /** Adds or changes rows; the named fields of known rows flash. */
-  put(rows: Result[], flash: ReadonlyMap<string, ReadonlySet<string>>): Promise<void>;
-  remove(fingerprints: string[]): Promise<void>;
-  filter(keep: (row: Result) => boolean): void;
+  /** Draws the lines in view with the next frame; the named fields of rows flash. */
+  draw(flash?: ReadonlyMap<string, ReadonlySet<string>>): void;
+  /** Other lines, or the same in another order. */
+  show(lines: RowLines, empty: string): void;
+  arrange(look: TableLook, suppressed: boolean): void;
   select(fingerprints: ReadonlySet<string>): void;
-  /** Fingerprints as they stand: filtered, sorted. */
-  order(): string[];
   scrollTo(fingerprint: string): void;
+  /** The row and the column that the keyboard is at. */
+  readonly at: { row: Result; key: ColumnKey | null } | null;
+  /** The columns that are shown, in order. */
+  readonly columns: readonly ColumnKey[];
   destroy(): void;
 }
 
-interface Row {
-  fingerprint: string;
-  status: number;
-  severity: number;
-  title: string;
-  target: string;
-  summary: string;
-  duration_ms: number;
-  observed_at: string;
-  suppression: string;
-  result: Result;
-}
-
+/** Pixels of every line; the style sheet has the same. */
+export const LINE = 25;
+const HEAD = 26;
+const OVERSCAN = 4;
 const AGE_EVERY_MS = 1000;
+const FLASHES = 2000;
 
-Tabulator.registerModule([SortModule, FilterModule, FormatModule, InteractionModule, ResizeColumnsModule, ResizeTableModule]);
-
-/** `TableView` by Tabulator with six of its modules. */
-export class TabulatorView implements TableView {
+/** `TableView` by a window of lines that follows the scroll position. */
+export class GridView implements TableView {
   readonly node: HTMLElement;
-  #grid: Tabulator;
-  #ready: Promise<void>;
+  #events: TableViewEvents;
+  #lines: RowLines;
+  #maxHeight: number;
+  #look: TableLook;
+  #suppressed = false;
+  #columns: readonly Column[] = [];
   #selected: ReadonlySet<string> = new Set();
-  #known = new Set<string>();
+  #canvas = element("div", { class: "pw-canvas", role: "rowgroup" });
+  #inView = element("div", { class: "pw-in-view", role: "presentation" });
+  #empty = element("div", { class: "pw-empty", hidden: true });
+  #head: GridHead;
+  #keys: GridKeys;
+  #drawn = new Map<string, GridLine>();
+  #flash = new Map<string, ReadonlySet<string>>();
+  #frame = 0;
+  #top = 0;
+  #width = 0;
+  #pressed: string | null = null;
+  #name: string;
   #clock: ReturnType<typeof setInterval>;
   #observer: ResizeObserver;
-  #name: string;
-  #cursor: string | null = null;
-  #events: TableViewEvents;
-  #places: Map<string, number> | null = null;
-  #numbering = 0;
   static #count = 0;
 
-  /** `maxHeight` in pixels; below it the table is as high as its rows. The holder must be in the page. */
-  constructor(holder: HTMLElement, maxHeight: number, events: TableViewEvents) {
+  /** `maxHeight` in pixels; below it the table is as high as its rows. */
+  constructor(holder: HTMLElement, maxHeight: number, lines: RowLines, look: TableLook, events: TableViewEvents) {
     this.#events = events;
-    this.#name = `pw-table-${++TabulatorView.#count}`;
-    this.node = element("div", { class: "pw-grid" });
-    holder.append(this.node);
-    this.#grid = new Tabulator(this.node, {
-      index: "fingerprint",
-      layout: "fitColumns",
-      maxHeight,
-      placeholder: "No results yet",
-      columnHeaderSortMulti: true,
-      headerSortElement: (_column: unknown, dir: string) => (dir === "asc" ? "▲" : dir === "desc" ? "▼" : ""),
-      initialSort: [
-        { column: "title", dir: "asc" },
-        { column: "severity", dir: "desc" },
-        { column: "status", dir: "asc" },
-      ],
-      rowFormatter: (row: RowComponent) => this.#dress(row),
-      columnDefaults: { headerSortTristate: false, resizable: true, sorter: compareValues },
-      columns: [
-        { title: "Status", field: "status", width: 124, formatter: (cell: CellComponent) => statusCell(rowOf(cell)) },
-        {
-          title: "Severity",
-          field: "severity",
-          width: 86,
-          headerSortStartingDir: "desc",
-          formatter: (cell: CellComponent) => text(rowOf(cell).result.severity),
-        },
-        {
-          title: "Check",
-          field: "title",
-          widthGrow: 2,
-          minWidth: 90,
-          formatter: (cell: CellComponent) => text(rowOf(cell).title, "pw-strong"),
-        },
-        {
-          title: "Target",
-          field: "target",
-          widthGrow: 2,
-          minWidth: 80,
-          formatter: (cell: CellComponent) => text(rowOf(cell).target, "pw-mono"),
-        },
-        { title: "Summary", field: "summary", widthGrow: 4, minWidth: 120, formatter: (cell: CellComponent) => text(rowOf(cell).summary) },
-        {
-          title: "Duration",
-          field: "duration_ms",
-          width: 88,
-          hozAlign: "right",
-          formatter: (cell: CellComponent) => text(duration(rowOf(cell).duration_ms), "pw-number"),
-        },
-        {
-          title: "Age",
-          field: "observed_at",
-          width: 72,
-          hozAlign: "right",
-          headerSortStartingDir: "desc",
-          formatter: (cell: CellComponent) => ageCell(rowOf(cell).result),
-        },
-        { title: "Ack", field: "suppression", width: 116, formatter: (cell: CellComponent) => suppressionCell(rowOf(cell).result) },
-      ],
-    } as never);
-    this.#ready = new Promise((resolve) => this.#grid.on("tableBuilt", () => resolve()));
-    void this.#ready.then(() => this.#makeAccessible());
-    // The rows in the page are those in view; a reader is told of the others by number.
-    this.#grid.on("renderComplete", () => this.#number(true));
-    this.#grid.on("dataFiltered", () => this.#number(true));
-    this.#grid.on("scrollVertical", () => this.#number(false));
-    this.#observer = new ResizeObserver(() => this.#arrange());
-    this.#observer.observe(this.node);
-    this.#grid.on("rowClick", (event, row) => {
-      const { ctrlKey, metaKey, shiftKey } = event as MouseEvent;
-      this.#events.choose((row.getData() as Row).fingerprint, shiftKey ? "range" : ctrlKey || metaKey ? "toggle" : "only");
+    this.#lines = lines;
+    this.#look = look;
+    this.#maxHeight = maxHeight;
+    this.#name = `pw-table-${++GridView.#count}`;
+    this.#head = new GridHead(this.#name, events);
+    this.#canvas.append(this.#inView);
+    this.node = element(
+      "div",
+      { class: "pw-grid", role: "grid", tabindex: "0", "aria-label": "Check results", "aria-multiselectable": "true" },
+      this.#head.node,
+      this.#canvas,
+      this.#empty,
+    );
+    this.node.style.maxHeight = `${maxHeight}px`;
+    this.node.style.setProperty("--pw-line", `${LINE}px`);
+    this.#keys = new GridKeys({
+      lines: () => this.#lines,
+      columns: () => this.#columns,
+      page: () => Math.max(1, Math.floor((this.node.clientHeight - HEAD) / LINE) - 1),
+      widthOf: (key) => this.#head.widthOf(key),
+      events,
+      moved: () => this.#follow(),
     });
-    this.node.addEventListener("keydown", (event) => this.#key(event));
+    holder.append(this.node);
+    this.node.addEventListener("scroll", () => {
+      this.#top = this.node.scrollTop;
+      this.#schedule();
+    });
+    this.node.addEventListener("keydown", (event) => {
+      if (event.target === this.node) this.#keys.key(event);
+    });
+    this.node.addEventListener("pointerdown", (event) => {
+      this.#pressed = lineOf(event)?.dataset.fingerprint ?? null;
+      if (event.shiftKey && this.#pressed) event.preventDefault();
+    });
+    this.node.addEventListener("click", (event) => this.#click(event));
+    this.#observer = new ResizeObserver(() => {
+      if (this.node.clientWidth === this.#width) return;
+      this.#width = this.node.clientWidth;
+      this.#arrange();
+    });
+    this.#observer.observe(this.node);
     this.#clock = setInterval(() => this.#tick(), AGE_EVERY_MS);
-  }
-
-  async put(results: Result[], flash: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
-    await this.#ready;
-    const known = results.filter(({ fingerprint }) => this.#known.has(fingerprint));
-    const fresh = results.filter(({ fingerprint }) => !this.#known.has(fingerprint));
-    if (known.length > 0) await this.#grid.updateData(known.map(toRow) as never);
-    for (const { fingerprint } of known) this.#row(fingerprint)?.reformat();
-    if (fresh.length > 0) await this.#grid.addData(fresh.map(toRow) as never);
-    for (const { fingerprint } of fresh) this.#known.add(fingerprint);
     this.#arrange();
-    this.#resort();
-    this.#number(true);
-    for (const { fingerprint } of known) this.#flash(fingerprint, flash.get(fingerprint));
   }
 
-  async remove(fingerprints: string[]): Promise<void> {
-    await this.#ready;
-    const rows = fingerprints.map((fingerprint) => this.#row(fingerprint)).filter((row) => row !== null);
-    if (rows.length > 0) await this.#grid.deleteRow(rows as never);
-    for (const fingerprint of fingerprints) this.#known.delete(fingerprint);
-    this.#number(true);
+  get at(): { row: Result; key: ColumnKey | null } | null {
+    return this.#keys.at;
   }
 
-  filter(keep: (row: Result) => boolean): void {
-    void this.#ready.then(() => this.#grid.setFilter((row: Row) => keep(row.result)));
+  get columns(): readonly ColumnKey[] {
+    return this.#columns.map(({ key }) => key);
+  }
+
+  draw(flash?: ReadonlyMap<string, ReadonlySet<string>>): void {
+    // What is not drawn for long, because the page is hidden, needs no flash either.
+    if (this.#flash.size > FLASHES) this.#flash.clear();
+    for (const [fingerprint, fields] of flash ?? []) if (fields.size > 0) this.#flash.set(fingerprint, fields);
+    this.#schedule();
+  }
+
+  show(lines: RowLines, empty: string): void {
+    this.#lines = lines;
+    setText(this.#empty, empty);
+    this.#schedule();
+  }
+
+  arrange(look: TableLook, suppressed: boolean): void {
+    if (look === this.#look && suppressed === this.#suppressed) return;
+    this.#look = look;
+    this.#suppressed = suppressed;
+    this.#arrange();
   }
 
   select(fingerprints: ReadonlySet<string>): void {
-    const before = this.#selected;
     this.#selected = new Set(fingerprints);
-    void this.#ready.then(() => {
-      for (const fingerprint of new Set([...before, ...fingerprints])) {
-        const row = this.#row(fingerprint);
-        if (row) this.#dress(row);
-      }
-    });
-  }
-
-  order(): string[] {
-    return this.#grid.getRows("active").map((row) => (row.getData() as Row).fingerprint);
+    this.#schedule();
   }
 
   scrollTo(fingerprint: string): void {
-    const row = this.#row(fingerprint);
-    if (row) void this.#grid.scrollToRow(row, "nearest", false).catch(() => {});
+    this.#scrollToLine(this.#lines.place(fingerprint));
   }
 
   destroy(): void {
     clearInterval(this.#clock);
-    cancelAnimationFrame(this.#numbering);
+    cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
-    this.#grid.destroy();
+    this.node.remove();
   }
 
-  /** Tabulator warns about rows that it does not have, so it is asked only for those that were put. */
-  #row(fingerprint: string): RowComponent | null {
-    return this.#known.has(fingerprint) ? this.#grid.getRow(fingerprint) || null : null;
-  }
-
-  #dress(row: RowComponent): void {
-    const { fingerprint, result } = row.getData() as Row;
-    const node = row.getElement();
-    const selected = this.#selected.has(fingerprint);
-    node.id = `${this.#name}-${fingerprint}`;
-    node.dataset.fingerprint = fingerprint;
-    node.dataset.status = result.status;
-    node.classList.toggle("pw-selected", selected);
-    node.classList.toggle("pw-cursor", this.#cursor === fingerprint);
-    node.classList.toggle("pw-suppressed", result.suppression !== null);
-    node.setAttribute("aria-selected", String(selected));
-  }
-
-  /** Rows move only when the order by the current columns changed; the scroll position stays. */
-  #resort(): void {
-    const sorters = this.#grid.getSorters();
-    if (sorters.length === 0) return;
-    const rows = this.#grid.getRows("active").map((row) => row.getData() as Row);
-    const compare = (a: Row, b: Row): number => {
-      // Tabulator applies the list from its end: the last sorter is the strongest.
-      for (let index = sorters.length - 1; index >= 0; index--) {
-        const { field, dir } = sorters[index]!;
-        const [x, y] = [a[field as keyof Row], b[field as keyof Row]];
-        if (x === y) continue;
-        return (x < y ? -1 : 1) * (dir === "asc" ? 1 : -1);
-      }
-      return 0;
-    };
-    const sorted = rows.every((row, index) => index === 0 || compare(rows[index - 1]!, row) <= 0);
-    if (!sorted) this.#grid.setSort(sorters.map(({ field, dir }) => ({ column: field, dir })));
-  }
-
-  /** A narrow table keeps what matters; the column of acks is there when there is one. */
-  #arrange(): void {
-    void this.#ready.then(() => {
-      const width = this.node.clientWidth;
-      if (width === 0) return;
-      const suppressed = this.#grid.getData().some((row) => (row as Row).suppression !== "");
-      const wanted: Record<string, boolean> = {
-        suppression: suppressed && width > 520,
-        target: width > (suppressed ? 880 : 760),
-        severity: width > 600,
-        duration_ms: width > 420,
-      };
-      for (const [field, visible] of Object.entries(wanted)) {
-        const column = this.#grid.getColumn(field);
-        if (!column || column.isVisible() === visible) continue;
-        if (visible) column.show();
-        else column.hide();
-      }
+  #schedule(): void {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#render();
     });
   }
 
-  #flash(fingerprint: string, fields: ReadonlySet<string> | undefined): void {
-    if (!fields) return;
-    const row = this.#row(fingerprint);
-    for (const field of fields) {
-      const cell = row?.getCell(field);
-      const node = cell ? cell.getElement() : null;
-      if (!node) continue;
-      node.classList.remove("pw-flash");
-      void node.offsetWidth;
-      node.classList.add("pw-flash");
-      node.addEventListener("animationend", () => node.classList.remove("pw-flash"), { once: true });
+  #arrange(): void {
+    const keys = this.#look.columns ?? columnsFor(this.#width || this.#maxHeight * 2, this.#suppressed);
+    if (keys.length !== this.#columns.length || keys.some((key, index) => key !== this.#columns[index]!.key))
+      this.#columns = keys.map((key) => COLUMNS[key]);
+    const widths = this.#columns.map(({ key, width, grow }) => {
+      const chosen = this.#look.widths[key];
+      return chosen ? `${chosen}px` : grow > 0 ? `minmax(${width}px, ${grow}fr)` : `${width}px`;
+    });
+    this.node.style.setProperty("--pw-columns", widths.join(" "));
+    const least = this.#columns.reduce((sum, { key, width }) => sum + (this.#look.widths[key] ?? width), 0);
+    this.node.style.setProperty("--pw-least", `${least}px`);
+    this.#head.draw(this.#columns, this.#look.sort);
+    this.#schedule();
+  }
+
+  #render(): void {
+    const { length, grouped } = this.#lines;
+    const height = `${length * LINE}px`;
+    if (this.#canvas.style.height !== height) this.#canvas.style.height = height;
+    this.#empty.hidden = length > 0;
+    const first = Math.max(0, Math.min(Math.floor(this.#top / LINE), length - 1) - OVERSCAN);
+    const last = Math.min(length, Math.ceil((this.#top + this.#maxHeight) / LINE) + OVERSCAN);
+    this.#inView.style.transform = `translateY(${first * LINE}px)`;
+    setAttribute(this.node, "role", grouped ? "treegrid" : "grid");
+    setAttribute(this.node, "aria-rowcount", String(length + 1));
+    setAttribute(this.node, "aria-colcount", String(this.#columns.length));
+    const wanted = Array.from({ length: Math.max(0, last - first) }, (_, index) => {
+      const line = this.#lines.line(first + index);
+      const key = line.group ? `g-${line.group.name}` : (line.row?.fingerprint ?? `w-${first + index}`);
+      return { line, key };
+    });
+    const keys = new Set(wanted.map(({ key }) => key));
+    const free: GridLine[] = [];
+    for (const [key, drawn] of this.#drawn) {
+      if (keys.has(key)) continue;
+      this.#drawn.delete(key);
+      // The head of a group is not made a row, and no cell keeps the flash of another row.
+      if (!key.startsWith("g-") && !this.#flashing(drawn)) free.push(drawn);
+      else drawn.node.remove();
     }
+    let at: ChildNode | null = this.#inView.firstChild;
+    wanted.forEach(({ line, key }, index) => {
+      let drawn = this.#drawn.get(key);
+      if (!drawn) {
+        drawn = (line.group ? undefined : free.pop()) ?? new GridLine();
+        this.#drawn.set(key, drawn);
+      }
+      const look: LineLook = {
+        id: `${this.#name}-${key}`,
+        rowIndex: first + index + 2,
+        columns: this.#columns,
+        grouped,
+        selected: this.#selected.has(key),
+        cursor: this.#keys.isAt(key),
+        flash: this.#flash.get(key),
+      };
+      if (line.group) drawn.group(line.group, groupTitle(line.group.name, this.#look.group), this.#look.group === "status", look);
+      else drawn.row(line.row, look);
+      if (drawn.node === at) at = at.nextSibling;
+      else this.#inView.insertBefore(drawn.node, at);
+    });
+    for (const drawn of free) drawn.node.remove();
+    this.#flash.clear();
+    this.#markCursor();
+    this.#events.look(first, wanted.length);
+  }
+
+  #flashing(line: GridLine): boolean {
+    return line.node.querySelector(".pw-flash, .pw-flash-again") !== null;
+  }
+
+  #click(event: MouseEvent): void {
+    const line = lineOf(event);
+    if (!line) return;
+    const { group } = line.dataset;
+    if (group !== undefined) {
+      this.#keys.go({ group });
+      this.#events.fold(group, line.getAttribute("aria-expanded") === "true");
+      return;
+    }
+    // Rows move while a button is down: what was pressed is what was meant.
+    const fingerprint = this.#pressed ?? line.dataset.fingerprint;
+    this.#pressed = null;
+    if (!fingerprint) return;
+    this.#keys.go({ fingerprint });
+    this.#events.choose(fingerprint, event.shiftKey ? "range" : event.ctrlKey || event.metaKey ? "toggle" : "only");
+  }
+
+  /** The cursor went to a line or a cell. */
+  #follow(): void {
+    const line = this.#keys.line;
+    if (line >= 0) this.#scrollToLine(line);
+    this.#schedule();
+  }
+
+  #scrollToLine(line: number): void {
+    if (line < 0) return;
+    // The canvas grows with the next frame; what is scrolled to must be there now.
+    this.#canvas.style.height = `${this.#lines.length * LINE}px`;
+    const top = line * LINE;
+    const height = (this.node.clientHeight || this.#maxHeight) - HEAD;
+    if (top < this.node.scrollTop) this.node.scrollTop = top;
+    else if (top + LINE > this.node.scrollTop + height) this.node.scrollTop = top + LINE - height;
+    this.#top = this.node.scrollTop;
+    this.#schedule();
+  }
+
+  #markCursor(): void {
+    for (const node of this.node.querySelectorAll(".pw-cell-cursor")) node.classList.remove("pw-cell-cursor");
+    const id = this.#keys.elementId(this.#name);
+    const node = id ? this.node.querySelector(`#${CSS.escape(id)}`) : null;
+    if (node && id) {
+      this.node.setAttribute("aria-activedescendant", id);
+      if (this.#keys.inCell) node.classList.add("pw-cell-cursor");
+    } else this.node.removeAttribute("aria-activedescendant");
   }
 
   #tick(): void {
@@ -281,136 +300,17 @@ export class TabulatorView implements TableView {
       node.classList.toggle("pw-stale", stale);
     }
   }
-
-  /** Numbers the rows in view, once a frame, with the header as the first; `moved`: the order is another one. */
-  #number(moved: boolean): void {
-    if (moved) this.#places = null;
-    this.#numbering ||= requestAnimationFrame(() => {
-      this.#numbering = 0;
-      this.#places ??= new Map(this.order().map((fingerprint, index) => [fingerprint, index + 2]));
-      this.node.setAttribute("aria-rowcount", String(this.#places.size + 1));
-      for (const node of this.node.querySelectorAll<HTMLElement>(".tabulator-row")) {
-        const place = this.#places.get(node.dataset.fingerprint ?? "");
-        if (place !== undefined) node.setAttribute("aria-rowindex", String(place));
-      }
-    });
-  }
-
-  #makeAccessible(): void {
-    this.node.setAttribute("aria-label", "Check results");
-    this.node.setAttribute("aria-multiselectable", "true");
-    this.node.tabIndex = 0;
-    const holder = this.node.querySelector<HTMLElement>(".tabulator-tableholder");
-    if (holder) holder.tabIndex = -1;
-    for (const header of this.node.querySelectorAll<HTMLElement>("[role=columnheader]")) {
-      header.tabIndex = 0;
-      header.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
-        event.preventDefault();
-        event.stopPropagation();
-        header.click();
-      });
-    }
-  }
-
-  #key(event: KeyboardEvent): void {
-    if (event.target !== this.node) return;
-    const order = this.order();
-    const at = this.#cursor ? order.indexOf(this.#cursor) : -1;
-    const go: Record<string, number> = {
-      ArrowDown: Math.min(at + 1, order.length - 1),
-      ArrowUp: Math.max(at - 1, 0),
-      Home: 0,
-      End: order.length - 1,
-      PageDown: Math.min(at + 10, order.length - 1),
-      PageUp: Math.max(at - 10, 0),
-    };
-    const next = go[event.key];
-    if (next !== undefined) {
-      event.preventDefault();
-      const fingerprint = order[next];
-      if (fingerprint === undefined) return;
-      this.#moveCursor(fingerprint);
-      if (!event.ctrlKey) this.#events.choose(fingerprint, event.shiftKey ? "range" : "only");
-    } else if (this.#cursor && event.key === "Enter") {
-      event.preventDefault();
-      this.#events.open(this.#cursor);
-    } else if (this.#cursor && event.key === " ") {
-      event.preventDefault();
-      this.#events.choose(this.#cursor, "toggle");
-    }
-  }
-
-  #moveCursor(fingerprint: string): void {
-    const before = this.#cursor;
-    this.#cursor = fingerprint;
-    this.scrollTo(fingerprint);
-    for (const key of [before, fingerprint]) {
-      const row = key ? this.#row(key) : null;
-      if (row) this.#dress(row);
-    }
-    this.node.setAttribute("aria-activedescendant", `${this.#name}-${fingerprint}`);
-  }
 }
 
-function compareValues<T extends string | number>(a: T, b: T): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function lineOf(event: Event): HTMLElement | null {
+  return event.target instanceof Element ? event.target.closest<HTMLElement>(".pw-row") : null;
 }
 
-function toRow(result: Result): Row {
-  return {
-    fingerprint: result.fingerprint,
-    status: statusRank(result.status),
-    severity: severityRank(result.severity),
-    title: result.title || result.check_id,
-    target: result.target ?? "",
-    summary: result.summary ?? "",
-    duration_ms: result.duration_ms,
-    observed_at: result.observed_at,
-    suppression: suppressionText(result.suppression),
-    result,
-  };
+function groupTitle(name: string, by: string): string {
+  if (by.startsWith("label:")) return name === "" ? `without ${by.slice(6)}` : `${by.slice(6)}=${name}`;
+  return name === "" ? "(none)" : name;
 }
 
-function rowOf(cell: CellComponent): Row {
-  return cell.getData() as Row;
-}
-
-function text(value: string, className = ""): HTMLElement {
-  return element("span", { class: className || null, title: value }, value);
-}
-
-function statusCell({ result }: Row): HTMLElement {
-  const mark = statusMark(result.status);
-  const { phase, attempt, max_attempts } = result.state ?? {};
-  if (phase === "soft" && result.status !== "ok" && max_attempts > 1) {
-    mark.append(
-      element(
-        "span",
-        { class: "pw-muted pw-small", title: `attempt ${attempt} of ${max_attempts}: not confirmed yet` },
-        ` ${attempt}/${max_attempts}`,
-      ),
-    );
-  } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));
-  return mark;
-}
-
-function ageCell(result: Result): HTMLElement {
-  const until = result.ttl_s === null ? Number.POSITIVE_INFINITY : Date.parse(result.observed_at) + result.ttl_s * 1000;
-  const stale = isStale(result);
-  return element(
-    "span",
-    {
-      class: stale ? "pw-age pw-stale" : "pw-age",
-      title: `${clock(result.observed_at)}${stale ? ": older than it should be" : ""}`,
-      "data-at": result.observed_at,
-      "data-until": until,
-    },
-    (stale ? "! " : "") + age(result.observed_at),
-  );
-}
-
-function suppressionCell({ suppression }: Result): HTMLElement {
-  const words = suppressionText(suppression);
-  return element("span", { class: "pw-muted", title: suppression?.reason ? `${words}: ${suppression.reason}` : words }, words);
+function setAttribute(node: HTMLElement, name: string, value: string): void {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }

@@ -1,0 +1,65 @@
+/** The language of the filter: words that all must be there. Pure; `partywidgets/scans/row_filter.py` reads the same, by the same vectors. */
+import type { Result } from "../protocol.ts";
+import { COLUMN_KEYS, type ColumnKey, labelTexts, textOf } from "./row-values.ts";
+
+export interface RowFilter {
+  /** Words; `-word` must not be there, `column:word` looks into one column, `duration>500` compares, `"two words"` keeps them together. */
+  search: string;
+  /** Only these; empty: all. */
+  statuses: readonly string[];
+}
+
+const SEARCHED: readonly ColumnKey[] = ["title", "check_id", "check_type", "target", "summary", "status", "severity"];
+const SHORT: Record<string, ColumnKey> = {
+  check: "title",
+  id: "check_id",
+  type: "check_type",
+  duration: "duration_ms",
+  ack: "suppression",
+  label: "labels",
+};
+const WORD = /-?(?:[\w.]+[:<>]=?)?(?:"[^"]*"?|\S+)/g;
+const TERM = /^(-?)(?:([a-z_]+)(:|[<>]=?))?("?)(.*?)"?$/is;
+
+type Test = (row: Result, text: () => string) => boolean;
+
+/** True for the rows that the filter keeps. */
+export function compileFilter({ search, statuses }: RowFilter): (row: Result) => boolean {
+  const tests = (search.match(WORD) ?? []).map(readTerm);
+  const only = new Set(statuses);
+  return (row) => {
+    if (only.size > 0 && !only.has(row.status)) return false;
+    let text: string | undefined;
+    const whole = () => {
+      text ??= [...SEARCHED.map((key) => textOf(row, key)), ...labelTexts(row)].join("\n").toLowerCase();
+      return text;
+    };
+    return tests.every((test) => test(row, whole));
+  };
+}
+
+function readTerm(word: string): Test {
+  const [, minus = "", name = "", operator = "", , rest = ""] = TERM.exec(word) ?? [];
+  const key = columnOf(name);
+  const wanted = minus === "";
+  if (key === "duration_ms" && operator !== ":" && operator !== "") {
+    if (/^\d+(\.\d+)?$/.test(rest)) return (row) => compare(row.duration_ms, operator, Number(rest)) === wanted;
+  }
+  if (key && operator === ":") {
+    const part = rest.toLowerCase();
+    return (row) => textOf(row, key).toLowerCase().includes(part) === wanted;
+  }
+  const part = (minus === "" || word.length === 1 ? word : word.slice(1)).replaceAll('"', "").toLowerCase();
+  return (_, text) => text().includes(part) === (wanted || word.length === 1);
+}
+
+function columnOf(name: string): ColumnKey | null {
+  const key = SHORT[name.toLowerCase()] ?? name.toLowerCase();
+  return COLUMN_KEYS.includes(key as ColumnKey) ? (key as ColumnKey) : null;
+}
+
+function compare(value: number, operator: string, bound: number): boolean {
+  if (operator === ">") return value > bound;
+  if (operator === ">=") return value >= bound;
+  return operator === "<" ? value < bound : value <= bound;
+}

@@ -1,0 +1,132 @@
+/** The columns of a table of results: their widths, and what stands in their cells. */
+import type { Result } from "../protocol.ts";
+import { COLUMN_KEYS, type ColumnKey, labelTexts } from "../rooms/row-values.ts";
+import { element } from "./element.ts";
+import { age, clock, duration, isStale, statusMark, suppressionText } from "./status.ts";
+
+export interface Column {
+  key: ColumnKey;
+  title: string;
+  /** In CSS pixels; of a column that grows, the least. */
+  width: number;
+  /** Its share of what is left; 0: it does not grow. */
+  grow: number;
+  right?: boolean;
+  /** A narrow table leaves it out, unless somebody chose its columns. */
+  from: number;
+  /** How it is sorted at the first click. */
+  descending?: boolean;
+  /** What is drawn, as text: a cell with the same is left as it is. */
+  sign(row: Result): string;
+  cell(row: Result): HTMLElement;
+  /** The sign is the cell's text: a cell that is there is given the new one. */
+  plain?: boolean;
+}
+
+const HIDDEN = Number.POSITIVE_INFINITY;
+const ACKED = 520;
+
+const plain = (sign: (row: Result) => string, className = "") => ({
+  sign,
+  cell: (row: Result) => text(sign(row), className),
+  plain: true,
+});
+
+export const COLUMNS: Record<ColumnKey, Column> = {
+  status: {
+    key: "status",
+    title: "Status",
+    width: 124,
+    grow: 0,
+    from: 0,
+    sign: ({ status, state }) => `${status} ${state?.phase} ${state?.attempt}/${state?.max_attempts}`,
+    cell: statusCell,
+  },
+  severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 600, descending: true, ...plain((row) => row.severity) },
+  title: { key: "title", title: "Check", width: 90, grow: 2, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
+  target: { key: "target", title: "Target", width: 80, grow: 2, from: 760, ...plain((row) => row.target ?? "", "pw-mono") },
+  summary: { key: "summary", title: "Summary", width: 120, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
+  duration_ms: {
+    key: "duration_ms",
+    title: "Duration",
+    width: 88,
+    grow: 0,
+    right: true,
+    from: 420,
+    ...plain((row) => duration(row.duration_ms), "pw-number"),
+  },
+  observed_at: {
+    key: "observed_at",
+    title: "Age",
+    width: 72,
+    grow: 0,
+    right: true,
+    from: 0,
+    descending: true,
+    sign: (row) => `${row.observed_at} ${row.ttl_s}`,
+    cell: ageCell,
+  },
+  suppression: {
+    key: "suppression",
+    title: "Ack",
+    width: 116,
+    grow: 0,
+    from: ACKED,
+    sign: ({ suppression }) => JSON.stringify(suppression),
+    cell: suppressionCell,
+  },
+  check_id: { key: "check_id", title: "Id", width: 90, grow: 1, from: HIDDEN, ...plain((row) => row.check_id, "pw-mono") },
+  check_type: { key: "check_type", title: "Type", width: 84, grow: 0, from: HIDDEN, ...plain((row) => row.check_type) },
+  since: {
+    key: "since",
+    title: "Since",
+    width: 104,
+    grow: 0,
+    from: HIDDEN,
+    descending: true,
+    ...plain(({ state }) => (state?.since ? clock(state.since) : ""), "pw-number"),
+  },
+  labels: { key: "labels", title: "Labels", width: 110, grow: 2, from: HIDDEN, ...plain((row) => labelTexts(row).join(" ")) },
+};
+
+/** The columns that a table of `width` pixels shows while nobody chose any; that of acks only when there is one. */
+export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
+  return COLUMN_KEYS.filter((key) => {
+    if (key === "suppression") return suppressed && width > ACKED;
+    return width >= COLUMNS[key].from + (key === "target" && suppressed ? 120 : 0);
+  });
+}
+
+function text(value: string, className = ""): HTMLElement {
+  return element("span", { class: className || null, title: value }, value);
+}
+
+function statusCell({ status, state }: Result): HTMLElement {
+  const mark = statusMark(status);
+  const { phase, attempt, max_attempts } = state ?? {};
+  if (phase === "soft" && status !== "ok" && max_attempts > 1) {
+    const title = `attempt ${attempt} of ${max_attempts}: not confirmed yet`;
+    mark.append(element("span", { class: "pw-muted pw-small", title }, ` ${attempt}/${max_attempts}`));
+  } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));
+  return mark;
+}
+
+function ageCell(row: Result): HTMLElement {
+  const until = row.ttl_s === null ? Number.POSITIVE_INFINITY : Date.parse(row.observed_at) + row.ttl_s * 1000;
+  const stale = isStale(row);
+  return element(
+    "span",
+    {
+      class: stale ? "pw-age pw-stale" : "pw-age",
+      title: `${clock(row.observed_at)}${stale ? ": older than it should be" : ""}`,
+      "data-at": row.observed_at,
+      "data-until": until,
+    },
+    (stale ? "! " : "") + age(row.observed_at),
+  );
+}
+
+function suppressionCell({ suppression }: Result): HTMLElement {
+  const words = suppressionText(suppression);
+  return element("span", { class: "pw-muted", title: suppression?.reason ? `${words}: ${suppression.reason}` : words }, words);
+}

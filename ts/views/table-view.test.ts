@@ -1,0 +1,194 @@
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { OpsMessage, Result } from "../protocol.ts";
+import { noChanges, OpsStore } from "../rooms/ops-store.ts";
+import { soon } from "../testing/kernel.ts";
+import type { RowActions } from "./action-bar.ts";
+import { ScanTable } from "./scan-table.ts";
+import { readLook, sortedBy, writeLook } from "./table-look.ts";
+
+const { rows: ROWS } = JSON.parse(readFileSync("../tests/vectors/table.json", "utf8")) as { rows: Result[] };
+const ROW: Result = { ...ROWS[0]!, seq: 1, ttl_s: null, labels: {} };
+
+describe("the grid", () => {
+  let store: OpsStore;
+  let table: ScanTable;
+  let abort: AbortController;
+  let views: Record<string, unknown>[];
+  let selections: string[][];
+
+  const grid = () => table.node.querySelector<HTMLElement>(".pw-grid")!;
+  const lines = () => [...table.node.querySelectorAll<HTMLElement>(".pw-canvas [role=row]")];
+  const titles = () => lines().map((node) => node.dataset.fingerprint ?? node.dataset.group);
+  const press = (key: string, more: KeyboardEventInit = {}) =>
+    grid().dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+  const active = () => document.getElementById(grid().getAttribute("aria-activedescendant") ?? "");
+  const header = (name: string) =>
+    [...table.node.querySelectorAll<HTMLElement>("[role=columnheader]")].find((node) => node.textContent?.startsWith(name));
+
+  function put(...rows: Result[]): void {
+    const changes = noChanges();
+    store.apply({ type: "check-result", data: { seq: 1, scan_id: "s", done: 1, total: 1, results: rows } } as OpsMessage, changes);
+    table.draw(changes);
+  }
+
+  function show(view: Record<string, unknown> = {}): void {
+    table = new ScanTable(store, 300, view, {
+      selection: (fingerprints) => selections.push(fingerprints),
+      open() {},
+      view: (changed) => views.push(changed),
+      actions: {} as RowActions,
+    });
+    document.body.replaceChildren(table.node);
+    table.open(abort.signal);
+  }
+
+  beforeEach(() => {
+    store = new OpsStore();
+    abort = new AbortController();
+    views = [];
+    selections = [];
+    show();
+  });
+  afterEach(() => abort.abort());
+
+  it("tells a screen reader how many rows there are, which is which, and how they are sorted", async () => {
+    put(...["b", "a", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
+    await soon(() => expect(titles()).toEqual(["a", "b", "c"]));
+    expect([grid().getAttribute("role"), grid().getAttribute("aria-rowcount"), grid().tabIndex]).toEqual(["grid", "4", 0]);
+    expect(lines().map((node) => node.getAttribute("aria-rowindex"))).toEqual(["2", "3", "4"]);
+    expect(header("Check")!.getAttribute("aria-sort")).toBe("ascending");
+    expect(header("Severity")!.getAttribute("aria-sort")).toBe("descending");
+    table.setView({ search: "-title:a" });
+    await soon(() => expect(grid().getAttribute("aria-rowcount")).toBe("3"));
+  });
+
+  it("has only the rows in view in the page, of ten thousand", async () => {
+    put(...Array.from({ length: 10_000 }, (_, index) => ({ ...ROW, fingerprint: `f${index}`, title: `t${index}` })));
+    await soon(() => expect(grid().getAttribute("aria-rowcount")).toBe("10001"));
+    expect(lines().length).toBeLessThan(30);
+  });
+
+  it("keeps the element of a row that moves, and shows which cells changed", async () => {
+    put(...["a", "b", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
+    await soon(() => expect(titles()).toEqual(["a", "b", "c"]));
+    const node = lines()[2]!;
+    put({ ...ROW, fingerprint: "c", title: "c", status: "crit", seq: 2 });
+    await soon(() => expect(titles()).toEqual(["c", "a", "b"]));
+    expect(lines()[0]).toBe(node);
+    expect([...node.querySelectorAll(".pw-flash")].map((cell) => cell.getAttribute("aria-colindex"))).toEqual(["1"]);
+  });
+
+  it("is one stop of the tab key: the cursor goes over header, rows and cells, and Enter sorts", async () => {
+    put(...["a", "b"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
+    await soon(() => expect(titles()).toEqual(["a", "b"]));
+    press("ArrowDown");
+    press("ArrowDown");
+    await soon(() => expect(active()?.dataset.fingerprint).toBe("b"));
+    expect(selections).toEqual([["a"], ["b"]]);
+    press("ArrowRight");
+    await soon(() => expect(active()?.getAttribute("role")).toBe("gridcell"));
+    press("ArrowUp");
+    press("ArrowUp");
+    await soon(() => expect(active()?.getAttribute("role")).toBe("columnheader"));
+    press("ArrowRight");
+    press("ArrowRight");
+    await soon(() => expect(active()).toBe(header("Check")));
+    press("Enter");
+    press("Enter");
+    await soon(() => expect(titles()).toEqual(["b", "a"]));
+    expect(views.at(-1)).toEqual({ sort: ["-title"] });
+    press("ArrowRight", { altKey: true });
+    expect(Object.keys(views.at(-1)!)).toContain("widths");
+    expect(table.node.querySelectorAll("[tabindex='0']")).toHaveLength(1);
+  });
+
+  it("goes on where it stood when the row under the cursor leaves", async () => {
+    put(...["a", "b", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
+    press("ArrowDown");
+    press("ArrowDown");
+    put({ ...ROW, fingerprint: "b", title: "b", change: "absent", seq: 2 });
+    press("ArrowDown");
+    await soon(() => expect(active()?.dataset.fingerprint).toBe("c"));
+  });
+
+  it("groups rows under heads that say their counts, and fold by keyboard and by click", async () => {
+    show({ group: "label:team", sort: ["title"] });
+    const team = (name: string, team: string, status: Result["status"]) =>
+      ({ ...ROW, fingerprint: name, title: name, status, labels: { team } }) as Result;
+    put(team("a", "web", "ok"), team("b", "web", "crit"), team("c", "data", "ok"));
+    await soon(() => expect(titles()).toEqual(["data", "c", "web", "a", "b"]));
+    expect([grid().getAttribute("role"), ...lines().map((node) => node.getAttribute("aria-level"))]).toEqual(["treegrid", ..."12122"]);
+    const web = lines()[2]!;
+    expect(web.textContent).toContain("team=web 2 rows");
+    expect(web.textContent).toContain("1 crit");
+    expect(web.getAttribute("aria-expanded")).toBe("true");
+    web.click();
+    await soon(() => expect(titles()).toEqual(["data", "c", "web"]));
+    expect(grid().getAttribute("aria-rowcount")).toBe("4");
+    press("ArrowRight");
+    await soon(() => expect(titles()).toHaveLength(5));
+    press("Enter");
+    await soon(() => expect(titles()).toHaveLength(3));
+  });
+
+  it("shows the columns that a person chooses, in their order, and tells them for the trait", async () => {
+    put({ ...ROW, fingerprint: "a" });
+    const names = () => [...table.node.querySelectorAll("[role=columnheader] .pw-head-title")].map((node) => node.textContent);
+    const before = names();
+    const button = [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Columns")!;
+    button.click();
+    const box = (title: string) =>
+      [...table.node.querySelectorAll("label")].find(({ textContent }) => textContent === title)!.querySelector("input")!;
+    box("Labels").click();
+    expect(names()).toEqual([...before, "Labels"]);
+    table.node.querySelector<HTMLButtonElement>('[aria-label="Move Labels to the left"]')!.click();
+    expect(names().indexOf("Labels")).toBe(before.length - 1);
+    box("Status").click();
+    expect(names()).not.toContain("Status");
+    expect(views.at(-1)!.columns).not.toContain("status");
+    put({ ...ROW, fingerprint: "b", seq: 2 });
+    expect(names()).toContain("Labels");
+    [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Reset")!.click();
+    expect([names(), views.at(-1)]).toEqual([before, {}]);
+  });
+
+  it("keeps still while it is paused, and counts what it holds back", async () => {
+    put({ ...ROW, fingerprint: "a", title: "a" });
+    const pause = [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Pause")!;
+    pause.click();
+    put({ ...ROW, fingerprint: "b", title: "b" });
+    expect(pause.textContent).toBe("Go on · 1 new");
+    await soon(() => expect(titles()).toEqual(["a"]));
+    pause.click();
+    await soon(() => expect(titles()).toEqual(["a", "b"]));
+  });
+});
+
+describe("how a table is looked at", () => {
+  it("comes back as it was written, and what makes no sense is left out", () => {
+    const view = {
+      columns: ["title", "status"],
+      widths: { title: 200 },
+      sort: ["-duration_ms"],
+      group: "host",
+      search: "x",
+      statuses: ["crit"],
+    };
+    expect(writeLook(readLook(view))).toEqual(view);
+    expect(writeLook(readLook({ columns: ["no"], widths: { no: 3 }, sort: ["no"], group: "label:", search: 3, statuses: ["no"] }))).toEqual(
+      {},
+    );
+    expect(writeLook(readLook(null))).toEqual({});
+  });
+
+  it("sorts by a click: by that column, and with Shift by it as well", () => {
+    const sort = sortedBy([], "title", false, false);
+    expect(sort).toEqual([{ key: "title", descending: false }]);
+    expect(sortedBy(sort, "title", false, false)).toEqual([{ key: "title", descending: true }]);
+    const both = sortedBy(sort, "severity", true, true);
+    expect(both.map(({ key }) => key)).toEqual(["title", "severity"]);
+    expect(sortedBy(both, "severity", true, true)[1]).toEqual({ key: "severity", descending: false });
+    expect(sortedBy(both, "severity", true, false)).toEqual([{ key: "severity", descending: true }]);
+  });
+});
