@@ -15,6 +15,7 @@ from .exceptions import ConfigError
 from .party import Alias, Environment, Grant, PartyHost
 from .references import Secrets
 from .scans import channel
+from .scans.modules import ModuleProcesses
 from .scans.service import OpsMonitorService
 from .terminal.settings import TerminalSettings
 
@@ -53,6 +54,7 @@ class App:
     terminals: TerminalSettings
     config: Config
     secrets: Secrets = field(repr=False)
+    functions: ModuleProcesses = field(repr=False)
     owner_addresses: bool = False
     _stack: contextlib.AsyncExitStack | None = field(default=None, repr=False)
 
@@ -63,10 +65,7 @@ class App:
             await stack.enter_async_context(self.host)
             self.service.directory = self.host.storage_path
             await stack.enter_async_context(self.service)
-            if self.config.modules:
-                log.warning(
-                    "%s: functions in `modules` are not run by this version: offer them from a kernel with @pw.check", self.config.path
-                )
+            await stack.enter_async_context(self.functions)
             if self.config.model_fields_set:
                 await self._load_checks(self.config)
             self._stack = stack.pop_all()
@@ -80,12 +79,13 @@ class App:
     async def load(self, config: Config) -> list[str]:
         """Loads a config into the running host, in place of what its path held before; returns the sections that were left out.
 
-        `auth` is read when a host starts, `modules` by no host yet. Sandboxes come in only where the owner may give addresses.
-        Raises ConfigError, and changes nothing, when a check id belongs to another config or a sandbox's reference cannot be resolved.
+        `auth` is read when a host starts. Sandboxes come in only where the owner may give addresses.
+        Raises ConfigError, and changes nothing, when a check id belongs to another config, a sandbox's reference cannot be resolved or a
+        module cannot be imported.
         """
         addresses = _addresses(config, self.secrets)
         await self._load_checks(config)
-        ignored = [section for section in ("auth", "modules") if getattr(config, section) != getattr(Config(), section)]
+        ignored = ["auth"] if config.auth != Config().auth else []
         if self.owner_addresses:
             self.terminals.sandboxes.update(addresses)
         elif any(self.terminals.sandboxes.get(sandbox) != address for sandbox, address in addresses.items()):
@@ -96,17 +96,37 @@ class App:
             self.terminals.recording = config.recording
         return ignored
 
-    async def _load_checks(self, config: Config) -> None:
-        await self.service.load_config(
-            config.path,
-            config.checks,
-            schedule=config.schedule,
-            history=config.history if "history" in config.model_fields_set else None,
-            limits=config.limits if "limits" in config.model_fields_set else None,
-            maintenance=config.maintenance,
-            notify=config.notify,
-            resolve=self.secrets.resolver(Path(config.path).parent),
-        )
+    async def reload(self, config: Config) -> list[str]:
+        """Takes the config that the host was started with as its file is now: every section but those that are returned, which a host
+        reads at its start alone. Rows, acks, silences, history and what runs stay.
+
+        Raises ConfigError, and changes nothing, as `load` does.
+        """
+        addresses = _addresses(config, self.secrets)
+        await self._load_checks(config, whole=True)
+        for sandbox in self.config.sandboxes.keys() - addresses.keys():
+            self.terminals.sandboxes.pop(sandbox, None)
+        self.terminals.sandboxes.update(addresses)
+        self.terminals.apply(config.terminal)
+        self.terminals.recording = config.recording
+        ignored = ["auth"] if config.auth != self.config.auth else []
+        self.config = config.model_copy(update={"auth": self.config.auth})
+        return ignored
+
+    async def _load_checks(self, config: Config, *, whole: bool = False) -> None:
+        base = Path(config.path).parent
+        async with self.functions.loading(config.path, config.modules, base) as functions:
+            await self.service.load_config(
+                config.path,
+                config.checks,
+                functions=functions,
+                schedule=config.schedule,
+                history=config.history if whole or "history" in config.model_fields_set else None,
+                limits=config.limits if whole or "limits" in config.model_fields_set else None,
+                maintenance=config.maintenance,
+                notify=config.notify,
+                resolve=self.secrets.resolver(base),
+            )
 
     @property
     def parties(self) -> tuple[str, ...]:
@@ -168,6 +188,7 @@ def create_app(
         terminals=terminals,
         config=config,
         secrets=secrets,
+        functions=ModuleProcesses(secrets.redact),
         owner_addresses=owner_addresses,
     )
     routes.app = app

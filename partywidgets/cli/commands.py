@@ -47,11 +47,12 @@ def serve(
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everybody on this machine in. Only on a loopback address.")] = False,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="A PEM file with the TLS certificate chain.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="A PEM file with the certificate's key.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Load the config again when it, or one of its modules, has changed.")] = False,
 ) -> None:
-    """Serve the rooms to a team, until Ctrl-C or SIGTERM."""
+    """Serve the rooms to a team, until Ctrl-C or SIGTERM. SIGHUP loads the config again."""
     from .serve import Options, run
 
-    run(Options(config, bind, port, storage, token_file, no_auth, certificate, key))
+    run(Options(config, bind, port, storage, token_file, no_auth, certificate, key, watch))
 
 
 @app.command()

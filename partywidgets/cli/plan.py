@@ -61,7 +61,7 @@ def _print_times(config: Config, found: Plan) -> None:
         opening = _moments([window.begin.astimezone(zone), window.end.astimezone(zone)], " to ")
         print(f"maintenance {window.settings.name}: {opening} ({window.settings.timezone})")
     if config.modules:
-        print(f"functions of {', '.join(config.modules)}: with `partywidgets scan`, and from a notebook")
+        print(f"functions of {', '.join(config.modules)}: not imported here, by their own `every`")
     print("Times are those of a host that loads the config now and knows nothing of its checks.")
 
 

@@ -20,6 +20,7 @@ from .tokens import read_token, write_token
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..scans.module_worker import Stamp
 
 STOP_WITHIN = 5.0
 """Seconds from the first signal to the end of the process, in order or not."""
@@ -37,12 +38,15 @@ class Options:
     no_auth: bool
     certificate: Path | None
     key: Path | None
+    watch: bool = False
 
 
 def run(options: Options) -> None:
     """Serves until SIGINT or SIGTERM, then ends within 5 s. Raises PartyError for what keeps it from starting."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    if options.watch and options.config is None:
+        raise ConfigError("--watch watches a config: name one, or leave --watch out")
     loopback = _is_loopback(options.bind)
     if options.no_auth and not loopback:
         raise ConfigError(f"--no-auth lets everybody in who reaches {options.bind}: bind to 127.0.0.1, or leave --no-auth out")
@@ -56,17 +60,20 @@ def run(options: Options) -> None:
             file=sys.stderr,
         )
     from ..config import load_config
+    from ..scans.module_worker import stamp_of
 
+    read = stamp_of(options.config or "")
     config = load_config(options.config, environ=os.environ) if options.config is not None else None
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(options, config, tls))
+        runner.run(_serve(options, config, read, tls))
 
 
-async def _serve(options: Options, config: Config | None, tls: ssl.SSLContext | None) -> None:
+async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.SSLContext | None) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
     from ..party.grant import OPEN_ROLES, OWNER_ROLES
     from ..transport.server import bind_socket, serve
+    from .reload import Reloader
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,9 +89,28 @@ async def _serve(options: Options, config: Config | None, tls: ssl.SSLContext | 
             create_app(gate=gate, config=config, storage=options.storage) as app,
             serve(app.asgi, sock=listening, ssl_context=tls) as server,
         ):
-            print(_greeting(server.url, config, said, open_=token is None, wildcard=address in ("0.0.0.0", "::")), flush=True)
+            print(
+                _greeting(
+                    server.url,
+                    len(app.service.registry),
+                    len(app.terminals.sandboxes),
+                    said,
+                    open_=token is None,
+                    wildcard=address in ("0.0.0.0", "::"),
+                ),
+                flush=True,
+            )
             ended = asyncio.ensure_future(server.serve_forever())
             stopping = asyncio.ensure_future(stop.wait())
+            following = None
+            if options.config is not None:
+                reloader = Reloader(app, options.config, read=read, watch=options.watch)
+                following = asyncio.ensure_future(reloader.run())
+                # A terminal that was closed sends it too: then nobody is there to stop the host.
+                on_terminal = os.isatty(sys.stderr.fileno())
+                loop.add_signal_handler(
+                    signal.SIGHUP, lambda: stop.set() if on_terminal and not os.isatty(sys.stderr.fileno()) else reloader.ask()
+                )
             try:
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
@@ -92,6 +118,9 @@ async def _serve(options: Options, config: Config | None, tls: ssl.SSLContext | 
             finally:
                 ended.cancel()
                 stopping.cancel()
+                if following is not None:
+                    following.cancel()
+                    await asyncio.wait({following})
     finally:
         listening.close()
 
@@ -127,10 +156,9 @@ def _token(path: Path | None) -> tuple[str, str]:
     return token, f"  token    {token}   (shown once; --token-file keeps one)"
 
 
-def _greeting(url: str, config: Config | None, said: str, *, open_: bool, wildcard: bool) -> str:
+def _greeting(url: str, checks: int, sandboxes: int, said: str, *, open_: bool, wildcard: bool) -> str:
     from .. import __version__
 
-    checks, sandboxes = (len(config.checks), len(config.sandboxes)) if config is not None else (0, 0)
     lines = [f"partywidgets {__version__} with {_count(checks, 'check')} and {_count(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
     if open_:
         lines += ["  token    none: open to every program and user of this machine", f'  notebook pw.connect("{url}")']

@@ -152,6 +152,7 @@ class OpsMonitorService:
         name: str,
         checks: Iterable[CheckModel],
         *,
+        functions: Iterable[Loaded] = (),
         schedule: ScheduleSettings | None = None,
         history: HistorySettings | None = None,
         limits: LimitSettings | None = None,
@@ -161,12 +162,14 @@ class OpsMonitorService:
     ) -> None:
         """Puts these checks in place of those that `name` (a file's path) had; the others, and what runs, go on.
 
+        `functions` are checks of this config that look elsewhere: those of its modules.
         `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board.
         Raises ConfigError, and changes nothing, when a check id belongs to another name.
         """
         if notify:
             require_apprise(name)
-        swap = self.registry.replace(name, [configured(check, name, resolve=resolve, redact=self._redact) for check in checks])
+        own = [configured(check, name, resolve=resolve, redact=self._redact) for check in checks]
+        swap = self.registry.replace(name, [*own, *functions])
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:

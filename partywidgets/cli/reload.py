@@ -1,0 +1,73 @@
+"""`partywidgets serve` takes its config anew: at SIGHUP, and with `--watch` when the file, or that of one of its modules, has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..exceptions import PartyError
+from ..scans.module_worker import Stamp, stamp_of
+
+if TYPE_CHECKING:
+    from ..app import App
+
+POLL = 1.0
+"""Seconds between two looks at the files."""
+
+log = logging.getLogger("partywidgets.serve")
+
+
+class Reloader:
+    """Loads a config again when it is asked to. A config that is not right is refused in the log, and the former one stays.
+
+    `read` is the file's stamp from before it was loaded for the first time.
+    """
+
+    def __init__(self, app: App, path: Path, *, read: Stamp, watch: bool) -> None:
+        self._app, self._path, self._read, self._watch = app, path, read, watch
+        self._wanted = asyncio.Event()
+
+    def ask(self) -> None:
+        """Asks for it; call it on the loop."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """For ever: loads when it is asked to, and with `watch` when a file has changed."""
+        refused: dict[str, Stamp] = {}
+        while True:
+            try:
+                async with asyncio.timeout(POLL if self._watch else None):
+                    await self._wanted.wait()
+            except TimeoutError:
+                if await asyncio.to_thread(self._now) in (self._loaded(), refused):
+                    continue
+            self._wanted.clear()
+            now = await asyncio.to_thread(self._now)
+            refused = {} if await self._load() else now
+            self._read = now[str(self._path)]
+
+    def _loaded(self) -> dict[str, Stamp]:
+        """The files as they were when they were read, or just after they were imported."""
+        return {**self._app.functions.files, str(self._path): self._read}
+
+    def _now(self) -> dict[str, Stamp]:
+        return {path: stamp_of(path) for path in self._loaded()}
+
+    async def _load(self) -> bool:
+        from ..config import load_config
+
+        try:
+            config = await asyncio.to_thread(load_config, self._path, environ=os.environ)
+            ignored = await self._app.reload(config)
+        except PartyError as error:
+            log.error("the config was not loaded again, what was loaded before stays: %s", error)
+        except Exception:
+            log.exception("%s could not be loaded again, what was loaded before stays", self._path)
+        else:
+            late = f"; {', '.join(ignored)} is read at the next start" if ignored else ""
+            log.info("%s was loaded again: %d checks%s", self._path, len(self._app.service.registry), late)
+            return True
+        return False

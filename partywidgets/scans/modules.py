@@ -1,0 +1,391 @@
+"""The functions of a config's `modules`: run in a process of their own, so that one that hangs or crashes ends there and nowhere else.
+
+A function past its time is reported by the process itself; it then takes no further runs, and is killed when the others in it have ended,
+at the latest at their own deadlines. One that holds up the whole process (in C, with the interpreter's lock) is killed at once, and what
+else ran there says why it has no result. The next run starts another process; after crashes it waits 1 s, doubled up to a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..duration import format_duration
+from ..exceptions import ConfigError
+from .checks.exec import clean_environment
+from .checks.function import FunctionCheck
+from .execution import Loaded, failed
+from .model import CheckResult, one_line, uuid7
+from .module_worker import Stamp
+
+START_TIMEOUT = 30.0
+"""Seconds in which a process must have imported its modules."""
+GRACE = 2.0
+"""Seconds past a function's deadline in which its process must have said so."""
+BACKOFF, LONGEST_BACKOFF, STEADY = 1.0, 60.0, 60.0
+"""Seconds before a process that crashed is started again: at first, at most, and how long one must have lived for its end to be a first."""
+LINE_BYTES = 1024 * 1024
+"""Longest message of a process; a result is at most 96 KiB."""
+LOG_CHARS, LOG_LINES = 500, 50
+"""What is logged of what functions print: characters of a line, lines a second."""
+
+_log = logging.getLogger("partywidgets.modules")
+
+
+class _Gone(Exception):
+    """The process has no answer, for the reason it says."""
+
+
+@dataclass(eq=False)
+class _Process:
+    """One process and what it was asked."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    started: float
+    checks: list[FunctionCheck] = field(default_factory=list)
+    files: dict[str, Stamp] = field(default_factory=dict)
+    waiting: dict[str, asyncio.Future[tuple[CheckResult | None, bool]]] = field(default_factory=dict)
+    retired: bool = False
+    """It takes no further runs, and its end is no crash."""
+    reason: str = ""
+    """Why it was ended, for those that were still waiting."""
+
+    def tell(self, kind: str, **content: str) -> None:
+        """Sends a message; to one that has ended it is lost, and its end is told elsewhere."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, RuntimeError):
+            self.process.stdin.write(json.dumps({"type": kind, "data": content}).encode() + b"\n")
+
+    def kill(self) -> None:
+        """Ends the process and whatever its functions started."""
+        self.retired = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class ModuleProcesses:
+    """The processes of all configs that have `modules`, one for each. `async with`: leaving ends them.
+
+    `redact` removes secrets from what is logged of them.
+    """
+
+    def __init__(self, redact: Callable[[str], str] | None = None) -> None:
+        self._redact = redact or (lambda text: text)
+        self._functions: dict[str, _Functions] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> ModuleProcesses:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for functions in self._functions.values():
+            functions.end()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=GRACE)  # they end with the processes
+            for task in pending:
+                task.cancel()
+
+    @property
+    def files(self) -> dict[str, Stamp]:
+        """The files of all modules as they were when they were imported, for who watches them."""
+        return {path: stamp for functions in self._functions.values() for path, stamp in functions.files.items()}
+
+    @contextlib.asynccontextmanager
+    async def loading(self, name: str, modules: Sequence[str], base: Path, *, scheduled: bool = True) -> AsyncIterator[list[Loaded]]:
+        """The functions of `modules`, imported anew in a process that takes over from the former one when the block ends without an error.
+
+        `name` is the config's; the modules are looked for in `base`, which is also their working directory, before the rest of the path.
+        Without `scheduled` their `every` does not count.
+        Raises ConfigError with the file and line of what keeps a module from being imported.
+        """
+        if not modules:
+            yield []
+            if (functions := self._functions.get(name)) is not None:
+                functions.take(None)
+            return
+        functions = self._functions.get(name) or _Functions(name, self._own, self._redact)
+        process = await functions.launch(tuple(modules), base)
+        try:
+            checks = process.checks if scheduled else [check.model_copy(update={"every": None}) for check in process.checks]
+            yield [functions.loaded(check) for check in checks]
+        except BaseException:
+            process.kill()
+            raise
+        functions.modules, functions.base = tuple(modules), base
+        self._functions[name] = functions
+        functions.take(process)
+
+    def _own(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class _Functions:
+    """The functions of one config."""
+
+    modules: tuple[str, ...]
+    base: Path
+
+    def __init__(self, name: str, own: Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]], redact: Callable[[str], str]) -> None:
+        self.name, self.modules, self.base = name, (), Path()
+        self.current: _Process | None = None
+        self.files: dict[str, Stamp] = {}
+        self._own, self._redact = own, redact
+        self._all: set[_Process] = set()
+        self._starting: asyncio.Task[_Process] | None = None
+        self._failures = 0
+        self._not_before = 0.0
+        self._last_end = ""
+        self._ended = False
+
+    def loaded(self, check: FunctionCheck) -> Loaded:
+        """A check that runs there."""
+        once = check.timeout + GRACE + START_TIMEOUT
+        loaded = Loaded(check, self.name, lambda: self._look(loaded), once * (check.retries + 1) + check.retry_delay * check.retries + 1.0)
+        return loaded
+
+    def take(self, process: _Process | None) -> None:
+        """From now on runs go to this process; the former one ends when what it runs has ended."""
+        before, self.current = self.current, process
+        self.files = {} if process is None else process.files
+        self._failures = 0
+        self._not_before = 0.0
+        if process is None:
+            self._last_end = "its config has no modules any more"
+            self._not_before = float("inf")
+        if before is not None:
+            self._retire(before)
+
+    def end(self) -> None:
+        """Kills every process."""
+        self._ended = True
+        for process in self._all:
+            process.reason = "the host stops"
+            process.kill()
+
+    # a run
+
+    async def _look(self, loaded: Loaded) -> CheckResult:
+        result = await self._once(loaded)
+        for _ in range(loaded.check.retries):
+            if result.status in ("ok", "skip", "warn"):
+                break
+            await asyncio.sleep(loaded.check.retry_delay)
+            result = await self._once(loaded)
+        return result
+
+    async def _once(self, loaded: Loaded) -> CheckResult:
+        check = loaded.check
+        try:
+            process = await self._running()
+        except (_Gone, ConfigError) as error:
+            return failed(loaded, "internal", str(error))
+        run_id = uuid7()
+        future: asyncio.Future[tuple[CheckResult | None, bool]] = asyncio.get_running_loop().create_future()
+        process.waiting[run_id] = future
+        process.tell("run", run_id=run_id, check_id=check.id)
+        try:
+            async with asyncio.timeout(check.timeout + GRACE):
+                result, stuck = await future
+        except TimeoutError:
+            _log.warning("%s: %s did not return and holds up its process, which is killed", self._names, check.id)
+            process.reason = f"its process was killed because {check.id} held it up"
+            self._drop(process)
+            return failed(loaded, "timeout", f"did not return within {format_duration(check.timeout)} and was killed")
+        except _Gone as error:
+            return failed(loaded, "internal", str(error))
+        except asyncio.CancelledError:
+            process.tell("cancel", run_id=run_id)
+            raise
+        finally:
+            process.waiting.pop(run_id, None)
+            if process.retired and not process.waiting:
+                process.kill()
+        if stuck:
+            _log.warning(
+                "%s: %s did not return within %s and is killed with its process", self._names, check.id, format_duration(check.timeout)
+            )
+            self._drop(process)
+        if result is None:
+            return failed(loaded, "internal", f"{check.id} is not in {self._names} any more: load the config again")
+        result.target, result.fingerprint = check.target, check.fingerprint
+        result.ttl_s = None if check.every is None else result.ttl_s
+        return result
+
+    async def _running(self) -> _Process:
+        """The process, started if there is none. Raises _Gone while it may not be started, ConfigError when it cannot."""
+        if self.current is not None:
+            return self.current
+        if self._starting is None:
+            wait = self._not_before - asyncio.get_running_loop().time()
+            if wait > 0:
+                again = "" if wait == float("inf") else f", and is started again in {wait:.0f} s"
+                raise _Gone(f"{self._last_end}{again}")
+            self._starting = self._own(self._start_again(), f"start {self._names}")
+        return await asyncio.shield(self._starting)
+
+    async def _start_again(self) -> _Process:
+        try:
+            process = await self.launch(self.modules, self.base)
+        except ConfigError as error:
+            self._failed(str(error))
+            raise
+        finally:
+            self._starting = None
+        if self.current is None:
+            self.current = process
+        else:  # the config was loaded again meanwhile
+            process.kill()
+        return self.current
+
+    # processes
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(self.modules[:3]) + (", …" if len(self.modules) > 3 else "")
+
+    async def launch(self, modules: tuple[str, ...], base: Path) -> _Process:
+        """A process with the modules imported. Raises ConfigError."""
+        base = await asyncio.to_thread(base.absolute)
+        if not await asyncio.to_thread(base.is_dir):
+            raise ConfigError(f"`modules` are looked for beside the config, and there is no directory {base} here", path=self.name)
+        loop = asyncio.get_running_loop()
+        arguments = ["-P", "-B", "-u", "-m", "partywidgets.scans.module_worker", str(base), *modules]
+        pipe = asyncio.subprocess.PIPE
+        process = _Process(
+            ", ".join(modules),
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                *arguments,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                env=clean_environment(),
+                cwd=base,
+                start_new_session=True,
+                limit=LINE_BYTES,
+            ),
+            loop.time(),
+        )
+        self._all.add(process)
+        self._own(self._log_output(process), f"output of {process.name}")
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                first = await _message(process)
+        except TimeoutError:
+            process.kill()
+            first = "refusal", {"error": f"{process.name} could not be imported within {START_TIMEOUT:g} s"}
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            self._own(self._follow(process), f"process of {process.name}")
+        kind, content = first or ("refusal", {"error": f"the process that imports {process.name} ended before it was done"})
+        if kind != "offer":
+            process.retired = True
+            raise ConfigError(content["error"], path=content.get("path") or self.name, line=content.get("line"))
+        process.checks = [FunctionCheck.model_validate(check) for check in content["checks"]]
+        process.files = {path: (int(stamp[0]), int(stamp[1]), int(stamp[2])) for path, stamp in content["files"].items()}
+        return process
+
+    async def _follow(self, process: _Process) -> None:
+        """Takes the answers of a process until it ends, and tells those that wait how it ended."""
+        try:
+            while (message := await _message(process)) is not None:
+                kind, content = message
+                future = process.waiting.get(content["run_id"]) if kind == "result" else None
+                if future is None or future.done():
+                    if content.get("stuck"):  # a run that was cancelled goes on
+                        self._drop(process)
+                    continue
+                wire = content["result"]
+                future.set_result((None if wire is None else _read(wire), content["stuck"]))
+        except (ValueError, KeyError, TypeError) as error:
+            process.reason = process.reason or "its process wrote what is no result"
+            _log.error("%s: a message could not be read: %r", self._names, error)
+        finally:
+            crashed = not process.retired
+            process.kill()
+            code = await process.process.wait()
+            how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+            self._all.discard(process)
+            if self.current is process:
+                self.current = None
+            if crashed and not self._ended:
+                self._crashed(process, how)
+            for future in process.waiting.values():
+                if not future.done():
+                    future.set_exception(_Gone(process.reason or f"the process of {process.name} {how} while this ran in it"))
+
+    def _crashed(self, process: _Process, how: str) -> None:
+        if asyncio.get_running_loop().time() - process.started > STEADY:
+            self._failures = 0
+        self._failed(f"the process of {process.name} {how}")
+
+    def _failed(self, sentence: str) -> None:
+        self._failures += 1
+        delay = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(self._failures - 1, 20))
+        self._last_end, self._not_before = sentence, asyncio.get_running_loop().time() + delay
+        _log.warning("%s; it is started again in %g s at the earliest", sentence, delay)
+
+    def _drop(self, process: _Process) -> None:
+        """Gives a process that is held up no further runs."""
+        if self.current is process:
+            self.current = None
+        if process.reason:
+            process.kill()
+        else:
+            self._retire(process)
+
+    def _retire(self, process: _Process) -> None:
+        process.retired = True
+        if not process.waiting:
+            process.kill()
+
+    async def _log_output(self, process: _Process) -> None:
+        """Logs what functions print, in bounded lines and not faster than a log can bear."""
+        assert process.process.stderr is not None
+        loop = asyncio.get_running_loop()
+        second, told, left_out, rest = 0, 0, 0, b""
+        while chunk := await process.process.stderr.read(64 * 1024):
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > 4 * LOG_CHARS:
+                lines, rest = [*lines, rest], b""
+            if int(loop.time()) != second:
+                if left_out:
+                    _log.warning("%s: %d further lines of output were left out", process.name, left_out)
+                second, told, left_out = int(loop.time()), 0, 0
+            for line in lines:
+                if told >= LOG_LINES:
+                    left_out += 1
+                elif text := line.decode(errors="replace").rstrip():
+                    told += 1
+                    _log.info("%s: %s", process.name, one_line(self._redact(text[: 4 * LOG_CHARS]), LOG_CHARS))
+
+
+def _read(wire: dict[str, Any]) -> CheckResult:
+    return CheckResult.from_wire({**wire, "check_type": "function", "fingerprint": "", "scan_id": ""})
+
+
+async def _message(process: _Process) -> tuple[str, dict[str, Any]] | None:
+    """The next message, None at the end. Raises ValueError for what is none."""
+    assert process.process.stdout is not None
+    line = await process.process.stdout.readline()
+    if not line.endswith(b"\n"):
+        return None
+    message = json.loads(line)
+    return str(message["type"]), dict(message["data"])
