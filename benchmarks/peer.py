@@ -54,9 +54,11 @@ def node_peers() -> bool:
 
 
 def _port(line: str) -> int | None:
-    """The port in a server's line: `ready PORT`, or workerd's control message."""
+    """The port in a server's line: `ready PORT`, that of `partywidgets serve`, or workerd's control message."""
     if line.startswith("ready "):
         return int(line.split()[1])
+    if line.startswith("  rooms "):
+        return int(line.rsplit(":", 1)[1].rstrip("/\n"))
     if line.startswith("{"):
         event = json.loads(line)
         if event.get("event") == "listen":
@@ -68,14 +70,15 @@ def _port(line: str) -> int | None:
 def started(command: Sequence[str | Path], *, cwd: Path = PEERS, timeout: float = 30.0) -> Iterator[tuple[int, int]]:
     """Starts a server and yields its (pid, port); ends it, also when the measurement fails."""
     with tempfile.TemporaryFile(mode="w+") as said:  # its notices, shown only when it does not start
-        process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=said, text=True)
+        # Unbuffered: a line that waits in a buffer here is one that select does not see.
+        process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=subprocess.PIPE, stderr=said, bufsize=0)
         assert process.stdout is not None
         try:
             deadline = time.monotonic() + timeout
             port = None
             while port is None:
                 ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
-                line = process.stdout.readline() if ready else ""
+                line = process.stdout.readline().decode() if ready else ""
                 if not line:
                     said.seek(0)
                     print(said.read()[-2000:], file=sys.stderr)
