@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,7 +28,8 @@ from tests.debian_package import unpacked
 
 from .peer import PEERS, started
 
-BODY = {"status": "ok", "version": "2026.11.1", "queue": {"length": 3}, "replicas": [{"name": f"shop-{n}", "ready": True} for n in range(4)]}
+REPLICAS = [{"name": f"shop-{number}", "ready": True} for number in range(4)]
+BODY = {"status": "ok", "version": "2026.11.1", "queue": {"length": 3}, "replicas": REPLICAS}
 NGINX = """daemon off; pid nginx.pid; error_log stderr; worker_processes 1; events {{ worker_connections 1024; }}
 http {{ access_log off; types {{ application/json json; }}
 client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
@@ -168,7 +169,8 @@ class Ours:
         with urllib.request.urlopen(urllib.request.Request(f"{address}/{scan_id}", headers=headers), timeout=60) as response:
             report = json.loads(response.read())
         if report["counts"]["ok"] != self.checks or told["fewest"] != self.checks:
-            raise RuntimeError(f"{self.checks} checks, {report['counts']} in the history, {told['fewest']} at a dashboard")
+            said = next((result["summary"] for result in report["results"] if result["status"] != "ok"), "")
+            raise RuntimeError(f"{self.checks} checks, {report['counts']} in the history, {told['fewest']} at a dashboard; {said}")
         return self.checks / float(told["at"] - begin)
 
 
@@ -181,9 +183,7 @@ def ours(folder: Path, target: int, checks: int, concurrency: int, dashboards: i
     command: list[str | Path] = [sys.executable, "-m", "partywidgets", "serve", folder / "checks.yaml", "--port", "0"]
     with started([*command, "--storage", folder / "state"], timeout=60) as (_, port):
         channel = f"ws://127.0.0.1:{port}/api/ops/broadcast"
-        people = subprocess.Popen(
-            [sys.executable, PEERS / "dashboards.py", channel, str(dashboards)], stdout=subprocess.PIPE, text=True
-        )
+        people = subprocess.Popen([sys.executable, PEERS / "dashboards.py", channel, str(dashboards)], stdout=subprocess.PIPE, text=True)
         try:
             assert people.stdout is not None
             if people.stdout.readline() != "ready\n":
@@ -215,7 +215,7 @@ def main(argv: list[str]) -> None:
         exporter = stack.enter_context(blackbox(folder))
         host = stack.enter_context(ours(folder, target, *amount, given.dashboards))
         name = f"ours, {given.dashboards} dashboards"
-        measures = {
+        measures: dict[str, Callable[[], float]] = {
             name: host.scan,
             "blackbox_exporter": lambda: probed(exporter, target, *amount),
             "bare aiohttp": lambda: bare(target, *amount),

@@ -24,6 +24,7 @@ class OpsMonitorOps:
         self.service = service
         self._armed: float | None = None
         service.broadcast = self.broadcast
+        service.in_text = self.broadcast, self.broadcast_text
         service.deliver = self.deliver
 
     async def run_scan(self, selection: Selection | None = None, *, trigger: str = "manual") -> ScanReport:
@@ -43,6 +44,10 @@ class OpsMonitorOps:
         (await self._room()).publish(kind, message)
         if kind == "scan-result":
             await self._arm()
+
+    async def broadcast_text(self, kind: str, text: str) -> None:
+        """As `broadcast`, of data that is JSON text already."""
+        (await self._room()).publish_text(kind, text)
 
     async def deliver(self, connection_id: str, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to one connection of the room. Raises ConnectionClosedError when it is gone."""

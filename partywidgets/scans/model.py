@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from . import bounds
@@ -85,16 +86,20 @@ _FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip":
 
 
 _last_id = 0
+_random = b""
 _id_lock = threading.Lock()
 
 
 def uuid7() -> str:
     """A UUID of version 7 (RFC 9562 §5.7): sorts by the time it was made; two of one process never sort against their order."""
-    global _last_id
+    global _last_id, _random
     with _id_lock:
         ticks = max(_last_id + 1, time.time_ns() * 4096 // 1_000_000)  # milliseconds with twelve bits of fraction (RFC 9562 §6.2, method 3)
         _last_id = ticks
-    value = (ticks >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
+        if not _random:
+            _random = os.urandom(8 * 64)  # a call for each id would cost more than the rest of this
+        drawn, _random = _random[:8], _random[8:]
+    value = (ticks >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(drawn) >> 2
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
@@ -106,7 +111,12 @@ def utc_now() -> datetime:
 
 def fingerprint(check_id: str, target: str, identity: Mapping[str, str] | None = None) -> str:
     """Which thing a result is about, over time: 16 hex digits of SHA-256 over check id, target and the sorted identity labels."""
-    name = json.dumps([check_id, target, sorted((identity or {}).items())], ensure_ascii=False, separators=(",", ":"))
+    return _fingerprint(check_id, target, tuple(sorted((identity or {}).items())))
+
+
+@lru_cache(maxsize=20_000)
+def _fingerprint(check_id: str, target: str, identity: tuple[tuple[str, str], ...]) -> str:
+    name = json.dumps([check_id, target, identity], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -94,9 +94,12 @@ class OpsMonitorBroadcastServer(Server):
 
     def publish(self, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to everyone but runners."""
-        frame = Frame(json.dumps({"type": kind, "data": message}, separators=(",", ":")))
+        self.publish_text(kind, json.dumps(message, separators=(",", ":")))
+
+    def publish_text(self, kind: str, text: str) -> None:
+        """As `publish`, of data that is JSON text already."""
         runners = [connection.id for connection in self.get_connections("runner")]
-        self.broadcast(frame, without=runners)
+        self.broadcast(Frame(f'{{"type":"{kind}","data":{text}}}'), without=runners)
 
     def tell(self, connection_id: str, kind: str, message: dict[str, Any]) -> bool:
         """Sends one message to one connection; False when it is gone."""

@@ -18,6 +18,7 @@ from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, Row, ScanState
 from .maintenance import MaintenanceSettings
+from .message import Rows
 from .model import CheckResult, Failure, ScanReport, utc_now, uuid7, wire_time
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
@@ -27,13 +28,15 @@ from .runner import OWNER, Deliver, RunnerPool
 from .schedule import FULL, Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
 from .silence import Ack, Silence
-from .stream import ResultStream
+from .stream import Emit, ResultStream
 
 __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 
 T = TypeVar("T")
 BroadcastCallback = Callable[[str, dict[str, Any]], Awaitable[None] | None]
 """Gets a message's type (`scan-started`, `check-result`, `scan-result`, …) and its data."""
+TextCallback = Callable[[str, str], Awaitable[None] | None]
+"""The same with the data as JSON text."""
 
 SCANS = 16
 """Most scans under way at once that somebody asked for."""
@@ -78,8 +81,8 @@ class OpsMonitorService:
     """The checks of the loaded configs, and the scans of them. An async context manager: inside it the schedule runs.
 
     `directory` is where `ops-history.sqlite` lies; None keeps the history in memory. `limits` count checks running at once.
-    `broadcast` is what the schedule, runners and reloads tell people by, `deliver` reaches one connection; the entry point
-    (`OpsMonitorOps`) sets both.
+    `broadcast` is what the schedule, runners and reloads tell people by, `deliver` reaches one connection, `in_text` names a callback
+    that takes a message's data as JSON text as well, by the second one; the entry point (`OpsMonitorOps`) sets all three.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class OpsMonitorService:
     ) -> None:
         self.directory = None if directory is None else Path(directory)
         self.broadcast: BroadcastCallback | None = None
+        self.in_text: tuple[BroadcastCallback, TextCallback] | None = None
         self.deliver: Deliver | None = None
         self.board = Board()
         self.registry = Registry()
@@ -299,7 +303,7 @@ class OpsMonitorService:
             await self._close_scan(report, state, emit)
         return report
 
-    async def _close_scan(self, report: ScanReport, state: ScanState, emit: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
+    async def _close_scan(self, report: ScanReport, state: ScanState, emit: Emit) -> None:
         report.finished_at = utc_now()
         report.results.sort(key=lambda result: result.urgency)
         await self._kept(self.history.finish_scan(report, state))
@@ -311,7 +315,7 @@ class OpsMonitorService:
 
     def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
         check, now = None if loaded is None else loaded.check, utc_now()
-        if self._redact is not None:
+        if self._redact is not None and not (loaded is not None and loaded.own):
             remove_secrets(result, self._redact)
         result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
         if loaded is not None and not gone:
@@ -506,20 +510,24 @@ class OpsMonitorService:
 
     async def _tell_rows(self, rows: list[CheckResult]) -> None:
         for part in self.board.parts(rows):
-            seq, wires = max(row.seq for row in part), [row.to_wire() for row in part]
-            message = {"seq": seq, "scan_id": part[0].scan_id, "done": len(part), "total": len(part), "results": wires}
-            await self._tell("check-result", message)
+            head = {"seq": max(row.seq for row in part), "scan_id": part[0].scan_id, "done": len(part), "total": len(part)}
+            await self._tell("check-result", Rows(head, part, [self.board.encoded(row) for row in part]))
 
-    async def _tell(self, kind: str, message: dict[str, Any]) -> None:
+    async def _tell(self, kind: str, message: dict[str, Any] | Rows) -> None:
         await self._emitter(self.broadcast)(kind, message)
 
-    def _emitter(self, broadcast: BroadcastCallback | None) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-        async def emit(kind: str, message: dict[str, Any]) -> None:
+    def _emitter(self, broadcast: BroadcastCallback | None) -> Emit:
+        async def emit(kind: str, message: dict[str, Any] | Rows) -> None:
             if broadcast is None:
                 return
             try:
                 async with asyncio.timeout(BROADCAST_TIMEOUT):
-                    sent = broadcast(kind, message)
+                    if not isinstance(message, Rows):
+                        sent = broadcast(kind, message)
+                    elif self.in_text is not None and broadcast == self.in_text[0]:
+                        sent = self.in_text[1](kind, message.text())
+                    else:
+                        sent = broadcast(kind, message.data())
                     if sent is not None:
                         await sent
             except Exception:

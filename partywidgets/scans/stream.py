@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Any
 from ..exceptions import StorageError
 from .board import Board, Placement
 from .history import History, Recorded
+from .message import Rows
 
 TICK = 0.1
 """Seconds between two `check-result` frames of a scan."""
@@ -19,7 +21,7 @@ FRAMES = 2
 
 _log = logging.getLogger("partywidgets.scans")
 
-Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
+Emit = Callable[[str, dict[str, Any] | Rows], Awaitable[None]]
 """Sends one message, and never raises."""
 
 
@@ -38,6 +40,7 @@ class ResultStream:
         self._ready: dict[str, Placement] = {}
         self._came = asyncio.Event()
         self._finished = False
+        self._ended = asyncio.Event()
         self._complained = False
 
     def add(self, placement: Placement) -> None:
@@ -54,20 +57,28 @@ class ResultStream:
     def finish(self) -> None:
         """Nothing more comes: `run` returns when all is written and emitted."""
         self._finished = True
+        self._ended.set()
         self._came.set()
 
     async def run(self) -> None:
-        """Until `finish`: the first result at once, then a batch every 100 ms."""
+        """Until `finish`: the first result at once, then a batch every 100 ms, and what is left when the scan ends at once."""
+        frames = FRAMES
         while True:
             await self._came.wait()
             self._came.clear()
             await self._write()
-            await self._send()
+            await self._send(frames)
             if self._pending or self._ready or self._unwritten:
                 self._came.set()
             elif self._finished:
                 return
-            if not self._finished or self._pending or self._ready:
+            frames = FRAMES
+            if not self._finished:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK):
+                        await self._ended.wait()
+                        frames = 1  # the last ones need not wait for the tick
+            elif self._pending or self._ready:
                 await asyncio.sleep(TICK)
 
     async def _write(self) -> None:
@@ -83,14 +94,13 @@ class ResultStream:
         self._kept = done
         self._ready |= fresh
 
-    async def _send(self) -> None:
+    async def _send(self, frames: int) -> None:
         waiting, self._ready = list(self._ready.values()), {}
         sent = 0
-        for results in islice(self._board.parts(placement.recorded.result for placement in waiting), FRAMES):
+        for results in islice(self._board.parts(placement.recorded.result for placement in waiting), frames):
             sent += len(results)
-            seq, wires = max(result.seq for result in results), [result.to_wire() for result in results]
-            data = {"seq": seq, "scan_id": self._scan_id, "done": self._kept, "total": self._total, "results": wires}
-            await self._emit("check-result", data)
+            head = {"seq": max(result.seq for result in results), "scan_id": self._scan_id, "done": self._kept, "total": self._total}
+            await self._emit("check-result", Rows(head, results, [self._board.encoded(result) for result in results]))
         for placement in waiting[:sent]:
             for change in placement.recorded.changes:
                 if not change.hardening:

@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 def wire_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-23T06:00:00.013Z`. A naive datetime is read as UTC."""
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:  # nearly all are
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

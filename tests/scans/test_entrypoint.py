@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,29 @@ async def test_the_rooms_alarm_follows_the_schedule(tmp_path: Path, monkeypatch:
     async with ops_room(tmp_path):
         async with asyncio.timeout(20):
             await rang.wait()
+
+
+async def test_a_callback_and_the_room_are_told_the_same(tmp_path: Path, play: Play) -> None:
+    """The room gets rows as the text that they were encoded to once; a callback of somebody else's gets them as values, equal in all."""
+    heard: list[tuple[str, dict[str, Any]]] = []
+    async with ops_room(tmp_path) as room, room.join() as val:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", severity="high"), ScriptedCheck(id="two")])
+        await val.snapshot()
+
+        async def by_values(kind: str, message: dict[str, Any]) -> None:
+            heard.append((kind, message))
+            await room.ops.broadcast(kind, message)
+
+        await room.service.run_scan(broadcast=by_values)
+        rows = [row for kind, message in heard if kind == "check-result" for row in message["results"]]
+        told: list[dict[str, Any]] = []
+        while len(told) < 2:
+            told += (await val.until("check-result"))["results"]
+        assert told == rows
+        await val.until("scan-result")
+        await room.ops.run_scan()
+        again: list[dict[str, Any]] = []
+        while len(again) < 2:
+            again += (await val.until("check-result", lambda data: {*data} == {"seq", "scan_id", "done", "total", "results"}))["results"]
+        assert [row["result_id"] for row in again] != [row["result_id"] for row in told]
+        assert again == [room.service.board.rows[row["fingerprint"]].to_wire() for row in again]

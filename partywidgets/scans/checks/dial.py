@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 import time
@@ -102,14 +104,13 @@ async def dial(host: str, port: int, phases: Phases, family: Family = "any") -> 
     phases.enter("resolve")
     addresses = await resolve(host, port, family)
     phases.enter("connect")
-    loop = asyncio.get_running_loop()
     failure = DialError("dns", f"{host}: no address of family {family}")
     for kind, address in addresses:
         sock = socket.socket(kind, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, address)
+            await _connect(sock, address)
         except OSError as error:
             sock.close()
             failure = explain(error, f"{address[0]}:{port}")
@@ -119,6 +120,29 @@ async def dial(host: str, port: int, phases: Phases, family: Family = "any") -> 
         else:
             return sock, address[0]
     raise failure
+
+
+async def _connect(sock: socket.socket, address: tuple[str, int]) -> None:
+    """Connects a non-blocking socket to an IP address. Raises OSError."""
+    code = sock.connect_ex(address)
+    if code == errno.EINPROGRESS:  # on loopback it is over by the time that the first call has returned
+        code = sock.connect_ex(address)
+    if code in (errno.EINPROGRESS, errno.EALREADY):
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(sock, _resolved, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_writer(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code not in (0, errno.EISCONN):
+        raise OSError(code, os.strerror(code))
+
+
+def _resolved(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import zlib
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
@@ -287,6 +288,7 @@ class HttpCheck(CheckModel):
         return response
 
 
+@lru_cache(maxsize=20_000)
 def split_url(url: str) -> SplitResult:
     """The parts of an http or https URL. Raises ValueError, never with a password in it."""
     parts = urlsplit(url)
