@@ -33,6 +33,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refuse = Callable[[Response], Awaitable[None]]
+OnError = Callable[[Exception, HTTPConnection], Awaitable[None] | None]
 
 ADOPT = "partywidgets.adopt"
 """The scope extension by which a server lets a room have the socket itself."""
@@ -109,9 +110,11 @@ class Door:
         *,
         on_before_connect: BeforeHook | None = None,
         on_before_request: BeforeHook | None = None,
+        on_error: OnError | None = None,
     ) -> None:
         self.host = host
         self.auth = auth
+        self.on_error = on_error
         self.on_before_connect = on_before_connect
         self.on_before_request = on_before_request
 
@@ -122,8 +125,9 @@ class Door:
         try:
             decision = self.auth(HTTPConnection(scope), lobby)
             return await decision if inspect.isawaitable(decision) else decision
-        except Exception:
+        except Exception as error:
             logger.exception("the authoriser failed on %s: the request is refused", scope.get("path"))
+            await self._tell(error, HTTPConnection(clean(scope)))
             return Refusal(500, "Internal Server Error")
 
     async def before(self, hook: BeforeHook | None, request: HTTPConnection, lobby: Lobby) -> Response | HTTPConnection:
@@ -135,8 +139,19 @@ class Door:
             if inspect.isawaitable(result):
                 result = await result
         except Exception as error:
+            await self._tell(error, request)
             return failure(lobby, "a before-hook", error)
         return result if isinstance(result, (Response, HTTPConnection)) else request
+
+    async def _tell(self, error: Exception, request: HTTPConnection) -> None:
+        if self.on_error is None:
+            return
+        try:
+            result = self.on_error(error, request)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            logger.exception("on_error failed on %s", request.scope.get("path"))
 
     async def connect(self, scope: Scope, lobby: Lobby, *, accept: AcceptSocket, refuse: Refuse, props: Any = None) -> None:
         """Takes an upgrade into its room. Calls one of `accept` and `refuse`, once."""
@@ -244,6 +259,8 @@ class PartyMiddleware:
     `auth` decides about every request before any hook runs; None lets everybody in with the roles of an open host.
     `cors`: True answers every Origin, a mapping sets exactly its headers, None leaves OPTIONS to the room.
     `on_before_connect` runs for upgrades, `on_before_request` for all else: a response, a changed request, or None to go on.
+    `on_error(error, request)` is told what the authoriser or a before-hook raised; the answer is a 500 either way, as it is logged either
+    way. What rooms raise goes to their own `on_exception`. `props` reach the `on_start` of rooms that these requests start.
     """
 
     def __init__(
@@ -257,6 +274,7 @@ class PartyMiddleware:
         aliases: tuple[Alias, ...] = (),
         on_before_connect: BeforeHook | None = None,
         on_before_request: BeforeHook | None = None,
+        on_error: OnError | None = None,
         props: Any = None,
     ) -> None:
         self.app = app
@@ -265,7 +283,7 @@ class PartyMiddleware:
         self.aliases = tuple(aliases)
         self.props = props
         self.cors: Mapping[str, str] | None = CORS_ALL if cors is True else None if cors is False else cors
-        self.door = Door(host, auth, on_before_connect=on_before_connect, on_before_request=on_before_request)
+        self.door = Door(host, auth, on_before_connect=on_before_connect, on_before_request=on_before_request, on_error=on_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

@@ -19,6 +19,9 @@ Accept = Callable[..., Wire]
 SEND_TIMEOUT = 5.0
 """Seconds that a server which is not ours may take to accept one batch, before its peer counts as stalled."""
 
+CLOSE_TIMEOUT = 10.0
+"""Seconds from our Close to the disconnect that such a server reports: longer than its own wait for the peer's answer may be."""
+
 logger = logging.getLogger("partywidgets.transport")
 
 
@@ -56,6 +59,7 @@ class PlainWire:
         self._buffered = 0
         self._closing = False
         self._dead = asyncio.Event()
+        self._end: asyncio.TimerHandle | None = None
 
     def opened(self, receiver: Receiver, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> None:
         """Queues the accept."""
@@ -96,15 +100,21 @@ class PlainWire:
     def close(self, code: int | None = None, reason: str = "") -> None:
         if not self._closing:
             self._closing = True
+            # A server that does not tell how it ended is not waited for.
+            self._end = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.abort)
             # ASGI has no Close without a code.
             self._put({"type": "websocket.close", "code": 1000 if code is None else code, "reason": reason}, 0)
             self._reading.set()
 
     def abort(self) -> None:
         self._closing = True
+        self._buffered -= sum(message["partywidgets.size"] for message in self._queue)
         self._queue.clear()
         self._dead.set()
         self._queued.set()
+        self._reading.set()
+        if self._end is not None:
+            self._end.cancel()
 
     async def pump(self) -> None:
         """Writes what is queued, until the close or the end."""
@@ -137,7 +147,7 @@ class PlainWire:
                 await self._reading.wait()
                 receiving = asyncio.ensure_future(self._receive())
                 await asyncio.wait((receiving, dead), return_when=asyncio.FIRST_COMPLETED)
-                if not receiving.done():
+                if self._dead.is_set() or not receiving.done():
                     break
                 message = receiving.result()
                 if message["type"] == "websocket.disconnect":

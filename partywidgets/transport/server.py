@@ -30,7 +30,7 @@ from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.routing import Alias, BeforeHook
 from ..party.wire import Receiver, Wire
-from .asgi import ADOPT, ASGIApp, PartyMiddleware, not_found
+from .asgi import ADOPT, ASGIApp, OnError, PartyMiddleware, not_found
 from .body import BoundedBody, Pace
 from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
 from .plain_socket import PlainSocket
@@ -344,6 +344,8 @@ async def serve(
     aliases: tuple[Alias, ...] = (),
     on_before_connect: BeforeHook | None = None,
     on_before_request: BeforeHook | None = None,
+    on_error: OnError | None = None,
+    props: Any = None,
     origins: Iterable[str] = (),
     hosts: Iterable[str] = (),
     ssl_context: ssl.SSLContext | None = None,
@@ -359,6 +361,7 @@ async def serve(
 
     `port` 0 takes any free one; `sock` is a listening socket to use instead of `bind` and `port`.
     `auth` left out: a random bearer token, printed once. None: open, on loopback only. An ASGI app brings its own.
+    `prefix` to `props` are PartyMiddleware's, in front of a PartyHost.
     `origins` and `hosts` are allowed beside the server's own address, when the gate is ours. `limits` are those of one peer.
     `head_timeout` (seconds) is the time for a request's head; `max_handshakes` are begun at once at most, and no more than a quarter
     of this process's open files; `max_body` in bytes.
@@ -386,6 +389,8 @@ async def serve(
                 aliases=aliases,
                 on_before_connect=on_before_connect,
                 on_before_request=on_before_request,
+                on_error=on_error,
+                props=props,
             ),
         )
     else:

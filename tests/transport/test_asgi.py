@@ -287,6 +287,86 @@ async def test_cors(tmp_path: Path) -> None:
         assert (await http.options(run.http + "/parties/room/x")).json()[0] == "x"
 
 
+async def test_cors_is_on_every_answer_of_a_party(tmp_path: Path) -> None:
+    """Refusals, hooks' answers, errors of hooks and of rooms have the headers; what is no room's has none."""
+
+    class Room(Server):
+        def on_request(self, request: Request) -> Response:
+            raise RuntimeError("secret detail")
+
+    def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        return Refusal(403, "no") if request.query_params.get("do") == "refuse" else Grant("me", "Me", frozenset())
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> Response | None:
+        if request.query_params.get("do") == "raise":
+            raise RuntimeError("secret detail")
+        return PlainTextResponse("by the hook", status_code=418) if request.query_params.get("do") == "answer" else None
+
+    async with serving(tmp_path, Room, auth=auth, cors=True, on_before_request=hook) as run, httpx.AsyncClient() as http:
+        for do, status in (("refuse", 403), ("answer", 418), ("raise", 500), ("", 500)):
+            answer = await http.get(f"{run.http}/parties/room/x?do={do}")
+            assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, "*")
+            assert "secret" not in answer.text
+        assert (await http.options(run.http + "/parties/room/x?do=refuse")).status_code == 200
+        for path, status in (("/parties/nothing/x", 400), ("/elsewhere", 404)):
+            answer = await http.get(run.http + path)
+            assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, None)
+    async with serving(tmp_path, Room, cors={}) as run, httpx.AsyncClient() as http:
+        preflight = await http.options(run.http + "/parties/room/x")
+        assert (preflight.status_code, preflight.text) == (200, "")
+        assert "access-control-allow-origin" not in preflight.headers
+    async with serving(tmp_path, Room, cors=False) as run, httpx.AsyncClient() as http:
+        assert (await http.options(run.http + "/parties/room/x")).status_code == 500
+
+
+async def test_on_error_is_told_what_stands_in_front_of_a_room_raised(tmp_path: Path) -> None:
+    """The authoriser's and a before-hook's error, without a credential; the answer is a 500, also when on_error fails."""
+    told: list[Any] = []
+
+    def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        if request.query_params.get("in") == "auth":
+            raise RuntimeError("in auth")
+        return Grant("me", "Me", frozenset())
+
+    def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        raise RuntimeError("in the hook")
+
+    async def on_error(error: Exception, request: HTTPConnection) -> None:
+        told.append((str(error), request.scope["type"], request.headers.get("authorization")))
+        if len(told) == 4:
+            raise RuntimeError("in on_error")
+
+    options: dict[str, Any] = {"auth": auth, "on_before_connect": hook, "on_before_request": hook, "on_error": on_error}
+    async with serving(tmp_path, **options) as run, httpx.AsyncClient() as http:
+        for query in ("?in=auth", ""):
+            answer = await http.get(run.http + "/parties/room/x" + query, headers={"Authorization": "Bearer secret"})
+            assert answer.status_code == 500
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(run.ws + "/parties/room/x" + query)
+            assert refused.value.response.status_code == 500
+    assert told == [(where, kind, None) for where in ("in auth", "in the hook") for kind in ("http", "websocket")]
+
+
+async def test_props_reach_rooms_that_requests_start(tmp_path: Path) -> None:
+    """Through serve and the middleware; a client's header is not believed, and later props change nothing."""
+
+    class Room(Server):
+        def on_start(self, props: Any = None) -> None:
+            self.props = props
+
+        def on_request(self, request: Request) -> Response:
+            return JSONResponse(self.props)
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        forged = {"x-partykit-props": "eyJieSI6ImNsaWVudCJ9"}
+        async with serve(host, port=0, auth=None, props={"n": 1}) as server, httpx.AsyncClient() as http:
+            assert (await http.get(server.url + "parties/room/x", headers=forged)).json() == {"n": 1}
+            await host.get_server_by_name("room", "x", props={"n": 2})
+            assert (await http.get(server.url + "parties/room/x")).json() == {"n": 1}
+        async with serve(host, port=0, auth=None) as server, httpx.AsyncClient() as http:
+            assert (await http.get(server.url + "parties/room/y", headers=forged)).json() is None
+
+
 async def test_aliases_prefix_and_rest(tmp_path: Path) -> None:
     """A prefix of several segments, patterns beside it; the room finds the rest of the path in the scope."""
     aliases = (Alias("/api/workers/{room}/terminal", "room"), Alias("/api/ops/{rest:path}", "room", room="main"))

@@ -226,7 +226,7 @@ async def test_a_ping_flood_ends(tmp_path: Path) -> None:
 
 
 async def test_a_flood_of_tiny_frames_lets_others_in(tmp_path: Path) -> None:
-    """200,000 empty messages to a slow room: few are queued at a time, another socket is answered meanwhile, all are handled."""
+    """50,000 empty messages to a slow room: few are queued at a time, another socket is answered meanwhile, all are handled."""
     seen = 0
     most = 0
 

@@ -1,0 +1,188 @@
+"""Rooms in a FastAPI app under the ASGI servers that people have already, started as they start them: plain receive and send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from partywidgets.partysocket import PartySocket
+
+from ..party.serving import received
+
+APP = "tests.transport.fastapi_app:app"
+SERVERS = {
+    "uvicorn": ["uvicorn", APP, "--fd", "{fd}"],
+    "uvicorn-wsproto": ["uvicorn", APP, "--fd", "{fd}", "--ws", "wsproto"],
+    "hypercorn": ["hypercorn", APP, "--bind", "fd://{fd}"],
+}
+TOLD = {
+    "uvicorn": {"a": 4001, "c": 1005},
+    "uvicorn-wsproto": {"a": 4001, "c": 1005},
+    "hypercorn": {"a": 1006, "c": 1006},
+}
+"""What each server says of a Close with 4001 and of a drop."""
+ROOT = Path(__file__).parents[2]
+WAIT = 30.0
+
+
+class Other:
+    """A server process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, name: str) -> None:
+        self.process, self.port, self.name = process, port, name
+        self.http = f"http://127.0.0.1:{port}"
+        self.ws = f"ws://127.0.0.1:{port}"
+
+    async def left(self, count: int) -> list[Any]:
+        """What on_close saw, once it was so many times."""
+        async with asyncio.timeout(WAIT), httpx.AsyncClient() as http:
+            while len(seen := (await http.get(self.http + "/left")).json()) < count:
+                await asyncio.sleep(0.02)
+            return list(seen)
+
+    async def started(self) -> None:
+        """Waits for the first answer."""
+        async with httpx.AsyncClient(timeout=WAIT) as http:
+            assert (await http.get(self.http + "/left")).json() == []
+
+
+@pytest.fixture(params=SERVERS)
+async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Other]:
+    """The FastAPI app under each server, on a socket that listens already."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *(part.format(fd=listening.fileno()) for part in SERVERS[request.param]),
+            cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(tmp_path / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            server = Other(process, listening.getsockname()[1], request.param)
+            await server.started()
+            yield server
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            print((tmp_path / "log").read_text())
+
+
+async def test_requests(other: Other) -> None:
+    """The app's own routes, a room's with a body, an alias, CORS on each answer of a room, and what is no room."""
+    async with httpx.AsyncClient(timeout=WAIT) as http:
+        answer = await http.post(other.http + "/parties/chat/a%20b/deeper", content=b"x" * 300_000)
+        assert answer.json() == ["a b", "POST", 300_000, []]
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert (await http.get(other.http + "/talk/x")).json()[0] == "x"
+        assert (await http.options(other.http + "/parties/chat/x")).status_code == 200
+        refused = await http.get(other.http + "/parties/chat/x?as=nobody")
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (418, "*")
+        assert (await http.get(other.http + "/parties/nothing/x")).status_code == 400
+        assert (await http.get(other.http + "/elsewhere")).json() == {"detail": "Not Found"}
+
+
+async def test_upgrades_that_are_refused(other: Other) -> None:
+    """Denials have their status, and a close code where the authoriser wants one; the app's own WebSocket works beside the rooms."""
+    for path, status in (("/parties/chat/full", 409), ("/parties/chat/x?as=nobody", 418), ("/parties/nothing/x", 400)):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(other.ws + path)
+        assert refused.value.response.status_code == status
+    async with connect(other.ws + "/parties/chat/x?as=later") as client:
+        with pytest.raises(ConnectionClosed):
+            await received(client)
+        assert client.close_code == 4401
+    async with connect(other.ws + "/own") as client:
+        await client.send("hi")
+        assert await received(client) == "you said hi"
+
+
+async def test_messages_and_closes(other: Other) -> None:
+    """Text, bytes, large ones and a burst reach all in order; codes and reasons go both ways; on_close comes once for each."""
+    url = other.ws + "/parties/chat/x?_pk="
+    async with connect(url + "a", subprotocols=[Subprotocol("chat.v1")]) as a, connect(url + "b") as b, connect(url + "c") as c:
+        assert a.subprotocol == "chat.v1"
+        assert [await received(client) for client in (a, b, c)] == [f"hello {name} ours be kind" for name in "abc"]
+        for message in ("é", b"\x00\xff", "x" * 100_000):
+            await a.send(message)
+            assert [await received(client) for client in (a, b, c)] == [message] * 3
+        await c.send("burst")
+        for client in (a, b, c):
+            assert [await received(client) for _ in range(500)] == [str(number) for number in range(500)]
+        await b.send("kick me")
+        with pytest.raises(ConnectionClosed):
+            await received(b)
+        assert (b.close_code, b.close_reason) == (4000, "out")
+        await a.close(4001, "bye")
+        c.transport.abort()
+        seen = await other.left(3)
+    assert sorted(entry[0] for entry in seen) == ["a", "b", "c"]
+    assert {entry[0]: entry[1] for entry in seen if entry[0] != "b"} == TOLD[other.name]
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(other.http + "/parties/chat/x")).json()[3] == []
+
+
+async def test_a_peer_that_does_not_read(other: Other) -> None:
+    """It is cut, and the others get everything."""
+    async with (
+        connect(other.ws + "/parties/chat/x?_pk=stalled", max_queue=1, compression=None) as stalled,
+        connect(other.ws + "/parties/chat/x?_pk=fine", compression=None) as fine,
+    ):
+        assert await received(fine) == "hello fine ours be kind"
+        stalled.transport.pause_reading()
+        message = "x" * 64 * 1024
+        async with asyncio.timeout(40):
+            while not (left := await other.left(0)):
+                for _ in range(64):
+                    await fine.send(message)
+                    assert await received(fine) == message
+        assert left[0][:2] == ["stalled", 1006]
+        stalled.transport.abort()
+
+
+async def test_resume(other: Other) -> None:
+    """A client that counts misses nothing over a cut connection."""
+    verdicts: list[bool] = []
+    async with (
+        PartySocket(
+            host=other.http, party="chat", room="r", resume=True, on_resumed=verdicts.append, min_reconnection_delay=0.01
+        ) as socket,
+        connect(other.ws + "/parties/chat/r") as another,
+        asyncio.timeout(WAIT),
+    ):
+        assert (await socket.receive()).startswith("hello")  # type: ignore[arg-type]
+        await received(another)
+        assert socket._socket is not None
+        socket._socket.transport.abort()
+        await another.send("missed")
+        assert await socket.receive() == "missed"
+        assert verdicts == [True]
+
+
+async def test_the_end(other: Other) -> None:
+    """SIGTERM: whoever is there is told, one that does not read holds nothing up for long, and the process ends."""
+    async with (
+        connect(other.ws + "/parties/chat/x?_pk=fine") as fine,
+        connect(other.ws + "/parties/chat/x?_pk=stalled", max_queue=1, compression=None) as stalled,
+    ):
+        await received(fine)
+        stalled.transport.pause_reading()
+        other.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await received(fine)
+        # hypercorn cancels the app after its graceful time.
+        assert fine.close_code in ((1011, 1006) if other.name == "hypercorn" else (1012,))
+        stalled.transport.abort()
+        async with asyncio.timeout(WAIT):
+            assert await other.process.wait() in (0, -signal.SIGTERM)
