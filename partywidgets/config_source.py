@@ -10,6 +10,7 @@ from typing import Any
 
 from .config_nodes import MAX_DEPTH, MAX_NODES, MERGE, STR, TAGS, Node, Position, compose, scalar
 from .exceptions import ConfigError
+from .redaction import find_secrets
 from .references import REFERENCE, resolve
 
 Loc = tuple[str | int, ...]
@@ -23,6 +24,8 @@ _SECRET_KEY = re.compile(
     r"(^|[_-])(password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key)$|^(proxy-)?authorization$|^cookie$",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*[?@]\S*")
+"""An address with a query or a user."""
 _PASSWORD_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:([^/@\s]+)@\S*")
 
 
@@ -124,6 +127,12 @@ def refuse_secrets(source: Source) -> None:
             raise source.error("a reference reads ${env:NAME} or ${file:PATH}, with a name of letters, digits and _", loc)
         if "labels" in loc:
             continue
+        if _ADDRESS.fullmatch(bare.strip()) and _PASSWORD_IN_URL.fullmatch(bare.strip()) is None and find_secrets(bare):
+            raise source.error(
+                "this address holds what looks like a secret: put that part into an environment variable and write ${env:NAME} there, "
+                "or into a file and write ${file:PATH}",
+                loc,
+            )
         key = next((part for part in reversed(loc) if isinstance(part, str)), "")
         in_url = _PASSWORD_IN_URL.fullmatch(bare.strip())
         if in_url is None and not (_SECRET_KEY.search(key) and text.strip() and not REFERENCE.search(text)):

@@ -6,6 +6,7 @@ The patterns are those of detect-secrets' plugins, a kept list of what providers
 
 from __future__ import annotations
 
+import logging
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -64,13 +65,15 @@ def _patterns() -> tuple[tuple[Any, int], ...]:
 
 
 @cache
-def _suspicion() -> tuple[Any, tuple[tuple[Any, int], ...]]:
-    """A set of all patterns that RE2 knows, matched in one pass, and those that it does not know."""
+def _suspicion() -> tuple[Any, tuple[tuple[Any, int] | None, ...], tuple[tuple[Any, int], ...]]:
+    """A set of all patterns that RE2 knows, matched in one pass; those patterns by their number in it (None: a key's beginning); and those
+    that RE2 does not know."""
     import re2
 
     options = re2.Options()
     options.log_errors = False
-    quick, slow = re2.Set.SearchSet(options), []
+    options.max_mem = 64 << 20  # its automaton is made as texts need it: with too little room it would see nothing, and say nothing
+    quick, numbered, slow = re2.Set.SearchSet(options), [], []
     for pattern, group in _patterns():
         # What RE2 does not know only narrows a pattern: without it, more is suspected.
         source = _LOOKS.sub("", pattern.pattern).replace("{50,1024}", "{50,}")
@@ -80,14 +83,20 @@ def _suspicion() -> tuple[Any, tuple[tuple[Any, int], ...]]:
             slow.append((pattern, group))
         else:
             quick.Add(f"(?i){source}" if pattern.flags & re.IGNORECASE else source)
+            numbered.append((pattern, group))
     quick.Add("-----BEGIN|PuTTY-User-Key")
     quick.Compile()
-    return quick, tuple(slow)
+    return quick, (*numbered, None), tuple(slow)
+
+
+def _suspects(text: str) -> list[tuple[Any, int] | None]:
+    """The patterns that may be found in a text."""
+    quick, numbered, slow = _suspicion()
+    return [*(numbered[index] for index in sorted(quick.Match(text) or ())), *(entry for entry in slow if entry[0].search(text))]
 
 
 def _suspicious(text: str) -> bool:
-    quick, slow = _suspicion()
-    return bool(quick.Match(text)) or any(pattern.search(text) for pattern, _ in slow)
+    return bool(_suspects(text))
 
 
 def find_secrets(text: str, known: Iterable[str] = ()) -> list[Span]:
@@ -98,14 +107,16 @@ def find_secrets(text: str, known: Iterable[str] = ()) -> list[Span]:
         while at >= 0:
             spans.append((at, at + len(value)))
             at = text.find(value, at + len(value))
-    if _suspicious(text):
-        spans += [found.span() for found in _KEY.finditer(text)]
-        for pattern, group in _patterns():
-            for found in pattern.finditer(text):
-                start, end = found.span(group)
-                if group == 0 and (rest := _REST.match(text, end)):
-                    end = rest.end()
-                spans.append((start, end))
+    for suspect in _suspects(text):
+        if suspect is None:
+            spans += [found.span() for found in _KEY.finditer(text)]
+            continue
+        pattern, group = suspect
+        for found in pattern.finditer(text):
+            start, end = found.span(group)
+            if group == 0 and (rest := _REST.match(text, end)):
+                end = rest.end()
+            spans.append((start, end))
     return _merged(spans)
 
 
@@ -126,6 +137,16 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
         parts += [text[at:start], HIDDEN]
         at = end
     return "".join((*parts, text[at:])) if parts else text
+
+
+class RedactingFormatter(logging.Formatter):
+    """A log's lines, tracebacks too, without secrets; `known` gives the values that are secret whatever they look like."""
+
+    known: Callable[[], Iterable[str]] = staticmethod(tuple)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole text of a record."""
+        return redact(super().format(record), self.known())
 
 
 _MARKUP = re.compile(r"<[^>]*>")

@@ -11,6 +11,7 @@ from typing import Any
 
 from .child_environment import hide_variable
 from .exceptions import ConfigError
+from .redaction import redact
 
 MAX_SECRET_FILE = 64 * 1024
 """Bytes that a file named by a reference may have."""
@@ -71,6 +72,7 @@ class Secrets:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self._known: dict[str, None] = {}
+        self._sorted: tuple[str, ...] | None = None
         self._lock = threading.Lock()
 
     def resolver(self, base: Path) -> Callable[[str], str]:
@@ -89,19 +91,19 @@ class Secrets:
     def values(self) -> tuple[str, ...]:
         """Every remembered value, the longest first."""
         with self._lock:
-            return tuple(sorted(self._known, key=len, reverse=True))
+            if self._sorted is None:
+                self._sorted = tuple(sorted(self._known, key=len, reverse=True))
+            return self._sorted
 
     def redact(self, text: str) -> str:
-        """The text with every remembered value as `***`, the longest first."""
-        with self._lock:
-            known = sorted(self._known, key=len, reverse=True)
-        for value in known:
-            text = text.replace(value, "***")
-        return text
+        """The text with every remembered value, and whatever looks like a secret, as `***`: as saved terminals have it."""
+        return redact(text, self.values())
 
     def _remember(self, value: str) -> str:
         if len(value) >= MIN_SECRET:
             with self._lock:
+                if value not in self._known:
+                    self._sorted = None
                 self._known[value] = None
                 if len(self._known) > MAX_REMEMBERED:
                     del self._known[next(iter(self._known))]

@@ -230,6 +230,8 @@ def test_anchors_and_merge_keys_work() -> None:
         ("checks:\n  - {id: a, type: http, url: 'http://a', password: hunter2}\n", 2, 52),
         ("checks:\n  - {id: a, type: http, url: 'http://a', env: {DB_PASSWORD: hunter2}}\n", 2, 61),
         ("checks:\n  - {id: a, type: http, url: 'https://ada:hunter2@a.example/'}\n", 2, 30),
+        ("checks:\n  - {id: a, type: http, url: 'https://a.example/?a=1&token=hunter2'}\n", 2, 30),
+        ("checks:\n  - {id: a, type: http, url: 'https://ghp_0123456789abcdefghij0123456789abcdef@a.example/'}\n", 2, 30),
     ],
 )
 def test_a_secret_that_is_written_out_is_refused_with_the_remedy_and_not_repeated(text: str, line: int, column: int) -> None:
@@ -238,7 +240,7 @@ def test_a_secret_that_is_written_out_is_refused_with_the_remedy_and_not_repeate
     assert place == [line, column]
     assert "${env:NAME}" in message
     assert "${file:PATH}" in message
-    for secret in ("abcdefghijklmnop", "Bearer abc", "hunter2"):
+    for secret in ("abcdefghijklmnop", "Bearer abc", "hunter2", "ghp_"):
         assert secret not in message
 
 
@@ -249,6 +251,12 @@ def test_a_reference_is_no_written_secret_and_a_label_is_no_secret() -> None:
     )
     assert config.auth.tokens[0].token == "${env:CI_TOKEN}"
     assert config.checks[0].labels == {"token": "none"}
+    for address in (
+        "https://a.example/?token=${env:A}&secret=${file:b}",
+        "https://${env:U}@a.example/",
+        "https://a.example/?q=password&page=2",
+    ):
+        assert parse_config(f"checks: [{{id: a, type: http, url: '{address}'}}]").checks[0].model_dump()["url"] == address
 
 
 @pytest.mark.parametrize("reference", ["${env:}", "${env:A B}", "${env:1X}", "${file:}", "${env:X", "${ENV:X}", "${env X}"])

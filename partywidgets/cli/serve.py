@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError
+from ..redaction import RedactingFormatter
 from .tokens import read_token, write_token
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Options:
 
 def run(options: Options) -> None:
     """Serves until SIGINT or SIGTERM, then ends within 5 s. Raises PartyError for what keeps it from starting."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    lines, handler = RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(lines)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if options.watch and options.config is None:
         raise ConfigError("--watch watches a config: name one, or leave --watch out")
@@ -68,10 +71,10 @@ def run(options: Options) -> None:
     # Results are many objects that live on for a while, without cycles: by Python's own thresholds a tenth of a scan goes into looking.
     gc.set_threshold(20_000, 20, 20)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(options, config, read, tls))
+        runner.run(_serve(options, config, read, tls, lines))
 
 
-async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.SSLContext | None) -> None:
+async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.SSLContext | None, lines: RedactingFormatter) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
     from ..party.grant import OPEN_ROLES, OWNER_ROLES

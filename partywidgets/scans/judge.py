@@ -108,13 +108,13 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
     """A judged probe as the result that is published."""
     judgement = judge(check, probe)
     failure = None if probe.error is None else Failure(*probe.error)
-    seen = Seen(judgement.summary, probe.details, judgement.conditions, probe.evidence, failure, probe.links)
+    seen = Seen(judgement.summary, probe.details, judgement.conditions, probe.evidence, failure, probe.links, probe.target or check.target)
     if context.redact is not None:  # before the texts are cut to their bounds: half a secret would not be recognised
         seen = seen.redacted(context.redact)
     return CheckResult(
         check_id=check.id,
         check_type=check.type,
-        target=probe.target or check.target,
+        target=seen.target,
         status=judgement.status,
         scan_id=context.scan_id,
         fingerprint=check.fingerprint,

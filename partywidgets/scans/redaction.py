@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..redaction import HIDDEN
 from .model import CheckResult, ConditionResult, Evidence, Failure
+
+LOOKED_AT = 16 * 1024
+"""Characters of a text that are looked at: more than any bound keeps, so that no secret is cut at what people see."""
+
+_SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|credential|api_?key|access_?key|private_?key)(?![A-Za-z0-9_])")
+_HARMLESS = re.compile(r"|true|false|null|missing|\*\*\*|-?[0-9.]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The texts of a result that come from its target. Those of its config (title, labels, remediation) hold references, no secrets."""
+    """The texts of a result that come from its target, and its name, which may be a command with what was written into it. Those of its
+    config (title, labels, remediation) hold references, no secrets."""
 
     summary: str
     details: str
@@ -18,26 +27,61 @@ class Seen:
     evidence: Sequence[Evidence]
     error: Failure | None
     links: Sequence[str]
+    target: str
 
     def redacted(self, redact: Callable[[str], str]) -> Seen:
         """The same after `redact`. Evidence that changed says so, and its digest is of what is left."""
+        # Most results hold no secret, and asking once for all of their texts is much cheaper than for each.
+        joined = "\n".join(text[:LOOKED_AT] for text in self._texts())
+        if redact(joined) == joined and not any(map(_names_a_secret, self.conditions)):
+            return self
+
+        def hidden(text: str) -> str:
+            return redact(text[:LOOKED_AT])
+
+        summary, conditions = self.summary, []
+        for condition in self.conditions:
+            if _names_a_secret(condition):
+                summary = summary.replace(f"got {condition.actual}", f"got {HIDDEN}")
+                conditions.append(replace(condition, actual=HIDDEN))
+            else:
+                conditions.append(replace(condition, actual=hidden(condition.actual)))
         return Seen(
-            summary=redact(self.summary),
-            details=redact(self.details),
-            conditions=[replace(condition, actual=redact(condition.actual)) for condition in self.conditions],
+            summary=hidden(summary),
+            details=hidden(self.details),
+            conditions=conditions,
             evidence=[_redacted(item, redact) for item in self.evidence],
-            error=None if self.error is None else replace(self.error, message=redact(self.error.message)),
-            links=[redact(link) for link in self.links],
+            error=None if self.error is None else replace(self.error, message=hidden(self.error.message)),
+            links=[hidden(link) for link in self.links],
+            target=hidden(self.target),
         )
+
+    def _texts(self) -> Iterator[str]:
+        yield from (self.target, self.summary, self.details, "" if self.error is None else self.error.message)
+        yield from (condition.actual for condition in self.conditions)
+        for item in self.evidence:
+            yield from (item.name, item.value)
+        yield from self.links
 
 
 def remove_secrets(result: CheckResult, redact: Callable[[str], str]) -> None:
     """Takes secrets out of a result that was made elsewhere, by a runner or in a published report."""
-    seen = Seen(result.summary, result.details, result.conditions, result.evidence, result.error, result.links).redacted(redact)
+    seen = Seen(result.summary, result.details, result.conditions, result.evidence, result.error, result.links, result.target).redacted(
+        redact
+    )
+    result.target = seen.target
     result.summary, result.details, result.error = seen.summary, seen.details, seen.error
     result.conditions, result.evidence, result.links = list(seen.conditions), [item.capped() for item in seen.evidence], list(seen.links)
 
 
+def _names_a_secret(condition: ConditionResult) -> bool:
+    """Whether what a condition saw is a secret by its name, as in `body.db.password == 'x'`; numbers and the like tell nothing."""
+    return _SECRET_NAME.search(condition.expr) is not None and not _HARMLESS.fullmatch(condition.actual)
+
+
 def _redacted(item: Evidence, redact: Callable[[str], str]) -> Evidence:
-    value = redact(item.value)
-    return item if value == item.value else replace(item, value=value, sha256="", redacted=True)
+    head, name = item.value[:LOOKED_AT], redact(item.name)
+    value = redact(head)
+    if value == head:
+        return replace(item, name=name)
+    return replace(item, name=name, value=value, truncated=item.truncated or len(item.value) > LOOKED_AT, sha256="", redacted=True)

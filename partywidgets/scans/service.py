@@ -108,6 +108,8 @@ class OpsMonitorService:
     # life
 
     async def __aenter__(self) -> OpsMonitorService:
+        if self._redact is not None:
+            await asyncio.to_thread(self._redact, "")  # its patterns are loaded here: later it would hold the rooms up
         history = History(None if self.directory is None else self.directory / FILE)
         await history.__aenter__()
         restored = await history.restore()

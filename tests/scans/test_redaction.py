@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
 
-from partywidgets.scans.bounds import SUMMARY_CHARS
+from partywidgets.redaction import RedactingFormatter
+from partywidgets.references import Secrets
+from partywidgets.scans.bounds import EVIDENCE_BYTES, SUMMARY_CHARS
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
+from partywidgets.scans.checks.exec import ExecCheck
+from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.judge import RunContext, run_check
 from partywidgets.scans.model import CheckResult, ConditionResult, Evidence, Failure
-from partywidgets.scans.redaction import remove_secrets
+from partywidgets.scans.notify import Notice, compose
+from partywidgets.scans.redaction import Seen, remove_secrets
+from partywidgets.scans.service import OpsMonitorService
 
 SECRET = "hunter22"
 
@@ -69,3 +80,65 @@ def test_a_result_made_elsewhere() -> None:
     assert result.conditions[0].actual == "'***'"
     assert result.evidence[1] == before
     assert result.evidence[0].sha256 not in ("", before.sha256)
+
+
+LOOKS = "ghp_0123456789abcdefghij0123456789ABCDEF"
+"""Nothing that this host knows; it looks like a token of GitHub's."""
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    body = json.dumps({"status": "failed", "filler": "x" * 3000, "db": {"password": "tr0ub4dor"}, "token": LOOKS}).encode()
+    writer.write(b"HTTP/1.1 500 No\r\nX-Debug: Bearer abcdefghijklmnop0123456789\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_what_looks_like_a_secret(tmp_path: Path) -> None:
+    """Bodies, headers, programs' output and functions' evidence are kept and told without it, by the redactor of saved terminals."""
+    seen: list[dict[str, Any]] = []
+    server = await asyncio.start_server(_answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    conditions = ("status == 200", "headers['x-debug'] == 'x'", "body.db.password == 'x'", f"body.token == '{LOOKS[:4]}'")
+    command = ("sh", "-c", f"echo 'DISK CRITICAL - login with --password tr0ub4dor'; echo '{LOOKS}'; exit 2")
+    async with server, OpsMonitorService(directory=tmp_path, redact=Secrets({}).redact) as service:
+        http = HttpCheck(id="http", url=f"http://127.0.0.1:{port}/", conditions=conditions)
+        await service.load_config("a.yaml", [http, ExecCheck(id="exec", command=command)])
+        report = await service.run_scan(broadcast=lambda kind, message: seen.append({kind: message}))
+        past = await service.history.history()
+    told = compose([Notice("f", "exec", "ok", "crit", "high", f"it said {LOOKS}", "sh", "")], redact=Secrets({}).redact)
+    kept = b"".join([await asyncio.to_thread(path.read_bytes) for path in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))])
+    assert b"DISK CRITICAL" in kept
+    for where in (json.dumps(report.to_wire(max_bytes=None)), json.dumps(seen), json.dumps(past), f"{told}", kept.decode(errors="replace")):
+        for secret in (LOOKS[:12], "tr0ub4dor", "abcdefghijklmnop"):
+            assert secret not in where
+    results = {result.check_id: result for result in report.results}
+    assert results["http"].evidence[0].redacted
+    assert '"status": "failed"' in results["http"].evidence[0].value
+    assert results["exec"].summary == "DISK CRITICAL - login with ***"
+    assert "it said ***" in told.body
+
+
+def test_a_secret_at_the_edge_of_what_is_kept() -> None:
+    """Evidence of any size is looked at beyond its bound, and no further: ten megabytes cost no more than their head."""
+    item = Evidence("http-body", "body", "x" * (EVIDENCE_BYTES - 10) + " " + LOOKS + " y" * 5_000_000)
+    result = CheckResult("db", "http", "db", "ok", evidence=[item.capped()])
+    seen = Seen("", "", [], [item], None, [], "db").redacted(Secrets({}).redact)
+    result.evidence = [one.capped() for one in seen.evidence]
+    assert LOOKS[:4] not in result.evidence[0].value
+    assert result.evidence[0].truncated
+    assert result.evidence[0].redacted
+
+
+def test_what_is_logged() -> None:
+    """A log's lines, and the tracebacks in it, hold neither what the host knows nor what looks like a secret."""
+    lines = RedactingFormatter("%(levelname)s %(message)s")
+    lines.known = lambda: [SECRET]
+    try:
+        raise ValueError(f"cannot log in with {SECRET} and {LOOKS}")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "check %s raised: password=tr0ub4dor", ("db",), sys.exc_info())
+    text = lines.format(record)
+    assert "ERROR check db raised: password=***" in text
+    assert "ValueError: cannot log in with *** and ***" in text
