@@ -56,6 +56,11 @@ class KubernetesSandbox(ExecShell):
         self._head: bytes | None = b""
         self._rest = b""
 
+    @property
+    def protocol(self) -> str:
+        """What the API speaks to it: v5 of the channel protocol, or v4."""
+        return self._job.protocol
+
     async def read(self) -> bytes:
         """The next output; b"" at the end. Not reading is what pauses it: the socket to the API then fills."""
         await self._going.wait()

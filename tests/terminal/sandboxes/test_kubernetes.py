@@ -1,98 +1,31 @@
-"""Shells in pods: a front with the API's paths before containerd's own streaming server, which speaks the channel protocol."""
+"""Shells in pods: by containerd's own streaming server, which speaks v4 of the channel protocol, and by a peer that speaks v5."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, WSMsgType, web
 
+from partywidgets.engines.kubernetes import KubernetesEngine, KubernetesError, PodPlace
 from partywidgets.exceptions import SandboxError
+from partywidgets.terminal.sandboxes.kubernetes import KubernetesSandbox
 from tests.cri_fixture import WITH_BASH, CriRuntime, cri_runtime
 
 from .conftest import Open
+from .kubernetes_api import Peer, api, containerd
 
 __all__ = ["cri_runtime"]
-
-
-@asynccontextmanager
-async def api(runtime: CriRuntime, container_id: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
-    """The API as far as exec needs it; what it refuses is in the dict: `pod` and `exec`, each a status."""
-    refused: dict[str, int] = {}
-
-    async def pod(request: web.Request) -> web.Response:
-        if request.match_info["pod"] != "web" or "pod" in refused:
-            status = refused.get("pod", 404)
-            return web.json_response({"kind": "Status", "status": "Failure", "message": "no", "code": status}, status=status)
-        state = {"name": "app", "containerID": f"containerd://{container_id}", "state": {"running": {}}}
-        return web.json_response(
-            {
-                "metadata": {"name": "web"},
-                "spec": {"containers": [{"name": "app"}]},
-                "status": {"phase": "Running", "containerStatuses": [state]},
-            }
-        )
-
-    async def execute(request: web.Request) -> web.StreamResponse:
-        if "exec" in refused:
-            return web.Response(status=refused["exec"])
-        query = request.query
-        tty = query.get("tty") == "true"
-        url = await asyncio.to_thread(runtime.exec_url, container_id, query.getall("command"), tty=tty, stderr=not tty)
-        offered = [name.strip() for name in request.headers["Sec-WebSocket-Protocol"].split(",")]
-        async with ClientSession() as session, session.ws_connect(url, protocols=offered) as upstream:
-            front = web.WebSocketResponse(protocols=[str(upstream.protocol)])
-            await front.prepare(request)
-
-            async def inward() -> None:
-                async for message in front:
-                    await upstream.send_bytes(message.data)
-                await upstream.close()
-
-            async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(inward())
-                async for message in upstream:
-                    if message.type is WSMsgType.BINARY:
-                        await front.send_bytes(message.data)
-                await front.close()
-                task.cancel()
-        return front
-
-    app = web.Application()
-    app.router.add_get("/api/v1/namespaces/shop/pods/{pod}", pod)
-    app.router.add_get("/api/v1/namespaces/shop/pods/{pod}/exec", execute)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (folder / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    try:
-        yield refused
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.docker
 async def test_shell_in_a_pod(cri_runtime: CriRuntime, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pod's shell has its size, exit codes, the resize, and its end with the code, over containerd's own channels."""
     container = await asyncio.to_thread(cri_runtime.start)
-    async with api(cri_runtime, container, tmp_path, monkeypatch), opened("kubernetes:shop/web", cols=91, rows=33) as shell:
+    async with (
+        api(containerd(cri_runtime, container), container, tmp_path, monkeypatch),
+        opened("kubernetes:shop/web", cols=91, rows=33) as shell,
+    ):
         await shell.prompt()
         assert (await shell.command("(exit 4)"))[0] == 4
         assert "33 91" in (await shell.command("stty size"))[1]
@@ -102,13 +35,15 @@ async def test_shell_in_a_pod(cri_runtime: CriRuntime, opened: Open, tmp_path: P
         await shell.rest()
         end = await shell.sandbox.wait_exit()
         assert (end.code, end.reason) == (7, "the shell in web/app ended with code 7")
+        assert isinstance(shell.sandbox, KubernetesSandbox)
+        assert shell.sandbox.protocol == "v4.channel.k8s.io"
 
 
 @pytest.mark.docker
 async def test_bash_is_preferred(cri_runtime: CriRuntime, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With bash in the image the shell is a bash with marks."""
     container = await asyncio.to_thread(cri_runtime.start, "", WITH_BASH)
-    async with api(cri_runtime, container, tmp_path, monkeypatch), opened("kubernetes:test/shop/web/app") as shell:
+    async with api(containerd(cri_runtime, container), container, tmp_path, monkeypatch), opened("kubernetes:test/shop/web/app") as shell:
         await shell.prompt()
         assert (await shell.command("echo ${BASH_VERSION%%.*}-is-bash; (exit 2)"))[0] == 2
         assert b"-is-bash\r\n" in shell.output
@@ -117,7 +52,7 @@ async def test_bash_is_preferred(cri_runtime: CriRuntime, opened: Open, tmp_path
 @pytest.mark.docker
 async def test_refusals(cri_runtime: CriRuntime, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An absent pod, a wrong container, a role without exec and a missing kubeconfig are one sentence each."""
-    async with api(cri_runtime, "none", tmp_path, monkeypatch) as refused:
+    async with api(containerd(cri_runtime, "none"), "none", tmp_path, monkeypatch) as refused:
         for address, told in (
             ("kubernetes:shop/gone", "there is no pod gone in namespace shop"),
             ("kubernetes:shop/web/db", "has no container db: it has app"),
@@ -135,3 +70,42 @@ async def test_refusals(cri_runtime: CriRuntime, opened: Open, tmp_path: Path, m
     with pytest.raises(SandboxError, match=r"there is no kubeconfig at .*none"):
         async with opened("kubernetes:shop/web"):
             pass
+
+
+@pytest.mark.parametrize("speaks", [("v5.channel.k8s.io", "v4.channel.k8s.io"), ("v4.channel.k8s.io",)])
+async def test_v5_is_taken_where_it_is_spoken(
+    speaks: tuple[str, ...], opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are offered: a server of v5 answers with that, an older one with v4, and the shell is the same."""
+    peer = Peer(speaks)
+    async with api(peer, "c", tmp_path, monkeypatch), opened("kubernetes:shop/web", cols=91, rows=33) as shell:
+        await shell.prompt()
+        assert peer.chosen == [speaks[0]]
+        assert "33 91" in (await shell.command("stty size"))[1]
+        await shell.sandbox.resize(100, 40)
+        assert "40 100" in (await shell.command("stty size"))[1]
+        shell.sandbox.write(b"exit 7\r")
+        await shell.rest()
+        assert (await shell.sandbox.wait_exit()).code == 7
+
+
+async def test_the_end_of_input_is_told_by_v5_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under v5 a command sees the end of its input; under v4 that is refused with a sentence, before the command waits for it for ever."""
+    place = PodPlace("shop", "web", "app")
+    peer = Peer(("v5.channel.k8s.io",))
+    async with api(peer, "c", tmp_path, monkeypatch), KubernetesEngine() as engine:
+        done = await engine.run(place, ["sh", "-c", "cat; echo wrong >&2; exit 3"], stdin=b"in and out", timeout=20)
+        assert (done.exit_code, done.stdout, done.stderr) == (3, b"in and out", b"wrong\n")
+        assert peer.frames[-1] == bytes([255, 0])
+        peer.protocols = ("v4.channel.k8s.io",)
+        with pytest.raises(KubernetesError, match=r"cannot close a command's input \(it speaks v4\.channel\.k8s\.io\)"):
+            await engine.run(place, ["cat"], stdin=b"in", timeout=20)
+        assert (await engine.run(place, ["echo", "plain"], timeout=20)).stdout == b"plain\n"
+
+
+async def test_a_server_that_speaks_neither(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a proxy drops what was offered, the sentence says what is missing."""
+    async with api(Peer(("v1.channel.k8s.io",)), "c", tmp_path, monkeypatch):
+        with pytest.raises(SandboxError, match=r"speaks none of v5\.channel\.k8s\.io, v4\.channel\.k8s\.io"):
+            async with opened("kubernetes:shop/web"):
+                pass

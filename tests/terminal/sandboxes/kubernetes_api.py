@@ -1,0 +1,179 @@
+"""The Kubernetes API as far as a terminal needs it, and what answers its exec: containerd's own server, or a peer by definition."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import struct
+import termios
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from aiohttp import ClientSession, WSMsgType, web
+
+from tests.cri_fixture import CriRuntime
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def api(served: Handler, container_id: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
+    """The API as far as exec needs it, before what serves the exec; what it refuses is in the dict: `pod` and `exec`, each a status."""
+    refused: dict[str, int] = {}
+
+    async def pod(request: web.Request) -> web.Response:
+        if request.match_info["pod"] != "web" or "pod" in refused:
+            status = refused.get("pod", 404)
+            return web.json_response({"kind": "Status", "status": "Failure", "message": "no", "code": status}, status=status)
+        state = {"name": "app", "containerID": f"containerd://{container_id}", "state": {"running": {}}}
+        return web.json_response(
+            {
+                "metadata": {"name": "web"},
+                "spec": {"containers": [{"name": "app"}]},
+                "status": {"phase": "Running", "containerStatuses": [state]},
+            }
+        )
+
+    async def execute(request: web.Request) -> web.StreamResponse:
+        if "exec" in refused:
+            return web.Response(status=refused["exec"])
+        return await served(request)
+
+    app = web.Application()
+    app.router.add_get("/api/v1/namespaces/shop/pods/{pod}", pod)
+    app.router.add_get("/api/v1/namespaces/shop/pods/{pod}/exec", execute)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
+    }
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        yield refused
+    finally:
+        await runner.cleanup()
+
+
+def containerd(runtime: CriRuntime, container_id: str) -> Handler:
+    """Exec in a container, by the streaming server of its runtime."""
+
+    async def execute(request: web.Request) -> web.StreamResponse:
+        query = request.query
+        tty = query.get("tty") == "true"
+        url = await asyncio.to_thread(runtime.exec_url, container_id, query.getall("command"), tty=tty, stderr=not tty)
+        offered = [name.strip() for name in request.headers["Sec-WebSocket-Protocol"].split(",")]
+        async with ClientSession() as session, session.ws_connect(url, protocols=offered) as upstream:
+            front = web.WebSocketResponse(protocols=[str(upstream.protocol)])
+            await front.prepare(request)
+
+            async def inward() -> None:
+                async for message in front:
+                    await upstream.send_bytes(message.data)
+                await upstream.close()
+
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(inward())
+                async for message in upstream:
+                    if message.type is WSMsgType.BINARY:
+                        await front.send_bytes(message.data)
+                await front.close()
+                task.cancel()
+        return front
+
+    return execute
+
+
+@dataclass
+class Peer:
+    """The channel protocol by its definition (k8s.io/apimachinery, pkg/util/remotecommand; v5: KEP-4006): commands run on this machine.
+
+    `protocols` are those that it speaks; `frames` what it was sent.
+    """
+
+    protocols: tuple[str, ...]
+    chosen: list[str | None] = field(default_factory=list)
+    frames: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """One exec."""
+        socket = web.WebSocketResponse(protocols=self.protocols)
+        await socket.prepare(request)
+        self.chosen.append(socket.ws_protocol)
+        if socket.ws_protocol is None:
+            await socket.close()
+            return socket
+        master, slave = pty.openpty() if request.query.get("tty") == "true" else (-1, asyncio.subprocess.PIPE)
+        argv = [*(["setsid", "-c"] if master >= 0 else []), *request.query.getall("command")]
+        process = await asyncio.create_subprocess_exec(*argv, stdin=slave, stdout=slave, stderr=slave)
+        if master >= 0:
+            os.close(slave)
+        async with asyncio.TaskGroup() as tasks:
+            inward = tasks.create_task(self._inward(socket, process, master))
+            if master >= 0:
+                await self._terminal(socket, master)
+            else:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._stream(socket, 1, process.stdout))
+                    both.create_task(self._stream(socket, 2, process.stderr))
+            code = await process.wait()
+            if socket.ws_protocol == "v5.channel.k8s.io":
+                await socket.send_bytes(bytes([255, 1]))
+            await socket.send_bytes(b"\x03" + json.dumps(self._status(code)).encode())
+            await socket.close()
+            inward.cancel()
+        return socket
+
+    @staticmethod
+    def _status(code: int) -> dict[str, object]:
+        if code == 0:
+            return {"metadata": {}, "status": "Success"}
+        causes = [{"reason": "ExitCode", "message": str(code)}]
+        return {"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
+
+    async def _inward(self, socket: web.WebSocketResponse, process: asyncio.subprocess.Process, master: int) -> None:
+        async for message in socket:
+            frame: bytes = message.data
+            self.frames.append(frame)
+            if frame[0] == 0:
+                if process.stdin is None:
+                    await asyncio.to_thread(os.write, master, frame[1:])
+                else:
+                    process.stdin.write(frame[1:])
+            elif frame[0] == 4:
+                size = json.loads(frame[1:])
+                fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
+            elif frame == bytes([255, 0]) and process.stdin is not None:
+                process.stdin.close()
+
+    @staticmethod
+    async def _stream(socket: web.WebSocketResponse, channel: int, stream: asyncio.StreamReader) -> None:
+        while piece := await stream.read(4096):
+            await socket.send_bytes(bytes([channel]) + piece)
+
+    @staticmethod
+    async def _terminal(socket: web.WebSocketResponse, master: int) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await asyncio.to_thread(os.read, master, 4096):
+                await socket.send_bytes(b"\x01" + piece)
+        os.close(master)
