@@ -27,6 +27,8 @@ OUTPUT_LIMIT = 1 << 20
 """Bytes of output that `run` keeps of each stream."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+_DETACH_KEYS = "ctrl-^,ctrl-@,ctrl-^"
+"""What nobody types. By default an engine keeps Ctrl-P back until the next key, for it may be the first of the keys that detach."""
 _START_DOCKER = "start Docker (systemctl start docker), or set DOCKER_HOST"
 _START_PODMAN = "start Podman's socket (systemctl --user start podman.socket), or set CONTAINER_HOST"
 
@@ -193,6 +195,22 @@ class DockerEngine:
                 await stream.__aenter__()
             return ContainerExec(self, container, job.id, stream)
 
+    async def attach(self, container: str) -> ContainerAttachment:
+        """Joins the terminal of a running container's own program. Raises EngineError where it has none."""
+        known = await self.inspect(container)
+        await self.require_running(container)
+        config = known.get("Config", {})
+        if not config.get("Tty"):
+            raise EngineError(
+                f"the container {container} has no terminal to attach to: start it with `{self.kind} run -it`, or leave attach out"
+            )
+        async with self._errors(f"to attach to {container}"):
+            found = self.client.containers.container(container)
+            stream = found.attach(stdin=True, stdout=True, stderr=True, detach_keys=_DETACH_KEYS)
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                await stream.__aenter__()
+            return ContainerAttachment(self, container, stream, takes_input=bool(config.get("OpenStdin")))
+
     async def run(
         self, container: str, command: Sequence[str], *, user: str = "", environ: Mapping[str, str] | None = None, timeout: float = 30.0
     ) -> Execution:
@@ -207,6 +225,33 @@ class DockerEngine:
                 return Execution((await job.state())[1], bytes(kept[1]), bytes(kept[2]))
             finally:
                 await job.close()
+
+
+class ContainerAttachment:
+    """The terminal of a container's own program, joined."""
+
+    def __init__(self, engine: DockerEngine, container: str, stream: Stream, *, takes_input: bool) -> None:
+        self.engine, self.container, self.stream, self.takes_input = engine, container, stream, takes_input
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """The size of its terminal in cells, for all who are attached."""
+        async with self.engine._errors(f"to resize the terminal of {self.container}"):
+            await self.engine.client.containers.container(self.container).resize(h=rows, w=cols)
+
+    async def exit_code(self) -> int | None:
+        """Returns when the program has ended: its code, known also where the container goes with its program (`--rm`)."""
+        async with self.engine._errors(f"to wait for {self.container}"):
+            code = (await self.engine.client.containers.container(self.container).wait()).get("StatusCode")
+        return None if code is None else int(code)
+
+    async def close(self) -> None:
+        """Lets go of it; the program runs on. Safe to call twice."""
+        connection = None if self.stream._resp is None else self.stream._resp.connection
+        if connection is not None and connection.transport is not None:
+            # aiodocker would first say that the input ended, which some programs end at.
+            connection.transport.abort()
+        with suppress(OSError, AssertionError):
+            await self.stream.close()
 
 
 class ContainerExec:

@@ -10,8 +10,8 @@ from .base import Address, Sandbox
 SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss", "jupyter+ws", "jupyter+wss", "ttyd+ws", "ttyd+wss")
 _OPTIONS = {
     "local": {"cwd"},
-    "docker": {"shell", "user", "cwd"},
-    "podman": {"shell", "user", "cwd"},
+    "docker": {"shell", "user", "cwd", "attach"},
+    "podman": {"shell", "user", "cwd", "attach"},
     "kubernetes": {"shell", "cwd", "context"},
 }
 _OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
@@ -49,6 +49,10 @@ def parse_address(text: str) -> Address:
     target = unquote(target)
     if scheme in ("docker", "podman") and not target:
         raise SandboxError(f"a {scheme}: sandbox needs a container: write {scheme}:NAME")
+    if "attach" in options and (others := options.keys() - {"attach"}):
+        raise SandboxError(f"{scheme}:{target[:80]}?attach joins what runs there: {', '.join(sorted(others))} cannot be chosen with it")
+    if options.get("attach"):
+        raise SandboxError(f"attach has no value: write {scheme}:{target[:80]}?attach, or leave it out")
     if scheme == "ssh" and not target:
         raise SandboxError("an ssh: sandbox needs a host: write ssh:USER@HOST or ssh:USER@HOST:PORT")
     return Address(scheme, target, options, text)
@@ -74,6 +78,10 @@ async def open_sandbox(
         from .local import open_local
 
         return await open_local(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+    if address.scheme in ("docker", "podman") and "attach" in address.options:
+        from .docker_attach import open_attached
+
+        return await open_attached(address, cols=cols, rows=rows)
     if address.scheme in ("docker", "podman"):
         from .docker import open_container
 
