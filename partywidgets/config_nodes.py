@@ -93,7 +93,7 @@ class _Composer:
             raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels", here)
         if isinstance(event, yaml.ScalarEvent):
             plain = event.tag is None and event.implicit[0]
-            return self._anchored(event, Node(_tag_of(event.value) if plain else _explicit(event.tag, STR), here, text=event.value))
+            return self._anchored(event, Node(tag_of(event.value) if plain else _explicit(event.tag, STR), here, text=event.value))
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._error(f"this is no valid YAML: there is no anchor &{event.anchor} before this alias", here)
@@ -140,7 +140,7 @@ def scalar(node: Node) -> Any:
     raise ValueError(f"{text!r} is no {tag.removeprefix(_YAML)}")
 
 
-def _tag_of(text: str) -> str:
+def tag_of(text: str) -> str:
     """The tag of a plain scalar."""
     if text in _BOOL:
         return BOOL

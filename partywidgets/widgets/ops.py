@@ -42,6 +42,7 @@ def ops(
             client = await dashboard._ops.connected()
             if place is not None:
                 await client.load_config(place)
+                dashboard._config = place
         except BaseException:
             dashboard.close()
             raise

@@ -15,7 +15,7 @@ import traitlets
 from .. import offers
 from ..client.handle import Handle
 from ..client.ops import OpsClient
-from ..exceptions import PartyError
+from ..exceptions import ConfigError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
@@ -27,6 +27,7 @@ from .view import read_view
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from ..promotion import CheckText, Promotable, Promotion
     from ..scans.model import CheckResult, ScanReport
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ class OpsView(PartyWidget):
         # One room a host and credential: whoever connects with another token acts with that one's rights alone.
         self._ops = _rooms.setdefault((self._address, self._thread), Room(self._address))
         self._ops.views.add(self)
+        self._config: Path | None = None
         self._thread.call_soon(self._hold, self._join(), "rows")
 
     async def _join(self) -> None:
@@ -203,8 +205,54 @@ class OpsView(PartyWidget):
 
         async def work() -> None:
             await (await self._ops.connected()).load_config(place)
+            self._config = place
 
         return self._start(work(), f"load {path}")
+
+    def promote(
+        self, check: Promotable, *, path: Path | str | None = None, module: str | None = None, replace: bool = False
+    ) -> Handle[Promotion]:
+        """Writes a check of this notebook into the config, and loads it from there: `await ops.promote(queue_depth)`.
+
+        `check` is a `@pw.check` function or its id, or the keys of a check as the config has them. `path` is the config that was loaded
+        here, unless given. A function goes into `module` beside the config, `checks.<name>` unless given. A check of that id that is
+        there already is replaced with `replace` alone. Gives what was written, as a diff. Awaiting raises CheckError or ConfigError.
+        """
+        from ..promotion import promote
+        from ..scans.check_decorator import forget
+
+        place = self._place(path)
+
+        async def work() -> Promotion:
+            written = await asyncio.to_thread(promote, check, place, module=module, replace=replace)
+            if written.identity is not None:  # the config has it now: no id is two checks'
+                forget(written.identity)
+                watching = offers.watch()
+                await asyncio.to_thread(watching.changed)
+                await watching.settled()
+            if place == self._config:
+                await (await self._ops.connected()).load_config(place)
+            return written
+
+        return self._start(work(), f"promote to {place.name}")
+
+    def import_check(self, check_id: str, *, path: Path | str | None = None) -> CheckText:
+        """Brings a check of the config back as the text of a cell; in a notebook it stands in the next one. Raises ConfigError."""
+        from IPython.core.getipython import get_ipython
+
+        from ..promotion import import_check
+
+        text = import_check(check_id, self._place(path))
+        if (shell := get_ipython()) is not None:
+            shell.set_next_input(str(text))
+        return text
+
+    def _place(self, path: Path | str | None) -> Path:
+        if path is not None:
+            return Path(path).expanduser().absolute()
+        if self._config is None:
+            raise ConfigError('no config was loaded here: name one, as in path="partywidgets.yaml"')
+        return self._config
 
     # what was
 
