@@ -30,6 +30,7 @@ from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.routing import Alias, BeforeHook
 from ..party.wire import Receiver, Wire
+from .accepting import Acceptor
 from .asgi import ADOPT, ASGIApp, OnError, PartyMiddleware, not_found
 from .body import BoundedBody, Pace
 from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
@@ -244,11 +245,13 @@ class Upgrade(Handshake):
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn's server without its signal handlers, which says when it listens and cuts whoever is still there at the end."""
+    """uvicorn's server with our way of accepting and no signal handlers, which says when it listens and cuts whoever stays to the end."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, entrance: Entrance) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._entrance = entrance
+        self._acceptors: list[Acceptor] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -256,10 +259,27 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        await super().startup(sockets=[])
+        for listening in sockets or ():
+            acceptor = Acceptor(
+                listening,
+                self._protocol,
+                ssl_context=self.config.ssl,
+                handshake_timeout=self._entrance.head_timeout,
+                limit=self._entrance.limit,
+            )
+            self._acceptors.append(acceptor)
+            acceptor.start()
         self.listening.set()
 
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast(Any, self.config.http_protocol_class)
+        protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return protocol
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            acceptor.stop()
         cutting = asyncio.get_running_loop().call_later(GRACE - 0.5, self._cut)
         try:
             await super().shutdown(sockets=sockets)
@@ -363,8 +383,8 @@ async def serve(
     `auth` left out: a random bearer token, printed once. None: open, on loopback only. An ASGI app brings its own.
     `prefix` to `props` are PartyMiddleware's, in front of a PartyHost.
     `origins` and `hosts` are allowed beside the server's own address, when the gate is ours. `limits` are those of one peer.
-    `head_timeout` (seconds) is the time for a request's head; `max_handshakes` are begun at once at most, and no more than a quarter
-    of this process's open files; `max_body` in bytes.
+    `head_timeout` (seconds) is the time for a request's head, and for a TLS handshake; `max_handshakes` are begun at once at most, and no
+    more than a quarter of this process's open files; `max_body` in bytes.
     A body's pieces come at most `body_timeout` seconds apart, at `body_rate` bytes a second on average once those are over, and all of
     it in `body_deadline` seconds.
     Raises PortInUseError, HostError and ConfigError.
@@ -410,11 +430,12 @@ async def serve(
         secure = ssl_context is not None
         if isinstance(gate, Gate):
             gate.bind_address(number, address=address, scheme="https" if secure else "http")
+        entrance = Entrance(limit=min(max_handshakes, _spare_descriptors()), head_timeout=head_timeout)
         config = _config(
             asgi,
             limits=limits or Limits(),
             lifespan="off" if isinstance(app, PartyHost) else "auto",
-            entrance=Entrance(limit=min(max_handshakes, _spare_descriptors()), head_timeout=head_timeout),
+            entrance=entrance,
             max_body=max_body,
             pace=Pace(body_timeout, body_rate, body_deadline),
         )
@@ -423,7 +444,7 @@ async def serve(
     except BaseException:
         listening.close()
         raise
-    server = _Uvicorn(config)
+    server = _Uvicorn(config, entrance)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]), name="partywidgets server")
     try:
         started = asyncio.ensure_future(server.listening.wait())

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import trustme
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -441,23 +439,6 @@ async def test_a_spent_ticket_is_closed_4401_without_a_room(tmp_path: Path) -> N
             assert client.close_code == 4401
             assert client.subprotocol == "partywidgets.v1"
         assert run.host.rooms("room") == []
-
-
-async def test_tls(tmp_path: Path) -> None:
-    """With an SSL context the same rooms are on https and wss."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    async with running(Echo, tmp_path, serve_ssl_context=context) as run, httpx.AsyncClient(verify=client) as http:
-        assert run.server.url.startswith("https://")
-        assert (await http.get(run.url(scheme="https"))).status_code == 200
-        async with connect(run.url(scheme="wss"), ssl=client, max_size=None) as socket_:
-            await socket_.send("x" * 500_000)
-            assert await received(socket_) == "x" * 500_000
-            await socket_.close(4000, "bye")
-            assert socket_.close_code == 4000
 
 
 async def test_an_app_of_your_own(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""A server for hard times, in a process of its own: tells a number every few milliseconds, and ends well on SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import signal
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from partywidgets.auth import Gate, Identity
+from partywidgets.party import Connection, PartyHost, Server
+from partywidgets.transport.server import serve
+from partywidgets.transport.websocket import Limits
+
+TOKEN = "a-token-for-the-beacon-0123456789"
+
+
+class Beacon(Server):
+    """Counts for everyone."""
+
+    period = 0.01
+
+    def on_start(self, props: Any = None) -> None:
+        self.spawn(self._tell(), name="tell")
+
+    async def _tell(self) -> None:
+        number = 0
+        while True:
+            self.broadcast(str(number))
+            number += 1
+            await asyncio.sleep(self.period)
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        # More than the kernel takes for a peer that does not read.
+        while message == "flood" and connection.buffered < 200_000:
+            connection.send(b"x" * 65536)
+            self._room.fanout.flush()
+
+    def on_request(self, request: Request) -> Response:
+        return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": [one.id for one in self.get_connections()]})
+
+
+async def main() -> None:
+    """Serves, says the port, and stops on SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("storage")
+    parser.add_argument("--bind", default="127.0.0.1")
+    parser.add_argument("--files", type=int)
+    parser.add_argument("--period", type=float, default=0.01)
+    parser.add_argument("--ping", type=float, default=20.0)
+    options = parser.parse_args()
+    if options.files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
+    Beacon.period = options.period
+    gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
+    limits = Limits(ping_interval=options.ping, ping_timeout=options.ping)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with (
+        PartyHost({"beacon": Beacon}, storage=options.storage) as host,
+        serve(host, bind=options.bind, port=0, auth=gate, limits=limits) as server,
+    ):
+        print(server.port, flush=True)
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
