@@ -344,3 +344,21 @@ async def test_spawned_tasks_end_with_the_room(tmp_path: Path, caplog: pytest.Lo
             await run.host.get_server_by_name("room", "lobby")
             await until(lambda: "room room/lobby" in caplog.text)
     assert ended.is_set()
+
+
+async def test_what_cannot_be_sent_is_refused_where_it_is_sent(tmp_path: Path) -> None:
+    """Anything but text and bytes is a TypeError, for one and for all; so is a single id where a list of them belongs. Views are bytes."""
+    async with running(Server, tmp_path) as run, run.connect(id="me") as client:
+        room = await run.host.get_server_by_name("room", "lobby")
+        connection = room.get_connection("me")
+        assert connection is not None
+        for wrong in (42, None, {"a": 1}):
+            with pytest.raises(TypeError, match="encode it first"):
+                connection.send(wrong)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="encode it first"):
+                room.broadcast(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="put it into a list"):
+            room.broadcast("x", without="me")
+        for given in (b"ab", bytearray(b"ab"), memoryview(b"xaby")[1:3]):
+            connection.send(given)
+            assert await received(client) == b"ab"

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from websockets.exceptions import ConnectionClosed
 
-from partywidgets.party import Connection, ConnectionContext, Server
+from partywidgets.party import Connection, ConnectionContext, Environment, PartyHost, Server
 
 from .serving import Recorder, received, running, until
 
@@ -137,3 +137,36 @@ async def test_a_slow_on_connect_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(ConnectionClosed):
             await received(failed)
         assert failed.close_code == 1011
+
+
+async def test_a_start_that_takes_too_long_is_given_up_and_tried_again(tmp_path: Path) -> None:
+    """on_start past the host's start_timeout fails the event that caused it; the next one starts the same instance."""
+    started: list[int] = []
+
+    class Room(Server):
+        async def on_start(self, props: Any = None) -> None:
+            started.append(id(self))
+            if len(started) == 1:
+                await asyncio.Event().wait()
+
+        def on_request(self, request: Request) -> Response:
+            return PlainTextResponse(f"start {len(started)}")
+
+    async with running(Room, tmp_path, start_timeout=0.1) as run, httpx.AsyncClient() as http:
+        assert (await http.get(run.url(scheme="http"))).status_code == 500
+        assert (await http.get(run.url(scheme="http"))).text == "start 2"
+    assert started[0] == started[1]
+
+
+async def test_a_room_knows_its_place_before_its_own_constructor_runs(tmp_path: Path) -> None:
+    """Name, party, storage and environment are there in __init__."""
+
+    class Room(Server):
+        def __init__(self) -> None:
+            self.told = (self.name, self.party, self.env[str], self.storage.exists)
+
+    async with PartyHost({"MyRoom": Room}, storage=tmp_path, env=Environment("lent")) as host:
+        room = await host.get_server_by_name("MyRoom", "lobby")
+        assert isinstance(room, Room)
+        assert room.told == ("lobby", "my-room", "lent", False)
+        assert room is await host.get_server_by_name("my-room", "lobby")

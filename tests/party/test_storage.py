@@ -265,8 +265,8 @@ asyncio.run(main())
         await until(lambda: values == [1])
 
 
-async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path) -> None:
-    """The first attempt and six more, then it is given up and gone."""
+async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The first attempt and six more, each after twice the time, then it is given up and gone."""
     tries = 0
     thread = StorageThread()
 
@@ -282,6 +282,8 @@ async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path) -> None:
         while await alarms.get("room", "lobby") is not None or tries < 7:
             await asyncio.sleep(0.005)
     assert tries == 7
+    said = [record.getMessage().rpartition("again in ")[2] for record in caplog.records if "again in" in record.getMessage()]
+    assert said == ["0.001 s", "0.002 s", "0.004 s", "0.008 s", "0.016 s", "0.032 s"]
     await alarms.close()
     await thread.stop()
 

@@ -496,3 +496,21 @@ async def test_fetch_without_a_server() -> None:
         host = server.host
     with pytest.raises(HostError, match="cannot be reached"):
         await PartySocket.fetch(host=host, room="r", timeout=5)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_url_may_be_a_function(asynchronous: bool, fast: dict[str, Any]) -> None:
+    """It is called before every attempt, so that servers can take turns (PS33)."""
+    async with peer() as one, peer() as other:
+        turns = iter([f"ws://{one.host}/a", f"ws://{other.host}/b", f"ws://{one.host}/c"])
+
+        async def later() -> str:
+            return next(turns)
+
+        async with ReconnectingWebSocket(later if asynchronous else lambda: next(turns), **fast) as socket:
+            for server in (one, other):
+                await (await server.arrival()).close(1012)
+            await one.arrival()
+            await socket.opened(WAIT)
+            assert socket.url == f"ws://{one.host}/c"
+        assert [request.path for request in (*one.requests, *other.requests)] == ["/a", "/c", "/b"]
