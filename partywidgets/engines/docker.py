@@ -239,9 +239,12 @@ class ContainerAttachment:
             await self.engine.client.containers.container(self.container).resize(h=rows, w=cols)
 
     async def exit_code(self) -> int | None:
-        """Returns when the program has ended: its code, known also where the container goes with its program (`--rm`)."""
+        """Returns when the program that runs now has ended: its code, known also where the container goes with its program (`--rm`).
+
+        Waiting for the next exit, not for a container that does not run: Podman 4 tells that with code 0 where the container is gone.
+        """
         async with self.engine._errors(f"to wait for {self.container}"):
-            code = (await self.engine.client.containers.container(self.container).wait()).get("StatusCode")
+            code = (await self.engine.client.containers.container(self.container).wait(condition="next-exit")).get("StatusCode")
         return None if code is None else int(code)
 
     async def close(self) -> None:

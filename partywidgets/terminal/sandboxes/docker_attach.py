@@ -48,11 +48,14 @@ class AttachedSandbox(ExecShell):
             return
         name, kind = self._job.container, self._engine.kind
         try:
-            async with asyncio.timeout(GRACE):
-                code = await asyncio.shield(self._code)
-            end = Exit(code, f"the program of {name} ended" + ("" if code is None else f" with code {code}") + f": `{kind} start {name}`")
-        except TimeoutError:
-            end = Exit(None, f"the engine let go of the terminal of {name}, whose program runs on: restart the terminal")
+            done, _ = await asyncio.wait([self._code], timeout=GRACE)
+            state = {} if done else (await self._engine.inspect(name)).get("State", {})
+            if state.get("Running"):
+                end = Exit(None, f"the engine let go of the terminal of {name}, whose program runs on: restart the terminal")
+            else:
+                code = self._code.result() if done else state.get("ExitCode")
+                told = "" if code is None else f" with code {code}"
+                end = Exit(code, f"the program of {name} ended{told}: `{kind} start {name}`")
         except EngineError as error:
             end = Exit(None, f"the terminal of {name} ended: {error}")
         self._tell_end(end)
