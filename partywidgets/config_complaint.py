@@ -76,6 +76,7 @@ def _complaint(detail: ErrorDetails, model: type[BaseModel], source: Source, roo
             loc
         ), f"{_place(source, loc)}{_shown(detail['input'])} is not valid here, {nearest(str(detail['input']), valid)}"
     if kind == "value_error":
+        loc += getattr(context["error"], "where", ())
         return source.position(loc), f"{_place(source, loc)}{context['error']}"
     message = _PLAIN.get(kind) or detail["msg"].replace("Input should be", "expected").replace("Value error, ", "")
     got = f", got {_shown(detail['input'])}" if isinstance(detail["input"], (str, int, float, bool, type(None))) else ""

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
-_PATTERN = r"^-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w))+$"
+PATTERN = r"^-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w))+$"
 
 
 def parse_duration(text: str | float) -> float:
@@ -51,8 +51,8 @@ def _positive(value: Any) -> float:
     return seconds
 
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": ["string", "number"], "pattern": _PATTERN})]
+Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": ["string", "number"], "pattern": PATTERN})]
 """A model's field: written as a duration, kept as seconds."""
 
-PositiveSeconds = Annotated[float, BeforeValidator(_positive), WithJsonSchema({"type": ["string", "number"], "pattern": _PATTERN})]
+PositiveSeconds = Annotated[float, BeforeValidator(_positive), WithJsonSchema({"type": ["string", "number"], "pattern": PATTERN})]
 """As Seconds, and longer than zero."""

@@ -1,4 +1,4 @@
-"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | plan`."""
+"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | schema | plan`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import os
 import sys
 import traceback
 
-__all__ = ["Verdict", "main"]
+__all__ = ["Verdict", "counted", "main"]
 
 
 class Verdict(SystemExit):
     """How a command that judges ends: `scan` with 0 to 3 by the worst status, `doctor` with 0 or 1."""
+
+
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """A number of things: `1 check`, `2 checks`."""
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def main() -> None:

@@ -111,6 +111,14 @@ def validate(config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")
 
 
 @app.command()
+def schema(file: Annotated[Path | None, typer.Argument(help="Where to write it. Else it is printed.")] = None) -> None:
+    """Give the JSON Schema of configs, with which an editor completes and checks them."""
+    from .schema import run
+
+    run(file)
+
+
+@app.command()
 def plan(
     config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")],
     url: Annotated[

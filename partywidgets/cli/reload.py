@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import PartyError
 from ..scans.module_worker import Stamp, stamp_of
+from . import counted
 
 if TYPE_CHECKING:
     from ..app import App
@@ -68,6 +69,6 @@ class Reloader:
             log.exception("%s could not be loaded again, what was loaded before stays", self._path)
         else:
             late = f"; {', '.join(ignored)} is read at the next start" if ignored else ""
-            log.info("%s was loaded again: %d checks%s", self._path, len(self._app.service.registry), late)
+            log.info("%s was loaded again: %s%s", self._path, counted(len(self._app.service.registry), "check"), late)
             return True
         return False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError
 from ..redaction import RedactingFormatter
+from . import counted
 from .tokens import read_token, write_token
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _token(path: Path | None) -> tuple[str, str]:
 def _greeting(url: str, checks: int, sandboxes: int, said: str, *, open_: bool, wildcard: bool) -> str:
     from .. import __version__
 
-    lines = [f"partywidgets {__version__} with {_count(checks, 'check')} and {_count(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
+    lines = [f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
     if open_:
         lines += ["  token    none: open to every program and user of this machine", f'  notebook pw.connect("{url}")']
         lines += [f"  terminal partywidgets attach ROOM --url {url}"]
@@ -174,10 +175,6 @@ def _greeting(url: str, checks: int, sandboxes: int, said: str, *, open_: bool, 
     if wildcard:
         lines += ["  names    others reach this host by the names in auth.hosts of the config"]
     return "\n".join([*lines, "Ctrl-C stops."])
-
-
-def _count(number: int, noun: str, ending: str = "s") -> str:
-    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def _is_loopback(bind: str) -> bool:

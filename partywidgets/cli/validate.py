@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import counted
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 
 def run(path: Path) -> None:
-    """Prints one line about a config that is right. Raises ConfigError for one that is not."""
+    """Prints one line about a config that is right, and a note for each name in it that it does not explain itself.
+
+    Raises ConfigError for one that is not right.
+    """
     from ..config import load_config
 
     config = load_config(path, environ=os.environ)
     kinds = Counter(str(getattr(check, "type", "?")) for check in config.checks)
-    checks = f"{len(config.checks)} checks" + (
+    checks = counted(len(config.checks), "check") + (
         f" ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})" if kinds else ""
     )
-    sandboxes = f"{len(config.sandboxes)} sandboxes" + (f" ({', '.join(sorted(config.sandboxes))})" if config.sandboxes else "")
+    modules = f", and the functions of {', '.join(config.modules)}, which were not imported" if config.modules else ""
+    sandboxes = counted(len(config.sandboxes), "sandbox", "es") + (f" ({', '.join(sorted(config.sandboxes))})" if config.sandboxes else "")
     schedule = f"all at '{config.schedule.full}' {config.schedule.timezone}" if config.schedule.full else "no full scan scheduled"
-    print(f"{path}: right. {checks}; {sandboxes}; {schedule}.")
+    print(f"{path}: right. {checks}{modules}; {sandboxes}; {schedule}.")
+    for note in notes(config):
+        print(f"note: {note}")
+
+
+def notes(config: Config) -> Iterator[str]:
+    """What may be right, where something outside of the config has it, and is a slip of the pen otherwise."""
+    ids = {check.id for check in config.checks}
+    elsewhere = " or a function of its modules" if config.modules else ""
+    for check in config.checks:
+        for other in check.depends_on:
+            if other not in ids:
+                near = get_close_matches(other, ids, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f": another config of the host{elsewhere} must have it"
+                yield f"check {check.id!r} depends on {other!r}, which is not in this config{hint}"
+        sandbox = check.remediation.sandbox if check.remediation is not None else None
+        if sandbox is not None and sandbox not in config.sandboxes:
+            yield f"check {check.id!r} has its remedy in the sandbox {sandbox!r}, which is not among `sandboxes` here"

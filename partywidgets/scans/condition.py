@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -75,4 +76,6 @@ def compile_condition(expr: str) -> Condition:
 def require_names(expr: str, known: Collection[str], where: str) -> None:
     """Raises ConfigError if the expression uses a name that no probe of this kind gives."""
     for name in sorted(compile_condition(expr).names - set(known)):
-        raise ConfigError(f"the expression {expr!r} uses {name!r}, which {where} does not give; it gives {', '.join(sorted(known))}")
+        near = get_close_matches(name, sorted(known), 1)
+        hint = f"did you mean {near[0]!r}? It" if near else "it"
+        raise ConfigError(f"the expression {expr!r} uses {name!r}, which {where} does not give; {hint} gives {', '.join(sorted(known))}")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from ..duration import PositiveSeconds, parse_duration
+from ..duration import PATTERN, PositiveSeconds, parse_duration
 from ..exceptions import UnknownSandboxError
 from ..party.grant import Grant
 
@@ -32,7 +32,9 @@ class TerminalConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    keep: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=900.0, ge=0)
+    keep: Annotated[
+        float | None, BeforeValidator(_seconds), WithJsonSchema({"type": ["string", "number", "null"], "pattern": f"{PATTERN}|^forever$"})
+    ] = Field(default=900.0, ge=0)
     """How long a terminal lives after its last viewer left: `15m`, `1h30m`, seconds, or `forever`."""
     cols: int = Field(default=120, ge=20, le=1000)
     rows: int = Field(default=30, ge=5, le=1000)

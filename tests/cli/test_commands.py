@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from partywidgets.cli.doctor import _shell
+from partywidgets.config_source import read_yaml
 from partywidgets.terminal.shell import local_start
 
 from .conftest import Run, Serve
@@ -140,6 +142,13 @@ def test_scan_publishes(run: Run, serve: Serve, config: Path) -> None:
         ("checks:\n  - {id: a, type: htpp}\n", ":2:"),
         ("cheks: []\n", ":1:1"),
         ("checks: [\n", "partywidgets.yaml:"),
+        ("checks:\n\t- id: a\n", ":2:1: this is no valid YAML: a tab stands here"),
+        (
+            "checks:\n  - id: a\n    type: http\n    url: http://x\n    conditions:\n      - duration_ms < 5\n      - stauts == 200\n",
+            ":7:9: check 'a', conditions[1]: the expression 'stauts == 200' uses 'stauts', which a check of type http does not give; "
+            "did you mean 'status'?",
+        ),
+        ("checks: [{id: a, type: tcp, host: a, port: 1, crit: 'eror'}]\n", ":1:53: check 'a', crit: the expression 'eror'"),
         ("checks:\n  - {id: a, type: http, url: 'http://x', headers: {A: '${env:NOT_SET_HERE}'}}\n", "NOT_SET_HERE"),
     ],
 )
@@ -157,6 +166,64 @@ def test_validate(run: Run, config: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert "2 checks (1 exec, 1 host)" in ended.out
     assert "no such file" in run("validate", config.parent / "nope.yaml").sentence
+
+
+def test_validate_notes(run: Run, config: Path) -> None:
+    """Names that nothing in the config has are told, and are no mistake: another config may have them."""
+    config.write_text(
+        "checks:\n  - {id: shop, type: host, load: true, depends_on: [databse, elsewhere], remediation: {command: ls, sandbox: web}}\n"
+        "  - {id: database, type: host, load: true, depends_on: [shop]}\n"
+    )
+    ended = run("validate", config)
+    assert ended.code == 0
+    assert ended.out.splitlines()[1:] == [
+        "note: check 'shop' depends on 'databse', which is not in this config; did you mean 'database'?",
+        "note: check 'shop' depends on 'elsewhere', which is not in this config: another config of the host must have it",
+        "note: check 'shop' has its remedy in the sandbox 'web', which is not among `sandboxes` here",
+    ]
+
+
+def test_schema(run: Run, config: Path, tmp_path: Path) -> None:
+    """The JSON Schema that an editor reads takes what a config takes, and says where one is wrong."""
+    file = tmp_path / "partywidgets.schema.json"
+    ended = run("schema", file)
+    assert (ended.code, ended.out) == (
+        0,
+        f"{file}: written. The first line of a config beside it: # yaml-language-server: $schema=partywidgets.schema.json\n",
+    )
+    schema = json.loads(file.read_text())
+    assert json.loads(run("schema").out) == schema
+    Draft202012Validator.check_schema(schema)
+    judge = Draft202012Validator(schema)
+    right = read_yaml(
+        """
+        sandboxes: { default: "local:", web: "docker:web-1" }
+        defaults:  { every: 1m, timeout: 5s, attempts: 3 }
+        checks:
+          - { id: shop, type: http, url: "https://shop.example/health", severity: critical, labels: {team: web}, retry_delay: 0.5,
+              conditions: ["status == 200"], remediation: { text: "Restart", command: "ls", sandbox: web } }
+          - { id: root-disk, type: host, disk: /, warn: "used_percent > 80", every: 1h30m }
+          - { id: plugin, type: exec, command: "check_disk -w 20%" }
+          - { id: list, type: exec, command: ["check_disk", "-w", "20%"] }
+        schedule:  { full: "*/5 * * * *" }
+        limits:    { total: 50, per_type: { exec: 4 } }
+        history:   { keep_raw: 7d }
+        recording: { keep: 30d }
+        terminal:  { keep: forever }
+        modules:   [team.checks]
+        maintenance: [{ name: night, cron: "0 2 * * *", duration: 1h }]
+        """,
+        path="x",
+    ).value
+    assert [error.message for error in judge.iter_errors(right)] == []
+    mistakes: tuple[dict[str, object], ...] = (
+        {"cheks": []},
+        {"checks": [{"id": "a", "type": "htp"}]},
+        {"terminal": {"keep": "soon"}},
+        {"limits": {"total": "many"}},
+    )
+    for wrong in mistakes:
+        assert list(judge.iter_errors(wrong)), wrong
 
 
 def test_token(run: Run, tmp_path: Path) -> None:

@@ -162,6 +162,6 @@ async def test_watch_loads_what_changes(serve: Any, tmp_path: Path) -> None:
     config = write(tmp_path, "checks: []\n")
     host = await serve(config, "--watch")
     write(tmp_path, "modules: [serve_checks]\n")
-    assert "was loaded again: 1 checks" in await host.logged("partywidgets.serve")
+    assert "was loaded again: 1 check" in await host.logged("partywidgets.serve")
     write(tmp_path, "modules: [serve_checks]\n", MODULE + "\n@pw.check\ndef another(): ...\n")
     assert "was loaded again: 2 checks" in await host.logged("partywidgets.serve")

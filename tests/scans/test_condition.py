@@ -248,7 +248,7 @@ def test_names() -> None:
     """The names of an expression are known, bound variables and `now` are none of them, and unknown ones are refused."""
     condition = compile_condition("status == 200 && records.exists(r, r == body.x) && now > not_after")
     assert condition.names == {"status", "records", "body", "not_after"}
-    with pytest.raises(ConfigError, match="uses 'stauts', which http does not give; it gives body, status"):
+    with pytest.raises(ConfigError, match=r"uses 'stauts', which http does not give; did you mean 'status'\? It gives body, status"):
         require_names("stauts == 200", {"status", "body"}, "http")
 
 

@@ -77,6 +77,14 @@ Condition = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(
 """A model's field: an expression of scans/condition.py, refused when the config is loaded if it cannot be read."""
 
 
+class PlacedError(ValueError):
+    """What is wrong with one key of a check, found when the whole was looked at. `where` is its place in the check."""
+
+    def __init__(self, sentence: str, where: tuple[str | int, ...]) -> None:
+        super().__init__(sentence)
+        self.where = where
+
+
 class RemediationModel(BaseModel):
     """What to do when the check fails: `command` is typed into the terminal of `sandbox` after a confirmation."""
 
@@ -134,11 +142,12 @@ class CheckModel(BaseModel):
         if missing:
             raise ValueError(f"identity names {', '.join(missing)}, which is not among the labels of {self.id}")
         if self.value_names is not None:
-            for expr in self.expressions:
+            placed = [(("conditions", index), expr) for index, expr in enumerate(self.conditions)]
+            for where, expr in (*placed, (("warn",), self.warn), (("crit",), self.crit)):
                 try:
-                    require_names(expr, self.value_names, f"a check of type {self.type}")
+                    require_names(expr or "true", self.value_names, f"a check of type {self.type}")
                 except ConfigError as error:
-                    raise ValueError(str(error)) from None
+                    raise PlacedError(str(error), where) from None
         return self
 
     @property

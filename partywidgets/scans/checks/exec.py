@@ -14,9 +14,9 @@ import shlex
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from ...child_environment import hidden_variables
 from ...duration import format_duration
@@ -70,7 +70,10 @@ class ExecCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["exec"] = "exec"
-    command: tuple[str, ...] = Field(min_length=1, max_length=200)
+    command: Annotated[
+        tuple[str, ...],
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 200}]}),
+    ] = Field(min_length=1, max_length=200)
     env: dict[str, str] = Field(default_factory=dict)
     cwd: str | None = None
 
