@@ -3,6 +3,7 @@ import uplotStyles from "uplot/dist/uPlot.min.css";
 import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
 import type { Past } from "./protocol.ts";
+import { RemedyPane } from "./remedy-pane.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";
 import tableStyles from "./styles/table.css";
@@ -17,22 +18,28 @@ export function mount(options: MountOptions): void {
   addStyles(el, "base", baseStyles);
   addStyles(el, "table", tableStyles);
   addStyles(el, "dashboard", uplotStyles + dashboardStyles);
-  const ops = opsLink(options, option(model, "title", "Operations"), (changes) => {
-    still.end();
-    table.draw(changes);
-    if (changes.reset) asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
-    if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
-    const shown = detail.fingerprint;
-    if (
-      shown &&
-      (changes.reset ||
-        changes.changed.has(shown) ||
-        changes.removed.has(shown) ||
-        changes.proved.has(shown) ||
-        changes.transitions.some(({ fingerprint }) => fingerprint === shown))
-    )
-      show(shown);
-  });
+  const ops = opsLink(
+    options,
+    option(model, "title", "Operations"),
+    (changes) => {
+      still.end();
+      table.draw(changes);
+      if (changes.reset) asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
+      if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
+      const shown = detail.fingerprint;
+      if (
+        shown &&
+        (changes.reset ||
+          changes.changed.has(shown) ||
+          changes.removed.has(shown) ||
+          changes.proved.has(shown) ||
+          changes.transitions.some(({ fingerprint }) => fingerprint === shown))
+      )
+        show(shown);
+      remedy.news(changes);
+    },
+    () => remedy.news(),
+  );
   const { store } = ops.room;
   const still = new Still(model);
   let closed = false;
@@ -59,14 +66,23 @@ export function mount(options: MountOptions): void {
   const detail = new Detail(
     {
       recheck: (fingerprint) => void ops.actions.recheck([fingerprint]).then((reply) => table.tell(reply)),
+      terminal(fingerprint, run) {
+        const row = store.rows.get(fingerprint);
+        if (row) remedy.open(row, run);
+      },
       close: () => {
         closed = true;
         show(undefined);
         table.focus();
+        remedy.close();
       },
     },
     signal,
   );
+  const remedy = new RemedyPane(options, { room: ops.room, live: () => ops.live }, () => {
+    if (detail.fingerprint) detail.focus(true);
+    else table.focus();
+  });
   const table = new ScanTable(store, option(model, "height", 420), model.get("view"), {
     view: (view) => ops.traits.write("view", view),
     selection(fingerprints) {
@@ -86,6 +102,7 @@ export function mount(options: MountOptions): void {
     ops.bar.node,
     still.node,
     element("div", { class: "pw-panes pw-live" }, table.node, detail.node),
+    remedy.node,
   );
   still.cover(root);
   root.addEventListener("keydown", (event) => event.stopPropagation());

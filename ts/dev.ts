@@ -24,9 +24,10 @@ export function bareModel(traits: Record<string, unknown>, ticket: (party: strin
     },
     save_changes() {},
     send(content) {
-      const message = content as { op: string; id: string };
+      const message = content as { op: string; id: string; sandbox?: string };
       if (message.op !== "ticket") return;
-      ticket(String(values.get("_party")), String(values.get("_room"))).then(
+      const [party, room] = message.sandbox ? ["terminal-server", message.sandbox] : [values.get("_party"), values.get("_room")];
+      ticket(String(party), String(room)).then(
         (answer) => emit("msg:custom", { ...answer, op: "ticket", id: message.id }, []),
         (error) => emit("msg:custom", { op: "ticket", id: message.id, error: String(error) }, []),
       );
@@ -80,13 +81,10 @@ async function start(): Promise<void> {
     );
     models.push(model);
     const ticket = query.get(terminal ? "ticket.terminal" : "ticket.ops");
-    const bundle = (await import(
-      new URL(`${view}.js`, new URL(query.get("bundles") ?? "../partywidgets/static/", location.href)).href
-    )) as {
-      mount(options: MountOptions): void;
-    };
+    const load = (name: string) => import(new URL(name, new URL(query.get("bundles") ?? "../partywidgets/static/", location.href)).href);
+    const bundle = (await load(`${view}.js`)) as { mount(options: MountOptions): void };
     const controller = new AbortController();
-    bundle.mount({ model, el, signal: controller.signal, tickets: ticket ? [{ ticket, until: Number.POSITIVE_INFINITY }] : [] });
+    bundle.mount({ model, el, signal: controller.signal, tickets: ticket ? [{ ticket, until: Number.POSITIVE_INFINITY }] : [], load });
     Object.assign(window, { partywidgetsDev: { models, abort: () => controller.abort() } });
   }
 }

@@ -44,8 +44,9 @@ function askKernel(model: WidgetModel, name: string, signal: AbortSignal): Promi
   });
 }
 
-async function find(model: WidgetModel, signal: AbortSignal, attempt: number): Promise<Bundle> {
-  const { name, hash } = model.get("_bundle") as { name: string; hash: string };
+async function find(model: WidgetModel, signal: AbortSignal, attempt: number, other?: string): Promise<Bundle> {
+  const { name: own, hash } = model.get("_bundle") as { name: string; hash: string };
+  const name = other ?? own;
   const key = `${name}@${hash}`;
   let bundle = shared.bundles.get(key);
   if (!bundle) {
@@ -125,7 +126,7 @@ export default () => {
         while (!el.isConnected && !ended.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 16));
         if (!bundle || ended.signal.aborted) return;
         el.replaceChildren();
-        bundle.mount({ model, el, signal: ended.signal, tickets });
+        bundle.mount({ model, el, signal: ended.signal, tickets, load: (name, attempt = 0) => find(model, ended.signal, attempt, name) });
       })();
       return () => ended.abort();
     },

@@ -20,6 +20,8 @@ export interface MountOptions {
   signal: AbortSignal;
   /** Tickets that the kernel pushed before the bundle was there. */
   tickets?: PushedTicket[];
+  /** Another bundle by its file name, over whichever way brought this one. After a failure, `attempt` counts on: browsers remember failed imports. */
+  load(name: string, attempt?: number): Promise<unknown>;
 }
 
 export interface PushedTicket {

@@ -15,11 +15,19 @@ export interface OpsLink {
   room: OpsRoom;
   traits: TraitWriter;
   actions: RowActions;
+  /** The room is reached: what is asked now goes out. */
+  readonly live: boolean;
   /** Opens the room; called when the view is in the page. */
   connect(): void;
 }
 
-export function opsLink({ model, signal, tickets }: MountOptions, title: string, draw: (changes: Changes) => void): OpsLink {
+/** `linked` is called when the room is reached or lost. */
+export function opsLink(
+  { model, signal, tickets }: MountOptions,
+  title: string,
+  draw: (changes: Changes) => void,
+  linked: () => void = () => {},
+): OpsLink {
   const traits = new TraitWriter(model, signal);
   let link: RoomLink | null = null;
   let live = false;
@@ -62,6 +70,9 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
     room,
     traits,
     actions,
+    get live() {
+      return live;
+    },
     connect() {
       const channel = new CommChannel(model, signal, tickets);
       const query = (model.get("_query") ?? {}) as Record<string, string>;
@@ -80,6 +91,7 @@ export function opsLink({ model, signal, tickets }: MountOptions, title: string,
             live = state === "open";
             bar.link(state, reason);
             traits.write("state", state === "open" ? "live" : state);
+            linked();
           },
           opened() {},
           text: (message) => room.text(message),

@@ -315,6 +315,10 @@ export type OpsRequest =
   | { type: "silence"; data: { id: string; matchers: Record<string, string>; until: string | null; reason: string } }
   | { type: "past"; data: { id: string; fingerprint: string } }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
+  | {
+      type: "remedy";
+      data: { id: string; before: number | null } & Pick<Proof, "fingerprint" | "sandbox" | "command" | "exit_code" | "duration_s">;
+    }
   | { type: "scan"; data: { id: string; checks: string[]; labels: Record<string, string> } };
 
 /** Parses a text frame. Throws a SyntaxError or a TypeError when it is not a JSON object with a `type`. */

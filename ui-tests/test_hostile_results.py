@@ -36,13 +36,24 @@ CONFIG = json.dumps(
 MOUNT = """async ({ token, bundle, endpoint }) => {
   document.body.replaceChildren();
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
-  const body = JSON.stringify({ party: "ops-monitor-broadcast", room: "main" });
-  const { ticket } = await (await fetch("/tickets", { method: "POST", headers, body })).json();
+  const fetched = async (party, room) =>
+    (await fetch("/tickets", { method: "POST", headers, body: JSON.stringify({ party, room }) })).json();
+  const { ticket } = await fetched("ops-monitor-broadcast", "main");
   const traits = { _endpoints: [endpoint], _party: "ops-monitor-broadcast", _room: "main", _options: {}, _query: {}, selection: [] };
-  const model = { get: (name) => traits[name], set() {}, save_changes() {}, send() {}, on() {}, off() {} };
+  const heard = new Set();
+  const model = {
+    get: (name) => traits[name], set() {}, save_changes() {},
+    async send({ op, id, sandbox }) {
+      if (op !== "ticket") return;
+      const answer = await (sandbox ? fetched("terminal-server", sandbox) : fetched("ops-monitor-broadcast", "main"));
+      for (const hear of heard) hear({ op, id, ...answer }, []);
+    },
+    on: (event, hear) => event === "msg:custom" && heard.add(hear), off: (event, hear) => heard.delete(hear),
+  };
   const el = document.body.appendChild(document.createElement("div"));
   const { mount } = await import(bundle);
-  mount({ model, el, signal: new AbortController().signal, tickets: [{ ticket, until: Infinity }] });
+  const load = (name) => import(new URL(name, new URL(bundle, location.href)).href);
+  mount({ model, el, signal: new AbortController().signal, tickets: [{ ticket, until: Infinity }], load });
 }"""
 
 
@@ -58,7 +69,7 @@ def host(storage: Path) -> Iterator[dict[str, Any]]:
         async with running(storage) as app, OpsClient(app.url, token=app.owner) as ops:
             await ops.put_config("evil.yaml", CONFIG)
             await ops.scan(timeout=60)
-            told.update(url=app.url, token=app.owner)
+            told.update(url=app.url, token=app.owner, guest=app.guest)
             ready.set()
             await stop.wait()
 

@@ -102,6 +102,11 @@ class OpsClient(RoomClient):
         return sorted(map(CheckResult.from_wire, self._board.rows.values()), key=lambda result: result.urgency)
 
     @property
+    def sandboxes(self) -> set[str]:
+        """The sandboxes that the rows' remediations name: the terminals that are opened for a row, each a room of that name."""
+        return {sandbox for row in self._board.rows.values() if (sandbox := (row.get("remediation") or {}).get("sandbox"))}
+
+    @property
     def df(self) -> DataFrame:
         """The rows as a DataFrame: UTC datetimes, ordered categoricals, failing ones first."""
         from ..scans.frame import results_frame

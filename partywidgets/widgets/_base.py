@@ -117,7 +117,7 @@ class PartyWidget(anywidget.AnyWidget):
         buffers: list[bytes] = []
         try:
             if operation == "ticket":
-                answer = await self._runtime.ticket(self.party, self.room, address=self._address)
+                answer = await self._runtime.ticket(*await self._wanted_room(message), address=self._address)
             elif operation == "hello":
                 answer = await self._runtime.hello(self._address)
             elif operation == "bundle":
@@ -130,6 +130,12 @@ class PartyWidget(anywidget.AnyWidget):
             log.exception("%r could not answer %r", self, operation)
             answer = {"error": "the kernel could not answer, its log says why"}
         self._tell_page({"op": operation, "id": message["id"], **answer}, buffers)
+
+    async def _wanted_room(self, message: Mapping[str, Any]) -> tuple[str, str]:
+        """The party and room that a page's request for a ticket is for. Raises PartyError for one that this widget does not open."""
+        if "sandbox" in message:
+            raise PartyError("this widget opens no terminal: pw.OpsDashboard does, and pw.Terminal is one")
+        return self.party, self.room
 
     async def _push_ticket(self) -> None:
         try:

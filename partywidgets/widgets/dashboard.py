@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from ..exceptions import PartyError
 from ._base import refuse_unknown
 from .ops_view import OpsView
+from .terminal import Terminal
 
 
 class OpsDashboard(OpsView):
@@ -28,6 +30,19 @@ class OpsDashboard(OpsView):
     ) -> None:
         refuse_unknown("OpsDashboard", unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
         super().__init__(options={"title": title, "height": height}, columns=columns, sort=sort, group=group, search=search, layout=layout)
+
+    async def _wanted_room(self, message: Mapping[str, Any]) -> tuple[str, str]:
+        """Beside the ops room: the terminal of a sandbox that a row's remediation names, which is what the page offers to open.
+
+        The room is called like the sandbox, as for `remedy().run()`: the page and Python share its shell. Nothing else is opened, so that
+        a page cannot ask its kernel for the rooms of others.
+        """
+        if "sandbox" not in message:
+            return await super()._wanted_room(message)
+        sandbox, named = message["sandbox"], (await self._ops.connected()).sandboxes
+        if not isinstance(sandbox, str) or sandbox not in named:
+            raise PartyError(f"no row names the sandbox {str(sandbox)[:64]!r}: name it in a check's `remediation`")
+        return Terminal.party, sandbox
 
     def __repr__(self) -> str:
         return f"OpsDashboard(room={self.room!r})"

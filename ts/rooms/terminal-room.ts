@@ -51,6 +51,14 @@ export interface TerminalEvents {
   mark(mark: Mark): void;
 }
 
+export type Asked =
+  | { type: "restart" }
+  | { type: "screen"; format: "text" | "html" }
+  | { type: "run"; command: string; timeout_s: number | null }
+  | { type: "history" };
+/** The room's answer, or why there is none; `lost`: the connection went, and what was asked for may go on. */
+export type Answer = { ok: boolean; result?: unknown; error?: string; lost?: boolean };
+
 const NOBODY: TerminalStatus = {
   connection: "",
   role: "",
@@ -83,7 +91,7 @@ export class TerminalRoom {
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
   #generation = 0;
-  #replies = new Map<string, (reply: { ok: boolean; result?: unknown; error?: string }) => void>();
+  #replies = new Map<string, (reply: Answer) => void>();
 
   constructor(screen: Screen, events: TerminalEvents, send: (frame: string | Uint8Array<ArrayBuffer>) => boolean) {
     this.#screen = screen;
@@ -104,7 +112,7 @@ export class TerminalRoom {
 
   closed(): void {
     this.#update({ canType: false, people: [], lagging: false });
-    for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came" });
+    for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
   }
 
@@ -122,13 +130,11 @@ export class TerminalRoom {
   }
 
   /** Sends a request with an id and resolves with its answer; an `error` is a sentence, never a rejection. */
-  ask(
-    request: { type: "restart" } | { type: "screen"; format: "text" | "html" },
-  ): Promise<{ ok: boolean; result?: unknown; error?: string }> {
+  ask(request: Asked, timeoutMs = 10_000): Promise<Answer> {
     const id = requestId();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => answer({ ok: false, error: "the room did not answer within 10 s" }), 10_000);
-      const answer = (reply: { ok: boolean; result?: unknown; error?: string }) => {
+      const timer = setTimeout(() => answer({ ok: false, error: `the room did not answer within ${timeoutMs / 1000} s` }), timeoutMs);
+      const answer = (reply: Answer) => {
         clearTimeout(timer);
         this.#replies.delete(id);
         resolve(reply);

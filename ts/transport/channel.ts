@@ -20,13 +20,16 @@ export class CommChannel {
   #waiting = new Map<string, Waiting>();
   #sockets = new Map<string, (message: CustomMessage, buffers: DataView[]) => void>();
   #tickets: PushedTicket[];
+  #wanted: Record<string, unknown>;
   #liveness = new Set<() => void>();
   /** The manager said that the comm came or went since the last answer. */
   interrupted = false;
 
-  constructor(model: WidgetModel, signal: AbortSignal, tickets: PushedTicket[] = []) {
+  /** `tickets` are those pushed for this view's room; `wanted` says in a request which other room of the widget a ticket is for. */
+  constructor(model: WidgetModel, signal: AbortSignal, tickets: PushedTicket[] = [], wanted: Record<string, unknown> = {}) {
     this.#model = model;
     this.#tickets = tickets;
+    this.#wanted = wanted;
     const receive = (message: CustomMessage, buffers: DataView[]) => this.#receive(message, buffers);
     const changed = () => {
       this.interrupted = true;
@@ -91,7 +94,7 @@ export class CommChannel {
 
   /** A ticket by request. */
   async freshTicket(timeoutMs = 5000): Promise<string> {
-    const [answer] = await this.request("ticket", {}, timeoutMs);
+    const [answer] = await this.request("ticket", this.#wanted, timeoutMs);
     if (typeof answer.ticket !== "string") throw new KernelRefusal("the kernel's answer holds no ticket");
     return answer.ticket;
   }

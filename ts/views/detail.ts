@@ -9,6 +9,8 @@ import { uptimeBars } from "./uptime.ts";
 
 export interface DetailActions {
   recheck(fingerprint: string): void;
+  /** Opens the terminal of the row's sandbox with its command at hand; `run`: and runs it, where its author wants no question before. */
+  terminal(fingerprint: string, run: boolean): void;
   close(): void;
 }
 
@@ -18,6 +20,7 @@ export interface Background {
   hours: readonly Hour[];
 }
 
+const OPEN_TERMINAL = "Open the shared terminal of this row's sandbox below";
 const PHASES = ["resolve", "connect", "tls", "processing", "transfer"];
 
 export class Detail {
@@ -63,25 +66,36 @@ export class Detail {
     const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}`;
     if (id !== this.#resultId) {
       this.#resultId = id;
+      const held = this.#heldButton();
       this.#head.replaceChildren(...this.#headOf(result));
       this.#body.replaceChildren(...this.#bodyOf(result, transitions, past));
       this.node.scrollTop = scroll;
+      this.#buttonOf(held)?.focus({ preventScroll: true });
     }
     this.#chart.draw(series);
   }
 
-  focus(): void {
-    this.node.focus();
+  /** On the button that opens the terminal, where one is. */
+  focus(terminal = false): void {
+    ((terminal && this.#buttonOf(OPEN_TERMINAL)) || this.node).focus();
+  }
+
+  /** The title of the button with the focus: the next result draws all of them anew, and must not take it away. */
+  #heldButton(): string | null {
+    const active = (this.node.getRootNode() as Document | ShadowRoot).activeElement;
+    return active instanceof HTMLButtonElement && this.node.contains(active) ? active.title : null;
+  }
+
+  #buttonOf(title: string | null): HTMLButtonElement | null {
+    return title === null ? null : ([...this.node.querySelectorAll("button")].find((button) => button.title === title) ?? null);
   }
 
   #headOf(result: Result): Node[] {
-    const button = (label: string, title: string, action: () => void) =>
-      element("button", { type: "button", title, onclick: action }, label);
     return [
       statusMark(result.status),
       element("span", { class: "pw-strong pw-detail-title", title: result.check_id }, result.title || result.check_id),
       element("span", { class: "pw-space" }),
-      button("Re-check", "Run this check now", () => this.#actions.recheck(result.fingerprint)),
+      button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint)),
       button("✕", "Close (Escape)", () => this.#actions.close()),
     ];
   }
@@ -95,7 +109,7 @@ export class Detail {
       suppression &&
         element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
       error && section("Error", element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`)),
-      remediation && result.status !== "ok" && this.#remediation(remediation, result.fingerprint),
+      remediation && (result.status !== "ok" ? this.#remediation(remediation, result.fingerprint) : this.#terminal(remediation, result)),
       proof && section("Last remedy", proofText(proof)),
       filled(result.conditions) && section("Conditions", conditions(result.conditions)),
       filled(hours) && section("Uptime, last 24 hours", uptimeBars(hours)),
@@ -126,18 +140,35 @@ export class Detail {
   }
 
   #remediation(remediation: NonNullable<Result["remediation"]>, fingerprint: string): HTMLElement {
-    const { text, command, runbook, sandbox } = remediation;
+    const { text, command, runbook, sandbox, confirm } = remediation;
+    const open = (run: boolean) => () => this.#actions.terminal(fingerprint, run);
     return section(
       "What helps",
       text && element("div", { class: "pw-wrap" }, text),
       command && copyable(command, "Copy the command"),
-      command && sandbox && element("div", { class: "pw-muted" }, `in the sandbox ${sandbox}`),
+      sandbox &&
+        element(
+          "div",
+          { class: "pw-terminal-offer" },
+          button("Open terminal", OPEN_TERMINAL, open(false), "pw-primary"),
+          // `confirm: false` in the config: its author wants no question before it.
+          command &&
+            confirm === false &&
+            button(`Run in ${sandbox}`, `Run it at once in the shared shell of ${sandbox}`, open(true), "pw-primary"),
+          element("span", { class: "pw-muted" }, `${command ? "to run it " : ""}in the sandbox ${sandbox}`),
+        ),
+      command && !sandbox && element("div", { class: "pw-muted" }, "Its check names no sandbox, so it cannot be run from here."),
       command &&
         sandbox &&
-        element("div", { class: "pw-muted" }, "From a cell it runs in that shared terminal, then the row is checked again:"),
-      command && sandbox && copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell"),
-      runbook && element("div", { class: "pw-muted pw-wrap" }, `Runbook: ${runbook}`),
+        this.#fold("From a cell", copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell")),
+      runbook && element("div", { class: "pw-muted pw-wrap" }, "Runbook: ", link(runbook)),
     );
+  }
+
+  #terminal({ sandbox }: NonNullable<Result["remediation"]>, { fingerprint }: Result): HTMLElement | null {
+    if (!sandbox) return null;
+    const open = button("Open terminal", OPEN_TERMINAL, () => this.#actions.terminal(fingerprint, false), "pw-primary");
+    return element("div", { class: "pw-terminal-offer" }, open, element("span", { class: "pw-muted" }, `in the sandbox ${sandbox}`));
   }
 
   #fold(title: string, content: HTMLElement): HTMLElement {
@@ -145,6 +176,15 @@ export class Detail {
     fold.addEventListener("toggle", () => (fold.open ? this.#open.add(title) : this.#open.delete(title)));
     return fold;
   }
+}
+
+function button(label: string, title: string, action: () => void, kind?: string): HTMLButtonElement {
+  return element("button", { type: "button", class: kind, title, onclick: action }, label);
+}
+
+/** A web address as a link; a path as it is, since only its author knows from where it counts. */
+function link(place: string): Node | string {
+  return /^https?:\/\//i.test(place) ? element("a", { href: place, target: "_blank", rel: "noopener noreferrer" }, place) : place;
 }
 
 /** A line with a button that copies it; where the browser does not allow that, it says what to do. */

@@ -43,7 +43,7 @@ const hour = (index: number, change: Partial<Hour> = {}): Hour => ({
 describe("the last remedy of a row", () => {
   let detail: Detail;
   beforeEach(() => {
-    detail = new Detail({ recheck() {}, close() {} }, new AbortController().signal);
+    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal);
     document.body.replaceChildren(detail.node);
   });
 
@@ -69,7 +69,7 @@ describe("the last remedy of a row", () => {
     expect(detail.node.textContent).not.toContain("Last remedy");
     detail.show(RESULT, [], [], { proof: proof(), hours: [] });
     const text = detail.node.querySelector(".pw-proof")!.textContent!;
-    for (const part of ["supervisorctl restart shop", "Rob in web", "exit code 0 after 1.50 s", "crit", "→", "ok", "got 200"])
+    for (const part of ["supervisorctl restart shop", "Rob in web", "exit 0 after 1.50 s", "crit", "→", "ok", "got 200"])
       expect(text).toContain(part);
   });
 

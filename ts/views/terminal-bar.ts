@@ -14,7 +14,8 @@ export interface TerminalBarActions {
   release(): void;
   search(): void;
   copy(): void;
-  recording(): void;
+  /** Left out where there is no recording to be asked for. */
+  recording?: (() => void) | undefined;
   zoom(step: number): void;
   restart(): void;
   retry(): void;
@@ -104,7 +105,7 @@ export class TerminalBar {
       this.#retry,
       button("Find", "Search the screen and its history", actions.search),
       button("Copy", "Copy the screen and its history as text", actions.copy),
-      button("Recording", "Download this terminal's recording", actions.recording),
+      ...(actions.recording ? [button("Recording", "Download this terminal's recording", actions.recording)] : []),
       help,
     );
     this.link("connecting", "", null);

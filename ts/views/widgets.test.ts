@@ -19,7 +19,7 @@ const button = (root: HTMLElement, text: string) =>
 describe("details", () => {
   let detail: Detail;
   beforeEach(() => {
-    detail = new Detail({ recheck() {}, close() {} }, new AbortController().signal);
+    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal);
     document.body.replaceChildren(detail.node);
   });
 

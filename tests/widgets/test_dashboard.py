@@ -1,0 +1,107 @@
+"""The dashboard's second room: which terminals its kernel gives the page a ticket for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+import partywidgets as pw
+from partywidgets.runtime import Runtime
+from partywidgets.testing import party_runtime
+from partywidgets.widgets.ops_view import OpsView
+
+__all__ = ["party_runtime"]
+
+WAIT = 30.0
+CONFIG = """
+checks:
+  - {id: shop, type: exec, command: [/bin/false], remediation: {text: Restart it, command: "true", sandbox: local}}
+  - {id: disk, type: exec, command: [/bin/true], remediation: {text: Look at it}}
+"""
+
+
+async def asked(view: OpsView, **request: Any) -> dict[str, Any]:
+    """The kernel's answer to a page's request, over the way that messages of a page take."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[dict[str, Any]] = loop.create_future()
+
+    def tell(content: dict[str, Any], buffers: list[bytes]) -> None:
+        if content.get("id") == request["id"]:
+            loop.call_soon_threadsafe(answer.set_result, content)
+
+    view._tell_page = tell  # type: ignore[method-assign]
+    view._received(None, request, [])
+    return await asyncio.wait_for(answer, WAIT)
+
+
+async def greeting(runtime: Runtime, room: str, ticket: str) -> dict[str, Any]:
+    """What a terminal room says to whoever comes with a ticket."""
+    url = f"{runtime.address.url.replace('http', 'ws', 1)}parties/terminal-server/{room}?sandboxId={room}"
+    protocols: Any = ["partywidgets.terminal.v1", f"partywidgets.ticket.{ticket}"]
+    async with connect(url, subprotocols=protocols) as socket, asyncio.timeout(WAIT):
+        return dict(json.loads(await socket.recv()))
+
+
+@pytest.fixture
+async def ops(party_runtime: Runtime, tmp_path: Path) -> Any:
+    """A dashboard on two checks, one of which names a sandbox."""
+    file = tmp_path / "shop.yaml"
+    file.write_text(CONFIG)
+    view = await pw.ops(file)
+    await view.scan(timeout=WAIT)
+    yield view
+    view.close()
+
+
+async def test_a_ticket_for_the_terminal_of_a_row(ops: OpsView, party_runtime: Runtime) -> None:
+    """The sandbox that a row names is opened by its ticket, once, in the room of that name, on that sandbox."""
+    answer = await asked(ops, op="ticket", id="r1", sandbox="local")
+    assert answer["expires_in"] == 30
+    welcome = await greeting(party_runtime, "local", answer["ticket"])
+    assert (welcome["type"], welcome["sandbox"], welcome["role"]) == ("welcome", "local", "moderator")
+    with pytest.raises(ConnectionClosed) as closed:
+        await greeting(party_runtime, "local", answer["ticket"])
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+async def test_that_ticket_opens_no_other_room(ops: OpsView, party_runtime: Runtime) -> None:
+    """A ticket for one sandbox's terminal is refused at another's."""
+    answer = await asked(ops, op="ticket", id="r1", sandbox="local")
+    with pytest.raises(ConnectionClosed) as closed:
+        await greeting(party_runtime, "default", answer["ticket"])
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+@pytest.mark.parametrize("sandbox", ["default", "main", "", None, 3, ["local"], "local/../main", "x" * 1000])
+async def test_a_terminal_that_no_row_names(ops: OpsView, sandbox: object) -> None:
+    """A page gets no ticket for a sandbox that no row names, known to the host or not; the sentence says what to do."""
+    answer = await asked(ops, op="ticket", id="r1", sandbox=sandbox)
+    assert "ticket" not in answer
+    assert "no row names the sandbox" in answer["error"]
+    assert "`remediation`" in answer["error"]
+
+
+async def test_without_a_sandbox_it_is_the_ops_room(ops: OpsView, party_runtime: Runtime) -> None:
+    """A request as before is for the widget's own room, whose ticket opens no terminal."""
+    answer = await asked(ops, op="ticket", id="r1")
+    with pytest.raises(ConnectionClosed):
+        await greeting(party_runtime, "local", answer["ticket"])
+
+
+async def test_other_widgets_open_no_terminal(ops: OpsView, party_runtime: Runtime) -> None:
+    """The table has one room, whatever its page asks for."""
+    table = pw.ScanTable()
+    try:
+        answer = await asked(table, op="ticket", id="r1", sandbox="local")
+        assert "ticket" not in answer
+        assert "opens no terminal" in answer["error"]
+    finally:
+        table.close()
