@@ -175,7 +175,11 @@ describe("what hinders a remedy is said with what to do", () => {
     ["a shell that starts", shell({ reason: "pulling the image" }, "connecting"), "pulling the image"],
     ["an observer", shell({ role: "observer", canType: false }), "you are observer in this terminal: ask a moderator"],
     ["a shell that ended", shell({ exit: { code: 1, reason: "" } }, "ended"), "no shell: it ended. Restart starts one"],
-    ["an unknown sandbox", shell({ reason: "no sandbox has the id 'web'" }, "ended"), "no shell: no sandbox has the id 'web'"],
+    [
+      "an unknown sandbox",
+      shell({ upstream: "failed", reason: "no sandbox has the id 'web': add it" }, "ended"),
+      "no shell: no sandbox has the id 'web': add it; then press Restart",
+    ],
     ["a refusal", shell({}, "refused", "this terminal is open on the sandbox default"), "no terminal: this terminal is open"],
     ["a lost host", shell({}, "lost", "No live host"), "no terminal: No live host"],
   ])("%s", (_, given, sentence) => {

@@ -46,7 +46,10 @@ export function obstacle({ store, live }: Ops, fingerprint: string, shell: Shell
   if (state === "refused" || state === "lost") return `no terminal: ${reason}`;
   if (status.role && !TYPISTS.includes(status.role))
     return `you are ${status.role} in this terminal: ask a moderator of it to run this, or its owner for the role operator`;
-  if (state === "ended") return `no shell: ${status.exit?.reason || status.reason || "it ended"}. Restart starts one`;
+  if (state === "ended") {
+    const why = status.exit?.reason || status.reason || "it ended";
+    return `no shell: ${why}${status.upstream === "failed" ? "; then press Restart" : ". Restart starts one"}`;
+  }
   if (state === "connecting") return reason || status.reason || "the shell is being started";
   return "";
 }

@@ -150,8 +150,9 @@ def test_by_keyboard_and_nothing_is_left(start_jupyter: StartJupyter, open_lab: 
     assert len(terminals) == 1
     if not terminals[0].is_closed():
         terminals[0].wait_for_event("close", timeout=10_000)
+    lock.touch()
     lab.page.locator(".pw-detail").get_by_role("button", name="Re-check").click()
-    expect(lab.page.locator(".pw-detail")).to_contain_text("ok for", timeout=90_000)
+    expect(row(lab, "Orders")).to_contain_text("crit", timeout=20_000)
 
 
 def test_remedy_picture(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
