@@ -54,7 +54,7 @@ def broken(server: JupyterServer) -> tuple[str, Path]:
 
 def row(lab: Lab, title: str) -> Locator:
     """A row of the dashboard."""
-    return lab.page.locator(".pw-dashboard .tabulator-row", has_text=title).first
+    return lab.page.locator(".pw-dashboard .pw-row", has_text=title).first
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,7 +16,7 @@ def opened(page: Page, app: dict[str, Any], token: str) -> None:
     page.goto(f"{app['url']}/healthz")
     endpoint = {"kind": "remote", "host_id": "", "url": f"{app['url']}/"}
     page.evaluate(MOUNT, {"token": token, "bundle": f"/static/{bundles.static_hash()}/dashboard.js", "endpoint": endpoint})
-    page.locator(".tabulator-row").first.click(timeout=30_000)
+    page.locator(".pw-row").first.click(timeout=30_000)
     page.get_by_role("button", name="Open terminal").click()
     expect(page.locator(".pw-remedy .pw-terminal")).to_be_visible(timeout=30_000)
 
