@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SCREENSHOTS, JupyterServer
@@ -23,7 +24,7 @@ WAYS = {
 
 def notebook(server: JupyterServer, name: str, *cells: str) -> str:
     """Writes a notebook; its path for Lab.open."""
-    code = [
+    code: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{number}", "metadata": {}, "execution_count": None, "outputs": [], "source": cell}
         for number, cell in enumerate(cells)
     ]
