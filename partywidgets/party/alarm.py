@@ -22,7 +22,8 @@ CREATE INDEX alarms_by_due ON alarms (due);
 RETRIES = 6
 """After the first attempt: gaps of 2, 4, 8 … 64 s, as Durable Objects do."""
 
-LONGEST_SLEEP = 3600.0
+LONGEST_SLEEP = 30.0
+"""Seconds between two looks at the clock: it may be set, and a machine that was suspended has slept through its timers."""
 
 logger = logging.getLogger("partywidgets.party")
 

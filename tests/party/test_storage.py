@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from partywidgets.exceptions import SchemaError, StorageError
-from partywidgets.party import PartyHost, Server
+from partywidgets.party import PartyHost, Server, alarm
 from partywidgets.party.alarm import Alarms
 from partywidgets.party.storage import Directory, StorageThread, default_directory, open_database
 
@@ -286,6 +286,27 @@ async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path, caplog: pyte
     assert said == ["0.001 s", "0.002 s", "0.004 s", "0.008 s", "0.016 s", "0.032 s"]
     await alarms.close()
     await thread.stop()
+
+
+async def test_an_alarm_is_due_by_the_clock_on_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that jumps, as after a suspended night, is looked at again before the timer of the alarm would end."""
+    fired = asyncio.Event()
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            fired.set()
+
+    ahead = 0.0
+    real = time.time
+    monkeypatch.setattr(alarm, "LONGEST_SLEEP", 0.02)
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    async with running(Room, tmp_path) as run, asyncio.timeout(10):
+        room = await run.host.get_server_by_name("room", "lobby")
+        await room.storage.set_alarm(real() + 3600)
+        await asyncio.sleep(0.1)
+        assert not fired.is_set()
+        ahead = 3601.0
+        await fired.wait()
 
 
 async def test_a_deleted_alarm_does_not_fire(tmp_path: Path) -> None:

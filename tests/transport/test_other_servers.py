@@ -1,4 +1,4 @@
-"""Rooms in a FastAPI app under the ASGI servers that people have already, started as they start them: plain receive and send."""
+"""Rooms in a FastAPI app under our server, and by plain receive and send under those that people have already."""
 
 from __future__ import annotations
 
@@ -23,12 +23,25 @@ from partywidgets.partysocket import PartySocket
 from ..party.serving import received
 
 APP = "tests.transport.fastapi_app:app"
+OURS = """\
+import asyncio, signal, socket, sys
+from partywidgets.transport.server import serve
+from tests.transport.fastapi_app import app
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with serve(app, sock=socket.socket(fileno=int(sys.argv[1]))):
+        await stop.wait()
+asyncio.run(main())
+"""
 SERVERS = {
-    "uvicorn": ["uvicorn", APP, "--fd", "{fd}"],
-    "uvicorn-wsproto": ["uvicorn", APP, "--fd", "{fd}", "--ws", "wsproto"],
-    "hypercorn": ["hypercorn", APP, "--bind", "fd://{fd}"],
+    "ours": ["-c", OURS, "{fd}"],
+    "uvicorn": ["-m", "uvicorn", APP, "--fd", "{fd}"],
+    "uvicorn-wsproto": ["-m", "uvicorn", APP, "--fd", "{fd}", "--ws", "wsproto"],
+    "hypercorn": ["-m", "hypercorn", APP, "--bind", "fd://{fd}"],
 }
 TOLD = {
+    "ours": {"a": 4001, "c": 1006},
     "uvicorn": {"a": 4001, "c": 1005},
     "uvicorn-wsproto": {"a": 4001, "c": 1005},
     "hypercorn": {"a": 1006, "c": 1006},
@@ -64,7 +77,7 @@ async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """The FastAPI app under each server, on a socket that listens already."""
     with socket.create_server(("127.0.0.1", 0)) as listening, (tmp_path / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *(part.format(fd=listening.fileno()) for part in SERVERS[request.param]),
+            sys.executable, *(part.format(fd=listening.fileno()) for part in SERVERS[request.param]),
             cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(tmp_path / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
         )  # fmt: skip
         try:

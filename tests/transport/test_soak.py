@@ -80,7 +80,7 @@ async def soaked(tmp_path: Path, *, connections: int, churn: int, seconds: float
                 while (await beacon.look())["tasks"] > before["tasks"] or files(pid) > files_before:
                     await asyncio.sleep(0.1)
             await keeping.reach(5)
-            rest = points[len(points) // 3 :]
+            rest = points[len(points) // 2 :]
             print(
                 f"{next(names)} came and went in {seconds:g} s; {most} files at most, {files(pid)} before and after; "
                 f"RSS {rest[-1][1]:.1f} MiB, slope {slope(rest):+.1f} MiB an hour"
