@@ -123,7 +123,7 @@ class App:
                 schedule=config.schedule,
                 history=config.history if whole or "history" in config.model_fields_set else None,
                 limits=config.limits if whole or "limits" in config.model_fields_set else None,
-                maintenance=config.maintenance,
+                maintenance=[*config.maintenance, *config.waivers],
                 notify=config.notify,
                 resolve=self.secrets.resolver(base),
             )

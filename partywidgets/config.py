@@ -23,6 +23,7 @@ from .scans.maintenance import MaintenanceSettings
 from .scans.model import Severity
 from .scans.notify_settings import NotifySettings
 from .scans.settings import HistorySettings, LimitSettings, ScheduleSettings
+from .scans.waiver import WaiverSettings
 from .terminal.sandboxes.opening import parse_address
 from .terminal.settings import RecordingSettings, TerminalConfig
 
@@ -87,7 +88,7 @@ class AuthSettings(BaseModel):
     sockets_per_subject: int = Field(default=256, ge=1, le=1_000_000)
 
 
-Name = TypeVar("Name", NotifySettings, MaintenanceSettings)
+Name = TypeVar("Name", NotifySettings, MaintenanceSettings, WaiverSettings)
 
 
 def _distinct(items: tuple[Name, ...]) -> tuple[Name, ...]:
@@ -136,6 +137,7 @@ class Config(BaseModel):
     modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(default=(), max_length=1000)
     notify: Annotated[tuple[NotifySettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=100)
     maintenance: Annotated[tuple[MaintenanceSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=1000)
+    waivers: Annotated[tuple[WaiverSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=1000)
     auth: AuthSettings = Field(default_factory=AuthSettings)
 
     _path: str = PrivateAttr("partywidgets.yaml")

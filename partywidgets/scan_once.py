@@ -40,5 +40,5 @@ async def scan_once(
         # Without an interval: this scan is the only one.
         checks = [check.model_copy(update={"every": None}) for check in loaded.checks]
         async with processes.loading(loaded.path, loaded.modules, base, scheduled=False) as functions:
-            await service.load_config(loaded.path, checks, functions=functions, resolve=secrets.resolver(base))
+            await service.load_config(loaded.path, checks, functions=functions, maintenance=loaded.waivers, resolve=secrets.resolver(base))
         return await service.run_scan(selection, broadcast=broadcast, trigger=trigger)

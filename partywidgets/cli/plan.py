@@ -60,6 +60,8 @@ def _print_times(config: Config, found: Plan) -> None:
         zone = ZoneInfo(window.settings.timezone)
         opening = _moments([window.begin.astimezone(zone), window.end.astimezone(zone)], " to ")
         print(f"maintenance {window.settings.name}: {opening} ({window.settings.timezone})")
+    for waiver in config.waivers:
+        print(f"waiver {waiver.name}: until {waiver.until:%Y-%m-%d %H:%M:%S} ({waiver.until.tzname()})")
     if config.modules:
         print(f"functions of {', '.join(config.modules)}: not imported here, by their own `every`")
     print("Times are those of a host that loads the config now and knows nothing of its checks.")

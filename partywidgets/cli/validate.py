@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,11 @@ def run(path: Path) -> None:
 
 def notes(config: Config) -> Iterator[str]:
     """What may be right, where something outside of the config has it, and is a slip of the pen otherwise."""
+    now = datetime.now(UTC)
+    for waiver in config.waivers:
+        if waiver.until <= now:
+            end = f"{waiver.until:%Y-%m-%d %H:%M} {waiver.until.tzname()}"
+            yield f"the waiver {waiver.name!r} is over since {end}: what it covered counts again"
     ids = {check.id for check in config.checks}
     elsewhere = " or a function of its modules" if config.modules else ""
     for check in config.checks:

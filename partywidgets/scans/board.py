@@ -133,7 +133,7 @@ class Board:
         self.silences = {name: silence for name, silence in self.silences.items() if silence.in_force(now)}
         changed = []
         for fingerprint, row in self.rows.items():
-            kept = row.suppression if row.suppression is not None and row.suppression.by in ("dependency", "waiver") else None
+            kept = row.suppression if row.suppression is not None and row.suppression.by == "dependency" else None
             suppression = suppression_of(row, self.acks, self.silences.values(), now, self.maintenance.open) or kept
             if suppression != row.suppression:
                 self.seq += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ from ..duration import PositiveSeconds
 from .matching import matches
 from .model import CheckResult, Suppression, wire_time
 from .settings import Cron, Zone
+from .waiver import Waived, WaiverSettings
 
 FAR = timedelta(days=366)
 """How far ahead `upcoming` looks."""
@@ -64,6 +65,8 @@ class MaintenanceSettings(BaseModel):
 class Window:
     """One opening of a maintenance window, from `begin` until before `end`."""
 
+    kind: ClassVar[str] = "maintenance"
+
     settings: MaintenanceSettings
     begin: datetime
     end: datetime
@@ -93,21 +96,21 @@ class Window:
 
 
 class Maintenance:
-    """The windows of all loaded configs, and which of them are open."""
+    """The windows and waivers of all loaded configs, and which of them are open."""
 
     def __init__(self) -> None:
-        self.open: tuple[Window, ...] = ()
-        self._settings: dict[str, tuple[MaintenanceSettings, ...]] = {}
+        self.open: tuple[Window | Waived, ...] = ()
+        self._settings: dict[str, tuple[MaintenanceSettings | WaiverSettings, ...]] = {}
 
-    def configure(self, owner: str, settings: Sequence[MaintenanceSettings]) -> None:
+    def configure(self, owner: str, settings: Sequence[MaintenanceSettings | WaiverSettings]) -> None:
         """Puts these in place of those that `owner` had."""
         self._settings[owner] = tuple(settings)
 
-    def look(self, now: datetime) -> tuple[list[Window], list[Window]]:
+    def look(self, now: datetime) -> tuple[list[Window | Waived], list[Window | Waived]]:
         """Works out anew what is open at `now`; returns the windows that have opened since the last look, and those that have closed."""
         before = self.open
         self.open = tuple(window for one in self._all() if (window := one.window_at(now)) is not None)
         return [one for one in self.open if one not in before], [one for one in before if one not in self.open]
 
-    def _all(self) -> Iterable[MaintenanceSettings]:
+    def _all(self) -> Iterable[MaintenanceSettings | WaiverSettings]:
         return (one for settings in self._settings.values() for one in settings)

@@ -29,6 +29,7 @@ from .schedule import FULL, Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
 from .silence import Ack, Silence
 from .stream import Emit, ResultStream
+from .waiver import WaiverSettings
 
 __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 
@@ -162,7 +163,7 @@ class OpsMonitorService:
         schedule: ScheduleSettings | None = None,
         history: HistorySettings | None = None,
         limits: LimitSettings | None = None,
-        maintenance: Sequence[MaintenanceSettings] = (),
+        maintenance: Sequence[MaintenanceSettings | WaiverSettings] = (),
         notify: Sequence[NotifySettings] = (),
         resolve: Callable[[str], str] = _as_written,
     ) -> None:
@@ -441,9 +442,9 @@ class OpsMonitorService:
         """
         now = utc_now()
         began, closed = self.board.maintenance.look(now)
-        for kind, windows in (("maintenance-began", began), ("maintenance-ended", closed)):
+        for turn, windows in (("began", began), ("ended", closed)):
             for window in windows:
-                await self._note(kind, window.to_wire())
+                await self._note(f"{window.kind}-{turn}", window.to_wire())
         over = [name for name, silence in self.board.silences.items() if not silence.in_force(now)]
         ended = [fingerprint for fingerprint, ack in self.board.acks.items() if not ack.in_force(now)]
         if only_ended and not (over or ended or began or closed):

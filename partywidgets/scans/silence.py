@@ -10,6 +10,7 @@ from typing import Any
 from .maintenance import Window
 from .matching import matches
 from .model import CheckResult, Suppression, one_line, parse_time, uuid7, wire_time
+from .waiver import Waived
 
 MATCHERS = 16
 """Most labels in one silence."""
@@ -96,10 +97,10 @@ class Silence:
 
 
 def suppression_of(
-    result: CheckResult, acks: Mapping[str, Ack], silences: Iterable[Silence], now: datetime, windows: Iterable[Window] = ()
+    result: CheckResult, acks: Mapping[str, Ack], silences: Iterable[Silence], now: datetime, windows: Iterable[Window | Waived] = ()
 ) -> Suppression | None:
     """Why this result is not told about, or None. An ack counts for a failing result only; it comes before a silence, that before a
-    maintenance window."""
+    maintenance window, that before a waiver."""
     ack = acks.get(result.fingerprint)
     if ack is not None and ack.in_force(now) and result.status not in ("ok", "skip"):
         return ack.suppression()
