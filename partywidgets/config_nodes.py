@@ -59,7 +59,8 @@ def compose(text: str, *, path: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-        if mark and text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t":
+        line_text = next(iter(text.split("\n")[mark.line : mark.line + 1]), "") if mark else ""
+        if mark and line_text[mark.column : mark.column + 1] == "\t":
             problem = "a tab stands here: YAML is indented with blanks"
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise ConfigError(f"this is no valid YAML: {problem}", path=path, line=line, column=column) from None
