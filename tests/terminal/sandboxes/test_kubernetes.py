@@ -11,6 +11,7 @@ from partywidgets.engines.kubernetes import KubernetesEngine, KubernetesError, P
 from partywidgets.exceptions import SandboxError
 from partywidgets.terminal.sandboxes.kubernetes import KubernetesSandbox
 from tests.cri_fixture import WITH_BASH, CriRuntime, cri_runtime
+from tests.terminal.conftest import Serve
 
 from .conftest import Open
 from .kubernetes_api import Peer, api, containerd
@@ -47,6 +48,26 @@ async def test_bash_is_preferred(cri_runtime: CriRuntime, opened: Open, tmp_path
         await shell.prompt()
         assert (await shell.command("echo ${BASH_VERSION%%.*}-is-bash; (exit 2)"))[0] == 2
         assert b"-is-bash\r\n" in shell.output
+
+
+@pytest.mark.docker
+async def test_killed_under_the_viewers(cri_runtime: CriRuntime, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that its runtime kills ends the terminal for everyone, with the code and what became of the pod; restart says it too."""
+    container = await asyncio.to_thread(cri_runtime.start)
+    async with (
+        api(containerd(cri_runtime, container), container, tmp_path, monkeypatch) as refused,
+        serve(default="kubernetes:shop/web") as place,
+        place.watch() as ana,
+        place.watch(who="pia") as pia,
+    ):
+        await ana.running()
+        refused["pod"] = 404
+        await asyncio.to_thread(cri_runtime.stop, container)
+        for viewer in (ana, pia):
+            end = await viewer.message("exit")
+            assert (end["code"], end["reason"]) == (137, "the pod web is gone: open the one that took its place")
+        assert (await ana.ask("restart"))["ok"] is True
+        assert "there is no pod web in namespace shop" in (await ana.message("upstream", state="failed"))["reason"]
 
 
 @pytest.mark.docker
