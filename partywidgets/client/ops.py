@@ -120,11 +120,20 @@ class OpsClient(RoomClient):
     ) -> ScanReport:
         """Runs the checks named, or those with all `labels`, or all; returns the whole report when the last has ended.
 
-        Survives a lost connection: the report is fetched when the room is back. Raises RefusedError without the role for it, ScanError for
-        an unknown check, TimeoutError after `timeout` seconds (None: waits as long as it takes).
+        Survives a lost connection: the report is fetched when the room is back. Cancelling it ends the scan in the host, too. Raises
+        RefusedError without the role for it, ScanError for an unknown check, TimeoutError after `timeout` seconds (None: waits as long as
+        it takes); the scan goes on then.
         """
         scan_id = await self.start_scan(checks, labels=labels)
-        return await self.report(scan_id, timeout=timeout)
+        try:
+            return await self.report(scan_id, timeout=timeout)
+        except asyncio.CancelledError:
+            self._put("cancel", {"scan_id": scan_id})  # nobody waits for the reply
+            raise
+
+    async def cancel_scan(self, scan_id: str) -> None:
+        """Ends a scan that anybody started; everyone gets a report of what there is. Raises ScanError when it is not under way."""
+        await self._ask("cancel", scan_id=scan_id)
 
     async def start_scan(self, checks: Iterable[str] = (), *, labels: Mapping[str, str] | None = None) -> str:
         """As `scan`, without waiting: the scan's id."""

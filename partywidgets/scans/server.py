@@ -35,7 +35,8 @@ SNAPSHOT_TIME = 60.0
 class OpsMonitorBroadcastServer(Server):
     """Everyone here gets a snapshot, then every message of every scan. What people may do goes by the ops roles of their grant.
 
-    viewer: reads. responder: acks, silences, re-checks, remedies. admin: also scans. runner: offers functions and publishes reports.
+    viewer: reads. responder: acks, silences, re-checks, remedies. admin: also scans, and cancels scans. runner: offers functions and
+    publishes reports.
     The rows are the service's (`env[OpsMonitorService]`), on disk, so the instance hibernates and loses nothing.
     """
 
@@ -65,7 +66,7 @@ class OpsMonitorBroadcastServer(Server):
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`past`, `ack`, `silence`, `recheck`, `remedy`, `scan`; of runners `offer`, `result`. Each with an id gets a `reply`."""
+        """`past`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`. Each with an id gets a `reply`."""
         request_id: Any = None
         try:
             kind, data = read_message(message)
@@ -123,6 +124,11 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "scan":
             require(grant, kind, "admin")
             return self._scan(read_selection(data), "manual", grant)
+        if kind == "cancel":
+            require(grant, kind, "admin")
+            service.cancel_scan(str(data.get("scan_id")))
+            _log.info("scan %s was cancelled by %s", data["scan_id"], grant.subject)
+            return {"scan_id": data["scan_id"]}
         if kind == "past":
             require(grant, kind, *ROLES)
             return await self._past(data)
@@ -141,7 +147,9 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "silence":
             require(grant, kind, "responder", "admin")
             return await self._silence(data, grant)
-        raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, ack, silence, recheck, remedy or scan")
+        raise ValueError(
+            f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, ack, silence, recheck, remedy, scan or cancel"
+        )
 
     async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What came before a row: its hours of the last day, and the last proof of a week."""

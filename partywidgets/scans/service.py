@@ -19,7 +19,7 @@ from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, Row, ScanState
 from .maintenance import MaintenanceSettings
 from .message import Rows
-from .model import CheckResult, Failure, ScanReport, utc_now, uuid7, wire_time
+from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7, wire_time
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
 from .redaction import remove_secrets
@@ -249,6 +249,12 @@ class OpsMonitorService:
         scan = self._scans[report.scan_id] = Scan(report.scan_id, trigger, len(chosen), task)
         task.add_done_callback(lambda _: self._scans.pop(report.scan_id, None))
         return scan
+
+    def cancel_scan(self, scan_id: str) -> None:
+        """Ends a scan under way; everyone gets its `scan-result` with what there is. Raises ScanError when none of that id is."""
+        if scan_id not in self._scans:
+            raise ScanError(f"no scan {one_line(scan_id, 80)!r} is under way: it has ended, or never began")
+        self._scans[scan_id].cancel()
 
     def running(self) -> list[Scan]:
         """The scans under way."""

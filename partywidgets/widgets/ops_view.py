@@ -143,7 +143,7 @@ class OpsView(PartyWidget):
     ) -> Handle[ScanReport]:
         """Runs the checks named, or those with all `labels`, or all: `report = await ops.scan(); report.df`.
 
-        `timeout` is in seconds, None: no limit.
+        `timeout` is in seconds, None: no limit. The handle's `cancel()` ends the scan in the host.
         """
         wanted = [checks] if isinstance(checks, str) else list(checks)
         watching = offers.watch()

@@ -193,6 +193,38 @@ async def test_a_scan_survives_a_lost_connection(tmp_path: Path, play: ops_room.
         assert [result.status for result in report.results] == ["ok"]
 
 
+async def test_a_scan_is_cancelled(tmp_path: Path, play: ops_room.Play) -> None:
+    """Who stops waiting ends the scan in the host; everyone gets what there is, its checks are not looked at further."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        if check_id == "slow":
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    play.before = before
+    async with loaded(tmp_path, "disk", "slow") as room, client_of(room) as ops, client_of(room, "val-viewer") as other:
+        scanning = asyncio.create_task(ops.scan())
+        async with asyncio.timeout(WAIT):
+            await begun.wait()
+            await until(other, lambda: bool(other.running) and "disk" in {row["check_id"] for row in other.rows.values()})
+            (scan_id,) = other.running
+            with pytest.raises(ScanError, match="cancel needs the role admin, you are viewer"):
+                await other.cancel_scan(scan_id)
+            scanning.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await scanning
+            await ended.wait()
+            report = await other.report(scan_id)
+        assert [result.check_id for result in report.results] == ["disk"]
+        assert (report.total, room.service.running()) == (2, [])
+        with pytest.raises(ScanError, match="is under way: it has ended"):
+            await ops.cancel_scan(scan_id)
+
+
 async def test_roles(tmp_path: Path) -> None:
     """What a role may not do is refused with the room's own sentence."""
     async with loaded(tmp_path, "disk") as room, client_of(room, "val-viewer") as ops:
