@@ -58,16 +58,19 @@ MOUNT = """async ({ token, bundle, endpoint }) => {
 
 
 @contextmanager
-def host(storage: Path) -> Iterator[dict[str, Any]]:
-    """A host on a thread of its own whose ops room has scanned the hostile target; its URL and the owner's token."""
+def host(storage: Path, config: str = CONFIG, **options: Any) -> Iterator[dict[str, Any]]:
+    """A host on a thread of its own whose ops room has scanned a config, that of the hostile target by default; its URL and two tokens.
+
+    `options` are create_app's.
+    """
     ready = threading.Event()
     told: dict[str, Any] = {}
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with running(storage) as app, OpsClient(app.url, token=app.owner) as ops:
-            await ops.put_config("evil.yaml", CONFIG)
+        async with running(storage, **options) as app, OpsClient(app.url, token=app.owner) as ops:
+            await ops.put_config("checks.yaml", config)
             await ops.scan(timeout=60)
             told.update(url=app.url, token=app.owner, guest=app.guest)
             ready.set()
