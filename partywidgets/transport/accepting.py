@@ -19,6 +19,9 @@ ACCEPTS_A_TURN = 64
 RETRY = 1.0
 """Seconds without a look at the door when the process has no more files."""
 
+LOOK_AGAIN = 0.02
+"""Seconds without a look at the door when there is no place for newcomers."""
+
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 logger = logging.getLogger("partywidgets.transport")
@@ -27,7 +30,8 @@ logger = logging.getLogger("partywidgets.transport")
 class Acceptor:
     """Gives each connection of a listening socket a protocol, from `start` to `stop`.
 
-    At most `limit` TLS handshakes are under way, each for `handshake_timeout` seconds; further connections wait in the kernel.
+    At most `limit` TLS handshakes are under way, each for `handshake_timeout` seconds; further connections wait in the kernel. So do
+    they while `full` says that there is no place.
     """
 
     def __init__(
@@ -38,12 +42,14 @@ class Acceptor:
         ssl_context: ssl.SSLContext | None,
         handshake_timeout: float,
         limit: int,
+        full: Callable[[], bool],
     ) -> None:
         self._listening = listening
         self._make = make
         self._ssl = ssl_context
         self._handshake_timeout = handshake_timeout if ssl_context is not None else None
         self._limit = limit
+        self._full = full
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._reading = False
@@ -75,10 +81,17 @@ class Acceptor:
             self._reading = False
             self._loop.remove_reader(self._listening.fileno())
 
+    def _rest(self, seconds: float) -> None:
+        self._pause()
+        self._again = self._loop.call_later(seconds, self._resume)
+
     def _accept(self) -> None:
         for _ in range(ACCEPTS_A_TURN):
             if len(self._beginning) >= self._limit:
                 self._pause()
+                return
+            if self._full():
+                self._rest(LOOK_AGAIN)
                 return
             try:
                 connection, _ = self._listening.accept()
@@ -88,8 +101,7 @@ class Acceptor:
                 if error.errno not in EXHAUSTED:
                     raise
                 logger.error("no connection can be taken (%s), again in %g s: raise `ulimit -n`", error.strerror, RETRY)
-                self._pause()
-                self._again = self._loop.call_later(RETRY, self._resume)
+                self._rest(RETRY)
                 return
             connection.setblocking(False)
             task = self._loop.create_task(self._begin(connection), name="partywidgets accept")

@@ -46,14 +46,25 @@ GRACE = 5
 """Seconds from the wish to stop until everything is cut."""
 
 
+PATIENCE = 0.25
+"""Seconds that newcomers have to say what they want before one of them goes for the next: a herd that comes back needs a round trip."""
+
+
 class Entrance:
-    """Those of a server who have not said what they want yet. Past `limit`, the one that has been at it longest goes."""
+    """Those of a server who have not said what they want yet. Past `limit`, the one that has been at it longest goes, after `PATIENCE`."""
 
     def __init__(self, *, limit: int, head_timeout: float) -> None:
         self.limit = limit
         self.head_timeout = head_timeout
         self.waiting: dict[HeadProtocol, asyncio.TimerHandle] = {}
         self.upgrading = 0
+
+    def full(self) -> bool:
+        """True while there are as many as may be, and all of them have just come."""
+        if len(self.waiting) < self.limit:
+            return False
+        protocol, timer = next(iter(self.waiting.items()))
+        return protocol.loop.time() - (timer.when() - self.head_timeout) < PATIENCE
 
     def enter(self, protocol: HeadProtocol) -> None:
         """The head's time begins; a second call changes nothing."""
@@ -267,6 +278,7 @@ class _Uvicorn(uvicorn.Server):
                 ssl_context=self.config.ssl,
                 handshake_timeout=self._entrance.head_timeout,
                 limit=self._entrance.limit,
+                full=self._entrance.full,
             )
             self._acceptors.append(acceptor)
             acceptor.start()

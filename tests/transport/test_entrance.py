@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from partywidgets.party import Server
+from partywidgets.transport import server
 
 from ..party.serving import running
 
@@ -56,3 +57,21 @@ async def test_the_silent_take_a_quarter_of_the_open_files_at_most(tmp_path: Pat
                     assert await reader.read() == b""
     finally:
         await serving.__aexit__(None, None, None)
+
+
+async def test_a_herd_is_let_in_as_it_says_what_it_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred at once where eight may be without a request: the others wait in the kernel, and none is turned away."""
+    monkeypatch.setattr(server, "PATIENCE", 10.0)
+
+    async with running(Server, tmp_path, serve_max_handshakes=8) as run, asyncio.timeout(20):
+
+        async def come(number: int) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+            writer.write(f"GET /parties/room/lobby?{number} HTTP/1.1\r\nHost: 127.0.0.1:{run.server.port}\r\n\r\n".encode())
+            try:
+                return await reader.readline()
+            finally:
+                writer.close()
+
+        answers = await asyncio.gather(*(come(number) for number in range(100)))
+        assert set(answers) == {b"HTTP/1.1 404 Not Found\r\n"}
