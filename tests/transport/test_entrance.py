@@ -64,14 +64,12 @@ async def test_a_herd_is_let_in_as_it_says_what_it_wants(tmp_path: Path, monkeyp
     monkeypatch.setattr(server, "PATIENCE", 10.0)
 
     async with running(Server, tmp_path, serve_max_handshakes=8) as run, asyncio.timeout(20):
-
-        async def come(number: int) -> bytes:
-            reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
-            writer.write(f"GET /parties/room/lobby?{number} HTTP/1.1\r\nHost: 127.0.0.1:{run.server.port}\r\n\r\n".encode())
-            try:
-                return await reader.readline()
-            finally:
+        herd = [await asyncio.open_connection("127.0.0.1", run.server.port) for _ in range(100)]
+        await asyncio.sleep(0.1)  # long enough for all to be taken, if they were
+        for _, writer in herd:
+            writer.write(f"GET /parties/room/lobby HTTP/1.1\r\nHost: 127.0.0.1:{run.server.port}\r\n\r\n".encode())
+        try:
+            assert {await reader.readline() for reader, _ in herd} == {b"HTTP/1.1 404 Not Found\r\n"}
+        finally:
+            for _, writer in herd:
                 writer.close()
-
-        answers = await asyncio.gather(*(come(number) for number in range(100)))
-        assert set(answers) == {b"HTTP/1.1 404 Not Found\r\n"}
