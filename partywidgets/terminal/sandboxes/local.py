@@ -245,6 +245,7 @@ class LocalSandbox:
         groups = {self._process.pid}
         with contextlib.suppress(OSError):
             groups.add(os.tcgetpgrp(self._master))
+        groups.discard(0)  # nobody is in the foreground yet; to `killpg`, 0 is the group of this process
         self._listen(False)
         self._open = False
         if self._writing:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from partywidgets.exceptions import SandboxError, SandboxGoneError
 from partywidgets.terminal.sandboxes import open_sandbox
-from partywidgets.terminal.sandboxes.local import INPUT_BOUND, clean_environ
+from partywidgets.terminal.sandboxes.local import INPUT_BOUND, LocalSandbox, clean_environ
 
 from .conftest import Open
 
@@ -105,6 +106,24 @@ async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
         await asyncio.sleep(0.01)
     children = psutil.Process().children(recursive=True)
     assert not [child for child in children if child.name() in ("bash", "sh")]
+
+
+async def test_closed_before_it_took_its_terminal() -> None:
+    """A shell that is closed at once, with nobody in the foreground of its terminal yet, is ended alone: our own group gets no signal."""
+    master, slave = os.openpty()
+    os.set_blocking(master, False)
+    process = await asyncio.to_thread(subprocess.Popen, ["sleep", "1000"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    assert os.tcgetpgrp(master) == 0
+    ours: list[int] = []
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ours.append, 1)
+    try:
+        await LocalSandbox(process, master, marked=False).close()
+        assert process.returncode == -signal.SIGHUP
+        await asyncio.sleep(0)
+        assert not ours
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
 
 
 async def test_exit_is_read_behind_all_output(opened: Open) -> None:
