@@ -64,8 +64,9 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.host)
             self.service.directory = self.host.storage_path
-            await stack.enter_async_context(self.service)
+            # Left after the service, which cancels what runs: ended before, functions would be seen to fail.
             await stack.enter_async_context(self.functions)
+            await stack.enter_async_context(self.service)
             if self.config.model_fields_set:
                 await self._load_checks(self.config)
             self._stack = stack.pop_all()

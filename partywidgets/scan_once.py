@@ -34,8 +34,8 @@ async def scan_once(
     base = Path(loaded.path).parent
     secrets = Secrets()
     async with (
-        OpsMonitorService(limits=loaded.limits, redact=secrets.redact) as service,
         ModuleProcesses(secrets.redact) as processes,
+        OpsMonitorService(limits=loaded.limits, redact=secrets.redact) as service,
     ):
         # Without an interval: this scan is the only one.
         checks = [check.model_copy(update={"every": None}) for check in loaded.checks]

@@ -31,6 +31,8 @@ State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
 
 CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
+LOAD_TIMEOUT = 60.0
+"""Seconds that a host may take for a config: its modules are imported, for up to 30 s."""
 PUBLISH_LIMIT = 8 * 1024 * 1024
 """Bytes of JSON of the largest report that a host takes (`BODY_BYTES` of scans/requests.py)."""
 
@@ -234,7 +236,11 @@ class OpsClient(RoomClient):
     async def put_config(self, name: str, content: bytes | str) -> dict[str, Any]:
         """As `load_config`, from text."""
         response = await self._http(
-            "PUT", f"/api/ops/config/{quote(name, safe='')}", body=content, headers={"Content-Type": "application/yaml"}
+            "PUT",
+            f"/api/ops/config/{quote(name, safe='')}",
+            body=content,
+            headers={"Content-Type": "application/yaml"},
+            timeout=LOAD_TIMEOUT,
         )
         if not response.ok:
             raise _refusal(response, ConfigError, f"the config {name}")

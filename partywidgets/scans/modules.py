@@ -115,7 +115,7 @@ class ModuleProcesses:
             if (functions := self._functions.get(name)) is not None:
                 functions.take(None)
             return
-        functions = self._functions.get(name) or _Functions(name, self._own, self._redact)
+        functions = self._functions.setdefault(name, _Functions(name, self._own, self._redact))
         process = await functions.launch(tuple(modules), base)
         try:
             checks = process.checks if scheduled else [check.model_copy(update={"every": None}) for check in process.checks]
@@ -124,7 +124,6 @@ class ModuleProcesses:
             process.kill()
             raise
         functions.modules, functions.base = tuple(modules), base
-        self._functions[name] = functions
         functions.take(process)
 
     def _own(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -320,7 +319,7 @@ class _Functions:
         finally:
             crashed = not process.retired
             process.kill()
-            code = await process.process.wait()
+            code = await _ended(process)
             how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
             self._all.discard(process)
             if self.current is process:
@@ -375,6 +374,16 @@ class _Functions:
                 elif text := line.decode(errors="replace").rstrip():
                     told += 1
                     _log.info("%s: %s", process.name, one_line(self._redact(text[: 4 * LOG_CHARS]), LOG_CHARS))
+
+
+async def _ended(process: _Process) -> int:
+    """The exit code of a process that was killed. A program that a function put into the background may hold its output open for longer:
+    asyncio would wait for that, too."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            return await process.process.wait()
+    code = process.process.returncode
+    return -signal.SIGKILL if code is None else code
 
 
 def _read(wire: dict[str, Any]) -> CheckResult:

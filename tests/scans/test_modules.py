@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,14 @@ from textwrap import dedent
 
 import pytest
 
+from partywidgets.app import create_app
+from partywidgets.auth import Gate
 from partywidgets.child_environment import hide_variable
+from partywidgets.config import parse_config
 from partywidgets.exceptions import ConfigError
+from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.scans import modules
+from partywidgets.scans.history import FILE, History
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.modules import ModuleProcesses
 from partywidgets.scans.service import OpsMonitorService, Selection
@@ -58,7 +64,7 @@ class Team:
 @pytest.fixture
 async def team(tmp_path: Path) -> AsyncIterator[Team]:
     """A service with processes, ended after the test."""
-    async with OpsMonitorService() as service, ModuleProcesses(hide) as processes:
+    async with ModuleProcesses(hide) as processes, OpsMonitorService() as service:
         yield Team(tmp_path, service, processes)
 
 
@@ -192,6 +198,29 @@ async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.
             await asyncio.sleep(0.05)
 
 
+async def test_a_program_in_the_background_holds_nothing_up(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a function left behind, with its output, does not keep the end of its process from being seen."""
+    monkeypatch.setattr(modules, "BACKOFF", 0.05)
+    await team.load(
+        """
+        @pw.check(timeout="20s")
+        def leaves():
+            import subprocess
+            left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+            Path("left").write_text(str(left.pid))
+            os._exit(5)
+        """,
+        PID,
+    )
+    try:
+        assert "ended with exit code 5" in (await team.scan("leaves"))["leaves"].summary
+        async with asyncio.timeout(WAIT):
+            while (await team.scan("pid"))["pid"].status != "ok":
+                await asyncio.sleep(0.05)
+    finally:
+        os.kill(int(await asyncio.to_thread((team.base / "left").read_text)), signal.SIGKILL)
+
+
 @pytest.mark.parametrize(
     ("code", "line", "sentence"),
     [
@@ -223,6 +252,32 @@ async def test_a_module_that_is_not_there(team: Team) -> None:
     with pytest.raises(ConfigError, match="there is no directory"):
         async with team.processes.loading("team.yaml", ["team.missing"], team.base / "nowhere"):
             pytest.fail("the module was imported")
+
+
+async def test_a_module_that_does_not_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import that hangs is given up after its time, and its process is gone."""
+    monkeypatch.setattr(modules, "START_TIMEOUT", 5.0)
+    code = "import os\nopen('begun', 'w').write(str(os.getpid()))\nwhile True: ...\n"
+    await asyncio.to_thread((team.base / "endless.py").write_text, code)
+    with pytest.raises(ConfigError, match="endless could not be imported within 5 s"):
+        async with team.processes.loading("team.yaml", ["endless"], team.base):
+            pytest.fail("the module was imported")
+    await gone(int(await asyncio.to_thread((team.base / "begun").read_text)))
+
+
+async def test_a_host_that_stops_sees_no_failure(tmp_path: Path) -> None:
+    """What its end cuts off was not seen: no row turns unknown by it, in the history neither."""
+    module = "import time\nimport partywidgets as pw\n\n@pw.check\ndef slow():\n    open('begun', 'w').close()\n    time.sleep(600)\n"
+    await asyncio.to_thread((tmp_path / "slow_checks.py").write_text, module)
+    config = parse_config("modules: [slow_checks]", path=str(tmp_path / "a.yaml"))
+    async with create_app(gate=Gate(open_roles=OPEN_ROLES), config=config, storage=tmp_path / "state") as app:
+        app.service.start_scan()
+        async with asyncio.timeout(WAIT):
+            while not await asyncio.to_thread((tmp_path / "begun").exists):
+                await asyncio.sleep(0.02)
+    async with History(tmp_path / "state" / FILE) as history:
+        assert await history.history() == []
+        assert [scan["state"] for scan in await history.scans()] == ["cancelled"]
 
 
 async def test_a_config_that_is_refused_changes_nothing(team: Team) -> None:
