@@ -16,7 +16,7 @@ from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanE
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
-from ..scans.export import backtest_frame, changes_frame, diff_frame, history_frame, hours_frame, scans_frame
+from ..scans.export import backtest_frame, changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from ..scans.proof import Proof
 from .board import Board, Progress
@@ -266,13 +266,19 @@ class OpsClient(RoomClient):
         """The report of the latest finished scan. Raises ScanError when there was none."""
         return ScanReport.from_wire(await self._get("/latest"))
 
-    async def history(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
-        """Every result of the last `hours`, oldest first; of one check id when `check` is given.
+    async def history(
+        self, *, check: str | None = None, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
+    ) -> DataFrame:
+        """The last `hours`, oldest first, indexed by `time`; of one check id when `check` is given.
 
-        At most the newest 100,000: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` of the frame is True.
+        `resolution`: `raw` has a row for each result, `minute`, `hour` and `day` one for each of them and fingerprint, with its figures;
+        `auto` is the finest that has the whole in at most 100,000 rows. `attrs["resolution"]` says which it is (`scans/export.py` has the
+        columns). Of `raw` the newest 100,000 come: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` is True.
         """
-        answer = await self._get("/history", check=check, hours=hours)
-        return _told(history_frame(answer["results"]), answer, "history", hours)
+        answer = await self._get("/history", check=check, hours=hours, resolution=resolution)
+        frame = await asyncio.to_thread(figures_frame, answer["columns"]) if "columns" in answer else history_frame(answer["results"])
+        frame.attrs["resolution"] = answer.get("resolution", "raw")
+        return _told(frame, answer, "history", hours)
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
@@ -415,7 +421,7 @@ def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float) 
     if frame.attrs["cut"]:
         warnings.warn(
             f"{what}(): there are more rows in the last {hours:g} hours than one answer holds, and the oldest are left out: "
-            "ask for one check=, or fewer hours=; hours() has the figures of all",
+            "ask for one check=, or fewer hours=; history(resolution='hour') has the figures of all",
             UserWarning,
             stacklevel=3,
         )

@@ -1,6 +1,7 @@
 """What was, as DataFrames. The rows are those of `History` or of the ops room's HTTP answers; pandas is imported when one is made.
 
-Every frame but `history_frame`'s has a RangeIndex, and all have their documented columns and dtypes also when there are no rows. Times are
+Every frame but `history_frame`'s and `figures_frame`'s has a RangeIndex, and all have their documented columns and dtypes also when there
+are no rows. Times are
 datetime64[ms, UTC], statuses ordered categoricals from good to bad (`STATUS_ORDER`), severities from info to critical.
 """
 
@@ -99,6 +100,36 @@ def history_frame(rows: Rows) -> pd.DataFrame:
     frame = _frame(rows, _HISTORY)
     # Under a name of its own: pandas refuses to group or sort by a name that is a column's and the index's.
     frame.index = pd.DatetimeIndex(frame["observed_at"], name="time")
+    return frame
+
+
+def figures_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Minutes, hours or days of the past, a row for each span and fingerprint, the oldest first, indexed by `time`: when the span began.
+
+    `columns` are those of `rollup.keyed`. check_id, fingerprint; status: the worst that was seen in the span (ordered category);
+    duration_ms: the median, p50_ms once more, so that a plot of results is one of spans; looks, ok, warn, crit, unknown, skip: int64;
+    uptime (0 to 1), p50_ms, p95_ms, p99_ms, max_ms: float64.
+    """
+    import numpy as np
+    import pandas as pd
+
+    key = np.asarray(columns["key"], dtype="int64")
+    frame = pd.DataFrame(index=pd.to_datetime(np.asarray(columns["begin"], dtype="int64"), unit="s", utc=True).as_unit("ms"))
+    frame.index.name = "time"
+    for place, name in ((1, "check_id"), (0, "fingerprint")):
+        names = pd.array([pair[place] for pair in columns["keys"]], dtype="str")
+        frame[name] = names.take(key) if len(names) else names
+    worst = np.zeros(len(key), dtype="int64")
+    for code, status in enumerate(STATUS_ORDER):
+        worst[np.asarray(columns[status], dtype="int64") > 0] = code
+    frame["status"] = pd.Categorical.from_codes(worst, dtype=pd.CategoricalDtype(list(STATUS_ORDER), ordered=True))
+    frame["duration_ms"] = np.asarray(columns["p50_ms"], dtype="float64")
+    for name in ("looks", *STATUSES):
+        frame[name] = np.asarray(columns[name], dtype="int64")
+    looked = (frame["looks"] - frame["skip"]).to_numpy(dtype="float64")
+    frame["uptime"] = (frame["ok"] + frame["warn"]).to_numpy(dtype="float64") / np.where(looked > 0, looked, np.nan)
+    for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms"):
+        frame[name] = np.asarray(columns[name], dtype="float64")
     return frame
 
 

@@ -217,6 +217,8 @@ class History:
             ("events", "rowid", "at"),
             ("scans", "scan_id", "started_at"),
         )
+        for text, seq in (("body", "seq"), ("last_success", "success_seq"), ("last_failure", "failure_seq")):
+            await self._run(self._write, _keep_text(text, seq), [(limit,)])
         for table, key, column in kept:
             query = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} < ? LIMIT {CHUNK})"
             while count := await self._run(self._write, query, [(limit,)]):
@@ -287,13 +289,21 @@ class History:
         rows = rollup.as_rows(await self.figures(check=check, hours=hours, span=span))
         return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
 
-    async def figures(self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour") -> rollup.Columns:
-        """As `rollups`, by column: what a table of tens of thousands of rows is made of. `begin` is in seconds since the epoch.
+    async def finest(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> rollup.Resolution:
+        """In which form the whole of the last `hours` is at most about `limit` rows: single results where they fit, else spans."""
+        now = datetime.now(UTC).timestamp()
+        return await self._run(lambda: rollup.finest(self._db, check=check, hours=hours, now=now, limit=limit))
+
+    async def figures(
+        self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour", limit: int | None = None
+    ) -> rollup.Columns:
+        """As `rollups`, by column: what a table of tens of thousands of rows is made of. `begin` is in seconds since the epoch. The newest
+        `limit` rows; None: all.
 
         The span under way, and what has not been summed up yet, is read from the results.
         """
         now = datetime.now(UTC).timestamp()
-        return await self._run(lambda: rollup.read(self._db, span, check=check, hours=hours, now=now))
+        return await self._run(lambda: rollup.read(self._db, span, check=check, hours=hours, now=now, limit=limit))
 
     async def diff(self, a: str, b: str) -> list[Row]:
         """What differs between scan `a` and the later scan `b`.
@@ -330,7 +340,11 @@ class History:
 
     async def witnesses(self, fingerprint: str) -> tuple[CheckResult | None, CheckResult | None]:
         """The last success and the last failure of a fingerprint, with their evidence."""
-        rows = await self._run(self._read, "SELECT last_success, last_failure FROM latest WHERE fingerprint = ?", (fingerprint,))
+        texts = ", ".join(
+            f"coalesce(last_{kind}, (SELECT body FROM results WHERE results.seq = latest.{kind}_seq)) AS last_{kind}"
+            for kind in ("success", "failure")
+        )
+        rows = await self._run(self._read, f"SELECT {texts} FROM latest WHERE fingerprint = ?", (fingerprint,))
         if not rows:
             return None, None
         success, failure = (body and CheckResult.from_wire(json.loads(body)) for body in (rows[0]["last_success"], rows[0]["last_failure"]))
@@ -441,10 +455,8 @@ class History:
                     body,
                 )
             )
-            success_body, failure_body = body if result.status == "ok" else None, body if failing else None
-            latest.append(
-                (result.fingerprint, result.seq, result.check_id, item.owner, item.hard, item.flips, body, success_body, failure_body)
-            )
+            success, failure = result.seq if result.status == "ok" else None, result.seq if failing else None
+            latest.append((result.fingerprint, result.seq, result.check_id, item.owner, item.hard, item.flips, success, failure))
             changes += [
                 (
                     c.seq,
@@ -464,10 +476,13 @@ class History:
         with self._transaction() as database:
             database.executemany(f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * 16)})", results)
             database.executemany(
-                """INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET seq = excluded.seq,
-                   check_id = excluded.check_id, owner = excluded.owner, hard = excluded.hard, flips = excluded.flips, body = excluded.body,
-                   last_success = coalesce(excluded.last_success, last_success),
-                   last_failure = coalesce(excluded.last_failure, last_failure)""",
+                """INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, NULL, NULL) ON CONFLICT (fingerprint) DO UPDATE SET
+                   seq = excluded.seq, check_id = excluded.check_id, owner = excluded.owner, hard = excluded.hard, flips = excluded.flips,
+                   body = NULL,
+                   success_seq = coalesce(excluded.success_seq, success_seq),
+                   failure_seq = coalesce(excluded.failure_seq, failure_seq),
+                   last_success = CASE WHEN excluded.success_seq IS NULL THEN last_success END,
+                   last_failure = CASE WHEN excluded.failure_seq IS NULL THEN last_failure END""",
                 latest,
             )
             database.executemany(f"INSERT INTO changes VALUES ({', '.join('?' * 11)})", changes)
@@ -489,7 +504,9 @@ class History:
 
     def _restore(self) -> Restored:
         latest = []
-        for row in self._db.execute("SELECT * FROM latest ORDER BY seq"):
+        query = """SELECT latest.check_id, owner, hard, flips, coalesce(latest.body, results.body, '') AS body
+                   FROM latest LEFT JOIN results ON results.seq = latest.seq ORDER BY latest.seq"""
+        for row in self._db.execute(query):
             try:
                 latest.append(Recorded(CheckResult.from_wire(json.loads(row["body"])), row["owner"], row["hard"], row["flips"]))
             except ValueError as error:
@@ -525,6 +542,12 @@ _REMEDIES = {
 def _remedy(error: sqlite3.Error) -> str:
     # An extended code holds its primary one in the lowest byte.
     return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "start the host again, or move the file away to begin a new history")
+
+
+def _keep_text(text: str, seq: str) -> str:
+    """Takes the text of a result that is about to go into the row that names it."""
+    found = f"FROM results WHERE results.seq = latest.{seq}"
+    return f"UPDATE latest SET {text} = (SELECT body {found}) WHERE {text} IS NULL AND EXISTS (SELECT 1 {found} AND observed_at < ?)"
 
 
 def _time(seconds: float | None) -> str | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from ..exceptions import SchemaError
 from . import rollup
 
-SCHEMA_VERSION = 3
-"""2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. An older file is brought up when opened."""
+SCHEMA_VERSION = 4
+"""2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
+their text twice more, and what figures are made of stands in an index. An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
 
@@ -28,11 +29,6 @@ CREATE TABLE results (
 );
 CREATE INDEX results_scan ON results (scan_id);
 CREATE INDEX results_check ON results (check_id, observed_at);
-CREATE INDEX results_observed ON results (observed_at);
-CREATE TABLE latest (
-  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
-  body TEXT NOT NULL, last_success TEXT, last_failure TEXT
-) WITHOUT ROWID;
 CREATE TABLE changes (
   seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, title TEXT NOT NULL, from_status TEXT, to_status TEXT NOT NULL,
   severity TEXT NOT NULL, phase TEXT NOT NULL, at REAL NOT NULL, summary TEXT NOT NULL, scan_id TEXT NOT NULL
@@ -40,6 +36,24 @@ CREATE TABLE changes (
 CREATE INDEX changes_at ON changes (at);
 CREATE TABLE acks (fingerprint TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+# A result's text stands in `results` alone, while that is kept. `body`, `last_success` and `last_failure` hold it where the result has
+# gone, or has another suppression by now.
+LATEST = """
+CREATE TABLE latest (
+  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
+  body TEXT, success_seq INTEGER, failure_seq INTEGER, last_success TEXT, last_failure TEXT
+) WITHOUT ROWID;
+CREATE INDEX results_observed ON results (observed_at, fingerprint, check_id, status, duration_ms);
+"""
+
+_TO_VERSION_4 = f"""
+ALTER TABLE latest RENAME TO older;
+DROP INDEX IF EXISTS results_observed;
+{LATEST}
+INSERT INTO latest SELECT fingerprint, seq, check_id, owner, hard, flips, body, NULL, NULL, last_success, last_failure FROM older;
+DROP TABLE older;
 """
 
 _OF_VERSION_3 = """
@@ -66,7 +80,7 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     if version == SCHEMA_VERSION:
         return
-    tables = TABLES if empty else ""
+    tables = TABLES + LATEST if empty else _TO_VERSION_4
     # Some files of version 1 have the table of version 2 already.
     database.executescript(f"BEGIN IMMEDIATE; {tables} {rollup.TABLES} {_OF_VERSION_3} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:

@@ -3,7 +3,7 @@
     GET  scans?limit=&before=           the scans, newest first
     GET  scans/latest · scans/<id>      a whole report
     GET  scans/rows                     the present row of every fingerprint
-    GET  scans/history?check=&hours=    results of the past
+    GET  scans/history?check=&hours=&resolution=  results of the past, or figures of its minutes, hours or days, by column
     GET  scans/looks?check=&hours=      the numbers of one check's results, for a backtest
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
@@ -28,7 +28,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import backtest, plan, proof
+from . import backtest, plan, proof, rollup
 from .history import ROWS
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
@@ -150,13 +150,20 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         hours = _number(query.get("hours"), "hours", 24.0)
         limit = min(int(_number(query.get("limit"), "limit", PAST)), ROWS - 1)
         past: dict[str, Any]
-        if what == "hours":
+        resolution = await _resolution(request, service, hours=hours, limit=limit) if what == "history" else "raw"
+        if resolution != "raw":
+            figures = await history.figures(check=query.get("check"), hours=hours, span=resolution, limit=limit + 1)
+            cut = len(figures["begin"]) > limit
+            figures = {name: values[-limit:] for name, values in figures.items()}
+            past = {"columns": rollup.keyed(figures), "resolution": resolution, "cut": cut}
+        elif what == "hours":
             past = {"hours": await history.rollups(check=query.get("check"), hours=hours)}
         else:
             # One more than asked for tells whether the oldest are left out.
             read = history.history if what == "history" else history.changes
             found = await read(check=query.get("check"), hours=hours, limit=limit + 1)
             past = {"results" if what == "history" else "changes": found[-limit:], "cut": len(found) > limit}
+            past |= {"resolution": "raw"} if what == "history" else {}
         return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
     if what == "remedies":
         hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")
@@ -177,6 +184,17 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
     if report is None:
         raise _Refused(404, f"no scan {one_line(what, 80)!r} is kept: list them with GET /api/ops/scans")
     return _json(report)
+
+
+async def _resolution(request: Request, service: OpsMonitorService, *, hours: float, limit: int) -> rollup.Resolution:
+    """In which form the past is asked for: `raw` where nothing is said, `auto` the finest that fits."""
+    asked = request.query_params.get("resolution", "raw")
+    if asked == "auto":
+        return await service.history.finest(check=request.query_params.get("check"), hours=hours, limit=limit)
+    for known in rollup.RESOLUTIONS:
+        if asked == known:
+            return known
+    raise ValueError(f"`resolution` must be auto or one of {', '.join(rollup.RESOLUTIONS)}, got {one_line(asked, 40)!r}")
 
 
 async def _post(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback, grant: Grant) -> Response:

@@ -34,8 +34,11 @@ CREATE INDEX IF NOT EXISTS {_TABLE[span]}_check ON {_TABLE[span]} (check_id, {_C
 )
 
 NAMES = ("begin", "fingerprint", "check_id", "looks", "ok", "warn", "crit", "unknown", "skip", "p50_ms", "p95_ms", "p99_ms", "max_ms")
-"""The columns of what `read` gives, before `uptime`."""
+"""The columns of what `read` gives."""
 Columns = dict[str, list[Any]]
+Resolution = Literal["raw", "minute", "hour", "day"]
+"""What a row of the past is: one look, or one span."""
+RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
 
 
 def _figures(span: Span, where: str) -> str:
@@ -79,32 +82,97 @@ def expire(span: Span, before: float) -> tuple[str, list[tuple[int]]]:
     return f"DELETE FROM {_TABLE[span]} WHERE {_COLUMN[span]} < ?", [(int(before // SECONDS[span]),)]
 
 
-def read(database: sqlite3.Connection, span: Span, *, check: str | None, hours: float, now: float) -> Columns:
-    """The spans that ended within the last `hours`, or are under way, the oldest first.
+def _open(database: sqlite3.Connection, span: Span, check: str | None, begin: int, now: float) -> list[tuple[Any, ...]]:
+    """What `_figures` gives, for reading: over the hour under way four times as fast as SQLite's windows are."""
+    seconds = SECONDS[span]
+    where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
+    cursor = database.cursor()
+    cursor.row_factory = None
+    # Durations come as text, of 15 digits: they have three decimals.
+    query = f"""SELECT fingerprint, check_id, count(*), sum(status = 'ok'), sum(status = 'warn'), sum(status = 'crit'),
+      sum(status = 'unknown'), sum(status = 'skip'), group_concat(duration_ms)
+      FROM results WHERE {where}observed_at >= ? AND observed_at < ? GROUP BY fingerprint"""
+    rows = []
+    first = cursor.execute(f"SELECT min(observed_at) FROM results WHERE {where}observed_at >= ?", (*params, begin * seconds)).fetchone()[0]
+    for place in () if first is None else range(int(first // seconds), int(now // seconds) + 1):
+        for *counts, text in cursor.execute(query, (*params, place * seconds, (place + 1) * seconds)):
+            durations = sorted(map(float, text.split(",")))
+            ranks = (durations[max(0, -(-len(durations) * share // 100) - 1)] for share in (50, 95, 99))
+            rows.append((place, *counts, *ranks, durations[-1]))
+    return rows
 
-    `begin` is in seconds since the epoch; `uptime` the share of looks that were ok or warn (skips aside), None where there was no look.
+
+def read(database: sqlite3.Connection, span: Span, *, check: str | None, hours: float, now: float, limit: int | None = None) -> Columns:
+    """The spans that ended within the last `hours`, or are under way, the oldest first; the newest `limit` rows.
+
+    `begin` is in seconds since the epoch.
     """
     seconds = SECONDS[span]
     since, column = int((now - hours * 3600) // seconds), _COLUMN[span]
     where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
-    order = f"ORDER BY {column}, check_id, fingerprint"
+    order = f"ORDER BY {column}, fingerprint"  # as they lie there
     cursor = database.cursor()
     cursor.row_factory = None  # plain tuples: three times as fast for what becomes columns at once
-    rows = cursor.execute(f"SELECT * FROM {_TABLE[span]} WHERE {where}{column} >= ? {order}", (*params, since)).fetchall()
-    open_since = max(since, _next(database, span)) * seconds
-    rows += cursor.execute(_figures(span, f"{where}observed_at >= ?") + " ORDER BY 1, 3, 2", (*params, open_since)).fetchall()
+    ended = f"SELECT * FROM {_TABLE[span]} WHERE {where}{column} >= ?"
+    if limit is not None:
+        ended = f"SELECT * FROM ({ended} ORDER BY {column} DESC LIMIT {limit})"
+    rows = cursor.execute(f"{ended} {order}", (*params, since)).fetchall()
+    rows += _open(database, span, check, max(since, _next(database, span)), now)
+    rows = rows if limit is None else rows[-limit:]
     columns: Columns = dict(zip(NAMES, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in NAMES}
     columns["begin"] = [bucket * seconds for bucket in columns["begin"]]
-    figures = zip(columns["looks"], columns["skip"], columns["ok"], columns["warn"], strict=True)
-    columns["uptime"] = [(ok + warn) / (looks - skip) if looks > skip else None for looks, skip, ok, warn in figures]
     return columns
 
 
 def as_rows(columns: Columns) -> list[dict[str, Any]]:
-    """The columns as rows of JSON values: `begin` as RFC 3339."""
+    """The columns as rows of JSON values: `begin` as RFC 3339, and with `uptime`, the share of looks that were ok or warn (skips aside),
+    None where there was no look."""
     begins = {moment: wire_time(datetime.fromtimestamp(moment, UTC)) for moment in set(columns["begin"])}
     names = list(columns)
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     for row in rows:
         row["begin"] = begins[row["begin"]]
+        looked = row["looks"] - row["skip"]
+        row["uptime"] = (row["ok"] + row["warn"]) / looked if looked else None
     return rows
+
+
+def finest(database: sqlite3.Connection, *, check: str | None, hours: float, now: float, limit: int) -> Resolution:
+    """The finest resolution that has the whole of the last `hours` in at most about `limit` rows; days where none has.
+
+    A resolution has the whole when it reaches back as far as the coarser ones: raw results and minutes are kept for less time.
+    """
+    since = now - hours * 3600
+    where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
+    sources: dict[Resolution, tuple[str, str, int]] = {"raw": ("results", "observed_at", 1)}
+    sources |= {span: (_TABLE[span], _COLUMN[span], SECONDS[span]) for span in SPANS}
+    first: dict[Resolution, float | None] = {}
+    for name, (table, column, unit) in sources.items():
+        begin = since if name == "raw" else -(-since // unit)  # the span of that moment may tell of looks before it alone
+        query = f"SELECT min({column}) FROM {table} WHERE {where}{column} >= ?"
+        found = database.execute(query, (*params, begin)).fetchone()[0]
+        first[name] = None if found is None else found * unit
+    for name, (table, column, unit) in sources.items():
+        coarser = SPANS[RESOLUTIONS.index(name) :]
+        began = first[name]
+        if began is None and any(first[span] is not None for span in coarser):
+            continue
+        known = ((first[span], SECONDS[span]) for span in coarser)
+        if began is not None and any(other is not None and began // length * length > other for other, length in known):
+            continue
+        begin = since if name == "raw" else since // unit
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {where}{column} >= ? LIMIT ?)"
+        rows = database.execute(query, (*params, begin, limit + 1)).fetchone()[0]
+        if name != "raw":  # each fingerprint has a span under way, too
+            rows += database.execute(f"SELECT count(*) FROM latest WHERE {where}1", params).fetchone()[0]
+        if rows <= limit:
+            return name
+    return "day"
+
+
+def keyed(columns: Columns) -> dict[str, list[Any]]:
+    """The columns with each fingerprint and check id said once: `keys` are pairs of both, `key` says which one a row is of."""
+    places: dict[tuple[str, str], int] = {}
+    key = [places.setdefault(pair, len(places)) for pair in zip(columns["fingerprint"], columns["check_id"], strict=True)]
+    rest = {name: values for name, values in columns.items() if name not in ("fingerprint", "check_id")}
+    return {"keys": [list(pair) for pair in places], "key": key, **rest}

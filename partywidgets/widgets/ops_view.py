@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Coroutine, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import traitlets
 
@@ -272,11 +272,16 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "latest")
 
-    def history(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
-        """Every result of the last `hours`, oldest first; of one check id when `check` is given."""
+    def history(
+        self, *, check: str | None = None, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
+    ) -> Handle[DataFrame]:
+        """The last `hours`, oldest first: every result, or where those are more than 100,000 the figures of minutes, hours or days.
+
+        `attrs["resolution"]` says which; `resolution` asks for one. Of one check id when `check` is given.
+        """
 
         async def work() -> DataFrame:
-            return await (await self._ops.connected()).history(check=check, hours=hours)
+            return await (await self._ops.connected()).history(check=check, hours=hours, resolution=resolution)
 
         return self._start(work(), "history")
 

@@ -116,12 +116,32 @@ async def test_what_is_left_out_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         for _ in range(3):
             last = await ops.scan()
         monkeypatch.setattr(requests, "PAST", 3)
-        assert (await ops.history()).attrs == {"cut": False}
+        assert (await ops.history()).attrs == {"resolution": "raw", "cut": False}
         assert (await ops.changes()).attrs == {"cut": False}
         monkeypatch.setattr(requests, "PAST", 2)
         with pytest.warns(UserWarning, match=r"history\(\): there are more rows in the last 24 hours than one answer holds"):
-            history = await ops.history()
-        assert (len(history), history["scan_id"].iloc[-1], history.attrs) == (2, last.scan_id, {"cut": True})
+            history = await ops.history(resolution="raw")
+        assert (len(history), history["scan_id"].iloc[-1]) == (2, last.scan_id)
+        assert history.attrs == {"resolution": "raw", "cut": True}
+
+
+async def test_more_results_than_fit_come_as_figures(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole is there, by the minute or coarser, with a status and a duration as results have them; one that is asked for comes."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        for status in ("ok", "warn", "ok"):
+            play.statuses["shop"] = status
+            await ops.scan()
+        monkeypatch.setattr(requests, "PAST", 5)
+        history = await ops.history()
+        assert history.attrs["resolution"] in ("minute", "hour", "day"), "never cut where figures have the whole"
+        assert (history["looks"].sum(), history["warn"].sum(), history.attrs["cut"]) == (6, 1, False)
+        assert set(history.loc[history["status"] >= "warn", "check_id"]) == {"shop"}
+        assert (history["duration_ms"] == history["p50_ms"]).all()
+        assert (history.index.name, str(history.index.dtype)) == ("time", "datetime64[ms, UTC]")
+        shop = await ops.history(check="shop", resolution="day")
+        assert (set(shop["check_id"]), shop["looks"].sum(), shop.attrs["resolution"]) == ({"shop"}, 3, "day")
+        with pytest.raises(ScanError, match="`resolution` must be auto or one of raw, minute, hour, day, got 'weekly'"):
+            await ops.history(resolution="weekly")  # type: ignore[arg-type]
 
 
 async def test_hours(tmp_path: Path) -> None:

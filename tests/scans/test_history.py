@@ -18,9 +18,11 @@ import pandas as pd
 import pytest
 
 from partywidgets.exceptions import ScanError, SchemaError, StorageError
-from partywidgets.scans.export import changes_frame, diff_frame, history_frame, hours_frame, scans_frame
+from partywidgets.scans import history_schema as schema
+from partywidgets.scans import rollup
+from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, utc_now
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, Suppression, utc_now
 from partywidgets.scans.service import OpsMonitorService
 
 from .ops_room import Play, ScriptedCheck
@@ -64,6 +66,11 @@ async def test_empty_frames_have_the_same_types(tmp_path: Path) -> None:
         await history.begin_scan(ScanReport("s2", started_at=utc_now()))
         await history.finish_scan(ScanReport("s2", finished_at=utc_now()), "finished")
         await history.roll_up(utc_now())
+        figures = rollup.keyed(await history.figures(hours=48))
+        spans, none = figures_frame(figures), figures_frame({name: [] for name in figures})
+        assert [kind(spans[name]) for name in spans] == [kind(none[name]) for name in none]
+        assert (len(none), str(none.index.dtype), str(spans.index.dtype)) == (0, "datetime64[ms, UTC]", "datetime64[ms, UTC]")
+        assert (list(spans["status"]), list(spans["looks"]), list(spans["uptime"])) == (["crit"], [1], [0.0])
         filled = {
             history_frame: await history.history(hours=48),
             changes_frame: await history.changes(hours=48),
@@ -138,7 +145,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 3: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 4: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -165,7 +172,104 @@ async def test_a_file_of_version_1_becomes_one_of_this_version(tmp_path: Path, w
             assert [row["status"] for row in await history.history(hours=4)] == ["crit"]
             assert [row["crit"] for row in await history.rollups(hours=5)] == [1]
     with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == 3
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 4
+
+
+LATEST_OF_VERSION_3 = """
+CREATE INDEX results_observed ON results (observed_at);
+CREATE TABLE latest (
+  fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL, check_id TEXT NOT NULL, owner TEXT NOT NULL, hard TEXT, flips TEXT NOT NULL,
+  body TEXT NOT NULL, last_success TEXT, last_failure TEXT
+) WITHOUT ROWID;
+"""
+
+
+async def test_a_file_of_version_3_becomes_one_of_this_version(tmp_path: Path) -> None:
+    """What the row of the present, the last success and the last failure held as text is there, and gives way to newer results."""
+    path = tmp_path / FILE
+    good, bad, newer = (result(number, utc_now(), status, evidence) for number, status, evidence in OF_VERSION_3)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(schema.TABLES + LATEST_OF_VERSION_3 + rollup.TABLES + schema._OF_VERSION_3 + "PRAGMA user_version = 3;")
+        texts = [json.dumps(one.to_wire()) for one in (bad, good, bad)]
+        database.execute("INSERT INTO latest VALUES (?, 2, 'c', 'a', 'crit', '01', ?, ?, ?)", (good.fingerprint, *texts))
+        database.commit()
+    async with History(path) as history:
+        restored = await history.restore()
+        assert [(item.result.to_wire(), item.hard, item.flips) for item in restored.latest] == [(bad.to_wire(), "crit", "01")]
+        assert await evidence_of(history, good.fingerprint) == ("good", "bad")
+        await history.record([Recorded(newer, "a", "ok", "011")])
+        assert await evidence_of(history, good.fingerprint) == ("newer", "bad")
+        assert [item.result.seq for item in (await history.restore()).latest] == [3]
+
+
+OF_VERSION_3: list[tuple[int, Status, str]] = [(1, "ok", "good"), (2, "crit", "bad"), (3, "ok", "newer")]
+
+
+async def evidence_of(history: History, fingerprint: str) -> tuple[str | None, str | None]:
+    """The evidence of the last success and of the last failure."""
+    success, failure = await history.witnesses(fingerprint)
+    return None if success is None else success.evidence[0].value, None if failure is None else failure.evidence[0].value
+
+
+async def test_the_present_stays_when_its_results_go(tmp_path: Path) -> None:
+    """The last result, success and failure of a fingerprint outlive retention, with their evidence; a newer suppression stays, too."""
+    old = utc_now() - timedelta(days=8)
+    async with History(tmp_path / FILE) as history:
+        for number, status, evidence in OF_VERSION_3:
+            await history.record([Recorded(result(number, old, status, evidence), "a", None, "")])
+        assert await history.prune(utc_now() - timedelta(days=7)) == 3
+        assert await history.history(hours=24 * 30) == []
+        fingerprint = result(1, old).fingerprint
+        assert await evidence_of(history, fingerprint) == ("newer", "bad")
+        (kept,) = (await history.restore()).latest
+        assert (kept.result.seq, kept.result.evidence[0].value) == (3, "newer")
+        acked = result(3, old, "ok", "newer")
+        acked.suppression = Suppression("ack", "x", None, "Ana", "known")
+        await history.keep_bodies([acked])
+        assert (await history.restore()).latest[0].result.suppression == acked.suppression
+        await history.record([Recorded(result(4, utc_now(), "crit", "again"), "a", None, "")])
+        assert (await history.restore()).latest[0].result.suppression is None
+        assert await evidence_of(history, fingerprint) == ("newer", "again")
+
+
+async def test_the_span_under_way_has_the_figures_that_it_will_have(tmp_path: Path) -> None:
+    """Minutes, hours and days read before they are summed up are those that are summed up then, to the last digit."""
+    begin = datetime(2026, 11, 23, 9, 59, 30, tzinfo=UTC)
+    async with History(tmp_path / FILE) as history:
+        batch = []
+        for number in range(1, 500):
+            one = result(number, begin + timedelta(seconds=number), "crit" if number % 7 == 0 else "skip" if number % 11 == 0 else "ok")
+            one.duration_ms = round(number * 37 % 101 / 7, 3)
+            batch.append(Recorded(one, "a", None, ""))
+        await history.record(batch)
+        now = (begin + timedelta(days=2)).timestamp()
+        for span in rollup.SPANS:
+            before = await history._run(lambda span=span: rollup.read(history._db, span, check=None, hours=72, now=now))
+            await history._run(lambda span=span: [None for _ in range(2000) if not rollup.roll_up(history._db, span, now)][:1])
+            after = await history._run(lambda span=span: rollup.read(history._db, span, check="c", hours=72, now=now))
+            assert before == after
+            assert sum(after["looks"]) == 499
+
+
+async def test_the_finest_resolution_that_has_the_whole(tmp_path: Path) -> None:
+    """Single results where they fit; where they do not, or are kept no longer, the finest figures that reach back as far."""
+    async with History(tmp_path / FILE) as history:
+        assert await history.finest(hours=48) == "raw"
+        begin = utc_now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=40)
+        seconds = [*range(0, 600, 10), *range(20 * 3600, 20 * 3600 + 600, 10)]
+        batch = [Recorded(result(number, begin + timedelta(seconds=at)), "a", None, "") for number, at in enumerate(seconds, 1)]
+        await history.record(batch)
+        await history.roll_up(utc_now())
+        assert await history.finest(hours=48, limit=120) == "raw"
+        assert await history.finest(hours=48, limit=119) == "minute"
+        assert await history.finest(hours=48, limit=20) == "hour"
+        assert await history.finest(hours=48, limit=1) == "day"
+        assert await history.finest(hours=48, limit=119, check="another") == "raw"
+        await history.prune(begin + timedelta(hours=1), minutes_before=begin)
+        assert await history.finest(hours=48) == "minute"
+        await history.prune(begin, minutes_before=begin + timedelta(hours=1))
+        assert await history.finest(hours=48) == "hour"
+        assert await history.finest(hours=30) == "raw"
 
 
 async def test_only_a_full_disk_is_called_full(tmp_path: Path) -> None:
