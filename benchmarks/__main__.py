@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("fanout", "conditions", "terminal", "idle", "wake", "herd", "jupyter-fanout", "first-row", "checks", "history")
+NAMES = ("fanout", "conditions", "terminal", "idle", "wake", "herd", "jupyter-fanout", "first-row", "checks", "history", "scheduler")
 
 
 def main() -> None:

@@ -284,7 +284,11 @@ class OpsMonitorService:
     async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
         emit = self._emitter(broadcast)
         stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
-        streaming = self._own(stream.run(), f"stream of scan {report.scan_id}")
+
+        async def tell() -> None:
+            await self._kept(self.history.begin_scan(report, actor=actor))
+            await emit("scan-started", _started(report))
+            await stream.run()
 
         async def look(loaded: Loaded) -> None:
             result = await self.bench.look(loaded, scan_id=report.scan_id, scheduled_at=report.started_at)
@@ -293,9 +297,9 @@ class OpsMonitorService:
 
         state: ScanState = "finished"
         looks: list[asyncio.Task[None]] = []
+        # Checks do not wait for the disk, which may be busy with a long look back: what was seen is told in its order all the same.
+        streaming = self._own(tell(), f"stream of scan {report.scan_id}")
         try:
-            await self._kept(self.history.begin_scan(report, actor=actor))
-            await emit("scan-started", _started(report))
             looks += [self._own(look(loaded), f"check {loaded.id}") for loaded in chosen]
             if looks:
                 await asyncio.wait(looks)
