@@ -118,6 +118,7 @@ export type TerminalRequest =
   | { type: "resize"; cols: number; rows: number }
   | { type: "lease"; action: "take" | "release" }
   | { type: "lease"; action: "give"; to: string }
+  | { type: "eject"; id: string; connection: string }
   | { type: "restart"; id: string }
   | { type: "run"; id: string; command: string; timeout_s: number | null }
   | { type: "send"; id: string; text: string }

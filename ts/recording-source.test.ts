@@ -57,6 +57,8 @@ it("the terminal's bar has a button for its recording", () => {
   const bar = new TerminalBar("worker-123", {
     take: nothing,
     release: nothing,
+    give: nothing,
+    eject: nothing,
     search: nothing,
     copy: nothing,
     recording,

@@ -12,7 +12,7 @@ import { type LinkState, RoomLink } from "./transport/open.ts";
 import { ClipboardConsent } from "./views/clipboard-consent.ts";
 import { addStyles, element, setText } from "./views/element.ts";
 import { SearchBox } from "./views/search-box.ts";
-import { TerminalBar, type TerminalState } from "./views/terminal-bar.ts";
+import { TerminalBar, type TerminalBarActions, type TerminalState } from "./views/terminal-bar.ts";
 import { TerminalView, type TerminalViewOptions } from "./views/terminal-view.ts";
 
 export interface TerminalPaneOptions {
@@ -87,12 +87,17 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   );
   const command = new TerminalRun(party, signal);
   const search = new SearchBox(view);
-  const bar = new TerminalBar(room, {
+  const actions: TerminalBarActions = {
     take: () => {
       party.tell({ type: "lease", action: "take" });
       view.terminal.focus();
     },
     release: () => party.tell({ type: "lease", action: "release" }),
+    give: (to) => party.tell({ type: "lease", action: "give", to }),
+    eject: async (person) => {
+      const reply = await party.ask({ type: "eject", connection: person });
+      tell(reply.ok ? "" : (reply.error ?? "nobody was ejected"));
+    },
     search: () => search.open(),
     copy: () => void copy(),
     recording: options.recording && (() => void save()),
@@ -103,7 +108,8 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     },
     retry: () => connection?.restart(),
     screenReader: (on) => view.setScreenReader(on),
-  });
+  };
+  const bar = new TerminalBar(room, actions, options.view.screenReader);
   const consent = new ClipboardConsent((sentence) => tell(sentence));
   const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
@@ -115,6 +121,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.`,
     },
     bar.node,
+    bar.people,
     bar.help,
     search.node,
     notice,

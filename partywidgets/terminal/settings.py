@@ -79,7 +79,7 @@ class TerminalSettings:
     rows: int = 30
     """The size in cells when the first viewer gives none."""
     ring_bytes: int = 1 << 20
-    """Output kept for viewers who come back."""
+    """Output kept for viewers who come back; at least 256 KiB."""
     scrollback: int = 10_000
     """Lines kept above the screen for whoever joins late."""
     history: int = 1000

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.005
 COALESCE_BYTES = 64 * 1024
+RING_BYTES = 256 * 1024
+"""The least that a ring holds, whatever is asked for: output that has not been sent is read out of it."""
 IDLE_SECONDS = 0.02
 """After this long without output, and after input, the next output goes out at once, so that an echo is instant."""
 HELD_BYTES = 8 << 20
@@ -47,9 +49,9 @@ class Stream:
     """One epoch of output: ring, screen and who has got how far. `begin` starts an epoch."""
 
     def __init__(self, room: Room, viewers: dict[Any, Viewer], *, shown: Callable[[Viewer], None], ring_bytes: int) -> None:
-        self._room, self._viewers, self._shown, self._ring_bytes = room, viewers, shown, ring_bytes
+        self._room, self._viewers, self._shown, self._ring_bytes = room, viewers, shown, max(ring_bytes, RING_BYTES)
         self.epoch = ""
-        self.ring = Ring(ring_bytes)
+        self.ring = Ring(self._ring_bytes)
         self.screen: Screen = RawScreen(self.ring, 80, 24)
         self.cols, self.rows = 80, 24
         self.position = 0

@@ -55,7 +55,8 @@ export type Asked =
   | { type: "restart" }
   | { type: "screen"; format: "text" | "html" }
   | { type: "run"; command: string; timeout_s: number | null }
-  | { type: "history" };
+  | { type: "history" }
+  | { type: "eject"; connection: string };
 /** The room's answer, or why there is none; `lost`: the connection went, and what was asked for may go on. */
 export type Answer = { ok: boolean; result?: unknown; error?: string; lost?: boolean };
 

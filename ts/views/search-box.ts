@@ -22,10 +22,14 @@ export class SearchBox {
       "div",
       { class: "pw-search", hidden: true },
       this.#input,
-      element("button", { type: "button", title: "Previous (Shift+Enter)", onclick: () => this.#find(false) }, "↑"),
-      element("button", { type: "button", title: "Next (Enter)", onclick: () => this.#find(true) }, "↓"),
+      element(
+        "button",
+        { type: "button", title: "Previous (Shift+Enter)", "aria-label": "Previous match", onclick: () => this.#find(false) },
+        "↑",
+      ),
+      element("button", { type: "button", title: "Next (Enter)", "aria-label": "Next match", onclick: () => this.#find(true) }, "↓"),
       this.#count,
-      element("button", { type: "button", title: "Close (Escape)", onclick: () => this.close() }, "✕"),
+      element("button", { type: "button", title: "Close (Escape)", "aria-label": "Close search", onclick: () => this.close() }, "✕"),
     );
     this.#input.addEventListener("input", () => this.#find(false));
     this.#input.addEventListener("keydown", (event) => {

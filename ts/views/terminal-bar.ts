@@ -1,15 +1,14 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
-
-import type { Person } from "../protocol.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
+import { type PeopleActions, PeopleList, present } from "./people-list.ts";
 
 export type TerminalState = "connecting" | "live" | "lagging" | "ended" | "refused" | "lost";
 
-export interface TerminalBarActions {
+export interface TerminalBarActions extends PeopleActions {
   take(): void;
   release(): void;
   search(): void;
@@ -27,19 +26,21 @@ const ICONS: Record<TerminalState, string> = { connecting: "◌", live: "●", l
 export class TerminalBar {
   readonly node: HTMLElement;
   readonly help: HTMLElement;
+  readonly people: HTMLElement;
   #title = element("span", { class: "pw-bar-title" });
   #state = element("span", { class: "pw-state", role: "status" });
   #role = element("span", { class: "pw-muted" });
-  #people = element("span", { class: "pw-muted" });
+  #list: PeopleList;
+  #people: HTMLButtonElement;
   #size = element("span", { class: "pw-muted" });
-  #hint = element("span", { class: "pw-hint" });
+  #hint = element("span", { class: "pw-hint", role: "status" });
   #badge = new Badge();
   #control: HTMLButtonElement;
   #restart: HTMLButtonElement;
   #retry: HTMLButtonElement;
   #holding = false;
 
-  constructor(room: string, actions: TerminalBarActions) {
+  constructor(room: string, actions: TerminalBarActions, screenReader = false) {
     setText(this.#title, room);
     this.#control = button("Take control", "Type in this terminal; the others watch", () =>
       this.#holding ? actions.release() : actions.take(),
@@ -47,7 +48,10 @@ export class TerminalBar {
     this.#restart = button("Restart", "Start the shell again", actions.restart);
     this.#restart.classList.add("pw-primary");
     this.#retry = button("Try again", "Look for the host again", actions.retry);
-    const reader = element("input", { type: "checkbox" });
+    this.#list = new PeopleList(actions);
+    this.people = this.#list.node;
+    this.#people = button("", "Who is here", () => this.#unfold(this.people.hidden));
+    const reader = element("input", { type: "checkbox", checked: screenReader });
     reader.addEventListener("change", () => actions.screenReader(reader.checked));
     this.help = element(
       "div",
@@ -79,15 +83,17 @@ export class TerminalBar {
         " and ",
         element("kbd", {}, "Ctrl+Alt+0"),
         " make the text larger, smaller and as it was. ",
-        button("A+", "Larger text", () => actions.zoom(1)),
-        button("A−", "Smaller text", () => actions.zoom(-1)),
+        named(button("A+", "Larger text", () => actions.zoom(1))),
+        named(button("A−", "Smaller text", () => actions.zoom(-1))),
       ),
       element("label", {}, reader, " Screen reader mode"),
     );
-    const help = button("?", "Keys and accessibility", () => {
-      this.help.hidden = !this.help.hidden;
-      help.setAttribute("aria-expanded", String(!this.help.hidden));
-    });
+    const help = named(
+      button("?", "Keys and accessibility", () => {
+        this.help.hidden = !this.help.hidden;
+        help.setAttribute("aria-expanded", String(!this.help.hidden));
+      }),
+    );
     help.setAttribute("aria-expanded", "false");
     this.node = element(
       "div",
@@ -123,6 +129,11 @@ export class TerminalBar {
     this.#title.title = title ? `${room}: ${title}` : room;
   }
 
+  #unfold(open: boolean): void {
+    this.people.hidden = !open;
+    this.#people.setAttribute("aria-expanded", String(open));
+  }
+
   /** Shows the whole of it; returns the one word that says how the terminal is. */
   link(link: LinkState, reason: string, status: TerminalStatus | null, holds = false): TerminalState {
     const state = stateOf(link, status);
@@ -136,31 +147,20 @@ export class TerminalBar {
     this.#control.hidden = !mayHold || state === "ended" || (status.people.length < 2 && status.canType);
     setText(this.#control, this.#holding ? "Release control" : "Take control");
     this.#control.title = this.#holding ? "Let somebody else type" : "Type in this terminal; the others watch";
-    this.#restart.hidden = !(live && state === "ended");
+    this.#restart.hidden = !(live && state === "ended" && mayRestart(status));
     this.#retry.hidden = !(link === "refused" || link === "lost");
     setText(this.#hint, live ? hint(status, this.#holding, state) : "");
     setText(this.#role, live ? status.role : "");
-    const present = live ? bySubject(status.people) : [];
-    setText(this.#people, present.length > 1 ? `${present.length} people` : "");
-    this.#people.title = present.map(personLine).join("\n");
+    const people = live ? present(status) : [];
+    setText(this.#people, `${people.length} people`);
+    this.#people.hidden = people.length < 2;
+    if (this.#people.hidden) this.#unfold(false);
+    this.#list.show(people, live ? status.role : "", this.#holding);
     const size = live ? status.size : null;
     setText(this.#size, size ? `${size.cols}×${size.rows}${size.by && status!.people.length > 1 ? ` by ${size.by}` : ""}` : "");
     this.#size.title = size?.by ? `${size.cols} columns × ${size.rows} rows, set by ${size.by}` : "";
     return state;
   }
-}
-
-/** One entry a subject, with all of its connections: a page, its kernel and another tab are one person. */
-function bySubject(people: Person[]): Person[][] {
-  const found = new Map<string, Person[]>();
-  for (const person of people) found.set(person.subject, [...(found.get(person.subject) ?? []), person]);
-  return [...found.values()];
-}
-
-function personLine(connections: Person[]): string {
-  const roles = [...new Set(connections.map(({ role }) => role))].join(", ");
-  const count = connections.length > 1 ? `, ${connections.length} connections` : "";
-  return `${connections[0]!.name} (${roles})${count}`;
 }
 
 function stateOf(link: LinkState, status: TerminalStatus | null): TerminalState {
@@ -189,9 +189,13 @@ function sentence(state: TerminalState, reason: string, status: TerminalStatus |
   }
 }
 
+function mayRestart({ role }: TerminalStatus): boolean {
+  return role === "peer" || role === "moderator";
+}
+
 /** Why keys do nothing, or who else types. */
 function hint(status: TerminalStatus, holding: boolean, state: TerminalState): string {
-  if (state === "ended") return "";
+  if (state === "ended") return mayRestart(status) ? "" : "a peer or a moderator can start it again";
   if (holding) return status.people.length > 1 ? "you have control" : "";
   if (status.lease && !status.canType) return `${status.lease.name} has control`;
   return status.canType ? "" : `read-only: you are ${status.role || "a viewer"}`;
@@ -199,4 +203,11 @@ function hint(status: TerminalStatus, holding: boolean, state: TerminalState): s
 
 function button(label: string, title: string, action: () => void): HTMLButtonElement {
   return element("button", { type: "button", title, onclick: action }, label);
+}
+
+/** A sign for a word: who hears the page hears what it does. */
+function named(sign: HTMLButtonElement): HTMLButtonElement {
+  const text = sign.textContent ?? "";
+  sign.setAttribute("aria-label", /\w/.test(text) ? `${text} ${sign.title}` : sign.title);
+  return sign;
 }

@@ -7,7 +7,7 @@ import { WebglAddon } from "@xterm/addon-webgl";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
-import { palette, watchTheme } from "./theme.ts";
+import { highContrast, palette, watchTheme } from "./theme.ts";
 
 export interface TerminalViewOptions {
   fontSize: number;
@@ -320,7 +320,7 @@ export class TerminalView implements Screen {
       scrollbarSliderActiveBackground: accent,
       overviewRulerBorder: background,
     };
-    this.terminal.options.minimumContrastRatio = matchMedia("(forced-colors: active)").matches ? 7 : 4.5;
+    this.terminal.options.minimumContrastRatio = highContrast() ? 7 : 4.5;
     this.terminal.options.fontFamily = getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace";
   }
 

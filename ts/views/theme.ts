@@ -40,6 +40,16 @@ function luminance(color: string): number {
   return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }
 
+/** The person asked for more contrast than a theme's usual: of the system, or by a theme of JupyterLab or VS Code made for it. */
+export function highContrast(): boolean {
+  const { jpThemeName = "", vscodeThemeKind = "" } = document.body.dataset;
+  return (
+    matchMedia("(forced-colors: active)").matches ||
+    matchMedia("(prefers-contrast: more)").matches ||
+    /high.contrast/i.test(`${jpThemeName} ${vscodeThemeKind}`)
+  );
+}
+
 /** Calls `changed` when Jupyter, VS Code or the system switches its theme. */
 export function watchTheme(changed: () => void, signal: AbortSignal): void {
   let frame = 0;
@@ -58,7 +68,7 @@ export function watchTheme(changed: () => void, signal: AbortSignal): void {
   };
   observer.observe(document.body, attributes);
   observer.observe(document.documentElement, attributes);
-  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"])
     matchMedia(query).addEventListener("change", soon, { signal });
   signal.addEventListener("abort", () => {
     observer.disconnect();

@@ -164,6 +164,8 @@ describe("a terminal's bar", () => {
     bar = new TerminalBar("worker-123", {
       take: nothing,
       release: nothing,
+      give: nothing,
+      eject: nothing,
       search: nothing,
       copy: nothing,
       recording: nothing,
@@ -205,12 +207,17 @@ describe("a terminal's bar", () => {
     const ana = (connection: string, role: string) => ({ ...person(connection), subject: "ana", name: "Ana", role });
     const shown = (people: TerminalStatus["people"]) => {
       bar.link("open", "", { ...status, people });
-      const node = [...bar.node.querySelectorAll<HTMLElement>(".pw-muted")].find(({ textContent }) => textContent!.includes("people"));
-      return node ? [node.textContent, node.title] : null;
+      const count = bar.node.querySelector<HTMLButtonElement>("[aria-expanded][title='Who is here']")!;
+      count.click();
+      return count.hidden ? null : [count.textContent, ...[...bar.people.children].map(({ textContent }) => textContent)];
     };
     const mine = [ana("me", "moderator"), ana("kernel", "moderator"), ana("tab", "observer")];
     expect(shown(mine)).toBe(null);
-    expect(shown([...mine, person("ben")])).toEqual(["2 people", "Ana (moderator, observer), 3 connections\nben (operator)"]);
+    expect(shown([...mine, person("ben")])).toEqual([
+      "2 people",
+      "Anamoderator, observer · 3 connections · you",
+      "benoperatorHand overEject",
+    ]);
   });
 
   it("says why keys do nothing", () => {

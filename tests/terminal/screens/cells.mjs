@@ -22,12 +22,12 @@ const [P16, P256] = [0x1000000, 0x2000000];
 /** `CSI 34 m` and `CSI 38;5;4 m` are one colour: xterm.js paints both from the same palette, bold ones brighter in both. */
 const paletteMode = (mode) => (mode === P16 ? P256 : mode);
 
-function rowsOf(buffer) {
+function rowsOf(buffer, cols, last) {
   const rows = [];
-  for (let y = 0; y < buffer.length; y++) {
+  for (let y = last ? Math.max(0, buffer.length - last) : 0; y < buffer.length; y++) {
     const line = buffer.getLine(y);
     const cells = [];
-    for (let x = 0; x < line.length; x++) {
+    for (let x = 0; x < cols; x++) {
       const cell = line.getCell(x);
       const colour = [paletteMode(cell.getFgColorMode()), cell.getFgColor(), paletteMode(cell.getBgColorMode()), cell.getBgColor()];
       // A cell that was never written and a space look alike, and of a blank one sees the background and the lines through it alone.
@@ -41,7 +41,8 @@ function rowsOf(buffer) {
   return rows;
 }
 
-async function answer({ cols, rows, steps }) {
+/** `last`: so many rows of each buffer, from its end; 0 for all. */
+async function answer({ cols, rows, steps, last }) {
   const terminal = new headless.Terminal({ allowProposedApi: true, cols, rows, scrollback: 10_000 });
   terminal.loadAddon(new unicode.Unicode11Addon());
   terminal.unicode.activeVersion = "11";
@@ -55,8 +56,8 @@ async function answer({ cols, rows, steps }) {
     cursor: [active.cursorX, active.cursorY],
     modes: Object.fromEntries(MODES.map((name) => [name, terminal.modes[name]])),
     cursorHidden: terminal._core.coreService.isCursorHidden,
-    normal: rowsOf(normal),
-    alternate: active.type === "alternate" ? rowsOf(alternate) : [],
+    normal: rowsOf(normal, terminal.cols, last),
+    alternate: active.type === "alternate" ? rowsOf(alternate, terminal.cols, last) : [],
   };
   terminal.dispose();
   return seen;

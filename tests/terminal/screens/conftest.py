@@ -1,44 +1,22 @@
-"""A real xterm (headless, in Node) that tells its cells."""
+"""A real xterm beside the room, and a home with a text to look at."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.node_packages import installed
 from tests.terminal.conftest import serve
+from tests.terminal.screens.programs import TEXT
+from tests.terminal.screens.xterm import Xterm
 
 __all__ = ["serve"]
 
 HERE = Path(__file__).parent
-WAIT = 60.0
-Step = bytes | tuple[int, int]
-"""Output, or a new size in columns and rows."""
-
-
-class Xterm:
-    """One Node process; every question gets a fresh terminal."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def shows(self, size: tuple[int, int], steps: Sequence[Step]) -> dict[str, Any]:
-        """What a terminal that starts with this size shows after these steps."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        sent = [base64.b64encode(step).decode() if isinstance(step, bytes) else step for step in steps]
-        self._process.stdin.write(json.dumps({"cols": size[0], "rows": size[1], "steps": sent}).encode() + b"\n")
-        async with asyncio.timeout(WAIT):
-            await self._process.stdin.drain()
-            answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
-        return answer
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +37,15 @@ async def xterm(xterm_place: Path) -> AsyncIterator[Xterm]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@pytest.fixture
+def text_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plain home with a text to look at."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text(f"PS1='$ '; cd {home}\n")
+    (home / "text.txt").write_text(TEXT, "utf-8")
+    for name, value in {"HOME": str(home), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TMUX_NAME": f"pw-{tmp_path.name}", "LESS": ""}.items():
+        monkeypatch.setenv(name, value)
+    return home

@@ -1,0 +1,104 @@
+"""A host with people of every role, and a page without Jupyter that mounts one widget: what the widget itself does, in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from playwright.sync_api import Page
+
+from partywidgets import bundles
+from partywidgets.app import create_app
+from partywidgets.auth import LOOPBACK_ORIGINS, Gate, Identity
+from partywidgets.party.grant import OWNER_ROLES
+from partywidgets.transport.server import serve
+
+PEOPLE = {
+    "ana": Identity("ana", "Ana", OWNER_ROLES | {"runner"}),
+    "ben": Identity("ben", "Ben", frozenset({"operator"})),
+    "obi": Identity("obi", "Obi", frozenset({"observer"})),
+}
+MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme }) => {
+  document.documentElement.lang = "en";
+  document.title = "A notebook's page";
+  document.body.replaceChildren();
+  Object.assign(document.body.dataset, theme);
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  const body = JSON.stringify({ party, room });
+  const { ticket } = await (await fetch("/tickets", { method: "POST", headers, body })).json();
+  const traits = { _endpoints: [endpoint], _party: party, _room: room, _options: options, _query: {}, selection: [] };
+  const model = { get: (name) => traits[name], set() {}, save_changes() {}, send() {}, on() {}, off() {} };
+  const el = document.body.appendChild(document.createElement("main"));
+  const { mount } = await import(bundle);
+  const page = new AbortController();
+  window.leave = () => { page.abort(); el.remove(); };
+  mount({ model, el, signal: page.signal, tickets: [{ ticket, until: Infinity }] });
+}"""
+
+
+@dataclass
+class Place:
+    """A running host."""
+
+    url: str
+
+    def mount(self, page: Page, bundle: str, room: str, *, who: str = "ana", theme: dict[str, str] | None = None, **options: Any) -> None:
+        """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body."""
+        if not page.url.startswith(self.url):
+            page.goto(f"{self.url}/healthz")
+        given = {
+            "token": token_of(who),
+            "bundle": f"/static/{bundles.static_hash()}/{bundle}.js",
+            "endpoint": {"kind": "remote", "host_id": "", "url": f"{self.url}/"},
+            "party": "terminal-server" if bundle == "terminal" else "ops-monitor-broadcast",
+            "room": room,
+            "options": options,
+            "theme": theme or {},
+        }
+        page.evaluate(MOUNT, given)
+
+
+def token_of(who: str) -> str:
+    """Somebody's token."""
+    return f"{who}-token-for-the-tests-of-pages"
+
+
+@contextmanager
+def host(storage: Path, *, first: Callable[[str, str], Awaitable[None]] | None = None) -> Iterator[Place]:
+    """A host on a thread of its own; `first(url, token of the owner)` is awaited before anybody else may come."""
+    home = storage / "home"
+    home.mkdir(parents=True)
+    (home / ".bashrc").write_text("PS1='$ '\n")
+    ready, told = threading.Event(), []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def live() -> None:
+        gate = Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, any_port_origins=LOOPBACK_ORIGINS)
+        sandboxes = {"default": "local:/bin/bash"}
+        async with create_app(gate=gate, storage=storage / "rooms", sandboxes=sandboxes) as app, serve(app.asgi, port=0) as server:
+            gate.bind_address(server.port)
+            url = f"http://127.0.0.1:{server.port}"
+            if first is not None:
+                await first(url, token_of("ana"))
+            told.append(url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(live()))
+    with mock.patch.dict(os.environ, HOME=str(home)):  # the shells', with no start file of the machine's user
+        thread.start()
+        try:
+            assert ready.wait(90), "the host did not start"
+            yield Place(told[0])
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(30)
+            loop.close()

@@ -1,0 +1,124 @@
+"""What the bar over a terminal does, between two people on two pages: who types, who is put out, search, copy, restart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from bare_page import Place, host
+from playwright.sync_api import Browser, Locator, Page, expect
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A host with people of every role."""
+    with host(tmp_path_factory.mktemp("rooms")) as running:
+        yield running
+
+
+@pytest.fixture
+def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
+    """`enter(room, who)`: somebody's page on a terminal, once its shell shows a prompt."""
+    pages: list[Page] = []
+
+    def open_page(room: str, who: str) -> Locator:
+        context = browser.new_context(viewport={"width": 1000, "height": 500}, permissions=["clipboard-read", "clipboard-write"])
+        pages.append(context.new_page())
+        place.mount(pages[-1], "terminal", room, who=who, rows=8)
+        terminal = pages[-1].locator(".pw-terminal")
+        expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
+        expect(terminal.locator(".xterm-rows")).to_contain_text("$", timeout=30_000)
+        return terminal
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+
+
+def type_into(terminal: Locator, keys: str) -> None:
+    """Types as a person does."""
+    terminal.locator(".xterm").click()
+    terminal.page.keyboard.type(keys)
+
+
+def shows(terminal: Locator, text: str) -> None:
+    """Waits for output."""
+    expect(terminal.locator(".xterm-rows")).to_contain_text(text, timeout=15_000)
+
+
+def test_control_is_handed_to_a_chosen_person(enter: Callable[..., Locator]) -> None:
+    """The one who has control picks somebody from the list of people; from then on that person's keys count and nobody else's."""
+    ana, ben, obi = enter("hand", "ana"), enter("hand", "ben"), enter("hand", "obi")
+    type_into(ana, "echo by-ana-$((1+1))\n")
+    shows(ben, "by-ana-2")
+    expect(obi.get_by_role("button", name="Take control")).to_have_count(0)
+    ana.get_by_role("button", name="3 people").click()
+    people = ana.get_by_role("list", name="People in this terminal")
+    expect(people.get_by_role("listitem")).to_have_text(
+        [re.compile("Ana.*you.*has control"), re.compile("Ben.*operator"), re.compile("Obi")]
+    )
+    expect(people.get_by_role("button", name="Hand over control to Obi")).to_have_count(0)
+    people.get_by_role("button", name="Hand over control to Ben").click()
+    expect(ben.get_by_role("button", name="Release control")).to_be_visible()
+    expect(ana.locator(".pw-bar")).to_contain_text("Ben has control")
+    type_into(ben, "echo by-ben-$((1+1))\n")
+    shows(ana, "by-ben-2")
+    type_into(ana, "echo nobody-sees-this\n")
+    ben.get_by_role("button", name="Release control").click()
+    ana.get_by_role("button", name="Take control").click()
+    expect(ana.get_by_role("button", name="Release control")).to_be_visible()
+    type_into(ana, "echo again-$((1+1))\n")
+    shows(ben, "again-2")
+    expect(ben.locator(".xterm-rows")).not_to_contain_text("nobody-sees-this")
+
+
+def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:
+    """A moderator ejects with a second press; the page of who was ejected says so and stops trying, and an operator has no such button."""
+    ana, ben = enter("eject", "ana"), enter("eject", "ben")
+    ben.get_by_role("button", name="2 people").click()
+    expect(ben.get_by_role("button", name="Eject")).to_have_count(0)
+    ana.get_by_role("button", name="2 people").click()
+    ana.get_by_role("button", name="Eject Ben").click()
+    expect(ben).to_have_attribute("data-state", "live")
+    ana.get_by_role("button", name="Really eject Ben?").click()
+    expect(ben).to_have_attribute("data-state", "refused", timeout=15_000)
+    expect(ben.locator(".pw-bar")).to_contain_text("ejected")
+    expect(ana.get_by_role("button", name=re.compile("people"))).to_have_count(0)
+    type_into(ana, "echo goes-on-$((1+1))\n")
+    shows(ana, "goes-on-2")
+
+
+def test_search_and_copy(enter: Callable[..., Locator]) -> None:
+    """Find counts what is on the screen and above it; Copy gives the screen with its history as text; Escape leads back to the shell."""
+    ana = enter("find", "ana")
+    type_into(ana, "for n in $(seq 30); do echo needle-$n; done; echo end-$((1+1))\n")
+    shows(ana, "end-2")
+    ana.get_by_role("button", name="Find").click()
+    box = ana.get_by_role("searchbox", name="Find in terminal")
+    expect(box).to_be_focused()
+    box.fill("needle-1")
+    expect(ana.locator(".pw-search [role=status]")).to_have_text(re.compile(r"of 11$"))
+    box.fill("no such thing")
+    expect(ana.locator(".pw-search [role=status]")).to_have_text("nothing found")
+    ana.page.keyboard.press("Escape")
+    expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
+    ana.get_by_role("button", name="Copy").click()
+    copied = ana.page.wait_for_function("async () => await navigator.clipboard.readText()").json_value()
+    assert [f"needle-{n}" for n in range(1, 31)] == [line for line in copied.splitlines() if line.startswith("needle-")]
+
+
+def test_restart(enter: Callable[..., Locator]) -> None:
+    """A shell that ended says with which code; who may not restart has no button, who may gets a new shell for everybody."""
+    ana, ben = enter("again", "ana"), enter("again", "ben")
+    type_into(ana, "exit 3\n")
+    for page in (ana, ben):
+        expect(page.locator(".pw-state")).to_contain_text("ended with code 3")
+    expect(ben.get_by_role("button", name="Restart")).to_have_count(0)
+    expect(ben.locator(".pw-bar")).to_contain_text("a peer or a moderator can start it again")
+    ana.get_by_role("button", name="Restart").click()
+    for page in (ana, ben):
+        expect(page).to_have_attribute("data-state", "live", timeout=30_000)
+        shows(page, "$")
+    type_into(ana, "echo new-$((1+1))\n")
+    shows(ben, "new-2")
