@@ -80,6 +80,20 @@ describe("render", () => {
     expect(kernel.ops("bundle")).toHaveLength(1);
   });
 
+  it("gives a bundle the way to another one, loaded once and only when it is asked for", async () => {
+    const loads = vi.spyOn(URL, "createObjectURL");
+    loads.mockReturnValue("data:text/javascript,export function mount({load,el}){el.load=load;el.textContent='mounted'}//other");
+    kernel.answer = giveBundle;
+    loader().render({ model: kernel, el, signal: controller.signal });
+    await soon(() => expect(el.textContent).toBe("mounted"));
+    expect(kernel.ops("bundle").map(({ name }) => name)).toEqual(["terminal.js"]);
+    loads.mockReturnValue("data:text/javascript,export const openTerminal = 42");
+    const { load } = el as HTMLElement & { load?: (name: string, attempt?: number) => Promise<{ openTerminal: number }> };
+    expect((await load!("another.js")).openTerminal).toBe(42);
+    await load!("another.js", 1);
+    expect(kernel.ops("bundle").map(({ name }) => name)).toEqual(["terminal.js", "another.js"]);
+  });
+
   it("keeps the last state with one line when nobody answers, and mounts when the kernel speaks", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     loader().render({ model: kernel, el, signal: controller.signal });

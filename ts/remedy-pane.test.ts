@@ -13,7 +13,7 @@ const REMEDY = { text: "", runbook: null, cell_id: null, command: "systemctl res
 const ROW: Result = { ...SNAPSHOT.results[0]!, remediation: REMEDY };
 
 let opened: TerminalPaneOptions[];
-let ran: { command: string; end: (how: Ran) => void }[];
+let ran: { command: string; end: (how: Ran) => void; began: () => void }[];
 let loads: [string, number | undefined][];
 let broken: boolean;
 let left: number;
@@ -32,7 +32,11 @@ const load = async (name: string, attempt?: number) => {
     const screen = root.appendChild(document.createElement("div"));
     screen.className = "pw-screen";
     options.signal.addEventListener("abort", () => root.remove());
-    return { root, focus: () => void focused++, run: (command: string) => new Promise<Ran>((end) => ran.push({ command, end })) };
+    return {
+      root,
+      focus: () => void focused++,
+      run: (command: string, _: number, began?: () => void) => new Promise<Ran>((end) => ran.push({ command, end, began: began! })),
+    };
   };
   return { openTerminal };
 };
@@ -76,7 +80,7 @@ describe("the terminal of a row", () => {
     expect(button("Run in web").disabled).toBe(true);
     shell();
     expect([button("Run in web").disabled, ran]).toEqual([false, []]);
-    expect(said()).toContain("Nothing has run yet. It is typed into the shared shell of web, where everyone sees it");
+    expect(said()).toContain("Run types it into the shared shell of web, where everyone sees it");
   });
 
   it("runs its command once it is confirmed, tells the room, and says how it went", async () => {
@@ -84,7 +88,10 @@ describe("the terminal of a row", () => {
     await soon(() => expect(opened).toHaveLength(1));
     shell();
     go();
-    expect([ran[0]!.command, focused, said()]).toEqual(["systemctl restart shop", 1, "running in web"]);
+    expect([ran[0]!.command, focused]).toEqual(["systemctl restart shop", 1]);
+    expect(said()).toBe("given to the shell of web: it runs when the prompt is there");
+    ran[0]!.began();
+    expect(said()).toBe("running in web");
     expect(button("Run in web").disabled).toBe(true);
     go();
     expect(ran).toHaveLength(1);
@@ -161,7 +168,7 @@ describe("the terminal of a row", () => {
     pane.open(ROW, false);
     await soon(() => expect(opened).toHaveLength(2));
     shell();
-    expect([said().slice(0, 19), button("Run in web").disabled]).toEqual(["Nothing has run yet", false]);
+    expect([said().slice(0, 12), button("Run in web").disabled]).toEqual(["Run types it", false]);
   });
 
   it("of another row in the same sandbox is the same terminal, of another sandbox another one", async () => {

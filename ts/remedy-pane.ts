@@ -144,7 +144,7 @@ export class RemedyPane {
     this.#warned = false;
     // A command may ask something.
     pane.focus();
-    await this.#remedy.run(this.#fingerprint, this.#sandbox, command, (line, timeoutS) => pane.run(line, timeoutS));
+    await this.#remedy.run(this.#fingerprint, this.#sandbox, command, (...how) => pane.run(...how));
   }
 
   #obstacle(): string {

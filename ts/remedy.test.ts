@@ -11,6 +11,7 @@ const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as
 }[];
 const SNAPSHOT = vectors.find(({ message }) => message.type === "snapshot")!.message.data as OpsSnapshot;
 const ROW: Result = SNAPSHOT.results[0]!;
+const GIVEN = "running: given to the shell of web: it runs when the prompt is there";
 const OK: Ran = { ok: true, exitCode: 0, durationS: 1.5 };
 
 const proof = (change: Partial<Proof> = {}): Proof => ({
@@ -70,8 +71,9 @@ afterEach(() => {
 describe("a remedy", () => {
   it("runs, has its row alone looked at again, and ends with before and after", async () => {
     const typed: unknown[] = [];
-    const done = remedy.run(ROW.fingerprint, "web", "restart", async (...what) => {
-      typed.push(what);
+    const done = remedy.run(ROW.fingerprint, "web", "restart", async (command, timeoutS, began) => {
+      typed.push([command, timeoutS]);
+      began?.();
       return OK;
     });
     expect(remedy.busy).toBe(true);
@@ -84,6 +86,7 @@ describe("a remedy", () => {
     await told(proof());
     await done;
     expect(words).toEqual([
+      GIVEN,
       "running: running in web",
       "looking: exit 0 after 1.50 s: the row is being looked at again",
       "proved: exit 0 after 1.50 s. crit → ok: got 200",
@@ -107,7 +110,7 @@ describe("a remedy", () => {
     }));
     await remedy.run(ROW.fingerprint, "web", "x".repeat(5000), async () => OK);
     expect(words).toEqual([
-      "running: running in web",
+      GIVEN,
       "failed: `restart` did not end within 900 s: it still runs",
       "failed: the command has 5000 characters, a remedy at most 4096: run a script instead",
     ]);
@@ -163,7 +166,7 @@ describe("a remedy", () => {
       return OK;
     });
     await done;
-    expect([words, asked]).toEqual([["running: running in web"], []]);
+    expect([words, asked]).toEqual([[GIVEN], []]);
   });
 });
 

@@ -2,7 +2,7 @@
 import type { OpsRequest, Past, Proof } from "./protocol.ts";
 import type { OpsRoom } from "./rooms/ops-room.ts";
 import type { TerminalStatus } from "./rooms/terminal-room.ts";
-import type { Ran } from "./rooms/terminal-run.ts";
+import type { TerminalRun } from "./rooms/terminal-run.ts";
 import { exitWords } from "./views/proof.ts";
 import type { TerminalState } from "./views/terminal-bar.ts";
 
@@ -84,12 +84,7 @@ export class Remedy {
   }
 
   /** Runs a command for a row, and has the row looked at again. `run` types it into the shell of `sandbox`. */
-  async run(
-    fingerprint: string,
-    sandbox: string,
-    command: string,
-    run: (command: string, timeoutS: number) => Promise<Ran>,
-  ): Promise<void> {
+  async run(fingerprint: string, sandbox: string, command: string, run: TerminalRun["run"]): Promise<void> {
     if (this.busy) return;
     if (UNSEEN.test(command)) {
       this.#set("failed", "the command holds characters that cannot be seen, so it is not what it looks like: type it anew");
@@ -101,8 +96,8 @@ export class Remedy {
     }
     this.#told = this.#missed = null;
     const before = this.#ops.store.rows.get(fingerprint)?.seq ?? null;
-    this.#set("running", `running in ${sandbox}`);
-    const ran = await run(command, COMMAND_S);
+    this.#set("running", `given to the shell of ${sandbox}: it runs when the prompt is there`);
+    const ran = await run(command, COMMAND_S, () => this.#set("running", `running in ${sandbox}`));
     if (this.#signal.aborted) return;
     if (!ran.ok) {
       this.#set("failed", ran.error);

@@ -3,7 +3,7 @@ import xtermStyles from "@xterm/xterm/css/xterm.css";
 import type { PushedTicket, WidgetModel } from "./model.ts";
 import { TERMINAL_DIALECT } from "./protocol.ts";
 import { TerminalRoom, type TerminalStatus } from "./rooms/terminal-room.ts";
-import { type Ran, TerminalRun } from "./rooms/terminal-run.ts";
+import { TerminalRun } from "./rooms/terminal-run.ts";
 import baseStyles from "./styles/base.css";
 import terminalStyles from "./styles/terminal.css";
 import { CommChannel } from "./transport/channel.ts";
@@ -39,7 +39,7 @@ export interface TerminalPaneOptions {
 export interface TerminalPane {
   root: HTMLElement;
   /** Runs a command in the shared shell, visible to all. */
-  run(command: string, timeoutS: number): Promise<Ran>;
+  run: TerminalRun["run"];
   focus(): void;
 }
 
@@ -220,5 +220,5 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     party.closed();
     root.remove();
   });
-  return { root, run: (line, timeoutS) => command.run(line, timeoutS), focus: () => view.terminal.focus() };
+  return { root, run: (line, timeoutS, began) => command.run(line, timeoutS, began), focus: () => view.terminal.focus() };
 }

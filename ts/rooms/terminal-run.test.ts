@@ -45,9 +45,12 @@ describe("a command in the shared shell", () => {
   });
 
   it("is followed over a lost connection, by the mark of its end", async () => {
-    const ran = run.run("make it", 60);
+    let began = 0;
+    const ran = run.run("make it", 60, () => began++);
     run.mark(start({ id: "other", actor: "Bo" }));
+    expect(began).toBe(0);
     run.mark(start());
+    expect(began).toBe(1);
     replies[0]!(LOST);
     await Promise.resolve();
     run.mark(end({ id: "other", exit_code: 0 }));

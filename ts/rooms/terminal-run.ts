@@ -21,6 +21,7 @@ export class TerminalRun {
   #signal: AbortSignal;
   #command: string | null = null;
   #id = "";
+  #began: () => void = () => {};
   #ended: ((ended: Ended) => void) | null = null;
 
   /** Nobody waits any more once `signal` aborts. */
@@ -29,10 +30,14 @@ export class TerminalRun {
     this.#signal = signal;
   }
 
-  /** Runs one command at a time. `timeoutS` is in seconds; the command itself runs on after it, as it does after a lost connection. */
-  async run(command: string, timeoutS: number): Promise<Ran> {
+  /**
+   * Runs one command at a time. `timeoutS` is in seconds; the command itself runs on after it, as it does after a lost connection.
+   * `began` is called when the shell has begun it: a shell that is busy, or tells only ends, may take its time.
+   */
+  async run(command: string, timeoutS: number, began: () => void = () => {}): Promise<Ran> {
     const deadline = performance.now() + timeoutS * 1000;
     this.#command = command;
+    this.#began = began;
     this.#id = "";
     try {
       const answer = await this.#room.ask({ type: "run", command, timeout_s: timeoutS }, timeoutS * 1000 + ANSWER_MS);
@@ -50,7 +55,10 @@ export class TerminalRun {
   mark(mark: Mark): void {
     const { people, connection } = this.#room.status;
     const name = people.find((person) => person.connection === connection)?.name;
-    if (mark.kind === "start" && mark.command === this.#command && mark.actor === name) this.#id = mark.id;
+    if (mark.kind === "start" && mark.command === this.#command && mark.actor === name) {
+      this.#id = mark.id;
+      this.#began();
+    }
     if (mark.kind === "end") this.#end([{ id: mark.id, exit_code: mark.exit_code ?? null, duration_s: mark.duration_s ?? 0 }]);
   }
 

@@ -140,7 +140,7 @@ export class RemedyView {
 
   /** What the button will do, before anything ran. */
   #promise(): string {
-    return `Nothing has run yet. It is typed into the shared shell of ${this.#sandbox}, where everyone sees it, then this row is checked again`;
+    return `Run types it into the shared shell of ${this.#sandbox}, where everyone sees it; then this row is checked again`;
   }
 
   /** For the eye alone: a screen reader would speak every second. */
