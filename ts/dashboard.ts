@@ -85,6 +85,7 @@ export function mount(options: MountOptions): void {
   });
   const table = new ScanTable(store, option(model, "height", 420), model.get("view"), {
     view: (view) => ops.traits.write("view", view),
+    window: (query) => ops.room.ask("window", query),
     selection(fingerprints) {
       closed = false;
       ops.traits.write("selection", fingerprints);

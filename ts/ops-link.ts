@@ -8,7 +8,7 @@ import { endpointsOf } from "./transport/endpoint.ts";
 import { RoomLink } from "./transport/open.ts";
 import type { RowActions } from "./views/action-bar.ts";
 import { OpsBar } from "./views/ops-bar.ts";
-import type { ScanTable } from "./views/scan-table.ts";
+import { type ScanTable, WINDOW_ROWS } from "./views/scan-table.ts";
 
 export interface OpsLink {
   bar: OpsBar;
@@ -82,7 +82,8 @@ export function opsLink(
           party: String(model.get("_party") ?? "ops-monitor-broadcast"),
           room: String(model.get("_room") ?? "main"),
           dialect: OPS_DIALECT,
-          query: () => query,
+          // A larger board is looked at by windows.
+          query: () => ({ ...query, window: String(WINDOW_ROWS) }),
         },
         channel,
         {

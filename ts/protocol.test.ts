@@ -77,7 +77,8 @@ describe("control messages", () => {
       controller.signal,
     );
     for (const { message } of ops.filter(({ from }) => from === "server")) room.text(JSON.stringify(message));
-    expect(room.store.counts()).toEqual({ ok: 0, warn: 0, crit: 1, unknown: 0, skip: 0 });
+    expect(room.store.counts()).toEqual({ ok: 11_000, warn: 0, crit: 1, unknown: 0, skip: 0 });
+    expect([...room.store.rows.keys()]).toEqual(room.store.window?.order);
     expect(room.store.lastScan?.total).toBe(4);
     controller.abort();
   });
@@ -94,6 +95,7 @@ describe("control messages", () => {
     void room.ask("silence", { matchers: {}, until: null, reason: "r" });
     void room.ask("recheck", { fingerprints: [] });
     void room.ask("scan", { checks: [], labels: {} });
+    void room.ask("window", { sort: [], group: "", search: "", statuses: [], folded: [], from: 0, count: 0 });
     for (const { type, data } of sent) {
       const vector = ops.find(({ from, message }) => from === "client" && message.type === type)!;
       expect(Object.keys(data).sort()).toEqual(Object.keys(vector.message.data as object).sort());

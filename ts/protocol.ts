@@ -295,11 +295,39 @@ export interface OpsSnapshot {
   running?: string[];
   checks?: number;
   role?: string;
+  /** How many rows there are, of a board that is looked at by windows: then `results` is empty. */
+  total?: number;
+}
+
+/** The rows in view of a large board, in order, and those of them that are new to this page. */
+export interface OpsWindow {
+  epoch: string;
+  seq: number;
+  /** Rows that the filter keeps. */
+  rows: number;
+  /** Rows on the board. */
+  total: number;
+  counts: Counts;
+  /** The place of the first, among the rows of open groups. */
+  from: number;
+  order: string[];
+  groups: [name: string, count: number, counts: Counts][];
+  results: Result[];
+}
+export interface WindowQuery {
+  sort: string[];
+  group: string;
+  search: string;
+  statuses: Status[];
+  folded: string[];
+  from: number;
+  count: number;
 }
 
 /** From the ops room. */
 export type OpsMessage =
   | { type: "snapshot"; data: OpsSnapshot }
+  | { type: "window"; data: OpsWindow }
   | { type: "scan-started"; data: { scan_id: string; trigger: string; started_at: string; total: number } }
   | { type: "check-result"; data: { seq: number; scan_id: string; done: number; total: number; results: Result[] } }
   | { type: "scan-result"; data: ScanReport }
@@ -315,6 +343,7 @@ export type OpsRequest =
   | { type: "ack"; data: { id: string; fingerprint: string; reason: string | null; until: string | null } }
   | { type: "silence"; data: { id: string; matchers: Record<string, string>; until: string | null; reason: string } }
   | { type: "past"; data: { id: string; fingerprint: string } }
+  | { type: "window"; data: { id: string } & WindowQuery }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
   | {
       type: "remedy";

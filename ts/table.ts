@@ -19,6 +19,7 @@ export function mount(options: MountOptions): void {
   const still = new Still(model);
   const table = new ScanTable(ops.room.store, option(model, "height", 420), model.get("view"), {
     view: (view) => ops.traits.write("view", view),
+    window: (query) => ops.room.ask("window", query),
     selection: (fingerprints) => ops.traits.write("selection", fingerprints),
     open: () => {},
     actions: ops.actions,

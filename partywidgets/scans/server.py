@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..exceptions import PartyError
+from ..exceptions import PartyError, ScanError
 from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
 from . import proof
 from .model import one_line, utc_now, uuid7
@@ -21,6 +21,7 @@ from .requests import ROLES, answer, names, read_message, read_selection, requir
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
 from .snapshot import Snapshot
+from .window import Orderings, Window, WindowQuery
 
 _log = logging.getLogger("partywidgets.scans")
 
@@ -28,6 +29,12 @@ RUNNER = "partywidgets.runner.v1"
 SNAPSHOT_AHEAD = 256 * 1024
 """Bytes that a joining socket may have unread before the next part of its snapshot is made."""
 SNAPSHOT_PAUSE = 0.01
+RESULTS = ',"results":['
+"""In JSON text it can stand nowhere but before that key's value: in a string the quotes are escaped."""
+WINDOW_TICK = 0.1
+"""Seconds between two updates of a window."""
+WINDOW_REST = 4.0
+"""Windows rest so many times as long as their last update took, so that sorting has at most a fifth of a core."""
 SNAPSHOT_TIME = 60.0
 """Seconds in which a socket must have taken its snapshot."""
 
@@ -48,25 +55,47 @@ class OpsMonitorBroadcastServer(Server):
         """The service of this host."""
         return self.env[OpsMonitorService]
 
+    def on_start(self, props: Any = None) -> None:
+        """The windows of those who are there: who has one is told of its rows alone."""
+        self._orderings = Orderings(self.service.board)
+        self._windows: dict[Connection, Window] = {}
+        self._stale = False
+        self._following: asyncio.Task[None] | None = None
+        for connection in self.get_connections("watcher"):
+            if connection.state is not None:
+                query = connection.state["window"]
+                self._windows[connection] = Window(None if query is None else WindowQuery.from_wire(query))
+
     def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
         """`runner` for a kernel's runner, `watcher` for everyone else."""
         return ["runner" if connection.subprotocol == RUNNER else "watcher"]
 
     def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
-        """A snapshot in parts; runners get none."""
+        """A snapshot in parts; runners get none. With `?window=N`, of more than N rows it has the number alone: a window is asked for."""
         if not connection.grant.has(*ROLES):
             connection.close(4403, f"the ops room needs one of the roles {', '.join(ROLES)}")
         elif connection.subprotocol == RUNNER:
             if not connection.grant.has("runner", "admin"):
                 connection.close(4403, "a runner needs the role runner or admin")
         else:
-            snapshot = Snapshot(self.service.board, {"role": connection.grant.ops_role(), **self.service.snapshot_head()})
+            board, limit = self.service.board, ctx.request.query_params.get("window", "")
+            head = {"role": connection.grant.ops_role(), **self.service.snapshot_head()}
+            if limit.isdecimal() and len(limit) < 10 and len(board.rows) > int(limit):
+                self._windows[connection] = Window()
+                connection.set_state({"window": None})
+                place = {"epoch": board.epoch, "seq": board.seq, "part": 1, "of": 1, "total": len(board.rows)}
+                connection.send(json.dumps({"type": "snapshot", "data": {**place, **head, "results": []}}))
+                return
+            snapshot = Snapshot(board, head)
             connection.send(snapshot.next_part())
             if not snapshot.done:
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`past`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`. Each with an id gets a `reply`."""
+        """`past`, `window`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
+
+        Each with an id gets a `reply`.
+        """
         request_id: Any = None
         try:
             kind, data = read_message(message)
@@ -80,6 +109,7 @@ class OpsMonitorBroadcastServer(Server):
 
     async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
         """A runner that leaves takes its checks along."""
+        self._windows.pop(connection, None)
         if connection.subprotocol == RUNNER:
             await self.service.runners.leave(connection.id)
 
@@ -94,13 +124,25 @@ class OpsMonitorBroadcastServer(Server):
     # what others call
 
     def publish(self, kind: str, message: dict[str, Any]) -> None:
-        """Sends one message to everyone but runners."""
-        self.publish_text(kind, json.dumps(message, separators=(",", ":")))
+        """Sends one message to everyone but runners. Who has a window gets results by it, and of the message the rest."""
+        rest = json.dumps({**message, "results": []}, separators=(",", ":")) if self._windows and "results" in message else None
+        self._publish(kind, json.dumps(message, separators=(",", ":")), rest)
 
     def publish_text(self, kind: str, text: str) -> None:
-        """As `publish`, of data that is JSON text already."""
-        runners = [connection.id for connection in self.get_connections("runner")]
-        self.broadcast(Frame(f'{{"type":"{kind}","data":{text}}}'), without=runners)
+        """As `publish`, of data that is JSON text already, with `results` as its last key where there are any."""
+        at = text.find(RESULTS) if self._windows else -1
+        self._publish(kind, text, None if at < 0 else f"{text[:at]}{RESULTS}]}}")
+
+    def _publish(self, kind: str, text: str, rest: str | None) -> None:
+        without = [connection.id for connection in self.get_connections("runner")]
+        if rest is not None:
+            frame = Frame(f'{{"type":"{kind}","data":{rest}}}')
+            for connection in self._windows:
+                if connection.ready_state <= ReadyState.OPEN:
+                    connection.send(frame)
+                    without.append(connection.id)
+            self._follow_board()
+        self.broadcast(Frame(f'{{"type":"{kind}","data":{text}}}'), without=without)
 
     def tell(self, connection_id: str, kind: str, message: dict[str, Any]) -> bool:
         """Sends one message to one connection; False when it is gone."""
@@ -132,6 +174,9 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "past":
             require(grant, kind, *ROLES)
             return await self._past(data)
+        if kind == "window":
+            require(grant, kind, *ROLES)
+            return await self._window(connection, WindowQuery.from_wire(data))
         if kind == "recheck":
             require(grant, kind, "responder", "admin")
             fingerprints = names(data.get("fingerprints"), "fingerprints")
@@ -148,8 +193,52 @@ class OpsMonitorBroadcastServer(Server):
             require(grant, kind, "responder", "admin")
             return await self._silence(data, grant)
         raise ValueError(
-            f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, ack, silence, recheck, remedy, scan or cancel"
+            f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, window, ack, silence, recheck, remedy, scan or cancel"
         )
+
+    async def _window(self, connection: Connection, query: WindowQuery) -> dict[str, Any]:
+        """From now on this connection is told of the rows in its window alone."""
+        ordering = await self._orderings.of(query.look)
+        window = self._windows.setdefault(connection, Window())
+        window.ask(query)
+        connection.set_state({"window": query.to_wire()})
+        for frame in window.frames(ordering, self.service.board):
+            if connection.ready_state == ReadyState.OPEN:
+                connection.send(frame)
+        return {"rows": len(ordering.order)}
+
+    def _follow_board(self) -> None:
+        self._stale = True
+        if self._following is None or self._following.done():
+            self._following = self.spawn(self._update_windows(), name="windows")
+
+    async def _update_windows(self) -> None:
+        """Each window as the board is now, at most every 100 ms; who has not read the last update gets the latest later."""
+        loop = asyncio.get_running_loop()
+        async with self.awake():
+            while self._stale and self._windows:
+                self._stale = False
+                begin = loop.time()
+                for connection, window in list(self._windows.items()):
+                    await self._update_window(connection, window)
+                await asyncio.sleep(max(WINDOW_TICK, WINDOW_REST * (loop.time() - begin)))
+
+    async def _update_window(self, connection: Connection, window: Window) -> None:
+        query = window.query
+        if query is None:
+            return
+        try:
+            ordering = await self._orderings.of(query.look)
+        except ScanError as error:
+            _log.info("ops-monitor-broadcast/%s: a window stands still: %s", self.name, error)
+            return
+        if connection.ready_state != ReadyState.OPEN or window.query is not query:
+            return
+        if connection.buffered > SNAPSHOT_AHEAD:
+            self._stale = True
+            return
+        for frame in window.frames(ordering, self.service.board):
+            connection.send(frame)
 
     async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What came before a row: its hours of the last day, and the last proof of a week."""

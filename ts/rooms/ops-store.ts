@@ -4,6 +4,7 @@ import {
   type Counts,
   type OpsMessage,
   type OpsSnapshot,
+  type OpsWindow,
   type Past,
   type Proof,
   type Result,
@@ -34,6 +35,8 @@ export interface Changes {
   changed: Map<string, Set<string>>;
   removed: Set<string>;
   reset: boolean;
+  /** Another window came. */
+  moved: boolean;
   transitions: StateChange[];
   scan: boolean;
   /** Rows that somebody ran a remedy for. */
@@ -41,7 +44,7 @@ export interface Changes {
 }
 
 export function noChanges(): Changes {
-  return { changed: new Map(), removed: new Set(), reset: false, transitions: [], scan: false, proved: new Set() };
+  return { changed: new Map(), removed: new Set(), reset: false, moved: false, transitions: [], scan: false, proved: new Set() };
 }
 
 /** Fields whose change is worth a flash. */
@@ -64,11 +67,17 @@ export class OpsStore {
   readonly rows = new Map<string, Result>();
   readonly silences = new Map<string, Silence>();
   readonly running = new Map<string, RunningScan>();
+  /** Of a board that is looked at by windows: the last one; null: all rows are here. */
+  window: Omit<OpsWindow, "results"> | null = null;
+  /** Rows that stay here when they leave the window: those that are selected. */
+  pinned: ReadonlySet<string> = new Set();
   epoch: string | null = null;
   seq = 0;
   lastScan: ScanReport | null = null;
   checks = 0;
   role = "";
+  #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
+  #suppressed = 0;
   #series = new Map<string, Series>();
   #history = new Map<string, StateChange[]>();
   #proofs = new Map<string, Proof>();
@@ -77,15 +86,12 @@ export class OpsStore {
 
   /** Results by status. */
   counts(): Counts {
-    const counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
-    for (const { status } of this.rows.values()) if (status in counts) counts[status]++;
-    return counts;
+    return { ...(this.window?.counts ?? this.#counts) };
   }
 
   /** True when some row is acked, silenced or suppressed otherwise. */
   suppressed(): boolean {
-    for (const { suppression } of this.rows.values()) if (suppression !== null) return true;
-    return false;
+    return this.#suppressed > 0;
   }
 
   /** The durations seen by this page, oldest first; at most 300, of ten thousand rows 20 each. */
@@ -119,6 +125,9 @@ export class OpsStore {
     switch (message.type) {
       case "snapshot":
         this.#snapshot(message.data, changes);
+        break;
+      case "window":
+        this.#look(message.data, changes);
         break;
       case "scan-started": {
         const { scan_id, trigger, total } = message.data;
@@ -171,6 +180,19 @@ export class OpsStore {
       this.running.clear();
       for (const scanId of snapshot.running ?? []) this.running.set(scanId, { scanId, trigger: "", done: 0, total: 0 });
       changes.scan = true;
+      const { total } = snapshot;
+      if (total !== undefined)
+        this.window = {
+          epoch: snapshot.epoch,
+          seq: snapshot.seq,
+          total,
+          rows: total,
+          counts: this.counts(),
+          from: 0,
+          order: [],
+          groups: [],
+        };
+      else this.window = null;
     }
     const parts = this.#parts;
     if (!parts || parts.epoch !== snapshot.epoch || parts.next !== snapshot.part) return;
@@ -181,7 +203,7 @@ export class OpsStore {
     if (parts.next <= snapshot.of) return;
     // Live frames come between the parts: what they brought is newer than the snapshot.
     for (const fingerprint of [...this.rows.keys()]) {
-      if (parts.results.has(fingerprint) || parts.live.has(fingerprint)) continue;
+      if (parts.results.has(fingerprint) || parts.live.has(fingerprint) || (this.window && this.pinned.has(fingerprint))) continue;
       this.#forget(fingerprint);
       changes.removed.add(fingerprint);
     }
@@ -190,6 +212,20 @@ export class OpsStore {
     this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
     this.epoch = parts.epoch;
     changes.reset = true;
+  }
+
+  /** Rows in view come; what is neither in view nor selected goes. */
+  #look({ results, ...window }: OpsWindow, changes: Changes): void {
+    this.window = window;
+    this.seq = Math.max(this.seq, window.seq);
+    for (const result of results) this.#put(result, changes);
+    const inView = new Set(window.order);
+    for (const fingerprint of [...this.rows.keys()]) {
+      if (inView.has(fingerprint) || this.pinned.has(fingerprint)) continue;
+      this.#forget(fingerprint);
+      changes.changed.delete(fingerprint);
+    }
+    changes.moved = true;
   }
 
   /**
@@ -208,7 +244,7 @@ export class OpsStore {
       return;
     }
     if (known && comparable && known.seq > result.seq) return;
-    this.rows.set(fingerprint, result);
+    this.#keep(fingerprint, known, result);
     const fields = changes.changed.get(fingerprint) ?? new Set<string>();
     if (known && !quiet) {
       for (const field of WATCHED) if (known[field] !== result[field] && differs(known[field], result[field])) fields.add(field);
@@ -218,8 +254,21 @@ export class OpsStore {
     this.#observe(result);
   }
 
+  /** Puts a row in place of another, or takes it away, and counts. */
+  #keep(fingerprint: string, before: Result | undefined, result: Result | null): void {
+    if (before) this.#count(before, -1);
+    if (result) this.#count(result, 1);
+    if (result) this.rows.set(fingerprint, result);
+    else this.rows.delete(fingerprint);
+  }
+
+  #count({ status, suppression }: Result, by: 1 | -1): void {
+    if (this.#counts[status] !== undefined) this.#counts[status] += by;
+    if (suppression !== null) this.#suppressed += by;
+  }
+
   #forget(fingerprint: string): void {
-    this.rows.delete(fingerprint);
+    this.#keep(fingerprint, this.rows.get(fingerprint), null);
     this.#series.delete(fingerprint);
     this.#history.delete(fingerprint);
   }
@@ -275,7 +324,7 @@ export class OpsStore {
   }
 
   #suppress(row: Result, suppression: Result["suppression"], changes: Changes): void {
-    this.rows.set(row.fingerprint, { ...row, suppression });
+    this.#keep(row.fingerprint, row, { ...row, suppression });
     const fields = changes.changed.get(row.fingerprint) ?? new Set<string>();
     changes.changed.set(row.fingerprint, fields.add("suppression"));
   }

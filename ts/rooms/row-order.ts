@@ -52,7 +52,9 @@ export class RowOrder implements RowLines {
   #sorted: Entry[] = [];
   #sort: readonly SortBy[] = readSort(DEFAULT_SORT);
   #by = "";
-  #keep: (row: Result) => boolean = () => true;
+  #keep: ((row: Result) => boolean) | null = null;
+  /** The direction of each of an entry's keys. */
+  #descending: boolean[] = this.#sort.map(({ descending }) => descending);
   #folded = new Set<string>();
   #groups: Group[] | null = null;
   #length = 0;
@@ -62,15 +64,15 @@ export class RowOrder implements RowLines {
     const touched = new Set<Entry>();
     for (const result of results) {
       const { fingerprint } = result;
-      const keys = this.#keysOf(result);
-      const entry = this.#entries.get(fingerprint) ?? { result, keys, group: "", shown: false, placed: false, leaving: false };
-      if (!same(entry.keys, keys) || !entry.placed) touched.add(entry);
+      let entry = this.#entries.get(fingerprint);
+      if (entry === undefined) {
+        entry = { result, keys: [], group: "", shown: false, placed: false, leaving: false };
+        this.#entries.set(fingerprint, entry);
+      }
       entry.result = result;
-      entry.keys = keys;
-      entry.group = this.#by === "" ? "" : groupOf(result, this.#by);
-      entry.shown = this.#keep(result);
+      if (this.#rekeyed(entry)) touched.add(entry);
+      entry.shown = this.#keep === null || this.#keep(result);
       if (entry.shown !== entry.placed) touched.add(entry);
-      this.#entries.set(fingerprint, entry);
     }
     for (const entry of touched) entry.leaving = entry.placed;
     if (touched.size > 0) this.#merge([...touched].filter(({ shown }) => shown));
@@ -162,18 +164,33 @@ export class RowOrder implements RowLines {
     return this.#sorted.map(({ result }) => result.fingerprint);
   }
 
-  #keysOf(result: Result): SortValue[] {
-    const keys = this.#sort.map(({ key }) => sortValue(result, key));
-    if (this.#by !== "") keys.unshift(groupRank(groupOf(result, this.#by), this.#by));
-    return keys;
+  /** Brings the keys and the group of an entry up to its result; true when they are others. */
+  #rekeyed(entry: Entry): boolean {
+    const { keys, result } = entry;
+    let changed = false;
+    let place = 0;
+    if (this.#by !== "") {
+      entry.group = groupOf(result, this.#by);
+      const rank = groupRank(entry.group, this.#by);
+      changed = keys[0] !== rank;
+      keys[place++] = rank;
+    }
+    for (const { key } of this.#sort) {
+      const value = sortValue(result, key);
+      if (keys[place] !== value) {
+        changed = true;
+        keys[place] = value;
+      }
+      place++;
+    }
+    return changed;
   }
 
   #compare = (a: Entry, b: Entry): number => {
-    const lead = this.#by === "" ? 0 : 1;
-    for (let index = 0; index < a.keys.length; index++) {
-      const [x, y] = [a.keys[index]!, b.keys[index]!];
-      if (x === y) continue;
-      return x < y === (index >= lead && this.#sort[index - lead]!.descending) ? 1 : -1;
+    const [x, y] = [a.keys, b.keys];
+    for (let index = 0; index < x.length; index++) {
+      if (x[index] === y[index]) continue;
+      return x[index]! < y[index]! === this.#descending[index] ? 1 : -1;
     }
     return a.result.fingerprint < b.result.fingerprint ? -1 : a.result.fingerprint > b.result.fingerprint ? 1 : 0;
   };
@@ -199,9 +216,12 @@ export class RowOrder implements RowLines {
   }
 
   #rekey(): void {
+    this.#descending = this.#sort.map(({ descending }) => descending);
+    if (this.#by !== "") this.#descending.unshift(false);
     for (const entry of this.#entries.values()) {
-      entry.keys = this.#keysOf(entry.result);
-      entry.group = this.#by === "" ? "" : groupOf(entry.result, this.#by);
+      entry.keys.length = 0;
+      entry.group = "";
+      this.#rekeyed(entry);
     }
     this.#arrange();
   }
@@ -257,8 +277,4 @@ export function groupAt(groups: readonly Group[], line: number): number {
     else high = middle;
   }
   return low - 1;
-}
-
-function same(a: readonly SortValue[], b: readonly SortValue[]): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index]);
 }

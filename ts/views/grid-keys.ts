@@ -19,7 +19,8 @@ export interface GridKeysHost {
   moved(): void;
 }
 
-type Cursor = { fingerprint: string } | { group: string } | "head";
+/** `line`: where a row is on its way. */
+type Cursor = { fingerprint: string } | { group: string } | { line: number } | "head";
 
 export class GridKeys {
   #host: GridKeysHost;
@@ -37,7 +38,13 @@ export class GridKeys {
   get line(): number {
     const lines = this.#host.lines();
     if (this.#cursor === null || this.#cursor === "head") return -1;
+    if ("line" in this.#cursor) return this.#cursor.line;
     return "group" in this.#cursor ? lines.placeOfGroup(this.#cursor.group) : lines.place(this.#cursor.fingerprint);
+  }
+
+  /** As `line`; of a row that is not here, where it stood last. */
+  get lastLine(): number {
+    return this.line >= 0 || this.#cursor === "head" ? this.line : Math.min(this.#last, this.#host.lines().length - 1);
   }
 
   get inCell(): boolean {
@@ -52,14 +59,14 @@ export class GridKeys {
   }
 
   isAt(key: string): boolean {
-    if (this.#cursor === null || this.#cursor === "head") return false;
+    if (this.#cursor === null || this.#cursor === "head" || "line" in this.#cursor) return false;
     return "group" in this.#cursor ? key === `g-${this.#cursor.group}` : key === this.#cursor.fingerprint;
   }
 
   /** The id of the element that the cursor is on. */
   elementId(table: string): string | null {
     const key = this.#host.columns()[this.#column]?.key;
-    if (this.#cursor === null) return null;
+    if (this.#cursor === null || (this.#cursor !== "head" && "line" in this.#cursor)) return null;
     if (this.#cursor === "head") return key ? `${table}-head-${key}` : null;
     if ("group" in this.#cursor) return `${table}-g-${this.#cursor.group}`;
     return `${table}-${this.#cursor.fingerprint}${key ? `-${key}` : ""}`;
@@ -70,6 +77,14 @@ export class GridKeys {
     if (cursor === "head") this.#column = Math.max(0, this.#column);
     this.#last = this.line;
     this.#host.moved();
+  }
+
+  /** The lines are others: a row that the cursor went to has come. */
+  arrived(): void {
+    if (this.#cursor === null || this.#cursor === "head" || !("line" in this.#cursor)) return;
+    const { line } = this.#cursor;
+    if (line >= this.#host.lines().length) this.#cursor = null;
+    else this.#goLine(line, { ctrlKey: false, shiftKey: false });
   }
 
   key(event: KeyboardEvent): void {
@@ -121,10 +136,14 @@ export class GridKeys {
     return true;
   }
 
-  #goLine(index: number, event: KeyboardEvent): void {
+  #goLine(index: number, event: Pick<KeyboardEvent, "ctrlKey" | "shiftKey">): void {
+    if (index < 0) return;
     const line = this.#host.lines().line(index);
     if (line.group) this.go({ group: line.group.name });
-    else if (line.row) {
+    else if (!line.row) {
+      if (this.#cursor === null || this.#cursor === "head" || !("line" in this.#cursor) || this.#cursor.line !== index)
+        this.go({ line: index });
+    } else {
       const { fingerprint } = line.row;
       this.go({ fingerprint });
       if (!event.ctrlKey) this.#host.events.choose(fingerprint, event.shiftKey ? "range" : "only");
@@ -136,7 +155,7 @@ export class GridKeys {
       this.#host.events.fold(this.#cursor.group, !right);
       return;
     }
-    if (this.#cursor === null) return;
+    if (this.#cursor === null || (this.#cursor !== "head" && "line" in this.#cursor)) return;
     this.#goColumn(Math.min(Math.max(this.#column + (right ? 1 : -1), -1), this.#host.columns().length - 1));
   }
 
@@ -147,7 +166,7 @@ export class GridKeys {
 
   #act(event: KeyboardEvent): boolean {
     const cursor = this.#cursor;
-    if (cursor === null || cursor === "head" || (event.key !== "Enter" && event.key !== " ")) return false;
+    if (cursor === null || cursor === "head" || "line" in cursor || (event.key !== "Enter" && event.key !== " ")) return false;
     if ("group" in cursor) {
       const line = this.#host.lines().line(this.line);
       if (line.group) this.#host.events.fold(cursor.group, line.group.open);

@@ -1,8 +1,10 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
-import { type Counts, type Reply, type Result, STATUSES, type Status } from "../protocol.ts";
+import { type Counts, type Reply, type Result, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
 import { type Changes, noChanges, type OpsStore } from "../rooms/ops-store.ts";
 import { compileFilter } from "../rooms/row-filter.ts";
-import { RowOrder } from "../rooms/row-order.ts";
+import { type RowLines, RowOrder } from "../rooms/row-order.ts";
+import { writeSort } from "../rooms/row-values.ts";
+import { WindowLines } from "../rooms/window-lines.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { ColumnMenu } from "./column-menu.ts";
 import { COLUMNS } from "./columns.ts";
@@ -18,9 +20,14 @@ export interface ScanTableEvents {
   open(fingerprint: string): void;
   /** How the table is looked at has changed; for the trait `view`. */
   view(view: Record<string, unknown>): void;
+  /** Rows of a large board come into view. */
+  window(query: WindowQuery): Promise<Reply>;
   actions: RowActions;
 }
 
+/** More rows than these are sorted and filtered by the host. */
+export const WINDOW_ROWS = 10_000;
+const ASK_EVERY_MS = 100;
 const SEARCH_HINT =
   "Words that all must be there; -word must not, target:web looks into one column, duration>500 compares (press / in the table)";
 
@@ -41,11 +48,20 @@ export class ScanTable {
   #order = new RowOrder();
   #look: TableLook;
   #group: GroupSelect;
+  #folded: ReadonlySet<string> = new Set();
+  /** The lines that stand in the page while all rows are not here. */
+  #window: WindowLines | null = null;
+  #inView = { first: 0, count: 0 };
+  #asked = "";
+  /** What was asked for last is not in the page yet. */
+  #awaiting = false;
+  #asking: ReturnType<typeof setTimeout> | undefined;
   #pause = element(
     "button",
     { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
     "Pause",
   );
+  #refusal = element("span", { class: "pw-answer", role: "status" });
   #live = element("div", { class: "pw-hidden", role: "status", "aria-live": "polite" });
   #actions: ActionBar;
   #selected = new Set<string>();
@@ -93,7 +109,18 @@ export class ScanTable {
       choose: (chosen) => this.#change(chosen ? { columns: chosen } : { columns: null, widths: {} }),
     });
     const space = element("span", { class: "pw-space" });
-    this.tools = element("div", { class: "pw-tools" }, chips, this.#search, space, this.#group.node, columns.node, this.#pause, csv);
+    this.tools = element(
+      "div",
+      { class: "pw-tools" },
+      chips,
+      this.#search,
+      this.#refusal,
+      space,
+      this.#group.node,
+      columns.node,
+      this.#pause,
+      csv,
+    );
     this.node = element("div", { class: "pw-table" }, this.tools, this.#actions.node, this.#live);
     this.node.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -105,13 +132,16 @@ export class ScanTable {
       open: (fingerprint) => this.#events.open(fingerprint),
       sort: (key, add) => this.#change({ sort: sortedBy(this.#look.sort, key, COLUMNS[key].descending ?? false, add) }),
       resize: (key, width) => this.#change({ widths: { ...this.#look.widths, [key]: width } }),
-      fold: (group, folded) => {
-        this.#order.fold(group, folded);
-        this.#grid?.draw();
+      fold: (group, folded) => this.#fold(group, folded),
+      look: (first, count) => {
+        this.#inView = { first, count };
+        this.#ask();
       },
-      look: () => {},
     });
-    signal.addEventListener("abort", () => this.#grid?.destroy());
+    signal.addEventListener("abort", () => {
+      clearTimeout(this.#asking);
+      this.#grid?.destroy();
+    });
     this.#apply(null);
   }
 
@@ -121,6 +151,8 @@ export class ScanTable {
     this.#announce(changes);
     if (this.#held) {
       hold(this.#held, changes);
+      // Who scrolls, sorts or filters meanwhile sees what came for that.
+      if (changes.moved && this.#awaiting) this.#show();
       setText(this.#pause, `Go on · ${this.#held.changed.size + this.#held.removed.size} new`);
       return;
     }
@@ -143,6 +175,7 @@ export class ScanTable {
   /** Selects without telling it again. */
   select(fingerprints: string[]): void {
     this.#selected = new Set(fingerprints);
+    this.#store.pinned = this.#selected;
     this.#grid?.select(this.#selected);
     this.#actions.refresh();
     const first = fingerprints[0];
@@ -158,8 +191,13 @@ export class ScanTable {
   }
 
   #put(changes: Changes): void {
-    this.#order.remove(changes.removed);
-    this.#order.put([...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []));
+    if (changes.reset) this.#asked = "";
+    if (this.#store.window) this.#order = new RowOrder();
+    else if (this.#window) this.#order = this.#ordered();
+    else {
+      this.#order.remove(changes.removed);
+      this.#order.put([...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []));
+    }
     this.#grid?.arrange(this.#look, this.#store.suppressed());
     this.#show();
     this.#grid?.draw(changes.changed);
@@ -169,13 +207,69 @@ export class ScanTable {
     this.#actions.refresh();
   }
 
+  /** The rows of the store, looked at as this table does. */
+  #ordered(): RowOrder {
+    const order = new RowOrder();
+    order.sort(this.#look.sort);
+    order.group(this.#look.group);
+    order.filter(compileFilter(this.#look));
+    order.put(this.#store.rows.values());
+    return order;
+  }
+
+  #lines(): RowLines {
+    return this.#window ?? this.#order;
+  }
+
   #show(): void {
-    const filtered = this.#store.rows.size > 0;
-    this.#grid?.show(this.#order, filtered ? "No row fits the filter" : "No results yet");
+    const { window, rows } = this.#store;
+    this.#window = window && new WindowLines(window, rows, this.#look.group !== "", this.#folded);
+    this.#awaiting = false;
+    const filtered = (window?.total ?? rows.size) > 0;
+    this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : "No results yet");
+    this.#ask();
+  }
+
+  /** Asks for the rows in view, where they are not all here: at most ten times a second, for the latest view. */
+  #ask(): void {
+    if (!this.#store.window && this.#store.rows.size <= WINDOW_ROWS) return;
+    this.#asking ??= setTimeout(
+      () => {
+        this.#asking = undefined;
+        const { group, search, statuses } = this.#look;
+        const range = this.#window?.range(this.#inView.first, this.#inView.count) ?? { from: 0, count: 100 };
+        const query = { sort: writeSort(this.#look.sort), group, search, statuses, folded: [...this.#folded], ...range };
+        const asked = JSON.stringify(query);
+        if (asked === this.#asked) return;
+        this.#asked = asked;
+        this.#awaiting = true;
+        void this.#events.window(query).then((reply) => {
+          if (reply.ok) return;
+          if (this.#asked === asked) this.#asked = "";
+          setText(this.#refusal, reply.error ?? "the host did not sort");
+        });
+        setText(this.#refusal, "");
+      },
+      this.#asked === "" ? 0 : ASK_EVERY_MS,
+    );
+  }
+
+  #fold(group: string, folded: boolean): void {
+    const now = new Set(this.#folded);
+    if (folded) now.add(group);
+    else now.delete(group);
+    this.#folded = now;
+    this.#order.fold(group, folded);
+    const { window } = this.#store;
+    // The places of rows are others from now on: those that are here stand nowhere until the host has said which they are.
+    if (window) this.#store.window = { ...window, order: [] };
+    this.#show();
   }
 
   #shown(): Result[] {
-    return this.#order.order().flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
+    return this.#lines()
+      .order()
+      .flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
   }
 
   #change(change: Partial<TableLook>): void {
@@ -193,7 +287,10 @@ export class ScanTable {
     for (const [status, { node }] of this.#chips) node.setAttribute("aria-pressed", String(statuses.includes(status)));
     this.#group.show(look.group);
     if (look.sort !== before?.sort) this.#order.sort(look.sort);
-    if (look.group !== before?.group) this.#order.group(look.group);
+    if (look.group !== before?.group) {
+      this.#order.group(look.group);
+      this.#folded = new Set();
+    }
     if (search !== before?.search || statuses !== before.statuses) this.#order.filter(compileFilter(look));
     this.#grid?.arrange(look, this.#store.suppressed());
     this.#show();
@@ -236,7 +333,7 @@ export class ScanTable {
       if (!this.#selected.delete(fingerprint)) this.#selected.add(fingerprint);
       this.#anchor = fingerprint;
     } else if (how === "range" && this.#anchor && this.#grid) {
-      const order = this.#order.order();
+      const order = this.#lines().order();
       const [from, to] = [order.indexOf(this.#anchor), order.indexOf(fingerprint)].sort((a, b) => a - b) as [number, number];
       this.#selected = new Set(from < 0 ? [fingerprint] : order.slice(from, to + 1));
     } else {
@@ -247,6 +344,7 @@ export class ScanTable {
   }
 
   #select(): void {
+    this.#store.pinned = this.#selected;
     this.#grid?.select(this.#selected);
     this.#actions.refresh();
     this.#events.selection([...this.#selected]);
@@ -289,4 +387,5 @@ function hold(held: Changes, more: Changes): void {
     held.changed.delete(fingerprint);
   }
   held.reset ||= more.reset;
+  held.moved ||= more.moved;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OpsMessage, Result } from "../protocol.ts";
+import type { OpsMessage, OpsWindow, Result, WindowQuery } from "../protocol.ts";
 import { noChanges, OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
 import type { RowActions } from "./action-bar.ts";
@@ -15,6 +15,7 @@ describe("the grid", () => {
   let table: ScanTable;
   let abort: AbortController;
   let views: Record<string, unknown>[];
+  let asked: WindowQuery[];
   let selections: string[][];
 
   const grid = () => table.node.querySelector<HTMLElement>(".pw-grid")!;
@@ -37,6 +38,10 @@ describe("the grid", () => {
       selection: (fingerprints) => selections.push(fingerprints),
       open() {},
       view: (changed) => views.push(changed),
+      window: async (query) => {
+        asked.push(query);
+        return { id: "", ok: true };
+      },
       actions: {} as RowActions,
     });
     document.body.replaceChildren(table.node);
@@ -47,6 +52,7 @@ describe("the grid", () => {
     store = new OpsStore();
     abort = new AbortController();
     views = [];
+    asked = [];
     selections = [];
     show();
   });
@@ -151,6 +157,73 @@ describe("the grid", () => {
     expect(names()).toContain("Labels");
     [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Reset")!.click();
     expect([names(), views.at(-1)]).toEqual([before, {}]);
+  });
+
+  it("asks the host for the rows in view of a larger board, and keeps of the others only what is selected", async () => {
+    const tell = (message: OpsMessage) => {
+      const changes = noChanges();
+      store.apply(message, changes);
+      table.draw(changes);
+    };
+    const counts = { crit: 0, warn: 0, unknown: 0, ok: 20_000, skip: 0 };
+    const at = (from: number, count: number): OpsMessage => {
+      const order = Array.from({ length: count }, (_, index) => `f${from + index}`);
+      const results = order.map((name) => ({ ...ROW, fingerprint: name, title: name }));
+      const window: OpsWindow = { epoch: "e", seq: 1, rows: 20_000, total: 20_000, counts, from, order, groups: [], results };
+      return { type: "window", data: window };
+    };
+    tell({ type: "snapshot", data: { epoch: "e", seq: 1, part: 1, of: 1, results: [], total: 20_000 } });
+    await soon(() => expect(asked).toHaveLength(1));
+    expect(asked[0]).toMatchObject({ sort: ["status", "-severity", "title"], search: "", group: "", from: 0 });
+    expect(lines().every((node) => node.getAttribute("aria-busy") === "true")).toBe(true);
+    tell(at(0, 100));
+    await soon(() => expect(titles()[0]).toBe("f0"));
+    expect([grid().getAttribute("aria-rowcount"), table.node.querySelector(".pw-status-ok .pw-count")!.textContent]).toEqual([
+      "20001",
+      "20000",
+    ]);
+    press("End");
+    await soon(() => expect(asked.at(-1)!.from + asked.at(-1)!.count).toBe(20_000));
+    const last = at(asked.at(-1)!.from, asked.at(-1)!.count);
+    tell(last);
+    await soon(() => expect(active()?.dataset.fingerprint).toBe("f19999"));
+    press("Home");
+    await soon(() => expect(asked.at(-1)!.from).toBe(0));
+    tell(at(0, 100));
+    await soon(() => expect(active()?.dataset.fingerprint).toBe("f0"));
+    lines()[1]!.click();
+    table.setView({ search: "web", group: "host" });
+    await soon(() => expect(asked.at(-1)).toMatchObject({ search: "web", group: "host" }));
+    tell(at(300, 100));
+    expect([store.rows.size, store.rows.has("f1"), table.selection]).toEqual([101, true, ["f1"]]);
+  });
+
+  it("folds the groups of a larger board by asking for the others' rows", async () => {
+    show({ group: "label:team" });
+    const counts = { crit: 0, warn: 0, unknown: 0, ok: 9, skip: 0 };
+    const changes = noChanges();
+    const order = Array.from({ length: 50 }, (_, index) => `f${index}`);
+    const data: OpsWindow = {
+      epoch: "e",
+      seq: 1,
+      rows: 20_000,
+      total: 20_000,
+      counts,
+      from: 0,
+      order,
+      groups: [
+        ["a", 20, counts],
+        ["b", 19_980, counts],
+      ],
+      results: order.map((name) => ({ ...ROW, fingerprint: name })),
+    };
+    store.apply({ type: "window", data }, changes);
+    table.draw(changes);
+    await soon(() => expect(titles()[0]).toBe("a"));
+    expect(grid().getAttribute("aria-rowcount")).toBe("20003");
+    lines()[0]!.click();
+    await soon(() => expect(titles().slice(0, 2)).toEqual(["a", "b"]));
+    await soon(() => expect(asked.at(-1)!.folded).toEqual(["a"]));
   });
 
   it("keeps still while it is paused, and counts what it holds back", async () => {

@@ -188,6 +188,7 @@ export class GridView implements TableView {
   }
 
   #render(): void {
+    this.#keys.arrived();
     const { length, grouped } = this.#lines;
     const height = `${length * LINE}px`;
     if (this.#canvas.style.height !== height) this.#canvas.style.height = height;
@@ -262,7 +263,7 @@ export class GridView implements TableView {
 
   /** The cursor went to a line or a cell. */
   #follow(): void {
-    const line = this.#keys.line;
+    const line = this.#keys.lastLine;
     if (line >= 0) this.#scrollToLine(line);
     this.#schedule();
   }
