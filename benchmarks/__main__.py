@@ -5,7 +5,20 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("fanout", "conditions", "terminal", "idle", "wake", "herd", "jupyter-fanout", "first-row", "checks", "history", "scheduler")
+NAMES = (
+    "fanout",
+    "conditions",
+    "terminal",
+    "idle",
+    "wake",
+    "herd",
+    "jupyter-fanout",
+    "first-row",
+    "checks",
+    "history",
+    "scheduler",
+    "table",
+)
 
 
 def main() -> None:

@@ -193,7 +193,8 @@ class OpsMonitorBroadcastServer(Server):
             require(grant, kind, "responder", "admin")
             return await self._silence(data, grant)
         raise ValueError(
-            f"the ops room knows no message of type {one_line(kind, 40)!r}: send past, window, ack, silence, recheck, remedy, scan or cancel"
+            f"the ops room knows no message of type {one_line(kind, 40)!r}: "
+            "send past, window, ack, silence, recheck, remedy, scan or cancel"
         )
 
     async def _window(self, connection: Connection, query: WindowQuery) -> dict[str, Any]:
