@@ -73,6 +73,11 @@ class _Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
+    def close(self) -> None:
+        """Closes its pipes, which a program that a function left in the background may still hold."""
+        transport: Any = self.process._transport  # type: ignore[attr-defined]  # asyncio has no public way to do it
+        transport.close()
+
 
 class ModuleProcesses:
     """The processes of all configs that have `modules`, one for each. `async with`: leaving ends them.
@@ -96,6 +101,8 @@ class ModuleProcesses:
             _, pending = await asyncio.wait(tasks, timeout=GRACE)  # they end with the processes
             for task in pending:
                 task.cancel()
+            if pending:
+                await asyncio.wait(pending, timeout=GRACE)
 
     @property
     def files(self) -> dict[str, Stamp]:
@@ -281,7 +288,7 @@ class _Functions:
             loop.time(),
         )
         self._all.add(process)
-        self._own(self._log_output(process), f"output of {process.name}")
+        log = self._own(self._log_output(process), f"output of {process.name}")
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 first = await _message(process)
@@ -292,7 +299,7 @@ class _Functions:
             process.kill()
             raise
         finally:
-            self._own(self._follow(process), f"process of {process.name}")
+            self._own(self._follow(process, log), f"process of {process.name}")
         kind, content = first or ("refusal", {"error": f"the process that imports {process.name} ended before it was done"})
         if kind != "offer":
             process.retired = True
@@ -301,7 +308,7 @@ class _Functions:
         process.files = {path: (int(stamp[0]), int(stamp[1]), int(stamp[2])) for path, stamp in content["files"].items()}
         return process
 
-    async def _follow(self, process: _Process) -> None:
+    async def _follow(self, process: _Process, log: asyncio.Task[None]) -> None:
         """Takes the answers of a process until it ends, and tells those that wait how it ended."""
         try:
             while (message := await _message(process)) is not None:
@@ -319,16 +326,24 @@ class _Functions:
         finally:
             crashed = not process.retired
             process.kill()
-            code = await _ended(process)
-            how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
-            self._all.discard(process)
-            if self.current is process:
-                self.current = None
-            if crashed and not self._ended:
-                self._crashed(process, how)
-            for future in process.waiting.values():
-                if not future.done():
-                    future.set_exception(_Gone(process.reason or f"the process of {process.name} {how} while this ran in it"))
+            try:
+                await self._bury(process, crashed=crashed)
+                await asyncio.wait({log}, timeout=GRACE)  # what it said last
+            finally:
+                process.close()
+
+    async def _bury(self, process: _Process, *, crashed: bool) -> None:
+        """Sees a killed process end, and tells those that wait for it."""
+        if self.current is process:
+            self.current = None
+        code = await _ended(process)
+        self._all.discard(process)
+        how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+        if crashed and not self._ended:
+            self._crashed(process, how)
+        for future in process.waiting.values():
+            if not future.done():
+                future.set_exception(_Gone(process.reason or f"the process of {process.name} {how} while this ran in it"))
 
     def _crashed(self, process: _Process, how: str) -> None:
         if asyncio.get_running_loop().time() - process.started > STEADY:

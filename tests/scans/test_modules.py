@@ -266,15 +266,19 @@ async def test_a_module_that_does_not_end(team: Team, monkeypatch: pytest.Monkey
 
 
 async def test_a_host_that_stops_sees_no_failure(tmp_path: Path) -> None:
-    """What its end cuts off was not seen: no row turns unknown by it, in the history neither."""
-    module = "import time\nimport partywidgets as pw\n\n@pw.check\ndef slow():\n    open('begun', 'w').close()\n    time.sleep(600)\n"
-    await asyncio.to_thread((tmp_path / "slow_checks.py").write_text, module)
-    config = parse_config("modules: [slow_checks]", path=str(tmp_path / "a.yaml"))
-    async with create_app(gate=Gate(open_roles=OPEN_ROLES), config=config, storage=tmp_path / "state") as app:
+    """What its end cuts off was not seen: no row turns unknown by it, nor in the history, also where one process takes longer to go."""
+    for name, left in (("one", "subprocess.Popen(['sleep', '20'], start_new_session=True)"), ("two", "...")):
+        module = "import subprocess, time\nimport partywidgets as pw\n\n@pw.check\ndef slow():\n"
+        module += f"    {left}\n    open('{name}', 'w').close()\n    time.sleep(600)\n"
+        await asyncio.to_thread((tmp_path / f"{name}_checks.py").write_text, module)
+    one, two = (parse_config(f"modules: [{name}_checks]", path=str(tmp_path / f"{name}.yaml")) for name in ("one", "two"))
+    async with create_app(gate=Gate(open_roles=OPEN_ROLES), config=one, storage=tmp_path / "state") as app:
+        await app.load(two)
         app.service.start_scan()
         async with asyncio.timeout(WAIT):
-            while not await asyncio.to_thread((tmp_path / "begun").exists):
+            while not await asyncio.to_thread(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists()):
                 await asyncio.sleep(0.02)
+    assert app.service.board.rows == {}
     async with History(tmp_path / "state" / FILE) as history:
         assert await history.history() == []
         assert [scan["state"] for scan in await history.scans()] == ["cancelled"]
