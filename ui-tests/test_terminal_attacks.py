@@ -64,6 +64,43 @@ ATTACKS = [
     b"<script>alert(1)</script><img src=x onerror=alert(1)>\r\n",
     ESC + b"c" + b"after-the-attack\r\n",
 ]
+PAYLOADS = (b"?", b";?", b";<img src=x onerror=alert(1)>", b";echo pwned-osc\r", b";javascript:alert(1)")
+OSC_NUMBERS = (
+    *range(18),
+    19,
+    21,
+    22,
+    46,
+    50,
+    51,
+    99,
+    104,
+    105,
+    110,
+    111,
+    112,
+    117,
+    119,
+    133,
+    176,
+    555,
+    633,
+    697,
+    777,
+    1337,
+    1338,
+    5522,
+    9999,
+)
+CORPUS = [
+    *ATTACKS[:-1],
+    *(osc(b"%d" % number + payload, end) for number in OSC_NUMBERS for payload, end in zip(PAYLOADS, (BEL, ST, BEL, ST, BEL), strict=True)),
+    *(ESC + b"[%dt" % number for number in range(1, 25)),
+    *(ESC + b"[" + sign + b"%d" % number + end for sign in (b"", b"?", b">", b"=") for number in (0, 5, 6, 15, 26) for end in (b"n", b"c")),
+    *(ESC + kind + b"echo pwned-string\r" + ST for kind in (b"P", b"P$q", b"P+q", b"P1000p", b"P=1s", b"X", b"^", b"_")),
+    ATTACKS[-1],
+]
+"""What terminals were attacked with, and every operating system command with questions, markup, commands and links."""
 
 
 def room_state(server: JupyterServer, room: str) -> dict[str, Any]:
@@ -78,8 +115,9 @@ def room_state(server: JupyterServer, room: str) -> dict[str, Any]:
 
 def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
     """No dialog, no window, no clipboard, no other page title, no other size, and nothing typed into the shell in the viewer's name."""
+    assert len(CORPUS) >= 200
     server = start_jupyter()
-    Path(server.folder / "home" / "attack").write_bytes(b"\r\n".join(ATTACKS))
+    Path(server.folder / "home" / "attack").write_bytes(b"\r\n".join(CORPUS))
     lab = open_lab(server, "notebooks/terminal.ipynb", init=WATCH_THE_PAGE)
     lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\npw.Terminal('attacked', rows=12)")
     lab.expect_screen("$")
