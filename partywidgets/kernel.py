@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,18 +28,40 @@ MAGICS = (("line", "terminal"), ("cell", "terminal"), ("line", "ops"))
 
 
 def logical_lines(cell: str) -> Iterator[str]:
-    """The commands of a cell: its lines, those that end with a backslash joined to the next; empty ones and comments left out."""
+    """The commands of a cell: its lines, joined to the next where bash says that a command goes on (a backslash, `if`, a quote, `<<`).
+
+    Empty lines and comments between them are left out. Raises CommandError when the last command does not end.
+    """
     held = ""
     for line in cell.splitlines():
         held += line
-        if held.endswith("\\") and not held.endswith("\\\\"):
+        if not held.strip() or held.lstrip().startswith("#"):
+            held = ""
+        elif _goes_on(held):
             held += "\n"
-            continue
-        if held.strip() and not held.lstrip().startswith("#"):
+        else:
             yield held
-        held = ""
+            held = ""
+    if held.strip() and not held.endswith("\\\n"):
+        raise CommandError(
+            f"the command that begins with {held.splitlines()[0]!r} does not end in this cell: the shell would wait for the rest"
+        )
     if held.strip():
         yield held.rstrip("\\\n")
+
+
+def _goes_on(command: str) -> bool:
+    """True when more lines belong to it. Only reads it; where there is no bash here, the backslash alone counts."""
+    if command.endswith("\\") and not command.endswith("\\\\"):
+        return True
+    bash = shutil.which("bash")
+    if bash is None:
+        return False
+    try:
+        done = subprocess.run([bash, "-n"], input=f"{command}\n".encode(), capture_output=True, env={"LC_ALL": "C"}, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return any(sign in done.stderr for sign in (b"unexpected end of file", b"unexpected EOF", b"delimited by end-of-file"))
 
 
 @magics_class
@@ -68,7 +92,7 @@ class PartyMagics(Magics):
         terminal = self._terminal(arguments.room, arguments.sandbox)
         if cell is None:
             return terminal
-        for command in logical_lines(cell):
+        for command in list(logical_lines(cell)):
             result = self._run(terminal, command, arguments.timeout)
             if not arguments.quiet and result.output.strip():
                 print(result.output.rstrip("\n"))

@@ -145,6 +145,23 @@ def test_cell_magic_fails_with_the_command(kernel: Kernel) -> None:
         kernel.run("%%terminal m1\nls /no/such/folder\necho never")
     assert "never" not in kernel.run("import partywidgets as pw; print(pw.Terminal('m1').screen())")
     assert kernel.run("%terminal m1").strip() == "Terminal(room='m1')"
+    with pytest.raises(AssertionError, match="CommandError: the command that begins with 'if true; then' does not end in this cell"):
+        kernel.run("%%terminal m1\necho first\nif true; then\n  echo second")
+    assert "first" not in kernel.run("print(pw.Terminal('m1').screen())")
+    lines = [
+        "for n in 1 2; do",
+        "  # a comment",
+        "  echo loop-$n",
+        "done",
+        "cat <<END",
+        "here $HOME",
+        "END",
+        "echo 'two",
+        "lines'; test 1 = 2",
+    ]
+    with pytest.raises(AssertionError, match=r"CommandError: \"echo 'two.nlines'; test 1 = 2\" ended with exit code 1"):
+        kernel.run("%%terminal m1 --quiet\n" + "\n".join(lines))
+    assert kernel.run("%%terminal m1\n" + "\n".join(lines[:4])).split() == ["loop-1", "loop-2"]
 
 
 def test_unloading_undoes_everything(kernel: Kernel) -> None:
