@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
-from ..terminal.protocol import OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
+from ..terminal.protocol import CONTROL_LIMIT, MAX_SECONDS, OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
 from .command import CommandResult
 from .recording import Recording, Recordings
 from .room import REPLY_TIMEOUT, RoomClient, refuses
@@ -150,6 +150,9 @@ class TerminalClient(RoomClient):
         `timeout` is in seconds; None waits for ever. Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is
         there, the shell tells no exit codes), HostError when the connection is lost meanwhile; the command itself then runs on.
         """
+        _check_text("a command", command)
+        if timeout is not None and not 0 < timeout <= MAX_SECONDS:
+            raise CommandError(f"a timeout is a positive number of seconds, or None for none; got {timeout!r}")
         clock = asyncio.get_running_loop().time
         began = clock()
         await self._shell()
@@ -165,6 +168,7 @@ class TerminalClient(RoomClient):
 
     async def send(self, text: str) -> None:
         """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
+        _check_text("what is typed", text)
         await self._shell()
         self._searched = self.offset
         await self._ask("send", REPLY_TIMEOUT, text=text)
@@ -457,3 +461,15 @@ class TerminalClient(RoomClient):
     def _on_error(self, frame: dict[str, Any]) -> None:
         self.last_error = str(frame["message"])
         logger.warning("terminal %s: %s", self.room, self.last_error)
+
+
+def _check_text(what: str, text: object) -> None:
+    """Raises CommandError for what a room refuses: its sentence there is for nobody's request, and the caller would wait for ever."""
+    if not isinstance(text, str):
+        raise CommandError(f"{what} is text, got {type(text).__name__}")
+    try:
+        size = len(json.dumps(text.encode().decode()))
+    except UnicodeEncodeError:
+        raise CommandError(f"{what} holds half a surrogate pair, which is no text") from None
+    if size > CONTROL_LIMIT - 256:
+        raise CommandError(f"{what} may have about {CONTROL_LIMIT // 1024} KiB, this has {size} bytes: put it into a file")

@@ -52,6 +52,21 @@ async def test_run(tmp_path: Path) -> None:
         assert (await term.run("pwd", timeout=WAIT)).output.strip() == "/tmp"
 
 
+async def test_what_is_no_command(tmp_path: Path) -> None:
+    """What a room would refuse is refused at once with a sentence, instead of waiting for an answer that never comes."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term, asyncio.timeout(WAIT):
+        wrong: list[tuple[Any, str]] = [(5, "text, got int"), ("x" * 70_000, "put it into a file"), ("\ud800", "half a surrogate pair")]
+        for given, sentence in wrong:
+            with pytest.raises(CommandError, match=sentence):
+                await term.run(given)
+            with pytest.raises(CommandError, match=sentence):
+                await term.send(given)
+        for seconds in (0, -1, float("nan"), float("inf")):
+            with pytest.raises(CommandError, match="positive number of seconds"):
+                await term.run("true", timeout=seconds)
+        assert (await term.run("echo fine")).output.strip() == "fine"
+
+
 async def test_run_as_a_table(tmp_path: Path) -> None:
     """`df -P /` is a DataFrame with numbers."""
     async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
