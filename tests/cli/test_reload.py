@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from partywidgets.client.ops import OpsClient
@@ -165,3 +167,23 @@ async def test_watch_loads_what_changes(serve: Any, tmp_path: Path) -> None:
     assert "was loaded again: 1 check" in await host.logged("partywidgets.serve")
     write(tmp_path, "modules: [serve_checks]\n", MODULE + "\n@pw.check\ndef another(): ...\n")
     assert "was loaded again: 2 checks" in await host.logged("partywidgets.serve")
+
+
+def test_a_terminal_that_is_closed_ends_the_host(environment: dict[str, str], tmp_path: Path) -> None:
+    """The same signal means two things: asked for it loads again, from a terminal that went away it stops, as without a config."""
+    config = write(tmp_path, "checks: []\n")
+    arguments = ["-m", "partywidgets", "serve", str(config), "--port", "0", "--no-auth"]
+    child = pexpect.spawn(sys.executable, arguments, env=environment, timeout=LIMIT)
+    ended: list[tuple[int, int]] = []
+    try:
+        child.expect_exact("Ctrl-C stops")
+        os.kill(child.pid, signal.SIGHUP)
+        child.expect_exact("was loaded again: 0 checks")
+        os.close(child.child_fd)
+        waiting = threading.Thread(target=lambda: ended.append(os.waitpid(child.pid, 0)), daemon=True)
+        waiting.start()
+        waiting.join(LIMIT)
+        assert ended == [(child.pid, 0)]
+    finally:
+        if not ended:
+            os.kill(child.pid, signal.SIGKILL)
