@@ -205,6 +205,8 @@ class TerminalClient(RoomClient):
 
         `saved` gives what a file may hold: secrets hidden, and nothing where the host's policy says that nothing is saved.
         """
+        if format not in ("text", "html", "lines"):
+            raise CommandError(f"a screen comes as text, html or lines; got {format!r}")
         wire = "html" if format == "html" else "text"
         shown = str((await self._ask("screen", REPLY_TIMEOUT, format=wire, saved=saved))[wire])
         if format != "lines":

@@ -64,6 +64,8 @@ async def test_what_is_no_command(tmp_path: Path) -> None:
         for seconds in (0, -1, float("nan"), float("inf")):
             with pytest.raises(CommandError, match="positive number of seconds"):
                 await term.run("true", timeout=seconds)
+        with pytest.raises(CommandError, match="text, html or lines; got 'json'"):
+            await term.screen("json")  # type: ignore[call-overload]
         assert (await term.run("echo fine")).output.strip() == "fine"
 
 
