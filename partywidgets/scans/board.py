@@ -16,6 +16,7 @@ from .model import FRAME_BYTES, CheckResult, Status, Suppression
 from .silence import SILENCES, Ack, Silence, suppression_of
 from .state import Standing, advance
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 ROWS = 20_000
 """Most fingerprints on a board."""
 PUBLISHED = "published"
@@ -203,4 +204,4 @@ class Board:
 
 
 def _json(row: CheckResult) -> str:
-    return json.dumps(row.to_wire(), separators=(",", ":"))
+    return _ENCODER.encode(row.to_wire())
