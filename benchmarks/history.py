@@ -69,13 +69,13 @@ def batches(board: Board, results: int, begin: datetime) -> Iterator[tuple[datet
 
 async def insert(path: Path, results: int) -> None:
     """Fills a history, and prints the rates: of `History.record` alone, with the board's part, and of SQLite alone."""
-    board, kept, all_of_it, rolled = Board(), 0.0, 0.0, 0.0
+    board, kept, made, rolled = Board(), 0.0, 0.0, 0.0
     begin = datetime.now(UTC) - timedelta(hours=24)
     hour, texts = begin + timedelta(hours=1), list[str]()
     async with History(path) as history:
         started = time.perf_counter()
         for moment, batch in batches(board, results, begin):
-            all_of_it += time.perf_counter() - started
+            made += time.perf_counter() - started
             texts = texts or [recorded.body or "" for recorded in batch]
             writing = time.perf_counter()
             await history.record(batch)
@@ -91,7 +91,7 @@ async def insert(path: Path, results: int) -> None:
         rolled += time.perf_counter() - rolling
     print(f"\n{results:,} results of {len(texts[0]):,} bytes of JSON, {BATCH} at a time")
     print(f"{'inserted (History.record)':44}{results / kept:>12,.0f} results/s")
-    print(f"{'... with making, judging and encoding them':44}{results / (kept + all_of_it):>12,.0f} results/s")
+    print(f"{'... with making, judging and encoding them':44}{results / (kept + made):>12,.0f} results/s")
     print(f"{'... with the roll-ups of minute, hour, day':44}{results / (kept + rolled):>12,.0f} results/s")
     print(f"{'SQLite alone, the same texts':44}{alone(path.with_name('alone.sqlite'), texts, min(results, 200_000)):>12,.0f} results/s")
 
@@ -127,7 +127,8 @@ async def read(folder: Path, rounds: int) -> None:
         for number in range(rounds + 1):
             begin = time.perf_counter()
             span = await app.service.history.finest(hours=24)
-            assert span != "raw"
+            if span == "raw":
+                raise RuntimeError("no roll-ups were needed: the figure would not be of them")
             frame = figures_frame(keyed(await app.service.history.figures(hours=24, span=span)))
             middle = time.perf_counter()
             fetched = await client.history(hours=24)
@@ -147,6 +148,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--results", type=int, default=2_000_000, help="2.3 KB of disk each, while it runs")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args(argv)
+    if given.results <= 100_000:
+        parser.error("--results must be above 100,000: as many come as single results, without roll-ups")
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(insert(Path(folder) / FILE, given.results))
         asyncio.run(read(Path(folder), given.rounds))
