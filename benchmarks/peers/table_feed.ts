@@ -4,6 +4,8 @@
  */
 const FRAME_BYTES = 256 * 1024 - 1024;
 const FRAMES = 2;
+/** Rows of one message, about a frame: also when this thread was late. */
+const ROWS_AT_ONCE = 250;
 const STATUSES = ["ok", "ok", "ok", "ok", "warn", "crit"];
 const SEVERITIES = ["info", "low", "medium", "high", "critical"];
 const AT = Date.now();
@@ -80,7 +82,7 @@ self.onmessage = ({ data: { mode, rows, rate } }: MessageEvent<Order>) => {
   if (mode === "all") {
     count = rows;
     sent = new Float64Array(rows);
-    for (let from = 0; from < rows; from += 250) send(Array.from({ length: Math.min(250, rows - from) }, (_, index) => result(from + index)));
+    for (let from = 0; from < rows; from += ROWS_AT_ONCE) send(Array.from({ length: Math.min(ROWS_AT_ONCE, rows - from) }, (_, index) => result(from + index)));
   } else if (mode === "stop") {
     clearInterval(timer);
     self.postMessage(sent);
@@ -110,7 +112,7 @@ function every(rate: number, tick: (due: number) => void): () => void {
 }
 
 function raw(due: number): void {
-  if (due > 0) send(Array.from({ length: due }, () => result(random(count))));
+  for (let left = due; left > 0; left -= ROWS_AT_ONCE) send(Array.from({ length: Math.min(left, ROWS_AT_ONCE) }, () => result(random(count))));
 }
 
 function asRoom(pending: Map<number, Made>): (due: number) => void {

@@ -85,7 +85,8 @@ function ours(holder: HTMLElement): Grid {
   };
 }
 
-function tabulator(holder: HTMLElement): Grid {
+/** As one first writes it: `updateOrAddData`, which leaves the rows where they are; or with a sort after each batch. */
+function tabulator(holder: HTMLElement, sorted: boolean): Grid {
   addStyles(holder, "tabulator", tabulatorStyles);
   const table = new TabulatorFull(holder, {
     index: "fingerprint",
@@ -97,14 +98,14 @@ function tabulator(holder: HTMLElement): Grid {
   const built = new Promise<void>((resolve) => table.on("tableBuilt", () => resolve()));
   let busy = false;
   let waiting = new Map<string, Row>();
-  // A batch every 100 ms, the latest of each row: sorting with every message, a page of it never comes to an end.
+  // A batch every 100 ms, the latest of each row: with every message its page does not come to an end.
   setInterval(async () => {
     if (busy || waiting.size === 0) return;
     busy = true;
     const rows = [...waiting.values()];
     waiting = new Map();
-    await table.updateData(rows);
-    table.setSort("duration_ms", "desc");
+    await table.updateOrAddData(rows);
+    if (sorted) table.setSort("duration_ms", "desc");
     busy = false;
   }, 100);
   return {
@@ -190,8 +191,10 @@ async function isRight(): Promise<boolean> {
 }
 
 /** Puts the rows into a grid. */
-async function begin(peer: "ours" | "tabulator" | "ag-grid", rows: number): Promise<boolean> {
-  grid = { ours, tabulator, "ag-grid": agGrid }[peer](document.body.appendChild(document.createElement("div")));
+async function begin(peer: "ours" | "tabulator" | "sorted" | "ag-grid", rows: number): Promise<boolean> {
+  const holder = document.body.appendChild(document.createElement("div"));
+  if (peer === "ours") grid = ours(holder);
+  else grid = peer === "ag-grid" ? agGrid(holder) : tabulator(holder, peer === "sorted");
   feed = new Worker("table_feed.js");
   const texts: string[] = [];
   await new Promise<void>((resolve) => {
