@@ -253,7 +253,11 @@ def main(argv: list[str]) -> None:
     file, node = text_of(arguments.megabytes), node_peers()
     if file.stat().st_size < (SCROLLBACK + 2 * SIZE[1]) * 80:
         parser.error(f"less than a full scrollback: give at least {(SCROLLBACK + 2 * SIZE[1]) * 80 / 1e6:.1f} MB")
-    os.environ["SHELL"] = "/bin/bash"
+    # Every shell starts from a plain home: what is in a person's own .bashrc may take a minute.
+    home = BUILD / "home"
+    home.mkdir(exist_ok=True)
+    (home / ".bashrc").write_text("PS1='$ '\n")
+    os.environ |= {"SHELL": "/bin/bash", "HOME": str(home)}
     rounds: list[dict[str, Figures]] = []
     with contextlib.ExitStack() as stack:
         places = [stack.enter_context(server(kind)) for kind in KINDS]

@@ -1,4 +1,4 @@
-"""Crowd: the members of a room that get the same bytes, written to their sockets one after the other with nothing in between.
+"""Crowd: the members of a room that get the same bytes, written to their sockets in one go.
 
 Of a broadcast's time the kernel's sends are most; what Python adds to each is what a room can save. So the descriptors of all sockets
 that may be written to directly stand in one list, which is good for as long as nobody comes, goes or falls behind.
@@ -6,28 +6,15 @@ that may be written to directly stand in one list, which is good for as long as 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .fanout import Outlet
+    from .sender import Sender
 
 FEW = 8
 """So many exceptions are taken out of a copy of the list; more of them make a new list."""
-
-
-def write_each(descriptors: Sequence[int], encoded: bytes) -> list[tuple[int, int]]:
-    """Writes `encoded` to every descriptor, none of which blocks; (descriptor, bytes taken) of those that did not take it all."""
-    write, size = os.write, len(encoded)
-    short: list[tuple[int, int]] = []
-    for descriptor in descriptors:
-        try:
-            if (taken := write(descriptor, encoded)) != size:
-                short.append((descriptor, taken))
-        except OSError:
-            short.append((descriptor, 0))
-    return short
 
 
 class Crowd:
@@ -46,7 +33,7 @@ class Crowd:
                 self.direct[descriptor] = outlet
         self._descriptors = list(self.direct)
 
-    def write(self, encoded: bytes, without: Collection[Outlet]) -> None:
+    def write(self, encoded: bytes, without: Collection[Outlet], sender: Sender) -> None:
         """Writes `encoded` to the `direct` members that are not in `without`; what a socket does not take is its wire's to queue."""
         descriptors = self._descriptors
         if len(without) > FEW:
@@ -56,5 +43,5 @@ class Crowd:
             for outlet in without:
                 if (descriptor := outlet.wire.descriptor) in self.direct:
                     descriptors.remove(descriptor)
-        for descriptor, taken in write_each(descriptors, encoded):
+        for descriptor, taken in sender.write_each(descriptors, encoded):
             self.direct[descriptor].wire.follow(encoded, taken)

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable
 
 from .crowd import Crowd
+from .sender import Sender
 from .wire import Batch, Frame, Wire
 
 FLUSH_BYTES = 256 * 1024
@@ -80,13 +81,14 @@ class Fanout:
     be tried). So a peer that does not read costs at most the larger of `cap` and one flush.
     """
 
-    __slots__ = ("_crowd", "_dirty", "_log", "_log_bytes", "_loop", "_scheduled", "cap", "members", "place")
+    __slots__ = ("_crowd", "_dirty", "_log", "_log_bytes", "_loop", "_scheduled", "_sender", "cap", "members", "place")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, place: str, cap: int = DEFAULT_CAP) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, place: str, cap: int = DEFAULT_CAP, sender: Sender | None = None) -> None:
         self.members: dict[Outlet, None] = {}
         self.place = place
         self.cap = cap
         self._loop = loop
+        self._sender = sender or Sender(io_uring=False)
         self._log: list[Frame] = []
         self._log_bytes = 0
         self._dirty: dict[Outlet, None] = {}
@@ -164,7 +166,7 @@ class Fanout:
             crowd = self._crowd
             if crowd is None:
                 crowd = self._crowd = Crowd(self.members)
-            crowd.write(batch.encoded, dirty)
+            crowd.write(batch.encoded, dirty, self._sender)
             for outlet in crowd.others:
                 if outlet._edits is None:
                     self._write(outlet, batch)

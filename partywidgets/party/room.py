@@ -62,7 +62,7 @@ class Room:
         self.instance: Server | None = None
         self.props: Any = None
         self.loop = asyncio.get_running_loop()
-        self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap)
+        self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap, sender=host.sender)
         self.storage: Storage = host.room_storage(party, name)
         self.history = resume.History() if server_class.resumable else None
         self.holds = 0

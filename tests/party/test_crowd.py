@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ import uvloop
 from websockets.frames import Opcode
 
 from partywidgets.party import Connection, Server
-from partywidgets.party.crowd import write_each
+from partywidgets.party.ring import Ring, open_ring
+from partywidgets.party.sender import MANY, Sender, write_each
 from partywidgets.transport.websocket import Limits
 
 from .serving import Raw, running, until
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+WriteEach = Callable[[Sequence[int], bytes], list[tuple[int, int]]]
 ROUNDS = 201
 LONG = b"x" * 100_000
 
@@ -100,16 +103,33 @@ async def crowd(folder: Path) -> None:
         assert len(fanout._crowd.direct) == 14
 
 
+@pytest.mark.parametrize("many", [1, MANY], ids=["ring", "loop"])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_everyone_gets_its_messages_in_order(loop: str, tmp_path: Path) -> None:
+def test_everyone_gets_its_messages_in_order(loop: str, many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers, stalled readers, pings between broadcasts, exclusions, guests: each gets all that is its own, once, in order."""
+    monkeypatch.setattr("partywidgets.party.sender.MANY", many)
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(crowd(tmp_path))
 
 
-def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest() -> None:
-    """What a socket did not take is said for it alone; an error counts as nothing taken."""
-    pairs = [socket.socketpair() for _ in range(3)]
+@pytest.fixture(params=["loop", "ring"])
+def writer(request: pytest.FixtureRequest) -> Iterator[WriteEach]:
+    """Both ways of writing to many sockets; the second with a ring so small that it wraps."""
+    if request.param == "loop":
+        yield write_each
+        return
+    ring = open_ring()
+    if ring is None:
+        pytest.skip("this kernel has no io_uring for this process")
+    ring.close()
+    ring = Ring(16)
+    yield ring.write_each
+    ring.close()
+
+
+def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest(writer: WriteEach) -> None:
+    """What a socket did not take is said for it alone, what it took in part is counted, an error counts as nothing taken."""
+    pairs = [socket.socketpair() for _ in range(4)]
     for ours, _ in pairs:
         ours.setblocking(False)
     pairs[1][1].close()
@@ -118,12 +138,52 @@ def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest() -> None:
             pairs[2][0].send(b"x" * 65536)
     descriptors = [ours.fileno() for ours, _ in pairs]
     try:
-        assert write_each(descriptors, b"hello") == [(descriptors[1], 0), (descriptors[2], 0)]
+        assert writer(descriptors, b"hello") == [(descriptors[1], 0), (descriptors[2], 0)]
         assert os.read(pairs[0][1].fileno(), 100) == b"hello"
+        assert os.read(pairs[3][1].fileno(), 100) == b"hello"
+        long = os.urandom(4 * 1024 * 1024)
+        (again, taken), *_ = writer([descriptors[0]], long)
+        assert again == descriptors[0]
+        assert 0 < taken < len(long)
+        got = b""
+        while len(got) < taken:
+            got += os.read(pairs[0][1].fileno(), 1 << 20)
+        assert got == long[:taken]
     finally:
         for pair in pairs:
             for end in pair:
                 end.close()
+
+
+def test_many_sockets_many_times(writer: WriteEach) -> None:
+    """More sockets than a ring has places, in any number, a thousand times over: everyone gets everything."""
+    choose = random.Random(7)
+    pairs = [socket.socketpair() for _ in range(40)]
+    for ours, _ in pairs:
+        ours.setblocking(False)
+    try:
+        for number in range(1000):
+            some = choose.sample(pairs, choose.randrange(len(pairs) + 1))
+            message = str(number).encode() * choose.randrange(1, 200)
+            assert writer([ours.fileno() for ours, _ in some], message) == []
+            for _, theirs in some:
+                assert theirs.recv(4096) == message
+    finally:
+        for pair in pairs:
+            for end in pair:
+                end.close()
+
+
+def test_a_host_may_be_told_to_use_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an argument, or in the environment where there is none."""
+    monkeypatch.setattr("partywidgets.party.sender.MANY", 1)
+    monkeypatch.setattr("partywidgets.party.ring.open_ring", lambda: pytest.fail("a ring was opened"))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        Sender(io_uring=False).write_each([ours.fileno()], b"a")
+        monkeypatch.setenv("PARTYWIDGETS_IO_URING", "0")
+        Sender().write_each([ours.fileno()], b"b")
+        assert theirs.recv(10) == b"ab"
 
 
 async def test_whoever_leaves_is_not_written_to_under_the_number_of_its_socket(tmp_path: Path) -> None:
