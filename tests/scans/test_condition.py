@@ -261,7 +261,9 @@ def test_hostile_body() -> None:
     """A macro over a huge body ends with an answer of none; a pattern that backtracks forever does not; nested bodies do not overflow."""
     body = list(range(1000))
     verdict = compile_condition("body.all(a, body.all(b, body.all(c, a + b + c >= 0)))").verdict({"body": body})
-    assert (verdict.holds, verdict.reason) == (None, f"more than {STEPS} items to look at")
+    # Whichever bound a machine meets first.
+    assert verdict.holds is None
+    assert verdict.reason in (f"more than {STEPS} items to look at", "more than 0.25 s of work")
     assert compile_condition("text.matches('(a+)+$')").verdict({"text": "a" * 50_000 + "b"}).holds is False
     many = {"body": [f"s{n}" for n in range(60_000)], "text": "xz" * 400_000}
     for expr in ("body.all(a, !('q' in body))", "body.all(a, !text.contains('xy'))", "!has(body.filter(a, 'q' in body).x) || true"):

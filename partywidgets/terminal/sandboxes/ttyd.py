@@ -16,7 +16,7 @@ from .base import Address
 from .websocket import WebSocketSandbox, close_of, connected, url_of
 
 SUBPROTOCOL = "tty"
-INPUT, RESIZE, PAUSE, RESUME = b"0", b"1", b"2", b"3"
+INPUT, RESIZE = b"0", b"1"
 OUTPUT = b"0"
 """Of what it sends; its titles (`1`) and settings of its page (`2`) are not the terminal's."""
 PATIENCE = 3.0
@@ -39,7 +39,7 @@ class TtydSandbox(WebSocketSandbox):
         self._going.set()
 
     async def read(self) -> bytes:
-        """The next output; b"" when the program ended. Not reading holds the program back too, once the connection is full."""
+        """The next output; b"" when the program ended."""
         await self._going.wait()
         return await super().read()
 
@@ -91,14 +91,16 @@ class TtydSandbox(WebSocketSandbox):
         self._tell(RESIZE + _size(cols, rows))
 
     def pause(self) -> None:
-        """Stops reading, and has ttyd stop: the program then blocks."""
+        """Stops reading: the program blocks once the connection is full, some megabytes later.
+
+        ttyd's own pause is not used: told to go on, it reads again also where it still holds a read, which is then lost
+        (`process_read_cb` of its 1.7.7 `src/protocol.c`).
+        """
         self._going.clear()
-        self._tell(PAUSE)
 
     def resume(self) -> None:
         """Reads on."""
         self._going.set()
-        self._tell(RESUME)
 
 
 def _size(cols: int, rows: int, **more: str) -> bytes:

@@ -119,7 +119,8 @@ async def test_closed_before_it_took_its_terminal() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ours.append, 1)
     try:
         await LocalSandbox(process, master, marked=False).close()
-        assert process.returncode == -signal.SIGHUP
+        # Where the tests' own SIGHUP is ignored, as under nohup, the program's is too, and it is killed 2 s later.
+        assert process.returncode in (-signal.SIGHUP, -signal.SIGKILL)
         await asyncio.sleep(0)
         assert not ours
     finally:
