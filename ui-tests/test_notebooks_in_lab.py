@@ -19,11 +19,11 @@ def test_ops_dashboard_notebook(start_jupyter: StartJupyter, open_lab: OpenLab) 
     dashboard = lab.page.locator(".pw-dashboard").first
     expect(dashboard).to_contain_text("root-disk", timeout=15_000)
     expect(dashboard).to_contain_text("shop")
-    lab.run_code("Shop.healthy = False; _ = await ops.scan()")
+    lab.run_code("maintenance.touch(); _ = await ops.scan()")
     row = dashboard.locator(".pw-row", has_text="shop").filter(has_not_text="shop-port").first
-    expect(row).to_contain_text("crit", timeout=15_000)
-    lab.run_code("Shop.healthy = True; _ = await ops.scan()")
-    expect(row).to_contain_text("ok", timeout=15_000)
+    expect(row.locator(".pw-status-crit")).to_be_visible(timeout=15_000)
+    lab.run_code("maintenance.unlink(); _ = await ops.scan()")
+    expect(row.locator(".pw-status-ok")).to_be_visible(timeout=15_000)
 
 
 def test_dashboard_changes_while_a_cell_runs(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
@@ -32,11 +32,11 @@ def test_dashboard_changes_while_a_cell_runs(start_jupyter: StartJupyter, open_l
     lab.run_all()
     dashboard = lab.page.locator(".pw-dashboard").first
     expect(dashboard).to_contain_text("root-disk", timeout=15_000)
-    lab.run_code("Shop.healthy = False")
+    lab.run_code("maintenance.touch()")
     lab.run_code("import time; time.sleep(20)", wait=False)
     dashboard.get_by_role("button", name="Scan now").click()
     row = dashboard.locator(".pw-row", has_text="shop").filter(has_not_text="shop-port").first
-    expect(row).to_contain_text("crit", timeout=10_000)
+    expect(row.locator(".pw-status-crit")).to_be_visible(timeout=10_000)
 
 
 def test_terminal_notebook(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:

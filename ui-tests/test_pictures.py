@@ -20,7 +20,7 @@ def test_dashboard_picture(theme: str, start_jupyter: StartJupyter, open_lab: Op
     lab.use_theme(theme)
     lab.run_all()
     dashboard = lab.page.locator(".pw-dashboard").first
-    lab.run_code("Shop.healthy = False; _ = await ops.scan()")
+    lab.run_code("maintenance.touch(); _ = await ops.scan()")
     dashboard.scroll_into_view_if_needed()
     row = dashboard.locator(".pw-row", has_text="got 503").first
     expect(row).to_be_visible(timeout=15_000)
