@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+from collections.abc import AsyncIterator
 from typing import Literal, cast
 
 from ...engines.docker import ContainerExec, DockerEngine
@@ -121,6 +123,23 @@ class ContainerSandbox(ExecShell):
             await asyncio.sleep(POLL)
 
 
+@contextlib.asynccontextmanager
+async def engine_for(address: Address) -> AsyncIterator[DockerEngine]:
+    """The engine of an address, which the sandbox made in the block owns when that ends well.
+
+    Else the engine is closed, and its EngineError becomes a SandboxError.
+    """
+    engine = DockerEngine(kind=cast(Literal["docker", "podman"], address.scheme))
+    try:
+        await engine.__aenter__()
+        yield engine
+    except BaseException as error:
+        await engine.close()
+        if isinstance(error, EngineError):
+            raise SandboxError(str(error)) from error
+        raise
+
+
 async def open_container(
     address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None
 ) -> ContainerSandbox:
@@ -131,16 +150,8 @@ async def open_container(
     name, options = address.target, address.options
     start = container_start(nonce, options.get("shell", ""))
     environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | start.environ
-    engine = DockerEngine(kind=cast(Literal["docker", "podman"], address.scheme))
-    try:
-        await engine.__aenter__()
+    async with engine_for(address) as engine:
         job = await engine.execute(name, start.argv, environ=environ, user=options.get("user", ""), cwd=options.get("cwd") or None)
         sandbox = ContainerSandbox(engine, job, nonce=nonce, user=options.get("user", ""))
         await sandbox.resize(cols, rows)
         return sandbox
-    except EngineError as error:
-        await engine.close()
-        raise SandboxError(str(error)) from error
-    except BaseException:
-        await engine.close()
-        raise

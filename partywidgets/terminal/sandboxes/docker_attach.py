@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Literal, cast
 
 from ...engines.docker import ContainerAttachment, DockerEngine
 from ...exceptions import EngineError, SandboxError
 from .base import Address, Exit
+from .docker import engine_for
 from .remote_shell import ExecShell
 
 log = logging.getLogger(__name__)
@@ -87,17 +87,9 @@ class AttachedSandbox(ExecShell):
 
 async def open_attached(address: Address, *, cols: int, rows: int) -> AttachedSandbox:
     """Joins the terminal of the container `address.target`. Raises SandboxError where it has none."""
-    engine = DockerEngine(kind=cast(Literal["docker", "podman"], address.scheme))
-    try:
-        await engine.__aenter__()
+    async with engine_for(address) as engine:
         sandbox = AttachedSandbox(engine, await engine.attach(address.target))
         # What was printed before is not told: at another size a prompt and a full-screen program draw themselves anew.
         await sandbox.resize(cols, rows - 1 or 2)
         await sandbox.resize(cols, rows)
         return sandbox
-    except EngineError as error:
-        await engine.close()
-        raise SandboxError(str(error)) from error
-    except BaseException:
-        await engine.close()
-        raise
