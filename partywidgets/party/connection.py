@@ -44,6 +44,10 @@ class ReadyState(IntEnum):
     CLOSED = 3
 
 
+OPEN = ReadyState.OPEN
+"""Looked up for each message; on the class it is a descriptor's call."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
     """What `on_connect` and `get_connection_tags` get beside the connection."""
@@ -185,7 +189,7 @@ class Connection(Outlet):
     # The transport's side.
 
     def message_received(self, message: str | bytes) -> None:
-        if self._ready is not ReadyState.OPEN:
+        if self._ready is not OPEN:
             return
         if self._jobs is not None:
             self._enqueue(message)
@@ -200,7 +204,8 @@ class Connection(Outlet):
         except Exception as error:
             self._room.report(error, "on_message")
             return
-        if inspect.isawaitable(result):
+        # A hook without a result is the common one, and asking a None whether it is awaitable takes as long as a broadcast.
+        if result is not None and inspect.isawaitable(result):
             self._start_worker(result)
 
     def detour(self) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import struct
 import sys
 from array import array
 from collections.abc import Sequence
@@ -33,8 +34,10 @@ PARAMETERS, FLAGS, SUBMISSIONS, COMPLETIONS = 30, 2, 10, 20
 ENTRY, DESCRIPTOR, LENGTH, MESSAGE_FLAGS, SLOT = 16, 1, 6, 7, 8
 ADDRESS = 2
 """Of an entry as words of 8 bytes, of which it has `ENTRY // 2`."""
-# struct io_uring_cqe as words of 4 bytes: user_data (2), result, flags.
-RESULT, TAKEN = 4, 2
+FINISH = struct.Struct("=QiI")
+"""struct io_uring_cqe: user_data, result, flags."""
+TAKEN = 2
+"""Its result, as words of 4 bytes."""
 WRAP = 0xFFFFFFFF
 
 
@@ -58,18 +61,24 @@ class Ring:
         self._slots, self._finishes = words[0], words[1]
         submissions, completions = words[SUBMISSIONS:COMPLETIONS], words[COMPLETIONS:PARAMETERS]
         order, results = submissions[6], completions[5]
-        size = max(order + self._slots * 4, results + self._finishes * RESULT * 4)
-        self._words = memoryview(mmap.mmap(self._descriptor, size, offset=RINGS_AT)).cast("I")
+        size = max(order + self._slots * 4, results + self._finishes * FINISH.size)
+        mapped = mmap.mmap(self._descriptor, size, offset=RINGS_AT)
+        self._words = memoryview(mapped).cast("I")
         self._taken_up, self._submitted = submissions[0] // 4, submissions[1] // 4
         self._read, self._finished = completions[0] // 4, completions[1] // 4
-        self._results = results // 4
-        self._words[order // 4 : order // 4 + self._slots] = array("I", range(self._slots))
+        self._results = memoryview(mapped)[results : results + self._finishes * FINISH.size]
+        self._order = self._words[order // 4 : order // 4 + self._slots]
+        self._places = memoryview(array("I", range(self._slots)))
         entries = memoryview(mmap.mmap(self._descriptor, self._slots * ENTRY * 4, offset=ENTRIES_AT))
         self._entries, self._pairs = entries.cast("I"), entries.cast("Q")
         for slot in range(self._slots):
             self._entries[slot * ENTRY] = OP_SEND
             self._entries[slot * ENTRY + MESSAGE_FLAGS] = MSG_DONTWAIT | MSG_NOSIGNAL
             self._entries[slot * ENTRY + SLOT] = slot
+        self._laid: list[int] = []
+        self._address = self._size = -1
+        self._expected = memoryview(array("I", (word for slot in range(self._slots) for word in (slot, 0, 0, 0))))
+        """The results of sends that took all, in the order of the entries."""
 
     def _call(self, number: int, *arguments: object) -> int:
         done = int(self._libc.syscall(number, *arguments))
@@ -89,6 +98,8 @@ class Ring:
         A send that the kernel did not take up, for want of memory for example, has taken nothing.
         """
         address = ctypes.cast(ctypes.c_char_p(encoded), ctypes.c_void_p).value or 0
+        if len(descriptors) <= self._slots:
+            return self._write(descriptors, address, len(encoded))
         short: list[tuple[int, int]] = []
         for start in range(0, len(descriptors), self._slots):
             short += self._write(descriptors[start : start + self._slots], address, len(encoded))
@@ -96,11 +107,14 @@ class Ring:
 
     def _write(self, descriptors: Sequence[int], address: int, size: int) -> list[tuple[int, int]]:
         words, slots, count = self._words, self._slots, len(descriptors)
+        self._lay(descriptors, address, size)
+        # The entries stay where they are, one a socket; what goes round is the order in which the kernel is to take them.
         tail = words[self._submitted]
         first = tail % slots
         ahead = min(count, slots - first)
-        self._fill(first, descriptors[:ahead], address, size)
-        self._fill(0, descriptors[ahead:], address, size)
+        self._order[first : first + ahead] = self._places[:ahead]
+        if ahead < count:
+            self._order[: count - ahead] = self._places[ahead:count]
         words[self._submitted] = (tail + count) & WRAP
         with contextlib.suppress(OSError):
             self._call(SYS_ENTER, self._descriptor, count, count, ENTER_GETEVENTS, None, 0)
@@ -108,36 +122,33 @@ class Ring:
         words[self._submitted] = words[self._taken_up]
         read = words[self._read]
         finished = (words[self._finished] - read) & WRAP
-        begin = read % self._finishes
-        here = min(finished, self._finishes - begin)
-        expected = array("I", (size,))
-        if (
-            finished == count
-            and self._column(begin, here, TAKEN) == expected * here
-            and self._column(0, finished - here, TAKEN) == expected * (finished - here)
-        ):
-            words[self._read] = (read + finished) & WRAP
-            return []
-        taken = dict(
-            zip(*(self._column(begin, here, at).tolist() + self._column(0, finished - here, at).tolist() for at in (0, TAKEN)), strict=True)
-        )
+        begin = read % self._finishes * FINISH.size
+        end = begin + finished * FINISH.size
+        results = self._results[begin:end].tobytes()
+        if end > self._finishes * FINISH.size:
+            results += self._results[: end - self._finishes * FINISH.size].tobytes()
         words[self._read] = (read + finished) & WRAP
-        short = []
-        for place, descriptor in enumerate(descriptors):
-            amount = taken.get((first + place) % slots, 0)
-            if amount != size:
-                short.append((descriptor, 0 if amount >> 31 else amount))  # as a signed number it is an errno
-        return short
+        if results == self._expected[: count * FINISH.size // 4].tobytes():
+            return []
+        # An errno stands there as a negative number.
+        taken = {slot: amount for slot, amount, _ in FINISH.iter_unpack(results)}
+        return [(descriptor, max(taken.get(slot, 0), 0)) for slot, descriptor in enumerate(descriptors) if taken.get(slot) != size]
 
-    def _fill(self, first: int, descriptors: Sequence[int], address: int, size: int) -> None:
-        end = first + len(descriptors)
-        self._entries[first * ENTRY + DESCRIPTOR : end * ENTRY : ENTRY] = array("I", descriptors)
-        self._entries[first * ENTRY + LENGTH : end * ENTRY : ENTRY] = array("I", (size,)) * len(descriptors)
-        self._pairs[first * ENTRY // 2 + ADDRESS : end * ENTRY // 2 : ENTRY // 2] = array("Q", (address,)) * len(descriptors)
-
-    def _column(self, first: int, count: int, word: int) -> memoryview[int]:
-        begin = self._results + first * RESULT
-        return self._words[begin + word : begin + count * RESULT : RESULT]
+    def _lay(self, descriptors: Sequence[int], address: int, size: int) -> None:
+        """Writes into the entries what differs from the last call: most flushes of a room go to the same sockets."""
+        count = len(descriptors)
+        if descriptors != self._laid:
+            self._laid = list(descriptors)
+            self._entries[DESCRIPTOR : count * ENTRY : ENTRY] = array("I", descriptors)
+            self._address = self._size = -1
+        if address != self._address:
+            self._address = address
+            self._pairs[ADDRESS : count * ENTRY // 2 : ENTRY // 2] = array("Q", (address,)) * count
+        if size != self._size:
+            self._size = size
+            sizes = array("I", (size,)) * count
+            self._entries[LENGTH : count * ENTRY : ENTRY] = sizes
+            self._expected[TAKEN : count * FINISH.size // 4 : FINISH.size // 4] = sizes
 
 
 def open_ring() -> Ring | None:

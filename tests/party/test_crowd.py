@@ -156,7 +156,7 @@ def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest(writer: Wri
 
 
 def test_many_sockets_many_times(writer: WriteEach) -> None:
-    """More sockets than a ring has places, in any number, a thousand times over: everyone gets everything."""
+    """More sockets than a ring has places, in any number, the same and others, a thousand times over: everyone gets everything."""
     choose = random.Random(7)
     pairs = [socket.socketpair() for _ in range(40)]
     for ours, _ in pairs:
@@ -165,9 +165,10 @@ def test_many_sockets_many_times(writer: WriteEach) -> None:
         for number in range(1000):
             some = choose.sample(pairs, choose.randrange(len(pairs) + 1))
             message = str(number).encode() * choose.randrange(1, 200)
-            assert writer([ours.fileno() for ours, _ in some], message) == []
-            for _, theirs in some:
-                assert theirs.recv(4096) == message
+            for again in (message, message[::-1], message + b"!"):
+                assert writer([ours.fileno() for ours, _ in some], again) == []
+                for _, theirs in some:
+                    assert theirs.recv(4096) == again
     finally:
         for pair in pairs:
             for end in pair:
