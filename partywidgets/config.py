@@ -115,6 +115,8 @@ class CheckDefaults(BaseModel):
     def apply(self, check: dict[str, Any]) -> dict[str, Any]:
         """A check's keys over these."""
         given = self.model_dump(exclude_unset=True, exclude_none=True)
+        if check.get("cron") is not None:
+            given.pop("every", None)
         labels = {**given.pop("labels", {}), **(check["labels"] if isinstance(check.get("labels"), dict) else {})}
         return {**given, **check, **({"labels": labels} if labels and isinstance(check.get("labels", {}), dict) else {})}
 

@@ -27,6 +27,7 @@ async def scan_once(
     Nothing is kept: no history, no schedule, no earlier state. `broadcast` gets what a room would. Raises ConfigError for a mistake in the
     config or a module that cannot be imported, ScanError when the selection names nothing.
     """
+    from .scans.checks.base import UNSCHEDULED
     from .scans.modules import ModuleProcesses
     from .scans.service import OpsMonitorService
 
@@ -37,8 +38,8 @@ async def scan_once(
         ModuleProcesses(secrets.redact) as processes,
         OpsMonitorService(limits=loaded.limits, redact=secrets.redact) as service,
     ):
-        # Without an interval: this scan is the only one.
-        checks = [check.model_copy(update={"every": None}) for check in loaded.checks]
+        # Without a rhythm of their own: this scan is the only one.
+        checks = [check.model_copy(update=UNSCHEDULED) for check in loaded.checks]
         async with processes.loading(loaded.path, loaded.modules, base, scheduled=False) as functions:
             await service.load_config(loaded.path, checks, functions=functions, maintenance=loaded.waivers, resolve=secrets.resolver(base))
         return await service.run_scan(selection, broadcast=broadcast, trigger=trigger)

@@ -41,6 +41,13 @@ def test_a_config_may_be_empty() -> None:
         assert config.history.keep_raw == 7 * 86_400
 
 
+def test_a_checks_cron_wins_over_the_defaults_interval() -> None:
+    """What a check says itself stands in place of the other rhythm that the defaults give."""
+    text = f"defaults: {{every: 1m}}\nchecks:\n  - {{cron: '15 0 9 * * *', timezone: Asia/Tokyo, {BARE}\n"
+    (check,) = parse_config(text).checks
+    assert (check.every, check.cron, check.timezone) == (None, "15 0 9 * * *", "Asia/Tokyo")
+
+
 def test_a_whole_config_is_read() -> None:
     """Sandboxes, defaults laid under the checks, durations in seconds, sections of every room."""
     config = parse_config(
@@ -97,6 +104,8 @@ def test_a_terminal_is_kept_for_a_duration_or_for_ever(written: str, seconds: fl
         (f"checks:\n  - {{conditions: ['true',\n      'status =='], {BARE}\n", 3, 7, "check 'b', conditions[1]: "),
         ("defaults: {timeout: soon}\nchecks: []\n", 1, 21, "defaults.timeout: 'soon' is no duration"),
         ("defaults: {tiemout: 5s}\n", 1, 12, "defaults: unknown key 'tiemout', did you mean 'timeout'"),
+        (f"checks:\n  - {{cron: '0 9 * * *', every: 1m, {BARE}\n", 2, 12, "check 'b', cron: a check has `every` or `cron`, not both"),
+        (f"checks:\n  - {{cron: '0 9 * *', {BARE}\n", 2, 12, "check 'b', cron: '0 9 * *' is no cron expression"),
         ("schedule: {full: 'every day'}\n", 1, 18, "schedule.full: 'every day' is no cron expression"),
         ("schedule:\n  jitter: 4\n", 2, 11, "schedule.jitter: expected less than or equal to 1, got 4"),
         ("terminal: {keep: 15x}", 1, 18, "terminal.keep: '15x' is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'"),

@@ -46,13 +46,13 @@ def _print_times(config: Config, found: Plan) -> None:
 
     console = Console()
     table = Table(expand=False)
-    for heading in ("check", "type", "every", f"next looks ({config.schedule.timezone})"):
+    for heading in ("check", "type", "when", f"next looks ({config.schedule.timezone})"):
         table.add_column(heading, overflow="fold")
     for planned in found.checks:
         check = planned.check
         otherwise = "disabled" if not check.enabled else "with full scans" if found.full else "when somebody asks"
-        every = "–" if check.every is None else format_duration(check.every)
-        table.add_row(Text(check.id), Text(check.type), every, _moments(planned.runs) or otherwise)
+        when = check.cron or ("–" if check.every is None else f"every {format_duration(check.every)}")
+        table.add_row(Text(check.id), Text(check.type), Text(when), _moments(planned.runs) or otherwise)
     console.print(table)
     if found.full:
         print(f"full scan '{config.schedule.full}': {_moments(found.full)}")
@@ -63,7 +63,7 @@ def _print_times(config: Config, found: Plan) -> None:
     for waiver in config.waivers:
         print(f"waiver {waiver.name}: until {waiver.until:%Y-%m-%d %H:%M:%S} ({waiver.until.tzname()})")
     if config.modules:
-        print(f"functions of {', '.join(config.modules)}: not imported here, by their own `every`")
+        print(f"functions of {', '.join(config.modules)}: not imported here, by their own `every` or `cron`")
     print("Times are those of a host that loads the config now and knows nothing of its checks.")
 
 

@@ -68,6 +68,8 @@ def check(function: F) -> F: ...
 def check(
     *,
     every: str | float | None = None,
+    cron: str | None = None,
+    timezone: str | None = None,
     timeout: str | float = "10s",
     severity: Severity = "medium",
     title: str | None = None,
@@ -87,7 +89,8 @@ def check(
 def check(function: Callable[[], Any] | None = None, **options: Any) -> Any:
     """Registers a function without arguments, plain or async, as a check; the function itself stays as it is.
 
-    `every` and `timeout` are durations (`"5m"`) or seconds; None: only when asked. `title` is the first line of the docstring where it is
+    `every` and `timeout` are durations (`"5m"`) or seconds, `cron` is an expression read in `timezone`; without either it is looked at
+    only when asked. `title` is the first line of the docstring where it is
     left out. The identity is module and qualname: defining the function again replaces the check. `id` is that name (without `__main__`)
     unless given. The other keywords are those of a check in the config. Raises CheckError for what cannot be a check.
     """

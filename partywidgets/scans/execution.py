@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .checks.base import CheckModel
-from .judge import STALE_AFTER, RunContext, run_check
+from .judge import RunContext, run_check
 from .model import CheckResult, ErrorClass, Failure, utc_now
 from .settings import LimitSettings
 
@@ -180,5 +180,5 @@ def failed(loaded: Loaded, kind: ErrorClass, message: str, *, started: datetime 
         error=Failure(kind, message),
         remediation=check.remedy,
         labels=dict(check.labels),
-        ttl_s=None if check.every is None else check.every * STALE_AFTER + check.timeout,
+        ttl_s=check.ttl_s(now.timestamp()),
     )

@@ -24,8 +24,6 @@ GRACE = 0.5
 """Seconds that a probe has after its deadline to say itself where it hung."""
 CLEANUP = 1.0
 """Seconds that a cancelled probe has to close what it opened; after that it is abandoned."""
-STALE_AFTER = 3.0
-"""A result is stale after this many times its `every`."""
 
 _BADNESS: dict[Status, int] = {"skip": -1, "ok": 0, "unknown": 1, "warn": 2, "crit": 3}
 
@@ -135,7 +133,7 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
         labels=dict(check.labels),
         links=list(seen.links),
         runner=context.runner,
-        ttl_s=None if check.every is None else check.every * STALE_AFTER + check.timeout,
+        ttl_s=check.ttl_s(started_at.timestamp()),
     )
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..duration import PositiveSeconds
+from .cron import cron_times
 from .matching import matches
 from .model import CheckResult, Suppression, wire_time
 from .settings import Cron, Zone
@@ -41,20 +42,15 @@ class MaintenanceSettings(BaseModel):
         Where windows overlap it is the one that opened first: the next takes over when it closes. The length is elapsed time, also over a
         change of the clocks.
         """
-        from cronsim import CronSim
-
         zone, length = ZoneInfo(self.timezone), timedelta(seconds=self.duration)
         # One second earlier: a window is half open, and the iterator begins after its start.
-        begin: datetime = next(CronSim(self.cron, (now.astimezone(UTC) - length).astimezone(zone)))
-        begin = begin.astimezone(UTC)
+        begin = next(cron_times(self.cron, (now.astimezone(UTC) - length).astimezone(zone))).astimezone(UTC)
         return Window(self, begin, begin + length) if begin <= now else None
 
     def upcoming(self, now: datetime, count: int = 1) -> list[Window]:
         """The next windows that open after `now`."""
-        from cronsim import CronSim
-
         found: list[Window] = []
-        for begin in CronSim(self.cron, now.astimezone(ZoneInfo(self.timezone))):
+        for begin in cron_times(self.cron, now.astimezone(ZoneInfo(self.timezone))):
             if len(found) == count or begin.astimezone(UTC) - now > FAR:
                 break
             found.append(Window(self, begin.astimezone(UTC), begin.astimezone(UTC) + timedelta(seconds=self.duration)))

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..duration import format_duration
 from ..exceptions import ConfigError
+from .checks.base import UNSCHEDULED
 from .checks.exec import clean_environment
 from .checks.function import FunctionCheck
 from .execution import Loaded, failed
@@ -114,7 +115,7 @@ class ModuleProcesses:
         """The functions of `modules`, imported anew in a process that takes over from the former one when the block ends without an error.
 
         `name` is the config's; the modules are looked for in `base`, which is also their working directory, before the rest of the path.
-        Without `scheduled` their `every` does not count.
+        Without `scheduled` their `every` and `cron` do not count.
         Raises ConfigError with the file and line of what keeps a module from being imported.
         """
         if not modules:
@@ -125,7 +126,7 @@ class ModuleProcesses:
         functions = self._functions.setdefault(name, _Functions(name, self._own, self._redact))
         process = await functions.launch(tuple(modules), base)
         try:
-            checks = process.checks if scheduled else [check.model_copy(update={"every": None}) for check in process.checks]
+            checks = process.checks if scheduled else [check.model_copy(update=UNSCHEDULED) for check in process.checks]
             yield [functions.loaded(check) for check in checks]
         except BaseException:
             process.kill()
@@ -229,7 +230,7 @@ class _Functions:
         if result is None:
             return failed(loaded, "internal", f"{check.id} is not in {self._names} any more: load the config again")
         result.target, result.fingerprint = check.target, check.fingerprint
-        result.ttl_s = None if check.every is None else result.ttl_s
+        result.ttl_s = None if check.every is None and check.cron is None else result.ttl_s
         return result
 
     async def _running(self) -> _Process:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from .checks.base import CheckModel
 from .execution import Loaded
 from .maintenance import MaintenanceSettings, Window
-from .schedule import CronRhythm, Every, Scheduler, phase_of
+from .schedule import CronRhythm, Scheduler, rhythm_of
 from .settings import ScheduleSettings
 
 RUNS = 3
@@ -22,8 +22,7 @@ RUNS = 3
 
 @dataclass(frozen=True, slots=True)
 class PlannedCheck:
-    """A check and its next times by its own `every`, aware and in the schedule's time zone; none where only a full scan or a person runs
-    it."""
+    """A check and its next times by its own rhythm, in the schedule's time zone; none where only a full scan or a person runs it."""
 
     check: CheckModel
     runs: tuple[datetime, ...]
@@ -65,12 +64,10 @@ def plan(
     scheduler.configure("", schedule)
     planned = []
     for check in checks:
-        every = check.every if check.enabled else None
-        scheduler.put(check.id, every, owner="", last=None)
+        scheduler.put(check, owner="", last=None)
         times: list[datetime] = []
-        due = scheduler.schedule.due_of(check.id)
-        if every is not None and due is not None:
-            rhythm = Every(every, schedule.jitter, phase_of(check.id))
+        due, rhythm = scheduler.schedule.due_of(check.id), rhythm_of(check, schedule)
+        if rhythm is not None and due is not None:
             while len(times) < runs:
                 times.append(datetime.fromtimestamp(due, zone))
                 due = rhythm.after(due, due)

@@ -15,10 +15,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+from .cron import cron_times
 from .settings import ScheduleSettings
+
+if TYPE_CHECKING:
+    from .checks.base import CheckModel
 
 FULL = "/full/"
 """Begins the key of a config's full scan, its name follows; every other key is a check id (which never begins with a slash)."""
@@ -29,6 +33,8 @@ TICK = 0.05
 LONGEST_SLEEP = 30.0
 """Seconds after which the clock is looked at again, for it may have been set."""
 CLOCK_JUMP = 2.0
+LATE = 2 * LONGEST_SLEEP
+"""Seconds past its time after which something was missed, not just late: the machine slept, or its clock was set."""
 
 _log = logging.getLogger("partywidgets.scans.schedule")
 
@@ -41,6 +47,9 @@ class Rhythm(Protocol):
 
     def latest(self, now: float) -> float:
         """The furthest away that it can be due."""
+
+    def lapsed(self, due: float, now: float) -> bool:
+        """True when what was due then is not made up for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +69,13 @@ class Every:
     def latest(self, now: float) -> float:
         return now + self.seconds * (1 + self.jitter)
 
+    def lapsed(self, due: float, now: float) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class CronRhythm:
-    """By a cron expression of five fields, or six with seconds, read in `zone`. `catch_up`: a missed time is due now."""
+    """By a cron expression (`cron_times`) read in `zone`. `catch_up`: a missed time is due now, once."""
 
     expression: str
     zone: ZoneInfo
@@ -79,11 +91,20 @@ class CronRhythm:
     def latest(self, now: float) -> float:
         return math.inf
 
-    def _following(self, moment: float) -> float:
-        from cronsim import CronSim
+    def lapsed(self, due: float, now: float) -> bool:
+        return not self.catch_up and now - due > LATE
 
-        following: datetime = next(CronSim(self.expression, datetime.fromtimestamp(moment, self.zone)))
-        return following.timestamp()
+    def _following(self, moment: float) -> float:
+        return next(cron_times(self.expression, datetime.fromtimestamp(moment, self.zone))).timestamp()
+
+
+def rhythm_of(check: CheckModel, settings: ScheduleSettings) -> Rhythm | None:
+    """When a check is looked at by itself, None when only a full scan or a person does it. `settings` are those of its config."""
+    if not check.enabled:
+        return None
+    if check.cron is not None:
+        return CronRhythm(check.cron, ZoneInfo(check.timezone or settings.timezone), settings.misfire == "once")
+    return None if check.every is None else Every(check.every, settings.jitter, phase_of(check.id))
 
 
 def phase_of(key: str) -> float:
@@ -133,13 +154,14 @@ class Schedule:
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> list[str]:
-        """The keys that are due, each put back at its next time after `now`."""
+        """The keys that are due, each put back at its next time after `now`; what was missed and is not made up for is only put back."""
         due: list[str] = []
         self._skim()
         while self._heap and self._heap[0][0] <= now:
             key = self._heap[0][2]
-            due.append(key)
             entry = self._entries[key]
+            if not entry.rhythm.lapsed(entry.due, now):
+                due.append(key)
             self._push(key, _Entry(entry.rhythm, entry.rhythm.after(now, now)))
             self._skim()
         return due
@@ -210,15 +232,14 @@ class Scheduler:
             self.schedule.set(key, rhythm, last=self._last_full, now=self._clock())
         self._changed.set()
 
-    def put(self, check_id: str, every: float | None, *, owner: str, last: float | None) -> None:
-        """Sets a check on the schedule by its interval (None: takes it off). `last`: when it was looked at before."""
-        if every is None:
-            self.drop(check_id)
+    def put(self, check: CheckModel, *, owner: str, last: float | None) -> None:
+        """Sets a check on the schedule by its `every` or `cron`, or takes it off. `last`: when it was looked at before."""
+        rhythm = rhythm_of(check, self._settings.get(owner, ScheduleSettings()))
+        if rhythm is None:
+            self.drop(check.id)
             return
-        phase = phase_of(check_id)
-        rhythm = Every(every, self._settings.get(owner, ScheduleSettings()).jitter, phase)
-        delay = (phase + 0.5) * min(every, FIRST_SPREAD * (len(self.schedule) + 1))
-        self.schedule.set(check_id, rhythm, last=last, now=self._clock(), delay=delay)
+        spread = min(check.every or 0.0, FIRST_SPREAD * (len(self.schedule) + 1))
+        self.schedule.set(check.id, rhythm, last=last, now=self._clock(), delay=(phase_of(check.id) + 0.5) * spread)
         self._changed.set()
 
     def drop(self, check_id: str) -> None:

@@ -119,7 +119,7 @@ class OpsMonitorService:
         self.last_scan = None if restored.last_scan is None else _head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
         for loaded in self.registry.checks.values():
-            self.scheduler.put(loaded.id, loaded.check.every, owner=loaded.owner, last=self.board.last_observed(loaded.id))
+            self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
             await self.settle_rows(owner)
         await self._disown_runners()
@@ -191,9 +191,7 @@ class OpsMonitorService:
     async def settle(self, owner: str, swap: Swap) -> None:
         """Brings schedule and board in line with what an owner's checks are now."""
         for loaded in self.registry.owned_by(owner):
-            self.scheduler.put(
-                loaded.id, loaded.check.every if loaded.check.enabled else None, owner=owner, last=self.board.last_observed(loaded.id)
-            )
+            self.scheduler.put(loaded.check, owner=owner, last=self.board.last_observed(loaded.id))
         for loaded in swap.removed:
             self.scheduler.drop(loaded.id)
         await self.settle_rows(owner)
@@ -352,7 +350,7 @@ class OpsMonitorService:
         self.notifier.seen(result)
         if placement.ended_ack is not None:
             self._own(self._kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
-        if check is not None and result.state.phase == "soft" and check.every is not None:
+        if check is not None and result.state.phase == "soft":
             self.scheduler.hasten(check.id, after=max(check.retry_delay, 0.5))
 
     async def _scheduled(self, keys: list[str]) -> None:

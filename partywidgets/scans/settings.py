@@ -46,9 +46,9 @@ Zone = Annotated[str, Field(max_length=100), AfterValidator(_zone)]
 class ScheduleSettings(BaseModel):
     """When scans start by themselves, beside the `every` of each check.
 
-    `full` is a cron expression for a scan of everything, read in `timezone`. `jitter` (0 to 1) spreads interval checks by that
-    share of their interval.
-    `misfire`: whether a full scan that was due while nothing ran is made up for at the start (`once`) or left out (`skip`).
+    `full` is a cron expression for a scan of everything, read in `timezone`, as is the `cron` of a check that names no zone of its own.
+    `jitter` (0 to 1) spreads interval checks by that share of their interval.
+    `misfire`: whether what cron made due while nothing ran, or while the machine slept, is made up for once (`once`) or left out (`skip`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

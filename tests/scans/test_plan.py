@@ -15,6 +15,7 @@ CONFIG = """
 checks:
   - {id: often, type: tcp, host: a, port: 1, every: 60s}
   - {id: asked, type: tcp, host: b, port: 1}
+  - {id: timed, type: tcp, host: b, port: 1, cron: "15 0 9 * * 1-5", timezone: America/New_York}
   - {id: off, type: tcp, host: c, port: 1, every: 60s, enabled: false}
 schedule: {full: "30 2 * * *", timezone: Europe/Berlin, jitter: 0}
 maintenance:
@@ -34,6 +35,7 @@ def test_times_are_those_of_the_schedule_in_its_zone() -> None:
     found = plan(config.checks, config.schedule, config.maintenance, NOW)
     times = {planned.check.id: planned.runs for planned in found.checks}
     assert (times["asked"], times["off"]) == ((), ())
+    assert [moment.isoformat() for moment in times["timed"][:2]] == ["2026-03-30T15:00:15+02:00", "2026-03-31T15:00:15+02:00"]
     first, second, third = times["often"]
     assert 0 <= (first - NOW).total_seconds() <= 10
     assert (second - first).total_seconds() == (third - second).total_seconds() == 60
@@ -55,7 +57,7 @@ checks:
   - {id: new, type: tcp, host: x, port: 1}
 """
     found = compare(parse_config(fresh).checks, "a.yaml", there)
-    assert (found.added, found.removed, found.unchanged) == (["new"], ["off"], ["asked"])
+    assert (found.added, found.removed, found.unchanged) == (["new"], ["timed", "off"], ["asked"])
     assert found.changed == {"often": ["every", "port"]}
     assert found.taken == {"theirs": "b.yaml"}
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from partywidgets.scans.schedule import FULL, CronRhythm, Every, Schedule, Scheduler, phase_of
+from partywidgets.scans.checks.tcp import TcpCheck
+from partywidgets.scans.schedule import FULL, CronRhythm, Every, Schedule, Scheduler, phase_of, rhythm_of
 from partywidgets.scans.settings import ScheduleSettings
 
+BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()
+
+
+def scripted(name: str, **keys: Any) -> TcpCheck:
+    """A check that is never looked at here."""
+    return TcpCheck(id=name, type="tcp", host="a", port=1, **keys)
 
 
 def test_due_in_order() -> None:
@@ -62,6 +70,70 @@ def test_cron_with_seconds_and_zone() -> None:
     assert CronRhythm("*/10 * * * * *", ZoneInfo("UTC")).after(None, NOON + 1) == NOON + 10
     berlin = CronRhythm("0 9 * * *", ZoneInfo("Europe/Berlin")).after(None, NOON)
     assert datetime.fromtimestamp(berlin, UTC) == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "start", "told"),
+    [
+        ("30 2 * * *", datetime(2026, 3, 28, 23, 0, tzinfo=UTC), ["29 03:00", "30 02:30"]),
+        ("30 2 * * *", datetime(2026, 10, 24, 22, 0, tzinfo=UTC), ["25 02:30", "26 02:30"]),
+        ("*/30 * * * *", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), ["29 03:00", "29 03:30"]),
+        ("*/30 * * * *", datetime(2026, 10, 25, 0, 0, tzinfo=UTC), ["25 02:30", "25 02:00", "25 02:30", "25 03:00"]),
+        ("0 30 2 * * *", datetime(2026, 10, 24, 22, 0, tzinfo=UTC), ["25 02:30", "26 02:30"]),
+    ],
+)
+def test_cron_in_the_nights_in_which_clocks_change(expression: str, start: datetime, told: list[str]) -> None:
+    """As Debian's cron: a fixed time in the gap comes at its end, one that exists twice comes once; half hours stay half hours."""
+    rhythm, due, found = CronRhythm(expression, BERLIN), start.timestamp(), []
+    for _ in told:
+        due = rhythm.after(due, due)
+        found.append(datetime.fromtimestamp(due, BERLIN).strftime("%d %H:%M"))
+    assert found == told
+
+
+def test_a_checks_own_cron_zone_and_misfire() -> None:
+    """A check's zone comes before the schedule's, whose `misfire` counts; one that is disabled, or has no rhythm, has no time."""
+    settings = ScheduleSettings(timezone="Europe/Berlin", misfire="once")
+    assert rhythm_of(scripted("a", cron="0 9 * * *"), settings) == CronRhythm("0 9 * * *", BERLIN, catch_up=True)
+    own = rhythm_of(scripted("a", cron="*/10 * * * * *", timezone="Asia/Tokyo"), ScheduleSettings())
+    assert own == CronRhythm("*/10 * * * * *", ZoneInfo("Asia/Tokyo"))
+    assert rhythm_of(scripted("a", cron="0 9 * * *", enabled=False), settings) is None
+    assert rhythm_of(scripted("a"), settings) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"cron": "0 9 * * *", "every": 60}, "not both"),
+        ({"timezone": "UTC"}, "there is no `cron`"),
+        ({"cron": "61 * * * *"}, "no cron expression"),
+        ({"cron": "* * * * *", "timezone": "Mars/Olympus"}, "no time zone"),
+    ],
+)
+def test_a_rhythm_that_means_nothing_is_refused(keys: dict[str, Any], sentence: str) -> None:
+    """Two rhythms, a zone that nothing is read in, and what is no cron or zone."""
+    with pytest.raises(ValidationError, match=sentence):
+        scripted("a", **keys)
+
+
+def test_a_result_by_cron_is_stale_when_the_third_look_is_overdue() -> None:
+    """By the check's own times, not by a length: over a night or a weekend it may be old and right."""
+    assert scripted("a", every=60, timeout=5).ttl_s(NOON) == 185
+    assert scripted("a", cron="*/5 * * * *", timeout=5).ttl_s(NOON + 60) == 3 * 300 - 60 + 5
+    assert scripted("a").ttl_s(NOON) is None
+
+
+def test_what_a_sleeping_machine_missed_is_left_out_or_made_up_for_once() -> None:
+    """A laptop that wakes after eight hours: cron is left out with `skip`, looked at once with `once`; an interval is looked at once."""
+    schedule = Schedule()
+    schedule.set("skip", CronRhythm("*/5 * * * *", ZoneInfo("UTC")), last=None, now=NOON)
+    schedule.set("once", CronRhythm("*/5 * * * *", ZoneInfo("UTC"), catch_up=True), last=None, now=NOON)
+    schedule.set("interval", Every(60), last=NOON, now=NOON)
+    woken = NOON + 8 * 3600 + 120
+    assert sorted(schedule.pop_due(woken)) == ["interval", "once"]
+    assert schedule.pop_due(woken) == []
+    assert (schedule.due_of("skip"), schedule.due_of("once"), schedule.due_of("interval")) == (woken + 180, woken + 180, woken + 60)
+    assert sorted(schedule.pop_due(woken + 181)) == ["interval", "once", "skip"]
 
 
 def test_misfire() -> None:
@@ -124,12 +196,12 @@ async def test_the_loop_hands_out_together_what_is_due_together() -> None:
     try:
         await asyncio.sleep(0)
         for name in ("a", "b"):
-            scheduler.put(name, 3600.0, owner="x", last=NOON - 7200)
+            scheduler.put(scripted(name, every=3600), owner="x", last=NOON - 7200)
         async with asyncio.timeout(10):
             await came.wait()
             assert sorted(calls[0]) == ["a", "b"]
             came.clear()
-            scheduler.put("c", 3600.0, owner="x", last=NOON - 7200)
+            scheduler.put(scripted("c", every=3600), owner="x", last=NOON - 7200)
             await came.wait()
         assert calls[1] == ["c"]
     finally:

@@ -431,6 +431,23 @@ async def test_a_soft_problem_is_looked_at_again_soon(play: Play) -> None:
     assert play.looks["one"] == 3
 
 
+async def test_cron_looks_by_itself(play: Play) -> None:
+    """A check with a cron of every second is looked at by the schedule, and its trigger says so."""
+    seen: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def listen(kind: str, message: dict[str, Any]) -> None:
+        if kind == "scan-result":
+            seen.put_nowait(message)
+
+    async with OpsMonitorService() as service:
+        service.broadcast = listen
+        await service.load_config("a.yaml", [ScriptedCheck(id="timed", cron="* * * * * *"), ScriptedCheck(id="asked")])
+        async with asyncio.timeout(20):
+            scans = [await seen.get(), await seen.get()]
+    assert [(scan["trigger"], [one["check_id"] for one in scan["results"]]) for scan in scans] == [("interval", ["timed"])] * 2
+    assert "asked" not in play.looks
+
+
 @pytest.mark.parametrize("failing", ["raises", "hangs"])
 async def test_a_broadcast_that_fails_does_not_end_the_scan(failing: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     """A callback that raises, or never returns, costs a log line that names the room; the scan and its report are whole."""

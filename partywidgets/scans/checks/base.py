@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,8 @@ from ...exceptions import ConfigError
 from ..condition import compile_condition, require_names
 from ..model import ErrorClass, Evidence, Metric, Severity, Status, fingerprint
 from ..model import Remediation as ResultRemediation
+from ..schedule import CronRhythm
+from ..settings import Cron, Zone
 
 __all__ = [
     "CheckModel",
@@ -26,6 +29,12 @@ __all__ = [
     "Prober",
     "RemediationModel",
 ]
+
+STALE_AFTER = 3
+"""Looks that may be missing before a result is stale."""
+
+UNSCHEDULED = {"every": None, "cron": None, "timezone": None}
+"""What a check is updated with so that it is looked at only when asked."""
 
 _ID = re.compile(r"[^\s\x00-\x1f\x7f/][^\x00-\x1f\x7f]{0,199}")
 
@@ -101,7 +110,8 @@ class RemediationModel(BaseModel):
 class CheckModel(BaseModel):
     """The keys that every check has in the config.
 
-    `every` is seconds between looks (None: only when asked), `timeout` seconds for one look. A status is `hard` once it was seen
+    `every` is seconds between looks, `cron` an expression for looks at fixed times in `timezone` (None: the schedule's); with neither it is
+    looked at only when asked. `timeout` is seconds for one look. A status is `hard` once it was seen
     `attempts` times in a row, and while it is soft the next look comes after `retry_delay`. `retries` are further looks at once, inside
     one run, `retry_delay` apart, for targets that are known to drop a packet. `conditions` must all hold, else the status is crit;
     `crit`, then `warn`, set their status when they are true. `identity` names those labels that make two results two things (part of the
@@ -119,6 +129,8 @@ class CheckModel(BaseModel):
     type: str
     title: str = Field(default="", max_length=200)
     every: PositiveSeconds | None = None
+    cron: Cron | None = None
+    timezone: Zone | None = None
     timeout: PositiveSeconds = 10.0
     attempts: int = Field(default=1, ge=1, le=100)
     retries: int = Field(default=0, ge=0, le=10)
@@ -141,6 +153,10 @@ class CheckModel(BaseModel):
         missing = [name for name in self.identity if name not in self.labels]
         if missing:
             raise ValueError(f"identity names {', '.join(missing)}, which is not among the labels of {self.id}")
+        if self.cron is not None and self.every is not None:
+            raise PlacedError("a check has `every` or `cron`, not both: take one of them out", ("cron",))
+        if self.cron is None and self.timezone is not None:
+            raise PlacedError("`timezone` is what `cron` is read in, and there is no `cron`: take it out", ("timezone",))
         if self.value_names is not None:
             placed = [(("conditions", index), expr) for index, expr in enumerate(self.conditions)]
             for where, expr in (*placed, (("warn",), self.warn), (("crit",), self.crit)):
@@ -149,6 +165,18 @@ class CheckModel(BaseModel):
                 except ConfigError as error:
                     raise PlacedError(str(error), where) from None
         return self
+
+    def ttl_s(self, now: float) -> float | None:
+        """Seconds after which a result of `now` is stale: when the third look after it is overdue. None where nothing is due by itself."""
+        if self.every is not None:
+            return self.every * STALE_AFTER + self.timeout
+        if self.cron is None:
+            return None
+        # The schedule's own zone is not known here, and moves three looks by an hour or two at most.
+        rhythm, due = CronRhythm(self.cron, ZoneInfo(self.timezone or "UTC")), now
+        for _ in range(STALE_AFTER):
+            due = rhythm.after(None, due)
+        return due - now + self.timeout
 
     @property
     def expressions(self) -> tuple[str, ...]:
