@@ -55,7 +55,7 @@ async def main() -> None:
             for first in range(0, count, AT_ONCE):
                 results = [row(number, chance) for number in range(first, min(first + AT_ONCE, count))]
                 report = ScanReport(uuid7(), "manual", utc_now(), utc_now(), results)
-                await service.publish(report, broadcast=service.broadcast, actor="bench")
+                await service.publish(report, broadcast=service.announcer.broadcast, actor="bench")
             told = {"token": token, "bundle": f"/static/{bundles.static_hash()}/dashboard.js"}
             (BUILD / f"table_room-{server.port}.json").write_text(json.dumps(told))
             print(f"ready {server.port}", flush=True)

@@ -23,8 +23,8 @@ class OpsMonitorOps:
         self.host = host
         self.service = service
         self._armed: float | None = None
-        service.broadcast = self.broadcast
-        service.in_text = self.broadcast, self.broadcast_text
+        service.announcer.broadcast = self.broadcast
+        service.announcer.in_text = self.broadcast, self.broadcast_text
         service.deliver = self.deliver
 
     async def run_scan(self, selection: Selection | None = None, *, trigger: str = "manual") -> ScanReport:

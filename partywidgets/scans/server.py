@@ -115,7 +115,7 @@ class OpsMonitorBroadcastServer(Server):
 
     async def on_request(self, request: Request) -> Response:
         """`/scans`, `/scans/latest`, `/scans/<id>` and the history's queries; see `scans/requests.py`."""
-        return await answer(request, self.service, self.service.broadcast or self.publish)
+        return await answer(request, self.service, self.service.announcer.broadcast or self.publish)
 
     def on_alarm(self) -> None:
         """A full scan is due: the schedule looks at the clock."""
@@ -261,7 +261,9 @@ class OpsMonitorBroadcastServer(Server):
         before = None if seq is None else await proof.on(service.history, lambda database: proof.seen_before(database, seq, fingerprint))
         before = before or proof.Seen.of(row)
         selection = Selection(fingerprints=(fingerprint,))
-        scan = service.start_scan(selection, broadcast=service.broadcast or self.publish, trigger="recheck", actor=grant.display_name)
+        scan = service.start_scan(
+            selection, broadcast=service.announcer.broadcast or self.publish, trigger="recheck", actor=grant.display_name
+        )
         told = proof.Proof(
             id=uuid7(),
             fingerprint=fingerprint,
@@ -293,8 +295,10 @@ class OpsMonitorBroadcastServer(Server):
 
     def _scan(self, selection: Selection, trigger: str, grant: Grant) -> dict[str, Any]:
         service = self.service
-        scan = service.start_scan(selection, broadcast=service.broadcast or self.publish, trigger=trigger, actor=grant.display_name)
-        if service.broadcast is None:
+        scan = service.start_scan(
+            selection, broadcast=service.announcer.broadcast or self.publish, trigger=trigger, actor=grant.display_name
+        )
+        if service.announcer.broadcast is None:
             self.spawn(self._stay_for(scan), name=f"scan {scan.scan_id}")
         return {"scan_id": scan.scan_id, "total": scan.total}
 
@@ -308,22 +312,22 @@ class OpsMonitorBroadcastServer(Server):
         if not isinstance(fingerprint, str):
             raise ValueError("`fingerprint` is missing: take it from the row")
         if data.get("reason") is None:
-            await self.service.withdraw_ack(fingerprint, grant.display_name)
+            await self.service.suppressions.withdraw_ack(fingerprint, grant.display_name)
             return {"fingerprint": fingerprint}
         ack = Ack(fingerprint, read_reason(data.get("reason")), grant.display_name, utc_now(), read_until(data.get("until")))
         if not ack.in_force(ack.at):
             raise ValueError("`until` is past: give a time to come, or null for no end")
-        await self.service.acknowledge(ack)
+        await self.service.suppressions.acknowledge(ack)
         return {"fingerprint": fingerprint}
 
     async def _silence(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         matchers, until = read_matchers(data.get("matchers")), read_until(data.get("until"))
         if until is None:
-            return {"lifted": await self.service.lift_silence(matchers, grant.display_name)}
+            return {"lifted": await self.service.suppressions.lift_silence(matchers, grant.display_name)}
         silence = Silence(matchers, read_reason(data.get("reason")), grant.display_name, utc_now(), until, uuid7())
         if not silence.in_force(silence.at):
             raise ValueError("`until` is past: give a time to come, or null to lift the silence")
-        await self.service.silence(silence)
+        await self.service.suppressions.silence(silence)
         return {"silence": silence.id}
 
     async def _send_rest(self, connection: Connection, snapshot: Snapshot) -> None:

@@ -3,55 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from ..exceptions import ScanError, StorageError
+from .announcer import BROADCAST_TIMEOUT, Announcer, BroadcastCallback
 from .board import PUBLISHED, Board
 from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
-from .history import FILE, History, Row, ScanState
+from .history import FILE, History, ScanState
+from .housekeeping import keep_house
 from .maintenance import MaintenanceSettings
-from .message import Rows
-from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7, wire_time
+from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .runner import OWNER, Deliver, RunnerPool
+from .scan import Scan, scan_head, scan_started
 from .schedule import FULL, Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
-from .silence import Ack, Silence
 from .stream import Emit, ResultStream
+from .suppressions import Suppressions
+from .tasks import Tasks
 from .waiver import WaiverSettings
 
 __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 
-T = TypeVar("T")
-BroadcastCallback = Callable[[str, dict[str, Any]], Awaitable[None] | None]
-"""Gets a message's type (`scan-started`, `check-result`, `scan-result`, …) and its data."""
-TextCallback = Callable[[str, str], Awaitable[None] | None]
-"""The same with the data as JSON text."""
-
 SCANS = 16
 """Most scans under way at once that somebody asked for."""
 SCHEDULED = ("schedule", "interval")
-SILENCE_BYTES, RUNNING = 64 * 1024, 100
-"""What a snapshot says of silences (the newest ones) and of scans under way, at most."""
-BROADCAST_TIMEOUT = 30.0
-"""Seconds that one broadcast may take before the scan goes on without it."""
+RUNNING = 100
+"""Most scans under way that a snapshot tells of."""
 STOP_TIMEOUT = 5.0
-PRUNE_EVERY = 3600.0
-"""Seconds between two looks for results that are older than the history keeps."""
-
-ROLL_UP_EVERY = 60.0
-"""Seconds between two looks for minutes, hours and days that have ended."""
 
 _log = logging.getLogger("partywidgets.scans")
 
@@ -60,51 +48,33 @@ def _as_written(text: str) -> str:
     return text
 
 
-@dataclass(eq=False)
-class Scan:
-    """A scan under way. `await scan.wait()` gives its report; `cancel()` ends it, what was seen until then stays."""
-
-    scan_id: str
-    trigger: str
-    total: int
-    task: asyncio.Task[ScanReport] = field(repr=False)
-
-    async def wait(self) -> ScanReport:
-        """The finished report. Cancelling the waiter does not end the scan."""
-        return await asyncio.shield(self.task)
-
-    def cancel(self) -> None:
-        """Ends the scan; its `scan-result` has what there is."""
-        self.task.cancel()
-
-
 class OpsMonitorService:
     """The checks of the loaded configs, and the scans of them. An async context manager: inside it the schedule runs.
 
     `directory` is where `ops-history.sqlite` lies; None keeps the history in memory. `limits` count checks running at once.
-    `broadcast` is what the schedule, runners and reloads tell people by, `deliver` reaches one connection, `in_text` names a callback
-    that takes a message's data as JSON text as well, by the second one; the entry point (`OpsMonitorOps`) sets all three.
+    `announcer` is what the schedule, runners and reloads tell people by, `deliver` reaches one connection; the entry point
+    (`OpsMonitorOps`) sets what they do. `suppressions` has acks, silences and maintenance.
     """
 
     def __init__(
         self, *, directory: Path | str | None = None, limits: LimitSettings | None = None, redact: Callable[[str], str] | None = None
     ) -> None:
         self.directory = None if directory is None else Path(directory)
-        self.broadcast: BroadcastCallback | None = None
-        self.in_text: tuple[BroadcastCallback, TextCallback] | None = None
         self.deliver: Deliver | None = None
+        self._tasks = Tasks()
         self.board = Board()
+        self.announcer = Announcer(self.board)
+        self.suppressions = Suppressions(self)
         self.registry = Registry()
         self.runners = RunnerPool(self)
-        self.bench = Bench(self._own, limits)
+        self.bench = Bench(self._tasks.own, limits)
         self.scheduler = Scheduler(self._scheduled)
-        self.notifier = Notifier(self._own, keep=self._keep_told, current=self.board.rows.get, redact=redact)
+        self.notifier = Notifier(self._tasks.own, keep=self._keep_told, current=self.board.rows.get, redact=redact)
         self.last_scan: dict[str, Any] | None = None
+        self.keeping = HistorySettings()
         self._history: History | None = None
         self._redact = redact
-        self._keeping = HistorySettings()
         self._scans: dict[str, Scan] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     # life
 
@@ -116,7 +86,7 @@ class OpsMonitorService:
         restored = await history.restore()
         self._history = history
         self.board.restore(restored, utc_now())
-        self.last_scan = None if restored.last_scan is None else _head(restored.last_scan)
+        self.last_scan = None if restored.last_scan is None else scan_head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
         for loaded in self.registry.checks.values():
             self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
@@ -124,18 +94,14 @@ class OpsMonitorService:
             await self.settle_rows(owner)
         await self._disown_runners()
         self.notifier.start(await history.told())
-        self._own(self.scheduler.run(), "ops schedule")
-        self._own(self._housekeeping(), "ops housekeeping")
+        self._tasks.own(self.scheduler.run(), "ops schedule")
+        self._tasks.own(keep_house(self), "ops housekeeping")
         if restored.interrupted:
             _log.warning("%d scans were cut off when the last host ended; they are marked interrupted", restored.interrupted)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
+        await self._tasks.stop(timeout=STOP_TIMEOUT)
         history, self._history = self._history, None
         if history is not None:
             await history.__aexit__(None, None, None)
@@ -180,12 +146,12 @@ class OpsMonitorService:
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:
-            self._keeping = history
+            self.keeping = history
         self.scheduler.configure(name, schedule or ScheduleSettings())
         self.board.maintenance.configure(name, maintenance)
         await self.settle(name, swap)
         if self.started:
-            await self.refresh_suppressions(only_ended=True)
+            await self.suppressions.refresh(only_ended=True)
         self.notifier.configure(name, notify, resolve, list(self.board.rows.values()))
 
     async def settle(self, owner: str, swap: Swap) -> None:
@@ -205,10 +171,10 @@ class OpsMonitorService:
         present = {loaded.check.fingerprint for loaded in loaded_checks}
         rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
         stale = dict.fromkeys(row.fingerprint for row in rows if row.fingerprint not in present)
-        gone = [self._remove(fingerprint) for fingerprint in stale]
+        gone = [self.remove_row(fingerprint) for fingerprint in stale]
         if gone:
-            await self._kept(self.history.forget([row.fingerprint for row in gone]))
-            await self._tell_rows(gone)
+            await self.kept(self.history.forget([row.fingerprint for row in gone]))
+            await self.announcer.tell_rows(gone)
 
     # scans
 
@@ -243,7 +209,7 @@ class OpsMonitorService:
             check_of.setdefault(loaded.check.fingerprint, loaded.id)
         chosen = self.registry.select(selection or Selection(), check_of=check_of)
         report = ScanReport(trigger=trigger, total=len(chosen))
-        task = self._own(self._scan(report, chosen, broadcast, actor), f"scan {report.scan_id}")
+        task = self._tasks.own(self._scan(report, chosen, broadcast, actor), f"scan {report.scan_id}")
         scan = self._scans[report.scan_id] = Scan(report.scan_id, trigger, len(chosen), task)
         task.add_done_callback(lambda _: self._scans.pop(report.scan_id, None))
         return scan
@@ -266,8 +232,8 @@ class OpsMonitorService:
         report = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, results=report.results)
         await self.history.begin_scan(report, actor=actor)
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
-        emit = self._emitter(broadcast)
-        await emit("scan-started", _started(placed))
+        emit = self.announcer.emitter(broadcast)
+        await emit("scan-started", scan_started(placed))
         stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
@@ -280,12 +246,12 @@ class OpsMonitorService:
         return placed
 
     async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
-        emit = self._emitter(broadcast)
+        emit = self.announcer.emitter(broadcast)
         stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
 
         async def tell() -> None:
-            await self._kept(self.history.begin_scan(report, actor=actor))
-            await emit("scan-started", _started(report))
+            await self.kept(self.history.begin_scan(report, actor=actor))
+            await emit("scan-started", scan_started(report))
             await stream.run()
 
         async def look(loaded: Loaded) -> None:
@@ -296,9 +262,9 @@ class OpsMonitorService:
         state: ScanState = "finished"
         looks: list[asyncio.Task[None]] = []
         # Checks do not wait for the disk, which may be busy with a long look back: what was seen is told in its order all the same.
-        streaming = self._own(tell(), f"stream of scan {report.scan_id}")
+        streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
         try:
-            looks += [self._own(look(loaded), f"check {loaded.id}") for loaded in chosen]
+            looks += [self._tasks.own(look(loaded), f"check {loaded.id}") for loaded in chosen]
             if looks:
                 await asyncio.wait(looks)
         except asyncio.CancelledError:
@@ -317,7 +283,7 @@ class OpsMonitorService:
     async def _close_scan(self, report: ScanReport, state: ScanState, emit: Emit) -> None:
         report.finished_at = utc_now()
         report.results.sort(key=lambda result: result.urgency)
-        await self._kept(self.history.finish_scan(report, state))
+        await self.kept(self.history.finish_scan(report, state))
         wire = report.to_wire()
         head = {key: value for key, value in wire.items() if key != "results"} | {"more": f"/api/ops/scans/{report.scan_id}"}
         if report.trigger != "interval" or self.last_scan is None or self.last_scan["trigger"] == "interval":
@@ -349,7 +315,7 @@ class OpsMonitorService:
         stream.add(placement)
         self.notifier.seen(result)
         if placement.ended_ack is not None:
-            self._own(self._kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
+            self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
         if check is not None and result.state.phase == "soft":
             self.scheduler.hasten(check.id, after=max(check.retry_delay, 0.5))
 
@@ -366,11 +332,13 @@ class OpsMonitorService:
         for trigger, check_ids in (("schedule", full), ("interval", interval)):
             due = tuple(name for name in check_ids if name in self.registry.checks and not self.bench.busy(name))
             if due:
-                self.start_scan(Selection(checks=due), broadcast=self.broadcast, trigger=trigger)
+                self.start_scan(Selection(checks=due), broadcast=self.announcer.broadcast, trigger=trigger)
 
     async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
         """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""
-        stream = ResultStream("", len(checks), board=self.board, history=self.history, emit=self._emitter(self.broadcast))
+        stream = ResultStream(
+            "", len(checks), board=self.board, history=self.history, emit=self.announcer.emitter(self.announcer.broadcast)
+        )
         count = 0
         for loaded in checks:
             if self.board.of_check(loaded.id):
@@ -400,186 +368,30 @@ class OpsMonitorService:
                     observed_at=utc_now(),
                 )
                 recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
-        await self._kept(self.history.record(recorded))
-
-    # people
-
-    async def acknowledge(self, ack: Ack) -> None:
-        """Records an ack and tells everyone. Raises ScanError when there is nothing to acknowledge."""
-        self.board.acknowledge(ack)
-        await self.history.keep_ack(ack.fingerprint, ack)
-        await self._note("ack", ack.to_wire())
-        await self._tell("ack", ack.to_wire())
-        await self.refresh_suppressions()
-
-    async def withdraw_ack(self, fingerprint: str, actor: str) -> None:
-        """Ends an ack. Raises ScanError when there is none."""
-        ack = self.board.acks.pop(fingerprint, None)
-        if ack is None:
-            raise ScanError(f"nobody has acknowledged {fingerprint!r}: there is nothing to withdraw")
-        await self.history.keep_ack(fingerprint, None)
-        await self._note("ack-withdrawn", {**ack.to_wire(), "reason": None, "actor": actor})
-        await self._tell("ack", {**ack.to_wire(), "reason": None, "actor": actor, "at": wire_time(utc_now())})
-        await self.refresh_suppressions()
-
-    async def silence(self, silence: Silence) -> None:
-        """Records a silence and tells everyone."""
-        self.board.silence(silence)
-        await self.history.keep_silence(silence.id, silence)
-        await self._note("silence", silence.to_wire())
-        await self._tell("silence", silence.to_wire())
-        await self.refresh_suppressions()
-
-    async def lift_silence(self, matchers: dict[str, str], actor: str) -> int:
-        """Ends the silences that have exactly these matchers, and returns how many. Raises ScanError when there is none."""
-        lifted = [silence for silence in self.board.silences.values() if silence.matchers == matchers]
-        if not lifted:
-            raise ScanError("no silence has exactly these matchers: take them from the list of silences")
-        for silence in lifted:
-            del self.board.silences[silence.id]
-            await self.history.keep_silence(silence.id, None)
-            await self._note("silence-lifted", {**silence.to_wire(lifted=True), "actor": actor})
-            await self._tell("silence", {**silence.to_wire(lifted=True), "actor": actor, "at": wire_time(utc_now())})
-        await self.refresh_suppressions()
-        return len(lifted)
-
-    async def refresh_suppressions(self, *, only_ended: bool = False) -> None:
-        """Ends acks and silences that are over, looks which maintenance is open, and tells everyone which rows changed.
-
-        `only_ended`: only when something is over, or maintenance began or ended.
-        """
-        now = utc_now()
-        began, closed = self.board.maintenance.look(now)
-        for turn, windows in (("began", began), ("ended", closed)):
-            for window in windows:
-                await self._note(f"{window.kind}-{turn}", window.to_wire())
-        over = [name for name, silence in self.board.silences.items() if not silence.in_force(now)]
-        ended = [fingerprint for fingerprint, ack in self.board.acks.items() if not ack.in_force(now)]
-        if only_ended and not (over or ended or began or closed):
-            return
-        changed = self.board.resuppress(now)
-        for name in over:
-            await self._note("silence-ended", {"name": name})
-            await self._kept(self.history.keep_silence(name, None))
-        for fingerprint in ended:
-            await self._kept(self.history.keep_ack(fingerprint, None))
-        if changed:
-            await self._kept(self.history.keep_bodies(changed))
-            await self._tell_rows(changed)
+        await self.kept(self.history.record(recorded))
 
     def snapshot_head(self) -> dict[str, Any]:
         """What the first part of a snapshot has beside rows."""
-        now = utc_now()
         return {
             "scan": self.last_scan,
-            "silences": _within(SILENCE_BYTES, (one.to_wire() for one in reversed(self.board.silences.values()) if one.in_force(now))),
+            "silences": self.suppressions.silences(),
             "running": list(self._scans)[-RUNNING:],
             "checks": len(self.registry),
         }
 
     # inside
 
-    async def _housekeeping(self) -> None:
-        """Ends what is over, and removes what is too old."""
-        pruned = rolled = float("-inf")
-        loop = asyncio.get_running_loop()
-        for number, row in enumerate(list(self.board.rows.values())):  # so that the first snapshot after a start need not
-            self.board.encoded(row)
-            if number % 100 == 0:
-                await asyncio.sleep(0)
-        while True:
-            await self.refresh_suppressions(only_ended=True)
-            if loop.time() - rolled >= ROLL_UP_EVERY:
-                rolled = loop.time()
-                await self._kept(self.history.roll_up(utc_now()))
-            if loop.time() - pruned >= PRUNE_EVERY:
-                pruned, now, keeping = loop.time(), utc_now(), self._keeping
-                before = now - timedelta(seconds=keeping.keep_raw)
-                rollups, minutes = now - timedelta(seconds=keeping.keep_rollups), now - timedelta(seconds=keeping.keep_minutes)
-                await self._kept(self.history.prune(before, rollups_before=rollups, minutes_before=minutes))
-                await self._drop_orphans(before)
-            await asyncio.sleep(5.0)
-
-    async def _drop_orphans(self, before: datetime) -> None:
-        """Takes off old rows that no check here will ever renew: published ones, and those of configs that were not loaded again."""
-        rows = self.board.rows.values()
-        old = [row.fingerprint for row in rows if row.observed_at < before and row.check_id not in self.registry.checks]
-        if old:
-            gone = [self._remove(fingerprint) for fingerprint in old]
-            await self._kept(self.history.forget(old))
-            await self._tell_rows(gone)
-
-    def _remove(self, fingerprint: str) -> CheckResult:
+    def remove_row(self, fingerprint: str) -> CheckResult:
+        """Takes a row off the board; returns its last form, for those who show it."""
         self.notifier.gone(fingerprint)
         return self.board.remove(fingerprint)
 
     async def _keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
         await self.history.keep_told(target, told)
 
-    async def _note(self, kind: str, body: dict[str, Any]) -> None:
-        await self._kept(self.history.note(kind, body))
-
-    async def _tell_rows(self, rows: list[CheckResult]) -> None:
-        for part in self.board.parts(rows):
-            head = {"seq": max(row.seq for row in part), "scan_id": part[0].scan_id, "done": len(part), "total": len(part)}
-            await self._tell("check-result", Rows(head, part, [self.board.encoded(row) for row in part]))
-
-    async def _tell(self, kind: str, message: dict[str, Any] | Rows) -> None:
-        await self._emitter(self.broadcast)(kind, message)
-
-    def _emitter(self, broadcast: BroadcastCallback | None) -> Emit:
-        async def emit(kind: str, message: dict[str, Any] | Rows) -> None:
-            if broadcast is None:
-                return
-            try:
-                async with asyncio.timeout(BROADCAST_TIMEOUT):
-                    if not isinstance(message, Rows):
-                        sent = broadcast(kind, message)
-                    elif self.in_text is not None and broadcast == self.in_text[0]:
-                        sent = self.in_text[1](kind, message.text())
-                    else:
-                        sent = broadcast(kind, message.data())
-                    if sent is not None:
-                        await sent
-            except Exception:
-                _log.exception("ops-monitor-broadcast/main: a %s could not be broadcast", kind)
-
-        return emit
-
-    async def _kept(self, writing: Coroutine[Any, Any, Any]) -> None:
+    async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
+        """Waits for a writing to the history. One that fails is a line in the log: what is under way goes on without it."""
         try:
             await writing
         except StorageError as error:
             _log.error("the ops history misses something: %s", error)
-
-    def _own(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, ScanError):
-            _log.error("%s ended with an error", task.get_name(), exc_info=error)
-
-
-def _within(max_bytes: int, wires: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many, from the first on, as take `max_bytes` of JSON."""
-    taken, left = [], max_bytes
-    for wire in wires:
-        left -= len(json.dumps(wire)) + 2
-        if left < 0:
-            break
-        taken.append(wire)
-    return taken
-
-
-def _started(report: ScanReport) -> dict[str, Any]:
-    return {"scan_id": report.scan_id, "trigger": report.trigger, "started_at": wire_time(report.started_at), "total": report.total}
-
-
-def _head(row: Row) -> dict[str, Any]:
-    """A scan of the history as the ScanReport without results."""
-    names = ("scan_id", "trigger", "started_at", "finished_at", "counts", "total")
-    return {"schema": "partywidgets.scan/1", **{name: row[name] for name in names}, "more": f"/api/ops/scans/{row['scan_id']}"}

@@ -61,7 +61,7 @@ async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_pat
                 finished.append(message["scan_id"])
             await tell(kind, message)
 
-        room.service.broadcast = broadcast
+        room.service.announcer.broadcast = broadcast
 
         async def stay(ready: asyncio.Semaphore) -> list[str]:
             await door.acquire()

@@ -155,18 +155,18 @@ async def test_what_is_suppressed_is_told_when_that_ends_and_a_recovery_always(i
     """An acked change and a silenced problem say nothing; the recovery of what was told does; an ended silence lets a problem through."""
     async with telling(inbox, ScriptedCheck(id="told"), ScriptedCheck(id="silenced", labels={"team": "db"})) as service:
         now = utc_now()
-        await service.silence(Silence({"team": "db"}, "moving it", "Ana", now, now + timedelta(hours=1)))
+        await service.suppressions.silence(Silence({"team": "db"}, "moving it", "Ana", now, now + timedelta(hours=1)))
         play.statuses.update(told="warn", silenced="crit")
         await service.run_scan()
         assert (await inbox.next())["title"].startswith("WARN")
         row = next(row for row in service.board.rows.values() if row.check_id == "told")
-        await service.acknowledge(Ack(row.fingerprint, "on it", "Ana", now))
+        await service.suppressions.acknowledge(Ack(row.fingerprint, "on it", "Ana", now))
         play.statuses["told"] = "crit"
         await service.run_scan()
         play.statuses["told"] = "ok"
         await service.run_scan()
         assert (await inbox.next())["title"].startswith("OK")
-        await service.lift_silence({"team": "db"}, "Ana")
+        await service.suppressions.lift_silence({"team": "db"}, "Ana")
         await service.run_scan()
         assert (await inbox.next())["title"].startswith("CRIT")
         assert [row["kind"] for row in await service.history.events()] == ["silence", "ack", "silence-lifted"]

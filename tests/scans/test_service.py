@@ -371,7 +371,7 @@ async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
     """Checks that run by their interval do not take the place of the last scan that was asked for."""
     async with OpsMonitorService() as service:
         told = asyncio.Event()
-        service.broadcast = lambda kind, message: told.set() if kind == "scan-result" else None
+        service.announcer.broadcast = lambda kind, message: told.set() if kind == "scan-result" else None
         await service.load_config("a.yaml", [ScriptedCheck(id="often", every=0.1), ScriptedCheck(id="asked")])
         async with asyncio.timeout(10):
             await told.wait()
@@ -424,7 +424,7 @@ async def test_a_soft_problem_is_looked_at_again_soon(play: Play) -> None:
             hard.set()
 
     async with OpsMonitorService() as service:
-        service.broadcast = broadcast
+        service.announcer.broadcast = broadcast
         await service.load_config("a.yaml", [ScriptedCheck(id="one", every=3600, attempts=3, retry_delay=0.5)])
         async with asyncio.timeout(20):
             await hard.wait()
@@ -451,7 +451,7 @@ async def test_cron_looks_by_itself(play: Play) -> None:
 @pytest.mark.parametrize("failing", ["raises", "hangs"])
 async def test_a_broadcast_that_fails_does_not_end_the_scan(failing: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     """A callback that raises, or never returns, costs a log line that names the room; the scan and its report are whole."""
-    monkeypatch.setattr("partywidgets.scans.service.BROADCAST_TIMEOUT", 0.05)
+    monkeypatch.setattr("partywidgets.scans.announcer.BROADCAST_TIMEOUT", 0.05)
 
     async def broadcast(kind: str, message: dict[str, Any]) -> None:
         if failing == "raises":

@@ -1,0 +1,67 @@
+"""Telling people: what scans, the schedule, runners and reloads saw, by the callbacks that whoever runs the service gave it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .board import Board
+from .message import Rows
+from .model import CheckResult
+from .stream import Emit
+
+BroadcastCallback = Callable[[str, dict[str, Any]], Awaitable[None] | None]
+"""Gets a message's type (`scan-started`, `check-result`, `scan-result`, …) and its data."""
+TextCallback = Callable[[str, str], Awaitable[None] | None]
+"""The same with the data as JSON text."""
+
+BROADCAST_TIMEOUT = 30.0
+"""Seconds that one broadcast may take before the scan goes on without it."""
+
+_log = logging.getLogger("partywidgets.scans")
+
+
+class Announcer:
+    """Sends messages, and never raises.
+
+    `broadcast` is what everyone is told by, None: nobody is there. `in_text` names a callback that takes a message's data as JSON text
+    as well, by the second one.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.broadcast: BroadcastCallback | None = None
+        self.in_text: tuple[BroadcastCallback, TextCallback] | None = None
+        self._board = board
+
+    async def tell(self, kind: str, message: dict[str, Any] | Rows) -> None:
+        """Tells everyone."""
+        await self.emitter(self.broadcast)(kind, message)
+
+    async def tell_rows(self, rows: list[CheckResult]) -> None:
+        """Tells everyone what rows look like by now, in frames of their size."""
+        for part in self._board.parts(rows):
+            head = {"seq": max(row.seq for row in part), "scan_id": part[0].scan_id, "done": len(part), "total": len(part)}
+            await self.tell("check-result", Rows(head, part, [self._board.encoded(row) for row in part]))
+
+    def emitter(self, broadcast: BroadcastCallback | None) -> Emit:
+        """How a scan tells `broadcast` (None: nobody). What it raises, or takes too long for, ends nothing but that message."""
+
+        async def emit(kind: str, message: dict[str, Any] | Rows) -> None:
+            if broadcast is None:
+                return
+            try:
+                async with asyncio.timeout(BROADCAST_TIMEOUT):
+                    if not isinstance(message, Rows):
+                        sent = broadcast(kind, message)
+                    elif self.in_text is not None and broadcast == self.in_text[0]:
+                        sent = self.in_text[1](kind, message.text())
+                    else:
+                        sent = broadcast(kind, message.data())
+                    if sent is not None:
+                        await sent
+            except Exception:
+                _log.exception("ops-monitor-broadcast/main: a %s could not be broadcast", kind)
+
+        return emit

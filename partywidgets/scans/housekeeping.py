@@ -1,0 +1,51 @@
+"""What a service does beside its scans, while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from .model import utc_now
+
+if TYPE_CHECKING:
+    from .service import OpsMonitorService
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks for acks, silences and maintenance that are over."""
+PRUNE_EVERY = 3600.0
+"""Seconds between two looks for results that are older than the history keeps."""
+ROLL_UP_EVERY = 60.0
+"""Seconds between two looks for minutes, hours and days that have ended."""
+
+
+async def keep_house(service: OpsMonitorService) -> None:
+    """Ends what is over, sums up what has ended, and removes what is too old. Runs until it is cancelled."""
+    pruned = rolled = float("-inf")
+    loop = asyncio.get_running_loop()
+    for number, row in enumerate(list(service.board.rows.values())):  # so that the first snapshot after a start need not
+        service.board.encoded(row)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    while True:
+        await service.suppressions.refresh(only_ended=True)
+        if loop.time() - rolled >= ROLL_UP_EVERY:
+            rolled = loop.time()
+            await service.kept(service.history.roll_up(utc_now()))
+        if loop.time() - pruned >= PRUNE_EVERY:
+            pruned, now, keeping = loop.time(), utc_now(), service.keeping
+            before = now - timedelta(seconds=keeping.keep_raw)
+            rollups, minutes = now - timedelta(seconds=keeping.keep_rollups), now - timedelta(seconds=keeping.keep_minutes)
+            await service.kept(service.history.prune(before, rollups_before=rollups, minutes_before=minutes))
+            await _drop_orphans(service, before)
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _drop_orphans(service: OpsMonitorService, before: datetime) -> None:
+    """Takes off old rows that no check here will ever renew: published ones, and those of configs that were not loaded again."""
+    rows = service.board.rows.values()
+    old = [row.fingerprint for row in rows if row.observed_at < before and row.check_id not in service.registry.checks]
+    if old:
+        gone = [service.remove_row(fingerprint) for fingerprint in old]
+        await service.kept(service.history.forget(old))
+        await service.announcer.tell_rows(gone)

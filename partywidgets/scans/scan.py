@@ -1,0 +1,39 @@
+"""A scan under way, and what is said of one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from .history import Row
+from .model import ScanReport, wire_time
+
+
+@dataclass(eq=False)
+class Scan:
+    """A scan under way. `await scan.wait()` gives its report; `cancel()` ends it, what was seen until then stays."""
+
+    scan_id: str
+    trigger: str
+    total: int
+    task: asyncio.Task[ScanReport] = field(repr=False)
+
+    async def wait(self) -> ScanReport:
+        """The finished report. Cancelling the waiter does not end the scan."""
+        return await asyncio.shield(self.task)
+
+    def cancel(self) -> None:
+        """Ends the scan; its `scan-result` has what there is."""
+        self.task.cancel()
+
+
+def scan_started(report: ScanReport) -> dict[str, Any]:
+    """The `scan-started` message's data."""
+    return {"scan_id": report.scan_id, "trigger": report.trigger, "started_at": wire_time(report.started_at), "total": report.total}
+
+
+def scan_head(row: Row) -> dict[str, Any]:
+    """A scan of the history as the ScanReport without results."""
+    names = ("scan_id", "trigger", "started_at", "finished_at", "counts", "total")
+    return {"schema": "partywidgets.scan/1", **{name: row[name] for name in names}, "more": f"/api/ops/scans/{row['scan_id']}"}

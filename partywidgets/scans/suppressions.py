@@ -1,0 +1,107 @@
+"""Why nobody is told about some results: what people said (acks, silences), which maintenance is open, and when each is over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ScanError
+from .model import utc_now, wire_time
+from .silence import Ack, Silence
+
+if TYPE_CHECKING:
+    from .service import OpsMonitorService
+
+SILENCE_BYTES = 64 * 1024
+"""What a snapshot says of silences (the newest ones), at most."""
+
+
+class Suppressions:
+    """Acks, silences and maintenance of a service that runs: on its board, in its history, and told to everyone."""
+
+    def __init__(self, service: OpsMonitorService) -> None:
+        self._service = service
+
+    async def acknowledge(self, ack: Ack) -> None:
+        """Records an ack and tells everyone. Raises ScanError when there is nothing to acknowledge."""
+        self._service.board.acknowledge(ack)
+        await self._service.history.keep_ack(ack.fingerprint, ack)
+        await self._note("ack", ack.to_wire())
+        await self._service.announcer.tell("ack", ack.to_wire())
+        await self.refresh()
+
+    async def withdraw_ack(self, fingerprint: str, actor: str) -> None:
+        """Ends an ack. Raises ScanError when there is none."""
+        ack = self._service.board.acks.pop(fingerprint, None)
+        if ack is None:
+            raise ScanError(f"nobody has acknowledged {fingerprint!r}: there is nothing to withdraw")
+        await self._service.history.keep_ack(fingerprint, None)
+        await self._note("ack-withdrawn", {**ack.to_wire(), "reason": None, "actor": actor})
+        await self._service.announcer.tell("ack", {**ack.to_wire(), "reason": None, "actor": actor, "at": wire_time(utc_now())})
+        await self.refresh()
+
+    async def silence(self, silence: Silence) -> None:
+        """Records a silence and tells everyone."""
+        self._service.board.silence(silence)
+        await self._service.history.keep_silence(silence.id, silence)
+        await self._note("silence", silence.to_wire())
+        await self._service.announcer.tell("silence", silence.to_wire())
+        await self.refresh()
+
+    async def lift_silence(self, matchers: dict[str, str], actor: str) -> int:
+        """Ends the silences that have exactly these matchers, and returns how many. Raises ScanError when there is none."""
+        lifted = [silence for silence in self._service.board.silences.values() if silence.matchers == matchers]
+        if not lifted:
+            raise ScanError("no silence has exactly these matchers: take them from the list of silences")
+        for silence in lifted:
+            del self._service.board.silences[silence.id]
+            await self._service.history.keep_silence(silence.id, None)
+            await self._note("silence-lifted", {**silence.to_wire(lifted=True), "actor": actor})
+            await self._service.announcer.tell("silence", {**silence.to_wire(lifted=True), "actor": actor, "at": wire_time(utc_now())})
+        await self.refresh()
+        return len(lifted)
+
+    async def refresh(self, *, only_ended: bool = False) -> None:
+        """Ends acks and silences that are over, looks which maintenance is open, and tells everyone which rows changed.
+
+        `only_ended`: only when something is over, or maintenance began or ended.
+        """
+        now = utc_now()
+        began, closed = self._service.board.maintenance.look(now)
+        for turn, windows in (("began", began), ("ended", closed)):
+            for window in windows:
+                await self._note(f"{window.kind}-{turn}", window.to_wire())
+        over = [name for name, silence in self._service.board.silences.items() if not silence.in_force(now)]
+        ended = [fingerprint for fingerprint, ack in self._service.board.acks.items() if not ack.in_force(now)]
+        if only_ended and not (over or ended or began or closed):
+            return
+        changed = self._service.board.resuppress(now)
+        for name in over:
+            await self._note("silence-ended", {"name": name})
+            await self._service.kept(self._service.history.keep_silence(name, None))
+        for fingerprint in ended:
+            await self._service.kept(self._service.history.keep_ack(fingerprint, None))
+        if changed:
+            await self._service.kept(self._service.history.keep_bodies(changed))
+            await self._service.announcer.tell_rows(changed)
+
+    def silences(self) -> list[dict[str, Any]]:
+        """The silences in force, the newest first, as many as a snapshot has room for."""
+        now = utc_now()
+        newest = reversed(self._service.board.silences.values())
+        return _within(SILENCE_BYTES, (one.to_wire() for one in newest if one.in_force(now)))
+
+    async def _note(self, kind: str, body: dict[str, Any]) -> None:
+        await self._service.kept(self._service.history.note(kind, body))
+
+
+def _within(max_bytes: int, wires: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many, from the first on, as take `max_bytes` of JSON."""
+    taken, left = [], max_bytes
+    for wire in wires:
+        left -= len(json.dumps(wire)) + 2
+        if left < 0:
+            break
+        taken.append(wire)
+    return taken
