@@ -440,7 +440,7 @@ async def test_cron_looks_by_itself(play: Play) -> None:
             seen.put_nowait(message)
 
     async with OpsMonitorService() as service:
-        service.broadcast = listen
+        service.announcer.broadcast = listen
         await service.load_config("a.yaml", [ScriptedCheck(id="timed", cron="* * * * * *"), ScriptedCheck(id="asked")])
         async with asyncio.timeout(20):
             scans = [await seen.get(), await seen.get()]
