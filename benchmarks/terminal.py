@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,7 +25,14 @@ from .peer import BUILD, HERE, PEERS, compiled, node_peers, started
 OURS, UNRECORDED, TERMINADO, EXTENSION = "ours", "unrecorded", "terminado", "in Jupyter"
 KINDS = (OURS, UNRECORDED, TERMINADO, EXTENSION)
 VIEWERS = (1, 5, 20)
+PARTS = ("cat", "echo", "stopped", "interrupt", "memory")
+POURS = 5
+"""Times that one viewer gets the text in a round, in turn with the bare PTY and the other servers: what the scheduler makes of the same
+reader differs twofold from one time to the next."""
+TURNS = 3
+"""Of what is compared in a round, one server or state after the other."""
 PRESSES = 200
+"""Keys of one turn; the percentiles are those of all turns of a round."""
 THIN_LINE = 2_000_000
 """Bytes a second that the viewer of `yes` reads."""
 WARM = 2
@@ -37,6 +45,7 @@ MARK = ("echo END-$((6*7))", "END-42")
 SIZE = (120, 30)
 SCROLLBACK = 10_000
 Figures = dict[str, float]
+Rounds = list[dict[str, Figures]]
 
 GOALS = {
     "cat, 1 viewer, of the bare PTY": "≥ 0.75",
@@ -108,15 +117,20 @@ def text_of(megabytes: float) -> Path:
     return path
 
 
-def client(*arguments: str | int | Path) -> Figures:
+def client(*arguments: str | int | Path) -> dict[str, Any]:
     """Runs terminal_client and returns what it measured; an empty one when its connection or its patience ended."""
     command = [str(compiled(HERE / "terminal_client.c")), *(str(argument) for argument in arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TERMINAL_HEADER": HEADER})
     if done.returncode != 0:
         print(f"  {' '.join(command[1:7])}: {done.stderr.strip()}", file=sys.stderr)
         return {}
-    found: Figures = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def share(times: Sequence[float], part: float) -> float:
+    """The value that this part of the times does not pass."""
+    return sorted(times)[min(int(len(times) * part), len(times) - 1)]
 
 
 @contextlib.contextmanager
@@ -150,19 +164,18 @@ def is_exact(drawing: Path, file: Path) -> bool:
 
 
 def poured(place: Place, file: Path, number: int, *, node: bool) -> Figures:
-    """`cat` to 1, 5 and 20 viewers; behind each, whoever joins late."""
+    """`cat` to 5 and 20 viewers, and once more to one; behind each, whoever joins late."""
     figures: Figures = {}
     exact: list[bool] = []
     joins: list[float] = []
     for viewers in VIEWERS:
         terminal = place.terminal(f"drain-{viewers}-{number}")
         found = client(*terminal, "drain", viewers, f"cat {file}; {MARK[0]}", MARK[1])
-        name = f"cat, {viewers} viewer{'s' if viewers > 1 else ''}"
-        if found:
+        if found and viewers > 1:
             # What terminado sends is JSON, whose escapes are not output: everyone got the whole file.
             sent = found["delivered"] if place.kind != TERMINADO else viewers * file.stat().st_size * 81 / 80
-            figures[f"{name}, MB/s in all"] = sent / found["seconds"] / 1e6
-            figures[f"{name}, fresh screens"] = found["screens"]
+            figures[f"cat, {viewers} viewers, MB/s in all"] = sent / found["seconds"] / 1e6
+            figures[f"cat, {viewers} viewers, fresh screens"] = found["screens"]
         if place.kind != TERMINADO:
             drawing = BUILD / "drawing"
             joined = client(*terminal, "join", drawing)
@@ -175,42 +188,91 @@ def poured(place: Place, file: Path, number: int, *, node: bool) -> Figures:
     return figures
 
 
+def poured_to_one(places: Sequence[Place], file: Path, number: int, measured: dict[str, Figures]) -> None:
+    """`cat` to one viewer of each server, in turn with a reader of a bare PTY; the speed is that of all turns together."""
+    seconds: dict[str, list[float]] = {}
+    screens: dict[str, float] = {}
+    for turn in range(POURS):
+        seconds.setdefault("PTY", []).append(client("pty", f"cat {file}")["seconds"])
+        for place in places:
+            found = client(*place.terminal(f"pour-{number}-{turn}"), "drain", 1, f"cat {file}; {MARK[0]}", MARK[1])
+            if found:
+                seconds.setdefault(place.kind, []).append(found["seconds"])
+                screens[place.kind] = screens.get(place.kind, 0) + found["screens"]
+    size = file.stat().st_size * 81 / 80e6
+    for kind, took in seconds.items():
+        figures = measured[kind]
+        figures["cat, 1 viewer, MB/s in all"] = size * len(took) / sum(took)
+        if kind != "PTY":
+            figures["cat, 1 viewer, fresh screens"] = screens[kind]
+
+
 def stopped(place: Place, file: Path, number: int) -> Figures:
-    """Twenty viewers, then the same with one of them stopped by SIGSTOP: the others' echo, and what it costs the server."""
+    """Twenty viewers with and without one of them stopped by SIGSTOP, in turn: the others' echo, and what it costs the server."""
     figures: Figures = {}
     terminal = place.terminal(f"stopped-{number}")
     flood = ("drain", 19, f"cat {file}; {MARK[0]}", MARK[1])
+    without: list[float] = []
+    beside: list[float] = []
+    costs: list[float] = []
     with holder(*terminal) as pid:
         for _ in range(WARM):
             client(*terminal, *flood)
-        without = client(*terminal, "echo", PRESSES, 19)
-        before = place.resident() + place.unsent()
-        os.kill(pid, signal.SIGSTOP)
-        client(*terminal, *flood)
-        beside = client(*terminal, "echo", PRESSES, 19)
-        if without and beside:
-            figures["echo p99, 20 viewers, ms"] = without["p99_ms"]
-            figures["echo p99, one of them stopped, ms"] = beside["p99_ms"]
-            figures["echo p99 with a stopped viewer, × without"] = beside["p99_ms"] / without["p99_ms"]
-        figures["a stopped viewer costs, KiB"] = (place.resident() + place.unsent() - before) / 1024
+        for _ in range(TURNS):
+            client(*terminal, *flood)
+            without += client(*terminal, "echo", PRESSES, 19).get("ms", ())
+            before = place.resident() + place.unsent()
+            os.kill(pid, signal.SIGSTOP)
+            client(*terminal, *flood)
+            beside += client(*terminal, "echo", PRESSES, 19).get("ms", ())
+            costs.append((place.resident() + place.unsent() - before) / 1024)
+            os.kill(pid, signal.SIGCONT)
+    if without and beside:
+        figures["echo p99, 20 viewers, ms"] = share(without, 0.99)
+        figures["echo p99, one of them stopped, ms"] = share(beside, 0.99)
+        figures["echo p99 with a stopped viewer, × without"] = share(beside, 0.99) / share(without, 0.99)
+    figures["a stopped viewer costs, KiB"] = statistics.median(costs)
     return figures
 
 
-def echoed(place: Place, number: int, name: str) -> Figures:
-    """Keystroke to echo at a prompt."""
-    found = client(*place.terminal(f"echo-{number}"), "echo", PRESSES, 1)
-    return {f"{name}, {part} ms": found[f"{part}_ms"] for part in ("p50", "p99") if found}
+def echoed(places: Sequence[Place], number: int, measured: dict[str, Figures]) -> None:
+    """Keystroke to echo at a prompt of each server, in turn with bash on a bare PTY."""
+    times: dict[str, list[float]] = {}
+    for turn in range(TURNS):
+        times.setdefault("PTY", []).extend(client("pty-echo", PRESSES)["ms"])
+        for place in places:
+            found = client(*place.terminal(f"echo-{number}-{turn}"), "echo", PRESSES, 1)
+            times.setdefault(place.kind, []).extend(found.get("ms", ()))
+    for kind, took in times.items():
+        name = "echo in Jupyter" if kind == EXTENSION else "echo"
+        if took:
+            measured[kind] |= {f"{name}, p50 ms": share(took, 0.5), f"{name}, p99 ms": share(took, 0.99)}
 
 
-def one_round(place: Place, file: Path, number: int, *, node: bool) -> Figures:
-    """Every figure of one server but its memory."""
-    if place.kind == EXTENSION:
-        return echoed(place, number, "echo in Jupyter")
-    figures = poured(place, file, number, node=node) | echoed(place, number, "echo") | stopped(place, file, number)
+def interrupted(place: Place, number: int) -> Figures:
+    """Ctrl-C during `yes`, by a viewer on a thin line."""
     found = client(*place.terminal(f"yes-{number}"), "interrupt", THIN_LINE)
-    if found and found["seen"]:
-        figures["Ctrl-C during yes, s to the prompt"] = found["seconds"]
-    return figures
+    return {"Ctrl-C during yes, s to the prompt": found["seconds"]} if found and found["seen"] else {}
+
+
+def one_round(places: Sequence[Place], file: Path, number: int, parts: Sequence[str], *, node: bool) -> dict[str, Figures]:
+    """Every figure of each server but its memory."""
+    measured: dict[str, Figures] = {kind: {} for kind in ("PTY", *KINDS)}
+    own = [place for place in places if place.kind != EXTENSION]
+    if "cat" in parts:
+        poured_to_one(own, file, number, measured)
+    if "echo" in parts:
+        echoed(places, number, measured)
+    for place in own:
+        figures = measured[place.kind]
+        if "cat" in parts:
+            figures |= poured(place, file, number, node=node)
+        if "stopped" in parts and place.kind != UNRECORDED:
+            figures |= stopped(place, file, number)
+        if "interrupt" in parts:
+            figures |= interrupted(place, number)
+    compared(measured)
+    return measured
 
 
 def room_kilobytes(kind: str, rooms: int) -> float:
@@ -246,7 +308,8 @@ def server(kind: str) -> Iterator[Place]:
 def main(argv: list[str]) -> None:
     """Measures, then prints."""
     parser = argparse.ArgumentParser(prog="./dev bench terminal", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="each takes about two minutes")
+    parser.add_argument("--rounds", type=int, default=3, help="each takes about six minutes")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}; all without it")
     parser.add_argument("--megabytes", type=float, default=51.0)
     parser.add_argument("--rooms", type=int, default=200, help="terminals with an idle shell each")
     arguments = parser.parse_args(argv)
@@ -258,17 +321,13 @@ def main(argv: list[str]) -> None:
     home.mkdir(exist_ok=True)
     (home / ".bashrc").write_text("PS1='$ '\n")
     os.environ |= {"SHELL": "/bin/bash", "HOME": str(home)}
-    rounds: list[dict[str, Figures]] = []
+    rounds: Rounds = []
     with contextlib.ExitStack() as stack:
         places = [stack.enter_context(server(kind)) for kind in KINDS]
         for number in range(arguments.rounds):
-            shell = client("pty-echo", PRESSES)
-            rounds.append({"PTY": {"MB/s": client("pty", f"cat {file}")["mb_per_s"], "p50": shell["p50_ms"], "p99": shell["p99_ms"]}})
-            for place in places:
-                rounds[-1][place.kind] = one_round(place, file, number, node=node)
-            compared(rounds[-1])
+            rounds.append(one_round(places, file, number, arguments.only, node=node))
             print(f"round {number + 1} of {arguments.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    for kind in (OURS, UNRECORDED, TERMINADO):
+    for kind in (OURS, UNRECORDED, TERMINADO) if "memory" in arguments.only else ():
         rounds[-1][kind]["one more room with an idle shell, kB"] = room_kilobytes(kind, arguments.rooms)
     report(file, rounds)
 
@@ -277,12 +336,15 @@ def compared(measured: dict[str, Figures]) -> None:
     """Adds to a round of ours its ratios; what was measured inside Jupyter stands beside terminado's."""
     terminado = measured[TERMINADO]
     for part in ("p50", "p99"):
-        if f"echo, {part} ms" in terminado:
-            terminado[f"echo in Jupyter, {part} ms"] = terminado[f"echo, {part} ms"]
+        if (other := terminado.get(f"echo, {part} ms")) is not None:
+            terminado[f"echo in Jupyter, {part} ms"] = other
+            for kind in (OURS, UNRECORDED):
+                if (own := measured[kind].get(f"echo, {part} ms")) is not None:
+                    measured[kind][f"echo, {part}, × terminado"] = own / other
     for kind in (OURS, UNRECORDED, TERMINADO):
         figures = measured[kind]
         if (alone := figures.get("cat, 1 viewer, MB/s in all")) is not None:
-            figures["cat, 1 viewer, of the bare PTY"] = alone / measured["PTY"]["MB/s"]
+            figures["cat, 1 viewer, of the bare PTY"] = alone / measured["PTY"]["cat, 1 viewer, MB/s in all"]
         for viewers in VIEWERS[1:]:
             own, other = (found.get(f"cat, {viewers} viewers, MB/s in all") for found in (figures, terminado))
             if own is not None and other and kind != TERMINADO:
@@ -290,11 +352,11 @@ def compared(measured: dict[str, Figures]) -> None:
     measured[OURS] |= measured[EXTENSION]
 
 
-def report(file: Path, rounds: list[dict[str, Figures]]) -> None:
+def report(file: Path, rounds: Rounds) -> None:
     """Prints a line for each figure: the medians of the rounds, and what it must reach."""
-    pty = {name: statistics.median(measured["PTY"][name] for measured in rounds) for name in ("MB/s", "p50", "p99")}
     print(f"\n{file.stat().st_size / 1e6:g} MB of 80-column text, median of {len(rounds)} rounds, spread of ours in brackets")
-    print(f"a bare PTY: {pty['MB/s']:.1f} MB/s; its bash echoes in {pty['p50']:.2f} ms (p50), {pty['p99']:.2f} ms (p99)")
+    for name in rounds[0]["PTY"]:
+        print(f"a bare PTY and its bash: {name}: {statistics.median(measured['PTY'][name] for measured in rounds):.2f}")
     print(f"{'figure':46}{OURS:>10}{'':>18}{UNRECORDED:>12}{TERMINADO:>12}  goal")
     for name in dict.fromkeys(name for measured in rounds for name in (*GOALS, *measured[OURS]) if name in measured[OURS]):
         columns = [f"{name:46}"]

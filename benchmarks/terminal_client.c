@@ -301,8 +301,6 @@ static void prompt(viewer **all, int count) {
   quiet(all, count, 200);
 }
 
-static int by_size(const void *a, const void *b) { return *(double *)a < *(double *)b ? -1 : *(double *)a > *(double *)b; }
-
 static int opened(const char *program, char *const *arguments, pid_t *child) {
   int master = posix_openpt(O_RDWR | O_NOCTTY);
   if (master < 0 || grantpt(master) || unlockpt(master)) die("no PTY");
@@ -343,9 +341,9 @@ static int bare(const char *command) {
 }
 
 static void told(double *times, int presses) {
-  qsort(times, presses, sizeof *times, by_size);
-  printf("{\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n", times[presses / 2] * 1e3, times[(int)(presses * 0.99)] * 1e3,
-         times[presses - 1] * 1e3);
+  printf("{\"ms\": [");
+  for (int i = 0; i < presses; i++) printf("%s%.3f", i ? ", " : "", times[i] * 1e3);
+  printf("]}\n");
 }
 
 static int bare_echo(int presses) {

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -335,6 +335,14 @@ class Room:
             if self.history is not None:
                 self.history.append(frame)
             self.fanout.broadcast(frame)
+
+    def send_to(self, connections: Collection[Connection], frame: Frame) -> None:
+        if self.history is not None or len(connections) < 2:
+            for connection in connections:
+                connection.send(frame)
+        else:
+            wanted = frozenset(connections)
+            self.fanout.broadcast(frame, [member for member in self.fanout.members if member not in wanted])
 
     def get_connection(self, connection_id: str) -> Connection | None:
         same = self._by_id.get(connection_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
@@ -99,6 +99,14 @@ class Server:
     def broadcast(self, message: str | bytes | bytearray | memoryview | Frame, without: Iterable[str] = ()) -> None:
         """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the loop tick."""
         self._room.broadcast(message if isinstance(message, Frame) else Frame(message), without)
+
+    def send_to(self, connections: Collection[Connection], message: str | bytes | bytearray | memoryview | Frame) -> None:
+        """Queues one frame to these OPEN connections, however many share their ids. Encoded once; joined with others of the loop tick."""
+        self._room.send_to(connections, message if isinstance(message, Frame) else Frame(message))
+
+    def flush(self) -> None:
+        """Writes what is queued now rather than at the end of the loop tick: for what somebody waits for."""
+        self._room.fanout.flush()
 
     def get_connection(self, connection_id: str) -> Connection | None:
         """The newest OPEN connection with that id."""

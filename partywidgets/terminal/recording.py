@@ -77,6 +77,9 @@ GAP_SECONDS, QUIET_SECONDS, FLOOD_SECONDS = 1.0, 0.25, 10.0
 """A gap lasts at least the first, until nothing came for the second, or, when output never pauses, for the third."""
 SCREEN_BYTES = 384 * 1024
 """About the largest screen that ends a gap."""
+SLICE, SLICE_PAUSE = 8192, 0.0003
+"""Characters that are redacted at once, and seconds until the next: a regular expression never gives the interpreter's lock up, and in a
+whole screen it looked for 20 to 50 ms, in which no key was echoed in any room."""
 PART_BYTES = 16 << 20
 """A recording larger than this is continued in another file."""
 PRUNE_SECONDS = 3600.0
@@ -315,7 +318,7 @@ class _File:
                 self._begin("")
             elif code == "o":
                 output += len(what)
-                self._events(self._redactor.feed(("o", at, None), self._decoder.decode(what)))
+                self._events(self._redacted(at, self._decoder.decode(what)))
             elif code == "i":
                 self._events(self._keys.feed(("i", at, None), what.decode("utf-8", "replace")))
                 if b"\r" in what or b"\x03" in what:
@@ -329,6 +332,14 @@ class _File:
                 self._events(self._redactor.feed((code, at, what), ""))
         self._append()
         return Written(self._bytes, output, time.thread_time() - began)
+
+    def _redacted(self, at: float, text: str) -> list[tuple[Tag, str]]:
+        """Output without its secrets. Of a long piece, a screen above all, slices with a moment for the loop behind each."""
+        events = self._redactor.feed(("o", at, None), text[:SLICE])
+        for start in range(SLICE, len(text), SLICE):
+            time.sleep(SLICE_PAUSE)
+            events += self._redactor.feed(("o", at, None), text[start : start + SLICE])
+        return events
 
     def _command(self, at: float, mark: dict[str, Any]) -> None:
         """Notes a command at once: the prompt that came with its end is a line that has not ended."""

@@ -52,6 +52,8 @@ class Ring:
         at = self.end
         for segment in reversed(self._segments):
             at -= len(segment)
+            if at == start and self.end == stop and not parts and isinstance(segment, bytes):
+                return segment
             if at < stop:
                 parts.append(memoryview(segment)[max(start - at, 0) : stop - at])
             if at <= start:

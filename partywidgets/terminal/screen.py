@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
@@ -24,6 +24,8 @@ T = TypeVar("T")
 BATCH = 512 * 1024
 """Output waits until this many bytes are there, or until somebody asks for the screen: a hand-over to a thread costs as much as
 drawing 50 KB, and drawing the rest takes whoever joins 2 ms."""
+ALONE_BYTES = 16 * 1024
+"""Pieces from this size on are drawn as they are; smaller ones are joined, since each call gives the GIL back and has to get it again."""
 TEXT_BYTES = 64 * 1024
 BACKLOG = 8 << 20
 """Past this many bytes waiting for the emulator, the upstream is to be paused."""
@@ -161,18 +163,8 @@ class EmulatedScreen:
         """Queues the new size behind the output so far."""
         self._waiting.append((cols, rows))
 
-    def _take(self) -> list[_Step]:
-        steps: list[_Step] = []
-        run: list[bytes] = []
-        for step in self._waiting:
-            if isinstance(step, bytes):
-                run.append(step)
-            else:
-                steps += [b"".join(run), step]
-                run = []
-        steps.append(b"".join(run))
-        self._waiting.clear()
-        self.behind = 0
+    def _take(self) -> deque[_Step]:
+        steps, self._waiting, self.behind = self._waiting, deque(), 0
         return steps
 
     @property
@@ -266,14 +258,23 @@ class Drawn(NamedTuple):
     seconds: float
 
 
-def _draw(emulator: Emulator, steps: list[_Step]) -> Drawn:
+def _draw(emulator: Emulator, steps: Iterable[_Step]) -> Drawn:
     size, began = 0, time.monotonic()
+    small: list[bytes] = []
     for step in steps:
         if isinstance(step, bytes):
-            emulator.feed(step)
             size += len(step)
+            if len(step) < ALONE_BYTES:
+                small.append(step)
+                continue
+        if small:
+            emulator.feed(b"".join(small))
+            small = []
+        if isinstance(step, bytes):
+            emulator.feed(step)
         else:
             emulator.resize(*step)
+    emulator.feed(b"".join(small))
     return Drawn(size, time.monotonic() - began)
 
 

@@ -65,7 +65,9 @@ class TerminalServer(Server):
             self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
         )
         self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
-        self.upstream = Upstream(self.name, changed=self._upstream_changed, output=self._output, ready=self.stream.room_for_more)
+        self.upstream = Upstream(
+            self.name, changed=self._upstream_changed, output=self._output, clear=self.stream.clear, ready=self.stream.room_for_more
+        )
         self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
         self.sizing = Sizing(self.viewers, self.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)

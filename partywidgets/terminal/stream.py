@@ -6,10 +6,10 @@ import asyncio
 import codecs
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
-from ..party import Frame
+from ..party import Connection, Frame
 from .ring import Ring
 from .screen import RawScreen, Screen, ScreenClosed
 from .viewer import Piece, RichViewer, Viewer
@@ -25,8 +25,9 @@ IDLE_SECONDS = 0.02
 HELD_BYTES = 8 << 20
 """Output held for viewers that are a little behind, shared by all of them; who needs older output lags."""
 DRAINED_BYTES = 16 * 1024
-LOOK_SECONDS = 0.01
-"""Between two looks at viewers that are behind; sockets do not tell when they have drained."""
+LOOK_SECONDS, LOOK_SELDOM_SECONDS = 0.01, 0.08
+"""Between two looks at viewers that are behind, since sockets do not tell when they have drained; more and more seldom while nothing
+changes, so that one who is stopped costs the others nothing."""
 SCREEN_BYTES = 384 * 1024
 """A screen with its scrollback is at most about this large: a slow viewer's socket may hold 1 MiB."""
 DELTA_BYTES = 256 * 1024
@@ -38,8 +39,11 @@ class Room(Protocol):
 
     name: str
 
-    def broadcast(self, message: Frame) -> None:
-        """To every connection."""
+    def send_to(self, connections: Collection[Connection], message: Frame) -> None:
+        """Queues a frame to some connections."""
+
+    def flush(self) -> None:
+        """Writes what is queued now."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """A task of the room."""
@@ -64,6 +68,7 @@ class Stream:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._timer: asyncio.TimerHandle | None = None
         self._poll: asyncio.TimerHandle | None = None
+        self._look_after = LOOK_SECONDS
         self._last = 0.0
         self._typed = False
         self._syncing: asyncio.Task[None] | None = None
@@ -86,20 +91,20 @@ class Stream:
     def append(self, piece: bytes) -> None:
         """Takes output; it goes out now, or with what follows within 5 ms."""
         self.ring.append(piece)
-        self.screen.append(piece)
         now = self._loop.time()
         if self._typed or now - self._last >= IDLE_SECONDS or self.ring.end - self.position >= COALESCE_BYTES:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(COALESCE_SECONDS, self.flush)
         self._last = now
+        self.screen.append(piece)
 
     def typed(self) -> None:
         """Somebody typed: what comes next is its echo."""
         self._typed = True
 
     def flush(self) -> None:
-        """Sends what waits to everyone in sync."""
+        """Sends what waits to everyone in sync: in one go to those who take it as it is, whoever else is slow or stopped."""
         self._typed = False
         if self._timer is not None:
             self._timer.cancel()
@@ -109,14 +114,22 @@ class Stream:
         output = self.ring.read(self.position)
         piece = Piece(self.epoch, self.position, output, self._decoder.decode(output), self._loop.time())
         self.position = piece.end
-        viewers = self._viewers.values()
-        if not self._held and len(viewers) > 1 and all(v.in_sync and isinstance(v, RichViewer) and v.open for v in viewers):
-            self._room.broadcast(piece.rich)
-            for viewer in viewers:
+        ready: list[Connection] = []
+        others = bool(self._held)
+        for viewer in self._viewers.values():
+            if not viewer.in_sync:
+                continue
+            if viewer.position == piece.offset and isinstance(viewer, RichViewer) and viewer.open:
+                ready.append(viewer.connection)
                 viewer.position = piece.end
-            return
-        self._held.append(piece)
-        self._send_held()
+            else:
+                others = True
+        if ready:
+            self._room.send_to(ready, piece.rich)
+        if others:
+            self._held.append(piece)
+            self._send_held()
+        self._room.flush()
 
     def _send_held(self) -> None:
         """Sends each viewer in sync what its window takes; what nobody needs any more, or is too old, goes."""
@@ -157,14 +170,16 @@ class Stream:
         viewer.in_sync, viewer.lagging = False, True
         viewer.lagged()
         viewer.note(type="lag", behind=max(viewer.unread, self.position - viewer.position))
+        self._look_after = LOOK_SECONDS
         self._look_soon()
 
     def _look_soon(self) -> None:
         if self._poll is None:
-            self._poll = self._loop.call_later(LOOK_SECONDS, self._look)
+            self._poll = self._loop.call_later(LOOK_SECONDS if self._held else self._look_after, self._look)
 
     def _look(self) -> None:
         self._poll = None
+        self._look_after = min(2 * self._look_after, LOOK_SELDOM_SECONDS)
         for viewer in list(self._viewers.values()):
             if viewer.lagging:
                 if viewer.unread <= DRAINED_BYTES and not viewer.wanted:
@@ -214,6 +229,10 @@ class Stream:
         finally:
             self.gate.set()
             self._syncing = None
+
+    def clear(self) -> bool:
+        """True when `room_for_more` would return at once."""
+        return not self.screen.full and self.gate.is_set()
 
     async def room_for_more(self) -> None:
         """Returns when the upstream may be read: the emulator is not far behind, and no screen waits for silence."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from ..exceptions import SandboxError, SandboxGoneError
-from .sandboxes import Address, Exit, Lasting, Sandbox, open_sandbox
+from .sandboxes import Address, Exit, Lasting, Prompt, Sandbox, open_sandbox
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +24,20 @@ AHEAD_BYTES = 4096
 class Upstream:
     """At most one sandbox. Its states: idle → starting → running → ended, or starting → failed; both may start again.
 
-    `changed` is told of each new state; `output` gets what comes; `ready` is awaited before each read.
+    `changed` is told of each new state; `output` gets what comes; `ready` is awaited before each read, unless `clear` says that it would
+    return at once.
     """
 
     def __init__(
-        self, place: str, *, changed: Callable[[], None], output: Callable[[bytes], None], ready: Callable[[], Awaitable[None]]
+        self,
+        place: str,
+        *,
+        changed: Callable[[], None],
+        output: Callable[[bytes], None],
+        clear: Callable[[], bool],
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
-        self._place, self._changed, self._output, self._ready = place, changed, output, ready
+        self._place, self._changed, self._output, self._clear, self._ready = place, changed, output, clear, ready
         self.state: State = "idle"
         self.reason = ""
         self.sandbox_id = ""
@@ -84,15 +91,25 @@ class Upstream:
                 self.exit = Exit(None, "the terminal was closed")
             self._become("ended", self.exit.reason)
 
+    def _take(self, piece: bytes) -> bool:
+        """Output that is passed on where it was read: what wakes no task is a third of an echo's way through us."""
+        clear = self._clear()
+        if clear:
+            self._output(piece)
+        return clear
+
     async def _pump(self, sandbox: Sandbox) -> None:
         unbroken = 0
+        if isinstance(sandbox, Prompt):
+            sandbox.hand_over(self._take)
         while piece := await sandbox.read():
             self._output(piece)
             unbroken += len(piece)
             if unbroken >= FAIR_BYTES:
                 unbroken = 0
                 await asyncio.sleep(0)
-            await self._ready()
+            if not self._clear():
+                await self._ready()
 
     def write(self, keystrokes: bytes) -> None:
         """Types; up to 4 KiB wait for a sandbox that is still being opened.

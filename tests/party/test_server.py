@@ -240,6 +240,35 @@ async def test_request_bodies_reach_on_request(tmp_path: Path) -> None:
         assert (await http.options(url)).status_code == 202
 
 
+async def test_a_frame_for_some_connections_and_none_of_their_twins(tmp_path: Path) -> None:
+    """`send_to` means connections, not ids, keeps the order with everything else, and `flush` writes before the tick has ended."""
+    buffered: list[tuple[int, int]] = []
+
+    class Room(Server):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            others = [other for other in self.get_connections() if other.id != connection.id]
+            connection.send("first")
+            self.send_to([connection, *others], "for some")
+            self.send_to([connection], "for one")
+            before = len(self._room.fanout._log)
+            self.flush()
+            buffered.append((before, len(self._room.fanout._log)))
+            self.broadcast("for all")
+
+    async with (
+        running(Room, tmp_path) as run,
+        run.connect(id="me") as twin,
+        run.connect(id="you") as you,
+        run.connect(id="them") as them,
+        run.connect(id="me") as me,
+    ):
+        await me.send("go")
+        assert [await received(me) for _ in range(4)] == ["first", "for some", "for one", "for all"]
+        assert [await received(you) for _ in range(2)] == [await received(them) for _ in range(2)] == ["for some", "for all"]
+        assert await received(twin) == "for all"
+    assert buffered == [(1, 0)]
+
+
 async def test_a_room_without_hooks(tmp_path: Path) -> None:
     """GET is 404 `Not implemented`, messages are ignored, close is answered."""
     async with running(Server, tmp_path) as run, httpx.AsyncClient() as http, run.connect() as socket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, cast
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from partywidgets.party import Connection, Frame
 from partywidgets.terminal import protocol, viewer
 from partywidgets.terminal.lease import Person
-from partywidgets.terminal.stream import HELD_BYTES, Stream
+from partywidgets.terminal.stream import HELD_BYTES, LOOK_SELDOM_SECONDS, Stream
 from partywidgets.terminal.viewer import NARROW_BYTES, QUICK_SECONDS, WINDOW_BYTES, RichViewer, Viewer
 
 PIECE = bytes(64 * 1024)
@@ -42,10 +42,15 @@ class Lines:
 
     def __init__(self, *lines: Line) -> None:
         self.lines = lines
+        self.together: list[int] = []
 
-    def broadcast(self, message: Frame) -> None:
-        for line in self.lines:
+    def send_to(self, connections: Collection[Connection], message: Frame) -> None:
+        self.together.append(len(connections))
+        for line in connections:
             line.send(message)
+
+    def flush(self) -> None:
+        """A line takes everything at once."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         raise AssertionError("nobody needs a screen")
@@ -58,10 +63,10 @@ def watching(line: Line) -> RichViewer:
     return seen
 
 
-def opened(*viewers: RichViewer) -> Stream:
+def opened(*viewers: RichViewer, room: Lines | None = None) -> Stream:
     """A stream with these viewers."""
     lines = [cast(Line, seen.connection) for seen in viewers]
-    return Stream(Lines(*lines), cast("dict[Any, Viewer]", dict(enumerate(viewers))), shown=lambda _: None, ring_bytes=1 << 20)
+    return Stream(room or Lines(*lines), cast("dict[Any, Viewer]", dict(enumerate(viewers))), shown=lambda _: None, ring_bytes=1 << 20)
 
 
 async def test_a_viewer_behind_catches_up_with_what_others_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +85,35 @@ async def test_a_viewer_behind_catches_up_with_what_others_had(monkeypatch: pyte
         stream.drawn(slow, slow.position)
     assert behind.output == ahead.output
     assert not behind.notes
+    await stream.close()
+
+
+async def test_who_is_stopped_is_no_work_for_the_others() -> None:
+    """Output goes in one go to those who take it, beside one whose window is full and beside one who lags; who lags is looked at seldom."""
+    stopped, full, *quick = (watching(Line()) for _ in range(5))
+    lines = Lines()
+    stream = opened(stopped, full, *quick, room=lines)
+    stream._lag(stopped)
+    full.position = stream.position = NARROW_BYTES
+    full.window = 1
+    for seen in quick:
+        seen.position = seen.consumed = stream.position
+        cast(Line, seen.connection).output = bytes(stream.position)
+    stream.ring.append(bytes(NARROW_BYTES))
+    stream.typed()
+    stream.append(b"x")
+    assert lines.together == [len(quick)]
+    assert all(cast(Line, seen.connection).output[-1:] == b"x" for seen in quick)
+    assert not cast(Line, full.connection).output
+    assert not cast(Line, stopped.connection).output
+    full.window = 2 * NARROW_BYTES
+    cast(Line, full.connection).output = bytes(NARROW_BYTES)
+    stream.drawn(full, NARROW_BYTES)
+    assert cast(Line, full.connection).output[-1:] == b"x"
+    stopped.position = stream.position
+    for _ in range(8):
+        stream._look()
+    assert stream._look_after == LOOK_SELDOM_SECONDS
     await stream.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -59,6 +60,14 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """Ends the process (hang-up, then kill after 2 s) and frees everything. Safe to call twice."""
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """A sandbox that hands output over in the turn of the loop in which it came, without waking whoever waits in `read`."""
+
+    def hand_over(self, take: Callable[[bytes], bool]) -> None:
+        """While `read` waits, output goes to `take`; what that refuses (False) `read` returns. What it raises, `read` raises."""
 
 
 @runtime_checkable

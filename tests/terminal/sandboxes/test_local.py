@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from partywidgets.exceptions import SandboxError, SandboxGoneError
-from partywidgets.terminal.sandboxes import open_sandbox
+from partywidgets.terminal.sandboxes import Prompt, open_sandbox
 from partywidgets.terminal.sandboxes.local import INPUT_BOUND, LocalSandbox, clean_environ
 
 from .conftest import Open
@@ -138,6 +138,65 @@ async def test_exit_is_read_behind_all_output(opened: Open) -> None:
         assert (end.code, end.reason) == (6, "the shell ended with code 6")
         with pytest.raises(SandboxGoneError):
             shell.sandbox.write(b"x")
+
+
+async def test_output_is_handed_over_where_it_is_read(opened: Open) -> None:
+    """While `read` waits, output goes to whoever asked for it; what that refuses `read` returns, with nothing lost, doubled or moved."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        sandbox = shell.sandbox
+        assert isinstance(sandbox, Prompt)
+        seen, taken, refused = bytearray(), 0, 0
+
+        def take(piece: bytes) -> bool:
+            nonlocal taken, refused
+            if (taken + refused) % 3 == 2:
+                refused += 1
+                return False
+            taken += 1
+            seen.extend(piece)
+            return True
+
+        sandbox.hand_over(take)
+        sandbox.write(b"stty -echo; seq 1 200000; exit\r")
+        async with asyncio.timeout(20):
+            while piece := await sandbox.read():
+                seen += piece
+        assert taken
+        assert refused
+        numbers = b"".join(b"%d\r\n" % number for number in range(1, 200_001))
+        assert bytes(seen).count(numbers) == 1
+
+
+async def test_an_error_of_whoever_takes_output_reaches_the_reader(opened: Open) -> None:
+    """What goes wrong with output that is handed over is raised by `read`, whose task owns the shell."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        assert isinstance(shell.sandbox, Prompt)
+
+        def take(piece: bytes) -> bool:
+            raise RuntimeError("no more of it")
+
+        shell.sandbox.hand_over(take)
+        shell.sandbox.write(b"x")
+        with pytest.raises(RuntimeError, match="no more of it"):
+            async with asyncio.timeout(20):
+                await shell.sandbox.read()
+
+
+async def test_a_pause_while_the_reader_waits(opened: Open) -> None:
+    """Paused in the middle of a `read`, a shell's output waits in its PTY; that same `read` gets it behind `resume`."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        reading = asyncio.ensure_future(shell.sandbox.read())
+        await asyncio.sleep(0)
+        shell.sandbox.pause()
+        shell.sandbox.write(b"x")
+        done, _ = await asyncio.wait([reading], timeout=0.2)
+        assert not done
+        shell.sandbox.resume()
+        async with asyncio.timeout(20):
+            assert b"x" in await reading
 
 
 async def test_a_background_child_does_not_hold_the_end(opened: Open) -> None:
