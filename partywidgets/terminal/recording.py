@@ -77,7 +77,7 @@ GAP_SECONDS, QUIET_SECONDS, FLOOD_SECONDS = 1.0, 0.25, 10.0
 """A gap lasts at least the first, until nothing came for the second, or, when output never pauses, for the third."""
 SCREEN_BYTES = 384 * 1024
 """About the largest screen that ends a gap."""
-SLICE, SLICE_PAUSE = 8192, 0.0003
+SLICE, SLICE_PAUSE = 4096, 0.0003
 """Characters that are redacted at once, and seconds until the next: a regular expression never gives the interpreter's lock up, and in a
 whole screen it looked for 20 to 50 ms, in which no key was echoed in any room."""
 PART_BYTES = 16 << 20
