@@ -3,18 +3,24 @@
 What is told is decided by where a row stands, not by a passing event: a target remembers the status it was last told of each
 fingerprint, and a message is due while the row stands elsewhere. So a problem that began under a silence is told when the silence ends,
 one that came and went while a target could not be reached is not told at all, and a restart repeats nothing.
+
+A row that keeps coming and going (each time for long enough to be hard, and too slowly to be flapping) would page all night. When a target
+was told more than `RESTLESS` times of a row, the row counts as better only when it has stood so for a time that doubles with each further
+message; that it is worse is told at once, always.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
+from ..duration import format_duration
 from ..exceptions import ConfigError, StorageError
 from .model import SEVERITIES, CheckResult, one_line
 from .notify_delivery import deliver
@@ -24,6 +30,10 @@ SHOWN = 20
 """Rows named in one message; the others are counted."""
 LONGEST_WAIT = 300.0
 """Seconds between two attempts at a target that fails, at most."""
+RESTLESS, RESTLESS_SPAN = 6, 6 * 3600.0
+"""Messages about one row in that many seconds beyond which its recoveries must last: three problems, each with its end."""
+CALM, LONGEST_CALM = 900.0, 4 * 3600.0
+"""Seconds that the first recovery must last then, and any at most."""
 BODY_CHARS = 3500
 """Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
 
@@ -50,6 +60,8 @@ class Notice:
     summary: str
     target: str
     remedy: str
+    restless: str = ""
+    """What is to be said of a row that comes and goes; empty for others."""
 
     @property
     def line(self) -> str:
@@ -82,7 +94,7 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     worst = notices[0]
     if len(notices) == 1:
         title = f"{worst.standing.upper()}: {worst.title}"
-        lines = [worst.line, f"severity {worst.severity}, target {worst.target}", *([worst.remedy] if worst.remedy else [])]
+        lines = [worst.line, f"severity {worst.severity}, target {worst.target}", *filter(None, (worst.remedy, worst.restless))]
     else:
         over = sum(one.standing == "ok" for one in notices)
         counted = [f"{len(notices) - over} failing"] * (over < len(notices)) + [f"{over} recovered"] * (over > 0)
@@ -92,6 +104,15 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
             lines.append(f"… and {len(notices) - SHOWN} more")
     body = redact("\n".join(lines))
     return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", _KINDS[worst.standing])
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A notice that waits, in its group, until the moment `ready` of the loop's clock at least."""
+
+    group: str
+    notice: Notice
+    ready: float
 
 
 class Target:
@@ -113,20 +134,24 @@ class Target:
     ) -> None:
         self.key, self.settings, self.resolve = key, settings, resolve
         self.told = told
-        self.waiting: dict[str, tuple[str, Notice]] = {}
+        self.waiting: dict[str, _Waiting] = {}
         self.sent = self.failed = 0
         self.last_error: str | None = None
         self._redact, self._keep, self._current = redact, keep, current
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
+        self._spoken: dict[str, deque[float]] = {}
         self._failures = 0
         self._not_before = 0.0
         self._wake = asyncio.Event()
 
     def seen(self, row: CheckResult) -> None:
         """Takes note of where a row stands: it waits for a message, or no longer does."""
-        standing, told = standing_of(row), self.told.get(row.fingerprint, "ok")
+        now = asyncio.get_running_loop().time()
+        standing, told, waiting = standing_of(row), self.told.get(row.fingerprint, "ok"), self.waiting.get(row.fingerprint)
         if standing is None:
+            if waiting is not None and waiting.ready > now:  # it does not stand as it did: its calm begins anew
+                self.waiting[row.fingerprint] = replace(waiting, ready=now + self._calm(row.fingerprint, now))
             return
         suppressed = row.suppression is not None and standing != "ok"
         unwanted = told == "ok" and not self.settings.wants(row, standing)
@@ -149,15 +174,36 @@ class Target:
             row.summary,
             row.target,
             "" if standing == "ok" else "; ".join(part for part in parts if part),
+            "" if standing == "ok" else self._restless(row.fingerprint, now),
         )
-        self.waiting[row.fingerprint] = group, notice
-        self._due.setdefault(group, asyncio.get_running_loop().time() + self.settings.group_wait)
+        better = _BADNESS[standing] < _BADNESS[told]
+        if waiting is not None and waiting.notice.standing == standing:
+            ready = waiting.ready
+        else:
+            ready = now + self._calm(row.fingerprint, now) if better else now
+        self.waiting[row.fingerprint] = _Waiting(group, notice, ready)
+        self._due[group] = min(self._due.get(group, math.inf), max(ready, now + self.settings.group_wait))
         self._wake.set()
 
     def gone(self, fingerprint: str) -> None:
         """A row has left the board: nothing more is said of it."""
         self.waiting.pop(fingerprint, None)
+        self._spoken.pop(fingerprint, None)
         self.told.pop(fingerprint, None)
+
+    def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
+        """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""
+        spoken = self._spoken.get(fingerprint)
+        if spoken is None:
+            return 0.0
+        while spoken and spoken[0] <= now - RESTLESS_SPAN:
+            spoken.popleft()
+        over = len(spoken) + more - RESTLESS - 1
+        return 0.0 if over < 0 else min(LONGEST_CALM, CALM * 2**over)
+
+    def _restless(self, fingerprint: str, now: float) -> str:
+        calm = self._calm(fingerprint, now, more=1)
+        return f"it comes and goes: a recovery is told when it has lasted {format_duration(calm)}" if calm else ""
 
     async def run(self) -> None:
         """For ever: tells what is due, within the limits, and again later what did not arrive."""
@@ -193,7 +239,9 @@ class Target:
                 self.told.pop(notice.fingerprint, None)
             else:
                 self.told[notice.fingerprint] = notice.standing
-            if (waiting := self.waiting.get(notice.fingerprint)) is not None and waiting[1] is notice:
+            spoken = self._spoken.setdefault(notice.fingerprint, deque(maxlen=2 * RESTLESS))
+            spoken.append(asyncio.get_running_loop().time())
+            if (waiting := self.waiting.get(notice.fingerprint)) is not None and waiting.notice is notice:
                 del self.waiting[notice.fingerprint]
         try:
             await self._keep(self.key, {one.fingerprint: self.told.get(one.fingerprint) for one in notices})
@@ -216,9 +264,15 @@ class Target:
             while self._sent_at and self._sent_at[0] <= now - self.settings.per:
                 self._sent_at.popleft()
             groups: dict[str, list[Notice]] = {}
-            for group, notice in self.waiting.values():
-                groups.setdefault(group, []).append(notice)
-            self._due = {group: due for group, due in self._due.items() if group in groups}
+            held: dict[str, float] = {}
+            for waiting in self.waiting.values():
+                if waiting.ready <= now:
+                    groups.setdefault(waiting.group, []).append(waiting.notice)
+                else:
+                    held[waiting.group] = min(held.get(waiting.group, math.inf), waiting.ready)
+            # A group whose rows all still have to prove their calm is due when the first has.
+            known = groups.keys() | held.keys()
+            self._due = {group: due if group in groups else max(due, held[group]) for group, due in self._due.items() if group in known}
             free = self._sent_at[0] + self.settings.per if len(self._sent_at) >= self.settings.limit else now
             earliest = max(min(self._due.values(), default=now + 3600.0), free, self._not_before)
             if self._due and earliest <= now:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from aiohttp import web
 
 from partywidgets.scans.checks.base import CheckModel, RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
-from partywidgets.scans.model import utc_now
+from partywidgets.scans.model import Status, utc_now
 from partywidgets.scans.notify_settings import NotifySettings
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.silence import Ack, Silence
@@ -149,6 +151,76 @@ async def test_a_failing_target_is_tried_again_and_its_url_stays_secret(inbox: I
     assert "HTTP 503" in said[0]
     own = [record for record in caplog.records if record.name != "aiohttp.access"]  # the receiving service writes its own log
     assert [record.name for record in own if SECRET in record.getMessage()] == []
+
+
+async def test_what_comes_and_goes_all_night_pages_a_few_times(inbox: Inbox, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thirty problems too far apart to be flapping four are told, the last with what follows; so is the recovery that lasts."""
+
+    async def looks(service: OpsMonitorService, *statuses: Status) -> None:
+        for status in statuses:
+            play.statuses["shop"] = status
+            await service.run_scan()
+
+    down: tuple[Status, ...] = ("crit",) * 4
+    fine: tuple[Status, ...] = ("ok",) * 4
+    titles: list[str] = []
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop", attempts=2), limit=1000) as service:
+        (target,) = service.notifier.targets
+        for _ in range(3):
+            for statuses in (down, fine):
+                await looks(service, *statuses)
+                titles.append((await inbox.next())["title"])
+        await looks(service, *down)
+        fourth = await inbox.next()
+        await looks(service, *(fine + down) * 26, *fine)
+        assert titles == ["CRIT: Shop", "OK: Shop"] * 3
+        assert fourth["title"] == "CRIT: Shop"
+        assert "it comes and goes: a recovery is told when it has lasted 15m" in fourth["message"]
+        assert (inbox.messages.empty(), target.sent) == (True, 7)
+        assert [row.state.phase for row in service.board.rows.values()] == ["hard"]
+        monkeypatch.setattr("partywidgets.scans.notify.CALM", 0.1)
+        await looks(service, *down, *fine)
+        assert (await inbox.next())["title"] == "OK: Shop"
+
+
+async def test_a_worse_status_is_never_held_back(inbox: Inbox, play: Play) -> None:
+    """A row that came and went between ok and warn all night is told at once when it is crit."""
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop"), limit=1000) as service:
+        for status in ("warn", "ok") * 3 + ("warn",):
+            play.statuses["shop"] = status
+            await service.run_scan()
+            await inbox.next()
+        for status in ("ok", "crit"):
+            play.statuses["shop"] = status
+            await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: Shop"
+
+
+async def test_a_target_that_hangs_is_given_up_tried_again_and_holds_up_nobody(inbox: Inbox, play: Play) -> None:
+    """A service that takes the connection and never answers: counted as failed, tried again, and the other target hears in time."""
+    with contextlib.ExitStack() as taken:
+        listener = taken.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+
+        def resolve(text: str) -> str:
+            return inbox.resolve(text).replace("${env:HUNG}", f"json://127.0.0.1:{port}/{SECRET}?rto=0.2")
+
+        hung = NotifySettings.model_validate({**chat().model_dump(), "name": "hung", "url": "${env:HUNG}"})
+        async with OpsMonitorService() as service:
+            await service.load_config("a.yaml", [ScriptedCheck(id="shop")], notify=[hung, chat()], resolve=resolve)
+            play.statuses["shop"] = "crit"
+            await service.run_scan()
+            assert (await inbox.next())["title"] == "CRIT: shop"
+            async with asyncio.timeout(WAIT):
+                for _ in range(3):
+                    connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                    taken.enter_context(connection)
+            target = next(one for one in service.notifier.targets if one.settings.name == "hung")
+            assert (target.sent, len(target.waiting)) == (0, 1)
+            assert target.failed >= 2
+            assert target.last_error is not None
+            assert SECRET not in target.last_error
 
 
 async def test_what_is_suppressed_is_told_when_that_ends_and_a_recovery_always(inbox: Inbox, play: Play) -> None:
