@@ -198,11 +198,13 @@ from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 cells = [
     "%load_ext partywidgets\\nimport time\\nimport partywidgets as pw",
-    "@pw.check(every='1h')\\ndef depth():\\n    time.sleep(0)\\n    return 7",
+    "@pw.check(every='1h', crit='> 5')\\ndef depth():\\n    time.sleep(0)\\n    return 7",
     "ops = await pw.ops('partywidgets.yaml')",
-    "print((await ops.scan()).counts['ok'])",
+    "before = (await ops.scan()).results\\nprint([(row.check_id, row.status) for row in before])",
+    "await ops.ack(before[0].fingerprint, reason='known')",
     "promotion = await ops.promote(depth)\\nprint(promotion)",
-    "print([(row.check_id, row.target) for row in (await ops.scan()).results])",
+    "after = (await ops.scan()).results\\nprint([(row.check_id, row.target) for row in after])",
+    "print('SAME', after[0].fingerprint == before[0].fingerprint, after[0].suppression.reason, after[0].change)",
     "text = ops.import_check('depth')\\nprint(text)",
 ]
 for cell in cells:
@@ -214,7 +216,7 @@ pw = shell.user_ns["pw"]
 
 
 def test_in_a_notebook(config: Path, tmp_path: Path) -> None:
-    """A cell's function is the kernel's, then the config's under the same id, and its cell comes back as the next input."""
+    """A cell's function is the kernel's, then the config's with its row and ack; its cell comes back as the next input."""
     config.write_text("checks: []\n")
     environment = {
         "PARTYWIDGETS_HOME": str(tmp_path / "home"),
@@ -227,4 +229,5 @@ def test_in_a_notebook(config: Path, tmp_path: Path) -> None:
     assert "+modules:\n+  - checks.depth" in done.stdout
     assert "+import time" in done.stdout
     assert "[('depth', 'checks.depth:depth')]" in done.stdout
-    assert "NEXT import time\nimport partywidgets as pw\n\n\n@pw.check(id=\"depth\", every='1h')\ndef depth():" in done.stdout
+    assert "SAME True known unchanged" in done.stdout
+    assert "NEXT import time\nimport partywidgets as pw\n\n\n@pw.check(id=\"depth\", every='1h', crit='> 5')\ndef depth():" in done.stdout

@@ -108,6 +108,11 @@ class Board:
         """Whose check a row is of."""
         return self._owners[fingerprint]
 
+    def hand_over(self, fingerprint: str, owner: str) -> None:
+        """Makes a row, if there is one, that owner's."""
+        if fingerprint in self._owners:
+            self._owners[fingerprint] = owner
+
     def last_observed(self, check_id: str) -> float | None:
         """When a check was last looked at, in seconds since the epoch."""
         return max((row.observed_at.timestamp() for row in self.of_check(check_id)), default=None)

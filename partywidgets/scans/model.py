@@ -114,6 +114,12 @@ def fingerprint(check_id: str, target: str, identity: Mapping[str, str] | None =
     return _fingerprint(check_id, target, tuple(sorted((identity or {}).items())))
 
 
+def function_fingerprint(check_id: str, function: str, identity: Mapping[str, str]) -> str:
+    """The fingerprint of a function `module:qualname`, by its name without the module: a function that moves from a notebook into the
+    config's modules keeps its id, and so its history, acks and silences."""
+    return fingerprint(check_id, function.rpartition(":")[2], identity)
+
+
 @lru_cache(maxsize=20_000)
 def _fingerprint(check_id: str, target: str, identity: tuple[tuple[str, str], ...]) -> str:
     name = json.dumps([check_id, target, identity], ensure_ascii=False, separators=(",", ":"))

@@ -17,7 +17,7 @@ from .check_decorator import registered_checks
 from .checks.base import CheckModel
 from .execution import Loaded, failed
 from .judge import RunContext, run_check
-from .model import CheckResult, Failure, one_line, uuid7
+from .model import CheckResult, Failure, function_fingerprint, one_line, uuid7
 
 if TYPE_CHECKING:
     from .service import OpsMonitorService
@@ -49,6 +49,11 @@ class OfferedCheck(CheckModel):
     def target(self) -> str:
         """`module:qualname`, so that a scan in the kernel and a run by the host are about the same thing."""
         return self.function or self.id
+
+    @property
+    def fingerprint(self) -> str:
+        """By the function's name, wherever it lives."""
+        return function_fingerprint(self.id, self.target, {name: self.labels[name] for name in self.identity})
 
     @property
     def longest(self) -> float:

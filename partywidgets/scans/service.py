@@ -137,12 +137,13 @@ class OpsMonitorService:
 
         `functions` are checks of this config that look elsewhere: those of its modules.
         `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board.
+        A runner's function that is the same as one of `functions` is taken over with its row: it was promoted.
         Raises ConfigError, and changes nothing, when a check id belongs to another name.
         """
         if notify:
             require_apprise(name)
         own = [configured(check, name, resolve=resolve, redact=self._redact) for check in checks]
-        swap = self.registry.replace(name, [*own, *functions])
+        swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:
@@ -169,6 +170,8 @@ class OpsMonitorService:
         """
         loaded_checks = self.registry.owned_by(owner)
         present = {loaded.check.fingerprint for loaded in loaded_checks}
+        for fingerprint in present:
+            self.board.hand_over(fingerprint, owner)
         rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
         stale = dict.fromkeys(row.fingerprint for row in rows if row.fingerprint not in present)
         gone = [self.remove_row(fingerprint) for fingerprint in stale]

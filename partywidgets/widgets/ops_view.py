@@ -216,7 +216,8 @@ class OpsView(PartyWidget):
 
         `check` is a `@pw.check` function or its id, or the keys of a check as the config has them. `path` is the config that was loaded
         here, unless given. A function goes into `module` beside the config, `checks.<name>` unless given. A check of that id that is
-        there already is replaced with `replace` alone. Gives what was written, as a diff. Awaiting raises CheckError or ConfigError.
+        there already is replaced with `replace` alone. Its row goes on with its history, acks and silences.
+        Gives what was written, as a diff. Awaiting raises CheckError or ConfigError.
         """
         from ..promotion import promote
         from ..scans.check_decorator import forget
@@ -225,13 +226,13 @@ class OpsView(PartyWidget):
 
         async def work() -> Promotion:
             written = await asyncio.to_thread(promote, check, place, module=module, replace=replace)
+            if place == self._config:  # first: the row, with its history and acks, goes over to the config
+                await (await self._ops.connected()).load_config(place)
             if written.identity is not None:  # the config has it now: no id is two checks'
                 forget(written.identity)
                 watching = offers.watch()
                 await asyncio.to_thread(watching.changed)
                 await watching.settled()
-            if place == self._config:
-                await (await self._ops.connected()).load_config(place)
             return written
 
         return self._start(work(), f"promote to {place.name}")

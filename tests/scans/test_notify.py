@@ -186,11 +186,13 @@ async def test_what_comes_and_goes_all_night_pages_a_few_times(inbox: Inbox, pla
 async def test_a_worse_status_is_never_held_back(inbox: Inbox, play: Play) -> None:
     """A row that came and went between ok and warn all night is told at once when it is crit."""
     async with telling(inbox, ScriptedCheck(id="shop", title="Shop"), limit=1000) as service:
-        for status in ("warn", "ok") * 3 + ("warn",):
+        turns: tuple[Status, ...] = ("warn", "ok", "warn", "ok", "warn", "ok", "warn")
+        last: tuple[Status, ...] = ("ok", "crit")
+        for status in turns:
             play.statuses["shop"] = status
             await service.run_scan()
             await inbox.next()
-        for status in ("ok", "crit"):
+        for status in last:
             play.statuses["shop"] = status
             await service.run_scan()
         assert (await inbox.next())["title"] == "CRIT: Shop"

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from partywidgets.exceptions import ConfigError
 from partywidgets.scans.check_decorator import check, forget, registered_checks
+from partywidgets.scans.execution import configured
+from partywidgets.scans.model import utc_now
 from partywidgets.scans.runner import RunnerClient
 from partywidgets.scans.server import RUNNER
+from partywidgets.scans.silence import Ack
 
 from .ops_room import OpsRoom, Person, ScriptedCheck, ops_room
 
@@ -215,6 +219,35 @@ async def test_running_the_cell_again_replaces(tmp_path: Path) -> None:
         report = await room.ops.run_scan()
         assert [(result.check_id.rpartition(".")[2], result.status) for result in report.results] == [("again", "crit")]
         assert gone.fingerprint not in room.service.board.rows
+
+
+async def test_a_promoted_function_keeps_its_row(tmp_path: Path) -> None:
+    """A config that has a runner's function under its id and name takes its row over, with its ack; another function is refused."""
+
+    @check(id="depth", crit="> 5")
+    def depth() -> int:
+        return 7
+
+    model = next(entry.check for entry in registered_checks([__name__]))
+    moved = model.model_copy(update={"function": f"checks.depth:{model.function.rpartition(':')[2]}"})
+    other = model.model_copy(update={"function": "checks.depth:something_else"})
+    async with ops_room(tmp_path) as room, kernel(room) as one:
+        await one.offer()
+        (seen,) = (await room.service.run_scan()).results
+        await room.service.acknowledge(Ack(seen.fingerprint, "known", "Ana", utc_now()))
+        with pytest.raises(ConfigError, match="the check id 'depth' belongs to runner"):
+            await room.service.load_config("a.yaml", [], functions=[configured(other, "a.yaml", resolve=str)])
+        await room.service.load_config("a.yaml", [], functions=[configured(moved, "a.yaml", resolve=str)])
+        forget(model.function)
+        assert (await one.offer())["ok"]
+        (row,) = room.service.board.rows.values()
+        assert (row.fingerprint, room.service.board.owner_of(row.fingerprint)) == (seen.fingerprint, "a.yaml")
+        (again,) = (await room.service.run_scan()).results
+        assert (again.fingerprint, again.target) == (seen.fingerprint, moved.function)
+        assert again.suppression is not None
+        assert again.suppression.reason == "known"
+        changes = await room.service.history.changes(hours=1)
+        assert {change["fingerprint"] for change in changes} == {seen.fingerprint}
 
 
 async def test_the_newest_connection_of_a_runner_counts(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from ...duration import format_duration
 from ..calls import Calls, OverdueError, StillRunningError, shared_calls
-from ..model import STATUSES, ErrorClass, Evidence, Metric, Status, one_line
+from ..model import STATUSES, ErrorClass, Evidence, Metric, Status, function_fingerprint, one_line
 from .base import CheckModel, Condition, Probe, ProbeContext
 
 logger = logging.getLogger(__name__)
@@ -82,6 +82,11 @@ class FunctionCheck(CheckModel):
     def target(self) -> str:
         """`module:qualname`."""
         return self.function
+
+    @property
+    def fingerprint(self) -> str:
+        """By the function's name, wherever it lives."""
+        return function_fingerprint(self.id, self.target, {name: self.labels[name] for name in self.identity})
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Calls the function, on the process's shared calls."""
