@@ -234,7 +234,7 @@ async def test_a_promoted_function_keeps_its_row(tmp_path: Path) -> None:
     async with ops_room(tmp_path) as room, kernel(room) as one:
         await one.offer()
         (seen,) = (await room.service.run_scan()).results
-        await room.service.acknowledge(Ack(seen.fingerprint, "known", "Ana", utc_now()))
+        await room.service.suppressions.acknowledge(Ack(seen.fingerprint, "known", "Ana", utc_now()))
         with pytest.raises(ConfigError, match="the check id 'depth' belongs to runner"):
             await room.service.load_config("a.yaml", [], functions=[configured(other, "a.yaml", resolve=str)])
         await room.service.load_config("a.yaml", [], functions=[configured(moved, "a.yaml", resolve=str)])
