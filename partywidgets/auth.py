@@ -327,8 +327,14 @@ class Gate:
         if self.open_roles is not None:
             return _grant(Identity("anyone", "anyone", self.open_roles), lobby)
         if bearers:
-            return Refusal(401, "the bearer token is not one of this server's: `partywidgets token` shows how to get one")
-        return Refusal(401, "a credential is needed: an Authorization: Bearer header, or a ticket from POST /tickets")
+            return Refusal(
+                401, "the bearer token is not one of this server's: take the one that it was started with, or ask its owner for yours"
+            )
+        return Refusal(
+            401,
+            "a credential is needed: an Authorization: Bearer header (our programs send --token-file or PARTYWIDGETS_TOKEN),"
+            " or a ticket from POST /tickets",
+        )
 
     def _grant_of_bearer(self, header: str, lobby: Lobby | None) -> Grant | None:
         scheme, _, token = header.partition(" ")

@@ -16,6 +16,8 @@ from starlette.responses import JSONResponse, Response
 from . import __version__, bundles
 from .auth import TICKET_LIFETIME, Gate, Refusal
 from .config import parse_config
+from .error_page import HEADERS as PAGE_HEADERS
+from .error_page import error_page
 from .exceptions import HostError, PartyError, RoomNameError
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
@@ -41,6 +43,8 @@ DIALECTS = ("partywidgets.v1", "partywidgets.plain.v1", "partywidgets.terminal.v
 MAX_BODY = 64 * 1024
 MAX_CONFIG = 1 << 20
 MAX_NAME = 1024
+MAX_ERROR = 4096
+"""Bytes of an error that is shown as a page; a room's own longer answer is passed on as it is."""
 OPEN = ("/healthz", "/hello")
 HEARTBEAT = "/api/ops/heartbeat/"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -87,7 +91,7 @@ class Routes:
                 return
             origin = request.headers.get("origin")
             shared = origin if origin is not None and self.gate.allows_origin(request) else None
-            await (self._unknown_party(scope) or app)(scope, receive, _Answer(send, origin=shared))
+            await (self._unknown_party(scope) or app)(scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request)))
 
         return outermost
 
@@ -220,13 +224,14 @@ class _Refused(Exception):
 
 
 class _Answer:
-    """Passes a response on: errors as JSON, and readable by the page of an allowed Origin."""
+    """Passes a response on: errors as JSON, as a page where a person browses, and readable by the page of an allowed Origin."""
 
-    def __init__(self, send: Send, *, origin: str | None) -> None:
+    def __init__(self, send: Send, *, origin: str | None, page: bool) -> None:
         self._send = send
         self._origin = origin
+        self._page = page
         self._start: Message | None = None
-        self._text = bytearray()
+        self._body = bytearray()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -235,20 +240,55 @@ class _Answer:
             if self._origin is not None:
                 headers["Access-Control-Allow-Origin"] = self._origin
                 headers.add_vary_header("Origin")
-            if message["status"] >= 400 and headers.get("content-type", "").startswith("text/plain"):
+            if message["status"] >= 400 and self._changes(headers):
                 self._start = message
                 return
         elif self._start is not None and message["type"] == "http.response.body":
-            self._text += message.get("body", b"")
+            self._body += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            body = json.dumps({"error": self._text.decode("utf-8", "replace")}).encode()
-            headers = MutableHeaders(raw=self._start["headers"])
-            headers["Content-Type"], headers["Content-Length"] = "application/json", str(len(body))
             start, self._start = self._start, None
+            body = self._changed(start)
+            MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(body))
             await self._send(start)
             message = {"type": "http.response.body", "body": body}
         await self._send(message)
+
+    def _changes(self, headers: MutableHeaders) -> bool:
+        """Whether the body may be another one than the response's own."""
+        kind = headers.get("content-type", "")
+        length = headers.get("content-length", "")
+        short = self._page and kind.startswith("application/json") and length.isdecimal() and int(length) <= MAX_ERROR
+        return short or kind.startswith("text/plain")
+
+    def _changed(self, start: Message) -> bytes:
+        headers = MutableHeaders(raw=start["headers"])
+        if headers["content-type"].startswith("text/plain"):
+            reason, body = self._body.decode("utf-8", "replace"), json.dumps({"error": self._body.decode("utf-8", "replace")}).encode()
+            headers["Content-Type"] = "application/json"
+        else:
+            reason, body = _reason(self._body), bytes(self._body)
+        if not self._page or not reason:
+            return body
+        for name, value in PAGE_HEADERS.items():
+            headers[name] = value
+        headers.add_vary_header("Accept")
+        return error_page(start["status"], reason)
+
+
+def _reason(body: bytes | bytearray) -> str:
+    """The sentence of an error; "" when a room answered with something of its own."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    reason = said.get("error") if isinstance(said, dict) and len(said) == 1 else None
+    return reason if isinstance(reason, str) else ""
+
+
+def _is_browsed(scope: Scope, request: HTTPConnection) -> bool:
+    """Whether a person opened the address: a browser asks for a page by name; programs and `fetch` take anything."""
+    return scope["method"] == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def _is_preflight(scope: Scope, request: HTTPConnection) -> bool:

@@ -112,6 +112,41 @@ async def test_errors_are_json_with_one_sentence_also_those_of_rooms(app: Runnin
     assert app.app.host.rooms("terminal-server") == []
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/", 404, "A partywidgets host runs here"),
+        ("/parties/terminal-server/db-incident", 401, "partywidgets attach ROOM"),
+        ("/parties/%3Cscript%3E/db", 401, "A credential is needed"),
+        ("/api/ops/scans/rows", 401, "Ask whoever runs this host"),
+    ],
+)
+async def test_a_browser_gets_a_page_with_the_remedy(app: Running, path: str, status: int, said: str) -> None:
+    """Who opens an address sees how to get in, with the same status; the page runs nothing, opens no room, and programs get JSON."""
+    url = URL(app.url + path, encoded=True)
+    async with app.http.get(url, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}) as answer:
+        page = await answer.text()
+        assert answer.status == status
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Vary"] == "Accept"
+        assert said in page
+        assert "<script" not in page
+    async with app.http.get(url, headers={"Accept": "*/*"}) as answer:
+        assert list(await answer.json()) == ["error"]
+    assert app.rooms() == []
+
+
+async def test_a_page_shows_what_a_client_sent_as_text(app: Running) -> None:
+    """An unknown party's name stands in the sentence, escaped."""
+    headers = {**app.bearer(), "Accept": "text/html"}
+    async with app.http.get(URL(f"{app.url}/parties/%3Cscript%3E/db", encoded=True), headers=headers) as answer:
+        assert answer.status == 400
+        page = await answer.text()
+    assert "&lt;script&gt;" in page or "%3Cscript%3E" in page
+    assert "<script" not in page
+
+
 async def test_an_unknown_party_is_named_beside_those_there_are(app: Running) -> None:
     """To whoever has a credential; over HTTP and on an upgrade."""
     status, answer = await app.json("GET", "/parties/terminals/worker-1")

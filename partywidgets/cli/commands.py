@@ -90,7 +90,7 @@ def attach(
     run(room, url=url, sandbox=sandbox, observe=observe, token_file=token_file)
 
 
-@app.command()
+@app.command(short_help="Make a new token.")
 def token(
     file: Annotated[
         Path | None, typer.Option("--file", help="Write it to this file, readable by its owner only, and do not print it.")
@@ -102,7 +102,7 @@ def token(
     make(file)
 
 
-@app.command()
+@app.command(short_help="Check a config without running anything.")
 def validate(config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")]) -> None:
     """Check a config: its keys, its checks, and that what `${env:…}` and `${file:…}` name is there."""
     from .validate import run
@@ -110,7 +110,7 @@ def validate(config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")
     run(config)
 
 
-@app.command()
+@app.command(short_help="Give the JSON Schema of configs, for an editor.")
 def schema(file: Annotated[Path | None, typer.Argument(help="Where to write it. Else it is printed.")] = None) -> None:
     """Give the JSON Schema of configs, with which an editor completes and checks them."""
     from .schema import run
@@ -118,7 +118,7 @@ def schema(file: Annotated[Path | None, typer.Argument(help="Where to write it. 
     run(file)
 
 
-@app.command()
+@app.command(short_help="Say what a config would run and when.")
 def plan(
     config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")],
     url: Annotated[
@@ -153,7 +153,7 @@ def _audit() -> None:
     pass
 
 
-@audit.command("verify")
+@audit.command("verify", short_help="Check that an audit log is as it was written.")
 def verify_audit(file: Annotated[Path, typer.Argument(help="terminals.jsonl in the host's directory `audit`.")]) -> None:
     """Check that no line of an audit log was changed, left out or put in. The exit code is 1 when one was, and the first is named."""
     from .audit import run

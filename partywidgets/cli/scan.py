@@ -64,9 +64,9 @@ def run(
     wanted = dict(_label(text) for text in labels)
     token = read_token(token_file) if publish is not None else None
     files.require()
-    report = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
+    report, published = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
     files.write(report)
-    raise Verdict(exit_code(report.results))
+    raise Verdict(exit_code(report.results) or (0 if published else 3))
 
 
 def exit_code(results: list[CheckResult]) -> int:
@@ -84,7 +84,8 @@ def _label(text: str) -> tuple[str, str]:
 
 async def _scan(
     config: Path, checks: list[str], labels: dict[str, str], *, publish: str | None, token: str | None, as_json: bool
-) -> ScanReport:
+) -> tuple[ScanReport, bool]:
+    """The report, and whether it came where it should be published."""
     from ..client.ops import publish_report
     from ..scan_once import scan_once
     from ..scans.service import Selection
@@ -96,17 +97,17 @@ async def _scan(
         from rich.console import Console
 
         report = await _shown(config, selection, Console())
+    published = True
     if publish is not None:
         try:
             await publish_report(report, publish, token=token)
         except PartyError as error:
             # The scan itself stands: its result is shown and is the exit code, unless it was good.
             print(f"partywidgets: the report was not published: {error}", file=sys.stderr)
-            if exit_code(report.results) == 0:
-                raise Verdict(3) from None
+            published = False
     if as_json:
         print(json.dumps(report.to_wire(max_bytes=None), indent=2, ensure_ascii=False))
-    return report
+    return report, published
 
 
 async def _shown(config: Path, selection: Any, console: Console) -> ScanReport:

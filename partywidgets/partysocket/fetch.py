@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json as _json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,4 +82,14 @@ async def fetch_url(
     except TimeoutError:
         raise HostError(f"{place.netloc} did not answer {method} {place.path} within {timeout:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise HostError(f"{place.netloc} cannot be reached ({error}): is the host running there?") from error
+        raise HostError(f"{place.netloc} cannot be reached ({_cause(error)}): is the host running there?") from error
+
+
+def _cause(error: Exception) -> str:
+    """The system's own words for a connection that failed, where there are some: aiohttp's tell of its calls."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        number = error.os_error.errno
+        return os.strerror(number) if number is not None and number > 0 else (error.os_error.strerror or str(error))
+    return str(error)

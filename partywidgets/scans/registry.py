@@ -99,4 +99,7 @@ class Registry:
         near = get_close_matches(check_id, self.checks, 1)
         if near:
             return f": did you mean {near[0]!r}?"
-        return ": load its config, or start its runner" if self.checks else ": no config is loaded"
+        if not self.checks:
+            return ": no config is loaded"
+        some = ", ".join(list(self.checks)[:8]) + (", …" if len(self.checks) > 8 else "")
+        return f": there are {some}; load its config, or start its runner"

@@ -122,6 +122,8 @@ def verify(path: Path) -> Verdict:
         try:
             said = json.loads(line)["prev"]
         except (ValueError, KeyError, TypeError):
+            if line and not line.startswith(b"{"):
+                return Verdict(count, f"{place}: this was never a line of an audit log", tuple(torn))
             torn.append(place)
         else:
             if said != before:

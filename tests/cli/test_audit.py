@@ -30,3 +30,8 @@ def test_verify(run: Run, tmp_path: Path) -> None:
     missing = run("audit", "verify", tmp_path / "none")
     assert missing.code == 1
     assert "cannot be read" in missing.sentence
+    other = tmp_path / "partywidgets.yaml"
+    other.write_text("checks:\n  - { id: disk, type: host, disk: / }\n")
+    wrong = run("audit", "verify", other)
+    assert wrong.code == 1
+    assert "this was never a line of an audit log" in wrong.out

@@ -136,6 +136,23 @@ def test_scan_publishes(run: Run, serve: Serve, config: Path) -> None:
     assert "the report was not published" in ended.sentence
 
 
+def test_a_scan_that_is_not_published_is_not_lost(run: Run, config: Path, tmp_path: Path) -> None:
+    """A good scan whose host is away still prints its JSON and writes its files, and ends with 3."""
+    junit = tmp_path / "results.xml"
+    ended = run("scan", config, "--json", "--junit", junit, "--publish", "http://127.0.0.1:9", PARTYWIDGETS_TOKEN="a-token-for-nobody")
+    assert ended.code == 3
+    assert json.loads(ended.out)["counts"]["ok"] == 2
+    assert junit.read_text().startswith("<?xml")
+    assert "is the host running there?" in ended.err
+
+
+def test_help_says_what_a_command_is_for_in_a_whole_line(run: Run) -> None:
+    """No line of the list of commands is cut off."""
+    listed = run("--help").out.partition("Commands:")[2].strip().splitlines()
+    assert len(listed) == 9
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
