@@ -46,6 +46,8 @@ def kebab(name: str) -> str:
 
 def check_room_name(name: str) -> str:
     """The name itself. Raises RoomNameError, never quoting more than its beginning."""
+    if not isinstance(name, str):  # from a cell, where nothing checks types
+        raise RoomNameError(f"a room's name is text, got {type(name).__name__}: write it like 'db-incident'")
     if not name or name in (".", ".."):
         raise RoomNameError(f"a room cannot be called {name!r}: give it a name")
     if len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT:

@@ -226,3 +226,12 @@ def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str]) 
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
         raise KeywordError(f"{function}() has no keyword {name!r}: {remedy}")
+
+
+def refuse_positional(widget: str, given: tuple[object, ...]) -> None:
+    """Raises KeywordError for what was given without a keyword to a widget that shows the ops room and nothing else."""
+    if given:
+        raise KeywordError(
+            f"{widget}() shows the rows of the ops room and takes no {type(given[0]).__name__}: write {widget}(), or {widget}(title=…);"
+            " `await pw.ops(CONFIG)` loads checks, and a DataFrame is shown by the cell itself"
+        )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from ..exceptions import PartyError
-from ._base import refuse_unknown
+from ._base import refuse_positional, refuse_unknown
 from .ops_view import OpsView
 from .terminal import Terminal
 
@@ -18,7 +18,7 @@ class OpsDashboard(OpsView):
 
     def __init__(
         self,
-        *,
+        *given: object,
         title: str | None = None,
         height: int | None = None,
         columns: Iterable[str] | None = None,
@@ -28,6 +28,7 @@ class OpsDashboard(OpsView):
         layout: Any = None,
         **unknown: Any,
     ) -> None:
+        refuse_positional("OpsDashboard", given)
         refuse_unknown("OpsDashboard", unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
         super().__init__(options={"title": title, "height": height}, columns=columns, sort=sort, group=group, search=search, layout=layout)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from ._base import refuse_unknown
+from ._base import refuse_positional, refuse_unknown
 from .ops_view import OpsView
 
 
@@ -20,7 +20,7 @@ class ScanTable(OpsView):
 
     def __init__(
         self,
-        *,
+        *given: object,
         title: str | None = None,
         height: int | None = None,
         columns: Iterable[str] | None = None,
@@ -30,6 +30,7 @@ class ScanTable(OpsView):
         layout: Any = None,
         **unknown: Any,
     ) -> None:
+        refuse_positional("ScanTable", given)
         refuse_unknown("ScanTable", unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
         super().__init__(options={"title": title, "height": height}, columns=columns, sort=sort, group=group, search=search, layout=layout)
 

@@ -208,6 +208,20 @@ def test_unknown_keywords_are_refused_by_name(make: Callable[[], Any], sentence:
     assert isinstance(refused.value, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: pw.ScanTable([1, 2]), r"ScanTable\(\) shows the rows of the ops room and takes no list: write ScanTable\(\)"),
+        (lambda: pw.OpsDashboard("c.yaml"), r"`await pw\.ops\(CONFIG\)` loads checks"),
+        (lambda: pw.Terminal(5), r"a room's name is text, got int: write it like 'db-incident'"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_a_widget_cannot_show_is_refused_with_the_remedy(make: Callable[[], Any], sentence: str) -> None:
+    """A DataFrame for the table, a file for the dashboard, a number for a room: one sentence that says what to write."""
+    with pytest.raises(PartyError, match=sentence):
+        make()
+
+
 def test_a_sandbox_by_address(party_terminal: Callable[..., Any], party_runtime: Runtime) -> None:
     """The owner may give an address: it is mapped to an id made of it; a malformed one is a sentence, and there is no widget."""
     terminal = party_terminal("addressed", sandbox="local:/bin/sh")
