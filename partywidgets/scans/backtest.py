@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from . import looks
 from .condition import compile_condition
 from .model import parse_time, wire_time
 
@@ -108,11 +109,11 @@ def _values(look: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(database: sqlite3.Connection, *, check: str, hours: float, limit: int = LOOKS) -> list[tuple[Any, ...]]:
     """The newest looks of a check within the last `hours`, for `as_looks`. Runs on the history's storage thread."""
-    since = datetime.now(UTC).timestamp() - hours * 3600
-    query = """SELECT observed_at, fingerprint, check_id, status, duration_ms,
+    where, params = looks.since(check, datetime.now(UTC).timestamp() - hours * 3600)
+    query = f"""SELECT observed_at, fingerprint, check_id, status, duration_ms,
                  json_extract(body, '$.metrics'), json_extract(body, '$.error.class')
-               FROM results WHERE check_id = ? AND observed_at >= ? ORDER BY observed_at DESC, seq DESC LIMIT ?"""
-    return [tuple(row) for row in database.execute(query, (check, since, limit))]
+               FROM results WHERE {where} ORDER BY observed_at DESC, seq DESC LIMIT ?"""
+    return [tuple(row) for row in database.execute(query, (*params, limit))]
 
 
 def as_looks(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:

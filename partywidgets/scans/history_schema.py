@@ -7,11 +7,12 @@ import sqlite3
 from pathlib import Path
 
 from ..exceptions import SchemaError
-from . import rollup
+from . import looks, rollup
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
-their text twice more, and what figures are made of stands in an index. An older file is brought up when opened."""
+their text twice more, and what figures are made of stands in an index.
+5: the results of one check are found by `looks`. An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
 
@@ -28,7 +29,6 @@ CREATE TABLE results (
   observed_at REAL NOT NULL, duration_ms REAL NOT NULL, summary TEXT NOT NULL, body TEXT NOT NULL
 );
 CREATE INDEX results_scan ON results (scan_id);
-CREATE INDEX results_check ON results (check_id, observed_at);
 CREATE TABLE changes (
   seq INTEGER NOT NULL, fingerprint TEXT NOT NULL, check_id TEXT NOT NULL, title TEXT NOT NULL, from_status TEXT, to_status TEXT NOT NULL,
   severity TEXT NOT NULL, phase TEXT NOT NULL, at REAL NOT NULL, summary TEXT NOT NULL, scan_id TEXT NOT NULL
@@ -56,6 +56,11 @@ INSERT INTO latest SELECT fingerprint, seq, check_id, owner, hard, flips, body, 
 DROP TABLE older;
 """
 
+_TO_VERSION_5 = f"""
+DROP INDEX IF EXISTS results_check;
+{looks.TABLES}
+"""
+
 _OF_VERSION_3 = """
 CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
@@ -80,7 +85,7 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     if version == SCHEMA_VERSION:
         return
-    tables = TABLES + LATEST if empty else _TO_VERSION_4
+    tables = (TABLES + LATEST if empty else _TO_VERSION_4 if version < 4 else "") + _TO_VERSION_5
     # Some files of version 1 have the table of version 2 already.
     database.executescript(f"BEGIN IMMEDIATE; {tables} {rollup.TABLES} {_OF_VERSION_3} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:

@@ -9,6 +9,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
+from . import looks
 from .model import wire_time
 
 Span = Literal["minute", "hour", "day"]
@@ -146,13 +147,17 @@ def finest(database: sqlite3.Connection, *, check: str | None, hours: float, now
     where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
     sources: dict[Resolution, tuple[str, str, int]] = {"raw": ("results", "observed_at", 1)}
     sources |= {span: (_TABLE[span], _COLUMN[span], SECONDS[span]) for span in SPANS}
+
+    def reach(name: Resolution, begin: float) -> tuple[str, list[Any]]:
+        return looks.since(check, begin) if name == "raw" else (f"{where}{sources[name][1]} >= ?", [*params, begin])
+
     first: dict[Resolution, float | None] = {}
     for name, (table, column, unit) in sources.items():
         begin = since if name == "raw" else -(-since // unit)  # the span of that moment may tell of looks before it alone
-        query = f"SELECT min({column}) FROM {table} WHERE {where}{column} >= ?"
-        found = database.execute(query, (*params, begin)).fetchone()[0]
+        condition, given = reach(name, begin)
+        found = database.execute(f"SELECT min({column}) FROM {table} WHERE {condition}", given).fetchone()[0]
         first[name] = None if found is None else found * unit
-    for name, (table, column, unit) in sources.items():
+    for name, (table, _, unit) in sources.items():
         coarser = SPANS[RESOLUTIONS.index(name) :]
         began = first[name]
         if began is None and any(first[span] is not None for span in coarser):
@@ -161,8 +166,9 @@ def finest(database: sqlite3.Connection, *, check: str | None, hours: float, now
         if began is not None and any(other is not None and began // length * length > other for other, length in known):
             continue
         begin = since if name == "raw" else since // unit
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {where}{column} >= ? LIMIT ?)"
-        rows = database.execute(query, (*params, begin, limit + 1)).fetchone()[0]
+        condition, given = reach(name, begin)
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {condition} LIMIT ?)"
+        rows = database.execute(query, (*given, limit + 1)).fetchone()[0]
         if name != "raw":  # each fingerprint has a span under way, too
             rows += database.execute(f"SELECT count(*) FROM latest WHERE {where}1", params).fetchone()[0]
         if rows <= limit:

@@ -145,7 +145,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 4: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 5: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -157,6 +157,48 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await OpsMonitorService(directory=tmp_path).__aenter__()
 
 
+WITHOUT_LOOKS = """
+DROP TRIGGER looks_gone; DROP TABLE looks; DROP TABLE looks_end; CREATE INDEX results_check ON results (check_id, observed_at);
+"""
+"""What makes a file of this version one of version 4."""
+
+
+async def test_a_file_of_version_4_becomes_one_of_this_version(tmp_path: Path) -> None:
+    """Its index of checks goes, and the results of one check are found, the old ones and those that come."""
+    path = tmp_path / FILE
+    async with History(path) as history:
+        await history.record([Recorded(result(1, utc_now(), "crit"), "a", None, "")])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(WITHOUT_LOOKS + "PRAGMA user_version = 4;")
+    for seq in (2, 3):
+        async with History(path) as history:
+            await history.record([Recorded(result(seq, utc_now(), "ok"), "a", None, "")])
+            assert [row["seq"] for row in await history.history(check="c")] == [*range(1, seq + 1)]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 5
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'results_check'").fetchall()
+
+
+async def test_results_of_one_check_are_found_sorted_in_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether many results came since or few, in order or late by another scan: those of one check come, each once; removed ones go."""
+    monkeypatch.setattr("partywidgets.scans.looks.BEHIND", 10)
+    begin = utc_now() - timedelta(hours=1)
+    order = [*range(1, 21), *range(31, 45), *range(21, 31), *range(45, 50)]
+    async with History(tmp_path / FILE) as history:
+        for place, seq in enumerate(order, 1):
+            looked = result(seq, begin + timedelta(seconds=seq), "ok")
+            looked.check_id = "even" if seq % 2 == 0 else "odd"
+            await history.record([Recorded(looked, "a", None, "")])
+            for name, rest in (("even", 0), ("odd", 1)):
+                told = [row["seq"] for row in await history.history(check=name)]
+                assert told == [one for one in sorted(order[:place]) if one % 2 == rest]
+        assert await history.finest(check="even", hours=2, limit=24) == "raw"
+        assert await history.prune(begin + timedelta(seconds=40)) == 39
+        assert [row["seq"] for row in await history.history(check="even")] == [40, 42, 44, 46, 48]
+        left = "SELECT count(*) FROM looks WHERE seq NOT IN (SELECT seq FROM results)"
+        assert await history._run(lambda: history._db.execute(left).fetchone()[0]) == 0
+
+
 @pytest.mark.parametrize("with_table", [False, True])
 async def test_a_file_of_version_1_becomes_one_of_this_version(tmp_path: Path, with_table: bool) -> None:
     """Its rows stay, hours are summed up from them, and a second opening finds nothing more to do; a file before the table has it then."""
@@ -165,14 +207,14 @@ async def test_a_file_of_version_1_becomes_one_of_this_version(tmp_path: Path, w
     async with History(path) as history:
         await history.record([Recorded(result(1, then, "crit"), "a", None, "")])
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.executescript(("" if with_table else "DROP TABLE rollups;") + "PRAGMA user_version = 1;")
+        database.executescript(WITHOUT_LOOKS + ("" if with_table else "DROP TABLE rollups;") + "PRAGMA user_version = 1;")
     for _ in range(2):
         async with History(path) as history:
             await history.roll_up(utc_now())
             assert [row["status"] for row in await history.history(hours=4)] == ["crit"]
             assert [row["crit"] for row in await history.rollups(hours=5)] == [1]
     with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == 4
+        assert database.execute("PRAGMA user_version").fetchone()[0] == 5
 
 
 LATEST_OF_VERSION_3 = """

@@ -1,0 +1,54 @@
+"""Which results are of a check: their place in time by check id, sorted in by the thousand.
+
+An index of `results` would do the same, and would write a page of its own for nearly every result of a scan: two fifths of the work of
+keeping one (`benchmarks/history.py`). So the newest results are not sorted in yet; who asks for a check's looks at those as they are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from .recorded import Recorded
+
+BEHIND = 8192
+"""Most results that are not sorted in."""
+
+TABLES = """
+CREATE TABLE looks (
+  check_id TEXT NOT NULL, observed_at REAL NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (check_id, observed_at, seq)
+) WITHOUT ROWID;
+CREATE TABLE looks_end (seq INTEGER NOT NULL);
+INSERT INTO looks SELECT check_id, observed_at, seq FROM results ORDER BY check_id, observed_at, seq;
+INSERT INTO looks_end SELECT coalesce(max(seq), 0) FROM results;
+CREATE TRIGGER looks_gone AFTER DELETE ON results BEGIN
+  DELETE FROM looks WHERE check_id = old.check_id AND observed_at = old.observed_at AND seq = old.seq;
+END;
+"""
+
+_INSERT = "INSERT OR REPLACE INTO looks"
+
+
+def note(database: sqlite3.Connection, batch: Sequence[Recorded]) -> None:
+    """Sorts in what is due after a batch was written. Runs inside the caller's transaction."""
+    end = database.execute("SELECT seq FROM looks_end").fetchone()[0]
+    results = [item.result for item in batch]
+    # Two scans write beside each other: the one's results may come after the other's later ones were sorted in.
+    late = [(result.check_id, result.observed_at.timestamp(), result.seq) for result in results if result.seq <= end]
+    if late:
+        database.executemany(f"{_INSERT} VALUES (?, ?, ?)", late)
+    highest = max(result.seq for result in results)
+    if highest - end >= BEHIND:
+        order = "ORDER BY check_id, observed_at, seq"
+        database.execute(f"{_INSERT} SELECT check_id, observed_at, seq FROM results WHERE seq > ? {order}", (end,))
+        database.execute("UPDATE looks_end SET seq = ?", (highest,))
+
+
+def since(check: str | None, moment: float) -> tuple[str, list[Any]]:
+    """The condition on `results` for what was observed from a moment on, of one check id or of all, and its parameters."""
+    if check is None:
+        return "observed_at >= ?", [moment]
+    sorted_in = "SELECT seq FROM looks WHERE check_id = ? AND observed_at >= ?"
+    newest = "SELECT seq FROM results WHERE seq > (SELECT seq FROM looks_end) AND +check_id = ? AND +observed_at >= ?"
+    return f"seq IN ({sorted_in} UNION ALL {newest}) AND +check_id = ? AND +observed_at >= ?", [check, moment] * 3
