@@ -164,7 +164,17 @@ async def bounded_probe(check: CheckModel, resolve: Callable[[str], str]) -> Pro
     """One probe that ends: cancelled at its deadline, abandoned if it does not even then. A fault in its code becomes an `internal`
     error."""
     loop = asyncio.get_running_loop()
-    task = loop.create_task(check.probe(ProbeContext(loop.time() + check.timeout, resolve)), name=f"probe of {check.id}")
+    looking = check.probe(ProbeContext(loop.time() + check.timeout, resolve))
+    if check.ends_itself:  # a task and a timer around those that it has would only cost
+        try:
+            return await looking
+        except asyncio.CancelledError:
+            if (ours := asyncio.current_task()) is None or ours.cancelling():
+                raise
+            return _cancelled_itself(check)
+        except Exception as error:
+            return _raised(check, error)
+    task = loop.create_task(looking, name=f"probe of {check.id}")
     try:
         await asyncio.wait({task}, timeout=check.timeout + GRACE)
         if not task.done():
@@ -172,8 +182,8 @@ async def bounded_probe(check: CheckModel, resolve: Callable[[str], str]) -> Pro
             await asyncio.wait({task}, timeout=CLEANUP)
             if not task.done():
                 _abandon(check, task)
-            elif not task.cancelled() and (error := task.exception()) is not None:
-                logger.warning("check %s raised while it was cancelled: %r", check.id, error)
+            elif not task.cancelled() and (late := task.exception()) is not None:
+                logger.warning("check %s raised while it was cancelled: %r", check.id, late)
             return Probe(check.target, error=("timeout", f"no answer within {format_duration(check.timeout)}"))
     except asyncio.CancelledError:
         task.cancel()
@@ -182,10 +192,18 @@ async def bounded_probe(check: CheckModel, resolve: Callable[[str], str]) -> Pro
     try:
         return task.result()
     except asyncio.CancelledError:
-        return Probe(check.target, error=("internal", "the check cancelled itself"))
+        return _cancelled_itself(check)
     except Exception as error:
-        logger.warning("check %s raised", check.id, exc_info=error)
-        return Probe(check.target, error=("internal", f"{type(error).__name__}: {error}"))
+        return _raised(check, error)
+
+
+def _cancelled_itself(check: CheckModel) -> Probe:
+    return Probe(check.target, error=("internal", "the check cancelled itself"))
+
+
+def _raised(check: CheckModel, error: Exception) -> Probe:
+    logger.warning("check %s raised", check.id, exc_info=error)
+    return Probe(check.target, error=("internal", f"{type(error).__name__}: {error}"))
 
 
 _abandoned: set[asyncio.Task[Probe]] = set()

@@ -300,7 +300,9 @@ class OpsMonitorService:
         result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
         if loaded is not None and not gone:
             present = self.registry.checks.get(loaded.id)
-            if present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint:
+            if present is not loaded and (
+                present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint
+            ):
                 stream.skip()  # its config was replaced while it was looked at: its row has left the board, for good
                 return
         try:

@@ -62,24 +62,27 @@ class ResultStream:
 
     async def run(self) -> None:
         """Until `finish`: the first result at once, then a batch every 100 ms, and what is left when the scan ends at once."""
-        frames = FRAMES
+        loop = asyncio.get_running_loop()
+        ends = loop.time()
         while True:
             await self._came.wait()
             self._came.clear()
+            # What is left when the scan ends need not wait for the tick under way, which has a frame more then.
+            frames = FRAMES if loop.time() >= ends else 1
             await self._write()
             await self._send(frames)
             if self._pending or self._ready or self._unwritten:
                 self._came.set()
             elif self._finished:
                 return
-            frames = FRAMES
+            if frames == FRAMES:
+                ends = loop.time() + TICK
             if not self._finished:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TICK):
+                    async with asyncio.timeout_at(ends):
                         await self._ended.wait()
-                        frames = 1  # the last ones need not wait for the tick
             elif self._pending or self._ready:
-                await asyncio.sleep(TICK)
+                await asyncio.sleep(ends - loop.time())
 
     async def _write(self) -> None:
         batch, self._unwritten = self._unwritten, []

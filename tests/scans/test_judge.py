@@ -37,10 +37,14 @@ class Scripted(CheckModel):
         return await type(self).act(context)
 
 
-def scripted(act: Act, **given: Any) -> Scripted:
+def scripted(act: Act, *, ends_itself: bool = False, **given: Any) -> Scripted:
     """A check that acts so."""
-    model: type[Scripted] = type("Scripted", (Scripted,), {"act": staticmethod(act), "__module__": __name__})
+    own = {"act": staticmethod(act), "ends_itself": ends_itself, "__module__": __name__}
+    model: type[Scripted] = type("Scripted", (Scripted,), own)
     return model.model_validate({"id": "scripted", "timeout": 5, **given})
+
+
+both_ways = pytest.mark.parametrize("ends_itself", [False, True], ids=["watched", "ends itself"])
 
 
 def seen(**more: Any) -> Act:
@@ -91,40 +95,44 @@ async def test_deaf(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFi
         await asyncio.sleep(0)
 
 
-async def test_fault(caplog: pytest.LogCaptureFixture) -> None:
+@both_ways
+async def test_fault(caplog: pytest.LogCaptureFixture, ends_itself: bool) -> None:
     """A fault in a check's code is unknown with class and message, its traceback in the log alone."""
 
     async def act(context: ProbeContext) -> Probe:
         raise RuntimeError("a bug")
 
     with caplog.at_level(logging.WARNING):
-        result = await run_check(scripted(act))
+        result = await run_check(scripted(act, ends_itself=ends_itself))
     assert result.error is not None
     assert (result.status, result.error.kind, result.summary) == ("unknown", "internal", "RuntimeError: a bug")
     assert "Traceback" in caplog.text
     assert "Traceback" not in str(result.to_wire())
 
 
-async def test_unusable_probe() -> None:
+@both_ways
+async def test_unusable_probe(ends_itself: bool) -> None:
     """A probe that cannot be judged is a fault of its check, too."""
 
     async def act(context: ProbeContext) -> Probe:
         return None  # type: ignore[return-value]
 
-    result = await run_check(scripted(act))
+    result = await run_check(scripted(act, ends_itself=ends_itself))
     assert (result.status, result.summary) == ("unknown", "AttributeError in the check's code; the log has more")
 
 
-async def test_cancelled_itself() -> None:
+@both_ways
+async def test_cancelled_itself(ends_itself: bool) -> None:
     """A check that cancels itself is unknown and cancels nobody else."""
 
     async def act(context: ProbeContext) -> Probe:
         raise asyncio.CancelledError
 
-    assert (await run_check(scripted(act))).summary == "the check cancelled itself"
+    assert (await run_check(scripted(act, ends_itself=ends_itself))).summary == "the check cancelled itself"
 
 
-async def test_cancelled_by_us() -> None:
+@both_ways
+async def test_cancelled_by_us(ends_itself: bool) -> None:
     """When the run is cancelled, the look is, and the cancellation goes on."""
     started, ended = asyncio.Event(), asyncio.Event()
 
@@ -136,7 +144,7 @@ async def test_cancelled_by_us() -> None:
             ended.set()
         raise NotImplementedError
 
-    task = asyncio.ensure_future(run_check(scripted(act, timeout=100)))
+    task = asyncio.ensure_future(run_check(scripted(act, ends_itself=ends_itself, timeout=100)))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

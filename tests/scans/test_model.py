@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from partywidgets.duration import format_duration, parse_duration
 from partywidgets.scans import bounds
+from partywidgets.scans.board import Board
 from partywidgets.scans.frame import COLUMNS, results_frame
 from partywidgets.scans.model import (
     CheckResult,
@@ -346,3 +347,15 @@ def test_no_durations(text: Any) -> None:
 def test_durations_for_people(seconds: float, text: str) -> None:
     """Durations are shown in their two largest units."""
     assert format_duration(seconds) == text
+
+
+def test_half_a_surrogate_pair_does_not_stop_a_row() -> None:
+    """A text that UTF-8 cannot hold goes out as the escape that JSON has for it; all others as ASCII too."""
+    odd = CheckResult("a", "http", "http://shop/", "ok", summary="fünf", links=["http://shop/\ud800", "http://shop/é"])
+    text = Board().encoded(odd)
+    assert text.isascii()
+    assert json.loads(text) == odd.to_wire()
+    odd.links.pop(0)
+    text = Board().encoded(odd)
+    assert text.isascii()
+    assert json.loads(text) == odd.to_wire()

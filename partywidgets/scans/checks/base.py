@@ -124,6 +124,8 @@ class CheckModel(BaseModel):
     """The names that expressions may use; None: not known before the probe."""
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal"})
     """Errors that say nothing about the target: the status is unknown, and crit for all others."""
+    ends_itself: ClassVar[bool] = False
+    """True: `probe` keeps the deadline, and awaits nothing but what ends at once when it is cancelled. Nobody watches over it then."""
 
     id: str = Field(min_length=1, max_length=200)
     type: str

@@ -149,6 +149,8 @@ class HttpCheck(CheckModel):
         {"status", "body", "headers", "duration_ms", "certificate_expires_in", "ip", "redirects", "size", "error"}
     )
 
+    ends_itself: ClassVar[bool] = True
+
     type: Literal["http"] = "http"
     url: str = Field(max_length=2048)
     method: str = Field(default="GET", pattern=r"^[A-Za-z]{1,20}$")
@@ -233,7 +235,7 @@ class HttpCheck(CheckModel):
         for name, value in headers.items():
             if any(c in "\r\n\0" for c in value):
                 raise DialError("internal", f"what the header {name} refers to holds a line break")
-        origin = (url.scheme, url.hostname, url.port)
+        origin = origin_of(url)
         redirects = 0
         while True:
             response = await self._exchange(url, method, headers, body, phases)
@@ -247,14 +249,14 @@ class HttpCheck(CheckModel):
                 url = split_url(urljoin(urlunsplit(url), location))
             except ValueError as error:
                 raise DialError("http", f"a redirect to nowhere: {error}") from None
-            if (url.scheme, url.hostname, url.port) != origin:
+            if origin_of(url) != origin:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _SENSITIVE}
             if response.status == 303 or (response.status in (301, 302) and method == "POST"):
                 method, body = "HEAD" if method == "HEAD" else "GET", None
 
     async def _exchange(self, url: SplitResult, method: str, headers: dict[str, str], body: bytes | None, phases: Phases) -> Response:
-        host, secure = url.hostname or "", url.scheme == "https"
-        port = url.port or (443 if secure else 80)
+        scheme, host, port = origin_of(url)
+        secure = scheme == "https"
         server_name = self.server_name or host
         request = request_bytes(url, method, headers, body)
         tls = tls_context(self.verify, self.ca_file, ("http/1.1",)) if secure else None
@@ -303,6 +305,13 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
+@lru_cache(maxsize=20_000)
+def origin_of(url: SplitResult) -> tuple[str, str, int]:
+    """Scheme, host and port (the scheme's own where the URL names none) of what `split_url` took apart."""
+    return url.scheme, url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+
+
+@lru_cache(maxsize=20_000)
 def without_password(url: str) -> str:
     """The URL with any password shown as `***`."""
     scheme, sign, rest = url.partition("://")
@@ -315,6 +324,19 @@ def without_password(url: str) -> str:
 
 def request_bytes(url: SplitResult, method: str, headers: dict[str, str], body: bytes | None) -> bytes:
     """The request as it goes over the wire; HTTP/1.1, the connection closes after it."""
+    path, lines = _request_lines(url)
+    if body is not None:
+        lines = {**lines, "content-length": str(len(body))}
+    names = {name.lower() for name in headers}
+    head = f"{method} {path} HTTP/1.1\r\n"
+    head += "".join([f"{name}: {value}\r\n" for name, value in lines.items() if name not in names])
+    head += "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return head.encode("utf-8") + b"\r\n" + (body or b"")
+
+
+@lru_cache(maxsize=20_000)
+def _request_lines(url: SplitResult) -> tuple[str, dict[str, str]]:
+    """The path that a request to a URL asks for, and the headers that every one has. Not to be changed."""
     host = url.hostname or ""
     shown = host if is_address(host) and ":" not in host else f"[{host}]" if ":" in host else host.encode("idna").decode("ascii")
     lines = {
@@ -325,14 +347,7 @@ def request_bytes(url: SplitResult, method: str, headers: dict[str, str], body: 
     }
     if url.username is not None:
         lines["authorization"] = "Basic " + b64encode(f"{unquote(url.username)}:{unquote(url.password or '')}".encode()).decode()
-    if body is not None:
-        lines["content-length"] = str(len(body))
-    names = {name.lower() for name in headers}
-    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    head = f"{method} {path} HTTP/1.1\r\n"
-    head += "".join(f"{name}: {value}\r\n" for name, value in lines.items() if name not in names)
-    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return head.encode("utf-8") + b"\r\n" + (body or b"")
+    return (url.path or "/") + (f"?{url.query}" if url.query else ""), lines
 
 
 def charset(content_type: str) -> str:
