@@ -61,7 +61,8 @@ class PromqlCheck(CheckModel):
         """One query."""
         phases, probe, loop = Phases(), Probe(self.target), asyncio.get_running_loop()
         started, left = loop.time(), context.deadline - loop.time()
-        asked = urlencode({"query": self.query, "timeout": f"{max(left, 0.001):.3f}s"})
+        # A duration of Prometheus' has no fraction: "9.5s" is refused.
+        asked = urlencode({"query": self.query, "timeout": f"{max(1, int(left * 1000))}ms"})
         request = (
             HttpCheck(
                 id=self.id,
