@@ -90,10 +90,12 @@ async def insert(path: Path, results: int) -> None:
         await history.roll_up(datetime.now(UTC))
         rolled += time.perf_counter() - rolling
     print(f"\n{results:,} results of {len(texts[0]):,} bytes of JSON, {BATCH} at a time")
-    print(f"{'inserted (History.record)':44}{results / kept:>12,.0f} results/s")
-    print(f"{'... with making, judging and encoding them':44}{results / (kept + made):>12,.0f} results/s")
-    print(f"{'... with the roll-ups of minute, hour, day':44}{results / (kept + rolled):>12,.0f} results/s")
-    print(f"{'SQLite alone, the same texts':44}{alone(path.with_name('alone.sqlite'), texts, min(results, 200_000)):>12,.0f} results/s")
+    print(f"{'insert: History.record':44}{results / kept:>12,.0f} results/s")
+    print(f"{'insert: the whole path, made and encoded too':44}{results / (kept + made):>12,.0f} results/s")
+    print(f"{'insert: History.record and all roll-ups':44}{results / (kept + rolled):>12,.0f} results/s")
+    peer = alone(path.with_name("alone.sqlite"), texts, min(results, 200_000))
+    print(f"{'peer: SQLite alone, the same texts':44}{peer:>12,.0f} results/s")
+    print(f"{'insert: History.record, of the peer':44}{results / kept / peer:>12.2f} x")
 
 
 def alone(path: Path, texts: list[str], results: int) -> float:
@@ -138,7 +140,7 @@ async def read(folder: Path, rounds: int) -> None:
             assert len(fetched) == len(frame)
         looks = int(fetched["looks"].sum())
         print(f"\nhistory(hours=24): {len(frame):,} rows by the {fetched.attrs['resolution']}, of {looks:,} looks")
-        for name, times in (("from the history", within), ("by OpsClient over HTTP", over_http)):
+        for name, times in (("read: to a DataFrame, in process", within), ("read: to a DataFrame, OpsClient over HTTP", over_http)):
             print(f"{name:44}{statistics.median(times):>12,.0f} ms, highest {max(times):,.0f}")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
+from pydantic_core import from_json
+
 from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
@@ -337,7 +339,7 @@ class OpsClient(RoomClient):
         response = await self._http("GET", f"/parties/{PARTY}/{quote(self.room, safe='')}/scans{path}" + (f"?{encoded}" if encoded else ""))
         if not response.ok:
             raise _refusal(response, ScanError, f"scans{path}")
-        return response.json()
+        return await asyncio.to_thread(from_json, response.body)  # may be tens of megabytes
 
     async def _http(self, method: str, path: str, **options: Any) -> FetchResponse:
         return await fetch_url(method, self.root + path, token=self._token, **options)

@@ -111,13 +111,14 @@ def read(database: sqlite3.Connection, span: Span, *, check: str | None, hours: 
     seconds = SECONDS[span]
     since, column = int((now - hours * 3600) // seconds), _COLUMN[span]
     where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
-    order = f"ORDER BY {column}, fingerprint"  # as they lie there
     cursor = database.cursor()
     cursor.row_factory = None  # plain tuples: three times as fast for what becomes columns at once
-    ended = f"SELECT * FROM {_TABLE[span]} WHERE {where}{column} >= ?"
+    # In the order in which they lie there, or its reverse, so that nothing is sorted; a negative limit is none.
+    order = f"ORDER BY {column}, fingerprint" if limit is None else f"ORDER BY {column} DESC, fingerprint DESC"
+    query = f"SELECT * FROM {_TABLE[span]} WHERE {where}{column} >= ? {order} LIMIT ?"
+    rows = cursor.execute(query, (*params, since, -1 if limit is None else limit)).fetchall()
     if limit is not None:
-        ended = f"SELECT * FROM ({ended} ORDER BY {column} DESC LIMIT {limit})"
-    rows = cursor.execute(f"{ended} {order}", (*params, since)).fetchall()
+        rows.reverse()
     rows += _open(database, span, check, max(since, _next(database, span)), now)
     rows = rows if limit is None else rows[-limit:]
     columns: Columns = dict(zip(NAMES, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in NAMES}
