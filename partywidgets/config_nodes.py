@@ -16,7 +16,7 @@ from .exceptions import ConfigError
 Position = tuple[int, int]
 """Line and column, both counted from 1."""
 
-MAX_NODES = 100_000
+MAX_NODES = 500_000
 MAX_DEPTH = 40
 
 _YAML = "tag:yaml.org,2002:"

@@ -16,7 +16,7 @@ from .references import REFERENCE, resolve
 Loc = tuple[str | int, ...]
 """Where in a config: keys and, in lists, indices counted from 0."""
 
-MAX_TEXT = 1 << 20
+MAX_TEXT = 4 << 20
 
 _REFERENCE_START = re.compile(r"\$\{\s*(env|file)\b", re.IGNORECASE)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -41,7 +41,7 @@ DIALECTS = ("partywidgets.v1", "partywidgets.plain.v1", "partywidgets.terminal.v
 """What `/hello` says this host speaks, over all of its rooms."""
 
 MAX_BODY = 64 * 1024
-MAX_CONFIG = 1 << 20
+MAX_CONFIG = 4 << 20
 MAX_NAME = 1024
 MAX_ERROR = 4096
 """Bytes of an error that is shown as a page; a room's own longer answer is passed on as it is."""

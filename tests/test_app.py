@@ -283,14 +283,14 @@ async def test_loading_a_name_again_replaces_its_checks_and_a_foreign_id_is_an_e
 
 
 async def test_a_config_name_is_a_name(app: Running) -> None:
-    """Empty, endless and control-character names are 400; a body over 1 MiB is 413, one that is not UTF-8 is 400."""
+    """Empty, endless and control-character names are 400; a body over 4 MiB is 413, one that is not UTF-8 is 400."""
     for path, data, status in (
         ("/api/ops/config/", CHECK, 400),
         ("/api/ops/config/" + "x" * 2000, CHECK, 400),
         ("/api/ops/config/a%0Ab", CHECK, 400),
         ("/api/ops/config/%ff", CHECK, 400),
         ("/api/ops/config/a", b"# \xff", 400),
-        ("/api/ops/config/a", io.BytesIO(b"#" * ((1 << 20) + 1)), 413),
+        ("/api/ops/config/a", io.BytesIO(b"#" * ((4 << 20) + 1)), 413),
     ):
         async with app.http.put(URL(app.url + path, encoded=True), data=data, headers=app.bearer()) as answer:
             assert answer.status == status, path[:60]
