@@ -66,6 +66,8 @@ def run(
     files.require()
     report, published = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
     files.write(report)
+    if not report.results:
+        raise ConfigError(f"{config} has no check that is enabled, so nothing was looked at: add one under `checks:`")
     raise Verdict(exit_code(report.results) or (0 if published else 3))
 
 

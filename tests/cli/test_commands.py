@@ -146,6 +146,15 @@ def test_a_scan_that_is_not_published_is_not_lost(run: Run, config: Path, tmp_pa
     assert "is the host running there?" in ended.err
 
 
+@pytest.mark.parametrize("text", ["", "checks: []\n", "checks:\n  - {id: a, type: host, disk: /, enabled: false}\n"])
+def test_a_scan_of_nothing_is_not_ok(run: Run, config: Path, text: str) -> None:
+    """A config that lost its checks does not look like a healthy site: 3, and a sentence."""
+    config.write_text(text)
+    ended = run("scan", config)
+    assert ended.code == 3
+    assert "has no check that is enabled" in ended.sentence
+
+
 def test_help_says_what_a_command_is_for_in_a_whole_line(run: Run) -> None:
     """No line of the list of commands is cut off."""
     listed = run("--help").out.partition("Commands:")[2].strip().splitlines()
