@@ -36,8 +36,9 @@ class Condition:
 
     def verdict(self, values: Mapping[str, Any]) -> Verdict:
         """Evaluates over `values`. Never raises: what cannot be evaluated has `holds` None."""
+        scope = {**values, BUDGET: Budget()}
         try:
-            holds, reason = truth(self.node)({**values, BUDGET: Budget()}), ""
+            holds, reason = truth(self.node)(scope), ""
         except NO_ANSWER as error:
             known = isinstance(error, (EvaluationError, Exhausted))
             holds, reason = None, str(error) if known else f"{type(error).__name__}: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..redaction import HIDDEN
 from .model import CheckResult, ConditionResult, Evidence, Failure
@@ -76,7 +77,12 @@ def remove_secrets(result: CheckResult, redact: Callable[[str], str]) -> None:
 
 def _names_a_secret(condition: ConditionResult) -> bool:
     """Whether what a condition saw is a secret by its name, as in `body.db.password == 'x'`; numbers and the like tell nothing."""
-    return _SECRET_NAME.search(condition.expr) is not None and not _HARMLESS.fullmatch(condition.actual)
+    return _about_a_secret(condition.expr) and not _HARMLESS.fullmatch(condition.actual)
+
+
+@lru_cache(maxsize=20_000)
+def _about_a_secret(expr: str) -> bool:
+    return _SECRET_NAME.search(expr) is not None
 
 
 def _redacted(item: Evidence, redact: Callable[[str], str]) -> Evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import json
+import socket
 import ssl
 import zlib
 from base64 import b64encode
@@ -26,6 +27,8 @@ BODY_BYTES = 1 << 20
 """How much of a body is read; the connection is closed after it."""
 HEAD_BYTES = 64 * 1024
 """How large a response's head may be."""
+READ_BYTES = 64 * 1024
+"""How much is taken from a socket at once."""
 REDIRECTS = 10
 
 _SENSITIVE = ("authorization", "cookie", "proxy-authorization")
@@ -125,6 +128,30 @@ class _Exchange(asyncio.Protocol):
         else:
             self.fail(DialError("http", "the connection was lost"))
 
+    async def over(self, sock: socket.socket) -> Response:
+        """The response to a request that was sent over a socket without TLS. Raises DialError; the socket stays the caller's."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sock, self._readable, sock)
+        try:
+            return await self.done
+        finally:
+            loop.remove_reader(sock)
+
+    def _readable(self, sock: socket.socket) -> None:
+        if self.done.done():
+            return
+        try:
+            received = sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.connection_lost(error)
+            return
+        if received:
+            self.data_received(received)
+        else:
+            self.eof_received()
+
     def finish(self) -> None:
         if not self.done.done():
             self.phases.enter("")
@@ -185,7 +212,7 @@ class HttpCheck(CheckModel):
     @property
     def target(self) -> str:
         """The URL as written, without a password."""
-        return without_password(self.url)
+        return _shown(self.url)
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One request, with up to ten redirects if `follow`."""
@@ -261,26 +288,12 @@ class HttpCheck(CheckModel):
         request = request_bytes(url, method, headers, body)
         tls = tls_context(self.verify, self.ca_file, ("http/1.1",)) if secure else None
         sock, ip = await dial(host, port, phases, self.family)
-        if secure:
+        if tls is None:
+            response = await _answered(sock, request, method == "HEAD", phases)
+        else:
             phases.enter("tls")
-        try:
-            transport, exchange = await asyncio.get_running_loop().create_connection(
-                lambda: _Exchange(request, method == "HEAD", phases), sock=sock, ssl=tls, server_hostname=server_name if secure else None
-            )
-        except OSError as error:
-            sock.close()
-            raise explain(error, f"{server_name}:{port}") from None
-        except BaseException:
-            sock.close()
-            raise
-        try:
-            response = await exchange.done
-        finally:
-            transport.abort()
+            response = await _transported(sock, request, method == "HEAD", phases, tls, (server_name, port))
         response.ip = ip
-        if secure:
-            tls_object: ssl.SSLObject = transport.get_extra_info("ssl_object")
-            response.certificate = tls_object.getpeercert(True)
         encoding = response.headers.get("content-encoding", "").lower()
         if encoding in ("gzip", "x-gzip", "deflate"):
             try:
@@ -288,6 +301,54 @@ class HttpCheck(CheckModel):
             except zlib.error as error:
                 raise DialError("http", f"the body is no {encoding}: {error}") from None
         return response
+
+
+async def _answered(sock: socket.socket, request: bytes, head_only: bool, phases: Phases) -> Response:
+    """The response over a connected socket without TLS, which is closed after it. Raises DialError."""
+    phases.enter("processing")
+    try:
+        sent = sock.send(request)
+    except (BlockingIOError, InterruptedError):
+        sent = 0
+    except OSError as error:
+        sock.close()
+        raise explain(error, "the target") from None
+    if sent < len(request):  # a long one: what is left goes out while the answer may come in already
+        return await _transported(sock, request[sent:], head_only, phases)
+    # A transport for one small request costs more than the request itself.
+    try:
+        return await _Exchange(b"", head_only, phases).over(sock)
+    finally:
+        sock.close()
+
+
+async def _transported(
+    sock: socket.socket,
+    request: bytes,
+    head_only: bool,
+    phases: Phases,
+    tls: ssl.SSLContext | None = None,
+    server: tuple[str, int] = ("", 0),
+) -> Response:
+    """The response over a transport of the loop's, which is aborted after it. Raises DialError."""
+    try:
+        transport, exchange = await asyncio.get_running_loop().create_connection(
+            lambda: _Exchange(request, head_only, phases), sock=sock, ssl=tls, server_hostname=None if tls is None else server[0]
+        )
+    except OSError as error:
+        sock.close()
+        raise explain(error, "the target" if tls is None else f"{server[0]}:{server[1]}") from None
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        response = await exchange.done
+    finally:
+        transport.abort()
+    if tls is not None:
+        tls_object: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        response.certificate = tls_object.getpeercert(True)
+    return response
 
 
 @lru_cache(maxsize=20_000)
@@ -320,6 +381,12 @@ def without_password(url: str) -> str:
         return url
     user, colon, _ = userinfo.partition(":")
     return f"{scheme}://{user}:***@{host}" if colon else url
+
+
+@lru_cache(maxsize=20_000)
+def _shown(url: str) -> str:
+    # Of URLs in a config alone, which are short: a peer's redirects may not fill a cache.
+    return without_password(url)
 
 
 def request_bytes(url: SplitResult, method: str, headers: dict[str, str], body: bytes | None) -> bytes:

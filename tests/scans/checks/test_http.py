@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from partywidgets.scans.checks.http import BODY_BYTES, HttpCheck, request_bytes, split_url, without_password
 from partywidgets.scans.judge import RunContext
 
-from .servers import Authority, Served, closed_port, look, web_server
+from .servers import Authority, Served, closed_port, look, serving, web_server
 
 
 @pytest.fixture
@@ -162,6 +163,38 @@ async def test_request(web: Served) -> None:
     assert web.seen[0].endswith('{"q": "s3cret"}')
     assert result.target == f"http://ana:***@127.0.0.1:{web.port}/echo?a=b"
     assert result.labels == {}
+
+
+async def test_long_request_answered_early() -> None:
+    """A body that does not fit the socket's buffer goes out whole, and an answer that comes before its end is the result."""
+    body, got = "x" * (16 << 20), 0
+
+    async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        await reader.readuntil(b"\r\n\r\n")
+        while got < len(body):
+            got += len(await reader.read(1 << 20))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.Event().wait()  # reads no more: the check has its answer and goes
+
+    for handler, status in ((whole, 200), (early, 413)):
+        async with serving(handler) as port:
+            given = {
+                "id": "long",
+                "url": f"http://127.0.0.1:{port}/",
+                "method": "POST",
+                "body": body,
+                "conditions": [f"status == {status}"],
+            }
+            result = await look(HttpCheck.model_validate(given))
+            assert (result.status, result.summary[:8]) == ("ok", f"HTTP {status}")
+    assert got == len(body)
 
 
 async def test_secret_with_line_break(web: Served) -> None:
