@@ -86,7 +86,7 @@ export class OpsBar {
       return;
     }
     const took = Date.parse(last.finished_at) - Date.parse(last.started_at);
-    setText(this.#scan, `${count(last.total)} · last scan ${clock(last.finished_at)} (${last.trigger}, ${duration(took)})`);
+    setText(this.#scan, `last scan ${clock(last.finished_at)} (${last.trigger}, ${count(last.total)}, ${duration(took)})`);
   }
 }
 

@@ -39,7 +39,7 @@ export function age(at: string | number, now = Date.now()): string {
 export function clock(at: string | number): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return String(at);
-  const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString()} ${time}`;
 }
 

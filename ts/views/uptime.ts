@@ -26,7 +26,7 @@ export function uptimeSentence(hours: readonly Hour[]): string {
 }
 
 function bar(hour: Hour | undefined, at: number): HTMLElement {
-  const time = new Date(at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+  const time = new Date(at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const uptime = hour?.uptime ?? null;
   if (!hour || uptime === null) return element("span", { class: "pw-hour", title: `${time}: nobody looked` });
   const status = uptime < 1 ? "crit" : hour.warn > 0 ? "warn" : "ok";
