@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from partywidgets.scans.checks.http import BODY_BYTES, HttpCheck, request_bytes, split_url, without_password
+from partywidgets.scans.checks.exchange import BODY_BYTES
+from partywidgets.scans.checks.http import HttpCheck, place_of, request_bytes, split_url, without_password
 from partywidgets.scans.judge import RunContext
 
 from .servers import Authority, Served, closed_port, look, serving, web_server
@@ -312,6 +313,6 @@ def test_password_never_shown() -> None:
 
 def test_host_header() -> None:
     """The Host header has the port only when the URL does, brackets for IPv6, and punycode for other alphabets."""
-    assert b"\r\nhost: x\r\n" in request_bytes(split_url("http://x/"), "GET", {}, None)
-    assert b"\r\nhost: [::1]:8080\r\n" in request_bytes(split_url("http://[::1]:8080/"), "GET", {}, None)
-    assert b"\r\nhost: xn--bcher-kva.example\r\n" in request_bytes(split_url("http://bücher.example/"), "GET", {}, None)
+    assert b"\r\nhost: x\r\n" in request_bytes(place_of("http://x/"), "GET", {}, None)
+    assert b"\r\nhost: [::1]:8080\r\n" in request_bytes(place_of("http://[::1]:8080/"), "GET", {}, None)
+    assert b"\r\nhost: xn--bcher-kva.example\r\n" in request_bytes(place_of("http://bücher.example/"), "GET", {}, None)
