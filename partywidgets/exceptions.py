@@ -8,6 +8,7 @@ PartyError
 ├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
 ├── ConnectionClosedError    a frame was given to a connection that is closed
 ├── StartError               a room's on_start failed; the next event tries again
+├── HookError                a hook of a room's awaited a task that was cancelled
 ├── StorageError             the room's database cannot be used
 │   └── SchemaError          … because another version of partywidgets wrote it
 ├── HostError                no room host can be reached or started
@@ -68,6 +69,10 @@ class ConnectionClosedError(PartyError):
 
 class StartError(PartyError):
     """A room's `on_start` raised; the cause is chained. The next event starts the room again."""
+
+
+class HookError(PartyError):
+    """A hook of a room's, an authoriser or a before-hook awaited a task that somebody had cancelled: it failed, it was not cancelled itself."""
 
 
 class StorageError(PartyError):

@@ -27,8 +27,12 @@ LONGEST_SLEEP = 30.0
 
 logger = logging.getLogger("partywidgets.party")
 
+class Postponed(Exception):
+    """The room cannot be had now, through no fault of its own: its alarm rings later, and this attempt does not count."""
+
+
 Ring = Callable[[str, str], Awaitable[None]]
-"""Runs a room's on_alarm; raises what it raises."""
+"""Runs a room's on_alarm; raises what it raises, or Postponed."""
 
 
 class Alarms:
@@ -132,6 +136,11 @@ class Alarms:
         try:
             try:
                 await self._ring(party, room)
+            except Postponed as reason:
+                delay = self._retry_base * 2 ** (RETRIES - 1)
+                logger.warning("room %s/%s: its alarm has to wait %g s: %s", party, room, delay, reason)
+                again = time.time() + delay
+                await self._thread.run(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)))
             except Exception as error:
                 if failures >= RETRIES:
                     logger.exception("room %s/%s: its alarm failed %d times and is given up", party, room, failures + 1)

@@ -17,6 +17,7 @@ from ..exceptions import ConnectionClosedError, PartyError
 from . import resume
 from .fanout import Held, Outlet
 from .grant import Grant
+from .hook import outcome
 from .wire import Batch, Frame, Wire
 
 if TYPE_CHECKING:
@@ -225,6 +226,13 @@ class Connection(Outlet):
         self._ready = ReadyState.CLOSED
         self._depart(Departure(code, reason, code != 1006))
 
+    def give_up(self) -> None:
+        """The host ends and waits no longer: the socket is dropped, the hook that runs is cancelled, and on_close has its turn."""
+        self.wire.abort()
+        self.lost(1006, "the server stopped")
+        if self._worker is not None:
+            self._worker.cancel()
+
     # The lane: hooks of one connection, one at a time.
 
     def _depart(self, departure: Departure) -> None:
@@ -323,8 +331,7 @@ class Connection(Outlet):
                 result = instance.on_message(self, job)
             else:
                 return
-            if inspect.isawaitable(result):
-                await result
+            await outcome(result)
         except Exception as error:
             room.report(error, hook)
         finally:

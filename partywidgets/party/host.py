@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import secrets
 import time
@@ -18,10 +17,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from ..exceptions import ConfigError, ConnectionIdError, HostError, UnknownPartyError
-from .alarm import Alarms
+from .alarm import Alarms, Postponed
 from .connection import Connection
 from .fanout import DEFAULT_CAP
 from .grant import Grant
+from .hook import outcome
 from .room import Nobody, Room
 from .routing import check_room_name, kebab
 from .sender import Sender
@@ -124,8 +124,7 @@ class PartyHost:
             if rooms:
                 stops = [room.run(room.sleep(), name=f"stop {room.place}") for room in rooms]
                 await asyncio.wait(stops, timeout=max(0.1, deadline - asyncio.get_running_loop().time() - 0.5))
-                for room in rooms:
-                    await room.stop_tasks()
+                await asyncio.gather(*(room.stop_tasks() for room in rooms))
         finally:
             self._rooms.clear()
             self.sender.close()
@@ -145,8 +144,7 @@ class PartyHost:
         if late:
             logger.warning("%d connections did not answer the close and were dropped", len(late))
         for connection in late:
-            connection.wire.abort()
-            connection.lost(1006, "the server stopped")
+            connection.give_up()
         while any(room.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
             await asyncio.sleep(0.02)
 
@@ -288,13 +286,14 @@ class PartyHost:
     async def _ring(self, party: str, name: str) -> None:
         if party not in self._classes:
             raise UnknownPartyError(f"an alarm is due for the party {party!r}, which this host does not have")
-        room = self._room(party, name)
+        try:
+            room = self._room(party, name)
+        except HostError as error:
+            raise Postponed(str(error)) from error
         with room.busy():
             instance = await room.live()
             try:
-                result = instance.on_alarm()
-                if inspect.isawaitable(result):
-                    await result
+                await outcome(instance.on_alarm())
             except Exception as error:
                 room.report(error, "on_alarm")
                 raise

@@ -19,6 +19,7 @@ from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
 from .fanout import Fanout
 from .grant import Grant
+from .hook import outcome
 from .server import Server
 from .storage import Storage
 from .wire import Batch, Frame, Receiver, Wire
@@ -64,7 +65,9 @@ class Room:
         self.loop = asyncio.get_running_loop()
         self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap, sender=host.sender)
         self.storage: Storage = host.room_storage(party, name)
-        self.history = resume.History() if server_class.resumable else None
+        # Below the cap with what the rest of a turn brings, or who resumes would be cut for it, and again, and again.
+        log_bytes = min(resume.MAX_BYTES, host.slow_consumer_cap * 3 // 4)
+        self.history = resume.History(max_bytes=log_bytes) if server_class.resumable else None
         self.holds = 0
         self.present: dict[Connection, None] = {}
         """Connections whose on_close has not run yet."""
@@ -75,6 +78,7 @@ class Room:
         self._starting: asyncio.Task[Server] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._running = 0
+        self._ended = False
         self._touched = self.loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._spawned: set[asyncio.Task[Any]] = set()
@@ -92,6 +96,8 @@ class Room:
         if self.instance is not None:
             self.touch()
             return self.instance
+        if self._ended:
+            raise StartError(f"{self.place} could not start: its host has ended")
         if self._starting is None:
             self._starting = self.run(self._start(), name=f"start {self.place}")
         # Shielded: whoever asked first may give up without ending the start of the others.
@@ -106,9 +112,7 @@ class Room:
             unborn = self._unborn
             with self.busy():
                 async with asyncio.timeout(self.host.start_timeout):
-                    result = unborn.on_start(self.props)
-                    if inspect.isawaitable(result):
-                        await result
+                    await outcome(unborn.on_start(self.props))
             self._unborn = None
             self.instance = unborn
             return unborn
@@ -160,14 +164,17 @@ class Room:
         else:
             self._forget()
 
-    async def sleep(self) -> None:
-        """Drops the instance: on_stop, then its tasks, then its database. Sockets stay."""
+    def sleep(self) -> Coroutine[Any, Any, None]:
+        """Drops the instance: on_stop, then its tasks, then its database. Sockets stay. Events are the next one's from this call on."""
         instance, self.instance = self.instance, None
+        return self._stop(instance)
+
+    async def _stop(self, instance: Server | None) -> None:
         try:
             if instance is not None:
                 try:
                     async with asyncio.timeout(STOP_TIMEOUT):
-                        await instance.on_stop()
+                        await outcome(instance.on_stop())
                 except Exception as error:
                     self.report_line(error, "on_stop")
                 await cancel_all(self._spawned)
@@ -213,7 +220,8 @@ class Room:
             logger.error("%s: the task %r failed", self.place, task.get_name(), exc_info=error)
 
     async def stop_tasks(self) -> None:
-        """Cancels what still runs for this room."""
+        """Cancels what still runs for this room, which starts no more."""
+        self._ended = True
         for timer in (self._idle_timer, self._heart):
             if timer is not None:
                 timer.cancel()
@@ -247,7 +255,7 @@ class Room:
     async def guard(self, awaitable: Awaitable[Any], hook: str) -> None:
         """Awaits a hook's result; what it raises goes to on_exception."""
         try:
-            await awaitable
+            await outcome(awaitable)
         except Exception as error:
             if hook == "on_exception":
                 self.report_line(error, hook)
@@ -362,8 +370,7 @@ class Room:
                 instance = await self.live()
                 async with asyncio.timeout(self.host.connect_timeout):
                     hook = "get_connection_tags"
-                    tags: Any = instance.get_connection_tags(connection, ctx)
-                    connection.tags = check_tags(connection.id, await tags if inspect.isawaitable(tags) else tags)
+                    connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
                     hook = "on_connect"
                     # Both may have changed while the room started.
                     self._check_id(connection.id, connection.grant)
@@ -372,9 +379,7 @@ class Room:
                     if not revoked and not enough:
                         self.join(connection)
                         self.resume(connection, request.url.query)
-                        result = instance.on_connect(connection, ctx)
-                        if inspect.isawaitable(result):
-                            await result
+                        await outcome(instance.on_connect(connection, ctx))
         except BaseException as error:
             self.leave(connection)
             self._absent(connection)
@@ -413,8 +418,7 @@ class Room:
         try:
             with self.busy():
                 instance = await self.live()
-                result: Any = instance.on_request(request)
-                response = await result if inspect.isawaitable(result) else result
+                response: object = await outcome(instance.on_request(request))
                 if not isinstance(response, Response):
                     raise TypeError(f"on_request must return a starlette Response, got {type(response).__name__}")
                 return response

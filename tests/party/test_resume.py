@@ -193,3 +193,26 @@ async def test_the_log_outlives_the_last_socket(tmp_path: Path) -> None:
         async with counting(run, hello["e"], 1) as client:
             assert (await first(client))["rec"]
             assert await received(client) == "two"
+
+
+async def test_who_resumes_below_a_small_cap_is_not_cut_for_it(tmp_path: Path) -> None:
+    """A host's cap below the log's usual size: the log keeps less, and what it says that follows does follow."""
+    async with running(Room, tmp_path, slow_consumer_cap=64 * 1024) as run, connect(run.url(query="_pk=plain")) as plain:
+        assert await received(plain) == "snapshot"
+        async with counting(run) as client:
+            epoch = (await first(client))["e"]
+        room = await run.host.get_server_by_name("room", "lobby")
+        for number in range(300):
+            room.broadcast(f"{number:03}" + "x" * 1000)
+            await received(plain)
+        async with counting(run, epoch, 0) as client:
+            assert not (await first(client))["rec"]
+            assert control(await received(client))["text"] == "snapshot"
+        log = run.host._rooms["room", "lobby"].history
+        assert log is not None
+        there = len(log._log)
+        assert 40 <= there < 64
+        async with counting(run, epoch, 300 - there) as client:
+            assert (await first(client))["rec"]
+            for number in range(300 - there, 300):
+                assert (await received(client))[:3] == f"{number:03}"
