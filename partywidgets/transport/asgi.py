@@ -7,6 +7,7 @@ an app task; under another the app loops over receive and send.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import secrets
@@ -21,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
 from ..exceptions import ConnectionIdError, HostError, RoomNameError, UnknownPartyError
 from ..party.grant import OPEN_ROLES, Grant
+from ..party.hook import outcome
 from ..party.host import PartyHost
 from ..party.room import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, Target, match
@@ -37,6 +39,9 @@ OnError = Callable[[Exception, HTTPConnection], Awaitable[None] | None]
 
 ADOPT = "partywidgets.adopt"
 """The scope extension by which a server lets a room have the socket itself."""
+
+HOOK_TIME = 30.0
+"""Seconds that an authoriser or a before-hook may take, as `on_start` by default: one that waits for ever would hold its handshake's place."""
 
 SECRET_QUERY = frozenset({"ticket", "token"})
 SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
@@ -123,8 +128,8 @@ class Door:
         if self.auth is None:
             return Grant("anyone", "anyone", OPEN_ROLES)
         try:
-            decision = self.auth(HTTPConnection(scope), lobby)
-            return await decision if inspect.isawaitable(decision) else decision
+            async with asyncio.timeout(HOOK_TIME):
+                return await outcome(self.auth(HTTPConnection(scope), lobby))
         except Exception as error:
             logger.exception("the authoriser failed on %s: the request is refused", scope.get("path"))
             await self._tell(error, HTTPConnection(clean(scope)))
@@ -135,9 +140,8 @@ class Door:
         if hook is None:
             return request
         try:
-            result: Any = hook(request, lobby)
-            if inspect.isawaitable(result):
-                result = await result
+            async with asyncio.timeout(HOOK_TIME):
+                result = await outcome(hook(request, lobby))
         except Exception as error:
             await self._tell(error, request)
             return failure(lobby, "a before-hook", error)

@@ -199,6 +199,12 @@ class Upgrade(Handshake):
         except Exception:
             code = 1011
             logger.exception("the app failed on an upgrade of %s", scope["path"])
+        except asyncio.CancelledError:
+            # By the server, whose time is up, or by something that the app awaited: nobody answers this peer any more.
+            self.abort()
+            if self._socket is not None:
+                self._socket.wire.abort()
+            raise
         finally:
             self._settle()
         if self._socket is not None:
