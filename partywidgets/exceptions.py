@@ -72,7 +72,7 @@ class StartError(PartyError):
 
 
 class HookError(PartyError):
-    """A hook of a room's, an authoriser or a before-hook awaited a task that somebody had cancelled: it failed, it was not cancelled itself."""
+    """A hook of a room's, an authoriser or a before-hook awaited a task that somebody had cancelled: it failed, nobody cancelled it."""
 
 
 class StorageError(PartyError):

@@ -27,6 +27,7 @@ LONGEST_SLEEP = 30.0
 
 logger = logging.getLogger("partywidgets.party")
 
+
 class Postponed(Exception):
     """The room cannot be had now, through no fault of its own: its alarm rings later, and this attempt does not count."""
 

@@ -174,7 +174,8 @@ class Room:
             if instance is not None:
                 try:
                     async with asyncio.timeout(STOP_TIMEOUT):
-                        await outcome(instance.on_stop())
+                        stopping: Awaitable[None] | None = instance.on_stop()
+                        await outcome(stopping)
                 except Exception as error:
                     self.report_line(error, "on_stop")
                 await cancel_all(self._spawned)

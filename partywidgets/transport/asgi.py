@@ -41,7 +41,7 @@ ADOPT = "partywidgets.adopt"
 """The scope extension by which a server lets a room have the socket itself."""
 
 HOOK_TIME = 30.0
-"""Seconds that an authoriser or a before-hook may take, as `on_start` by default: one that waits for ever would hold its handshake's place."""
+"""Seconds that an authoriser or a before-hook may take, as `on_start` by default: one that hung would hold its handshake's place."""
 
 SECRET_QUERY = frozenset({"ticket", "token"})
 SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})

@@ -80,7 +80,6 @@ class WebSocket(asyncio.Protocol):
     """An open WebSocket: an asyncio protocol on one side, a `party.wire.Wire` on the other."""
 
     __slots__ = (
-        "_alive",
         "_backlog",
         "_close_sent",
         "_close_timer",
@@ -89,6 +88,7 @@ class WebSocket(asyncio.Protocol):
         "_drained_at",
         "_fragment_text",
         "_fragments",
+        "_heard_at",
         "_held",
         "_keepalive",
         "_limits",
@@ -96,7 +96,7 @@ class WebSocket(asyncio.Protocol):
         "_on_lost",
         "_paused",
         "_peer_close",
-        "_pinged",
+        "_pinged_at",
         "_protocol",
         "_receiver",
         "_rest",
@@ -129,8 +129,8 @@ class WebSocket(asyncio.Protocol):
         self._close_sent = False
         self._peer_close: Close | None = None
         self._discard = False
-        self._alive = True
-        self._pinged = False
+        self._heard_at = self._loop.time()
+        self._pinged_at = 0.0
         self._stall_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._keepalive: asyncio.TimerHandle | None = None
@@ -153,7 +153,7 @@ class WebSocket(asyncio.Protocol):
             self._loop.call_soon(self._next_turn)
 
     def data_received(self, data: bytes) -> None:
-        self._alive = True
+        self._heard_at = self._loop.time()
         if self._discard:
             return
         if self._backlog or self._paused:
@@ -476,22 +476,23 @@ class WebSocket(asyncio.Protocol):
         self._stall_timer = self._loop.call_later(self._limits.stall / 5, self._check_stall)
 
     def _beat(self) -> None:
-        """Any byte from the peer is a sign of life; a ping is sent only into silence."""
-        interval = self._limits.ping_interval
-        assert interval is not None
-        delay = interval
-        if self._alive or self._paused or self._close_sent:
-            self._pinged = False
-        elif self._pinged:
-            logger.info("a peer was silent for %g s after a ping and was cut", self._limits.ping_timeout)
-            self.abort()
-            return
-        elif self._transport is not None:
-            self._pinged = True
-            delay = self._limits.ping_timeout
+        """Any byte from the peer is a sign of life; a ping is sent only into silence. So a peer that is gone is cut `ping_interval` and
+        `ping_timeout` after its last byte, however busy it was before."""
+        limits, now = self._limits, self._loop.time()
+        assert limits.ping_interval is not None
+        if self._paused or self._close_sent:
+            self._heard_at = now
+        due = self._heard_at + limits.ping_interval
+        if due <= now and self._pinged_at > self._heard_at:
+            due = self._pinged_at + limits.ping_timeout
+            if due <= now:
+                logger.info("a peer was silent for %g s after a ping and was cut", limits.ping_timeout)
+                self.abort()
+                return
+        elif due <= now:
+            self._pinged_at, due = now, now + limits.ping_timeout
             self._queue(Frame(Opcode.PING, b"pw").serialize(mask=False))
-        self._alive = False
-        self._keepalive = self._loop.call_later(delay, self._beat)
+        self._keepalive = self._loop.call_at(due, self._beat)
 
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "WebSocket", "close_frame"]

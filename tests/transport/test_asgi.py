@@ -347,6 +347,40 @@ async def test_on_error_is_told_what_stands_in_front_of_a_room_raised(tmp_path: 
     assert told == [(where, kind, None) for where in ("in auth", "in the hook") for kind in ("http", "websocket")]
 
 
+async def test_what_stands_in_front_of_a_room_and_hangs_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authoriser or a before-hook that waits for ever, or for a task that was cancelled: a 500, and on_error is told."""
+    monkeypatch.setattr("partywidgets.transport.asgi.HOOK_TIME", 0.1)
+    told: list[str] = []
+
+    async def hang(how: str | None) -> None:
+        if how == "waits":
+            await asyncio.Event().wait()
+        if how == "cancelled":
+            gone = asyncio.ensure_future(asyncio.Event().wait())
+            gone.cancel()
+            await gone
+
+    async def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        await hang(request.query_params.get("auth"))
+        return Grant("me", "Me", frozenset())
+
+    async def hook(request: HTTPConnection, lobby: Lobby) -> None:
+        await hang(request.query_params.get("hook"))
+
+    def on_error(error: Exception, request: HTTPConnection) -> None:
+        told.append(type(error).__name__)
+
+    options: dict[str, Any] = {"auth": auth, "on_before_connect": hook, "on_before_request": hook, "on_error": on_error}
+    async with serving(tmp_path, **options) as run, httpx.AsyncClient() as http:
+        for query in ("?auth=waits", "?auth=cancelled", "?hook=waits", "?hook=cancelled"):
+            assert (await http.get(run.http + "/parties/room/x" + query)).status_code == 500
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(run.ws + "/parties/room/x" + query)
+            assert refused.value.response.status_code == 500
+        assert (await http.get(run.http + "/parties/room/x")).status_code == 200
+    assert told == ["TimeoutError", "TimeoutError", "HookError", "HookError"] * 2
+
+
 async def test_props_reach_rooms_that_requests_start(tmp_path: Path) -> None:
     """Through serve and the middleware; a client's header is not believed, and later props change nothing."""
 

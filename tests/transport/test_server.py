@@ -250,25 +250,6 @@ async def test_a_flood_of_tiny_frames_lets_others_in(tmp_path: Path) -> None:
     assert most < 64 + 682
 
 
-async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
-    """No byte for ping_interval: a ping. None for ping_timeout after it: 1006. Any byte is a sign of life."""
-    log: list[Any] = []
-
-    class Room(Recorder):
-        pass
-
-    Room.log = log
-    limits = Limits(ping_interval=0.05, ping_timeout=0.2)
-    async with running(Room, tmp_path, serve_limits=limits) as run, run.connect(id="alive", ping_interval=None) as alive:
-        async with Raw.to(run, "/parties/room/lobby?_pk=silent") as raw:
-            assert (await raw.frame())[0] is Opcode.PING
-            await until(lambda: len(log) == 1)
-            assert await raw.rest() == b""
-        assert log[0][:3] == ("close", "silent", 1006)
-        assert run.host.connection_count() == 1
-        await alive.send("x")
-
-
 async def test_a_close_that_is_not_answered_ends(tmp_path: Path) -> None:
     """By the peer: cut after close_timeout. By the room, whose on_close hangs: the Close is answered without it."""
     log: list[Any] = []

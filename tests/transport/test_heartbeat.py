@@ -1,0 +1,60 @@
+"""Pings into silence: who is gone is found, who is busy is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.frames import Opcode
+
+from partywidgets.transport.websocket import Limits, WebSocket
+
+from ..party.serving import Raw, Recorder, running, until
+
+
+async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
+    """No byte for ping_interval: a ping. None for ping_timeout after it: 1006. Any byte is a sign of life."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        pass
+
+    Room.log = log
+    limits = Limits(ping_interval=0.05, ping_timeout=0.2)
+    async with running(Room, tmp_path, serve_limits=limits) as run, run.connect(id="alive", ping_interval=None) as alive:
+        async with Raw.to(run, "/parties/room/lobby?_pk=silent") as raw:
+            assert (await raw.frame())[0] is Opcode.PING
+            await until(lambda: len(log) == 1)
+            assert await raw.rest() == b""
+        assert log[0][:3] == ("close", "silent", 1006)
+        assert run.host.connection_count() == 1
+        await alive.send("x")
+
+
+async def test_silence_is_counted_from_the_last_byte(tmp_path: Path) -> None:
+    """However busy a peer was before: with pings 10/10 it is looked at ten seconds after its last byte, and cut after twenty."""
+    limits = Limits(ping_interval=10.0, ping_timeout=10.0)
+    async with running(Recorder, tmp_path, serve_limits=limits) as run, Raw.to(run, "/parties/room/lobby?_pk=busy") as raw:
+        [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+        wire = connection.wire
+        assert isinstance(wire, WebSocket)
+        loop = asyncio.get_running_loop()
+        for pinged in (False, True):
+            raw.send(Opcode.TEXT, b"x")
+            before = wire._heard_at
+            while wire._heard_at == before:
+                await asyncio.sleep(0)
+            assert wire._keepalive is not None
+            wire._keepalive.cancel()
+            wire._heard_at -= 4.0 if not pinged else 10.0  # as if the look came so much later
+            wire._beat()
+            assert wire._keepalive.when() == pytest.approx(wire._heard_at + 10.0 if not pinged else loop.time() + 10.0, abs=1.0)
+        assert (await raw.frame())[0] is Opcode.PING
+        assert wire._keepalive is not None
+        wire._keepalive.cancel()
+        wire._heard_at -= 10.0
+        wire._pinged_at -= 10.0
+        wire._beat()
+        assert await raw.rest() == b""
