@@ -55,10 +55,10 @@ class History(Past):
         await self._run(self._finish_scan, report, state)
 
     async def forget(self, fingerprints: Iterable[str]) -> None:
-        """Takes fingerprints out of the present; their past stays."""
+        """Takes fingerprints out of the present, with their acks and with what was told of them; their past stays."""
         gone = [(fingerprint,) for fingerprint in fingerprints]
-        await self._run(self._write, "DELETE FROM latest WHERE fingerprint = ?", gone)
-        await self._run(self._write, "DELETE FROM notified WHERE fingerprint = ?", gone)
+        for table in ("latest", "acks", "notified"):
+            await self._run(self._write, f"DELETE FROM {table} WHERE fingerprint = ?", gone)
 
     async def keep_ack(self, fingerprint: str, ack: Ack | None) -> None:
         """Stores an ack, or with None removes it."""

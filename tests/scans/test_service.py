@@ -16,9 +16,10 @@ from partywidgets.scans.check_decorator import check, forget, registered_checks
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.checks.tcp import TcpCheck
 from partywidgets.scans.execution import host_of
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport, utc_now
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.settings import LimitSettings
+from partywidgets.scans.silence import Ack
 
 from .ops_room import Play, ScriptedCheck, ops_room
 
@@ -342,6 +343,23 @@ async def test_a_check_that_left_its_config_while_nothing_ran(tmp_path: Path) ->
     async with OpsMonitorService(directory=tmp_path) as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="two")])
         assert sorted(row.check_id for row in service.board.rows.values()) == ["three", "two"]
+
+
+async def test_an_ack_goes_with_its_row(tmp_path: Path, play: Play) -> None:
+    """An ack of a row that left the board is over: a check that comes back under the same fingerprint, after a restart too, has none."""
+    play.statuses["one"] = "crit"
+    one = ScriptedCheck(id="one")
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", [one])
+        await service.run_scan()
+        await service.suppressions.acknowledge(Ack(one.fingerprint, reason="known", actor="Ana", at=utc_now()))
+        assert service.board.rows[one.fingerprint].suppression is not None
+        await service.load_config("a.yaml", [ScriptedCheck(id="two")])
+        assert (await service.history.restore()).acks == []
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", [one])
+        report = await service.run_scan()
+        assert [(row.status, row.suppression) for row in report.results] == [("crit", None)]
 
 
 async def test_a_check_that_leaves_while_it_is_looked_at(play: Play) -> None:
