@@ -254,19 +254,32 @@ class KubernetesEngine:
     def _refused(self, status: int, what: str, told: str) -> KubernetesError:
         told = f" ({_sentence(told)})" if told else ""
         sentence = {
+            400: f"the Kubernetes API at {self.place} does not understand what is asked of {what}{told}: look at the selector",
             401: f"the Kubernetes API at {self.place} does not take this user's credential: log in to the cluster again",
             403: f"this user may not see {what} at {self.place}{told}: ask for a role that allows it",
             404: f"there is no {what} at {self.place}: see kubectl get",
+            410: f"{what} at {self.place} changes faster than it can be read: ask for less, by a namespace or a selector",
             429: f"the Kubernetes API at {self.place} is overloaded: ask less often",
         }.get(status, f"the Kubernetes API at {self.place} answered {what} with status {status}{told}: look at the API server")
         return KubernetesError(sentence, status)
 
     async def items(self, path: str, query: Mapping[str, str | int] | None = None, *, what: str = "") -> tuple[list[dict[str, Any]], bool]:
-        """A list, page by page, and whether it is whole: at most 10,000 items are kept."""
+        """A list, page by page, and whether it is whole: at most 10,000 items are kept.
+
+        A list that the API cannot go on with, since it changed too much since its first page (410), is begun anew once.
+        """
         found: list[dict[str, Any]] = []
-        asked: dict[str, str | int] = {**(query or {}), "limit": PAGE}
+        first: dict[str, str | int] = {**(query or {}), "limit": PAGE}
+        asked, again = dict(first), False
         while True:
-            page = await self.get(path, asked, what=what)
+            try:
+                page = await self.get(path, asked, what=what)
+            except KubernetesError as error:
+                if error.status != 410 or again:
+                    raise
+                asked, again = dict(first), True
+                found.clear()
+                continue
             found += [item for item in page.get("items") or () if isinstance(item, dict)]
             more = (page.get("metadata") or {}).get("continue")
             if not more or len(found) >= ITEMS:

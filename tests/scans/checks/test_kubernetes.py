@@ -1,108 +1,20 @@
-"""The kubernetes check against a web server that answers as the API's definition says."""
+"""The kubernetes check against a web server that answers, and refuses, as the API's definition says."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from pydantic import ValidationError
 
-from partywidgets.scans.checks.kubernetes import KubernetesCheck
+from partywidgets.scans.checks.kubernetes import Kind, KubernetesCheck
 from partywidgets.scans.model import CheckResult
 
+from .kubernetes_peer import Cluster, Objects, ago, cluster, deployment, event, kubeconfig, node, pod
 from .servers import look, serving
-
-Objects = dict[str, list[dict[str, Any]]]
-
-
-def ago(seconds: float) -> str:
-    """A time as the API writes it."""
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def pod(name: str, *, ready: bool = True, phase: str = "Running", labels: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    """A pod; `container` is its container's status, `metadata` and `status` are added to its own."""
-    container = {"name": "app", "restartCount": 0, "ready": ready, "state": {"running": {}}, **more.get("container", {})}
-    condition = {"type": "Ready", "status": str(ready), **({} if ready else {"reason": "ContainersNotReady"})}
-    status = {"phase": phase, "conditions": [condition], "containerStatuses": [container], **more.get("status", {})}
-    meta = {"name": name, "namespace": "shop", "labels": labels or {}, "creationTimestamp": ago(600), **more.get("metadata", {})}
-    return {"metadata": meta, "spec": {}, "status": status}
-
-
-def deployment(name: str, desired: int, available: int, *conditions: dict[str, str]) -> dict[str, Any]:
-    """A deployment with this many replicas."""
-    meta = {"name": name, "namespace": "shop", "labels": {"app": name}}
-    return {"metadata": meta, "spec": {"replicas": desired}, "status": {"availableReplicas": available, "conditions": list(conditions)}}
-
-
-def node(name: str, **conditions: str) -> dict[str, Any]:
-    """A node with these conditions."""
-    told = [{"type": kind, "status": status, "reason": f"Kubelet{kind}"} for kind, status in conditions.items()]
-    return {"metadata": {"name": name}, "spec": {}, "status": {"conditions": told}}
-
-
-def event(about: str, reason: str, seconds: float, **more: Any) -> dict[str, Any]:
-    """A warning about a pod, last seen so long ago."""
-    involved = {"kind": "Pod", "namespace": "shop", "name": about}
-    meta = {"name": f"{about}.1", "namespace": "shop", "creationTimestamp": ago(90_000)}
-    return {"metadata": meta, "involvedObject": involved, "type": "Warning", "reason": reason, "lastTimestamp": ago(seconds), **more}
-
-
-@asynccontextmanager
-async def cluster(objects: Objects, folder: Path, refusal: int = 0) -> AsyncIterator[str]:
-    """An API with these objects, two to a page; gives its kubeconfig. With `refusal`, that status is all it answers."""
-
-    async def answer(request: web.Request) -> web.Response:
-        if request.headers.get("Authorization") != "Bearer t" or refusal:
-            status = refusal or 401
-            body = {"kind": "Status", "status": "Failure", "code": status, "message": 'pods is forbidden: User "u" cannot list'}
-            return web.json_response(body, status=status)
-        kind = request.path.rsplit("/", 1)[1]
-        if kind == "events":
-            assert request.query["fieldSelector"] == "type=Warning"
-        items = objects.get(kind, [])
-        if "/namespaces/" in request.path:
-            items = [item for item in items if item["metadata"].get("namespace") == request.path.split("/namespaces/")[1].split("/")[0]]
-        for wanted in filter(None, request.query.get("labelSelector", "").split(",")):
-            name, _, value = wanted.partition("=")
-            items = [item for item in items if item["metadata"].get("labels", {}).get(name) == value]
-        at = int(request.query.get("continue", "0"))
-        more = {"continue": str(at + 2)} if len(items) > at + 2 else {}
-        return web.json_response({"kind": "List", "metadata": {"resourceVersion": "1", **more}, "items": items[at : at + 2]})
-
-    app = web.Application()
-    for prefix in ("/api/v1", "/apis/apps/v1"):
-        app.router.add_get(prefix + "/{kind}", answer)
-        app.router.add_get(prefix + "/namespaces/{namespace}/{kind}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield kubeconfig(folder, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
-
-
-def kubeconfig(folder: Path, port: int) -> str:
-    """A kubeconfig with the one context `test`; its path."""
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (folder / "kubeconfig").write_text(json.dumps(config))
-    return str(folder / "kubeconfig")
 
 
 @pytest.fixture(autouse=True)
@@ -113,11 +25,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def ask(objects: Objects, folder: Path, **keys: Any) -> CheckResult:
     """The result of a check of a cluster with these objects."""
-    async with cluster(objects, folder) as path:
+    async with cluster(Cluster(objects), folder) as path:
         return await look(KubernetesCheck(id="x", kubeconfig=path, timeout=60, **keys))
 
 
-CRASHING = {"restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"finishedAt": ago(30)}}}
+CRASHING = {
+    "restartCount": 7,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {"terminated": {"exitCode": 1, "finishedAt": ago(30)}},
+}
 
 
 async def test_all_is_well(tmp_path: Path) -> None:
@@ -128,7 +44,8 @@ async def test_all_is_well(tmp_path: Path) -> None:
         pod("job", ready=False, phase="Succeeded"),
         pod("going", ready=False, metadata={"deletionTimestamp": ago(1)}),
     ]
-    pods.append(pod("evicted", ready=False, phase="Failed", metadata={"ownerReferences": [{"kind": "ReplicaSet", "controller": True}]}))
+    replica_set = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1", "controller": True}
+    pods.append(pod("evicted", ready=False, phase="Failed", metadata={"ownerReferences": [replica_set]}))
     result = await ask({"pods": pods, "deployments": [deployment("web", 2, 2)]}, tmp_path)
     assert (result.status, result.summary, result.evidence) == ("ok", "5 pods, 1 deployment", [])
     assert result.target == "kubernetes:current/*"
@@ -213,7 +130,7 @@ async def test_warning_events(tmp_path: Path) -> None:
 )
 async def test_refusals(tmp_path: Path, status: int, kind: str, words: str) -> None:
     """An API that refuses says nothing about the pods: unknown, in one sentence."""
-    async with cluster({}, tmp_path, status) as path:
+    async with cluster(Cluster({}, refusal=status), tmp_path) as path:
         result = await look(KubernetesCheck(id="x", kubeconfig=path, namespace="shop", timeout=60))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("unknown", kind)
@@ -245,8 +162,48 @@ async def test_unreachable(tmp_path: Path) -> None:
 
 async def test_not_kubernetes(tmp_path: Path) -> None:
     """Objects in another form are unknown, without a fault in the check."""
-    result = await ask({"pods": [{"metadata": {"namespace": "shop"}}]}, tmp_path)
+    async with cluster(Cluster({"pods": [{"metadata": {"namespace": "shop"}}]}, loose=True), tmp_path) as path:
+        result = await look(KubernetesCheck(id="x", kubeconfig=path, timeout=60))
     assert (result.status, result.summary) == ("unknown", "kubernetes:current/*: the API answers in a form that is not Kubernetes'")
+
+
+async def test_every_list_is_asked_for_as_defined(tmp_path: Path) -> None:
+    """All kinds, in a namespace and in all, with and without a selector, over pages: a strict API serves each, and nothing is lost."""
+    objects: Objects = {
+        "pods": [pod(f"p{number}", labels={"app": "web"}) for number in range(5)],
+        "deployments": [deployment("web", 1, 1)],
+        "nodes": [node(f"n{number}", Ready="True") for number in range(3)],
+        "events": [event(f"p{number}", "Failed", 5) for number in range(3)] + [event("p0", "Pulled", 5, type="Normal")],
+    }
+    made = Cluster(objects)
+    async with cluster(made, tmp_path) as path:
+        for namespace, selector in (("", ""), ("shop", ""), ("", "app=web"), ("shop", "app=web")):
+            sizes = ("size(pods) == 5", "size(deployments) == 1", "size(nodes) == 3", "warnings == 3", "complete")
+            kinds: tuple[Kind, ...] = ("pods", "deployments", "nodes", "events")
+            result = await look(
+                KubernetesCheck(id="x", kubeconfig=path, timeout=60, kinds=kinds, conditions=sizes, namespace=namespace, selector=selector)
+            )
+            assert result.status == "ok", result.summary
+    assert len(made.asked) == 4 * (3 + 1 + 2 + 2)
+
+
+async def test_a_list_that_grew_old_between_its_pages(tmp_path: Path) -> None:
+    """A token of the next page that the API took back (410) begins the list anew, once; what was read before is not counted twice."""
+    pods = [pod(f"p{number}") for number in range(5)]
+    for expired, status in ((1, "ok"), (2, "unknown")):
+        async with cluster(Cluster({"pods": pods}, expired=expired), tmp_path) as path:
+            result = await look(KubernetesCheck(id="x", kubeconfig=path, timeout=60, kinds=("pods",), conditions=("size(pods) == 5",)))
+        assert result.status == status, result.summary
+    assert "changes faster than it can be read" in result.summary
+
+
+async def test_a_selector_that_the_api_does_not_know(tmp_path: Path) -> None:
+    """The API's own words about a selector are told, with what is to be looked at."""
+    result = await ask({"pods": []}, tmp_path, selector="app=web=x")
+    assert result.error is not None
+    assert (result.status, result.error.kind) == ("unknown", "http")
+    assert "does not understand what is asked of pods in all namespaces (unable to parse requirement: found 'app=web=x')" in result.summary
+    assert result.summary.endswith("look at the selector")
 
 
 @pytest.mark.parametrize(

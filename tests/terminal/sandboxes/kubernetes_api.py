@@ -24,12 +24,31 @@ from tests.cri_fixture import CriRuntime
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def well_asked(request: web.Request) -> bool:
+    """Whether an exec is asked for as PodExecOptions are defined: known parameters, each but `command` once, a terminal without stderr."""
+    query = request.query
+    once = [name for name in query if name != "command"]
+    flags = [query.get(name, "false") for name in ("stdin", "stdout", "stderr", "tty")]
+    known = {"command", "container", "stdin", "stdout", "stderr", "tty"}
+    return (
+        request.headers.get("Authorization") == "Bearer t"
+        and set(query) <= known
+        and len(once) == len(set(once))
+        and set(flags) <= {"true", "false"}
+        and "true" in flags[:3]
+        and flags[2:] != ["true", "true"]
+        and bool(query.getall("command", []))
+    )
+
+
 @asynccontextmanager
 async def api(served: Handler, container_id: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, int]]:
     """The API as far as exec needs it, before what serves the exec; what it refuses is in the dict: `pod` and `exec`, each a status."""
     refused: dict[str, int] = {}
 
     async def pod(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != "Bearer t" or request.query:
+            return web.json_response({"kind": "Status", "status": "Failure", "message": "bad request", "code": 400}, status=400)
         if request.match_info["pod"] != "web" or "pod" in refused:
             status = refused.get("pod", 404)
             return web.json_response({"kind": "Status", "status": "Failure", "message": "no", "code": status}, status=status)
@@ -45,6 +64,8 @@ async def api(served: Handler, container_id: str, folder: Path, monkeypatch: pyt
     async def execute(request: web.Request) -> web.StreamResponse:
         if "exec" in refused:
             return web.Response(status=refused["exec"])
+        if not well_asked(request):
+            return web.json_response({"kind": "Status", "status": "Failure", "message": "bad exec options", "code": 400}, status=400)
         return await served(request)
 
     app = web.Application()
