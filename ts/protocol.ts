@@ -284,6 +284,12 @@ export interface Past {
   remedy: Proof | null;
 }
 
+/** A target of notifications whose last message did not arrive. */
+export interface FailingTarget {
+  target: string;
+  error: string;
+}
+
 export interface OpsSnapshot {
   epoch: string;
   seq: number;
@@ -294,6 +300,7 @@ export interface OpsSnapshot {
   silences?: Silence[];
   running?: string[];
   checks?: number;
+  notify?: FailingTarget[];
   role?: string;
   /** How many rows there are, of a board that is looked at by windows: then `results` is empty. */
   total?: number;
@@ -332,6 +339,7 @@ export type OpsMessage =
   | { type: "check-result"; data: { seq: number; scan_id: string; done: number; total: number; results: Result[] } }
   | { type: "scan-result"; data: ScanReport }
   | { type: "state-change"; data: StateChange }
+  | { type: "notify"; data: { failing: FailingTarget[] } }
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }
   | { type: "remedy"; data: Proof }

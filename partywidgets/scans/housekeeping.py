@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .model import utc_now
 
 if TYPE_CHECKING:
+    from .board import Board
     from .service import OpsMonitorService
 
 LOOK_EVERY = 5.0
@@ -17,16 +18,22 @@ PRUNE_EVERY = 3600.0
 """Seconds between two looks for results that are older than the history keeps."""
 ROLL_UP_EVERY = 60.0
 """Seconds between two looks for minutes, hours and days that have ended."""
+SLICE = 100
+"""Rows that are encoded in one turn of the loop."""
+
+
+async def warm_up(board: Board) -> None:
+    """Encodes every row, a slice in a turn of the loop: so the first snapshot after a start, when everyone comes back, need not."""
+    for number, row in enumerate(list(board.rows.values()), 1):
+        board.encoded(row)
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
 
 
 async def keep_house(service: OpsMonitorService) -> None:
     """Ends what is over, sums up what has ended, and removes what is too old. Runs until it is cancelled."""
     pruned = rolled = float("-inf")
     loop = asyncio.get_running_loop()
-    for number, row in enumerate(list(service.board.rows.values())):  # so that the first snapshot after a start need not
-        service.board.encoded(row)
-        if number % 100 == 0:
-            await asyncio.sleep(0)
     while True:
         await service.suppressions.refresh(only_ended=True)
         if loop.time() - rolled >= ROLL_UP_EVERY:

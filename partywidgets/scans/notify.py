@@ -34,6 +34,8 @@ RESTLESS, RESTLESS_SPAN = 6, 6 * 3600.0
 """Messages about one row in that many seconds beyond which its recoveries must last: three problems, each with its end."""
 CALM, LONGEST_CALM = 900.0, 4 * 3600.0
 """Seconds that the first recovery must last then, and any at most."""
+FAILING = 20
+"""Targets that do not take messages which everyone in the room is told of."""
 BODY_CHARS = 3500
 """Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
 
@@ -42,6 +44,8 @@ _KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": 
 
 _log = logging.getLogger("partywidgets.scans.notify")
 
+Troubled = Callable[[], Awaitable[None]]
+"""Is called when a target began to fail, fails in another way, or takes messages again."""
 Told = dict[str, str]
 """Fingerprint → the status that a target was last told, for those that it knows as failing."""
 Keep = Callable[[str, Mapping[str, str | None]], Awaitable[None]]
@@ -131,13 +135,14 @@ class Target:
         redact: Callable[[str], str],
         keep: Keep,
         current: Callable[[str], CheckResult | None],
+        troubled: Troubled,
     ) -> None:
         self.key, self.settings, self.resolve = key, settings, resolve
         self.told = told
         self.waiting: dict[str, _Waiting] = {}
         self.sent = self.failed = 0
         self.last_error: str | None = None
-        self._redact, self._keep, self._current = redact, keep, current
+        self._redact, self._keep, self._current, self._troubled = redact, keep, current, troubled
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
         self._spoken: dict[str, deque[float]] = {}
@@ -213,7 +218,7 @@ class Target:
             # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
             error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
             now = asyncio.get_running_loop().time()
-            self.last_error = error
+            news, self.last_error = error != self.last_error, error
             if error is not None:
                 self.failed += 1
                 self._failures += 1
@@ -227,11 +232,15 @@ class Target:
                     self._redact(error),
                     delay,
                 )
+                if news:
+                    await self._troubled()
                 continue
             self.sent += 1
             self._failures = 0
             self._sent_at.append(now)
             await self._was_told(notices)
+            if news:
+                await self._troubled()
 
     async def _was_told(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
@@ -308,9 +317,10 @@ class Notifier:
         *,
         keep: Keep,
         current: Callable[[str], CheckResult | None],
+        troubled: Troubled,
         redact: Callable[[str], str] | None = None,
     ) -> None:
-        self._own, self._keep, self._current = own, keep, current
+        self._own, self._keep, self._current, self._troubled = own, keep, current, troubled
         self._redact = redact or (lambda text: text)
         self._targets: dict[str, dict[str, _Owned]] = {}
         self._told: dict[str, Told] = {}
@@ -320,6 +330,14 @@ class Notifier:
     def targets(self) -> list[Target]:
         """Every target."""
         return [owned.target for group in self._targets.values() for owned in group.values()]
+
+    def failing(self) -> list[dict[str, str]]:
+        """The targets whose last message did not arrive, and why, for those who look at the room: without secrets, 20 at most."""
+        failing = [target for target in self.targets if target.last_error is not None]
+        return [
+            {"target": one_line(target.settings.name), "error": one_line(self._redact(target.last_error or ""))}
+            for target in failing[:FAILING]
+        ]
 
     def start(self, told: Mapping[str, Told]) -> None:
         """Begins to tell; `told` is what a former run has told, by target."""
@@ -342,7 +360,16 @@ class Notifier:
             else:
                 key = f"{owner}#{one.name}"
                 told = self._told.get(key, {})
-                target = Target(key, one, told=told, resolve=resolve, redact=self._redact, keep=self._keep, current=self._current)
+                target = Target(
+                    key,
+                    one,
+                    told=told,
+                    resolve=resolve,
+                    redact=self._redact,
+                    keep=self._keep,
+                    current=self._current,
+                    troubled=self._troubled,
+                )
                 known = _Owned(target)
                 if self._started:
                     self._run(known)

@@ -16,7 +16,7 @@ from .board import PUBLISHED, Board
 from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, ScanState
-from .housekeeping import keep_house
+from .housekeeping import keep_house, warm_up
 from .maintenance import MaintenanceSettings
 from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7
 from .notify import Notifier, require_apprise
@@ -69,7 +69,9 @@ class OpsMonitorService:
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
         self.scheduler = Scheduler(self._scheduled)
-        self.notifier = Notifier(self._tasks.own, keep=self._keep_told, current=self.board.rows.get, redact=redact)
+        self.notifier = Notifier(
+            self._tasks.own, keep=self._keep_told, current=self.board.rows.get, troubled=self._tell_failing, redact=redact
+        )
         self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
@@ -93,6 +95,7 @@ class OpsMonitorService:
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
             await self.settle_rows(owner)
         await self._disown_runners()
+        await warm_up(self.board)
         self.notifier.start(await history.told())
         self._tasks.own(self.scheduler.run(), "ops schedule")
         self._tasks.own(keep_house(self), "ops housekeeping")
@@ -153,7 +156,10 @@ class OpsMonitorService:
         await self.settle(name, swap)
         if self.started:
             await self.suppressions.refresh(only_ended=True)
+        failing = self.notifier.failing()
         self.notifier.configure(name, notify, resolve, list(self.board.rows.values()))
+        if self.notifier.failing() != failing:
+            await self._tell_failing()
 
     async def settle(self, owner: str, swap: Swap) -> None:
         """Brings schedule and board in line with what an owner's checks are now."""
@@ -382,6 +388,7 @@ class OpsMonitorService:
             "silences": self.suppressions.silences(),
             "running": list(self._scans)[-RUNNING:],
             "checks": len(self.registry),
+            "notify": self.notifier.failing(),
         }
 
     # inside
@@ -393,6 +400,9 @@ class OpsMonitorService:
 
     async def _keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
         await self.history.keep_told(target, told)
+
+    async def _tell_failing(self) -> None:
+        await self.announcer.tell("notify", {"failing": self.notifier.failing()})
 
     async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
         """Waits for a writing to the history. One that fails is a line in the log: what is under way goes on without it."""

@@ -54,6 +54,18 @@ async def test_scans_and_results_come_back_as_frames(tmp_path: Path, play: Play)
     assert (scans["finished_at"] >= scans["started_at"]).all()
 
 
+async def test_seq_goes_on_after_a_restart(tmp_path: Path, play: Play) -> None:
+    """A new start of the host counts on from the highest seq, so that what it sees takes the place of nothing that was seen before."""
+    seqs = []
+    for _ in range(3):
+        async with OpsMonitorService(directory=tmp_path) as service:
+            await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
+            seqs += [result.seq for result in (await service.run_scan()).results]
+            kept = history_frame(await service.history.history(hours=1))
+    assert sorted(seqs) == list(range(1, 7))
+    assert len(kept) == 6
+
+
 async def test_empty_frames_have_the_same_types(tmp_path: Path) -> None:
     """No rows give a frame with the columns and dtypes that rows give."""
     then = utc_now() - timedelta(hours=2)

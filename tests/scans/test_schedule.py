@@ -179,6 +179,29 @@ def test_an_unknown_zone_is_refused() -> None:
         ScheduleSettings(timezone="Mars/Olympus")
 
 
+async def test_the_loop_notices_a_clock_that_was_set_back() -> None:
+    """A clock that is set back by an hour while the scheduler runs: a check of every minute is looked at within the minute."""
+    now, came = NOON, asyncio.Event()
+
+    async def handler(keys: list[str]) -> None:
+        came.set()
+
+    scheduler = Scheduler(handler, clock=lambda: now)
+    scheduler.put(scripted("a", every=60), owner="x", last=NOON)
+    task = asyncio.create_task(scheduler.run())
+    try:
+        await asyncio.sleep(0)
+        for seconds in (-3600, -3600 + 61):
+            now = NOON + seconds
+            scheduler.wake()
+            for _ in range(5):  # the scheduler's turns
+                await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await came.wait()
+    finally:
+        task.cancel()
+
+
 async def test_the_loop_hands_out_together_what_is_due_together() -> None:
     """The scheduler wakes when something is set, hands out every due key in one call, and goes on after a handler failed."""
     calls: list[list[str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +13,17 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.exceptions import ConfigError, ScanError, StorageError
+from partywidgets.scans import board
 from partywidgets.scans.check_decorator import check, forget, registered_checks
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.checks.tcp import TcpCheck
 from partywidgets.scans.execution import host_of
+from partywidgets.scans.housekeeping import SLICE
 from partywidgets.scans.model import CheckResult, Evidence, ScanReport, utc_now
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.settings import LimitSettings
 from partywidgets.scans.silence import Ack
+from partywidgets.scans.snapshot import Snapshot
 
 from .ops_room import Play, ScriptedCheck, ops_room
 
@@ -332,6 +336,36 @@ async def test_loading_again_replaces(tmp_path: Path, play: Play) -> None:
         assert [(result.title, result.state.attempt, result.change) for result in report.results] == [("The one", 2, "unchanged")]
     async with ops_room(tmp_path) as room:
         assert [row.check_id for row in room.service.board.rows.values()] == ["one"]
+
+
+async def test_rows_are_encoded_in_slices_before_anybody_can_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart every row is encoded once, a slice in a turn of the loop; the first snapshot finds them all and encodes none."""
+    rows = 5 * SLICE + 1
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.publish(ScanReport(results=[CheckResult(f"c{number}", "tcp", "db:5432", "ok") for number in range(rows)]))
+    turn, encoded, json_of = 0, Counter[int](), board._json
+    loop = asyncio.get_running_loop()
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        counting[0] = loop.call_soon(count_turns)
+
+    def counted(row: CheckResult) -> str:
+        encoded[turn] += 1
+        return json_of(row)
+
+    counting = [loop.call_soon(count_turns)]
+    monkeypatch.setattr(board, "_json", counted)
+    try:
+        async with OpsMonitorService(directory=tmp_path) as service:
+            before = encoded.total()
+            snapshot = Snapshot(service.board, {})
+            told = [json.loads(snapshot.next_part())["data"]["results"] for _ in range(1000) if not snapshot.done]
+    finally:
+        counting[0].cancel()
+    assert sum(map(len, told)) == before == encoded.total() == rows
+    assert max(encoded.values()) <= SLICE
 
 
 async def test_a_check_that_left_its_config_while_nothing_ran(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 import {
   type Ack,
   type Counts,
+  type FailingTarget,
   type OpsMessage,
   type OpsSnapshot,
   type OpsWindow,
@@ -75,6 +76,8 @@ export class OpsStore {
   seq = 0;
   lastScan: ScanReport | null = null;
   checks = 0;
+  /** Targets of notifications that do not take messages. */
+  failing: FailingTarget[] = [];
   role = "";
   #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
   #suppressed = 0;
@@ -162,6 +165,10 @@ export class OpsStore {
       case "ack":
         this.#ack(message.data, changes);
         break;
+      case "notify":
+        this.failing = message.data.failing;
+        changes.scan = true;
+        break;
       case "silence":
         this.#silence(message.data, changes);
         break;
@@ -175,6 +182,7 @@ export class OpsStore {
       this.lastScan = snapshot.scan ?? this.lastScan;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
+      this.failing = snapshot.notify ?? [];
       this.silences.clear();
       for (const silence of snapshot.silences ?? []) this.silences.set(silence.id, silence);
       this.running.clear();

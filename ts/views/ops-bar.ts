@@ -1,5 +1,5 @@
 /** The bar over an ops view: which room, its state, the last scan, the running one, and a way to start one. */
-import type { Reply } from "../protocol.ts";
+import type { FailingTarget, Reply } from "../protocol.ts";
 import type { OpsStore } from "../rooms/ops-store.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
@@ -25,6 +25,7 @@ export class OpsBar {
   #scan = element("span", { class: "pw-muted" });
   #progress = element("progress", { class: "pw-progress", hidden: true, "aria-label": "Progress of the running scan" });
   #answer = element("span", { class: "pw-answer", role: "status" });
+  #failing = element("span", { class: "pw-answer pw-failing", role: "status" });
   #badge = new Badge();
   #now: HTMLButtonElement;
   #retry: HTMLButtonElement;
@@ -49,6 +50,7 @@ export class OpsBar {
       this.#state,
       this.#retry,
       this.#answer,
+      this.#failing,
       element("span", { class: "pw-space" }),
       this.#progress,
       this.#scan,
@@ -72,6 +74,7 @@ export class OpsBar {
   }
 
   draw(store: OpsStore): void {
+    setText(this.#failing, unheard(store.failing));
     const [running] = store.running.values();
     this.#progress.hidden = !running;
     if (running) {
@@ -92,4 +95,12 @@ export class OpsBar {
 
 function count(checks: number): string {
   return `${checks} ${checks === 1 ? "check" : "checks"}`;
+}
+
+/** What a person must know who relies on messages: they do not arrive. */
+function unheard(failing: FailingTarget[]): string {
+  const [first] = failing;
+  if (!first) return "";
+  const others = failing.length > 1 ? ` (and ${failing.length - 1} more)` : "";
+  return `⚠ notifications to ${first.target}${others} do not arrive: ${first.error}`;
 }
