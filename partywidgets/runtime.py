@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import responses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -76,11 +77,8 @@ def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: 
     A redirect is not followed, since it would carry the token to somewhere else.
     Raises RefusedError for 401, 403 and redirects, HostError for the rest.
     """
-    status, raw, reason = _exchange(method, url, token=token, body=body, timeout=timeout)
-    if (refusal := _refusal(url, status, reason, token=token)) is not None:
-        raise refusal
-    if status >= 400:
-        raise HostError(f"{_place(url)} answered {status} {reason} to {method} {urlsplit(url).path}")
+    status, raw, said = _exchange(method, url, token=token, body=body, timeout=timeout)
+    _raise_for(method, url, status, said, token=token)
     try:
         return json.loads(raw)
     except ValueError:
@@ -89,18 +87,16 @@ def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: 
 
 def fetch(url: str, *, token: str | None, timeout: float) -> bytes:
     """The body of a GET, as it is. Blocks, and raises, like `ask`."""
-    status, raw, reason = _exchange("GET", url, token=token, timeout=timeout)
-    if (refusal := _refusal(url, status, reason, token=token)) is not None:
-        raise refusal
-    if status >= 400:
-        raise HostError(f"{_place(url)} answered {status} {reason} to GET {urlsplit(url).path}")
+    status, raw, said = _exchange("GET", url, token=token, timeout=timeout)
+    _raise_for("GET", url, status, said, token=token)
     if len(raw) >= ANSWER_LIMIT:
         raise HostError(f"{_place(url)} has more than {ANSWER_LIMIT} bytes at {urlsplit(url).path}: fetch it with another program")
     return raw
 
 
 def _exchange(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> tuple[int, bytes, str]:
-    """The status of an answer with its body, or with the reason when it is none of 2xx. Raises HostError when there is no answer."""
+    """The status of an answer with its body, or, when it is none of 2xx, with what the host says to it. Raises HostError when there is no
+    answer."""
     import urllib.error
     import urllib.request
 
@@ -121,15 +117,29 @@ def _exchange(method: str, url: str, *, token: str | None, body: Any = None, tim
             return answer.status, answer.read(ANSWER_LIMIT), ""
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, b"", _reason(error.read(4096)) or str(error.reason)
+            return error.code, b"", _said(error.read(4096))
     except (OSError, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         raise HostError(f"no host answers at {_place(url)} ({cause}): start it with `partywidgets serve`, or correct the URL") from None
 
 
-def _refusal(url: str, status: int, reason: str, *, token: str | None) -> RefusedError | None:
+def _raise_for(method: str, url: str, status: int, said: str, *, token: str | None) -> None:
+    if status < 300:
+        return
+    if (refusal := _refusal(url, status, said, token=token)) is not None:
+        raise refusal
+    if said and status < 500:
+        raise HostError(said)  # a sentence with its remedy: where it came from helps nobody then
+    raise HostError(f"{_place(url)} answered {status} {_reason(status, said)} to {method} {urlsplit(url).path}")
+
+
+def _reason(status: int, said: str) -> str:
+    return said or responses.get(status, "")
+
+
+def _refusal(url: str, status: int, said: str, *, token: str | None) -> RefusedError | None:
     """The error of a status that refuses, with its own remedy: a token helps against a 401 alone."""
-    place = _place(url)
+    place, reason = _place(url), _reason(status, said)
     if status == 401 and token is None:
         return RefusedError(f"{place} needs a token (401 {reason}): give connect(url, token=…) or PARTYWIDGETS_TOKEN one", status=status)
     if status == 401:
@@ -141,7 +151,7 @@ def _refusal(url: str, status: int, reason: str, *, token: str | None) -> Refuse
     return None
 
 
-def _reason(raw: bytes) -> str:
+def _said(raw: bytes) -> str:
     with contextlib.suppress(ValueError, AttributeError):
         answer = json.loads(raw)
         return str(answer.get("error") or answer.get("message") or answer.get("reason") or "")
@@ -214,8 +224,8 @@ class Runtime:
         token = token or None
         host_id = _host_id(ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT), root)
         # Anybody may say hello. Tickets are for everybody who is let in; GET takes none, and the answer to those is "use POST".
-        status, _, reason = _exchange("GET", root + "tickets", token=token, timeout=CONNECT_TIMEOUT)
-        if (refusal := _refusal(root, status, reason, token=token)) is not None:
+        status, _, said = _exchange("GET", root + "tickets", token=token, timeout=CONNECT_TIMEOUT)
+        if (refusal := _refusal(root, status, said, token=token)) is not None:
             raise refusal
         return HostAddress("remote", root, host_id, token or "")
 

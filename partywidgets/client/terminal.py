@@ -182,9 +182,15 @@ class TerminalClient(RoomClient):
         """Waits until `pattern` is in the output, and returns the match.
 
         The search covers what came since the last match or `send`, without escape sequences and with `\\r\\n` as `\\n`; at most the last
-        256 KiB. Raises TimeoutError after `timeout` seconds (None: waits for ever), RefusedError or HostError when the socket gave up.
+        256 KiB. Raises CommandError for a pattern that is no regular expression, TimeoutError after `timeout` seconds (None: waits for
+        ever), RefusedError or HostError when the socket gave up.
         """
-        wanted = re.compile(pattern)
+        try:
+            wanted = re.compile(pattern)
+        except re.error as error:
+            raise CommandError(
+                f"expect({pattern!r}): {error.msg} at position {error.pos}: it is a regular expression; re.escape(…) makes one of a text"
+            ) from None
         try:
             async with asyncio.timeout(timeout):
                 while (found := self._tail.search(wanted, self._searched)) is None:

@@ -96,6 +96,8 @@ async def test_send_and_expect(tmp_path: Path) -> None:
         assert await term.expect("red-é\n", WAIT)
         with pytest.raises(TimeoutError, match=r"did not appear within 0\.2 s"):
             await term.expect(re.compile("red-"), 0.2)
+        with pytest.raises(CommandError, match=r"missing \), unterminated subpattern at position 0: it is a regular expression"):
+            await term.expect("(", 0.2)
 
 
 async def test_screen_and_history(tmp_path: Path) -> None:
