@@ -33,10 +33,11 @@ def explain(error: ValidationError, model: type[BaseModel], source: Source, root
     details = error.errors(include_url=False)
     # A missing key comes last: the misspelt one beside it says more.
     complaints = sorted((detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in details)
+    faults = tuple(str(ConfigError(told, path=source.path, line=at[0], column=at[1])) for _, at, told in complaints)
     _, (line, column), sentence = complaints[0]
     if len(complaints) > 1:
         sentence += f" (and {len(complaints) - 1} more)"
-    return ConfigError(sentence, path=source.path, line=line, column=column)
+    return ConfigError(sentence, path=source.path, line=line, column=column, faults=faults)
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -38,10 +38,20 @@ class PartyError(Exception):
 class ConfigError(PartyError):
     """A config file or an option is wrong.
 
-    `path`, `line` and `column` (both counted from 1) say where, when that is known.
+    `path`, `line` and `column` (both counted from 1) say where, when that is known. `faults` is a sentence with its place for each thing
+    that is wrong, where more than one was looked for.
     """
 
-    def __init__(self, message: str, *, path: str | None = None, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        self.faults = faults
         place = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{place}: {message}" if place else message)
         self.path, self.line, self.column = path, line, column

@@ -34,7 +34,7 @@ def main() -> None:
             sys.exit(failed)
         raise
     except PartyError as error:
-        _say(str(error))
+        say(str(error))
         sys.exit(failed)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -45,9 +45,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("PARTYWIDGETS_DEBUG"):
             traceback.print_exc()
-        _say(f"unexpected {type(error).__name__}: {error}; PARTYWIDGETS_DEBUG=1 shows where")
+        say(f"unexpected {type(error).__name__}: {error}; PARTYWIDGETS_DEBUG=1 shows where")
         sys.exit(failed)
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """One line on stderr, by the program's name."""
     print(f"partywidgets: {sentence}", file=sys.stderr)

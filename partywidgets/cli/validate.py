@@ -10,20 +10,34 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import counted
+from ..exceptions import ConfigError
+from . import Verdict, counted, say
 
 if TYPE_CHECKING:
     from ..config import Config
 
 
+SHOWN = 100
+"""Faults that are printed."""
+
+
 def run(path: Path) -> None:
     """Prints one line about a config that is right, and a note for each name in it that it does not explain itself.
 
-    Raises ConfigError for one that is not right.
+    Of one that is not right, prints each fault that was found with its place and raises Verdict 1; or ConfigError, where there is but one.
     """
     from ..config import load_config
 
-    config = load_config(path, environ=os.environ)
+    try:
+        config = load_config(path, environ=os.environ)
+    except ConfigError as error:
+        if len(error.faults) < 2:
+            raise
+        for fault in error.faults[:SHOWN]:
+            say(fault)
+        if len(error.faults) > SHOWN:
+            say(f"and {len(error.faults) - SHOWN} more")
+        raise Verdict(1) from None
     kinds = Counter(str(getattr(check, "type", "?")) for check in config.checks)
     checks = counted(len(config.checks), "check") + (
         f" ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})" if kinds else ""

@@ -186,6 +186,15 @@ def test_validate_mistakes(run: Run, config: Path, text: str, sentence: str) -> 
     assert sentence in ended.sentence
 
 
+def test_validate_says_every_fault(run: Run, config: Path) -> None:
+    """Each fault of a config has a line with its place, so that all are mended in one go."""
+    config.write_text("chekcs: []\nchecks:\n  - { id: a, type: tcp, host: h, prot: 1 }\n  - { id: b, type: htp }\n")
+    ended = run("validate", config)
+    assert ended.code == 1
+    places = [line.partition(": ")[2].partition(": ")[0].removeprefix(f"{config}") for line in ended.err.splitlines()]
+    assert places == [":1:1", ":3:34", ":4:20", ":3:5"], ended.err
+
+
 def test_validate(run: Run, config: Path) -> None:
     """A right config is summed up in one line."""
     ended = run("validate", config)

@@ -96,7 +96,8 @@ class SqlCheck(CheckModel):
         numbers = {name: value for name, value in first.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
         probe.metrics += [Metric(one_line(name, 100), float(value)) for name, value in list(numbers.items())[:20]]
         shown = ", ".join(f"{name} = {value}" for name, value in list(first.items())[:5])
-        probe.summary = one_line(f"{len(rows)}{' or more' if probe.values['more'] else ''} rows" + (f": {shown}" if shown else ""))
+        number = f"{len(rows)}{' or more' if probe.values['more'] else ''} {'row' if len(rows) == 1 else 'rows'}"
+        probe.summary = one_line(number + (f": {shown}" if shown else ""))
         text = "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
         probe.evidence.append(Evidence("sql-rows", "rows", text, truncated=probe.values["more"]))
         return probe

@@ -28,6 +28,7 @@ async def test_rows_and_value(url: str) -> None:
     check = SqlCheck(id="x", url=url, query="select count(*) as n from orders where state = 'open'", conditions=("value == 2",))
     result = await look(check)
     assert (result.status, [m.value for m in result.metrics if m.name == "n"]) == ("ok", [2.0])
+    assert result.summary == "1 row: n = 2"
     rows = await look(SqlCheck(id="x", url=url, query="select * from orders", conditions=("rows.exists(r, r.state == 'sent')",)))
     assert rows.status == "ok"
 
