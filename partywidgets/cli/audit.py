@@ -20,4 +20,6 @@ def run(file: Path) -> None:
     if found.broken:
         print(f"broken at {found.broken}")
         raise Verdict(1)
+    if found.dropped:
+        print(f"the {found.dropped} oldest files were deleted by the host (recording.audit_bytes), as the chain says")
     print(f"{found.lines} lines, the chain holds")

@@ -60,7 +60,7 @@ class TerminalServer(Server):
             self.settings = TerminalSettings()
         self.viewers: dict[Connection, Viewer] = {}
         self.lease = Lease(idle_after=self.settings.idle_after)
-        self.audit = Audit(self.name, self.storage.folder("audit").parent)
+        self.audit = Audit(self.name, self.storage.folder("audit").parent, keep_bytes=lambda: self.settings.recording.audit_bytes)
         self.recorder = Recorder(
             self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
         )

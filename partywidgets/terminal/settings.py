@@ -59,6 +59,8 @@ class RecordingSettings(BaseModel):
     """Keystrokes too."""
     room_bytes: int = Field(default=64 << 20, ge=32 << 20, le=1 << 40)
     """What a room's recordings take together; the oldest go."""
+    audit_bytes: int | None = Field(default=1 << 30, ge=64 << 20, le=1 << 40)
+    """What the host's audit log takes, in files of 16 MiB; the oldest go. None: nothing of it is deleted."""
     unsaved: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = Field(default=(), max_length=10_000)
     """Ids of sandboxes of which nothing is saved: no recording, no ledger, no screen in a notebook."""
 

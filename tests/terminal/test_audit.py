@@ -20,6 +20,28 @@ async def write(folder: Path, *events: str) -> None:
     await off_loop(lambda: None)
 
 
+async def test_the_oldest_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all may take bounds them; the chain holds from the first that is left, and shows files that somebody else took away."""
+    monkeypatch.setattr(module, "FILE_BYTES", 400)
+    path, file = tmp_path / "terminals.jsonl", AuditFile(tmp_path)
+    for number in range(60):
+        file.write({"event": "typed", "messages": number}, keep_bytes=2000)
+    await off_loop(lambda: None)
+    aside = await asyncio.to_thread(lambda: list(tmp_path.glob("terminals-*.jsonl")))
+    left = sorted(aside, key=lambda found: int(found.stem.partition("-")[2]))
+    first = int(left[0].stem.partition("-")[2])
+    assert first > 1
+    assert sum(found.stat().st_size for found in (*left, path)) <= 2000 + 400
+    assert (verify(path).broken, verify(path).dropped) == ("", first - 1)
+    await write(tmp_path, "after a restart")
+    assert (verify(path).broken, verify(path).dropped) == ("", first - 1)
+    begin = await asyncio.to_thread(left[0].read_bytes)
+    await asyncio.to_thread(left[0].write_bytes, begin.partition(b"\n")[2])
+    assert f"{left[0]}:1: the files before it are gone" in verify(path).broken
+    await asyncio.to_thread(left[0].unlink)
+    assert f"{left[1]}:1: the files before it are gone" in verify(path).broken
+
+
 async def test_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on after a restart, a torn line and a file put aside; a changed or missing line is named."""
     path = tmp_path / "terminals.jsonl"
