@@ -8,9 +8,11 @@ import functools
 import http.server
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,10 @@ GRIDS = ("ours", "tabulator", "sorted", "ag-grid")
 """`tabulator` as one first writes it, whose rows stay where they are; `sorted`: it too, with a sort after each batch."""
 PATIENCE = 60.0
 """Seconds for each step beyond its own length."""
+SAMPLE_EVERY = 5.0
+"""Seconds between two looks at the heap of the long run."""
+FLAT = 0.05
+"""The heap is flat when the line through its samples rises by no more than this part of their median over the whole run."""
 MOUNT = """async ({ token, bundle, url, rows }) => {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
   const body = JSON.stringify({ party: "ops-monitor-broadcast", room: "main" });
@@ -120,6 +126,51 @@ def grid(launch: Callable[[], Browser], url: str, name: str, mode: str, *, rates
         browser.close()
 
 
+def slope(samples: list[tuple[float, float]]) -> tuple[float, bool]:
+    """MiB a minute of the line through `samples` (seconds, MiB; two at least), and whether that is flat."""
+    rise = statistics.linear_regression(*zip(*samples, strict=True)).slope
+    whole = rise * (samples[-1][0] - samples[0][0])
+    return rise * 60, whole <= FLAT * statistics.median(mib for _, mib in samples)
+
+
+def long_run(launch: Callable[[], Browser], url: str, minutes: float) -> None:
+    """Our table at the highest rate, its heap looked at after a collection every few seconds. That stops the page: no frames are told."""
+    from playwright.sync_api import Error
+
+    rate, seconds = RATES[-1], minutes * 60
+    browser = launch()
+    page = browser.new_page(viewport={"width": 1200, "height": 700})
+    samples: list[tuple[float, float]] = []
+    try:
+        page.goto(url)
+        page.wait_for_function("() => window.tableBench")
+        asked(page, f"tableBench.begin('ours', {ROWS})", PATIENCE)
+        page.evaluate(
+            f"() => {{ window.told = undefined; tableBench.step({rate}, {seconds}, 'raw').then((told) => {{ window.told = [told]; }}); }}"
+        )
+        page.wait_for_timeout(SAMPLE_EVERY * 1000)  # what the first updates fill, series and caches, is no growth
+        begin = time.monotonic()
+        while (at := time.monotonic() - begin) < seconds - SAMPLE_EVERY:
+            samples.append((at, heap(page)))
+            page.wait_for_timeout(SAMPLE_EVERY * 1000)
+        told = page.wait_for_function("() => window.told", timeout=(SAMPLE_EVERY + PATIENCE) * 1000, polling=250).json_value()[0]
+    except Error as error:
+        print(f"heap: none, the page ended after {len(samples)} samples: {error.message.splitlines()[0]}", flush=True)
+        return
+    finally:
+        browser.close()
+    if len(samples) < 3:
+        print(f"heap: {len(samples)} samples are too few for a slope: give more --minutes", flush=True)
+        return
+    rise, flat = slope(samples)
+    low, high = min(mib for _, mib in samples), max(mib for _, mib in samples)
+    kept = "kept" if told["right"] and not told["unsorted"] else "NOT kept"
+    print(f"heap: {samples[0][1]:.1f} → {samples[-1][1]:.1f} MiB (least {low:.1f}, most {high:.1f}) in {len(samples)} samples; sort {kept}")
+    print(
+        f"heap: {rise:+.2f} MiB a minute: {'flat' if flat else 'GROWS'} (flat: at most {FLAT:.0%} of the median over the run)", flush=True
+    )
+
+
 def first_paint(browser: Browser, rounds: int) -> None:
     """A dashboard that joins a room with so many rows, in a real host."""
     times: list[dict[str, float]] = []
@@ -139,7 +190,7 @@ def first_paint(browser: Browser, rounds: int) -> None:
         ("all", f"socket open to {ROWS:,} rows in the table"),
         ("begin", "mount, bundle not cached, to the first row"),
     ):
-        shown = sorted(time[name] for time in times)
+        shown = sorted(one[name] for one in times)
         print(f"first paint: {words:<46}{shown[len(shown) // 2]:>8.0f} ms (worst {shown[-1]:.0f})", flush=True)
 
 
@@ -168,8 +219,9 @@ def main(argv: list[str]) -> None:
             for mode in modes:
                 grid(launch, url, name, mode, rates=list(RATES), seconds=arguments.seconds)
         if arguments.minutes > 0:
-            print(f"{arguments.minutes:g} minutes")
-            grid(launch, url, "ours", "raw", rates=[20_000], seconds=arguments.minutes * 60)
-        browser = launch()
-        first_paint(browser, arguments.rounds)
-        browser.close()
+            print(f"\nour table for {arguments.minutes:g} minutes at {RATES[-1]:,} updates a second")
+            long_run(launch, url, arguments.minutes)
+        if arguments.rounds > 0:
+            browser = launch()
+            first_paint(browser, arguments.rounds)
+            browser.close()
