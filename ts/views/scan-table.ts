@@ -61,6 +61,7 @@ export class ScanTable {
     { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
     "Pause",
   );
+  #csv = element("button", { type: "button" }, "CSV");
   #refusal = element("span", { class: "pw-answer", role: "status" });
   #live = element("div", { class: "pw-hidden", role: "status", "aria-live": "polite" });
   #actions: ActionBar;
@@ -98,8 +99,7 @@ export class ScanTable {
       this.#chips.set(status, { node, count });
       chips.append(node);
     }
-    const csv = element("button", { type: "button", title: "Save the rows shown as CSV" }, "CSV");
-    csv.addEventListener("click", () => download("checks.csv", "text/csv", toCsv(this.#shown())));
+    this.#csv.addEventListener("click", () => download("checks.csv", "text/csv", toCsv(this.#shown())));
     this.#group = new GroupSelect(
       () => store.rows.values(),
       (group) => this.#change({ group }),
@@ -119,7 +119,7 @@ export class ScanTable {
       this.#group.node,
       columns.node,
       this.#pause,
-      csv,
+      this.#csv,
     );
     this.node = element("div", { class: "pw-table" }, this.tools, this.#actions.node, this.#live);
     this.node.addEventListener("keydown", (event) => this.#key(event));
@@ -227,6 +227,7 @@ export class ScanTable {
     this.#awaiting = false;
     const filtered = (window?.total ?? rows.size) > 0;
     this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : "No results yet");
+    this.#offerCsv();
     this.#ask();
   }
 
@@ -264,6 +265,15 @@ export class ScanTable {
     // The places of rows are others from now on: those that are here stand nowhere until the host has said which they are.
     if (window) this.#store.window = { ...window, order: [] };
     this.#show();
+  }
+
+  /** Says on the button itself when the file would have a part of the rows. */
+  #offerCsv(): void {
+    const [here, all] = this.#window ? [this.#window.order().length, this.#window.rows] : [0, 0];
+    const [part, whole] = [here.toLocaleString("en"), all.toLocaleString("en")];
+    setText(this.#csv, here < all ? `CSV (${part} of ${whole})` : "CSV");
+    const title = here < all ? `Save the ${part} rows around the view as CSV; ops.df has all` : "Save the rows shown as CSV";
+    if (this.#csv.title !== title) this.#csv.title = title;
   }
 
   #shown(): Result[] {
@@ -329,6 +339,7 @@ export class ScanTable {
   }
 
   #choose(fingerprint: string, how: "only" | "toggle" | "range"): void {
+    let refusal = "";
     if (how === "toggle") {
       if (!this.#selected.delete(fingerprint)) this.#selected.add(fingerprint);
       this.#anchor = fingerprint;
@@ -336,10 +347,12 @@ export class ScanTable {
       const order = this.#lines().order();
       const [from, to] = [order.indexOf(this.#anchor), order.indexOf(fingerprint)].sort((a, b) => a - b) as [number, number];
       this.#selected = new Set(from < 0 ? [fingerprint] : order.slice(from, to + 1));
+      if (from < 0 && this.#window) refusal = "The range begins beyond the rows that are loaded: one row is selected";
     } else {
       this.#selected = new Set([fingerprint]);
       this.#anchor = fingerprint;
     }
+    setText(this.#refusal, refusal);
     this.#select();
   }
 

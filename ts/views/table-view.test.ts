@@ -191,11 +191,39 @@ describe("the grid", () => {
     await soon(() => expect(asked.at(-1)!.from).toBe(0));
     tell(at(0, 100));
     await soon(() => expect(active()?.dataset.fingerprint).toBe("f0"));
+    const csv = [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent?.startsWith("CSV"))!;
+    expect(csv.textContent).toBe("CSV (100 of 20,000)");
     lines()[1]!.click();
     table.setView({ search: "web", group: "host" });
     await soon(() => expect(asked.at(-1)).toMatchObject({ search: "web", group: "host" }));
     tell(at(300, 100));
     expect([store.rows.size, store.rows.has("f1"), table.selection]).toEqual([101, true, ["f1"]]);
+  });
+
+  it("says when a range begins beyond the rows of a larger board that are here", async () => {
+    const counts = { crit: 0, warn: 0, unknown: 0, ok: 20_000, skip: 0 };
+    const tell = (prefix: string) => {
+      const changes = noChanges();
+      const order = Array.from({ length: 100 }, (_, index) => `${prefix}${index}`);
+      const results = order.map((name) => ({ ...ROW, fingerprint: name, title: name }));
+      store.apply(
+        { type: "window", data: { epoch: "e", seq: 1, rows: 20_000, total: 20_000, counts, from: 0, order, groups: [], results } },
+        changes,
+      );
+      table.draw(changes);
+    };
+    const said = () => table.node.querySelector(".pw-tools .pw-answer")!.textContent;
+    const range = () => lines()[3]!.dispatchEvent(new MouseEvent("click", { bubbles: true, shiftKey: true }));
+    tell("f");
+    await soon(() => expect(titles()[0]).toBe("f0"));
+    lines()[1]!.click();
+    range();
+    expect([table.selection, said()]).toEqual([["f1", "f2", "f3"], ""]);
+    tell("g");
+    await soon(() => expect(titles()[0]).toBe("g0"));
+    range();
+    expect(table.selection).toEqual(["g3"]);
+    expect(said()).toMatch(/one row is selected/);
   });
 
   it("folds the groups of a larger board by asking for the others' rows", async () => {
