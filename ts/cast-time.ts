@@ -26,3 +26,11 @@ export function playbackTime(cast: string, limit: number): (seconds: number) => 
     return seconds - pause.before - into;
   };
 }
+
+/**
+ * Where to seek so that all that happened at a moment of the playback is on the screen, in seconds. Moments are recorded in whole
+ * milliseconds, but the player adds its events' up in floating point, and an event whose sum is a hair behind the seek is left out.
+ */
+export function seekTime(moment: number): number {
+  return moment + 0.0005;
+}

@@ -1,7 +1,7 @@
 /** The bundle of a recording: a player with a seek bar, and the commands beside it. */
 import { create } from "asciinema-player";
 import playerStyles from "asciinema-player/dist/bundle/asciinema-player.css";
-import { playbackTime } from "./cast-time.ts";
+import { playbackTime, seekTime } from "./cast-time.ts";
 import { type MountOptions, option } from "./model.ts";
 import { askRecording } from "./recording-source.ts";
 import baseStyles from "./styles/base.css";
@@ -41,7 +41,7 @@ export function mount({ model, el, signal }: MountOptions): void {
         terminalFontFamily: getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace",
       });
       signal.addEventListener("abort", () => player.dispose());
-      body.append(commandList(commands, (seconds) => void player.seek(seconds).then(() => player.play())));
+      body.append(commandList(commands, (seconds) => void player.seek(seekTime(seconds)).then(() => player.play())));
       save.disabled = false;
       save.addEventListener("click", () => download(`${recording.room}-${recording.id}.cast`, "application/x-asciicast", cast));
     },
