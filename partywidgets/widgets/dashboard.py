@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..exceptions import PartyError
-from ._base import refuse_positional, refuse_unknown
 from .ops_view import OpsView
 from .terminal import Terminal
 
@@ -15,22 +14,6 @@ class OpsDashboard(OpsView):
     """The ops room in a cell. `title` stands above it, `height` of its table is in CSS pixels; the others are those of `ScanTable`."""
 
     bundle: ClassVar[str] = "dashboard.js"
-
-    def __init__(
-        self,
-        *given: object,
-        title: str | None = None,
-        height: int | None = None,
-        columns: Iterable[str] | None = None,
-        sort: str | Iterable[str] | None = None,
-        group: str | None = None,
-        search: str | None = None,
-        layout: Any = None,
-        **unknown: Any,
-    ) -> None:
-        refuse_positional("OpsDashboard", given)
-        refuse_unknown("OpsDashboard", unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
-        super().__init__(options={"title": title, "height": height}, columns=columns, sort=sort, group=group, search=search, layout=layout)
 
     async def _wanted_room(self, message: Mapping[str, Any]) -> tuple[str, str]:
         """Beside the ops room: the terminal of a sandbox that a row's remediation names, which is what the page offers to open.
@@ -44,6 +27,3 @@ class OpsDashboard(OpsView):
         if not isinstance(sandbox, str) or sandbox not in named:
             raise PartyError(f"no row names the sandbox {str(sandbox)[:64]!r}: name it in a check's `remediation`")
         return Terminal.party, sandbox
-
-    def __repr__(self) -> str:
-        return f"OpsDashboard(room={self.room!r})"

@@ -19,7 +19,7 @@ from ..exceptions import ConfigError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
-from ._base import PartyWidget
+from ._base import PartyWidget, refuse_positional, refuse_unknown
 from .remedy import RowRemedy
 from .rendering import rendered, still
 from .view import read_view
@@ -84,15 +84,21 @@ class OpsView(PartyWidget):
 
     def __init__(
         self,
-        *,
-        options: Mapping[str, Any],
+        *given: object,
+        title: str | None = None,
+        height: int | None = None,
         columns: Iterable[str] | None = None,
         sort: str | Iterable[str] | None = None,
         group: str | None = None,
         search: str | None = None,
         layout: Any = None,
+        **unknown: Any,
     ) -> None:
-        view = read_view(type(self).__name__, columns=columns, sort=sort, group=group, search=search)
+        widget = type(self).__name__
+        refuse_positional(widget, given)
+        refuse_unknown(widget, unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
+        view = read_view(widget, columns=columns, sort=sort, group=group, search=search)
+        options = {"title": title, "height": height}
         super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
         self.view = view
         # One room a host and credential: whoever connects with another token acts with that one's rights alone.
@@ -100,6 +106,9 @@ class OpsView(PartyWidget):
         self._ops.views.add(self)
         self._config: Path | None = None
         self._thread.call_soon(self._hold, self._join(), "rows")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(room={self.room!r})"
 
     async def _join(self) -> None:
         try:

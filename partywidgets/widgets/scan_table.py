@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ._base import refuse_positional, refuse_unknown
 from .ops_view import OpsView
 
 
@@ -17,22 +15,3 @@ class ScanTable(OpsView):
     """
 
     bundle: ClassVar[str] = "table.js"
-
-    def __init__(
-        self,
-        *given: object,
-        title: str | None = None,
-        height: int | None = None,
-        columns: Iterable[str] | None = None,
-        sort: str | Iterable[str] | None = None,
-        group: str | None = None,
-        search: str | None = None,
-        layout: Any = None,
-        **unknown: Any,
-    ) -> None:
-        refuse_positional("ScanTable", given)
-        refuse_unknown("ScanTable", unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
-        super().__init__(options={"title": title, "height": height}, columns=columns, sort=sort, group=group, search=search, layout=layout)
-
-    def __repr__(self) -> str:
-        return f"ScanTable(room={self.room!r})"
