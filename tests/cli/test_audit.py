@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from partywidgets.terminal import audit
 from partywidgets.terminal.audit import AuditFile
 from partywidgets.terminal.recording import recording_thread
 
@@ -35,3 +38,23 @@ def test_verify(run: Run, tmp_path: Path) -> None:
     wrong = run("audit", "verify", other)
     assert wrong.code == 1
     assert "this was never a line of an audit log" in wrong.out
+
+
+def test_verify_says_that_the_oldest_are_gone(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that the host shortened is whole, and the answer says by how many files; one that somebody else shortened ends with 1."""
+    monkeypatch.setattr(audit, "FILE_BYTES", 200)
+    file = AuditFile(tmp_path)
+    for number in range(30):
+        file.write({"event": "typed", "messages": number}, keep_bytes=1500)
+    recording_thread().submit(lambda: None).result(30)
+    path = tmp_path / "terminals.jsonl"
+    oldest = min(tmp_path.glob("terminals-*.jsonl"), key=lambda found: int(found.stem.partition("-")[2]))
+    gone = int(oldest.stem.partition("-")[2]) - 1
+    assert gone > 0
+    shortened = run("audit", "verify", path)
+    assert shortened.code == 0
+    assert f"the {gone} oldest files were deleted by the host (recording.audit_bytes)" in shortened.out
+    oldest.unlink()
+    robbed = run("audit", "verify", path)
+    assert robbed.code == 1
+    assert "the files before it are gone, and no line says that the host deleted them" in robbed.out.replace("\n", " ")
