@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ..party import Connection, Frame
 from .ring import Ring
 from .screen import RawScreen, Screen, ScreenClosed
-from .viewer import Piece, RichViewer, Viewer
+from .viewer import Piece, PlainViewer, RichViewer, Viewer
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ RING_BYTES = 256 * 1024
 IDLE_SECONDS = 0.02
 """After this long without output, and after input, the next output goes out at once, so that an echo is instant."""
 HELD_BYTES = 8 << 20
-"""Output held for viewers that are a little behind, shared by all of them; who needs older output lags."""
+"""Output held for viewers that are a little behind, once for all of them, for `Viewer.patience` at most; who needs older output lags."""
 DRAINED_BYTES = 16 * 1024
 LOOK_SECONDS, LOOK_SELDOM_SECONDS = 0.01, 0.08
 """Between two looks at viewers that are behind, since sockets do not tell when they have drained; more and more seldom while nothing
@@ -147,6 +147,9 @@ class Stream:
         while self._held and self._held[0].end <= needed:
             self._held.popleft()
         if self._held:
+            text = any(viewer.in_sync and isinstance(viewer, PlainViewer) for viewer in self._viewers.values())
+            for piece in self._held:
+                piece.slim(text=text)
             self._look_soon()
 
     def _send_on(self, viewer: Viewer) -> None:

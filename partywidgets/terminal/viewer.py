@@ -58,6 +58,14 @@ class Piece:
     def chunk(self) -> Frame:
         return chunk(self.epoch, self.offset + len(self.output), len(self.output))
 
+    def slim(self, *, text: bool) -> None:
+        """Lets go of the frames, and of the text unless it is wanted: what is held for somebody is held once, not once a dialect. Who takes
+        it later has its frame made again."""
+        for frame in ("rich", "plain", "bare", "chunk"):
+            self.__dict__.pop(frame, None)
+        if not text:
+            self.text = ""
+
 
 def chunk(epoch: str, end: int, size: int) -> Frame:
     """What announces a binary frame in Cloudflare's 1.0 dialect."""

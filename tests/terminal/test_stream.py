@@ -131,6 +131,23 @@ async def test_more_than_is_held_is_a_lag(monkeypatch: pytest.MonkeyPatch) -> No
     await stream.close()
 
 
+async def test_what_is_held_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside viewers who take everything, what waits for one is its bytes alone: no frame, no text that nobody wants. It still arrives."""
+    monkeypatch.setattr(viewer, "LAG_SECONDS", 60.0)
+    behind, ahead = watching(Line()), watching(Line())
+    stream = opened(behind, ahead)
+    for _ in range(8):
+        stream.append(PIECE)
+        stream.drawn(ahead, ahead.position)
+    assert len(stream._held) >= 4
+    assert all(set(piece.__dict__) == {"epoch", "offset", "output", "text", "end", "made"} for piece in stream._held)
+    assert not any(piece.text for piece in stream._held)
+    while behind.position < stream.position:
+        stream.drawn(behind, behind.position)
+    assert cast(Line, behind.connection).output == cast(Line, ahead.connection).output
+    await stream.close()
+
+
 def test_window_is_as_wide_as_its_reader_is_quick() -> None:
     """A window that was drawn quickly is followed by one twice as wide, up to a bound; slow ones stay; a lag narrows it."""
     seen = watching(Line())
