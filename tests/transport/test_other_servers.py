@@ -79,15 +79,16 @@ async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         process = await asyncio.create_subprocess_exec(
             sys.executable, *(part.format(fd=listening.fileno()) for part in SERVERS[request.param]),
             cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(tmp_path / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
+            start_new_session=True,
         )  # fmt: skip
         try:
             server = Other(process, listening.getsockname()[1], request.param)
             await server.started()
             yield server
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with hypercorn's workers, which would outlive it
+            await process.wait()
             print((tmp_path / "log").read_text())
 
 
