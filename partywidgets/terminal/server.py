@@ -66,7 +66,12 @@ class TerminalServer(Server):
         )
         self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
         self.upstream = Upstream(
-            self.name, changed=self._upstream_changed, output=self._output, clear=self.stream.clear, ready=self.stream.room_for_more
+            self.name,
+            changed=self._upstream_changed,
+            wavered=self._tell_states,
+            output=self._output,
+            clear=self.stream.clear,
+            ready=self.stream.room_for_more,
         )
         self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
         self.sizing = Sizing(self.viewers, self.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
@@ -313,6 +318,9 @@ class TerminalServer(Server):
             self.commands.end(upstream.reason)
             self.recorder.end(None if upstream.exit is None else upstream.exit.code)
         self.stream.flush()
+        self._tell_states()
+
+    def _tell_states(self) -> None:
         for viewer in list(self.viewers.values()):
             # The others are told behind the screen that they wait for, see _shown.
             if viewer.greeted and (isinstance(viewer, RichViewer) or not viewer.wanted):

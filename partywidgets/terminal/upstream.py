@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from ..exceptions import SandboxError, SandboxGoneError
-from .sandboxes import Address, Exit, Lasting, Prompt, Sandbox, open_sandbox
+from .sandboxes import Address, Exit, Lasting, Prompt, Renewing, Sandbox, open_sandbox
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ AHEAD_BYTES = 4096
 class Upstream:
     """At most one sandbox. Its states: idle → starting → running → ended, or starting → failed; both may start again.
 
-    `changed` is told of each new state; `output` gets what comes; `ready` is awaited before each read, unless `clear` says that it would
-    return at once.
+    `changed` is told of each new state, `wavered` of a new `reason` while it runs: its connection is being made again; `output` gets what
+    comes; `ready` is awaited before each read, unless `clear` says that it would return at once.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class Upstream:
         place: str,
         *,
         changed: Callable[[], None],
+        wavered: Callable[[], None],
         output: Callable[[bytes], None],
         clear: Callable[[], bool],
         ready: Callable[[], Awaitable[None]],
     ) -> None:
-        self._place, self._changed, self._output, self._clear, self._ready = place, changed, output, clear, ready
+        self._place, self._changed, self._wavered = place, changed, wavered
+        self._output, self._clear, self._ready = output, clear, ready
         self.state: State = "idle"
         self.reason = ""
         self.sandbox_id = ""
@@ -77,6 +79,8 @@ class Upstream:
         self.sandbox = sandbox
         try:
             self._become("running")
+            if isinstance(sandbox, Renewing):
+                sandbox.on_away(self._away)
             if self._ahead:
                 sandbox.write(self._ahead)
             await self._pump(sandbox)
@@ -90,6 +94,10 @@ class Upstream:
             if self.exit is None:
                 self.exit = Exit(None, "the terminal was closed")
             self._become("ended", self.exit.reason)
+
+    def _away(self, reason: str) -> None:
+        self.reason = reason
+        self._wavered()
 
     def _take(self, piece: bytes) -> bool:
         """Output that is passed on where it was read: what wakes no task is a third of an echo's way through us."""

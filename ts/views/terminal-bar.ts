@@ -168,7 +168,8 @@ function stateOf(link: LinkState, status: TerminalStatus | null): TerminalState 
   if (!status?.connection) return "connecting";
   if (status.upstream === "ended" || status.upstream === "failed") return "ended";
   if (status.lagging) return "lagging";
-  return status.upstream === "starting" ? "connecting" : "live";
+  // Running with a reason: its connection is being made again.
+  return status.upstream === "starting" || status.reason ? "connecting" : "live";
 }
 
 function sentence(state: TerminalState, reason: string, status: TerminalStatus | null): string {
@@ -178,7 +179,7 @@ function sentence(state: TerminalState, reason: string, status: TerminalStatus |
     case "lagging":
       return "catching up";
     case "connecting":
-      return reason || (status?.upstream === "starting" ? status.reason || "starting the shell" : "connecting");
+      return reason || status?.reason || (status?.upstream === "starting" ? "starting the shell" : "connecting");
     case "ended": {
       const code = status?.exit?.code;
       const why = status?.exit?.reason || status?.reason || "";

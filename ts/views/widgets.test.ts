@@ -180,6 +180,7 @@ describe("a terminal's bar", () => {
     ["open", "", {}, "live", "live"],
     ["open", "", { lagging: true }, "lagging", "catching up"],
     ["open", "", { upstream: "starting", reason: "pulling the image" }, "connecting", "pulling the image"],
+    ["open", "", { upstream: "running", reason: "is being made again" }, "connecting", "is being made again"],
     ["open", "", { upstream: "ended", exit: { code: 3, reason: "the shell ended" } }, "ended", "ended with code 3: the shell ended"],
     ["open", "", { upstream: "failed", reason: "no such container" }, "ended", "ended: no such container"],
     ["refused", "you may not enter this room", {}, "refused", "you may not enter this room"],

@@ -71,6 +71,14 @@ class Prompt(Protocol):
 
 
 @runtime_checkable
+class Renewing(Protocol):
+    """A sandbox whose connection may be lost and made again while its process runs on."""
+
+    def on_away(self, tell: Callable[[str], None]) -> None:
+        """`tell` gets a sentence when the connection is lost, and "" when it is there again."""
+
+
+@runtime_checkable
 class Lasting(Protocol):
     """A sandbox that closing leaves running, and that can be asked to end all the same."""
 

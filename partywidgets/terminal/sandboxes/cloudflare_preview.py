@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from ...exceptions import SandboxError
@@ -38,8 +39,13 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
         self._cursor = ""
         self._chunk: tuple[str, int] | None = None
         self._away = False
+        self._tell_away: Callable[[str], None] = lambda _: None
         self._renewed = asyncio.Event()
         self._tries, self._since = 0, asyncio.get_running_loop().time()
+
+    def on_away(self, tell: Callable[[str], None]) -> None:
+        """See Renewing."""
+        self._tell_away = tell
 
     async def _output_of(self, message: str | bytes) -> bytes | None:
         if isinstance(message, bytes):
@@ -120,6 +126,7 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
 
         loop = asyncio.get_running_loop()
         self._away, self._chunk = True, None
+        self._tell_away(f"the connection to {self._place} was lost ({why}) and is being made again")
         if loop.time() - self._since > LASTING:
             self._tries = 0
         while self._tries < TRIES:
@@ -144,6 +151,7 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
                 continue
             self._connection, self._since, self._away = connection, loop.time(), False
             self._renewed.set()
+            self._tell_away("")
             if not afresh:
                 return b""
             self._redraw()

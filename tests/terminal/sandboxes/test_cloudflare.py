@@ -207,6 +207,31 @@ async def test_preview_end_of_container_or_terminal(serve: Serve, what: str, sen
         await pty.sandbox.close()
 
 
+async def until_said(viewer: Viewer, part: str) -> None:
+    """Waits until the shell runs, with this in the reason; "": with none."""
+    await viewer.until(lambda: (last := viewer.of("upstream")[-1])["state"] == "running" and bool(part) == (part in last["reason"] != ""))
+
+
+async def test_a_connection_that_is_being_made_again_is_not_shown_as_live(serve: Serve) -> None:
+    """Everyone is told why nothing comes, also who joins meanwhile, and that it is over."""
+    async with cloudflare_container() as container, serve(default=container.preview()) as place:
+        await container.make("t1")
+        async with place.watch() as ana, place.watch(who="pia") as pia:
+            await ana.type("echo up-$((1+1))\r")
+            await ana.shows(b"up-2")
+            container.refuse = HTTPStatus.SERVICE_UNAVAILABLE
+            container.cut()
+            for viewer in (ana, pia):
+                await until_said(viewer, "is being made again")
+            async with place.watch() as late:
+                assert "is being made again" in (await late.message("welcome"))["reason"]
+            container.refuse = None
+            for viewer in (ana, pia):
+                await until_said(viewer, "")
+            await ana.type("echo on-$((2+2))\r")
+            await ana.shows(b"on-4")
+
+
 async def test_what_is_typed_into_a_broken_connection_is_refused(opened: Open) -> None:
     """While it is being made again, typing is answered with a sentence: it could arrive much later, at another prompt."""
     async with cloudflare_container() as container:
