@@ -20,6 +20,8 @@ from typing import Any
 from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, AppsV1Api, CoreV1Api
 
+from tests.kubeconfig import kubeconfig
+
 Objects = dict[str, list[dict[str, Any]]]
 
 
@@ -216,17 +218,3 @@ async def cluster(made: Cluster, folder: Path) -> AsyncIterator[str]:
         yield kubeconfig(folder, runner.addresses[0][1])
     finally:
         await runner.cleanup()
-
-
-def kubeconfig(folder: Path, port: int) -> str:
-    """A kubeconfig with the one context `test`; its path."""
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (folder / "kubeconfig").write_text(json.dumps(config))
-    return str(folder / "kubeconfig")

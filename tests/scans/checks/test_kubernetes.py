@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from partywidgets.scans.checks.kubernetes import Kind, KubernetesCheck
 from partywidgets.scans.model import CheckResult
+from tests.kubeconfig import kubeconfig
 
-from .kubernetes_peer import Cluster, Objects, ago, cluster, deployment, event, kubeconfig, node, pod
+from .kubernetes_peer import Cluster, Objects, ago, cluster, deployment, event, node, pod
 from .servers import look, serving
 
 

@@ -20,6 +20,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
 from tests.cri_fixture import CriRuntime
+from tests.kubeconfig import kubeconfig
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,17 +76,7 @@ async def api(served: Handler, container_id: str, folder: Path, monkeypatch: pyt
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    port = runner.addresses[0][1]
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (folder / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(folder, runner.addresses[0][1]))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     try:
