@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from .auth import login_subject
 from .child_environment import hide_variable
-from .config_complaint import explain
+from .config_complaint import Fault, explain, told
 from .config_source import MAX_TEXT, Source, read_yaml, refuse_secrets, try_references
 from .duration import PositiveSeconds, Seconds
 from .exceptions import ConfigError, SandboxError
@@ -184,8 +184,9 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
         if kind == "env":
             hide_variable(name)  # before anything is started, not when it is first resolved
     plain = dict(source.value)
+    twice: list[Fault] = []
     if isinstance(plain.get("checks"), list):
-        _refuse_duplicate_ids(source, plain["checks"])
+        twice = _duplicate_ids(source, plain["checks"])
         try:
             defaults = CheckDefaults.model_validate(plain.get("defaults", {}))
         except ValidationError as error:
@@ -194,7 +195,9 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
     try:
         config = Config.model_validate(plain)
     except ValidationError as error:
-        raise explain(error, Config, source) from None
+        raise explain(error, Config, source, beside=twice) from None
+    if twice:
+        raise told(source, [(False, *fault) for fault in twice])
     config._path = path
     return config
 
@@ -204,16 +207,17 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
-def _refuse_duplicate_ids(source: Source, checks: list[Any]) -> None:
+def _duplicate_ids(source: Source, checks: list[Any]) -> list[Fault]:
     seen: dict[str, int] = {}
+    faults: list[Fault] = []
     for index, check in enumerate(checks):
         identifier = check.get("id") if isinstance(check, dict) else None
         if not isinstance(identifier, str):
             continue
         if identifier in seen:
             line = source.position(("checks", seen[identifier], "id"))[0]
-            raise source.error(
-                f"the check id {identifier!r} is used a second time, the first is on line {line}: an id names one check",
-                ("checks", index, "id"),
-            )
-        seen[identifier] = index
+            sentence = f"the check id {identifier!r} is used a second time, the first is on line {line}: an id names one check"
+            faults.append((source.position(("checks", index, "id")), sentence))
+        else:
+            seen[identifier] = index
+    return faults

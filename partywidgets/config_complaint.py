@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from .config_nodes import Position
 from .config_source import Loc, Source
 from .exceptions import ConfigError
 
@@ -24,16 +25,25 @@ _PLAIN = {
 }
 """What pydantic says of types, in the words of YAML."""
 
+Fault = tuple[Position, str]
+"""Where, and a sentence."""
+
 MAX_NAMES = 20
 """How many valid keys an error lists when none is near."""
 
 
-def explain(error: ValidationError, model: type[BaseModel], source: Source, root: Loc = ()) -> ConfigError:
-    """The first thing that is wrong, by its place in the text, and how many more there are. `root` is where `model` stands in the text."""
-    details = error.errors(include_url=False)
+def explain(error: ValidationError, model: type[BaseModel], source: Source, root: Loc = (), *, beside: Iterable[Fault] = ()) -> ConfigError:
+    """The first thing that is wrong, by its place in the text, and how many more there are. `root` is where `model` stands in the text;
+    `beside` are faults that pydantic does not look for."""
     # A missing key comes last: the misspelt one beside it says more.
-    complaints = sorted((detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in details)
-    faults = tuple(str(ConfigError(told, path=source.path, line=at[0], column=at[1])) for _, at, told in complaints)
+    complaints = [(detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in error.errors(include_url=False)]
+    return told(source, [*complaints, *((False, *fault) for fault in beside)])
+
+
+def told(source: Source, complaints: Iterable[tuple[bool, Position, str]]) -> ConfigError:
+    """Complaints as one error: the first one's sentence and place, and all in `faults`. Those marked True come last."""
+    complaints = sorted(complaints)
+    faults = tuple(str(ConfigError(said, path=source.path, line=at[0], column=at[1])) for _, at, said in complaints)
     _, (line, column), sentence = complaints[0]
     if len(complaints) > 1:
         sentence += f" (and {len(complaints) - 1} more)"
@@ -139,7 +149,11 @@ def _tagged(annotation: Any, tag: str | int) -> type[BaseModel] | None:
 
 
 def _keys(model: type[BaseModel] | None) -> list[str]:
-    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
+    """A model's keys, its own before those that all of its kind have: they are the ones that are looked for."""
+    if model is None:
+        return []
+    names = sorted(model.model_fields, key=lambda name: name not in model.__annotations__)
+    return [model.model_fields[name].alias or name for name in names]
 
 
 def _value_at(value: Any, loc: Loc) -> Any:

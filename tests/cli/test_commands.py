@@ -188,11 +188,14 @@ def test_validate_mistakes(run: Run, config: Path, text: str, sentence: str) -> 
 
 def test_validate_says_every_fault(run: Run, config: Path) -> None:
     """Each fault of a config has a line with its place, so that all are mended in one go."""
-    config.write_text("chekcs: []\nchecks:\n  - { id: a, type: tcp, host: h, prot: 1 }\n  - { id: b, type: htp }\n")
+    twice = "  - { id: b, type: host, measure: disk }\n"
+    config.write_text("chekcs: []\nchecks:\n  - { id: a, type: tcp, host: h, prot: 1 }\n  - { id: b, type: htp }\n" + twice)
     ended = run("validate", config)
     assert ended.code == 1
     places = [line.partition(": ")[2].partition(": ")[0].removeprefix(f"{config}") for line in ended.err.splitlines()]
-    assert places == [":1:1", ":3:34", ":4:20", ":3:5"], ended.err
+    assert places == [":1:1", ":3:34", ":4:20", ":5:11", ":5:26", ":3:5"], ended.err
+    own = next(line for line in ended.err.splitlines() if "unknown key 'measure'" in line)
+    assert "it is one of type, disk" in own  # the check's own keys first
 
 
 def test_validate(run: Run, config: Path) -> None:
