@@ -32,9 +32,11 @@ class _HostCollector:
         yield InfoMetricFamily("partywidgets", "This host.", {"version": __version__, "host_id": app.host.host_id})
         yield GaugeMetricFamily("partywidgets_connections", "Open sockets over all rooms.", app.host.connection_count())
         rooms = GaugeMetricFamily("partywidgets_rooms", "Rooms that are live or hibernating.", labels=["party"])
+        unread = GaugeMetricFamily("partywidgets_unread_bytes", "Bytes that peers are behind.", labels=["party"], unit="bytes")
         for party in app.parties:
             rooms.add_metric([party], len(app.host.rooms(party)))
-        yield rooms
+            unread.add_metric([party], app.host.unread_bytes(party))
+        yield from (rooms, unread)
         yield GaugeMetricFamily("partywidgets_tickets", "Tickets that may still be used.", len(app.gate.tickets))
         yield GaugeMetricFamily("partywidgets_scans_running", "Scans under way.", len(app.service.running()))
         yield from self._notifications()

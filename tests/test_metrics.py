@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from prometheus_client.samples import Sample
 
 from partywidgets.scans.model import CheckResult, Metric, ScanReport
 
+from .party.serving import until, upgrade_request
 from .running_app import Running, running
 from .scans.checks.servers import Authority, closed_port, dns_server, web_server
 
@@ -86,3 +88,24 @@ async def test_a_page_of_hostile_results_is_still_openmetrics(tmp_path: Path) ->
     assert ("probe_success", "skipped") not in seen
     assert ("probe_duration_seconds", "skipped") in seen
     assert len([name for name, _ in seen if name == "probe_http_status_code"]) == 1
+
+
+async def test_peers_that_are_behind_are_seen(tmp_path: Path) -> None:
+    """What a socket was sent and has not taken stands under its party, and is gone with it."""
+    party = "ops-monitor-broadcast"
+    async with running(tmp_path) as app:
+        room = await app.app.host.get_server_by_name(party, "main")
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port, limit=1024)
+        head = f"Authorization: Bearer {app.owner}"
+        writer.write(upgrade_request(app.port, f"/parties/{party}/main", [head]))
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+        [peer] = room.get_connections()
+        while not peer.buffered:
+            room.broadcast(b"x" * 65536)
+            await asyncio.sleep(0)
+        by_party = {sample.labels["party"]: sample.value for sample in (await scraped(app))["partywidgets_unread_bytes", ""]}
+        assert by_party == {party: peer.buffered, "terminal-server": 0}
+        writer.transport.abort()
+        await until(lambda: not room.get_connections())
+        assert sum(values((await scraped(app))["partywidgets_unread_bytes", ""])) == 0

@@ -160,6 +160,10 @@ class PartyHost:
         """Open sockets over all rooms."""
         return sum(len(room.fanout.members) for room in self._rooms.values())
 
+    def unread_bytes(self, party: str) -> int:
+        """What the sockets of a party were given and the operating system has not taken: how far behind their peers read."""
+        return sum(connection.buffered for (of, _), room in self._rooms.items() if of == party for connection in room.present)
+
     async def get_server_by_name(self, party: str, room: str, *, props: Any = None) -> Server:
         """The room's live instance, on_start finished. Raises UnknownPartyError, RoomNameError, or what on_start raised."""
         found = self._room(party if party in self._classes else kebab(party), check_room_name(room))

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, PartyHost, Server
+from partywidgets.party.fanout import DEFAULT_CAP
 from partywidgets.transport.server import serve
 from partywidgets.transport.websocket import Limits
 
@@ -23,14 +24,21 @@ class Beacon(Server):
     """Counts for everyone."""
 
     period = 0.01
+    size = 0
+    """Bytes of a message, filled up behind the number."""
 
     def on_start(self, props: Any = None) -> None:
+        self.peaks: dict[str, int] = {}
         self.spawn(self._tell(), name="tell")
 
     async def _tell(self) -> None:
         number = 0
         while True:
-            self.broadcast(str(number))
+            self.broadcast(f"{number} ".ljust(self.size, "."))
+            self._room.fanout.flush()
+            for connection in self.get_connections():
+                if connection.buffered > self.peaks.get(connection.id, 0):
+                    self.peaks[connection.id] = connection.buffered
             number += 1
             await asyncio.sleep(self.period)
 
@@ -41,7 +49,7 @@ class Beacon(Server):
             self._room.fanout.flush()
 
     def on_request(self, request: Request) -> Response:
-        return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": [one.id for one in self.get_connections()]})
+        return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": [one.id for one in self.get_connections()], "peaks": self.peaks})
 
 
 async def main() -> None:
@@ -51,17 +59,20 @@ async def main() -> None:
     parser.add_argument("--bind", default="127.0.0.1")
     parser.add_argument("--files", type=int)
     parser.add_argument("--period", type=float, default=0.01)
+    parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--ping", type=float, default=20.0)
+    parser.add_argument("--stall", type=float, default=5.0)
+    parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
     options = parser.parse_args()
     if options.files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
-    Beacon.period = options.period
+    Beacon.period, Beacon.size = options.period, options.size
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
-    limits = Limits(ping_interval=options.ping, ping_timeout=options.ping)
+    limits = Limits(ping_interval=options.ping, ping_timeout=options.ping, stall=options.stall)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
-        PartyHost({"beacon": Beacon}, storage=options.storage) as host,
+        PartyHost({"beacon": Beacon}, storage=options.storage, slow_consumer_cap=options.cap) as host,
         serve(host, bind=options.bind, port=0, auth=gate, limits=limits) as server,
     ):
         print(server.port, flush=True)

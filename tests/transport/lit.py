@@ -33,7 +33,7 @@ class Lit:
         return connect(f"ws://{self.place}?_pk={id}", additional_headers=HEADERS, compression=None, ping_interval=None, **options)
 
     async def look(self) -> dict[str, Any]:
-        """How many tasks it has, and who is in its room."""
+        """How many tasks it has, who is in its room, and the most that each had unread."""
         async with httpx.AsyncClient(timeout=WAIT) as http:
             answer: dict[str, Any] = (await http.get(f"http://{self.place}", headers=HEADERS)).json()
             return answer
@@ -77,7 +77,7 @@ class Watch:
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for message in self.client:
-                number = int(message)
+                number = int(message.split()[0])
                 assert self.first is None or number == self.last + 1, f"after {self.last} came {number}"
                 self.first = number if self.first is None else self.first
                 self.last = number
