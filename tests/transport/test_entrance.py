@@ -9,11 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
-from partywidgets.party import Server
+from partywidgets.party import Connection, ConnectionContext, Server
 from partywidgets.transport import server
 
-from ..party.serving import running
+from ..party.serving import received, running, until, upgrade_request
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,81 @@ async def test_a_herd_is_let_in_as_it_says_what_it_wants(tmp_path: Path, monkeyp
         finally:
             for _, writer in herd:
                 writer.close()
+
+
+async def test_five_hundred_who_never_finish_their_handshake(tmp_path: Path) -> None:
+    """Each is cut, most with 408; whoever means it comes in and is answered meanwhile."""
+
+    class Echo(Server):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            connection.send(message)
+
+    async with running(Echo, tmp_path, serve_head_timeout=2.0) as run, contextlib.AsyncExitStack() as stack, asyncio.timeout(40):
+        slow = []
+        for _ in range(500):
+            reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+            stack.callback(writer.transport.abort)
+            writer.write(upgrade_request(run.server.port, "/parties/room/lobby")[:-20])
+            slow.append((reader, writer))
+        for number in range(10):
+            client = await stack.enter_async_context(run.connect(id=f"c{number}"))
+            await client.send("hello")
+            assert await received(client) == "hello"
+        ends = []
+        for reader, _ in slow:
+            try:
+                ends.append((await reader.read())[:12])
+            except ConnectionResetError:
+                ends.append(b"")
+        # Under a small `ulimit -n` the oldest have made room for others before their time was up.
+        assert set(ends) <= {b"HTTP/1.1 408", b""}
+        assert ends.count(b"HTTP/1.1 408") >= 10
+        assert run.host.connection_count() == 10
+        await client.send("still")
+        assert await received(client) == "still"
+
+
+async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+    """A request line or a header that goes on and on is not kept: 400 after some ten kilobytes, then the end."""
+    for head in (b"GET /parties/room/", b"GET / HTTP/1.1\r\nX: "):
+        async with running(Server, tmp_path) as run, asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+            writer.write(head)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(1024):
+                    writer.write(b"x" * 1024)
+                    await writer.drain()
+            seen = b""
+            with contextlib.suppress(ConnectionError):
+                seen = await reader.read()
+            writer.transport.abort()
+            assert seen[:12] in (b"HTTP/1.1 400", b"")
+            assert run.host.rooms("room") == []
+
+
+async def test_upgrades_that_wait_for_their_room_are_bounded(tmp_path: Path) -> None:
+    """Two wait in on_connect where two may: the third is told 503 and when to come again, requests are served, and the two come in."""
+    waiting = 0
+    go = asyncio.Event()
+
+    class Room(Server):
+        async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            nonlocal waiting
+            waiting += 1
+            await go.wait()
+
+    async with running(Room, tmp_path, serve_max_handshakes=2) as run, asyncio.timeout(20):
+        two = [asyncio.ensure_future(run.connect(id=f"c{number}").__aenter__()) for number in range(2)]
+        await until(lambda: waiting == 2)
+        with pytest.raises(InvalidStatus) as refused:
+            await run.connect(id="third")
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "1"
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(run.url(scheme="http"))).status_code == 404
+        go.set()
+        clients = await asyncio.gather(*two)
+        async with run.connect(id="third"):
+            assert run.host.connection_count() == 3
+        for client in clients:
+            await client.close()
