@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from .storage import StorageThread, open_database
@@ -21,6 +21,12 @@ CREATE INDEX alarms_by_due ON alarms (due);
 
 RETRIES = 6
 """After the first attempt: gaps of 2, 4, 8 … 64 s, as Durable Objects do."""
+
+AT_ONCE = 16
+"""Alarms that ring at once: after a night without the host all are overdue, and their rooms would start together."""
+
+TURN_TIME = 30.0
+"""Seconds after which an on_alarm that still runs counts no longer among those: what hangs holds up nobody else's alarm."""
 
 LONGEST_SLEEP = 30.0
 """Seconds between two looks at the clock: it may be set, and a machine that was suspended has slept through its timers."""
@@ -39,27 +45,40 @@ Ring = Callable[[str, str], Awaitable[None]]
 class Alarms:
     """At least once: a row goes only when its on_alarm has returned, so one that was running at a crash runs again.
 
+    At most `AT_ONCE` ring at a time, those first that were due first. Alarms of a party that is not in `parties` stay as they are.
     `turn` tells a row from the one that replaced it while on_alarm ran. `retry_base` is in seconds.
     """
 
-    def __init__(self, path: Path, thread: StorageThread, ring: Ring, *, retry_base: float = 2.0) -> None:
+    def __init__(self, path: Path, thread: StorageThread, ring: Ring, *, parties: Collection[str], retry_base: float = 2.0) -> None:
         self._path = path
         self._thread = thread
         self._ring = ring
+        self._parties = tuple(parties)
         self._retry_base = retry_base
         self._database: sqlite3.Connection | None = None
         self._ringing: dict[tuple[str, str], int] = {}
+        self._taking_turns: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Finds the alarms of earlier runs; those past due ring at once."""
+        """Finds the alarms of earlier runs; those past due ring now. Says which will not, for want of their party."""
 
-        def call() -> None:
+        def call() -> list[tuple[str, int]]:
             self._database = open_database(self._path, version=VERSION, schema=SCHEMA)
+            return [(row[0], row[1]) for row in self._database.execute("SELECT party, count(*) FROM alarms GROUP BY party")]
 
-        await self._thread.run(call)
+        for party, count in await self._thread.run(call):
+            if party not in self._parties:
+                logger.warning(
+                    "this host has no party %r, whose alarms (%d in %s) wait: they ring when a host with it starts here; "
+                    "if it is gone for good, `await host.delete_alarms(%r)` removes them",
+                    party,
+                    count,
+                    self._path,
+                    party,
+                )
         self._watcher = asyncio.get_running_loop().create_task(self._watch(), name="partywidgets alarms")
 
     async def close(self) -> None:
@@ -103,6 +122,10 @@ class Alarms:
     async def delete(self, party: str, room: str) -> None:
         await self._thread.run(lambda: self._open().execute("DELETE FROM alarms WHERE party = ? AND room = ?", (party, room)))
 
+    async def delete_all(self, party: str) -> int:
+        """Removes every alarm of a party; returns how many there were."""
+        return await self._thread.run(lambda: self._open().execute("DELETE FROM alarms WHERE party = ?", (party,)).rowcount)
+
     async def _watch(self) -> None:
         while True:
             self._changed.clear()
@@ -113,6 +136,7 @@ class Alarms:
                 due, wait = [], 5.0
             for party, room, turn, failures in due:
                 self._ringing[party, room] = turn
+                self._taking_turns.add((party, room))
                 task = asyncio.get_running_loop().create_task(self._run(party, room, turn, failures), name=f"alarm of {party}/{room}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -121,12 +145,17 @@ class Alarms:
                     await self._changed.wait()
 
     def _next(self) -> tuple[list[tuple[str, str, int, int]], float]:
-        """On the storage thread: what is due and not ringing, and the seconds until the next."""
+        """On the storage thread: what is due, not ringing, and has its turn; and the seconds until the next."""
         now = time.time()
+        turns = AT_ONCE - len(self._taking_turns)
         due: list[tuple[str, str, int, int]] = []
-        for row in self._open().execute("SELECT party, room, due, failures, turn FROM alarms ORDER BY due"):
+        # The `+` keeps SQLite to the index by time: it would gather all alarms of the parties and sort them.
+        query = f"SELECT party, room, due, failures, turn FROM alarms WHERE +party IN ({','.join('?' * len(self._parties))}) ORDER BY due"
+        for row in self._open().execute(query, self._parties):
             if (row["party"], row["room"]) in self._ringing:
                 continue
+            if len(due) >= turns:
+                break
             if row["due"] > now:
                 return due, min(row["due"] - now, LONGEST_SLEEP)
             due.append((row["party"], row["room"], row["turn"], row["failures"]))
@@ -134,6 +163,7 @@ class Alarms:
 
     async def _run(self, party: str, room: str, turn: int, failures: int) -> None:
         where, key = "WHERE party = ? AND room = ? AND turn = ?", (party, room, turn)
+        turn_over = asyncio.get_running_loop().call_later(TURN_TIME, self._end_turn, party, room)
         try:
             try:
                 await self._ring(party, room)
@@ -158,5 +188,11 @@ class Alarms:
         except Exception:
             logger.exception("room %s/%s: its alarm could not be recorded", party, room)
         finally:
+            turn_over.cancel()
             self._ringing.pop((party, room), None)
-            self._changed.set()
+            self._end_turn(party, room)
+
+    def _end_turn(self, party: str, room: str) -> None:
+        """Another may ring."""
+        self._taking_turns.discard((party, room))
+        self._changed.set()

@@ -103,7 +103,7 @@ class PartyHost:
     async def __aenter__(self) -> PartyHost:
         self._directory.open()
         self._thread = StorageThread()
-        self._alarms = Alarms(self._directory.path / "host.sqlite3", self._thread, self._ring)
+        self._alarms = Alarms(self._directory.path / "host.sqlite3", self._thread, self._ring, parties=self._classes)
         try:
             await self._alarms.open()
         except BaseException:
@@ -229,6 +229,12 @@ class PartyHost:
             connection.close(4401, "the grant was revoked")
         return len(standing)
 
+    async def delete_alarms(self, party: str) -> int:
+        """Removes every alarm of a party, also of one that this host does not have any more; returns how many there were."""
+        if self._alarms is None:
+            raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
+        return await self._alarms.delete_all(party)
+
     # For rooms.
 
     def room_storage(self, party: str, name: str) -> Storage:
@@ -288,8 +294,6 @@ class PartyHost:
         return room
 
     async def _ring(self, party: str, name: str) -> None:
-        if party not in self._classes:
-            raise UnknownPartyError(f"an alarm is due for the party {party!r}, which this host does not have")
         try:
             room = self._room(party, name)
         except HostError as error:

@@ -9,19 +9,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from partywidgets.exceptions import SchemaError, StorageError
-from partywidgets.party import PartyHost, Server, alarm
-from partywidgets.party.alarm import Alarms
-from partywidgets.party.storage import Directory, StorageThread, default_directory, open_database
-
-from .serving import running, until
+from partywidgets.party import PartyHost, Server
+from partywidgets.party.storage import Directory, default_directory, open_database
 
 
 async def test_values_outlive_the_host(tmp_path: Path) -> None:
@@ -196,137 +190,6 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
     database = open_database(path, version=1, schema=FIRST)
     assert [tuple(row) for row in database.execute("SELECT * FROM note")] == [("kept",)]
     database.close()
-
-
-async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:
-    """A past time fires at once; inside on_alarm there is none set; on_alarm may set another."""
-    seen: list[Any] = []
-
-    class Room(Server):
-        async def on_alarm(self) -> None:
-            seen.append(await self.storage.get_alarm())
-            if len(seen) < 3:
-                await self.storage.set_alarm(datetime.now(UTC))
-
-    async with running(Room, tmp_path) as run:
-        room = await run.host.get_server_by_name("room", "lobby")
-        with pytest.raises(ValueError, match="aware"):
-            await room.storage.set_alarm(datetime.now())
-        await room.storage.set_alarm(time.time() - 100)
-        await until(lambda: len(seen) == 3)
-        assert await room.storage.get_alarm() is None
-    assert seen == [None, None, None]
-
-
-async def test_an_alarm_is_found_after_a_restart(tmp_path: Path) -> None:
-    """Set by one host, due while none runs, fired by the next without anyone connecting."""
-    fired = asyncio.Event()
-
-    class Room(Server):
-        def on_alarm(self) -> None:
-            assert self.name == "lobby"
-            fired.set()
-
-    async with PartyHost({"room": Room}, storage=tmp_path) as host:
-        storage = (await host.get_server_by_name("room", "lobby")).storage
-        await storage.set_alarm(datetime.now(UTC) + timedelta(hours=1))
-        assert not fired.is_set()
-    with sqlite3.connect(tmp_path / "host.sqlite3") as database:
-        database.execute("UPDATE alarms SET due = ?", (time.time() - 1,))
-    database.close()
-    async with PartyHost({"room": Room}, storage=tmp_path):
-        async with asyncio.timeout(10):
-            await fired.wait()
-
-
-async def test_an_alarm_survives_kill_9(tmp_path: Path) -> None:
-    """What set_alarm and put returned for is there after the process was killed."""
-    script = """
-import asyncio, os, signal, sys, time
-from partywidgets.party import PartyHost, Server
-async def main():
-    async with PartyHost({"room": Server}, storage=sys.argv[1]) as host:
-        storage = (await host.get_server_by_name("room", "lobby")).storage
-        await storage.put("x", 1)
-        await storage.set_alarm(time.time() + 0.2)
-        os.kill(os.getpid(), signal.SIGKILL)
-asyncio.run(main())
-"""
-    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path))
-    async with asyncio.timeout(30):
-        assert await killed.wait() == -9
-    values: list[Any] = []
-
-    class Room(Server):
-        async def on_alarm(self) -> None:
-            values.append(await self.storage.get("x"))
-
-    async with PartyHost({"room": Room}, storage=tmp_path):
-        await until(lambda: values == [1])
-
-
-async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The first attempt and six more, each after twice the time, then it is given up and gone."""
-    tries = 0
-    thread = StorageThread()
-
-    async def ring(party: str, room: str) -> None:
-        nonlocal tries
-        tries += 1
-        raise RuntimeError("not today")
-
-    alarms = Alarms(tmp_path / "host.sqlite3", thread, ring, retry_base=0.001)
-    await alarms.open()
-    await alarms.set("room", "lobby", 0.0)
-    async with asyncio.timeout(10):
-        while await alarms.get("room", "lobby") is not None or tries < 7:
-            await asyncio.sleep(0.005)
-    assert tries == 7
-    said = [record.getMessage().rpartition("again in ")[2] for record in caplog.records if "again in" in record.getMessage()]
-    assert said == ["0.001 s", "0.002 s", "0.004 s", "0.008 s", "0.016 s", "0.032 s"]
-    await alarms.close()
-    await thread.stop()
-
-
-async def test_an_alarm_is_due_by_the_clock_on_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that jumps, as after a suspended night, is looked at again before the timer of the alarm would end."""
-    fired = asyncio.Event()
-
-    class Room(Server):
-        def on_alarm(self) -> None:
-            fired.set()
-
-    ahead = 0.0
-    real = time.time
-    monkeypatch.setattr(alarm, "LONGEST_SLEEP", 0.02)
-    monkeypatch.setattr(time, "time", lambda: real() + ahead)
-    async with running(Room, tmp_path) as run, asyncio.timeout(10):
-        room = await run.host.get_server_by_name("room", "lobby")
-        await room.storage.set_alarm(real() + 3600)
-        await asyncio.sleep(0.1)
-        assert not fired.is_set()
-        ahead = 3601.0
-        await fired.wait()
-
-
-async def test_a_deleted_alarm_does_not_fire(tmp_path: Path) -> None:
-    """delete_alarm, and setting again moves it."""
-    fired: list[str] = []
-
-    class Room(Server):
-        def on_alarm(self) -> None:
-            fired.append(self.name)
-
-    async with running(Room, tmp_path) as run:
-        first = (await run.host.get_server_by_name("room", "first")).storage
-        second = (await run.host.get_server_by_name("room", "second")).storage
-        await first.set_alarm(time.time() + 0.05)
-        await first.delete_alarm()
-        await second.set_alarm(time.time() + 3600)
-        assert await second.get_alarm() == pytest.approx(time.time() + 3600, abs=5)
-        await second.set_alarm(time.time() + 0.1)
-        await until(lambda: bool(fired))
-    assert fired == ["second"]
 
 
 def test_the_lock_is_gone_with_its_process(tmp_path: Path) -> None:

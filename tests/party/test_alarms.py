@@ -1,0 +1,246 @@
+"""A room's alarm: at least once, found again, tried again, and not all at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partywidgets.party import PartyHost, Server, alarm
+from partywidgets.party.alarm import AT_ONCE, Alarms
+from partywidgets.party.storage import StorageThread
+
+from .serving import running, until
+
+
+def make_overdue(storage: Path, far: float) -> None:
+    """Moves alarms that were set behind `far` to a time that is past, in their order."""
+    with sqlite3.connect(storage / "host.sqlite3") as database:
+        database.execute("UPDATE alarms SET due = due - ?", (far,))
+    database.close()
+
+
+async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:
+    """A past time fires at once; inside on_alarm there is none set; on_alarm may set another."""
+    seen: list[Any] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            seen.append(await self.storage.get_alarm())
+            if len(seen) < 3:
+                await self.storage.set_alarm(datetime.now(UTC))
+
+    async with running(Room, tmp_path) as run:
+        room = await run.host.get_server_by_name("room", "lobby")
+        with pytest.raises(ValueError, match="aware"):
+            await room.storage.set_alarm(datetime.now())
+        await room.storage.set_alarm(time.time() - 100)
+        await until(lambda: len(seen) == 3)
+        assert await room.storage.get_alarm() is None
+    assert seen == [None, None, None]
+
+
+async def test_an_alarm_is_found_after_a_restart(tmp_path: Path) -> None:
+    """Set by one host, due while none runs, fired by the next without anyone connecting."""
+    fired = asyncio.Event()
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            assert self.name == "lobby"
+            fired.set()
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        await storage.set_alarm(datetime.now(UTC) + timedelta(hours=1))
+        assert not fired.is_set()
+    with sqlite3.connect(tmp_path / "host.sqlite3") as database:
+        database.execute("UPDATE alarms SET due = ?", (time.time() - 1,))
+    database.close()
+    async with PartyHost({"room": Room}, storage=tmp_path):
+        async with asyncio.timeout(10):
+            await fired.wait()
+
+
+async def test_an_alarm_survives_kill_9(tmp_path: Path) -> None:
+    """What set_alarm and put returned for is there after the process was killed."""
+    script = """
+import asyncio, os, signal, sys, time
+from partywidgets.party import PartyHost, Server
+async def main():
+    async with PartyHost({"room": Server}, storage=sys.argv[1]) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        await storage.put("x", 1)
+        await storage.set_alarm(time.time() + 0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path))
+    async with asyncio.timeout(30):
+        assert await killed.wait() == -9
+    values: list[Any] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            values.append(await self.storage.get("x"))
+
+    async with PartyHost({"room": Room}, storage=tmp_path):
+        await until(lambda: values == [1])
+
+
+async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The first attempt and six more, each after twice the time, then it is given up and gone."""
+    tries = 0
+    thread = StorageThread()
+
+    async def ring(party: str, room: str) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("not today")
+
+    alarms = Alarms(tmp_path / "host.sqlite3", thread, ring, parties=["room"], retry_base=0.001)
+    await alarms.open()
+    await alarms.set("room", "lobby", 0.0)
+    async with asyncio.timeout(10):
+        while await alarms.get("room", "lobby") is not None or tries < 7:
+            await asyncio.sleep(0.005)
+    assert tries == 7
+    said = [record.getMessage().rpartition("again in ")[2] for record in caplog.records if "again in" in record.getMessage()]
+    assert said == ["0.001 s", "0.002 s", "0.004 s", "0.008 s", "0.016 s", "0.032 s"]
+    await alarms.close()
+    await thread.stop()
+
+
+async def test_an_alarm_is_due_by_the_clock_on_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that jumps, as after a suspended night, is looked at again before the timer of the alarm would end."""
+    fired = asyncio.Event()
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            fired.set()
+
+    ahead = 0.0
+    real = time.time
+    monkeypatch.setattr(alarm, "LONGEST_SLEEP", 0.02)
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    async with running(Room, tmp_path) as run, asyncio.timeout(10):
+        room = await run.host.get_server_by_name("room", "lobby")
+        await room.storage.set_alarm(real() + 3600)
+        await asyncio.sleep(0.1)
+        assert not fired.is_set()
+        ahead = 3601.0
+        await fired.wait()
+
+
+async def test_a_deleted_alarm_does_not_fire(tmp_path: Path) -> None:
+    """delete_alarm, and setting again moves it."""
+    fired: list[str] = []
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            fired.append(self.name)
+
+    async with running(Room, tmp_path) as run:
+        first = (await run.host.get_server_by_name("room", "first")).storage
+        second = (await run.host.get_server_by_name("room", "second")).storage
+        await first.set_alarm(time.time() + 0.05)
+        await first.delete_alarm()
+        await second.set_alarm(time.time() + 3600)
+        assert await second.get_alarm() == pytest.approx(time.time() + 3600, abs=5)
+        await second.set_alarm(time.time() + 0.1)
+        await until(lambda: bool(fired))
+    assert fired == ["second"]
+
+
+async def test_overdue_alarms_ring_a_few_at_a_time_in_the_order_of_their_time(tmp_path: Path) -> None:
+    """After a restart, rooms start for no more alarms than AT_ONCE; the one that was due first is first; none is left out."""
+    order: list[str] = []
+    at_work = most = 0
+
+    class Room(Server):
+        async def on_start(self, props: Any = None) -> None:
+            nonlocal at_work, most
+            order.append(self.name)
+            at_work += 1
+            most = max(most, at_work)
+            await asyncio.sleep(0.002)
+
+        async def on_alarm(self) -> None:
+            nonlocal at_work
+            await asyncio.sleep(0.002)
+            at_work -= 1
+
+    far = 4e9
+    names = [f"r{(number * 37) % 100}" for number in range(100)]
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        for number, name in enumerate(names):
+            await (await host.get_server_by_name("room", name)).storage.set_alarm(far + number)
+    make_overdue(tmp_path, far)
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        await until(lambda: len(order) == 100 and at_work == 0)
+        assert order == names
+        assert most == AT_ONCE
+        assert host._alarms is not None
+        for name in names:
+            assert await host._alarms.get("room", name) is None
+
+
+async def test_alarms_that_hang_hold_up_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as may ring at once never return: after their time the others ring all the same, and theirs are kept."""
+    monkeypatch.setattr(alarm, "TURN_TIME", 0.05)
+    rang: list[str] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            rang.append(self.name)
+            if self.name.startswith("hangs"):
+                await asyncio.Event().wait()
+
+    far = 4e9
+    hanging = [f"hangs{number}" for number in range(AT_ONCE)]
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        for number, name in enumerate([*hanging, "behind"]):
+            await (await host.get_server_by_name("room", name)).storage.set_alarm(far + number)
+    make_overdue(tmp_path, far)
+    async with PartyHost({"room": Room}, storage=tmp_path):
+        await until(lambda: rang == [*hanging, "behind"])
+    with sqlite3.connect(tmp_path / "host.sqlite3") as database:
+        assert sorted(row[0] for row in database.execute("SELECT room FROM alarms")) == sorted(hanging)
+    database.close()
+
+
+async def test_alarms_of_a_party_that_is_not_there_wait_for_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Kept and told of once, with the way out; they ring when the party is back, and can be removed when it never will be."""
+    rang: list[str] = []
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            rang.append(f"{self.party}/{self.name}")
+
+    far = 4e9
+    async with PartyHost({"old": Server, "gone": Server}, storage=tmp_path) as host:
+        for party, room in (("old", "a"), ("old", "b"), ("gone", "c")):
+            await (await host.get_server_by_name(party, room)).storage.set_alarm(far)
+    make_overdue(tmp_path, far)
+    async with PartyHost({"new": Room}, storage=tmp_path) as host:
+        await (await host.get_server_by_name("new", "d")).storage.set_alarm(time.time() - 1)
+        await until(lambda: rang == ["new/d"])
+    said = [record.getMessage() for record in caplog.records if "this host has no party" in record.getMessage()]
+    assert [text.partition(" in ")[0] for text in said] == [
+        "this host has no party 'gone', whose alarms (1",
+        "this host has no party 'old', whose alarms (2",
+    ]
+    assert "`await host.delete_alarms('gone')`" in said[0]
+    assert "failed" not in caplog.text
+    async with PartyHost({"old": Room}, storage=tmp_path) as host:
+        await until(lambda: sorted(rang) == ["new/d", "old/a", "old/b"])
+        assert await host.delete_alarms("gone") == 1
+    caplog.clear()
+    async with PartyHost({"old": Room}, storage=tmp_path):
+        pass
+    assert caplog.records == []
