@@ -26,7 +26,7 @@ _UNKNOWN_SEQUENCE = b"\x1b]99999;"
 _SAMPLE_ROWS = 200
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
 _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
-_BRACKETED_PASTE = 2004
+_BRACKETED_PASTE, _ORIGIN = 2004, 6
 _SWITCH = re.compile(r"\x1b\[\?(?:47|1047|1049)[hl]")
 """The switch to the alternate screen is ours to place; a second one would clear it."""
 
@@ -35,7 +35,7 @@ class Emulator:
     """One terminal. `scrollback` is in lines. Not safe for two threads at once."""
 
     def __init__(self, cols: int, rows: int, *, scrollback: int = 10_000) -> None:
-        self._scrollback = scrollback
+        self.scrollback = scrollback
         self._terminal = Terminal(cols, rows, scrollback=_NO_LINE_LIMIT if scrollback else 0)
         _set(self._terminal, "SCROLLBACK_MAX_BYTES", _bytes_of(scrollback, cols, rows))
         _set(self._terminal, "CONTINUATION_MAX_BYTES", _CONTINUATION_BYTES)
@@ -47,12 +47,27 @@ class Emulator:
 
     def resize(self, cols: int, rows: int) -> None:
         """Sets the size; lines of the primary screen are wrapped anew."""
-        kept, wanted = (_bytes_of(self._scrollback, *size) for size in (self.size, (cols, rows)))
+        kept, wanted = (_bytes_of(self.scrollback, *size) for size in (self.size, (cols, rows)))
         if wanted > kept:
             _set(self._terminal, "SCROLLBACK_MAX_BYTES", wanted)
         self._terminal.resize(cols, rows)
         if wanted < kept:
             _set(self._terminal, "SCROLLBACK_MAX_BYTES", wanted)
+        if self.alternate:
+            self._erase_halves()
+
+    def _erase_halves(self) -> None:
+        """Erases wide characters that a narrower alternate screen, which is not wrapped anew, cuts in two: libghostty has no copy of such
+        a screen. Not in origin mode, where the cursor cannot be put back."""
+        if self._terminal.mode(_ORIGIN):
+            return
+        cols, rows = self.size
+        cell, wide, (column, row) = ffi.new("GhosttyCell*"), ffi.new("int*"), self._terminal.cursor
+        for y in range(rows):
+            check(lib.ghostty_grid_ref_cell(self._terminal.ref(cols - 1, y), cell), "grid_ref_cell")
+            check(lib.ghostty_cell_get(cell[0], lib.GHOSTTY_CELL_DATA_WIDE, wide), "cell_get")
+            if wide[0] == lib.GHOSTTY_CELL_WIDE_WIDE:
+                self.feed(b"\x1b[%d;%dH\x1b[X\x1b[%d;%dH" % (y + 1, cols, row + 1, column + 1))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,6 +81,15 @@ class Emulator:
         return bool(self._terminal.get("active_screen", "int") == lib.GHOSTTY_TERMINAL_SCREEN_ALTERNATE)
 
     @property
+    def undisturbed(self) -> bool:
+        """True when no sequence is unfinished and the whole screen scrolls: then what comes is text, and each line moves the oldest out."""
+        if not self._terminal.get("vt_ground", "bool"):
+            return False
+        cell = init_sized("GhosttySelection")
+        cell.start = cell.end = self._terminal.ref(0, 0)[0]
+        return _format(self._terminal, "VT", selection=cell) == _format(self._terminal, "VT", selection=cell, region=True)
+
+    @property
     def bracketed_paste(self) -> bool:
         """True when the program wants pasted text marked as such."""
         return bool(self._terminal.mode(_BRACKETED_PASTE))
@@ -77,17 +101,17 @@ class Emulator:
         What it cannot carry: hyperlinks (OSC 8) and the title.
         """
         if not self.alternate:
-            return _drawing(self._terminal, limit, self._scrollback) + self._continuation()
+            return _drawing(self._terminal, limit, self.scrollback) + self._continuation()
         twin = _twin(self._terminal)
         try:
             # The formatter writes the active screen only, so the primary one is drawn from a copy that left the alternate.
             twin.feed(_LEAVE_ALTERNATE)
             column, row = twin.cursor
             # The scroll region is the full-screen program's; resetting it homes the cursor, which 1049 then saves.
-            primary = _drawing(twin, limit, self._scrollback) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
+            primary = _drawing(twin, limit, self.scrollback) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
         finally:
             twin.close()
-        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self._scrollback) + self._continuation()
+        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self.scrollback) + self._continuation()
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
@@ -121,13 +145,14 @@ def _set(terminal: Any, option: str, value: int) -> None:
     check(lib.ghostty_terminal_set(terminal._t[0], getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), ffi.new("size_t*", value)), option)
 
 
-def _format(terminal: Any, kind: str, *, extra: bool = False, selection: Any = None, unwrap: bool = False) -> str:
+def _format(terminal: Any, kind: str, *, extra: bool = False, region: bool = False, selection: Any = None, unwrap: bool = False) -> str:
     options = init_sized("GhosttyFormatterTerminalOptions")
     options.emit = getattr(lib, f"GHOSTTY_FORMATTER_FORMAT_{kind}")
     options.unwrap = unwrap
     options.trim = False
+    options.extra.scrolling_region = extra or region
     if extra:
-        options.extra.modes = options.extra.scrolling_region = options.extra.keyboard = True
+        options.extra.modes = options.extra.keyboard = True
         screen = options.extra.screen
         screen.cursor = screen.style = screen.hyperlink = screen.protection = screen.kitty_keyboard = screen.charsets = True
     if selection is not None:

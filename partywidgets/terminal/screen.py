@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from .drawing import Drawn, Step, draw, is_plain
 from .markup import to_html
 from .ring import Ring
 from .vt import plain_text
@@ -24,9 +24,9 @@ T = TypeVar("T")
 BATCH = 512 * 1024
 """Output waits until this many bytes are there, or until somebody asks for the screen: a hand-over to a thread costs as much as
 drawing 50 KB, and drawing the rest takes whoever joins 2 ms."""
-ALONE_BYTES = 16 * 1024
-"""Pieces from this size on are drawn as they are; smaller ones are joined, since each call gives the GIL back and has to get it again."""
 TEXT_BYTES = 64 * 1024
+REST_SECONDS = 0.25
+"""A run of plain lines that did not grow for so long is drawn, so that a room at rest holds no more than a batch."""
 BACKLOG = 8 << 20
 """Past this many bytes waiting for the emulator, the upstream is to be paused."""
 BACKLOG_SECONDS = 0.05
@@ -131,9 +131,6 @@ class RawScreen:
         """Nothing to free."""
 
 
-_Step = bytes | tuple[int, int]
-
-
 class EmulatedScreen:
     """A libghostty terminal. One thread at a time works on it; the loop only queues. Made by `open_screen`."""
 
@@ -142,9 +139,12 @@ class EmulatedScreen:
     def __init__(self, emulator: Emulator, *, room: str = "") -> None:
         self._emulator: Emulator | None = emulator
         self._room = room
-        self._waiting: deque[_Step] = deque()
+        self._waiting: deque[Step] = deque()
         self.behind = 0
         """Bytes that wait to be drawn."""
+        self._plain = 0
+        """How many of them, the newest, are plain lines: nearly none of a long run of these has to be drawn."""
+        self._settling: asyncio.TimerHandle | None = None
         self.offset = 0
         """Offset behind everything appended."""
         self._allowed = BACKLOG
@@ -156,16 +156,35 @@ class EmulatedScreen:
         self._waiting.append(piece)
         self.behind += len(piece)
         self.offset += len(piece)
-        if self.behind >= BATCH:
-            self._start()
+        self._plain = self._plain + len(piece) if is_plain(piece) else 0
+        self._start_due()
 
     def resize(self, cols: int, rows: int) -> None:
         """Queues the new size behind the output so far."""
         self._waiting.append((cols, rows))
+        self._plain = 0
 
-    def _take(self) -> deque[_Step]:
-        steps, self._waiting, self.behind = self._waiting, deque(), 0
+    def _take(self) -> deque[Step]:
+        steps, self._waiting, self.behind, self._plain = self._waiting, deque(), 0, 0
         return steps
+
+    def _start_due(self) -> None:
+        """Has a batch drawn: at once, but a run of plain lines when it is long or does not grow any more."""
+        if self.behind - self._plain >= BATCH or self.behind >= max(BATCH, self._allowed // 2):
+            self._start()
+        elif self.behind >= BATCH and self._settling is None:
+            self._settle_later()
+
+    def _settle_later(self) -> None:
+        self._settling = asyncio.get_running_loop().call_later(REST_SECONDS, self._settle, self.offset)
+
+    def _settle(self, offset: int) -> None:
+        self._settling = None
+        if self.behind >= BATCH:
+            if offset == self.offset:
+                self._start()
+            else:
+                self._settle_later()
 
     @property
     def full(self) -> bool:
@@ -180,7 +199,7 @@ class EmulatedScreen:
     def _start(self) -> None:
         if self._feeding is None and self._emulator is not None and not self._turn.locked():
             emulator, steps = self._emulator, self._take()
-            self._feeding = asyncio.get_running_loop().run_in_executor(emulator_threads(), _draw, emulator, steps)
+            self._feeding = asyncio.get_running_loop().run_in_executor(emulator_threads(), draw, emulator, steps)
             self._feeding.add_done_callback(self._fed)
 
     def _fed(self, future: asyncio.Future[Drawn]) -> None:
@@ -191,8 +210,7 @@ class EmulatedScreen:
             log.error(
                 "room %s: the emulator failed on output; late viewers may see a damaged screen", self._room, exc_info=future.exception()
             )
-        if self.behind >= BATCH:
-            self._start()
+        self._start_due()
 
     async def drained(self) -> None:
         """Returns when it is not full any more."""
@@ -215,7 +233,7 @@ class EmulatedScreen:
             steps, offset = self._take(), self.offset
 
             def work() -> T:
-                _draw(emulator, steps)
+                draw(emulator, steps)
                 return question(emulator)
 
             # A cancelled caller must not let the next one into the emulator while the thread is still in it.
@@ -241,6 +259,8 @@ class EmulatedScreen:
 
     async def close(self) -> None:
         """Frees the emulator, once no thread is in it."""
+        if self._settling is not None:
+            self._settling.cancel()
         async with self._turn:
             while self._feeding is not None:
                 await asyncio.wait([self._feeding])
@@ -249,33 +269,6 @@ class EmulatedScreen:
             self.behind = 0
             if emulator is not None:
                 emulator.close()
-
-
-class Drawn(NamedTuple):
-    """What a thread has drawn: bytes, and the seconds that it took."""
-
-    size: int
-    seconds: float
-
-
-def _draw(emulator: Emulator, steps: Iterable[_Step]) -> Drawn:
-    size, began = 0, time.monotonic()
-    small: list[bytes] = []
-    for step in steps:
-        if isinstance(step, bytes):
-            size += len(step)
-            if len(step) < ALONE_BYTES:
-                small.append(step)
-                continue
-        if small:
-            emulator.feed(b"".join(small))
-            small = []
-        if isinstance(step, bytes):
-            emulator.feed(step)
-        else:
-            emulator.resize(*step)
-    emulator.feed(b"".join(small))
-    return Drawn(size, time.monotonic() - began)
 
 
 async def open_screen(ring: Ring, cols: int, rows: int, *, scrollback: int = 10_000, room: str = "") -> Screen:

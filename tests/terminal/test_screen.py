@@ -75,6 +75,22 @@ async def test_the_rest_of_a_huge_sequence_is_no_text(start: bytes) -> None:
     late.close()
 
 
+async def test_a_full_screen_made_narrower_through_wide_characters_is_drawn() -> None:
+    """A wide character cut in two by the new edge does not keep the screen from being drawn exactly; both screens are."""
+    screen = await _screen(b"$ vi\r\n\x1b[?1049h" + "中文".encode() * 400 + b"\x1b[5;7H")
+    screen.resize(51, 24)
+    capture = await screen.capture(1 << 20)
+    late = emulator.Emulator(51, 24)
+    late.feed(capture.drawing)
+    assert late.text() == await screen.text()
+    assert late.text().strip().startswith("中文" * 12 + "中\n")
+    assert late._terminal.cursor == (6, 4)
+    late.feed(b"\x1b[?1049l")
+    assert late.text().startswith("$ vi")
+    late.close()
+    await screen.close()
+
+
 async def test_scrollback_is_cut_to_the_limit() -> None:
     """A drawing keeps to its limit by leaving out the oldest lines; the screen itself is always there."""
     screen = await _screen(b"".join(b"line %d\r\n" % n for n in range(9000)))
