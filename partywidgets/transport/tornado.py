@@ -30,7 +30,7 @@ from ..auth import Gate, Identity, is_loopback, login_subject
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
 from .asgi import ADOPT
 from .body import DEFAULT_PACE, TOO_SLOW, Pace
-from .handshake import Handshake, HandshakeError, adopt_socket, check_handshake
+from .handshake import Handshake, HandshakeError, adopt_socket, bound_silence, check_handshake
 from .tornado_stream import StreamTransport
 
 T = TypeVar("T")
@@ -281,6 +281,7 @@ class RoomsHandler(JupyterHandler):
         stream = self.detach()
         leftover = bytes(stream._read_buffer)
         if isinstance(stream, SSLIOStream):
+            bound_silence(stream.socket)
             bridge = StreamTransport(stream, asyncio.get_running_loop())
             self.mount.loop.submit(enter_by_stream(self.mount.asgi, scope, bridge, leftover))
             return

@@ -44,6 +44,8 @@ QUICK = 16 * 1024
 FRAMES_A_TURN = 512
 """Frames handled before the loop gets its turn."""
 
+PING: Final = Frame(Opcode.PING, b"pw").serialize(mask=False)
+
 ROOM: Final = 1
 WRITING: Final = 2
 TURN: Final = 4
@@ -56,6 +58,7 @@ class Limits:
     `max_size`: of a message, more is closed with 1009. `max_fragments`: of one message.
     `stall`: how long a peer may take nothing of what waits for it.
     `ping_interval`: silence after which a ping is sent (None: never); `ping_timeout`: silence after that ping that ends the connection.
+    While a room is too busy to read from a peer, only the kernel can tell that it is gone: within `USER_TIMEOUT` and two intervals.
     `close_timeout`: how long the peer has to answer a Close, and a room to run on_close before a Close is answered.
     """
 
@@ -477,11 +480,17 @@ class WebSocket(asyncio.Protocol):
 
     def _beat(self) -> None:
         """Any byte from the peer is a sign of life; a ping is sent only into silence. So a peer that is gone is cut `ping_interval` and
-        `ping_timeout` after its last byte, however busy it was before."""
+        `ping_timeout` after its last byte, however busy it was before.
+
+        The answer of one whose room has paused it cannot be read. It is pinged all the same, at every interval: where nobody is any more,
+        the kernel's error for that ping (a reset at once, or what `bound_silence` set) comes back from the next one.
+        """
         limits, now = self._limits, self._loop.time()
         assert limits.ping_interval is not None
         if self._paused or self._close_sent:
             self._heard_at = now
+            if self._paused & ROOM and not self._paused & WRITING and not self._close_sent:
+                self._queue(PING)
         due = self._heard_at + limits.ping_interval
         if due <= now and self._pinged_at > self._heard_at:
             due = self._pinged_at + limits.ping_timeout
@@ -491,7 +500,7 @@ class WebSocket(asyncio.Protocol):
                 return
         elif due <= now:
             self._pinged_at, due = now, now + limits.ping_timeout
-            self._queue(Frame(Opcode.PING, b"pw").serialize(mask=False))
+            self._queue(PING)
         self._keepalive = self._loop.call_at(due, self._beat)
 
 

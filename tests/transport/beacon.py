@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import resource
 import signal
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.party.fanout import DEFAULT_CAP
+from partywidgets.transport import handshake
 from partywidgets.transport.server import serve
 from partywidgets.transport.websocket import Limits
 
@@ -42,14 +44,19 @@ class Beacon(Server):
             number += 1
             await asyncio.sleep(self.period)
 
-    def on_message(self, connection: Connection, message: str | bytes) -> None:
+    def on_message(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        if message == "hang":
+            return asyncio.sleep(3600)
         # More than the kernel takes for a peer that does not read.
         while message == "flood" and connection.buffered < 200_000:
             connection.send(b"x" * 65536)
             self._room.fanout.flush()
+        return None
 
     def on_request(self, request: Request) -> Response:
-        return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": [one.id for one in self.get_connections()], "peaks": self.peaks})
+        here = self.get_connections()
+        ids, paused = [one.id for one in here], [one.id for one in here if one._paused]
+        return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": ids, "paused": paused, "peaks": self.peaks})
 
 
 async def main() -> None:
@@ -61,11 +68,13 @@ async def main() -> None:
     parser.add_argument("--period", type=float, default=0.01)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--ping", type=float, default=20.0)
+    parser.add_argument("--user-timeout", type=float, default=handshake.USER_TIMEOUT)
     parser.add_argument("--stall", type=float, default=5.0)
     parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
     options = parser.parse_args()
     if options.files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
+    handshake.USER_TIMEOUT = options.user_timeout
     Beacon.period, Beacon.size = options.period, options.size
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
     limits = Limits(ping_interval=options.ping, ping_timeout=options.ping, stall=options.stall)

@@ -33,7 +33,7 @@ class Lit:
         return connect(f"ws://{self.place}?_pk={id}", additional_headers=HEADERS, compression=None, ping_interval=None, **options)
 
     async def look(self) -> dict[str, Any]:
-        """How many tasks it has, who is in its room, and the most that each had unread."""
+        """How many tasks it has, who is in its room, whom it does not read, and the most that each had unread."""
         async with httpx.AsyncClient(timeout=WAIT) as http:
             answer: dict[str, Any] = (await http.get(f"http://{self.place}", headers=HEADERS)).json()
             return answer

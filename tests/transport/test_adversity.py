@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from partywidgets.exceptions import StorageError
@@ -151,6 +152,12 @@ def network() -> Iterator[list[str]]:
         subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
+def swallow(network: list[str], client: ClientConnection) -> None:
+    """From now on no packet of this connection passes, either way."""
+    for chain, end in (("INPUT", "--sport"), ("OUTPUT", "--dport")):
+        root(*network, "iptables", "-A", chain, "-p", "tcp", end, str(client.local_address[1]), "-j", "DROP")
+
+
 async def test_a_network_that_swallows_everything(tmp_path: Path, network: list[str]) -> None:
     """No packet of one connection passes any more: its peer is pinged and let go, and its successor with the same id misses nothing."""
     async with (
@@ -159,9 +166,7 @@ async def test_a_network_that_swallows_everything(tmp_path: Path, network: list[
         beacon.connect("other") as other,
     ):
         await received(gone)
-        port = gone.local_address[1]
-        for chain, end in (("INPUT", "--sport"), ("OUTPUT", "--dport")):
-            root(*network, "iptables", "-A", chain, "-p", "tcp", end, str(port), "-j", "DROP")
+        swallow(network, gone)
         async with beacon.connect("me") as successor:
             watches = [Watch(successor), Watch(other)]
             assert sorted((await beacon.look())["ids"]) == ["me", "me", "other"]
@@ -170,4 +175,22 @@ async def test_a_network_that_swallows_everything(tmp_path: Path, network: list[
             await beacon.until(["me", "other"])
             for watch in watches:
                 await watch.reach()
+        gone.transport.abort()
+
+
+async def test_a_network_that_swallows_everything_of_a_paused_socket(tmp_path: Path, network: list[str]) -> None:
+    """Its room hangs in one of its messages and reads no more of it: the kernel tells that nobody is there."""
+    async with (
+        lit(tmp_path, "--ping", "0.5", "--user-timeout", "1", "--period", "3600", within=network, address=SERVER_ADDRESS) as beacon,
+        beacon.connect("me") as gone,
+        beacon.connect("other") as other,
+    ):
+        for _ in range(200):
+            await gone.send("hang")
+        async with asyncio.timeout(WAIT):
+            while (await beacon.look())["paused"] != ["me"]:
+                await asyncio.sleep(0.05)
+        swallow(network, gone)
+        await beacon.until(["other"])
+        await (await other.ping())
         gone.transport.abort()

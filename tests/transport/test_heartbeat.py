@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from websockets.frames import Opcode
 
+from partywidgets.party import Connection
 from partywidgets.transport.websocket import Limits, WebSocket
 
-from ..party.serving import Raw, Recorder, running, until
+from ..party.serving import Raw, Recorder, frame, running, until
 
 
 async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
@@ -58,3 +61,63 @@ async def test_silence_is_counted_from_the_last_byte(tmp_path: Path) -> None:
         wire._pinged_at -= 10.0
         wire._beat()
         assert await raw.rest() == b""
+
+
+class Busy(Recorder):
+    """Handles nothing until it may, so that whoever sends much is paused; then sends back what came."""
+
+    go: ClassVar[asyncio.Event]
+
+    async def on_message(self, connection: Connection, message: str | bytes) -> None:
+        await self.go.wait()
+        connection.send(message)
+
+
+@pytest.mark.parametrize("ending", ["reset", "leaves"])
+async def test_a_dead_peer_of_a_paused_socket_is_noticed(tmp_path: Path, ending: str) -> None:
+    """Its room reads nothing from it and sends it nothing: it is out of the room all the same, and on_close comes once, in its turn."""
+    log: list[Any] = []
+
+    class Room(Busy):
+        pass
+
+    Room.log, Room.go = log, asyncio.Event()
+    limits = Limits(ping_interval=0.05, ping_timeout=0.05)
+    async with running(Room, tmp_path, serve_limits=limits) as run:
+        async with Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+            [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+            raw.writer.write(frame(Opcode.TEXT, b"x") * 500)
+            await until(lambda: isinstance(connection, Connection) and connection._paused)
+            if ending == "reset":
+                raw.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: run.host.connection_count() == 0)
+        assert log == []
+        Room.go.set()
+        await until(lambda: len(log) == 1)
+        assert log[0][:3] == ("close", "me", 1006)
+        assert not run.host._rooms["room", "lobby"].present
+
+
+async def test_a_living_peer_of_a_paused_socket_is_left_alone(tmp_path: Path) -> None:
+    """However many pings it gets meanwhile: when its room reads on, it is answered, every message in order."""
+
+    class Room(Busy):
+        pass
+
+    Room.go = asyncio.Event()
+    limits = Limits(ping_interval=0.02, ping_timeout=1.0)
+    async with running(Room, tmp_path, serve_limits=limits) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+        raw.writer.write(b"".join(frame(Opcode.TEXT, str(number).encode()) for number in range(500)))
+        for _ in range(75):  # one and a half of its ping_timeout
+            assert await raw.frame() == (Opcode.PING, b"pw")
+            raw.send(Opcode.PONG, b"pw")
+        Room.go.set()
+        came: list[int] = []
+        while len(came) < 500:
+            opcode, payload = await raw.frame()
+            if opcode is Opcode.PING:
+                raw.send(Opcode.PONG, payload)
+            else:
+                came.append(int(payload))
+        assert came == list(range(500))
+        assert run.host.connection_count() == 1
