@@ -18,6 +18,7 @@ NAMES = (
     "history",
     "scheduler",
     "table",
+    "soak",
 )
 
 
