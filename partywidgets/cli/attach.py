@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigError
+from .running import run_to_end
 from .tokens import read_token
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.TerminalClient")
     token = read_token(token_file)
-    print(asyncio.run(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token)), file=sys.stderr)
+    print(run_to_end(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token)), file=sys.stderr)
 
 
 async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None) -> str:

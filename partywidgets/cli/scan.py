@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError, PartyError
 from . import Verdict
+from .running import run_to_end
 from .tokens import read_token
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ..config import Config
     from ..scans.model import CheckResult, ScanReport
 
 CODES = (("crit", 2), ("unknown", 3), ("warn", 1))
@@ -61,10 +62,14 @@ def run(
     config: Path, *, checks: list[str], labels: list[str], as_json: bool, publish: str | None, token_file: Path | None, files: Files
 ) -> None:
     """Runs and shows the checks; ends with the worst status as exit code. Raises PartyError when it cannot run."""
+    from ..config import load_config
+
     wanted = dict(_label(text) for text in labels)
     token = read_token(token_file) if publish is not None else None
     files.require()
-    report, published = asyncio.run(_scan(config, checks, wanted, publish=publish, token=token, as_json=as_json))
+    # Before there is a loop, which a config that does not come (a pipe, a network's file) would keep from Ctrl-C.
+    loaded = load_config(config, environ=os.environ)
+    report, published = run_to_end(_scan(loaded, checks, wanted, publish=publish, token=token, as_json=as_json))
     files.write(report)
     if not report.results:
         raise ConfigError(f"{config} has no check that is enabled, so nothing was looked at: add one under `checks:`")
@@ -85,7 +90,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 async def _scan(
-    config: Path, checks: list[str], labels: dict[str, str], *, publish: str | None, token: str | None, as_json: bool
+    config: Config, checks: list[str], labels: dict[str, str], *, publish: str | None, token: str | None, as_json: bool
 ) -> tuple[ScanReport, bool]:
     """The report, and whether it came where it should be published."""
     from ..client.ops import publish_report
@@ -112,7 +117,7 @@ async def _scan(
     return report, published
 
 
-async def _shown(config: Path, selection: Any, console: Console) -> ScanReport:
+async def _shown(config: Config, selection: Any, console: Console) -> ScanReport:
     """Runs with a live table on a terminal, and with one table at the end elsewhere."""
     from rich.live import Live
     from rich.text import Text

@@ -71,6 +71,7 @@ class Directory:
 
     def __init__(self, path: Path | str | None) -> None:
         self.path = default_directory() if path is None else Path(path)
+        self._remedy = "set PARTYWIDGETS_HOME to one of yours" if path is None else "name one that you may write to"
         self._lock: IO[str] | None = None
 
     def open(self) -> None:
@@ -85,9 +86,7 @@ class Directory:
                 keep_private(candidate / "lock")
                 lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
             except OSError as error:
-                raise StorageError(
-                    f"the storage directory {candidate} cannot be used ({error.strerror}): set PARTYWIDGETS_HOME to one of yours"
-                ) from error
+                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): {self._remedy}") from error
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -102,7 +101,7 @@ class Directory:
                     "others may enter the storage directory %s (mode %04o): `chmod 700` it unless that is meant", candidate, mode
                 )
             return
-        raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: set PARTYWIDGETS_HOME to another")
+        raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: {self._remedy}")
 
     def close(self) -> None:
         """Lets another host have it."""

@@ -8,6 +8,7 @@ import signal
 import ssl
 import stat
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -119,6 +120,7 @@ def test_no_auth(serve: Serve) -> None:
         (["--key", "x"], "--certificate"),
         (["--certificate", "/nope.pem"], "/nope.pem"),
         (["/nope.yaml"], "no such file"),
+        (["--storage", "{pem}/x"], "/cert.pem/x cannot be used (Not a directory): name one that you may write to"),
         (["--bind", "203.0.113.7", "--certificate", "{pem}"], "203.0.113.7"),
     ],
 )
@@ -164,6 +166,27 @@ def test_tls(serve: Serve, config: Path, tmp_path: Path) -> None:
             return socket.url
 
     assert asyncio.run(join()).startswith("wss://")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_attach_leaves_the_terminal_as_it_was(
+    serve: Serve, config: Path, attach: Callable[..., pexpect.spawn], number: signal.Signals
+) -> None:
+    """A signal from elsewhere ends it with the shell's exit code, its own terminal out of raw mode; a typed Ctrl-C is the room's."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    drawn(child)
+    child.send("sleep 300\r")
+    child.expect_exact("sleep 300")
+    child.sendintr()
+    child.send("echo here-$((6*7))\r")
+    child.expect_exact("here-42")
+    child.kill(number)
+    child.expect_exact("\x1b[?25h")
+    child.expect(pexpect.EOF)
+    assert termios.tcgetattr(child.child_fd)[3] & termios.ICANON
+    child.close()
+    assert child.exitstatus == 128 + number
 
 
 def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:

@@ -119,11 +119,16 @@ def test_the_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert default_directory().name == "partywidgets"
 
 
-def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
-    """StorageError names the place and the remedy."""
+def test_a_directory_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """StorageError names the place and the remedy: of one that was named, another name; of the default, the variable for it."""
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="PARTYWIDGETS_HOME"):
-        Directory(tmp_path / "file" / "x").open()
+    place = tmp_path / "file" / "x"
+    with pytest.raises(StorageError) as named:
+        Directory(place).open()
+    assert str(named.value) == f"the storage directory {place} cannot be used (Not a directory): name one that you may write to"
+    monkeypatch.setenv("PARTYWIDGETS_HOME", str(place))
+    with pytest.raises(StorageError, match=r"Not a directory.*: set PARTYWIDGETS_HOME to one of yours"):
+        Directory(None).open()
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:

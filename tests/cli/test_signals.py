@@ -1,0 +1,187 @@
+"""Ctrl-C and SIGTERM: the end of every command that takes time, without a traceback and with the exit code that a shell expects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from .conftest import LIMIT
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Start]:
+    """Starts `partywidgets …`, which does not end by itself."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "partywidgets", *map(str, arguments)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+class Silent:
+    """A server that takes connections and says nothing."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.asked = threading.Event()
+        self._taken: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                taken, _ = self._listening.accept()
+            except OSError:
+                return
+            self._taken.append(taken)
+            self.asked.set()
+
+    def end(self) -> None:
+        """Ends it, and its connections."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(LIMIT)
+        for sock in (self._listening, *self._taken):
+            sock.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    """It keeps waiting whoever asks it."""
+    server = Silent()
+    yield server
+    server.end()
+
+
+def interrupted(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> None:
+    """Sends the signal: nothing is said, and the exit code is the shell's for it."""
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out, err) == (128 + number, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scan", "{config}"],
+        ["scan", "--json", "{config}"],
+        ["plan", "{config}", "--url", "{url}"],
+        ["doctor", "--url", "{url}"],
+    ],
+    ids=" ".join,
+)
+def test_while_somebody_does_not_answer(start: Start, silent: Silent, tmp_path: Path, arguments: list[str]) -> None:
+    """A check's target or a host that hangs."""
+    config = tmp_path / "slow.yaml"
+    config.write_text(f'checks: [{{id: slow, type: http, url: "{silent.url}", timeout: {LIMIT}s}}]\n')
+    process = start(*(argument.format(config=config, url=silent.url) for argument in arguments))
+    assert silent.asked.wait(LIMIT)
+    interrupted(process)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["validate"], ["plan"], ["scan"], ["serve", "--port", "0"], ["audit", "verify"]],
+    ids=" ".join,
+)
+def test_while_a_file_does_not_come(start: Start, tmp_path: Path, arguments: list[str]) -> None:
+    """A pipe for a file, as `<(…)` gives, whose other side takes its time."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = start(*arguments, pipe)
+    deadline = time.monotonic() + LIMIT
+    while True:
+        try:
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)  # succeeds once it is read
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+    try:
+        interrupted(process)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_scan_takes_its_children_along(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    """What an exec check has started ends with the scan, also when a CI server ends it."""
+    told = tmp_path / "pid"
+    config = tmp_path / "slow.yaml"
+    command = f'["sh", "-c", "echo $$ > {told}.new; mv {told}.new {told}; exec sleep 300"]'
+    config.write_text(f"checks: [{{id: slow, type: exec, command: {command}, timeout: {LIMIT}s}}]\n")
+    process = start("scan", config)
+    deadline = time.monotonic() + LIMIT
+    while not told.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    interrupted(process, number)
+    pid = int(told.read_text())
+    while Path(f"/proc/{pid}").exists():  # until somebody has taken its end
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_scan_leaves_the_terminal_as_it_was(environment: dict[str, str], silent: Silent, tmp_path: Path) -> None:
+    """The live table hides the cursor; after Ctrl-C it is there again."""
+    config = tmp_path / "slow.yaml"
+    config.write_text(f'checks: [{{id: slow, type: http, url: "{silent.url}", timeout: {LIMIT}s}}]\n')
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "partywidgets", "scan", str(config)],
+        env={**environment, "TERM": "xterm-256color"},
+        timeout=LIMIT,
+        encoding="utf-8",
+    )
+    child.expect_exact("\x1b[?25l")
+    assert silent.asked.wait(LIMIT)
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert "\x1b[?25h" in child.before
+    assert "Traceback" not in child.before
+
+
+def test_attach_to_a_host_that_does_not_answer(environment: dict[str, str], silent: Silent) -> None:
+    """Ctrl-C ends it while it is not in the room yet."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "partywidgets", "attach", "w1", "--url", silent.url],
+        env={**environment, "TERM": "xterm-256color"},
+        timeout=LIMIT,
+        encoding="utf-8",
+    )
+    assert silent.asked.wait(LIMIT)
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert child.before.strip() == "^C"
