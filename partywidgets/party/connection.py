@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from ..exceptions import ConnectionClosedError, PartyError
+from ..exceptions import ConnectionClosedError, PartyError, StartError
 from . import resume
 from .fanout import Held, Outlet
 from .grant import Grant
@@ -22,9 +24,18 @@ from .wire import Batch, Frame, Wire
 
 if TYPE_CHECKING:
     from .room import Room
+    from .server import Server
+
+logger = logging.getLogger("partywidgets.party")
 
 STATE_LIMIT = 16 * 1024
 """Bytes of JSON that a hibernating connection's state may have: the size of a Durable Object's attachment."""
+
+WAKE_RETRIES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Seconds between the attempts to start a hibernating room for an on_close that is owed; an alarm has the same."""
+
+LONGEST_SLEEP = 60.0
+"""Seconds between two looks at the clock for a grant that expires: it may be set, and a suspended machine's timers sleep with it."""
 
 PAUSE_ABOVE = 64
 RESUME_BELOW = 16
@@ -266,8 +277,12 @@ class Connection(Outlet):
             self._answer(departure)
 
     def _answer(self, departure: Departure) -> None:
-        """Replies to the peer's Close with its own code, unless on_close closed with another."""
+        """on_close has run."""
         self._room.departed(self)
+        self._reply(departure)
+
+    def _reply(self, departure: Departure) -> None:
+        """Answers the peer's Close with its own code, unless on_close closed with another."""
         if self._ready is ReadyState.CLOSING and not self._closed:
             self._closed = True
             self.wire.close(None if departure.code == 1005 else departure.code, departure.reason)
@@ -321,7 +336,7 @@ class Connection(Outlet):
         room = self._room
         hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
         try:
-            instance = await room.live()
+            instance = await self._start_to_depart(job) if isinstance(job, Departure) else await room.live()
             result: Any
             if isinstance(job, Departure):
                 result = instance.on_close(self, job.code, job.reason, job.was_clean)
@@ -337,6 +352,31 @@ class Connection(Outlet):
         finally:
             if isinstance(job, Departure):
                 self._answer(job)
+
+    async def _start_to_depart(self, departure: Departure) -> Server:
+        """The instance for an on_close. Nobody else would tell a room that could not start, so this tries again; the peer is answered."""
+        room = self._room
+        for delay in WAKE_RETRIES:
+            try:
+                return await room.live()
+            except StartError as error:
+                if room.host.closing:
+                    raise
+                logger.warning("%s: on_close of %r has to wait %g s: %s", room.place, self.id, delay, error)
+                self._reply(departure)
+                await asyncio.sleep(delay)
+        return await room.live()
+
+    def watch_grant(self) -> None:
+        """Closes this connection with 4401 when its grant expires, by the clock on the wall."""
+        expires_at, loop = self.grant.expires_at, self._room.loop
+        if expires_at is None:
+            return
+        rest = expires_at - time.time()
+        if rest <= 0:
+            self.close(4401, "the grant expired")
+        else:
+            self._expiry = loop.call_later(min(rest, LONGEST_SLEEP), self.watch_grant)
 
     def _opened(self, wire: Wire) -> None:
         """The handshake is done: what was held goes out behind the 101."""

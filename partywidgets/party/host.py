@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -267,11 +266,6 @@ class PartyHost:
     def forget(self, room: Room) -> None:
         """An idle room without sockets goes."""
         self._rooms.pop((room.party, room.name), None)
-
-    @staticmethod
-    def seconds_until(when: float) -> float:
-        """From now to a time in seconds since the epoch; never negative."""
-        return max(0.0, when - time.time())
 
     def _room(self, party: str, name: str) -> Room:
         key = (party, name)

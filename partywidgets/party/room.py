@@ -410,9 +410,7 @@ class Room:
             self.leave(connection)
             self._absent(connection)
             raise
-        expires_at = connection.grant.expires_at
-        if expires_at is not None:
-            connection._expiry = self.loop.call_later(self.host.seconds_until(expires_at), connection.close, 4401, "the grant expired")
+        connection.watch_grant()
 
     async def request(self, request: Request) -> Response:
         """The room's answer to an HTTP request."""

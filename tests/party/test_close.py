@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
 from partywidgets.exceptions import ConnectionClosedError
-from partywidgets.party import Connection, ConnectionContext, ReadyState, Server
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, ReadyState, Server
+from partywidgets.party import connection as connection_module
 
 from .serving import Raw, Recorder, received, running, until
 
@@ -142,6 +146,92 @@ async def test_close_in_on_connect(tmp_path: Path) -> None:
             assert (socket.close_code, socket.close_reason) == (4003, "full")
         await until(lambda: len(log) == 1)
     assert log == [("close", "me", 4003, "full", True)]
+
+
+async def test_on_close_is_owed_while_the_room_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hibernating room that fails to wake for a Close: the peer is answered, and on_close comes once, when the room starts again."""
+    monkeypatch.setattr(connection_module, "WAKE_RETRIES", (0.01, 0.02, 0.04))
+    log: list[Any] = []
+    may_start = True
+
+    class Room(Recorder):
+        hibernate = True
+
+        def on_start(self, props: Any = None) -> None:
+            log.append("start")
+            if not may_start:
+                raise RuntimeError("the disk is full")
+
+    Room.log = log
+    async with running(Room, tmp_path, hibernate_after=0.05) as run:
+        async with Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+            room = run.host._rooms["room", "lobby"]
+            await until(lambda: room.instance is None)
+            may_start = False
+            raw.send(Opcode.CLOSE, b"\x03\xe8bye")
+            assert await raw.frame() == (Opcode.CLOSE, b"\x03\xe8bye")
+            await until(lambda: log.count("start") >= 3)
+            assert run.host.connection_count() == 0
+            may_start = True
+        await until(lambda: len(log) > 3 and log[-1] != "start")
+        await until(lambda: not room.present)
+    assert [entry for entry in log if entry != "start"] == [("close", "me", 1000, "bye", True)]
+    assert "on_close of 'me' has to wait 0.01 s" in caplog.text
+
+
+async def test_on_close_is_given_up_when_the_room_never_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After its attempts the log says so, and nothing of the connection is left."""
+    monkeypatch.setattr(connection_module, "WAKE_RETRIES", (0.01, 0.01))
+    starts = 0
+
+    class Room(Server):
+        hibernate = True
+
+        def on_start(self, props: Any = None) -> None:
+            nonlocal starts
+            starts += 1
+            if starts > 1:
+                raise RuntimeError("never again")
+
+    async with running(Room, tmp_path, hibernate_after=0.05) as run:
+        async with Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+            await until(lambda: run.host._rooms["room", "lobby"].instance is None)
+            raw.writer.close()
+        await until(lambda: run.host._rooms == {})
+    assert starts == 4
+    assert "room room/lobby: on_close failed" in caplog.text
+
+
+async def test_a_connection_ends_with_its_grant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """4401 when it expires by the clock on the wall, which may jump as after a suspended night; also in a room that hibernates."""
+    monkeypatch.setattr(connection_module, "LONGEST_SLEEP", 0.02)
+    ahead, real = 0.0, time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    began = real()
+
+    class Room(Server):
+        hibernate = True
+
+    def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant:
+        return Grant("me", "Me", frozenset(), expires_at=began + float(request.query_params["for"]))
+
+    async with (
+        running(Room, tmp_path, auth=auth, hibernate_after=0.05) as run,
+        connect(run.url(query="for=3600&_pk=short")) as short,
+        connect(run.url(query="for=7200&_pk=long")) as long,
+    ):
+        await until(lambda: run.host._rooms["room", "lobby"].instance is None)
+        assert run.host.connection_count() == 2
+        ahead = 3601.0
+        with pytest.raises(ConnectionClosed):
+            await received(short)
+        assert (short.close_code, short.close_reason) == (4401, "the grant expired")
+        await (await long.ping())
+        assert run.host.connection_count() == 1
 
 
 def test_close_codes_are_checked() -> None:

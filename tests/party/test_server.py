@@ -43,6 +43,34 @@ async def test_frames_sent_with_the_upgrade_wait_for_on_connect(tmp_path: Path) 
     assert log == ["connected", "one", "two", ("close", "me", 1000, "", True)]
 
 
+async def test_much_sent_with_the_upgrade_waits_in_the_senders_window(tmp_path: Path) -> None:
+    """A room that takes its time in on_connect holds some of 32 MiB that came early; all of it is heard then, in order."""
+    go = asyncio.Event()
+    heard = 0
+
+    class Room(Server):
+        async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            await go.wait()
+
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            nonlocal heard
+            assert int.from_bytes(bytes(message[:4]), "big") == heard  # type: ignore[arg-type]
+            heard += 1
+
+    count, size = 512, 65536
+    early = b"".join(frame(Opcode.BINARY, number.to_bytes(4, "big").ljust(size, b".")) for number in range(count))
+    async with running(Room, tmp_path) as run, Raw.to(run, "/parties/room/lobby", early=early, answer=False) as raw:
+        transport = raw.writer.transport
+        await until(lambda: run.host.connection_count() == 1)
+        before = -1
+        while before != (before := transport.get_write_buffer_size()):
+            await asyncio.sleep(0.1)
+        assert before > count * size // 2
+        go.set()
+        assert (await raw.head()).startswith("HTTP/1.1 101")
+        await until(lambda: heard == count)
+
+
 async def test_messages_of_one_connection_are_handled_in_order(tmp_path: Path) -> None:
     """A slow async on_message holds back the later ones of its connection, not those of others."""
     release = asyncio.Event()
@@ -336,10 +364,17 @@ async def test_set_state(tmp_path: Path) -> None:
                 assert [await received(socket), await received(socket)] == ["1", "2"]
 
 
-async def test_revoke_closes_4401(tmp_path: Path) -> None:
-    """Every connection that stands on the grant, and no other."""
-    async with running(Server, tmp_path) as run, run.connect(id="a") as a, run.connect(id="b") as b:
-        room = await run.host.get_server_by_name("room", "lobby")
+@pytest.mark.parametrize("asleep", [False, True], ids=["awake", "asleep"])
+async def test_revoke_closes_4401(tmp_path: Path, asleep: bool) -> None:
+    """Every connection that stands on the grant, and no other; also in a room that hibernates."""
+
+    class Room(Server):
+        hibernate = asleep
+
+    async with running(Room, tmp_path, hibernate_after=0.05) as run, run.connect(id="a") as a, run.connect(id="b") as b:
+        room = run.host._rooms["room", "lobby"]
+        if asleep:
+            await until(lambda: room.instance is None)
         connection = room.get_connection("a")
         assert connection is not None
         assert run.host.revoke(connection.grant.grant_id) == 1
