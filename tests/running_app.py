@@ -60,9 +60,11 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(storage: Path, **options: Any) -> AsyncIterator[Running]:
-    """Starts an app on a free port of 127.0.0.1; ends it with the block. `options` are create_app's, and the gate's `open_roles`."""
+    """Starts an app on a free port of 127.0.0.1; ends it with the block. `options` are create_app's, the gate's `open_roles`, and `people`:
+    further identities by their tokens."""
     owner, guest = new_token(), new_token()
     tokens = {owner: Identity("owner", "Owner", OWNER_ROLES | {"runner"}), guest: Identity("ada", "Ada", GUEST_ROLES)}
+    tokens |= options.pop("people", {})
     gate = Gate(tokens=tokens, any_port_origins=LOOPBACK_ORIGINS, open_roles=options.pop("open_roles", None))
     async with create_app(gate=gate, storage=storage, **options) as app, serve(app.asgi, port=0) as server:
         gate.bind_address(server.port)

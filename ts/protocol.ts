@@ -54,6 +54,8 @@ export interface Holder {
 export interface Lease {
   holder: Holder | null;
   can_type: boolean;
+  /** Who waits for the holder's answer; left out by older hosts. */
+  asking?: Holder[];
 }
 export interface Person {
   connection: string;
@@ -116,8 +118,9 @@ export type TerminalRequest =
   | { type: "consumed"; offset: number }
   | { type: "resync" }
   | { type: "resize"; cols: number; rows: number }
-  | { type: "lease"; action: "take" | "release" }
-  | { type: "lease"; action: "give"; to: string }
+  | { type: "lease"; action: "take" | "release" | "withdraw" }
+  | { type: "lease"; action: "give" | "refuse"; to: string }
+  | { type: "ask"; id: string }
   | { type: "eject"; id: string; connection: string }
   | { type: "restart"; id: string }
   | { type: "run"; id: string; command: string; timeout_s: number | null }

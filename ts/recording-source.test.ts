@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { askRecording } from "./recording-source.ts";
+import { silent } from "./testing/bar-actions.ts";
 import { FakeKernel } from "./testing/kernel.ts";
 import { TerminalBar } from "./views/terminal-bar.ts";
 
@@ -53,20 +54,7 @@ describe("a recording asked of the kernel", () => {
 
 it("the terminal's bar has a button for its recording", () => {
   const recording = vi.fn();
-  const nothing = () => {};
-  const bar = new TerminalBar("worker-123", {
-    take: nothing,
-    release: nothing,
-    give: nothing,
-    eject: nothing,
-    search: nothing,
-    copy: nothing,
-    recording,
-    zoom: nothing,
-    restart: nothing,
-    retry: nothing,
-    screenReader: nothing,
-  });
+  const bar = new TerminalBar("worker-123", silent({ recording }));
   const button = [...bar.node.querySelectorAll("button")].find(({ textContent }) => textContent === "Recording")!;
   expect(button.title).toBe("Download this terminal's recording");
   button.click();

@@ -48,6 +48,9 @@ export interface TerminalBundle {
   openTerminal(options: TerminalPaneOptions): TerminalPane;
 }
 
+/** A request for control waits a minute in the room. */
+const ASK_MS = 75_000;
+
 /** Opens the room and shows it, until `signal` aborts: then no socket and no element is left. */
 export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   const { model, el, signal, room } = options;
@@ -92,6 +95,9 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       party.tell({ type: "lease", action: "take" });
       view.terminal.focus();
     },
+    ask: () => void ask(),
+    withdraw: () => party.tell({ type: "lease", action: "withdraw" }),
+    refuse: (to) => party.tell({ type: "lease", action: "refuse", to }),
     release: () => party.tell({ type: "lease", action: "release" }),
     give: (to) => party.tell({ type: "lease", action: "give", to }),
     eject: async (person) => {
@@ -121,6 +127,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.`,
     },
     bar.node,
+    bar.asks,
     bar.people,
     bar.help,
     search.node,
@@ -144,6 +151,13 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     } catch {
       tell("The browser did not allow copying: select the text and press Ctrl+C");
     }
+  }
+
+  /** The answer comes when a person gave it, or after a minute. */
+  async function ask(): Promise<void> {
+    tell("");
+    const reply = await party.ask({ type: "ask" }, ASK_MS);
+    tell(reply.ok ? "" : (reply.error ?? "control was not given"));
   }
 
   async function save(): Promise<void> {
@@ -172,7 +186,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   function refresh(): void {
     if (signal.aborted) return;
     const { status } = party;
-    const state = bar.link(link, reason, status, party.holdsControl);
+    const state = bar.link(link, reason, status, party);
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
     wasTyping = typing;

@@ -131,9 +131,11 @@ def test_output_is_spoken_and_state_too(place: Place, look_at: Callable[..., Pag
     expect(page.locator(".xterm-accessibility-tree")).to_contain_text("heard-42")
     expect(terminal.get_by_role("status").filter(has_text="live")).to_be_visible()
     place.mount(other, "terminal", "spoken", who="ben", rows=8)
-    other.get_by_role("button", name="Take control").click()
     expect(other.locator('.pw-bar [role="status"]').filter(has_text="Ana has control")).to_be_visible()
-    expect(other.locator('.pw-notice[role="status"]')).to_contain_text("wait until they were idle")
+    other.get_by_role("button", name="Ask for control").click()
+    expect(page.locator('.pw-asks [role="status"]')).to_contain_text("Ben asks for control")
+    terminal.get_by_role("button", name="Refuse Ben").click()
+    expect(other.locator('.pw-notice[role="status"]')).to_contain_text("Ana refused")
 
 
 def test_keyboard_goes_in_and_out(place: Place, look_at: Callable[..., Page]) -> None:

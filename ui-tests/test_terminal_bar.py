@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from bare_page import Place, host
+from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
 
 
@@ -71,6 +72,46 @@ def test_control_is_handed_to_a_chosen_person(enter: Callable[..., Locator]) -> 
     type_into(ana, "echo again-$((1+1))\n")
     shows(ben, "again-2")
     expect(ben.locator(".xterm-rows")).not_to_contain_text("nobody-sees-this")
+
+
+def test_control_is_asked_for(enter: Callable[..., Locator]) -> None:
+    """An operator asks in the bar; the holder's page says who, takes no focus, and gives or refuses with one press; the asker is told."""
+    ana, ben, obi = enter("ask", "ana"), enter("ask", "ben"), enter("ask", "obi")
+    type_into(ana, "echo by-ana-$((1+1))\n")
+    shows(ben, "by-ana-2")
+    expect(obi.get_by_role("button", name="Ask for control")).to_have_count(0)
+    ben.get_by_role("button", name="Ask for control").click()
+    expect(ben.locator(".pw-bar")).to_contain_text("you asked Ana for control")
+    requests = ana.get_by_role("list", name="Requests for control")
+    expect(requests).to_contain_text("Ben asks for control")
+    expect(ana.locator('.pw-asks [role="status"]')).to_contain_text("Ben asks for control")
+    expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
+    expect(obi.get_by_role("list", name="Requests for control")).to_have_count(0)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    ana.screenshot(path=SCREENSHOTS / "control_asked_holder.png")
+    ben.screenshot(path=SCREENSHOTS / "control_asked_asker.png")
+    ben.get_by_role("button", name="Withdraw request").click()
+    expect(ben.locator(".pw-notice")).to_have_text("the request was withdrawn")
+    expect(requests).to_have_count(0)
+    ben.get_by_role("button", name="Ask for control").click()
+    requests.get_by_role("button", name="Give control to Ben").click()
+    expect(ben.get_by_role("button", name="Release control")).to_be_visible()
+    expect(ben.locator(".pw-notice")).to_have_text("")
+    type_into(ben, "echo by-ben-$((1+1))\n")
+    shows(ana, "by-ben-2")
+    ana.get_by_role("button", name="Take control").click()
+    ben.get_by_role("button", name="Ask for control").click()
+    expect(requests).to_contain_text("Ben asks for control")
+    ana.locator(".xterm").click()
+    ana.page.keyboard.press("Control+Shift+Escape")
+    expect(requests.get_by_role("button", name="Give control to Ben")).to_be_focused()
+    ana.page.keyboard.press("Tab")
+    expect(requests.get_by_role("button", name="Refuse Ben")).to_be_focused()
+    ana.page.keyboard.press("Enter")
+    expect(ben.locator('.pw-notice[role="status"]')).to_have_text("Ana refused: ask again later")
+    expect(requests).to_have_count(0)
+    ben.get_by_role("button", name="Ask for control").click()
+    expect(ben.locator(".pw-notice")).to_contain_text("ask again in")
 
 
 def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
+from ..terminal.asking import ASK_SECONDS
 from ..terminal.protocol import CONTROL_LIMIT, MAX_SECONDS, OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
 from .command import CommandResult
 from .recording import Recording, Recordings
@@ -75,7 +76,7 @@ class TerminalClient(RoomClient):
     for the room's welcome; `start()` does not wait. After a lost connection it comes back by itself and goes on at the byte where it was
     (`resumed`), or begins again from a snapshot of the screen. `on_change(client)` is called after each change of its attributes.
 
-    Attributes: `state role can_type size people lease upstream exit sandbox connection epoch offset resumed host_id`.
+    Attributes: `state role can_type size people lease asking upstream exit sandbox connection epoch offset resumed host_id`.
     `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
     """
 
@@ -105,6 +106,7 @@ class TerminalClient(RoomClient):
         self.size = Size(80, 24)
         self.people: list[Person] = []
         self.lease: tuple[str, str] | None = None
+        self.asking: list[tuple[str, str]] = []
         self.upstream = Upstream("starting", "", sandbox or "")
         self.exit: Exit | None = None
         self.behind = 0
@@ -261,6 +263,26 @@ class TerminalClient(RoomClient):
         """Gives the lease to another connection of `people`."""
         await self._lease("give", lambda: self.lease is not None and self.lease[0] == connection, to=connection)
 
+    async def ask_control(self) -> None:
+        """Asks whoever has the lease for it, and returns when it is here; at once where nobody has it or its holder is idle.
+
+        Raises RefusedError with the holder's no, after about a minute without an answer, and for a role that may not type. A call that is
+        cancelled withdraws the request.
+        """
+        try:
+            await self._ask("ask", ASK_SECONDS + REPLY_TIMEOUT)
+        except asyncio.CancelledError:
+            self._tell("lease", action="withdraw")
+            raise
+        except CommandError as error:
+            raise RefusedError(str(error)) from None
+
+    async def refuse_control(self, connection: str) -> None:
+        """Refuses the request of a connection of `asking`; `give_control` grants it."""
+        if all(asker != connection for asker, _ in self.asking):
+            raise RefusedError(f"terminal {self.room}: nobody with that connection asks for control: take one from asking")
+        await self._lease("refuse", lambda: all(asker != connection for asker, _ in self.asking), to=connection)
+
     @property
     def has_control(self) -> bool:
         """True when this connection holds the lease."""
@@ -352,7 +374,7 @@ class TerminalClient(RoomClient):
 
     def _closed(self, event: CloseEvent) -> None:
         self._welcome = False
-        self.people, self.lease, self.can_type = [], None, False
+        self.people, self.lease, self.asking, self.can_type = [], None, [], False
         if self.state != "ended":
             self.state = "refused" if refuses(event) else "lost"
         error: PartyError = HostError(f"terminal {self.room}: the connection was lost ({event}) before the answer came; see history()")
@@ -440,6 +462,7 @@ class TerminalClient(RoomClient):
     def _on_lease(self, frame: dict[str, Any]) -> None:
         holder = frame["holder"]
         self.lease = (holder["connection"], holder["name"]) if holder else None
+        self.asking = [(person["connection"], person["name"]) for person in frame.get("asking", [])]
         self.can_type = bool(frame["can_type"])
 
     def _on_mark(self, frame: dict[str, Any]) -> None:

@@ -81,6 +81,19 @@ class Lease:
         self._hand(person)
         return ""
 
+    def ask(self, person: Person) -> str:
+        """Whether `person` may ask the holder for it; "" when so, else one sentence why not."""
+        if not person.may_hold:
+            return f"asking for control needs the role operator, peer or moderator; this connection is {person.role}"
+        if self.holder is not None and self.holder.subject == person.subject:
+            return "you have control already"
+        return ""
+
+    def answers(self, person: Person) -> bool:
+        """True for whoever decides about the lease: its holder, or a moderator."""
+        holds = person.may_hold and self.holder is not None and self.holder.subject == person.subject
+        return holds or person.role == "moderator"
+
     def release(self, person: Person) -> str:
         """Gives the lease back; "" when it worked."""
         if self.holder is None or self.holder.subject != person.subject or not person.may_hold:
@@ -90,8 +103,7 @@ class Lease:
 
     def give(self, person: Person, to: Person | None) -> str:
         """Hands the lease on; "" when it worked."""
-        holds = person.may_hold and self.holder is not None and self.holder.subject == person.subject
-        if not holds and person.role != "moderator":
+        if not self.answers(person):
             return "only the one who has control, or a moderator, can hand it on"
         if to is None:
             return "nobody in this room has that connection: take one from presence"

@@ -67,11 +67,14 @@ def clamp_size(cols: int, rows: int) -> tuple[int, int]:
     return max(MIN_COLS, min(cols, MAX_CELLS)), max(MIN_ROWS, min(rows, MAX_CELLS))
 
 
+LEASE_ACTIONS = ("take", "release", "give", "refuse", "withdraw")
+
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "consumed": {"offset": (int,)},
     "resync": {},
     "resize": {"cols": (int,), "rows": (int,)},
     "lease": {"action": (str,)},
+    "ask": {"id": (str,)},
     "eject": {"id": (str,), "connection": (str,)},
     "restart": {"id": (str,)},
     "run": {"id": (str,), "command": (str,)},
@@ -103,8 +106,8 @@ def decode_control(text: str) -> dict[str, Any]:
     timeout = message.get("timeout_s")
     if kind == "run" and timeout is not None and not _is_duration(timeout):
         raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
-    if kind == "lease" and message["action"] not in ("take", "release", "give"):
-        raise ValueError(f"lease needs the action take, release or give, got {message['action'][:40]!r}")
+    if kind == "lease" and message["action"] not in LEASE_ACTIONS:
+        raise ValueError(f"lease needs the action {', '.join(LEASE_ACTIONS[:-1])} or {LEASE_ACTIONS[-1]}, got {message['action'][:40]!r}")
     if kind == "screen" and message.get("format", "text") not in ("text", "html"):
         raise ValueError("screen needs the format text or html")
     return message

@@ -31,6 +31,7 @@ class Requests:
             "resync": self._resync,
             "resize": self._resize,
             "lease": self._lease,
+            "ask": self._ask,
             "eject": self._eject,
             "restart": self._restart,
             "run": self._run,
@@ -60,21 +61,34 @@ class Requests:
 
     def _lease(self, viewer: Viewer, message: dict[str, Any]) -> None:
         action, person = message["action"], viewer.person
+        wanted = message.get("to")
+        to = next((v.person for v in self._room.viewers.values() if v.person.connection == wanted), None)
         if action == "take":
             refusal = self._room.lease.take(person)
         elif action == "release":
             refusal = self._room.lease.release(person)
+        elif action == "refuse":
+            refusal = self._room.asking.refuse(person, None if to is None else to.subject)
+        elif action == "withdraw":
+            refusal = self._room.asking.withdraw(person)
         else:
-            wanted = message.get("to")
-            refusal = self._room.lease.give(
-                person, next((v.person for v in self._room.viewers.values() if v.person.connection == wanted), None)
-            )
+            refusal = self._room.lease.give(person, to)
         facts = {} if self._room.lease.holder is None or refusal else {"holder": self._room.lease.holder.subject}
+        if action == "refuse" and to is not None:
+            facts["to"] = to.subject
         self._room.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
         if refusal:
             viewer.refuse(refusal)
         else:
             self._room.tell_lease()
+
+    def _ask(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        async def ask() -> dict[str, Any]:
+            self._room.audit.note("control-asked", viewer.person)
+            await self._room.asking.ask(viewer.person)
+            return {}
+
+        self._answer(viewer, message, ask)
 
     def _eject(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def eject() -> dict[str, Any]:
@@ -151,7 +165,8 @@ class Requests:
         self._room.audit.dropped(viewer.person, 0)
         holder = self._room.lease.holder
         if holder is not None and viewer.person.may_hold:
-            raise CommandError(f"{holder.name} has control of the terminal: take it over, or wait until they are idle")
+            remedy = "take it over" if viewer.person.role == "moderator" else "ask for it"
+            raise CommandError(f"{holder.name} has control of the terminal: {remedy}, or wait until they are idle")
         raise CommandError(f"typing needs the role operator, peer or moderator; this connection is {viewer.person.role}")
 
     def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:

@@ -18,6 +18,7 @@ from ..exceptions import SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
 from ..redaction import redact_html
 from . import cloudflare, protocol
+from .asking import Asking
 from .audit import Audit
 from .commands import Commands
 from .lease import Lease, Person
@@ -60,6 +61,7 @@ class TerminalServer(Server):
             self.settings = TerminalSettings()
         self.viewers: dict[Connection, Viewer] = {}
         self.lease = Lease(idle_after=self.settings.idle_after)
+        self.asking = Asking(self.lease, seconds=self.settings.ask_for, changed=self._note_lease, passed=self._passed)
         self.audit = Audit(self.name, self.storage.folder("audit").parent, keep_bytes=lambda: self.settings.recording.audit_bytes)
         self.recorder = Recorder(
             self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
@@ -205,7 +207,7 @@ class TerminalServer(Server):
             "state": self._shown_state(),
             "reason": UNOPENED if self.upstream.state == "idle" else self.upstream.reason,
             "sandbox": self.upstream.sandbox_id,
-            "lease": {"holder": self._holder(), "can_type": can_type},
+            "lease": {"holder": self._holder(), "can_type": can_type, "asking": self._askers()},
             "screen": "exact" if self.stream.screen.exact else "raw",
             "host_id": self.settings.host_id,
         }
@@ -258,9 +260,22 @@ class TerminalServer(Server):
 
     def tell_lease(self) -> None:
         """The lease changed hands: everyone is told, and the size is its holder's."""
-        for viewer in list(self.viewers.values()):
-            viewer.note(type="lease", holder=self._holder(), can_type=self.lease.can_type(viewer.person))
+        if (first := self.asking.settle()) is not None:
+            self.audit.note("lease-passed", first)
+        self._note_lease()
         self.sizing.handed()
+
+    def _passed(self, person: Person) -> None:
+        self.audit.note("lease-passed", person)
+        self.tell_lease()
+
+    def _note_lease(self) -> None:
+        holder, asking = self._holder(), self._askers()
+        for viewer in list(self.viewers.values()):
+            viewer.note(type="lease", holder=holder, can_type=self.lease.can_type(viewer.person), asking=asking)
+
+    def _askers(self) -> list[dict[str, str]]:
+        return [{"connection": person.connection, "name": person.name} for person in self.asking.people]
 
     # The sandbox
 

@@ -88,6 +88,9 @@ class TerminalSettings:
     """Commands kept in a room's ledger."""
     idle_after: float = 60.0
     """Seconds without input after which another may take the lease by typing."""
+    ask_for: float = 60.0
+    """Seconds that a request for control waits for its answer; clients wait 75 at most. As long as `idle_after`, so that who is away and
+    answers nobody is followed."""
     size: Literal["controller", "smallest"] = "controller"
     """Whose window decides the size."""
     recording: RecordingSettings = field(default_factory=RecordingSettings)

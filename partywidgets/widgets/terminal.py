@@ -132,6 +132,10 @@ class Terminal(PartyWidget):
         """Takes the keyboard: only Python types from now on, until `release_control`."""
         return self._start(lambda client: client.take_control(), "take control")
 
+    def ask_control(self) -> Handle[None]:
+        """Asks whoever has the keyboard for it; awaiting ends when Python has it, or raises RefusedError with their no."""
+        return self._start(lambda client: client.ask_control(), "ask for control")
+
     def release_control(self) -> Handle[None]:
         """Gives the keyboard back."""
         return self._start(lambda client: client.release_control(), "release control")

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from partywidgets.auth import Identity
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, RefusedError
 from partywidgets.terminal.protocol import decode_output, decode_snapshot, encode_input
@@ -210,6 +211,39 @@ async def test_two_people_see_the_same(tmp_path: Path) -> None:
         await until(one, lambda: one.has_control)
         await one.release_control()
         await until(two, lambda: two.lease is None)
+
+
+async def test_control_is_asked_for(tmp_path: Path) -> None:
+    """Who has control sees who asks, refuses or gives; the asker hears of it, and a call that is cancelled withdraws its request."""
+    tokens = {name: f"{name}-token-for-the-tests" for name in ("Ben", "Cyd")}
+    people = {token: Identity(name.lower(), name, frozenset({"operator"})) for name, token in tokens.items()}
+    async with (
+        running(tmp_path, sandboxes=SANDBOXES, people=people) as app,
+        client_of(app, token=tokens["Ben"]) as ben,
+        client_of(app, token=tokens["Cyd"]) as cyd,
+    ):
+        await ben.ask_control()
+        assert ben.has_control
+        asking = asyncio.create_task(cyd.ask_control())
+        await until(ben, lambda: ben.asking == [(cyd.connection, "Cyd")])
+        await ben.refuse_control(cyd.connection)
+        with pytest.raises(RefusedError, match="Ben refused"):
+            await asking
+        with pytest.raises(RefusedError, match="ask again in"):
+            await cyd.ask_control()
+        with pytest.raises(RefusedError, match="nobody with that connection"):
+            await ben.refuse_control(cyd.connection)
+        await ben.give_control(cyd.connection)
+        await until(cyd, lambda: cyd.has_control)
+        asking = asyncio.create_task(ben.ask_control())
+        await until(cyd, lambda: cyd.asking == [(ben.connection, "Ben")])
+        asking.cancel()
+        await until(cyd, lambda: cyd.asking == [])
+        asking = asyncio.create_task(ben.ask_control())
+        await until(cyd, lambda: cyd.asking != [])
+        await cyd.release_control()
+        await asking
+        assert ben.has_control
 
 
 async def test_an_observer_only_looks(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_what_clients_send_is_understood(vector: dict[str, Any]) -> None:
         '{"type": "run", "id": "a", "command": "ls", "timeout_s": true}',
         '{"type": "resize", "cols": true, "rows": 2}',
         '{"type": "lease", "action": "steal"}',
+        '{"type": "ask"}',
         '{"type": "screen", "id": "a", "format": "exe"}',
         '{"type": "consumed", "offset": 1.5}',
         "[" * 100_000,

@@ -224,6 +224,16 @@ describe("who types", () => {
     expect(room.holdsControl).toBe(false);
   });
 
+  it("knows who asks for control, and that it was this person in another page", () => {
+    text(WELCOME);
+    text({ type: "presence", people: [{ ...person("tab"), subject: "ana" }, { ...person("me"), subject: "ana" }, person("other")] });
+    expect([room.status.asking, room.asksForControl]).toEqual([[], false]);
+    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false, asking: [{ connection: "tab", name: "Ana" }] });
+    expect([room.status.asking.length, room.asksForControl]).toEqual([1, true]);
+    text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
+    expect(room.asksForControl).toBe(false);
+  });
+
   it("sets the size on joining only where nobody did, or the same person", () => {
     const by = (name: string) => {
       text({ ...WELCOME, size: { cols: 80, rows: 24, by: name } });

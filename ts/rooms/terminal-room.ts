@@ -2,6 +2,7 @@
 import {
   decodeFrame,
   encodeInput,
+  type Holder,
   type Lease,
   type Mark,
   type Person,
@@ -34,6 +35,8 @@ export interface TerminalStatus {
   role: string;
   canType: boolean;
   lease: Lease["holder"];
+  /** Who waits for the holder's answer, the first first. */
+  asking: Holder[];
   people: Person[];
   size: Size | null;
   upstream: UpstreamState | null;
@@ -53,6 +56,7 @@ export interface TerminalEvents {
 
 export type Asked =
   | { type: "restart" }
+  | { type: "ask" }
   | { type: "screen"; format: "text" | "html" }
   | { type: "run"; command: string; timeout_s: number | null }
   | { type: "history" }
@@ -65,6 +69,7 @@ const NOBODY: TerminalStatus = {
   role: "",
   canType: false,
   lease: null,
+  asking: [],
   people: [],
   size: null,
   upstream: null,
@@ -112,7 +117,7 @@ export class TerminalRoom {
   }
 
   closed(): void {
-    this.#update({ canType: false, people: [], lagging: false });
+    this.#update({ canType: false, people: [], asking: [], lagging: false });
     for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
   }
@@ -147,12 +152,20 @@ export class TerminalRoom {
 
   /** The lease is this person's, in this page or in another of theirs. */
   get holdsControl(): boolean {
-    const { lease, connection, people } = this.status;
-    if (!lease) return false;
-    if (lease.connection === connection) return true;
+    return this.status.lease !== null && this.#mine(this.status.lease);
+  }
+
+  /** This person asked for control, in this page or in another of theirs, and waits for the answer. */
+  get asksForControl(): boolean {
+    return this.status.asking.some((asker) => this.#mine(asker));
+  }
+
+  #mine(other: Holder): boolean {
+    const { connection, people } = this.status;
+    if (other.connection === connection) return true;
     const subject = (id: string) => people.find((person) => person.connection === id)?.subject;
     const mine = subject(connection);
-    return mine !== undefined && mine === subject(lease.connection);
+    return mine !== undefined && mine === subject(other.connection);
   }
 
   /** The room takes this page's size: this person has control, or nobody has and they may type. */
@@ -203,7 +216,7 @@ export class TerminalRoom {
         this.#update({ people: message.people });
         break;
       case "lease":
-        this.#update({ lease: message.holder, canType: message.can_type });
+        this.#update({ lease: message.holder, canType: message.can_type, asking: message.asking ?? [] });
         break;
       case "upstream":
         this.#update({
@@ -248,6 +261,7 @@ export class TerminalRoom {
       role: welcome.role,
       canType: welcome.can_type,
       lease: welcome.lease.holder,
+      asking: welcome.lease.asking ?? [],
       size: welcome.size,
       upstream: welcome.state,
       reason: welcome.reason,

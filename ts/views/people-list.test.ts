@@ -11,6 +11,7 @@ describe("the people of a terminal", () => {
     connections: [`${subject}-1`, `${subject}-2`],
     me: false,
     holds: false,
+    asks: false,
     ...change,
   });
   const everybody = [

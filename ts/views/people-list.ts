@@ -20,6 +20,7 @@ export interface Present {
   connections: string[];
   me: boolean;
   holds: boolean;
+  asks: boolean;
 }
 
 /** Everybody there, one entry a subject, in the order in which they came. */
@@ -35,6 +36,7 @@ export function present(status: TerminalStatus): Present[] {
       connections,
       me: connections.includes(status.connection),
       holds: status.lease !== null && connections.includes(status.lease.connection),
+      asks: status.asking.some(({ connection }) => connections.includes(connection)),
     };
   });
 }
@@ -61,11 +63,12 @@ export class PeopleList {
   }
 
   #line(person: Present, role: string, holding: boolean): HTMLElement {
-    const { name, roles, connections, me, holds } = person;
+    const { name, roles, connections, me, holds, asks } = person;
     const words = [roles.join(", ")];
     if (connections.length > 1) words.push(`${connections.length} connections`);
     if (me) words.push("you");
     if (holds) words.push("has control");
+    if (asks) words.push("asks for control");
     const may = (holding || role === "moderator") && !me && !holds && roles.some((one) => HOLDERS.includes(one));
     return element(
       "li",

@@ -2,14 +2,17 @@
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
+import { type AskActions, AskList } from "./ask-list.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
 import { type PeopleActions, PeopleList, present } from "./people-list.ts";
 
 export type TerminalState = "connecting" | "live" | "lagging" | "ended" | "refused" | "lost";
 
-export interface TerminalBarActions extends PeopleActions {
+export interface TerminalBarActions extends PeopleActions, AskActions {
   take(): void;
+  ask(): void;
+  withdraw(): void;
   release(): void;
   search(): void;
   copy(): void;
@@ -21,30 +24,48 @@ export interface TerminalBarActions extends PeopleActions {
   screenReader(on: boolean): void;
 }
 
+/** What the room says of this person and the keyboard. */
+export interface Control {
+  holdsControl: boolean;
+  asksForControl: boolean;
+}
+
+const NO_CONTROL: Control = { holdsControl: false, asksForControl: false };
+
+/** The one button for the keyboard: what it does depends on who has it. */
+const CONTROL = {
+  take: { action: "take", label: "Take control", title: "Type in this terminal; the others watch" },
+  ask: { action: "ask", label: "Ask for control", title: "Ask whoever has control; they are shown a yes and a no" },
+  withdraw: { action: "withdraw", label: "Withdraw request", title: "You asked for control: ask no longer" },
+  release: { action: "release", label: "Release control", title: "Let somebody else type; the first who asked gets it" },
+} as const;
+
 const ICONS: Record<TerminalState, string> = { connecting: "◌", live: "●", lagging: "◐", ended: "■", refused: "✕", lost: "✕" };
 
 export class TerminalBar {
   readonly node: HTMLElement;
   readonly help: HTMLElement;
   readonly people: HTMLElement;
+  readonly asks: HTMLElement;
   #title = element("span", { class: "pw-bar-title" });
   #state = element("span", { class: "pw-state", role: "status" });
   #role = element("span", { class: "pw-muted" });
   #list: PeopleList;
+  #asks: AskList;
   #people: HTMLButtonElement;
   #size = element("span", { class: "pw-muted" });
   #hint = element("span", { class: "pw-hint", role: "status" });
   #badge = new Badge();
-  #control: HTMLButtonElement;
+  #controlButton: HTMLButtonElement;
   #restart: HTMLButtonElement;
   #retry: HTMLButtonElement;
-  #holding = false;
+  #control: (typeof CONTROL)[keyof typeof CONTROL] = CONTROL.take;
 
   constructor(room: string, actions: TerminalBarActions, screenReader = false) {
     setText(this.#title, room);
-    this.#control = button("Take control", "Type in this terminal; the others watch", () =>
-      this.#holding ? actions.release() : actions.take(),
-    );
+    this.#controlButton = button("", "", () => actions[this.#control.action]());
+    this.#asks = new AskList(actions);
+    this.asks = this.#asks.node;
     this.#restart = button("Restart", "Start the shell again", actions.restart);
     this.#restart.classList.add("pw-primary");
     this.#retry = button("Try again", "Look for the host again", actions.retry);
@@ -106,7 +127,7 @@ export class TerminalBar {
       this.#people,
       this.#size,
       this.#badge.node,
-      this.#control,
+      this.#controlButton,
       this.#restart,
       this.#retry,
       button("Find", "Search the screen and its history", actions.search),
@@ -117,7 +138,9 @@ export class TerminalBar {
     this.link("connecting", "", null);
   }
 
+  /** A request for control is answered first. */
   focus(): void {
+    if (this.#asks.focus()) return;
     this.node.querySelector<HTMLButtonElement>("button:not([hidden])")?.focus();
   }
 
@@ -135,27 +158,31 @@ export class TerminalBar {
   }
 
   /** Shows the whole of it; returns the one word that says how the terminal is. */
-  link(link: LinkState, reason: string, status: TerminalStatus | null, holds = false): TerminalState {
+  link(link: LinkState, reason: string, status: TerminalStatus | null, control: Control = NO_CONTROL): TerminalState {
     const state = stateOf(link, status);
     this.#state.dataset.state = state;
     this.#state.dataset.icon = ICONS[state];
     setText(this.#state, sentence(state, reason, status));
     const live = link === "open" && status !== null && status.connection !== "";
-    this.#holding = live && holds;
+    const holding = live && control.holdsControl;
+    const asks = live && !holding && control.asksForControl;
     const mayHold = live && (status.role === "moderator" || status.role === "operator");
     // Alone there is nobody to take it from.
-    this.#control.hidden = !mayHold || state === "ended" || (status.people.length < 2 && status.canType);
-    setText(this.#control, this.#holding ? "Release control" : "Take control");
-    this.#control.title = this.#holding ? "Let somebody else type" : "Type in this terminal; the others watch";
+    this.#controlButton.hidden = !mayHold || state === "ended" || (status.people.length < 2 && status.canType);
+    const free = !live || status.lease === null || status.role === "moderator";
+    this.#control = holding ? CONTROL.release : asks ? CONTROL.withdraw : free ? CONTROL.take : CONTROL.ask;
+    setText(this.#controlButton, this.#control.label);
+    this.#controlButton.title = this.#control.title;
+    this.#asks.show(holding && state !== "ended" ? status.asking : []);
     this.#restart.hidden = !(live && state === "ended" && mayRestart(status));
     this.#retry.hidden = !(link === "refused" || link === "lost");
-    setText(this.#hint, live ? hint(status, this.#holding, state) : "");
+    setText(this.#hint, live ? hint(status, holding, asks, state) : "");
     setText(this.#role, live ? status.role : "");
     const people = live ? present(status) : [];
     setText(this.#people, `${people.length} people`);
     this.#people.hidden = people.length < 2;
     if (this.#people.hidden) this.#unfold(false);
-    this.#list.show(people, live ? status.role : "", this.#holding);
+    this.#list.show(people, live ? status.role : "", holding);
     const size = live ? status.size : null;
     setText(this.#size, size ? `${size.cols}×${size.rows}${size.by && status!.people.length > 1 ? ` by ${size.by}` : ""}` : "");
     this.#size.title = size?.by ? `${size.cols} columns × ${size.rows} rows, set by ${size.by}` : "";
@@ -195,9 +222,10 @@ function mayRestart({ role }: TerminalStatus): boolean {
 }
 
 /** Why keys do nothing, or who else types. */
-function hint(status: TerminalStatus, holding: boolean, state: TerminalState): string {
+function hint(status: TerminalStatus, holding: boolean, asks: boolean, state: TerminalState): string {
   if (state === "ended") return mayRestart(status) ? "" : "a peer or a moderator can start it again";
   if (holding) return status.people.length > 1 ? "you have control" : "";
+  if (status.lease && asks) return `you asked ${status.lease.name} for control`;
   if (status.lease && !status.canType) return `${status.lease.name} has control`;
   return status.canType ? "" : `read-only: you are ${status.role || "a viewer"}`;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Reply, Result } from "../protocol.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import { silent } from "../testing/bar-actions.ts";
 import { FakeKernel, soon } from "../testing/kernel.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { Badge } from "./badge.ts";
@@ -148,6 +149,7 @@ describe("a terminal's bar", () => {
     role: "moderator",
     canType: true,
     lease: null,
+    asking: [],
     people: [],
     size: { cols: 80, rows: 24, by: "Ana" },
     upstream: "running",
@@ -160,20 +162,7 @@ describe("a terminal's bar", () => {
   const person = (connection: string) => ({ connection, name: connection, role: "operator", subject: connection });
   let bar: TerminalBar;
   beforeEach(() => {
-    const nothing = () => {};
-    bar = new TerminalBar("worker-123", {
-      take: nothing,
-      release: nothing,
-      give: nothing,
-      eject: nothing,
-      search: nothing,
-      copy: nothing,
-      recording: nothing,
-      zoom: nothing,
-      restart: nothing,
-      retry: nothing,
-      screenReader: nothing,
-    });
+    bar = new TerminalBar("worker-123", silent());
   });
 
   it.each([
@@ -192,16 +181,33 @@ describe("a terminal's bar", () => {
   });
 
   it("offers control to who may have it when somebody else is there", () => {
-    const shown = (change: Partial<TerminalStatus>, holds = false) => {
-      bar.link("open", "", { ...status, ...change }, holds);
-      const control = button(bar.node, "Take") ?? button(bar.node, "Release");
+    const shown = (change: Partial<TerminalStatus>, holdsControl = false, asksForControl = false) => {
+      bar.link("open", "", { ...status, ...change }, { holdsControl, asksForControl });
+      const control = [...bar.node.querySelectorAll("button")].find(({ textContent }) => /control|request/.test(textContent!))!;
       return control.hidden ? "" : control.textContent;
     };
     const people = [person("me"), person("other")];
+    const lease = { connection: "other", name: "Other" };
     expect(shown({ people: [person("me")] })).toBe("");
     expect(shown({ people })).toBe("Take control");
     expect(shown({ people, lease: { connection: "me", name: "me" } }, true)).toBe("Release control");
     expect(shown({ people, role: "observer", canType: false })).toBe("");
+    expect(shown({ people, lease })).toBe("Take control");
+    expect(shown({ people, lease, role: "operator", canType: false })).toBe("Ask for control");
+    expect(shown({ people, lease, role: "operator", canType: false }, false, true)).toBe("Withdraw request");
+    expect(bar.node.textContent).toContain("you asked Other for control");
+  });
+
+  it("asks only the one who has control", () => {
+    const asking = [{ connection: "other", name: "Other" }];
+    const lease = { connection: "me", name: "me" };
+    const requests = () => bar.asks.querySelector("ul")!.hidden;
+    bar.link("open", "", { ...status, asking, lease }, { holdsControl: true, asksForControl: false });
+    expect(requests()).toBe(false);
+    bar.link("open", "", { ...status, asking }, { holdsControl: false, asksForControl: false });
+    expect(requests()).toBe(true);
+    bar.link("lost", "gone", null);
+    expect(bar.asks.textContent).toBe("");
   });
 
   it("counts people, not their connections", () => {
