@@ -233,8 +233,8 @@ export class RoomLink {
       socket.addEventListener(
         "close",
         ({ code, reason: given }) => {
-          // PartySocket's own words are no reason for a person.
-          const reason = given === "timeout" || given === "unknown reason" ? "" : given;
+          // PartySocket's own words are no reason for a person; of an attempt that failed in a browser it is the event itself.
+          const reason = typeof given !== "string" || given === "timeout" || given === "unknown reason" ? "" : given;
           if (code === 4401 && refusals++ === 0) {
             this.#handlers.state("connecting", "");
           } else if (code in STOP) {
@@ -243,6 +243,7 @@ export class RoomLink {
             end("stopped");
           } else {
             this.#handlers.state("connecting", reason || "connection lost: reconnecting");
+            this.#handlers.delay(transport.name, null);
             if (opened) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
           }
         },

@@ -1,0 +1,197 @@
+"""A laptop is closed and opened again: every connection of the page is cut, none can be made, and then all is well again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from conftest import JupyterServer
+from lab import Lab
+from playwright.sync_api import Locator, expect
+
+from tests.interop.proxy import Proxy
+
+StartJupyter = Callable[..., JupyterServer]
+OpenLab = Callable[..., Lab]
+
+T = TypeVar("T")
+
+LONG = 30_000
+
+
+class Laptop:
+    """The network between the page and its server: a TCP proxy on a thread of its own."""
+
+    def __init__(self, to: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._thread.start()
+        self._proxy = Proxy.before(to)
+        self.proxy = self._run(self._proxy.__aenter__())
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    def close(self) -> int:
+        """Cuts what there is and lets nothing through; returns how many connections there were."""
+
+        async def cut() -> int:
+            pairs = self.proxy.pairs
+            self.proxy.open = False
+            self.proxy.cut(*pairs)
+            return len(pairs)
+
+        return self._run(cut())
+
+    def open(self) -> None:
+        """Lets new connections through."""
+
+        async def let() -> None:
+            self.proxy.open = True
+
+        self._run(let())
+
+    def attempts(self) -> int:
+        """Connections that were tried so far."""
+        return self.proxy.arrivals
+
+    def end(self) -> None:
+        """Ends the proxy and its thread."""
+        self._run(self._proxy.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+@pytest.fixture
+def jupyter(start_jupyter: StartJupyter) -> JupyterServer:
+    """A Jupyter Server with the extension, over which alone the widgets go."""
+    return start_jupyter(environ={"PARTYWIDGETS_TRANSPORTS": "server"})
+
+
+@pytest.fixture
+def laptop(jupyter: JupyterServer) -> Iterator[Laptop]:
+    """The way from the browser to that server."""
+    port = re.search(r":(\d+)/", jupyter.url)
+    assert port is not None
+    lid = Laptop(int(port[1]))
+    yield lid
+    lid.end()
+
+
+@pytest.fixture
+def lab(jupyter: JupyterServer, laptop: Laptop, open_lab: OpenLab) -> Lab:
+    """The terminal's notebook, opened through the proxy."""
+    direct, jupyter.url = jupyter.url, re.sub(r":\d+/", f":{laptop.proxy.port}/", jupyter.url)
+    try:
+        return open_lab(jupyter, "notebooks/terminal.ipynb")
+    finally:
+        jupyter.url = direct
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Waits for something outside of the page."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def close(laptop: Laptop, widget: Locator) -> None:
+    """Closes the laptop; the bar says it, and new attempts fail."""
+    assert laptop.close() > 0
+    expect(widget.locator(".pw-bar .pw-state")).to_have_text("connection lost: reconnecting", timeout=LONG)
+    before = laptop.attempts()
+    wait_for(lambda: laptop.attempts() >= before + 2, "nobody tried to come back")
+    # JupyterLab's own notice, which lies over everything until somebody has read it.
+    notice = widget.page.get_by_role("dialog").filter(has_text="Server Connection Error")
+    notice.get_by_role("button").first.click(timeout=LONG)
+    expect(notice).to_have_count(0)
+    expect(widget.locator(".pw-bar .pw-state")).to_have_text("connection lost: reconnecting")
+    expect(widget.locator(".pw-badge")).to_have_text("server")
+
+
+@pytest.mark.parametrize("lines", [2_000, 40_000], ids=["missed", "more than is kept"])
+def test_a_terminal_is_live_again_and_exact(lab: Lab, laptop: Laptop, tmp_path: Path, lines: int) -> None:
+    """What the shell printed meanwhile is on the screen, once, whether it is replayed or a fresh screen comes; typing works."""
+    lab.run_code('import partywidgets as pw\nterm = pw.Terminal("lid"); term')
+    terminal = lab.terminals().first
+    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
+    lab.expect_screen("$")
+    go, done = tmp_path / "go", tmp_path / "done"
+    # Three columns of a line, so that every cell of the screen has its number.
+    print_all = f"seq 1 {lines} | while read n; do echo line-$n-is-$n-of-$n; done"
+    lab.type(f"clear; until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
+    wait_for(lambda: "until" not in lab.screen().inner_text(), "the screen was not cleared")
+    close(laptop, terminal)
+    go.touch()
+    wait_for(done.exists, "the shell did not go on")
+    laptop.open()
+    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
+    expect(terminal.locator(".pw-bar .pw-state")).to_have_text("live")
+    lab.expect_screen("waits-42")
+    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
+    while rows[-1] == "":
+        rows.pop()
+    assert rows[-2] == "waits-42"
+    assert rows[-1].endswith("$")
+    first = lines - len(rows) + 3
+    assert rows[:-2] == [f"line-{n}-is-{n}-of-{n}" for n in range(first, lines + 1)]
+    lab.type("echo typed-$((40+2))\n")
+    lab.expect_screen("typed-42")
+
+
+def test_a_dashboard_is_live_again_and_current(lab: Lab, laptop: Laptop, jupyter: JupyterServer, tmp_path: Path) -> None:
+    """A check that failed meanwhile is red when the laptop is open again, one that was removed is gone, and the next result comes."""
+    status = tmp_path / "status"
+    status.write_text("0")
+    config = tmp_path / "partywidgets.yaml"
+    one = f"""checks:
+  - {{id: turns, type: exec, command: ["sh", "-c", "exit $(cat {status})"], every: 1s, attempts: 1}}
+"""
+    config.write_text(f"{one}  - {{id: leaves, type: host, disk: /, every: 1s}}\n")
+    lab.run_code(f'import partywidgets as pw\nops = await pw.ops("{config}"); ops')
+    dashboard = lab.page.locator(".pw-dashboard").first
+    state = dashboard.locator(".pw-bar .pw-state")
+    expect(state).to_have_text("live", timeout=LONG)
+    turns = dashboard.get_by_role("row").filter(has_text="turns")
+    expect(turns).to_contain_text("ok", timeout=LONG)
+    expect(dashboard.get_by_role("row").filter(has_text="leaves")).to_have_count(1)
+    close(laptop, dashboard)
+    expect(turns).to_contain_text("ok")
+    status.write_text("2")
+    put(jupyter, config, one)
+    wait_for(lambda: metric(jupyter, "turns") == 2, "the check did not fail")
+    laptop.open()
+    expect(state).to_have_text("live", timeout=LONG)
+    expect(turns).to_contain_text("crit")
+    expect(dashboard.get_by_role("row").filter(has_text="leaves")).to_have_count(0)
+    status.write_text("0")
+    expect(turns).to_contain_text("ok", timeout=LONG)
+
+
+def ask(jupyter: JupyterServer, method: str, path: str, body: str | None = None) -> str:
+    """A request to the extension, past the proxy."""
+    request = urllib.request.Request(f"{jupyter.url}partywidgets/{path}", method=method, data=None if body is None else body.encode())
+    request.add_header("Authorization", f"token {jupyter.token}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def put(jupyter: JupyterServer, config: Path, text: str) -> None:
+    """Loads the config again, as somebody else would."""
+    ask(jupyter, "PUT", f"api/ops/config/{urllib.parse.quote(str(config), safe='')}", text)
+
+
+def metric(jupyter: JupyterServer, check_id: str) -> float | None:
+    """A check's last status as the host knows it."""
+    found = re.search(rf'partywidgets_check_status\{{check_id="{check_id}".*?\}} (\S+)', ask(jupyter, "GET", "metrics"))
+    return float(found[1]) if found else None
