@@ -48,6 +48,22 @@ export function noChanges(): Changes {
   return { changed: new Map(), removed: new Set(), reset: false, moved: false, transitions: [], scan: false, proved: new Set() };
 }
 
+/** Adds `more` to changes that are held back. */
+export function hold(held: Changes, more: Changes): void {
+  for (const [fingerprint, fields] of more.changed) {
+    const known = held.changed.get(fingerprint) ?? new Set<string>();
+    for (const field of fields) known.add(field);
+    held.changed.set(fingerprint, known);
+    held.removed.delete(fingerprint);
+  }
+  for (const fingerprint of more.removed) {
+    held.removed.add(fingerprint);
+    held.changed.delete(fingerprint);
+  }
+  held.reset ||= more.reset;
+  held.moved ||= more.moved;
+}
+
 /** Fields whose change is worth a flash. */
 const WATCHED = ["status", "summary", "severity", "duration_ms", "suppression"] as const;
 
@@ -56,10 +72,8 @@ interface SnapshotParts {
   epoch: string;
   seq: number;
   next: number;
-  /** There were no rows before: each part is shown as it comes. */
-  first: boolean;
-  /** By fingerprint; null: it was put already. */
-  results: Map<string, Result | null>;
+  /** Rows that it had so far. */
+  had: Set<string>;
   /** Rows that came live meanwhile, which are newer. */
   live: Set<string>;
 }
@@ -178,7 +192,7 @@ export class OpsStore {
   #snapshot(snapshot: OpsSnapshot, changes: Changes): void {
     if (snapshot.part === 1) {
       const { epoch, seq } = snapshot;
-      this.#parts = { epoch, seq, next: 1, first: this.rows.size === 0, results: new Map(), live: new Set() };
+      this.#parts = { epoch, seq, next: 1, had: new Set(), live: new Set() };
       this.lastScan = snapshot.scan ?? this.lastScan;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
@@ -205,17 +219,18 @@ export class OpsStore {
     const parts = this.#parts;
     if (!parts || parts.epoch !== snapshot.epoch || parts.next !== snapshot.part) return;
     parts.next++;
-    // Who has nothing yet sees each part as it comes: the failing rows are in the first.
-    if (parts.first) for (const result of snapshot.results) this.#put(result, changes, true);
-    for (const result of snapshot.results) parts.results.set(result.fingerprint, parts.first ? null : result);
+    // Each part is shown as it comes, and is a task of its own: the failing rows are in the first.
+    for (const result of snapshot.results) {
+      parts.had.add(result.fingerprint);
+      this.#put(result, changes, true);
+    }
     if (parts.next <= snapshot.of) return;
     // Live frames come between the parts: what they brought is newer than the snapshot.
     for (const fingerprint of [...this.rows.keys()]) {
-      if (parts.results.has(fingerprint) || parts.live.has(fingerprint) || (this.window && this.pinned.has(fingerprint))) continue;
+      if (parts.had.has(fingerprint) || parts.live.has(fingerprint) || (this.window && this.pinned.has(fingerprint))) continue;
       this.#forget(fingerprint);
       changes.removed.add(fingerprint);
     }
-    for (const result of parts.results.values()) if (result) this.#put(result, changes, true);
     this.#parts = null;
     this.seq = parts.epoch === this.epoch ? Math.max(this.seq, parts.seq) : parts.seq;
     this.epoch = parts.epoch;

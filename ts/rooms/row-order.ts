@@ -1,9 +1,10 @@
 /**
  * The rows in order: sorted, filtered, in groups. It stands outside of any grid: a batch re-places the rows that changed, by one
- * merge, and whoever draws asks for the lines in view. Pure.
+ * merge, and whoever draws asks for the lines in view. Long work is made of steps, between which the order before stands whole. Pure.
  */
 import { type Counts, type Result, STATUSES } from "../protocol.ts";
 import { DEFAULT_SORT, groupOf, groupRank, readSort, type SortBy, type SortValue, sortValue } from "./row-values.ts";
+import type { Steps } from "./slices.ts";
 
 export interface Group {
   name: string;
@@ -35,80 +36,110 @@ export interface RowLines {
   order(): string[];
 }
 
+/** A row in its place. What another result would put elsewhere gets an entry of its own, so that an order stays true until the next is whole. */
 interface Entry {
   result: Result;
-  keys: SortValue[];
-  group: string;
-  /** The filter keeps it. */
+  readonly keys: readonly SortValue[];
+  readonly group: string;
+  /** The filter keeps it, so that it stands among the sorted. */
   shown: boolean;
-  /** It stands among the sorted. */
-  placed: boolean;
-  /** The next merge takes it out. */
+  /** The merge under way takes it out. */
   leaving: boolean;
 }
+
+export interface OrderLook {
+  /** The strongest first. Equal rows stand by fingerprint, so that the order is one. */
+  sort: readonly SortBy[];
+  /** What `groupOf` knows; `""`: not grouped. */
+  group: string;
+  keep: (row: Result) => boolean;
+}
+
+type Compare = (a: Entry, b: Entry) => number;
+
+/** Rows between two places where work may be left. */
+const STEP = 256;
+/** Rows that are sorted at once. */
+const RUN = 1024;
 
 export class RowOrder implements RowLines {
   #entries = new Map<string, Entry>();
   #sorted: Entry[] = [];
-  #sort: readonly SortBy[] = readSort(DEFAULT_SORT);
-  #by = "";
-  #keep: ((row: Result) => boolean) | null = null;
-  /** The direction of each of an entry's keys. */
-  #descending: boolean[] = this.#sort.map(({ descending }) => descending);
+  #look: OrderLook = { sort: readSort(DEFAULT_SORT), group: "", keep: () => true };
+  #compare: Compare = comparing(this.#look);
   #folded = new Set<string>();
   #groups: Group[] | null = null;
   #length = 0;
 
-  /** Adds or changes rows. */
-  put(results: Iterable<Result>): void {
-    const touched = new Set<Entry>();
+  /** Adds or changes rows, and takes others away, by one merge. Until that is done the order is the one before. */
+  *put(results: Iterable<Result>, removed: Iterable<string> = []): Steps {
+    const { keep } = this.#look;
+    const fresh = new Map<string, Entry>();
+    const leaving: string[] = [];
+    /** Rows whose place stays: nothing that they are sorted by is another. */
+    const same = new Map<Entry, Result>();
+    let count = 0;
+    for (const fingerprint of removed) if (this.#entries.has(fingerprint)) leaving.push(fingerprint);
     for (const result of results) {
       const { fingerprint } = result;
-      let entry = this.#entries.get(fingerprint);
-      if (entry === undefined) {
-        entry = { result, keys: [], group: "", shown: false, placed: false, leaving: false };
-        this.#entries.set(fingerprint, entry);
+      const before = this.#entries.get(fingerprint);
+      const entry = entryOf(result, this.#look, keep(result));
+      if (before && before.shown === entry.shown && before.group === entry.group && equal(before.keys, entry.keys)) {
+        same.set(before, result);
+        // A fingerprint may come twice: the last counts.
+        fresh.delete(fingerprint);
+      } else {
+        if (before) same.delete(before);
+        fresh.set(fingerprint, entry);
       }
-      entry.result = result;
-      if (this.#rekeyed(entry)) touched.add(entry);
-      entry.shown = this.#keep === null || this.#keep(result);
-      if (entry.shown !== entry.placed) touched.add(entry);
+      if (++count % STEP === 0) yield;
     }
-    for (const entry of touched) entry.leaving = entry.placed;
-    if (touched.size > 0) this.#merge([...touched].filter(({ shown }) => shown));
+    let merged: Entry[] | null = null;
+    if (fresh.size > 0 || leaving.length > 0) {
+      const incoming: Entry[] = [];
+      for (const entry of fresh.values()) if (entry.shown) incoming.push(entry);
+      const ordered = yield* sorted(incoming, this.#compare);
+      for (const fingerprints of [leaving, fresh.keys()])
+        for (const fingerprint of fingerprints) {
+          const before = this.#entries.get(fingerprint);
+          if (before) before.leaving = true;
+          if (++count % STEP === 0) yield;
+        }
+      merged = yield* mergedWith(this.#sorted, ordered, this.#compare);
+    }
+    if (merged) this.#sorted = merged;
+    this.#groups = null;
+    for (const fingerprint of leaving) this.#entries.delete(fingerprint);
+    for (const [entry, result] of same) {
+      entry.result = result;
+      if (++count % STEP === 0) yield;
+    }
+    for (const [fingerprint, entry] of fresh) {
+      this.#entries.set(fingerprint, entry);
+      if (++count % STEP === 0) yield;
+    }
     this.#groups = null;
   }
 
-  remove(fingerprints: Iterable<string>): void {
-    let leaving = false;
-    for (const fingerprint of fingerprints) {
-      const entry = this.#entries.get(fingerprint);
-      this.#entries.delete(fingerprint);
-      if (!entry?.placed) continue;
-      entry.leaving = true;
-      leaving = true;
+  /** Sorts, groups and filters in another way. Until the last step the order is the one before. */
+  *arrange(look: OrderLook): Steps {
+    const entries = new Map<string, Entry>();
+    const shown: Entry[] = [];
+    const compare = comparing(look);
+    let count = 0;
+    for (const { result } of this.#entries.values()) {
+      const entry = entryOf(result, look, look.keep(result));
+      entries.set(result.fingerprint, entry);
+      if (entry.shown) shown.push(entry);
+      if (++count % STEP === 0) yield;
     }
-    if (leaving) this.#merge([]);
-  }
-
-  /** Sorts anew; the strongest first. Equal rows stand by fingerprint, so that the order is one. */
-  sort(sort: readonly SortBy[]): void {
-    this.#sort = sort;
-    this.#rekey();
-  }
-
-  /** Groups by what `groupOf` knows; `""`: not at all. */
-  group(by: string): void {
-    if (by === this.#by) return;
-    this.#by = by;
-    this.#folded.clear();
-    this.#rekey();
-  }
-
-  filter(keep: (row: Result) => boolean): void {
-    this.#keep = keep;
-    for (const entry of this.#entries.values()) entry.shown = keep(entry.result);
-    this.#arrange();
+    const ordered = yield* sorted(shown, compare);
+    if (look.group !== this.#look.group) this.#folded.clear();
+    this.#entries = entries;
+    this.#sorted = ordered;
+    this.#look = look;
+    this.#compare = compare;
+    this.#groups = null;
   }
 
   fold(group: string, folded: boolean): void {
@@ -118,7 +149,7 @@ export class RowOrder implements RowLines {
   }
 
   get grouped(): boolean {
-    return this.#by !== "";
+    return this.#look.group !== "";
   }
 
   get length(): number {
@@ -136,7 +167,7 @@ export class RowOrder implements RowLines {
 
   line(index: number): Line {
     const groups = this.#divided();
-    if (this.#by === "") return { group: null, row: this.#sorted[index]?.result ?? null };
+    if (this.#look.group === "") return { group: null, row: this.#sorted[index]?.result ?? null };
     const group = groups[groupAt(groups, index)];
     if (!group || index === group.line) return group ? { group } : { group: null, row: null };
     return { group: null, row: this.#sorted[group.from + index - group.line - 1]?.result ?? null };
@@ -144,16 +175,23 @@ export class RowOrder implements RowLines {
 
   place(fingerprint: string): number {
     const entry = this.#entries.get(fingerprint);
-    if (!entry?.placed) return -1;
+    let low = entry?.shown ? this.#search(entry) : -1;
+    // In the midst of a change an entry may stand for what comes or for what was.
+    if (this.#sorted[low] !== entry) low = this.#sorted.findIndex(({ result }) => result.fingerprint === fingerprint);
+    if (low < 0 || this.#look.group === "") return low;
+    const group = this.#divided().find(({ from, count }) => low >= from && low < from + count);
+    return group?.open ? group.line + 1 + low - group.from : -1;
+  }
+
+  /** Where an entry stands, or would. */
+  #search(entry: Entry): number {
     let [low, high] = [0, this.#sorted.length];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.#compare(this.#sorted[middle]!, entry) < 0) low = middle + 1;
       else high = middle;
     }
-    if (this.#by === "") return low;
-    const group = this.#divided().find(({ from, count }) => low >= from && low < from + count);
-    return group?.open ? group.line + 1 + low - group.from : -1;
+    return low;
   }
 
   placeOfGroup(name: string): number {
@@ -164,78 +202,10 @@ export class RowOrder implements RowLines {
     return this.#sorted.map(({ result }) => result.fingerprint);
   }
 
-  /** Brings the keys and the group of an entry up to its result; true when they are others. */
-  #rekeyed(entry: Entry): boolean {
-    const { keys, result } = entry;
-    let changed = false;
-    let place = 0;
-    if (this.#by !== "") {
-      entry.group = groupOf(result, this.#by);
-      const rank = groupRank(entry.group, this.#by);
-      changed = keys[0] !== rank;
-      keys[place++] = rank;
-    }
-    for (const { key } of this.#sort) {
-      const value = sortValue(result, key);
-      if (keys[place] !== value) {
-        changed = true;
-        keys[place] = value;
-      }
-      place++;
-    }
-    return changed;
-  }
-
-  #compare = (a: Entry, b: Entry): number => {
-    const [x, y] = [a.keys, b.keys];
-    for (let index = 0; index < x.length; index++) {
-      if (x[index] === y[index]) continue;
-      return x[index]! < y[index]! === this.#descending[index] ? 1 : -1;
-    }
-    return a.result.fingerprint < b.result.fingerprint ? -1 : a.result.fingerprint > b.result.fingerprint ? 1 : 0;
-  };
-
-  /** Takes out what leaves and merges what comes: one pass over the rows, however many changed. */
-  #merge(incoming: Entry[]): void {
-    incoming.sort(this.#compare);
-    const merged: Entry[] = [];
-    let next = 0;
-    for (const entry of this.#sorted) {
-      if (entry.leaving) {
-        entry.leaving = false;
-        entry.placed = false;
-        continue;
-      }
-      while (next < incoming.length && this.#compare(incoming[next]!, entry) < 0) merged.push(incoming[next++]!);
-      merged.push(entry);
-    }
-    while (next < incoming.length) merged.push(incoming[next++]!);
-    for (const entry of incoming) entry.placed = true;
-    this.#sorted = merged;
-    this.#groups = null;
-  }
-
-  #rekey(): void {
-    this.#descending = this.#sort.map(({ descending }) => descending);
-    if (this.#by !== "") this.#descending.unshift(false);
-    for (const entry of this.#entries.values()) {
-      entry.keys.length = 0;
-      entry.group = "";
-      this.#rekeyed(entry);
-    }
-    this.#arrange();
-  }
-
-  #arrange(): void {
-    for (const entry of this.#entries.values()) entry.placed = entry.shown;
-    this.#sorted = [...this.#entries.values()].filter(({ placed }) => placed).sort(this.#compare);
-    this.#groups = null;
-  }
-
   #divided(): Group[] {
     if (this.#groups) return this.#groups;
     const groups: Group[] = [];
-    if (this.#by === "") this.#length = this.#sorted.length;
+    if (this.#look.group === "") this.#length = this.#sorted.length;
     else {
       let group: Group | undefined;
       for (let from = 0; from < this.#sorted.length; from++) {
@@ -277,4 +247,60 @@ export function groupAt(groups: readonly Group[], line: number): number {
     else high = middle;
   }
   return low - 1;
+}
+
+function entryOf(result: Result, { sort, group: by }: OrderLook, shown: boolean): Entry {
+  const group = by === "" ? "" : groupOf(result, by);
+  // What the filter leaves out stands nowhere and needs no keys.
+  const keys: SortValue[] = shown ? sort.map(({ key }) => sortValue(result, key)) : [];
+  if (shown && by !== "") keys.unshift(groupRank(group, by));
+  return { result, keys, group, shown, leaving: false };
+}
+
+function equal(a: readonly SortValue[], b: readonly SortValue[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
+}
+
+function comparing({ sort, group }: OrderLook): Compare {
+  const descending = sort.map((by) => by.descending);
+  if (group !== "") descending.unshift(false);
+  return (a, b) => {
+    const [x, y] = [a.keys, b.keys];
+    for (let index = 0; index < x.length; index++) {
+      if (x[index] === y[index]) continue;
+      return x[index]! < y[index]! === descending[index] ? 1 : -1;
+    }
+    return a.result.fingerprint < b.result.fingerprint ? -1 : a.result.fingerprint > b.result.fingerprint ? 1 : 0;
+  };
+}
+
+/** Sorted: short runs, merged two by two. */
+function* sorted(entries: Entry[], compare: Compare): Generator<void, Entry[], void> {
+  let runs: Entry[][] = [];
+  for (let from = 0; from < entries.length; from += RUN) {
+    runs.push(entries.slice(from, from + RUN).sort(compare));
+    yield;
+  }
+  while (runs.length > 1) {
+    const longer: Entry[][] = [];
+    for (let index = 0; index < runs.length; index += 2)
+      longer.push(index + 1 < runs.length ? yield* mergedWith(runs[index]!, runs[index + 1]!, compare) : runs[index]!);
+    runs = longer;
+  }
+  return runs[0] ?? [];
+}
+
+/** Both in one order, without those of `standing` that leave. */
+function* mergedWith(standing: readonly Entry[], incoming: readonly Entry[], compare: Compare): Generator<void, Entry[], void> {
+  const merged: Entry[] = [];
+  let next = 0;
+  for (let place = 0; place < standing.length; place++) {
+    const entry = standing[place]!;
+    if (place % (2 * STEP) === 0) yield;
+    if (entry.leaving) continue;
+    while (next < incoming.length && compare(incoming[next]!, entry) < 0) merged.push(incoming[next++]!);
+    merged.push(entry);
+  }
+  while (next < incoming.length) merged.push(incoming[next++]!);
+  return merged;
 }

@@ -1,9 +1,10 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
 import { type Counts, type Reply, type Result, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
-import { type Changes, noChanges, type OpsStore } from "../rooms/ops-store.ts";
+import { type Changes, hold, noChanges, type OpsStore } from "../rooms/ops-store.ts";
 import { compileFilter } from "../rooms/row-filter.ts";
 import { type RowLines, RowOrder } from "../rooms/row-order.ts";
 import { writeSort } from "../rooms/row-values.ts";
+import { Slices, type Steps } from "../rooms/slices.ts";
 import { WindowLines } from "../rooms/window-lines.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { ColumnMenu } from "./column-menu.ts";
@@ -46,6 +47,13 @@ export class ScanTable {
   });
   #chips = new Map<Status, { node: HTMLButtonElement; count: HTMLElement }>();
   #order = new RowOrder();
+  #slices: Slices | null = null;
+  /** The order is of all rows, not of a window. */
+  #whole = true;
+  /** How the order stands; null: as a new one does. */
+  #arranged: TableLook | null = null;
+  /** What changed and is not in the order yet. */
+  #waiting: Changes | null = null;
   #look: TableLook;
   #group: GroupSelect;
   #folded: ReadonlySet<string> = new Set();
@@ -127,6 +135,7 @@ export class ScanTable {
 
   /** Builds the grid; the node must be in the page by now. */
   open(signal: AbortSignal): void {
+    this.#slices = new Slices(() => this.#bringIn(), signal);
     this.#grid = new GridView(this.node, this.#maxHeight, this.#order, this.#look, {
       choose: (fingerprint, how) => this.#choose(fingerprint, how),
       open: (fingerprint) => this.#events.open(fingerprint),
@@ -192,12 +201,48 @@ export class ScanTable {
 
   #put(changes: Changes): void {
     if (changes.reset) this.#asked = "";
-    if (this.#store.window) this.#order = new RowOrder();
-    else if (this.#window) this.#order = this.#ordered();
-    else {
-      this.#order.remove(changes.removed);
-      this.#order.put([...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []));
+    if (!this.#store.window) {
+      if (!this.#whole) this.#forgetOrder(changes, this.#store.rows.keys());
+      this.#whole = true;
+      if (this.#waiting) hold(this.#waiting, changes);
+      else this.#waiting = changes;
+      this.#slices?.start();
+      return;
     }
+    if (this.#whole) this.#forgetOrder(changes, []);
+    this.#whole = false;
+    this.#drawn(changes);
+  }
+
+  /** All rows are no longer here, or they are again, as `rows` has them: what stood in order is not to go on from. */
+  #forgetOrder(changes: Changes, rows: Iterable<string>): void {
+    this.#slices?.stop();
+    this.#order = new RowOrder();
+    this.#arranged = null;
+    this.#waiting = null;
+    for (const fingerprint of rows) if (!changes.changed.has(fingerprint)) changes.changed.set(fingerprint, new Set());
+  }
+
+  /** Brings the order to the look and to the store, as both are when each piece begins: what comes meanwhile is one more piece. */
+  *#bringIn(): Steps {
+    for (;;) {
+      const [look, changes] = [this.#look, this.#waiting];
+      const { sort, group, search, statuses } = this.#arranged ?? {};
+      if (look.sort !== sort || look.group !== group || look.search !== search || look.statuses !== statuses) {
+        yield* this.#order.arrange({ sort: look.sort, group: look.group, keep: compileFilter(look) });
+        this.#arranged = look;
+        this.#show();
+      } else if (changes) {
+        this.#waiting = null;
+        const rows = [...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
+        yield* this.#order.put(rows, changes.removed);
+        this.#drawn(changes);
+      } else return;
+    }
+  }
+
+  /** The lines are as the changes left them. */
+  #drawn(changes: Changes): void {
     this.#grid?.arrange(this.#look, this.#store.suppressed());
     this.#show();
     this.#grid?.draw(changes.changed);
@@ -205,16 +250,6 @@ export class ScanTable {
     for (const fingerprint of changes.removed) gone = this.#selected.delete(fingerprint) || gone;
     if (gone) this.#select();
     this.#actions.refresh();
-  }
-
-  /** The rows of the store, looked at as this table does. */
-  #ordered(): RowOrder {
-    const order = new RowOrder();
-    order.sort(this.#look.sort);
-    order.group(this.#look.group);
-    order.filter(compileFilter(this.#look));
-    order.put(this.#store.rows.values());
-    return order;
   }
 
   #lines(): RowLines {
@@ -296,14 +331,10 @@ export class ScanTable {
     if (this.#search.value !== search) this.#search.value = search;
     for (const [status, { node }] of this.#chips) node.setAttribute("aria-pressed", String(statuses.includes(status)));
     this.#group.show(look.group);
-    if (look.sort !== before?.sort) this.#order.sort(look.sort);
-    if (look.group !== before?.group) {
-      this.#order.group(look.group);
-      this.#folded = new Set();
-    }
-    if (search !== before?.search || statuses !== before.statuses) this.#order.filter(compileFilter(look));
+    if (look.group !== before?.group) this.#folded = new Set();
     this.#grid?.arrange(look, this.#store.suppressed());
-    this.#show();
+    if (this.#store.window) this.#show();
+    else this.#slices?.start();
   }
 
   #toggleStatus(status: Status): void {
@@ -385,20 +416,4 @@ export class ScanTable {
       event.preventDefault();
     }
   }
-}
-
-/** Adds `more` to what a paused table holds back. */
-function hold(held: Changes, more: Changes): void {
-  for (const [fingerprint, fields] of more.changed) {
-    const known = held.changed.get(fingerprint) ?? new Set<string>();
-    for (const field of fields) known.add(field);
-    held.changed.set(fingerprint, known);
-    held.removed.delete(fingerprint);
-  }
-  for (const fingerprint of more.removed) {
-    held.removed.add(fingerprint);
-    held.changed.delete(fingerprint);
-  }
-  held.reset ||= more.reset;
-  held.moved ||= more.moved;
 }

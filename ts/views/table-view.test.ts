@@ -75,6 +75,22 @@ describe("the grid", () => {
     expect(lines().length).toBeLessThan(30);
   });
 
+  it("brings in what comes, and how it is looked at, while ten thousand rows are still being sorted", async () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => ({
+      ...ROW,
+      fingerprint: `f${index}`,
+      title: `t${String(index).padStart(5, "0")}`,
+    }));
+    put(...many);
+    table.setView({ sort: ["-title"] });
+    put({ ...ROW, fingerprint: "f5", title: "z5", seq: 2 }, { ...ROW, fingerprint: "new", title: "z6", seq: 2 });
+    table.setView({ sort: ["-title"], search: "-title:t09999" });
+    put({ ...ROW, fingerprint: "f6", title: "z7", seq: 3 }, { ...ROW, fingerprint: "f5", title: "z4", seq: 3 });
+    put({ ...ROW, fingerprint: "f9998", change: "absent", seq: 4 });
+    await soon(() => expect(titles().slice(0, 5)).toEqual(["f6", "new", "f5", "f9997", "f9996"]));
+    expect(grid().getAttribute("aria-rowcount")).toBe("10000");
+  });
+
   it("keeps the element of a row that moves, and shows which cells changed", async () => {
     put(...["a", "b", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
     await soon(() => expect(titles()).toEqual(["a", "b", "c"]));
