@@ -56,6 +56,9 @@ def check_handshake(method: str, http_version: str, headers: Iterable[tuple[byte
         raise HandshakeError(405, "A WebSocket handshake is a GET request", {"Allow": "GET"})
     if http_version != "1.1":
         raise HandshakeError(505, "A WebSocket handshake is an HTTP/1.1 request")
+    if b"transfer-encoding" in values or any(length != b"0" for length in values.get(b"content-length", ())):
+        # What a proxy in front takes for a body would be read as frames.
+        raise HandshakeError(400, "A WebSocket handshake has no body")
     upgrade = [value.lower() for value in values.get(b"upgrade", ())]
     if upgrade != [b"websocket"]:
         raise HandshakeError(426, "The Upgrade header must be websocket", {"Upgrade": "websocket"})

@@ -119,6 +119,17 @@ class HeadProtocol(H11Protocol):
         self.entrance.leave(self)
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Garbage from a client is no error of this server's: whoever was answering it is told that it has left, and nothing is raised."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # an answer has begun: it ends here
+            self.transport.close()
+
     def _should_upgrade(self) -> bool:
         # Whatever else is asked for by Upgrade is served as plain HTTP, as PartyServer does.
         return self._get_upgrade() == b"websocket"

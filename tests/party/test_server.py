@@ -350,9 +350,14 @@ async def test_get_server_by_name(tmp_path: Path) -> None:
 
 
 async def test_set_state(tmp_path: Path) -> None:
-    """A value, or what a function makes of the present one; per socket."""
+    """A value, or what a function makes of the present one; per socket, and from get_connection_tags on."""
 
     class Room(Server):
+        def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
+            assert connection.state is None
+            connection.set_state(10)
+            return []
+
         def on_message(self, connection: Connection, message: str | bytes) -> None:
             connection.send(str(connection.set_state(lambda count: (count or 0) + 1)))
 
@@ -361,7 +366,7 @@ async def test_set_state(tmp_path: Path) -> None:
             async with run.connect(id="me") as socket:
                 await socket.send("x")
                 await socket.send("x")
-                assert [await received(socket), await received(socket)] == ["1", "2"]
+                assert [await received(socket), await received(socket)] == ["11", "12"]
 
 
 @pytest.mark.parametrize("asleep", [False, True], ids=["awake", "asleep"])

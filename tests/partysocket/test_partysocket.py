@@ -426,6 +426,23 @@ async def test_update_properties(fast: dict[str, Any]) -> None:
         assert socket.path == "sub"
 
 
+async def test_what_it_says_of_itself() -> None:
+    """Before it connects, while it is open, and after the close."""
+    async with peer() as server:
+        options: dict[str, Any] = {"party": "chat", "room": "a b", "path": "x", "query": {"q": 1}}
+        socket = PartySocket(host=server.host, start_closed=True, **options)
+        here = f"ws://{server.host}/parties/chat/a%20b/x"
+        assert (socket.url, socket.protocol, socket.retry_count, socket.ready_state) == ("", "", 0, ReadyState.CLOSED)
+        assert (socket.room_url, socket.name, socket.room, socket.should_reconnect, len(socket.id)) == (here, "a b", "a b", False, 36)
+        async with socket:
+            assert socket.should_reconnect is False
+            socket.reconnect()
+            await socket.opened(WAIT)
+            assert (socket.url, socket.ready_state, socket.should_reconnect) == (f"{here}?_pk={socket.id}&q=1", ReadyState.OPEN, True)
+        assert (socket.ready_state, socket.should_reconnect, socket.buffered_amount) == (ReadyState.CLOSED, False, 0)
+        assert PartySocket(host=server.host, start_closed=True, **options).id != socket.id
+
+
 async def test_delays_grow_and_are_capped() -> None:
     """min · grow^(n-1), at most max, within the jitter (PS18)."""
     socket = ReconnectingWebSocket("ws://127.0.0.1:1/", start_closed=True, jitter=0.0)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from partywidgets.auth import Gate, Identity
@@ -137,6 +137,51 @@ async def test_whoever_is_refused_does_not_keep_the_connection(tmp_path: Path, m
             await reader.read()
         sending.cancel()
         writer.close()
+
+
+@pytest.mark.parametrize("answered", ["before", "at once", "meanwhile", "never"])
+async def test_a_body_that_turns_to_garbage_is_no_error_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture, answered: str) -> None:
+    """A chunk that is none: 400 or the end of the answer, whatever the room was doing; no traceback, and others are served."""
+    began, go = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    class Room(Server):
+        async def on_request(self, request: Request) -> Response:
+            if request.method == "GET":
+                return PlainTextResponse("fine")
+            began.set()
+            if answered in ("before", "at once"):
+                return PlainTextResponse("early")
+            try:
+                if answered == "never":
+                    await request.body()
+                await go.wait()
+            except ClientDisconnect:
+                seen.append("left")
+                raise
+            return PlainTextResponse("late")
+
+    async with running(Room, tmp_path) as run, httpx.AsyncClient() as http, asyncio.timeout(20):
+        assert (await http.get(run.url(scheme="http"))).text == "fine"  # the room is there
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+        host = f"127.0.0.1:{run.server.port}"
+        begin = f"POST /parties/room/lobby HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".encode()
+        if answered == "at once":
+            writer.write(begin + b"garbage\r\n")
+        else:
+            writer.write(begin)
+            await began.wait()
+            if answered == "before":
+                await reader.readuntil(b"early")
+            writer.write(b"garbage\r\n")
+        rest = await reader.read()
+        go.set()
+        assert rest[:12] == (b"" if answered == "before" else b"HTTP/1.1 400")
+        assert (await http.get(run.url(scheme="http"))).text == "fine"
+        writer.close()
+        await writer.wait_closed()
+    assert seen == (["left"] if answered == "never" else [])
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_pace_leaves_less_time_to_the_slow() -> None:

@@ -87,6 +87,8 @@ async def test_the_101_has_nothing_more_than_it_needs(tmp_path: Path) -> None:
         (b"GET ", b"POST ", 405),
         (b" HTTP/1.1", b" HTTP/1.0", 505),
         (b"Host: ", b"Host: a\r\nHost: ", 400),
+        (b"Host: ", b"Content-Length: 6\r\nHost: ", 400),
+        (b"Host: ", b"Transfer-Encoding: chunked\r\nHost: ", 400),
     ],
 )
 async def test_a_bad_handshake_starts_no_room(tmp_path: Path, old: bytes, new: bytes, status: int) -> None:
@@ -98,6 +100,14 @@ async def test_a_bad_handshake_starts_no_room(tmp_path: Path, old: bytes, new: b
         assert ("\r\nsec-websocket-version: 13\r\n" in head.lower()) == (status == 426)
         assert run.host.rooms("room") == []
     assert Echo.started == 0
+
+
+async def test_what_does_not_ask_for_a_websocket_is_a_request(tmp_path: Path) -> None:
+    """Without `Connection: Upgrade`, or with an upgrade to something else, the room's on_request answers."""
+    async with running(Echo, tmp_path) as run:
+        request = upgrade_request(run.server.port, "/parties/room/lobby")
+        for old, new in ((b"Connection: Upgrade\r\n", b""), (b"Upgrade: websocket", b"Upgrade: h2c")):
+            assert (await answer(run, request.replace(old, new, 1))).startswith("HTTP/1.1 200 ")
 
 
 async def test_messages_of_every_kind_and_size(tmp_path: Path) -> None:
