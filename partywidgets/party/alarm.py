@@ -59,6 +59,8 @@ class Alarms:
         self._ringing: dict[tuple[str, str], int] = {}
         self._taking_turns: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._quiet_until = 0.0
+        self._postponed = 0
         self._changed = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
 
@@ -169,7 +171,7 @@ class Alarms:
                 await self._ring(party, room)
             except Postponed as reason:
                 delay = self._retry_base * 2 ** (RETRIES - 1)
-                logger.warning("room %s/%s: its alarm has to wait %g s: %s", party, room, delay, reason)
+                self._tell_postponed(f"{party}/{room}", delay, reason)
                 again = time.time() + delay
                 await self._thread.run(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)))
             except Exception as error:
@@ -191,6 +193,15 @@ class Alarms:
             turn_over.cancel()
             self._ringing.pop((party, room), None)
             self._end_turn(party, room)
+
+    def _tell_postponed(self, place: str, delay: float, reason: Postponed) -> None:
+        """A line in `delay` seconds: a full host may have to put off thousands of alarms, each of them again and again."""
+        now = asyncio.get_running_loop().time()
+        self._postponed += 1
+        if now >= self._quiet_until:
+            others = f" (and {self._postponed - 1} others since the last such line)" if self._postponed > 1 else ""
+            logger.warning("room %s: its alarm has to wait %g s%s: %s", place, delay, others, reason)
+            self._quiet_until, self._postponed = now + delay, 0
 
     def _end_turn(self, party: str, room: str) -> None:
         """Another may ring."""

@@ -11,6 +11,12 @@ from ..party.wire import Batch, Frame, Wire
 
 Message = MutableMapping[str, Any]
 
+PAUSE_ABOVE, RESUME_BELOW = 64, 16
+"""Events that wait for the app, between which the socket is not read."""
+
+PAUSE_ABOVE_BYTES = 1024 * 1024
+"""Nor while so much waits, however few messages it is."""
+
 
 class PlainSocket:
     """The receiver of a socket whose app talks plain ASGI: websocket routes of an app of your own beside the rooms."""
@@ -20,12 +26,14 @@ class PlainSocket:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._events: deque[Message] = deque()
+        self._waiting = 0
         self._arrived = asyncio.Event()
 
     def _put(self, message: Message) -> None:
         self._events.append(message)
+        self._waiting += _size(message)
         self._arrived.set()
-        if len(self._events) > 64:
+        if len(self._events) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES:
             self.wire.pause()
 
     def message_received(self, message: str | bytes) -> None:
@@ -52,7 +60,8 @@ class PlainSocket:
         if self._events[0]["type"] == "websocket.disconnect":
             return self._events[0]
         message = self._events.popleft()
-        if len(self._events) < 16:
+        self._waiting -= _size(message)
+        if len(self._events) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
             self.wire.resume()
         return message
 
@@ -67,3 +76,7 @@ class PlainSocket:
             self.wire.close(message.get("code", 1000), message.get("reason") or "")
         else:
             raise RuntimeError(f"the app sent {message['type']!r} to an open WebSocket")
+
+
+def _size(message: Message) -> int:
+    return len(message.get("text") or message.get("bytes") or b"")

@@ -244,3 +244,19 @@ async def test_alarms_of_a_party_that_is_not_there_wait_for_it(tmp_path: Path, c
     async with PartyHost({"old": Room}, storage=tmp_path):
         pass
     assert caplog.records == []
+
+
+async def test_many_alarms_of_a_full_host_are_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Forty that cannot ring for want of a room: all are kept, and the log says it once, not forty times."""
+    async with PartyHost({"room": Server}, storage=tmp_path, max_rooms=1, hibernate_after=60) as host:
+        alarms = host._alarms
+        assert alarms is not None
+        await host.get_server_by_name("room", "other")
+        for number in range(40):
+            await alarms.set("room", f"r{number}", 0.0)
+        await until(lambda: alarms._postponed == 39 and not alarms._ringing)
+        for number in range(40):
+            due = await alarms.get("room", f"r{number}")
+            assert due is not None
+            assert due > time.time()
+    assert caplog.text.count("its alarm has to wait") == 1

@@ -11,16 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket
-from starlette.websockets import WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
-from websockets.typing import Subprotocol
 
 from partywidgets.auth import Gate
 from partywidgets.exceptions import ConfigError, HostError, PortInUseError
@@ -430,59 +425,6 @@ async def test_a_spent_ticket_is_closed_4401_without_a_room(tmp_path: Path) -> N
             assert client.close_code == 4401
             assert client.subprotocol == "partywidgets.v1"
         assert run.host.rooms("room") == []
-
-
-async def test_an_app_of_your_own(tmp_path: Path) -> None:
-    """serve takes any ASGI app: plain HTTP, plain WebSockets with accept, send, receive, denial and close, and its lifespan."""
-    events: list[str] = []
-
-    async def page(request: Request) -> Response:
-        return PlainTextResponse("page")
-
-    async def chat(websocket: StarletteWebSocket) -> None:
-        if websocket.query_params.get("deny"):
-            await websocket.send_denial_response(PlainTextResponse("not you", status_code=418))
-            return
-        await websocket.accept(subprotocol="b", headers=[(b"x-own", b"1")])
-        try:
-            while True:
-                text = await websocket.receive_text()
-                if text == "close":
-                    await websocket.close(4002, "asked")
-                    return
-                await websocket.send_text(text.upper())
-        except WebSocketDisconnect as left:
-            events.append(f"left {left.code}")
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        events.append("up")
-        yield
-        events.append("down")
-
-    app = Starlette(routes=[Route("/", page), WebSocketRoute("/chat", chat)], lifespan=lifespan)
-    async with serve(app, port=0) as server, httpx.AsyncClient() as http:
-        assert (await http.get(server.url)).text == "page"
-        url = server.url.replace("http", "ws") + "chat"
-        async with connect(url, subprotocols=[Subprotocol("a"), Subprotocol("b")]) as client:
-            assert client.subprotocol == "b"
-            assert client.response is not None
-            assert client.response.headers["x-own"] == "1"
-            await client.send("x")
-            assert await received(client) == "X"
-        async with connect(url, subprotocols=[Subprotocol("b")]) as client:
-            await client.send("close")
-            with pytest.raises(ConnectionClosed):
-                await received(client)
-            assert (client.close_code, client.close_reason) == (4002, "asked")
-        with pytest.raises(InvalidStatus) as denied:
-            await connect(url + "?deny=1")
-        assert (denied.value.response.status_code, denied.value.response.body) == (418, b"not you")
-        await until(lambda: "left 1000" in events)
-    assert events == ["up", "left 1000", "down"]
-    with pytest.raises(ConfigError, match="PartyMiddleware"):
-        async with serve(app, port=0, auth=None):
-            pass
 
 
 async def test_a_socket_of_another_server_is_adopted(tmp_path: Path) -> None:

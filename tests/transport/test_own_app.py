@@ -1,0 +1,110 @@
+"""The bundled server in front of any ASGI app, which adopts no socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from partywidgets.exceptions import ConfigError
+from partywidgets.transport.server import serve
+
+from ..party.serving import received, until
+
+
+async def test_an_app_of_your_own() -> None:
+    """serve takes any ASGI app: plain HTTP, plain WebSockets with accept, send, receive, denial and close, and its lifespan."""
+    events: list[str] = []
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse("page")
+
+    async def chat(websocket: WebSocket) -> None:
+        if websocket.query_params.get("deny"):
+            await websocket.send_denial_response(PlainTextResponse("not you", status_code=418))
+            return
+        await websocket.accept(subprotocol="b", headers=[(b"x-own", b"1")])
+        try:
+            while True:
+                text = await websocket.receive_text()
+                if text == "close":
+                    await websocket.close(4002, "asked")
+                    return
+                await websocket.send_text(text.upper())
+        except WebSocketDisconnect as left:
+            events.append(f"left {left.code}")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        events.append("up")
+        yield
+        events.append("down")
+
+    app = Starlette(routes=[Route("/", page), WebSocketRoute("/chat", chat)], lifespan=lifespan)
+    async with serve(app, port=0) as server, httpx.AsyncClient() as http:
+        assert (await http.get(server.url)).text == "page"
+        url = server.url.replace("http", "ws") + "chat"
+        async with connect(url, subprotocols=[Subprotocol("a"), Subprotocol("b")]) as client:
+            assert client.subprotocol == "b"
+            assert client.response is not None
+            assert client.response.headers["x-own"] == "1"
+            await client.send("x")
+            assert await received(client) == "X"
+        async with connect(url, subprotocols=[Subprotocol("b")]) as client:
+            await client.send("close")
+            with pytest.raises(ConnectionClosed):
+                await received(client)
+            assert (client.close_code, client.close_reason) == (4002, "asked")
+        with pytest.raises(InvalidStatus) as denied:
+            await connect(url + "?deny=1")
+        assert (denied.value.response.status_code, denied.value.response.body) == (418, b"not you")
+        await until(lambda: "left 1000" in events)
+    assert events == ["up", "left 1000", "down"]
+    with pytest.raises(ConfigError, match="PartyMiddleware"):
+        async with serve(app, port=0, auth=None):
+            pass
+
+
+async def test_an_app_that_takes_its_time_holds_little() -> None:
+    """Large messages to one that does not receive wait at their sender; all arrive, in order, once it does."""
+    go = asyncio.Event()
+    sizes: list[int] = []
+
+    async def slow(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await go.wait()
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                sizes.append(len(await websocket.receive_bytes()))
+
+    app = Starlette(routes=[WebSocketRoute("/", slow)])
+    async with serve(app, port=0) as server, asyncio.timeout(30), connect(server.url.replace("http", "ws"), compression=None) as client:
+        sent = 0
+
+        async def send() -> None:
+            nonlocal sent
+            for number in range(60):
+                await client.send(bytes(1_000_000 + number))
+                sent += 1
+
+        sending = asyncio.ensure_future(send())
+        before = -1
+        while before != (before := sent):
+            await asyncio.sleep(0.3)
+        assert sent < 40
+        go.set()
+        await sending
+        while len(sizes) < 60:
+            await asyncio.sleep(0.01)
+    assert sizes == [1_000_000 + number for number in range(60)]
