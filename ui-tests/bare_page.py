@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, expect
 
 from partywidgets import bundles
 from partywidgets.app import create_app
 from partywidgets.auth import LOOPBACK_ORIGINS, Gate, Identity
+from partywidgets.client.ops import OpsClient
 from partywidgets.party.grant import OWNER_ROLES
 from partywidgets.transport.server import serve
 
@@ -25,6 +28,14 @@ PEOPLE = {
     "ben": Identity("ben", "Ben", frozenset({"operator"})),
     "obi": Identity("obi", "Obi", frozenset({"observer"})),
 }
+CONFIG = json.dumps(
+    {
+        "checks": [
+            {"id": "disk", "type": "exec", "title": "A disk that is full", "severity": "critical", "command": ["/bin/false"]},
+            {"id": "fine", "type": "exec", "command": ["/bin/true"]},
+        ]
+    }
+)
 MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme }) => {
   document.documentElement.lang = "en";
   document.title = "A notebook's page";
@@ -63,6 +74,21 @@ class Place:
             "theme": theme or {},
         }
         page.evaluate(MOUNT, given)
+
+
+async def scanned(url: str, token: str) -> None:
+    """An ops room with results, one of them failing: for `host(first=…)`."""
+    async with OpsClient(url, token=token) as ops:
+        await ops.put_config("look.yaml", CONFIG)
+        await ops.scan(timeout=60)
+
+
+def live(page: Page) -> Locator:
+    """The terminal of a page, once its shell shows a prompt."""
+    terminal = page.locator(".pw-terminal")
+    expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
+    expect(terminal.locator(".xterm-rows")).to_contain_text(re.compile(r"[$#]"), timeout=30_000)
+    return terminal
 
 
 def token_of(who: str) -> str:

@@ -47,8 +47,8 @@ class Lab:
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
 
     def use_theme(self, theme: str) -> None:
-        """Switches JupyterLab to its `light` or `dark` theme."""
-        name = f"JupyterLab {theme.capitalize()}"
+        """Switches JupyterLab to its `light`, `dark` or `dark high contrast` theme."""
+        name = f"JupyterLab {theme.title()}"
         self.page.evaluate("async theme => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }", name)
         self.page.wait_for_function(
             "light => document.body.dataset.jpThemeLight === light", arg=str(theme == "light").lower(), timeout=LONG

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
-from bare_page import Place, host, token_of
-from conftest import ROOT, SCREENSHOTS
-from playwright.sync_api import Browser, Locator, Page, expect
+from axe import serious
+from bare_page import Place, host, live, scanned, token_of
+from conftest import SCREENSHOTS
+from playwright.sync_api import Browser, Page, expect
 
-from partywidgets.client.ops import OpsClient
-from tests.node_packages import without
-
-AXE = ROOT / "ts/node_modules/axe-core/axe.min.js"
 LOOKS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "forced": {"color_scheme": "dark", "forced_colors": "active"},
 }
-CONFIG = json.dumps(
-    {
-        "checks": [
-            {"id": "disk", "type": "exec", "title": "A disk that is full", "severity": "critical", "command": ["/bin/false"]},
-            {"id": "fine", "type": "exec", "command": ["/bin/true"]},
-        ]
-    }
-)
-
-
-async def scanned(url: str, token: str) -> None:
-    """An ops room with results."""
-    async with OpsClient(url, token=token) as ops:
-        await ops.put_config("look.yaml", CONFIG)
-        await ops.scan(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +39,6 @@ def look_at(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for page in pages:
         page.close()
-
-
-def live(page: Page) -> Locator:
-    """The terminal, once its shell shows a prompt."""
-    terminal = page.locator(".pw-terminal")
-    expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
-    expect(terminal.locator(".xterm-rows")).to_contain_text(re.compile(r"[$#]"), timeout=30_000)
-    return terminal
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds that is serious or worse, with the elements."""
-    if not AXE.exists():
-        without("axe-core is not installed: run npm ci in ts/")
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("async () => (await axe.run(document.querySelector('main'))).violations")
-    return [
-        f"{rule['id']}: {rule['help']}: {[node['html'][:160] + ' ' + node['failureSummary'] for node in rule['nodes'][:3]]}"
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -7,7 +7,7 @@ import { WebglAddon } from "@xterm/addon-webgl";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
-import { highContrast, palette, watchTheme } from "./theme.ts";
+import { dress, watchTheme } from "./theme.ts";
 
 export interface TerminalViewOptions {
   fontSize: number;
@@ -305,8 +305,7 @@ export class TerminalView implements Screen {
     if (!this.node.isConnected) return;
     const root = this.node.closest<HTMLElement>(".pw");
     if (!root) return;
-    const { dark, background, foreground, accent } = palette(root);
-    root.classList.toggle("pw-dark", dark);
+    const { dark, background, foreground, accent, contrast, selection, selectedText } = dress(root);
     this.terminal.options.theme = {
       ...(dark ? DARK : LIGHT),
       background,
@@ -315,12 +314,20 @@ export class TerminalView implements Screen {
       cursorAccent: background,
       selectionBackground: dark ? "#ffffff40" : "#00000030",
       selectionInactiveBackground: dark ? "#ffffff20" : "#00000018",
-      scrollbarSliderBackground: dark ? "#ffffff30" : "#00000025",
-      scrollbarSliderHoverBackground: dark ? "#ffffff50" : "#00000040",
+      // At least 3:1 on the background (WCAG 1.4.11).
+      scrollbarSliderBackground: dark ? "#ffffff66" : "#00000080",
+      scrollbarSliderHoverBackground: dark ? "#ffffff90" : "#000000a0",
       scrollbarSliderActiveBackground: accent,
+      ...(contrast && {
+        selectionBackground: selection,
+        selectionInactiveBackground: selection,
+        selectionForeground: selectedText,
+        scrollbarSliderBackground: foreground,
+        scrollbarSliderHoverBackground: accent,
+      }),
       overviewRulerBorder: background,
     };
-    this.terminal.options.minimumContrastRatio = highContrast() ? 7 : 4.5;
+    this.terminal.options.minimumContrastRatio = contrast ? 7 : 4.5;
     this.terminal.options.fontFamily = getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace";
   }
 

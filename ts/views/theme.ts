@@ -7,6 +7,18 @@ export interface Palette {
   muted: string;
   border: string;
   accent: string;
+  /** More contrast than a theme's usual is asked for; then `selection` and `selectedText` are its colours for that. */
+  contrast: boolean;
+  selection: string;
+  selectedText: string;
+}
+
+/** Puts `pw-contrast` and `pw-dark` on a widget's root as the host's theme is now, and returns its colours. */
+export function dress(root: HTMLElement): Palette {
+  root.classList.toggle("pw-contrast", highContrast());
+  const colours = palette(root);
+  root.classList.toggle("pw-dark", colours.dark);
+  return colours;
 }
 
 /** Reads the computed `--pw-*` variables of an element with the class `pw`. */
@@ -30,6 +42,9 @@ export function palette(el: HTMLElement): Palette {
     border: read("--pw-border", "#d0d0d0"),
     accent: read("--pw-accent", "#1976d2"),
     dark: luminance(background) < 0.4,
+    contrast: el.classList.contains("pw-contrast"),
+    selection: read("--pw-selection", "#000000"),
+    selectedText: read("--pw-selected-fg", "#ffffff"),
   };
   probe.remove();
   return result;
@@ -41,7 +56,7 @@ function luminance(color: string): number {
 }
 
 /** The person asked for more contrast than a theme's usual: of the system, or by a theme of JupyterLab or VS Code made for it. */
-export function highContrast(): boolean {
+function highContrast(): boolean {
   const { jpThemeName = "", vscodeThemeKind = "" } = document.body.dataset;
   return (
     matchMedia("(forced-colors: active)").matches ||
@@ -76,9 +91,9 @@ export function watchTheme(changed: () => void, signal: AbortSignal): void {
   });
 }
 
-/** Keeps `pw-dark` on an element as the host's theme goes. */
+/** Keeps `pw-dark` and `pw-contrast` on an element as the host's theme goes. */
 export function followTheme(root: HTMLElement, signal: AbortSignal): void {
-  const apply = () => root.classList.toggle("pw-dark", palette(root).dark);
+  const apply = () => void dress(root);
   apply();
   watchTheme(apply, signal);
 }
