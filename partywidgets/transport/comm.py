@@ -39,6 +39,8 @@ BATCH = 1000
 """Frames in one message."""
 INPUT_LIMIT = 4 * 1024 * 1024
 """Payload bytes from the page that the host has not taken yet; past it the socket is closed with 1009."""
+FRAME_COST = 64
+"""Bytes that a frame counts beside its payload while it waits here: a million empty ones are not nothing."""
 STALL = 600.0
 """Seconds in which a page must consume something while something waits. A blocking cell holds its acknowledgements up, hence so long."""
 MAX_SOCKETS = 32
@@ -172,9 +174,11 @@ class _Socket:
         if len(kinds) != len(buffers) or set(kinds) - {"t", "b"}:
             self.close(1002, "kinds needs one letter, t or b, for each buffer")
             return
+        if self._close_wanted is not None:
+            return
         for kind, buffer in zip(kinds, buffers, strict=True):
             payload = bytes(buffer)
-            self._up_bytes += len(payload)
+            self._up_bytes += len(payload) + FRAME_COST
             self._up.put_nowait((kind, payload))
         if self._up_bytes > INPUT_LIMIT:
             self.close(1009, "the room takes input more slowly than it is sent")
@@ -263,7 +267,7 @@ class _Socket:
                 message = await connection.recv()
                 payload = message.encode() if isinstance(message, str) else message
                 self._down.append(("t" if isinstance(message, str) else "b", payload))
-                self._down_bytes += len(payload)
+                self._down_bytes += len(payload) + FRAME_COST
                 self._changed.set()
                 # Not reading on fills the host's side: its own guard against slow readers decides from there.
                 while self._down_bytes >= WINDOW and self._close_wanted is None:
@@ -288,7 +292,7 @@ class _Socket:
                 buffers.append(payload)
                 size += len(payload)
                 self._unconsumed += len(payload)
-            self._down_bytes -= size
+            self._down_bytes -= size + len(buffers) * FRAME_COST
             self.relay.send({"op": "frames", "socket": self.name, "kinds": "".join(kinds)}, buffers)
             await asyncio.sleep(INTERVAL)
 
@@ -316,7 +320,7 @@ class _Socket:
                 kind, payload = item
                 assert isinstance(payload, bytes)
                 await connection.send(payload.decode("utf-8", "replace") if kind == "t" else payload)
-                self._up_bytes -= len(payload)
+                self._up_bytes -= len(payload) + FRAME_COST
                 taken += len(payload)
                 if self._up.empty() or taken >= WINDOW // 8:
                     self.relay.send({"op": "consumed", "socket": self.name, "bytes": taken}, [])

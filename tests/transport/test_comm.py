@@ -216,6 +216,18 @@ async def test_malformed_frames_end_the_socket(relay: CommRelay, page: Page) -> 
     assert page.of("closed")[0][0]["code"] == 1002
 
 
+async def test_a_million_empty_frames_are_not_nothing(relay: CommRelay, page: Page) -> None:
+    """What waits for the host is bounded in number too: past it 1009, and what the page sends behind that is dropped."""
+    await open_socket(relay, page)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "b" * 1000}, [b""] * 1000)
+    await page.until(lambda: len(page.frames()) == 1001)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "b" * 70_000}, [b""] * 70_000)
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"behind"])
+    await page.until(lambda: page.of("closed"))
+    assert page.of("closed")[0][0]["code"] == 1009
+    assert b"behind" not in page.frames()
+
+
 async def test_a_page_that_was_reloaded_often_still_opens(relay: CommRelay, page: Page) -> None:
     """Past the limit the socket that was silent longest is closed, not the newest refused."""
     for number in range(MAX_SOCKETS + 1):
