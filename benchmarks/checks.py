@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from urllib.parse import quote
 
 from tests.debian_package import unpacked
 
-from .peer import PEERS, started
+from .peer import HERE, PEERS, compiled, started
 
 REPLICAS = [{"name": f"shop-{number}", "ready": True} for number in range(4)]
 BODY = {"status": "ok", "version": "2026.11.1", "queue": {"length": 3}, "replicas": REPLICAS}
@@ -138,6 +139,7 @@ def config(port: int, checks: int, concurrency: int) -> str:
     return json.dumps(
         {
             "limits": {"total": concurrency, "per_host": concurrency},
+            "sandboxes": {"default": "local:/bin/bash"},
             "checks": [
                 {
                     "id": f"shop-{number}",
@@ -150,6 +152,10 @@ def config(port: int, checks: int, concurrency: int) -> str:
             ],
         }
     )
+
+
+PRESSES = 400
+"""Keys of which the echo is measured, alone and beside scans."""
 
 
 class Ours:
@@ -172,6 +178,35 @@ class Ours:
             said = next((result["summary"] for result in report["results"] if result["status"] != "ok"), "")
             raise RuntimeError(f"{self.checks} checks, {report['counts']} in the history, {told['fewest']} at a dashboard; {said}")
         return self.checks / float(told["at"] - begin)
+
+    def echo(self, presses: int) -> list[float]:
+        """Milliseconds from each key to its echo, of a person at a shell of the same host."""
+        terminal = ("rich", "127.0.0.1", self.port, f"/parties/terminal-server/echo-{secrets.token_hex(4)}")
+        command = [compiled(HERE / "terminal_client.c"), *terminal, "echo", presses, 1]
+        said = subprocess.run(
+            [str(part) for part in command],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TERMINAL_HEADER": f"Authorization: Bearer {self.token}"},
+        )
+        return sorted(json.loads(said.stdout)["ms"])
+
+    def echo_beside_scans(self, presses: int) -> list[float]:
+        """The same while scans run."""
+        over = threading.Event()
+
+        def scans() -> None:
+            while not over.is_set():
+                self.scan()
+
+        scanning = threading.Thread(target=scans)
+        scanning.start()
+        try:
+            return self.echo(presses)
+        finally:
+            over.set()
+            scanning.join()
 
 
 @contextlib.contextmanager
@@ -222,6 +257,7 @@ def main(argv: list[str]) -> None:
         }
         for measure in measures.values():
             measure()  # the first one imports, opens files, makes rows
+        quiet, beside = host.echo(PRESSES), host.echo_beside_scans(PRESSES)
         figures: dict[str, list[float]] = {name: [] for name in measures}
         for _ in range(given.rounds):
             for measured, measure in measures.items():
@@ -231,3 +267,7 @@ def main(argv: list[str]) -> None:
     for measured, rates in figures.items():
         ratio = statistics.median(own / other for own, other in zip(figures[name], rates, strict=True))
         print(f"{measured:26}{statistics.median(rates):>10,.0f}{min(rates):>10,.0f}{max(rates):>10,.0f}{ratio:>8.2f}", flush=True)
+    print(f"\nEcho in a terminal of the same host, {PRESSES} keys{'p50 ms':>16}{'p90 ms':>10}{'p99 ms':>10}")
+    for when, took in (("while nothing else happens", quiet), ("while scans run", beside)):
+        shares = "".join(f"{took[min(int(len(took) * part), len(took) - 1)]:>10.2f}" for part in (0.5, 0.9, 0.99))
+        print(f"{when:50}{shares}", flush=True)

@@ -155,6 +155,7 @@ def create_app(
     """
     from .routes import Routes
     from .scans.entrypoint import OpsMonitorOps
+    from .scans.probing import ProbeProcess
     from .scans.server import OpsMonitorBroadcastServer
     from .terminal.server import TerminalServer
     from .transport.asgi import PartyMiddleware
@@ -165,7 +166,7 @@ def create_app(
     terminals = TerminalSettings(sandboxes={**(sandboxes or {}), **_addresses(config, secrets)})
     terminals.apply(config.terminal)
     terminals.recording, terminals.known_secrets = config.recording, secrets.values
-    service = OpsMonitorService(limits=config.limits, redact=secrets.redact)
+    service = OpsMonitorService(limits=config.limits, redact=secrets.redact, probes=ProbeProcess(secrets.values))
     host = AppHost(
         {TERMINALS: TerminalServer, channel.PARTY: OpsMonitorBroadcastServer},
         storage=storage,

@@ -42,12 +42,16 @@ class OpsMonitorOps:
     async def broadcast(self, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to everyone in the room: the BroadcastCallback of this host."""
         (await self._room()).publish(kind, message)
-        if kind == "scan-result":
-            await self._arm()
+        await self._told(kind)
 
     async def broadcast_text(self, kind: str, text: str) -> None:
         """As `broadcast`, of data that is JSON text already."""
         (await self._room()).publish_text(kind, text)
+        await self._told(kind)
+
+    async def _told(self, kind: str) -> None:
+        if kind == "scan-result":
+            await self._arm()
 
     async def deliver(self, connection_id: str, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to one connection of the room. Raises ConnectionClosedError when it is gone."""

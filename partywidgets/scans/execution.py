@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from .checks.base import CheckModel
 from .judge import RunContext, run_check
 from .model import CheckResult, ErrorClass, Failure, utc_now
+from .probing import ProbeProcess
 from .settings import LimitSettings
 
 GRACE = 1.0
@@ -44,11 +45,19 @@ class Loaded:
         return self.check.id
 
 
-def configured(check: CheckModel, owner: str, *, resolve: Callable[[str], str], redact: Callable[[str], str] | None = None) -> Loaded:
-    """A check of a config, looked at in this process."""
+def configured(
+    check: CheckModel,
+    owner: str,
+    *,
+    resolve: Callable[[str], str],
+    redact: Callable[[str], str] | None = None,
+    probes: ProbeProcess | None = None,
+) -> Loaded:
+    """A check of a config, looked at in this process, or in that of `probes` where the check allows it."""
     context = RunContext(resolve=resolve, redact=redact)
     longest = (check.timeout + 2.0) * (check.retries + 1) + check.retry_delay * check.retries + 1.0
-    return Loaded(check, owner, lambda: run_check(check, context), longest, own=True)
+    look = run_check if probes is None or not check.apart else probes.look
+    return Loaded(check, owner, lambda: look(check, context), longest, own=True)
 
 
 @dataclass(slots=True)

@@ -491,18 +491,22 @@ class ScanReport:
 
         Failing results come first, then changed ones. Where some are left out, `more` is the path of the whole report.
         """
-        head: dict[str, Any] = {
+        ordered = sorted(self.results, key=lambda result: result.urgency)
+        wires, _ = bounded_wires(ordered, max_bytes)
+        return {**self.head(len(wires)), "results": wires}
+
+    def head(self, shown: int) -> dict[str, Any]:
+        """What stands around the results, when so many of them are shown."""
+        return {
             "schema": SCAN_SCHEMA,
             "scan_id": self.scan_id,
             "trigger": self.trigger,
             "started_at": wire_time(self.started_at),
             "finished_at": _wire_time(self.finished_at),
             "counts": dict(self.counts),
+            "total": self.total,
+            "more": self.more if shown == max(self.total, len(self.results)) else self.more or f"/api/ops/scans/{self.scan_id}",
         }
-        ordered = sorted(self.results, key=lambda result: result.urgency)
-        wires, complete = bounded_wires(ordered, max_bytes)
-        more = self.more if complete and self.total == len(wires) else self.more or f"/api/ops/scans/{self.scan_id}"
-        return {**head, "results": wires, "total": self.total, "more": more}
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ScanReport:

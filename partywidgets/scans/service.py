@@ -18,9 +18,11 @@ from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, ScanState
 from .housekeeping import keep_house, warm_up
 from .maintenance import MaintenanceSettings
+from .message import Rows
 from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
+from .probing import ProbeProcess
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .runner import OWNER, Deliver, RunnerPool
@@ -37,6 +39,8 @@ __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 SCANS = 16
 """Most scans under way at once that somebody asked for."""
 SCHEDULED = ("schedule", "interval")
+STARTS = 50
+"""Checks of a scan that are started in one turn of the loop."""
 RUNNING = 100
 """Most scans under way that a snapshot tells of."""
 STOP_TIMEOUT = 5.0
@@ -52,12 +56,18 @@ class OpsMonitorService:
     """The checks of the loaded configs, and the scans of them. An async context manager: inside it the schedule runs.
 
     `directory` is where `ops-history.sqlite` lies; None keeps the history in memory. `limits` count checks running at once.
-    `announcer` is what the schedule, runners and reloads tell people by, `deliver` reaches one connection; the entry point
-    (`OpsMonitorOps`) sets what they do. `suppressions` has acks, silences and maintenance.
+    `probes` looks at network checks elsewhere, None: they are looked at here. `announcer` is what the schedule, runners and reloads tell
+    people by, `deliver` reaches one connection; the entry point (`OpsMonitorOps`) sets what they do. `suppressions` has acks, silences and
+    maintenance.
     """
 
     def __init__(
-        self, *, directory: Path | str | None = None, limits: LimitSettings | None = None, redact: Callable[[str], str] | None = None
+        self,
+        *,
+        directory: Path | str | None = None,
+        limits: LimitSettings | None = None,
+        redact: Callable[[str], str] | None = None,
+        probes: ProbeProcess | None = None,
     ) -> None:
         self.directory = None if directory is None else Path(directory)
         self.deliver: Deliver | None = None
@@ -76,6 +86,7 @@ class OpsMonitorService:
         self.keeping = HistorySettings()
         self._history: History | None = None
         self._redact = redact
+        self._probes = probes
         self._scans: dict[str, Scan] = {}
 
     # life
@@ -105,6 +116,8 @@ class OpsMonitorService:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._tasks.stop(timeout=STOP_TIMEOUT)
+        if self._probes is not None:
+            await self._probes.close()
         history, self._history = self._history, None
         if history is not None:
             await history.__aexit__(None, None, None)
@@ -145,8 +158,10 @@ class OpsMonitorService:
         """
         if notify:
             require_apprise(name)
-        own = [configured(check, name, resolve=resolve, redact=self._redact) for check in checks]
+        own = [configured(check, name, resolve=resolve, redact=self._redact, probes=self._probes) for check in checks]
         swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
+        if self._probes is not None:
+            await self._probes.put(name, [loaded.check for loaded in own])
         if limits is not None:
             self.bench.set_limits(limits)
         if history is not None:
@@ -263,19 +278,31 @@ class OpsMonitorService:
             await emit("scan-started", scan_started(report))
             await stream.run()
 
+        looks: set[asyncio.Task[None]] = set()
+        over = asyncio.Event()
+
         async def look(loaded: Loaded) -> None:
             result = await self.bench.look(loaded, scan_id=report.scan_id, scheduled_at=report.started_at)
             self._place(result, loaded, stream, owner=loaded.owner)
             report.add(result)
 
+        def ended(task: asyncio.Task[None]) -> None:
+            looks.discard(task)
+            if not looks:
+                over.set()
+
         state: ScanState = "finished"
-        looks: list[asyncio.Task[None]] = []
         # Checks do not wait for the disk, which may be busy with a long look back: what was seen is told in its order all the same.
         streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
         try:
-            looks += [self._tasks.own(look(loaded), f"check {loaded.id}") for loaded in chosen]
-            if looks:
-                await asyncio.wait(looks)
+            for number, loaded in enumerate(chosen, 1):
+                looks.add(task := self._tasks.own(look(loaded), f"check {loaded.id}"))
+                task.add_done_callback(ended)
+                if number % STARTS == 0:
+                    await asyncio.sleep(0)
+            while looks:  # one event: to wait for thousands of tasks holds the loop up by itself
+                over.clear()
+                await over.wait()
         except asyncio.CancelledError:
             state = "cancelled"
             for task in looks:
@@ -293,11 +320,12 @@ class OpsMonitorService:
         report.finished_at = utc_now()
         report.results.sort(key=lambda result: result.urgency)
         await self.kept(self.history.finish_scan(report, state))
-        wire = report.to_wire()
-        head = {key: value for key, value in wire.items() if key != "results"} | {"more": f"/api/ops/scans/{report.scan_id}"}
+        shown = next(self.board.parts(report.results), [])
+        head = report.head(len(shown))
         if report.trigger != "interval" or self.last_scan is None or self.last_scan["trigger"] == "interval":
-            self.last_scan = head  # the few checks that were just due say little about the whole
-        await emit("scan-result", wire)
+            # The few checks that were just due say little about the whole.
+            self.last_scan = head | {"more": f"/api/ops/scans/{report.scan_id}"}
+        await emit("scan-result", Rows(head, shown, [self.board.encoded(result) for result in shown]))
 
     def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
         check, now = None if loaded is None else loaded.check, utc_now()

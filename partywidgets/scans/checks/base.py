@@ -126,6 +126,8 @@ class CheckModel(BaseModel):
     """Errors that say nothing about the target: the status is unknown, and crit for all others."""
     ends_itself: ClassVar[bool] = False
     """True: `probe` keeps the deadline, and awaits nothing but what ends at once when it is cancelled. Nobody watches over it then."""
+    apart: ClassVar[bool] = False
+    """True: what it does depends on the check and its references alone, so that another process may look."""
 
     id: str = Field(min_length=1, max_length=200)
     type: str

@@ -130,11 +130,11 @@ async def _connect(sock: socket.socket, address: tuple[str, int]) -> None:
     if code in (errno.EINPROGRESS, errno.EALREADY):
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(sock, _resolved, ready)
+        loop.add_writer(sock.fileno(), _resolved, ready)
         try:
             await ready
         finally:
-            loop.remove_writer(sock)
+            loop.remove_writer(sock.fileno())
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code not in (0, errno.EISCONN):
         raise OSError(code, os.strerror(code))

@@ -35,6 +35,8 @@ class DnsCheck(CheckModel):
         "rcode records count ttl cnames authoritative authenticated resolver duration_ms error".split()  # noqa: SIM905
     )
 
+    apart: ClassVar[bool] = True
+
     type: Literal["dns"] = "dns"
     name: str = Field(min_length=1, max_length=255)
     record: str = "A"

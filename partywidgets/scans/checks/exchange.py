@@ -115,11 +115,12 @@ class _Exchange(asyncio.Protocol):
     async def over(self, sock: socket.socket) -> Response:
         """The response to a request that was sent over a socket without TLS. Raises DialError; the socket stays the caller's."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(sock, self._readable, sock)
+        descriptor = sock.fileno()  # given a socket, asyncio writes its whole name into an error that nobody sees, each time
+        loop.add_reader(descriptor, self._readable, sock)
         try:
             return await self.done
         finally:
-            loop.remove_reader(sock)
+            loop.remove_reader(descriptor)
 
     def _readable(self, sock: socket.socket) -> None:
         if self.done.done():

@@ -40,6 +40,7 @@ class HttpCheck(CheckModel):
     )
 
     ends_itself: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
 
     type: Literal["http"] = "http"
     url: str = Field(max_length=2048)

@@ -35,6 +35,8 @@ class TcpCheck(CheckModel):
 
     value_names: ClassVar[frozenset[str] | None] = frozenset({"connected", "banner", "duration_ms", "ip", "error"})
 
+    apart: ClassVar[bool] = True
+
     type: Literal["tcp"] = "tcp"
     host: str = Field(min_length=1, max_length=253)
     port: int = Field(ge=1, le=65535)

@@ -58,6 +58,8 @@ class TlsCheck(CheckModel):
         }
     )
 
+    apart: ClassVar[bool] = True
+
     type: Literal["tls"] = "tls"
     host: str = Field(min_length=1, max_length=253)
     port: int = Field(default=443, ge=1, le=65535)
