@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -74,20 +73,36 @@ class Slots:
         self._total = asyncio.Semaphore(self.limits.total)
         self._types = {name: asyncio.Semaphore(limit) for name, limit in self.limits.per_type.items()}
 
-    @contextlib.asynccontextmanager
-    async def slot(self, host: str, kind: str = "") -> AsyncIterator[None]:
-        """Waits for a place, and holds it."""
-        semaphore, users = self._hosts.get(host) or (asyncio.Semaphore(self.limits.per_host), 0)
-        self._hosts[host] = semaphore, users + 1
+    async def take(self, host: str, kind: str = "") -> None:
+        """Waits for a place, which its taker gives back."""
+        narrow, users = self._hosts.get(host) or (asyncio.Semaphore(self.limits.per_host), 0)
+        self._hosts[host] = narrow, users + 1
+        taken: list[asyncio.Semaphore] = []
         try:
-            async with semaphore, self._types.get(kind) or contextlib.nullcontext(), self._total:
-                yield
-        finally:
-            semaphore, users = self._hosts[host]
-            if users == 1:
-                del self._hosts[host]
-            else:
-                self._hosts[host] = semaphore, users - 1
+            for semaphore in (narrow, self._types.get(kind), self._total):
+                if semaphore is not None:
+                    await semaphore.acquire()
+                    taken.append(semaphore)
+        except BaseException:
+            for semaphore in taken:
+                semaphore.release()
+            self._leave(host)
+            raise
+
+    def give_back(self, host: str, kind: str = "") -> None:
+        """Leaves a place that was taken."""
+        self._total.release()
+        if kind in self._types:
+            self._types[kind].release()
+        self._hosts[host][0].release()
+        self._leave(host)
+
+    def _leave(self, host: str) -> None:
+        narrow, users = self._hosts[host]
+        if users == 1:
+            del self._hosts[host]
+        else:
+            self._hosts[host] = narrow, users - 1
 
 
 @lru_cache(maxsize=20_000)
@@ -130,8 +145,13 @@ class Bench:
         lock, users = self._locks.get(loaded.id) or (asyncio.Lock(), 0)
         self._locks[loaded.id] = lock, users + 1
         try:
-            async with lock, self._slots.slot(host_of(loaded.check.target), loaded.check.type):
-                result = await self._bounded(loaded)
+            async with lock:
+                slots, host, kind = self._slots, host_of(loaded.check.target), loaded.check.type
+                await slots.take(host, kind)
+                try:
+                    result = await self._bounded(loaded)
+                finally:
+                    slots.give_back(host, kind)
         finally:
             lock, users = self._locks[loaded.id]
             if users == 1:
