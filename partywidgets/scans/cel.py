@@ -255,6 +255,8 @@ def show(value: Any) -> str:
             return "null"
         case bool():
             return "true" if value else "false"
+        case str() | int():  # nearly all values; the question for a mapping costs more than the rest
+            return str(value)[:400]
         case float():
             return f"{value:.6g}"
         case timedelta():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..exceptions import ConfigError
@@ -38,11 +38,16 @@ class Condition:
         """Evaluates over `values`. Never raises: what cannot be evaluated has `holds` None."""
         scope = {**values, BUDGET: Budget()}
         try:
-            holds, reason = truth(self.node)(scope), ""
+            holds, reason = self._holds(scope), ""
         except NO_ANSWER as error:
             known = isinstance(error, (EvaluationError, Exhausted))
             holds, reason = None, str(error) if known else f"{type(error).__name__}: {error}"
-        return Verdict(holds, self.actual(values), reason)
+        scope[BUDGET] = Budget()
+        return Verdict(holds, self._seen(scope), reason)
+
+    @cached_property
+    def _holds(self) -> Callable[[dict[str, Any]], bool]:
+        return truth(self.node)
 
     def evaluate(self, values: Mapping[str, Any]) -> ConditionResult:
         """The condition as a result keeps it; one that has no answer does not hold."""
@@ -51,8 +56,10 @@ class Condition:
 
     def actual(self, values: Mapping[str, Any]) -> str:
         """The seen values: bare when the expression has one (`503`), else named (`status=503, duration_ms=12.4`)."""
+        return self._seen({**values, BUDGET: Budget()})
+
+    def _seen(self, scope: dict[str, Any]) -> str:
         seen: dict[str, str] = {}
-        scope = {**values, BUDGET: Budget()}
         for leaf in self.node.leaves:
             if leaf.text in seen:
                 continue
