@@ -59,6 +59,14 @@ class Laptop:
 
         self._run(let())
 
+    def fall_silent(self) -> None:
+        """Nothing passes any more on what there is, and nobody is told; later connections work, as in another network."""
+
+        async def silence() -> None:
+            self.proxy.silence()
+
+        self._run(silence())
+
     def attempts(self) -> int:
         """Connections that were tried so far."""
         return self.proxy.arrivals
@@ -145,6 +153,23 @@ def test_a_terminal_is_live_again_and_exact(lab: Lab, laptop: Laptop, tmp_path: 
     assert rows[-1].endswith("$")
     first = lines - len(rows) + 3
     assert rows[:-2] == [f"line-{n}-is-{n}-of-{n}" for n in range(first, lines + 1)]
+    lab.type("echo typed-$((40+2))\n")
+    lab.expect_screen("typed-42")
+
+
+def test_a_network_that_was_left_without_a_word(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:
+    """Connections that stay open and carry nothing: the page finds out by itself, and has what it missed."""
+    lab.run_code('import partywidgets as pw\nterm = pw.Terminal("lid"); term')
+    terminal = lab.terminals().first
+    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
+    lab.expect_screen("$")
+    go = tmp_path / "go"
+    lab.type(f"until [ -e {go} ]; do sleep 0.1; done; clear; echo missed-$((6*7))\n")
+    lab.expect_screen("until")
+    laptop.fall_silent()
+    go.touch()
+    lab.expect_screen("missed-42", timeout=90_000)
+    expect(terminal).to_have_attribute("data-state", "live")
     lab.type("echo typed-$((40+2))\n")
     lab.expect_screen("typed-42")
 

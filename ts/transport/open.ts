@@ -10,6 +10,8 @@ import { Refused, type Transport } from "./transport.ts";
 export const HELLO_TIMEOUT_MS = 1500;
 const BUSY_AFTER_MS = 2000;
 const DELAY_EVERY_MS = 5000;
+/** A `hello` that takes longer is one that nobody heard: its connection may be half open, and the next one is made anew. */
+const SILENCE_MS = 10_000;
 const SEARCH_PAUSES_MS = [1000, 2000, 4000, 8000];
 /** Attempts that never opened before another way is looked for. The extension's way is not left: its refusal may look like this too. */
 const ATTEMPTS = 3;
@@ -298,7 +300,7 @@ export class RoomLink {
       const started = performance.now();
       const busy = setTimeout(() => this.#handlers.delay(transport.name, "busy"), BUSY_AFTER_MS);
       try {
-        await transport.hello(30_000, signal);
+        await transport.hello(SILENCE_MS, signal);
         if (signal.aborted) return;
         this.#handlers.delay(transport.name, Math.round((performance.now() - started) * 10) / 10);
         // The network was away and is back, and the socket has said nothing since: it may be half open, which a browser does not notice.
