@@ -86,6 +86,7 @@ export function mount(options: MountOptions): void {
   const table = new ScanTable(store, option(model, "height", 420), model.get("view"), {
     view: (view) => ops.traits.write("view", view),
     window: (query) => ops.room.ask("window", query),
+    rows: (query) => ops.room.rows(query),
     selection(fingerprints) {
       closed = false;
       ops.traits.write("selection", fingerprints);

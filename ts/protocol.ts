@@ -322,6 +322,8 @@ export interface OpsWindow {
   from: number;
   order: string[];
   groups: [name: string, count: number, counts: Counts][];
+  /** Of the pinned rows those that have left the board. */
+  gone?: string[];
   results: Result[];
 }
 export interface WindowQuery {
@@ -330,14 +332,26 @@ export interface WindowQuery {
   search: string;
   statuses: Status[];
   folded: string[];
+  /** Rows that are told of wherever they stand. */
+  pinned: string[];
   from: number;
   count: number;
 }
+
+/** A part of all rows that were asked for, with `columns` of the reply; `last`: none comes after it. */
+export interface OpsRows {
+  id: string;
+  from: number;
+  last: boolean;
+  rows: (string | number | null)[][];
+}
+export type RowsQuery = Pick<WindowQuery, "sort" | "group" | "search" | "statuses">;
 
 /** From the ops room. */
 export type OpsMessage =
   | { type: "snapshot"; data: OpsSnapshot }
   | { type: "window"; data: OpsWindow }
+  | { type: "rows"; data: OpsRows }
   | { type: "scan-started"; data: { scan_id: string; trigger: string; started_at: string; total: number } }
   | { type: "check-result"; data: { seq: number; scan_id: string; done: number; total: number; results: Result[] } }
   | { type: "scan-result"; data: ScanReport }
@@ -355,6 +369,7 @@ export type OpsRequest =
   | { type: "silence"; data: { id: string; matchers: Record<string, string>; until: string | null; reason: string } }
   | { type: "past"; data: { id: string; fingerprint: string } }
   | { type: "window"; data: { id: string } & WindowQuery }
+  | { type: "rows"; data: { id: string } & RowsQuery }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
   | {
       type: "remedy";

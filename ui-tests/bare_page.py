@@ -45,7 +45,9 @@ MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme }) => {
   const body = JSON.stringify({ party, room });
   const { ticket } = await (await fetch("/tickets", { method: "POST", headers, body })).json();
   const traits = { _endpoints: [endpoint], _party: party, _room: room, _options: options, _query: {}, selection: [] };
-  const model = { get: (name) => traits[name], set() {}, save_changes() {}, send() {}, on() {}, off() {} };
+  window.traits = traits;
+  const set = (name, value) => { traits[name] = value; };
+  const model = { get: (name) => traits[name], set, save_changes() {}, send() {}, on() {}, off() {} };
   const el = document.body.appendChild(document.createElement("main"));
   const { mount } = await import(bundle);
   const page = new AbortController();

@@ -66,7 +66,7 @@ function ours(holder: HTMLElement): Grid {
   let cameAt = 0;
   let drawnAt = 0;
   const actions = {} as RowActions;
-  const table = new ScanTable(room.store, 480, { sort: ["-duration_ms"] }, { selection() {}, open() {}, view() {}, window: async () => ({ id: "", ok: true }), actions });
+  const table = new ScanTable(room.store, 480, { sort: ["-duration_ms"] }, { selection() {}, open() {}, view() {}, window: async () => ({ id: "", ok: true }), rows: async () => ({ id: "", ok: true }), actions });
   holder.append(table.node);
   table.open(new AbortController().signal);
   return {

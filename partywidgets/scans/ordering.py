@@ -70,6 +70,10 @@ class Ordering:
         self.groups = self._divided() if self.look.group else []
         self.counts = _count(entries.values())
 
+    def rows(self) -> list[CheckResult]:
+        """All rows in order, also those of folded groups: as they were sorted, whatever came since."""
+        return [self._entries[name].row for name in self.order]
+
     def page(self, first: int, count: int, folded: Sequence[str] = ()) -> list[str]:
         """Fingerprints from place `first` on, where the rows of groups that are folded away have no place."""
         if not folded or not self.groups:

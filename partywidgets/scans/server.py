@@ -14,14 +14,14 @@ from starlette.responses import Response
 
 from ..exceptions import PartyError, ScanError
 from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
-from . import proof
-from .model import one_line, utc_now, uuid7
+from . import listing, proof
+from .model import CheckResult, one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
 from .snapshot import Snapshot
-from .window import Orderings, Window, WindowQuery
+from .window import Orderings, Window, WindowQuery, read_look
 
 _log = logging.getLogger("partywidgets.scans")
 
@@ -59,6 +59,7 @@ class OpsMonitorBroadcastServer(Server):
         """The windows of those who are there: who has one is told of its rows alone."""
         self._orderings = Orderings(self.service.board)
         self._windows: dict[Connection, Window] = {}
+        self._listing: set[Connection] = set()
         self._stale = False
         self._following: asyncio.Task[None] | None = None
         for connection in self.get_connections("watcher"):
@@ -92,7 +93,7 @@ class OpsMonitorBroadcastServer(Server):
                 self.spawn(self._send_rest(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`past`, `window`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
+        """`past`, `window`, `rows`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
 
         Each with an id gets a `reply`.
         """
@@ -177,6 +178,9 @@ class OpsMonitorBroadcastServer(Server):
         if kind == "window":
             require(grant, kind, *ROLES)
             return await self._window(connection, WindowQuery.from_wire(data))
+        if kind == "rows":
+            require(grant, kind, *ROLES)
+            return await self._rows(connection, data)
         if kind == "recheck":
             require(grant, kind, "responder", "admin")
             fingerprints = names(data.get("fingerprints"), "fingerprints")
@@ -194,7 +198,7 @@ class OpsMonitorBroadcastServer(Server):
             return await self._silence(data, grant)
         raise ValueError(
             f"the ops room knows no message of type {one_line(kind, 40)!r}: "
-            "send past, window, ack, silence, recheck, remedy, scan or cancel"
+            "send past, window, rows, ack, silence, recheck, remedy, scan or cancel"
         )
 
     async def _window(self, connection: Connection, query: WindowQuery) -> dict[str, Any]:
@@ -207,6 +211,30 @@ class OpsMonitorBroadcastServer(Server):
             if connection.ready_state == ReadyState.OPEN:
                 connection.send(frame)
         return {"rows": len(ordering.order)}
+
+    async def _rows(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        """All rows that a look keeps, in its order, for a file: the reply says how many, and they follow it."""
+        if connection in self._listing:
+            raise ValueError("the rows that you asked for last are still on their way: wait for their end")
+        rows = (await self._orderings.of(read_look(data))).rows()
+        if rows:
+            self._listing.add(connection)
+            self.spawn(self._send_rows(connection, data.get("id"), rows), name="rows")
+        return {"rows": len(rows), "columns": list(listing.COLUMNS)}
+
+    async def _send_rows(self, connection: Connection, request_id: Any, rows: list[CheckResult]) -> None:
+        """Each part when the socket has taken the last, as a snapshot's."""
+        try:
+            async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
+                for part in listing.parts(request_id, rows):
+                    while connection.ready_state == ReadyState.OPEN and connection.buffered > SNAPSHOT_AHEAD:
+                        await asyncio.sleep(SNAPSHOT_PAUSE)
+                    if connection.ready_state != ReadyState.OPEN:
+                        return
+                    connection.send(part)
+                    await asyncio.sleep(0)
+        finally:
+            self._listing.discard(connection)
 
     def _follow_board(self) -> None:
         self._stale = True

@@ -22,6 +22,8 @@ ROWS = 200
 GROUPS = 500
 """Most groups of one window."""
 FOLDED = 200
+PINNED = 200
+"""Most rows that a table is told of wherever they stand: those that are selected."""
 SEARCH = 500
 SORT_KEYS = 4
 NAME = 200
@@ -39,32 +41,24 @@ class WindowQuery:
     first: int
     count: int
     folded: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    """Rows that are told of though they are not in view."""
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> WindowQuery:
         """Reads a `window` message. Raises ValueError with a sentence for the sender."""
-        sort = _names(data.get("sort"), "sort", SORT_KEYS) or DEFAULT_SORT
-        for key in sort:
-            if key.removeprefix("-") not in COLUMN_KEYS:
-                raise ValueError(f"`sort` has no column {one_line(key, 40)!r}: there are {', '.join(COLUMN_KEYS)}")
-        group, search = data.get("group") or "", data.get("search") or ""
-        if not isinstance(group, str) or len(group) > NAME or (group and not is_grouping(group)):
-            raise ValueError("`group` must be status, severity, check_type, host or label:NAME")
-        if not isinstance(search, str) or len(search) > SEARCH:
-            raise ValueError(f"`search` must be a text of at most {SEARCH} characters")
-        statuses = _names(data.get("statuses"), "statuses", len(STATUSES))
+        look = read_look(data)
         first, count = data.get("from", 0), data.get("count", ROWS)
         if type(first) is not int or type(count) is not int or first < 0 or not 0 <= count <= ROWS:
             raise ValueError(f"`from` must be a place from 0 on, and `count` a number of rows up to {ROWS}")
-        look = Look(sort, group, search, tuple(sorted(set(statuses))))
-        query = cls(look, first, count, _names(data.get("folded"), "folded", FOLDED))
+        query = cls(look, first, count, _names(data.get("folded"), "folded", FOLDED), _names(data.get("pinned"), "pinned", PINNED))
         if len(json.dumps(query.to_wire())) > QUERY_BYTES:
             raise ValueError(f"a window's query has at most {QUERY_BYTES} bytes of JSON: unfold some groups")
         return query
 
     def to_wire(self) -> dict[str, Any]:
         """The reverse of `from_wire`: what a hibernating connection keeps of it."""
-        return {**asdict(self.look), "from": self.first, "count": self.count, "folded": list(self.folded)}
+        return {**asdict(self.look), "from": self.first, "count": self.count, "folded": list(self.folded), "pinned": list(self.pinned)}
 
 
 @dataclass(slots=True)
@@ -93,11 +87,13 @@ class Window:
             "counts": ordering.counts,
             "from": query.first,
             "order": order,
+            "gone": [name for name in query.pinned if name not in board.rows],
             "groups": [[group.name, group.count, group.counts] for group in ordering.groups],
         }
         # A row that left since it was sorted, or is newer by now: the board has the last word, and the next order follows.
-        rows = [row for name in order if (row := board.rows.get(name)) is not None and self._told.get(name) != row.seq]
-        self._told = {name: self._told[name] for name in order if name in self._told}
+        names = dict.fromkeys((*order, *query.pinned))
+        rows = [row for name in names if (row := board.rows.get(name)) is not None and self._told.get(name) != row.seq]
+        self._told = {name: self._told[name] for name in names if name in self._told}
         if head == self._head and not rows:
             return
         self._head = head
@@ -139,6 +135,21 @@ class Orderings:
             if len(ordering.groups) > GROUPS:
                 raise ScanError(f"by {look.group} there are {len(ordering.groups)} groups, at most {GROUPS} are shown: filter first")
             return ordering
+
+
+def read_look(data: Mapping[str, Any]) -> Look:
+    """Reads `sort`, `group`, `search` and `statuses` of a message. Raises ValueError with a sentence for the sender."""
+    sort = _names(data.get("sort"), "sort", SORT_KEYS) or DEFAULT_SORT
+    for key in sort:
+        if key.removeprefix("-") not in COLUMN_KEYS:
+            raise ValueError(f"`sort` has no column {one_line(key, 40)!r}: there are {', '.join(COLUMN_KEYS)}")
+    group, search = data.get("group") or "", data.get("search") or ""
+    if not isinstance(group, str) or len(group) > NAME or (group and not is_grouping(group)):
+        raise ValueError("`group` must be status, severity, check_type, host or label:NAME")
+    if not isinstance(search, str) or len(search) > SEARCH:
+        raise ValueError(f"`search` must be a text of at most {SEARCH} characters")
+    statuses = _names(data.get("statuses"), "statuses", len(STATUSES))
+    return Look(sort, group, search, tuple(sorted(set(statuses))))
 
 
 def _names(value: Any, what: str, most: int) -> tuple[str, ...]:

@@ -95,6 +95,15 @@ async def test_a_large_board_is_looked_at_by_windows(tmp_path: Path) -> None:
             assert others
             assert not [message for message in others if message["data"]["results"]]
 
+            # A selected row is told of wherever it stands.
+            await window(
+                person, sort=["status", "title"], statuses=["crit"], pinned=[outside.fingerprint, "gone"], **{"from": 0, "count": 5}
+            )
+            await publish(room, [row(9_000, summary="selected")])
+            update = await person.until("window", lambda data: bool(data["results"]))
+            assert [(result["fingerprint"], result["summary"]) for result in update["results"]] == [(outside.fingerprint, "selected")]
+            assert (outside.fingerprint in update["order"], update["gone"]) == (False, ["gone"])
+
             ack = await plain.ask("ack", fingerprint=inside.fingerprint, reason="on it", until=None)
             assert ack["ok"]
             seen = await person.until("window", lambda data: bool(data["results"]))
@@ -103,6 +112,58 @@ async def test_a_large_board_is_looked_at_by_windows(tmp_path: Path) -> None:
 
         async with OpsClient(room.url, token=token_of("val-viewer")) as client:
             assert len(client.rows) == ROWS
+
+
+async def listed(person: Person, **query: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Asks for all rows; the reply, and the rows of all parts that follow, by column."""
+    reply = await person.ask("rows", **query)
+    assert reply["ok"], reply
+    rows: list[dict[str, Any]] = []
+    last = reply["result"]["rows"] == 0
+    while not last:
+        part = await person.until("rows")
+        assert part.keys() == VECTOR["rows", "server"].keys()
+        assert (part["id"], part["from"]) == (reply["id"], len(rows))
+        rows += [dict(zip(reply["result"]["columns"], values, strict=True)) for values in part["rows"]]
+        last = part["last"]
+    return reply["result"], rows
+
+
+async def test_all_rows_of_a_large_board_for_a_file(tmp_path: Path) -> None:
+    """Every row that the filter keeps, in order, in bounded frames to the one who asked, a viewer, and to nobody else."""
+    async with ops_room(tmp_path) as room:
+        await publish(room, [row(number, summary="é" * 100) for number in range(ROWS)])
+        async with room.join(path=f"parties/ops-monitor-broadcast/main{LIMIT}") as person, room.join() as other:
+            await person.until("snapshot")
+            await other.snapshot()
+            told, rows = await listed(person, sort=["-duration_ms"])
+            assert (told["rows"], len(rows)) == (ROWS, ROWS)
+            assert [item["duration_ms"] for item in rows] == [float(number) for number in reversed(range(ROWS))]
+            assert (rows[0]["title"], rows[0]["status"], rows[0]["summary"]) == (f"Check {ROWS - 1:05}", "crit", "é" * 100)
+            parts = [size for size, message in zip(person.sizes, person.messages, strict=True) if message["type"] == "rows"]
+            assert len(parts) > 5
+            assert max(parts) <= FRAME_BYTES
+            _, rows = await listed(person, sort=["title"], search="team=data", statuses=["crit"], group="host")
+            assert len(rows) == ROWS // 10
+            hosts = [item["target"].split("/")[2] for item in rows]
+            assert hosts == sorted(hosts)
+            assert await listed(person, search="no such row") == ({"rows": 0, "columns": list(told["columns"])}, [])
+            assert (await person.ask("rows", sort=["nothing"]))["error"].startswith("`sort` has no column 'nothing'")
+            assert not [message for message in other.messages if message["type"] == "rows"]
+
+
+async def test_one_listing_at_a_time(tmp_path: Path) -> None:
+    """Who asks again before the rows have come is told so, and gets those of the first question."""
+    async with ops_room(tmp_path) as room, room.join() as person:
+        await publish(room, [row(number) for number in range(5_000)])
+        await person.snapshot()
+        for name in ("first", "second"):
+            await person.send("rows", id=name)
+        second = await person.until("reply", lambda data: data["id"] == "second")
+        assert second["error"] == "the rows that you asked for last are still on their way: wait for their end"
+        await person.until("rows", lambda data: data["last"])
+        assert {message["data"]["id"] for message in person.messages if message["type"] == "rows"} == {"first"}
+        assert (await listed(person))[0]["rows"] == 5_000
 
 
 async def test_a_window_of_long_rows_comes_in_several_frames(tmp_path: Path) -> None:

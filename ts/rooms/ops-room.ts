@@ -1,5 +1,6 @@
 /** The client's side of the ops room: messages into the store, batches out at most ten times a second, requests with answers. */
-import { type OpsMessage, type OpsRequest, parseMessage, type Reply, requestId } from "../protocol.ts";
+import { type OpsMessage, type OpsRequest, parseMessage, type Reply, type RowsQuery, requestId } from "../protocol.ts";
+import { Listing } from "./listing.ts";
 import { type Changes, noChanges, OpsStore } from "./ops-store.ts";
 
 const FRAME_MS = 100;
@@ -15,6 +16,7 @@ export class OpsRoom {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #replies = new Map<string, (reply: Reply) => void>();
+  #listing: Listing | null = null;
 
   /** `draw` gets what changed since its last call. */
   constructor(send: (frame: string) => boolean, draw: (changes: Changes) => void, signal: AbortSignal) {
@@ -39,6 +41,10 @@ export class OpsRoom {
       this.#replies.get(message.data.id)?.(message.data);
       return;
     }
+    if (message.type === "rows") {
+      this.#listing?.take(message.data);
+      return;
+    }
     this.store.apply(message, this.#pending);
     this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, this.#drawnAt + FRAME_MS - performance.now()));
   }
@@ -47,22 +53,39 @@ export class OpsRoom {
   closed(): void {
     for (const answer of this.#replies.values()) answer({ id: "", ok: false, error: "the connection was lost before the answer came" });
     this.#replies.clear();
+    this.#listing?.end("the connection was lost before all rows had come");
+  }
+
+  /** All rows of the board that a look keeps, in its order, as the host has them: `result` has the columns and the rows. */
+  rows(query: RowsQuery): Promise<Reply> {
+    if (this.#listing) return Promise.resolve({ id: "", ok: false, error: "the rows are on their way already" });
+    return new Promise((resolve) => {
+      const listing = new Listing((reply) => {
+        this.#listing = null;
+        resolve(reply);
+      });
+      this.#listing = listing;
+      this.#request("rows", query, (reply) => listing.begin(reply));
+    });
   }
 
   /** Sends a request and resolves with its reply; a failure is a reply with a sentence. */
   ask<T extends OpsRequest["type"]>(type: T, body: Body<T>): Promise<Reply> {
+    return new Promise((resolve) => this.#request(type, body, resolve));
+  }
+
+  /** `answered` is called as the reply comes, before the next message is read. */
+  #request<T extends OpsRequest["type"]>(type: T, body: Body<T>, answered: (reply: Reply) => void): void {
     const id = requestId();
-    return new Promise((resolve) => {
-      const answer = (reply: Reply) => {
-        clearTimeout(timer);
-        this.#replies.delete(id);
-        resolve(reply);
-      };
-      const timer = setTimeout(() => answer({ id, ok: false, error: "the room did not answer within 15 s" }), ANSWER_MS);
-      this.#replies.set(id, answer);
-      if (!this.#send(JSON.stringify({ type, data: { id, ...body } })))
-        answer({ id, ok: false, error: "not connected: try again when the state says live" });
-    });
+    const answer = (reply: Reply) => {
+      clearTimeout(timer);
+      this.#replies.delete(id);
+      answered(reply);
+    };
+    const timer = setTimeout(() => answer({ id, ok: false, error: "the room did not answer within 15 s" }), ANSWER_MS);
+    this.#replies.set(id, answer);
+    if (!this.#send(JSON.stringify({ type, data: { id, ...body } })))
+      answer({ id, ok: false, error: "not connected: try again when the state says live" });
   }
 
   #flush(): void {

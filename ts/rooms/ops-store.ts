@@ -243,6 +243,11 @@ export class OpsStore {
     this.seq = Math.max(this.seq, window.seq);
     for (const result of results) this.#put(result, changes);
     const inView = new Set(window.order);
+    for (const fingerprint of window.gone ?? []) {
+      this.#forget(fingerprint);
+      changes.changed.delete(fingerprint);
+      changes.removed.add(fingerprint);
+    }
     for (const fingerprint of [...this.rows.keys()]) {
       if (inView.has(fingerprint) || this.pinned.has(fingerprint)) continue;
       this.#forget(fingerprint);

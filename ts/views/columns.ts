@@ -52,6 +52,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 88,
     grow: 0,
     right: true,
+    descending: true,
     from: 420,
     ...plain((row) => duration(row.duration_ms), "pw-number"),
   },

@@ -3,10 +3,17 @@ import type { Result } from "../protocol.ts";
 
 const COLUMNS = ["fingerprint", "check_id", "title", "target", "status", "severity", "summary", "duration_ms", "observed_at"] as const;
 
+/** Lines of values under their names, as the host lists them. */
+export function listedCsv(columns: readonly string[], rows: readonly (string | number | null)[][]): string {
+  return `${[columns.join(","), ...rows.map((row) => row.map(field).join(","))].join("\r\n")}\r\n`;
+}
+
 /** One line per result, with a header; lines end with CRLF. */
 export function toCsv(results: Result[]): string {
-  const lines = [COLUMNS.join(","), ...results.map((result) => COLUMNS.map((column) => field(result[column])).join(","))];
-  return `${lines.join("\r\n")}\r\n`;
+  return listedCsv(
+    COLUMNS,
+    results.map((result) => COLUMNS.map((column) => result[column] ?? null)),
+  );
 }
 
 /** As `toCsv`, for the clipboard: fields parted by tabs, no field with a tab or a line break in it, as a spreadsheet or a mail takes it. */

@@ -1,5 +1,5 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
-import { type Counts, type Reply, type Result, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
+import { type Counts, type Reply, type Result, type RowsQuery, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
 import { type Changes, hold, noChanges, type OpsStore } from "../rooms/ops-store.ts";
 import { compileFilter } from "../rooms/row-filter.ts";
 import { type RowLines, RowOrder } from "../rooms/row-order.ts";
@@ -9,7 +9,7 @@ import { WindowLines } from "../rooms/window-lines.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { ColumnMenu } from "./column-menu.ts";
 import { COLUMNS } from "./columns.ts";
-import { toCsv } from "./csv.ts";
+import { listedCsv, toCsv } from "./csv.ts";
 import { download, element, setText } from "./element.ts";
 import { GroupSelect } from "./group-select.ts";
 import { STATUS_ICONS } from "./status.ts";
@@ -23,11 +23,15 @@ export interface ScanTableEvents {
   view(view: Record<string, unknown>): void;
   /** Rows of a large board come into view. */
   window(query: WindowQuery): Promise<Reply>;
+  /** All rows of a large board are asked for; `result` of the reply is `{columns, rows}`. */
+  rows(query: RowsQuery): Promise<Reply>;
   actions: RowActions;
 }
 
 /** More rows than these are sorted and filtered by the host. */
 export const WINDOW_ROWS = 10_000;
+/** Most rows that the host tells of though they are not in view, as `scans/window.py` has it. */
+const PINNED = 200;
 const ASK_EVERY_MS = 100;
 const SEARCH_HINT =
   "Words that all must be there; -word must not, target:web looks into one column, duration>500 compares (press / in the table)";
@@ -69,7 +73,7 @@ export class ScanTable {
     { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
     "Pause",
   );
-  #csv = element("button", { type: "button" }, "CSV");
+  #csv = element("button", { type: "button", title: "Save the rows that the filter keeps as CSV, in this order" }, "CSV");
   #refusal = element("span", { class: "pw-answer", role: "status" });
   #live = element("div", { class: "pw-hidden", role: "status", "aria-live": "polite" });
   #actions: ActionBar;
@@ -107,7 +111,7 @@ export class ScanTable {
       this.#chips.set(status, { node, count });
       chips.append(node);
     }
-    this.#csv.addEventListener("click", () => download("checks.csv", "text/csv", toCsv(this.#shown())));
+    this.#csv.addEventListener("click", () => void this.#save());
     this.#group = new GroupSelect(
       () => store.rows.values(),
       (group) => this.#change({ group }),
@@ -187,6 +191,7 @@ export class ScanTable {
     this.#store.pinned = this.#selected;
     this.#grid?.select(this.#selected);
     this.#actions.refresh();
+    this.#ask();
     const first = fingerprints[0];
     if (first) this.#grid?.scrollTo(first);
   }
@@ -262,7 +267,6 @@ export class ScanTable {
     this.#awaiting = false;
     const filtered = (window?.total ?? rows.size) > 0;
     this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : "No results yet");
-    this.#offerCsv();
     this.#ask();
   }
 
@@ -272,9 +276,8 @@ export class ScanTable {
     this.#asking ??= setTimeout(
       () => {
         this.#asking = undefined;
-        const { group, search, statuses } = this.#look;
         const range = this.#window?.range(this.#inView.first, this.#inView.count) ?? { from: 0, count: 100 };
-        const query = { sort: writeSort(this.#look.sort), group, search, statuses, folded: [...this.#folded], ...range };
+        const query = { ...this.#query(), folded: [...this.#folded], pinned: [...this.#selected].slice(-PINNED), ...range };
         const asked = JSON.stringify(query);
         if (asked === this.#asked) return;
         this.#asked = asked;
@@ -302,13 +305,25 @@ export class ScanTable {
     this.#show();
   }
 
-  /** Says on the button itself when the file would have a part of the rows. */
-  #offerCsv(): void {
-    const [here, all] = this.#window ? [this.#window.order().length, this.#window.rows] : [0, 0];
-    const [part, whole] = [here.toLocaleString("en"), all.toLocaleString("en")];
-    setText(this.#csv, here < all ? `CSV (${part} of ${whole})` : "CSV");
-    const title = here < all ? `Save the ${part} rows around the view as CSV; ops.df has all` : "Save the rows shown as CSV";
-    if (this.#csv.title !== title) this.#csv.title = title;
+  #query(): RowsQuery {
+    const { sort, group, search, statuses } = this.#look;
+    return { sort: writeSort(sort), group, search, statuses };
+  }
+
+  /** Saves every row that the filter keeps; those of a large board come from the host. */
+  async #save(): Promise<void> {
+    let text: string;
+    if (this.#window) {
+      this.#csv.disabled = true;
+      setText(this.#refusal, `Fetching ${this.#window.rows.toLocaleString("en")} rows …`);
+      const reply = await this.#events.rows(this.#query());
+      this.#csv.disabled = false;
+      setText(this.#refusal, reply.ok ? "" : (reply.error ?? "the host did not give the rows"));
+      if (!reply.ok) return;
+      const { columns, rows } = reply.result as { columns: string[]; rows: (string | number | null)[][] };
+      text = listedCsv(columns, rows);
+    } else text = toCsv(this.#shown());
+    download("checks.csv", "text/csv", text);
   }
 
   #shown(): Result[] {
@@ -333,6 +348,8 @@ export class ScanTable {
     this.#group.show(look.group);
     if (look.group !== before?.group) this.#folded = new Set();
     this.#grid?.arrange(look, this.#store.suppressed());
+    // Who filters, sorts or groups wants what comes first; a width that changes moves nothing.
+    if (before && (["sort", "group", "search", "statuses"] as const).some((part) => look[part] !== before[part])) this.#grid?.scrollToTop();
     if (this.#store.window) this.#show();
     else this.#slices?.start();
   }
@@ -392,6 +409,7 @@ export class ScanTable {
     this.#grid?.select(this.#selected);
     this.#actions.refresh();
     this.#events.selection([...this.#selected]);
+    this.#ask();
   }
 
   async #report(answer: Promise<Reply>): Promise<Reply> {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OpsMessage, OpsWindow, Result, WindowQuery } from "../protocol.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { OpsMessage, OpsWindow, Result, RowsQuery, WindowQuery } from "../protocol.ts";
 import { noChanges, OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
 import type { RowActions } from "./action-bar.ts";
@@ -16,6 +16,7 @@ describe("the grid", () => {
   let abort: AbortController;
   let views: Record<string, unknown>[];
   let asked: WindowQuery[];
+  let listed: RowsQuery[];
   let selections: string[][];
 
   const grid = () => table.node.querySelector<HTMLElement>(".pw-grid")!;
@@ -42,6 +43,10 @@ describe("the grid", () => {
         asked.push(query);
         return { id: "", ok: true };
       },
+      rows: async (query) => {
+        listed.push(query);
+        return { id: "", ok: true, result: { columns: ["title", "duration_ms"], rows: [["=cmd", 3.5]] } };
+      },
       actions: {} as RowActions,
     });
     document.body.replaceChildren(table.node);
@@ -53,6 +58,7 @@ describe("the grid", () => {
     abort = new AbortController();
     views = [];
     asked = [];
+    listed = [];
     selections = [];
     show();
   });
@@ -207,8 +213,12 @@ describe("the grid", () => {
     await soon(() => expect(asked.at(-1)!.from).toBe(0));
     tell(at(0, 100));
     await soon(() => expect(active()?.dataset.fingerprint).toBe("f0"));
-    const csv = [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent?.startsWith("CSV"))!;
-    expect(csv.textContent).toBe("CSV (100 of 20,000)");
+    const saved = vi.spyOn(URL, "createObjectURL");
+    [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "CSV")!.click();
+    await soon(() => expect(saved).toHaveBeenCalledOnce());
+    expect(await (saved.mock.calls[0]![0] as Blob).text()).toBe("title,duration_ms\r\n'=cmd,3.5\r\n");
+    expect(listed).toEqual([{ sort: ["status", "-severity", "title"], group: "", search: "", statuses: [] }]);
+    saved.mockRestore();
     lines()[1]!.click();
     table.setView({ search: "web", group: "host" });
     await soon(() => expect(asked.at(-1)).toMatchObject({ search: "web", group: "host" }));

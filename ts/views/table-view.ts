@@ -32,6 +32,8 @@ export interface TableView {
   arrange(look: TableLook, suppressed: boolean): void;
   select(fingerprints: ReadonlySet<string>): void;
   scrollTo(fingerprint: string): void;
+  /** To the first line: the lines are others than those that were scrolled to. */
+  scrollToTop(): void;
   /** The row and the column that the keyboard is at. */
   readonly at: { row: Result; key: ColumnKey | null } | null;
   /** The columns that are shown, in order. */
@@ -156,6 +158,12 @@ export class GridView implements TableView {
 
   scrollTo(fingerprint: string): void {
     this.#scrollToLine(this.#lines.place(fingerprint));
+  }
+
+  scrollToTop(): void {
+    this.node.scrollTop = 0;
+    this.#top = 0;
+    this.#schedule();
   }
 
   destroy(): void {

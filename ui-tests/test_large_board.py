@@ -1,0 +1,195 @@
+"""A board of twelve thousand rows in Chromium: the host sorts, filters, groups and pages, and the page is used as a small one is."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bare_page import Place, host, token_of
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from partywidgets.scans.model import CheckResult, ScanReport, Status, uuid7
+
+ROWS = 12_000
+STATUSES: tuple[Status, ...] = ("ok", "ok", "ok", "warn", "crit")
+
+
+def row(number: int, **change: Any) -> CheckResult:
+    """One of many rows; each fifth is crit, and the slowest has the highest number."""
+    return CheckResult(
+        f"check-{number:05}",
+        "http",
+        f"https://host-{number % 7}.example/{number}",
+        change.get("status", STATUSES[number % 5]),
+        title=f"Check {number:05}",
+        summary=change.get("summary", f"answered {number}"),
+        duration_ms=float(number),
+        labels={"team": "web" if number % 2 else "data"},
+    )
+
+
+def publish(url: str, token: str, results: list[CheckResult]) -> None:
+    """Puts rows on the board, as a runner would."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False) as client:
+        for first in range(0, len(results), 2_000):
+            report = ScanReport(scan_id=uuid7(), results=results[first : first + 2_000])
+            answer = client.post("/api/ops/scans", json={"report": report.to_wire(max_bytes=None)})
+            assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A host with twelve thousand rows."""
+
+    async def first(url: str, token: str) -> None:
+        await asyncio.to_thread(publish, url, token, [row(number) for number in range(ROWS)])
+
+    with host(tmp_path_factory.mktemp("large"), first=first) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, place: Place) -> Iterator[Page]:
+    """A page with the dashboard of the large board."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    place.mount(page, "dashboard", "main")
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS + 1), timeout=30_000)
+    yield page
+    page.close()
+    assert errors == []
+
+
+def grid(page: Page) -> Locator:
+    """The table."""
+    return page.locator(".pw-grid")
+
+
+def first_row(page: Page) -> Locator:
+    """The row with the lowest place that is in the page and has come."""
+    return page.locator(".pw-row[aria-rowindex='2']")
+
+
+def titles(page: Page) -> list[str]:
+    """What the rows in the page are called, in order."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll(".pw-row[data-fingerprint]")]
+          .sort((a, b) => a.getAttribute("aria-rowindex") - b.getAttribute("aria-rowindex"))
+          .map((node) => node.textContent.match(/Check \\d{5}/)[0])"""
+    )
+    return found
+
+
+def test_sorted_filtered_grouped_and_paged_by_the_host(page: Page) -> None:
+    """A click sorts all rows, words filter all of them, End goes to the last, and groups count and fold those that are not here."""
+    expect(first_row(page)).to_contain_text("Check 00004")  # the first crit
+    page.get_by_role("columnheader", name="Duration").click()
+    expect(first_row(page)).to_contain_text("Check 11999")
+    assert titles(page)[:3] == ["Check 11999", "Check 11998", "Check 11997"]
+
+    grid(page).focus()
+    page.keyboard.press("End")
+    last = page.locator(f".pw-row[aria-rowindex='{ROWS + 1}']")
+    expect(last).to_contain_text("Check 00000")
+    expect(last).to_have_attribute("aria-selected", "true")
+    # To the middle by the scroll bar, and on the way nothing is asked of the host but what stands still.
+    grid(page).evaluate("node => { node.scrollTop = node.scrollHeight / 2; }")
+    expect(page.locator(".pw-row[aria-rowindex='6002']")).to_contain_text("Check 05999")
+
+    page.get_by_label("Filter the results by text").fill("team=web -status:ok")
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS // 5 + 1))
+    expect(first_row(page)).to_contain_text("Check 11999")
+    page.get_by_title("Show warn only").click()
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS // 10 + 1))
+    page.get_by_title("Show warn only").click()
+    page.get_by_label("Filter the results by text").fill("")
+
+    page.get_by_label("Group the rows").select_option("host")
+    head = page.locator(".pw-group").first
+    expect(head).to_contain_text("host-0.example")
+    expect(head).to_contain_text("1715 rows")
+    expect(grid(page)).to_have_attribute("role", "treegrid")
+    head.click()
+    expect(head).to_have_attribute("aria-expanded", "false")
+    expect(page.locator(".pw-row[aria-rowindex='4']")).to_contain_text("Check 11999")  # 11,999 leaves 1 by 7
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS - 1715 + 7 + 1))
+
+
+def test_a_selection_across_pages(page: Page, place: Place) -> None:
+    """Rows far apart are selected by fingerprint, stay so out of view, are acked together with a reason, and withdrawn again."""
+    page.get_by_role("columnheader", name="Check").first.click()
+    expect(first_row(page)).to_contain_text("Check 00000")
+    page.locator(".pw-row[aria-rowindex='6']").click()
+    expect(page.locator(".pw-detail")).to_contain_text("answered 4")
+    grid(page).evaluate("node => { node.scrollTop = node.scrollHeight; }")
+    last = page.locator(f".pw-row[aria-rowindex='{ROWS + 1}']")
+    expect(last).to_contain_text("Check 11999")
+    last.click(modifiers=["Control"])
+    wanted = [row(4).fingerprint, row(ROWS - 1).fingerprint]
+    actions = page.locator(".pw-actions")
+    expect(actions).to_contain_text("2 selected")
+    page.wait_for_function("wanted => JSON.stringify(traits.selection) === JSON.stringify(wanted)", arg=wanted)
+    actions.get_by_role("button", name="Ack…").click()
+    actions.get_by_label("Reason").fill("the whole rack is down")
+    actions.get_by_role("button", name="Ack", exact=True).click()
+    expect(actions.get_by_role("button", name="Withdraw ack")).to_be_visible()
+    with httpx.Client(base_url=place.url, headers={"Authorization": f"Bearer {token_of('ana')}"}, trust_env=False) as client:
+        rows = {item["fingerprint"]: item for item in client.get("/api/ops/scans/rows").json()["results"]}
+    for fingerprint in wanted:
+        assert (rows[fingerprint]["suppression"]["actor"], rows[fingerprint]["suppression"]["reason"]) == ("Ana", "the whole rack is down")
+    assert sum(item["suppression"] is not None for item in rows.values()) == 2
+    # The row at the other end of the board shows it as well.
+    grid(page).evaluate("node => { node.scrollTop = 0; }")
+    other = page.locator(f".pw-row[data-fingerprint='{wanted[0]}']")
+    expect(other).to_have_attribute("aria-selected", "true")
+    expect(other).to_have_class(re.compile("pw-suppressed"))
+    actions.get_by_role("button", name="Withdraw ack").click()
+    expect(actions.get_by_role("button", name="Ack…")).to_be_visible()
+
+
+def test_one_update_lands_in_view(page: Page, place: Place) -> None:
+    """A row in view says what it says now, flashes where it changed, and moves; the rest stands as it stood."""
+    page.get_by_role("columnheader", name="Check").first.click()
+    expect(first_row(page)).to_contain_text("Check 00000")
+    line = page.locator(f".pw-row[data-fingerprint='{row(3).fingerprint}']")
+    expect(line).to_have_attribute("aria-rowindex", "5")
+    publish(place.url, token_of("ana"), [row(3, status="crit", summary="refused"), row(9_000, summary="far away")])
+    expect(line).to_contain_text("refused")
+    expect(line).to_have_attribute("data-status", "crit")
+    expect(line.locator(".pw-flash, .pw-flash-again").first).to_be_attached()
+    assert titles(page)[:6] == [f"Check {number:05}" for number in range(6)]
+    expect(page.get_by_title("Show crit only")).to_contain_text(str(ROWS // 5 + 1))
+
+    # The row whose details are open is told of where it is not in view.
+    line.click()
+    detail = page.locator(".pw-detail")
+    expect(detail).to_contain_text("refused")
+    grid(page).evaluate("node => { node.scrollTop = node.scrollHeight / 2; }")
+    expect(line).to_have_count(0)
+    publish(place.url, token_of("ana"), [row(3, summary="answers again")])
+    expect(detail).to_contain_text("answers again")
+
+
+def test_the_csv_has_all_rows(page: Page, tmp_path: Path) -> None:
+    """What is saved is every row that the filter keeps, in the order of the table, not those around the view."""
+    page.get_by_role("columnheader", name="Duration").click()
+    expect(first_row(page)).to_contain_text("Check 11999")
+    page.get_by_label("Filter the results by text").fill("team=data")
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS // 2 + 1))
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="CSV").click()
+    file = tmp_path / "checks.csv"
+    begun.value.save_as(file)
+    with file.open(newline="") as lines:
+        saved = list(csv.DictReader(lines))
+    assert [item["title"] for item in saved] == [f"Check {number:05}" for number in range(ROWS - 2, -1, -2)]
+    assert json.loads(saved[0]["duration_ms"]) == ROWS - 2
