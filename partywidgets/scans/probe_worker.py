@@ -98,7 +98,9 @@ class _Worker:
         results, self._results = self._results, []
         frames = [framed("results", results[first : first + RESULTS]) for first in range(0, len(results), RESULTS)]
         # The host reads all the time; when it does not, it has ended or is about to, and there is nobody to work for.
-        self._out.write(b"".join(frames))
+        left = memoryview(b"".join(frames))
+        while left:
+            left = left[self._out.write(left) :]
 
 
 async def _serve(worker: _Worker, inlet: BinaryIO) -> None:
