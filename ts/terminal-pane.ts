@@ -127,6 +127,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.`,
     },
     bar.node,
+    bar.more,
     bar.asks,
     bar.people,
     bar.help,

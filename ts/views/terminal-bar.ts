@@ -5,6 +5,7 @@ import type { LinkState } from "../transport/open.ts";
 import { type AskActions, AskList } from "./ask-list.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
+import { Overflow } from "./overflow.ts";
 import { type PeopleActions, PeopleList, present } from "./people-list.ts";
 
 export type TerminalState = "connecting" | "live" | "lagging" | "ended" | "refused" | "lost";
@@ -47,6 +48,7 @@ export class TerminalBar {
   readonly help: HTMLElement;
   readonly people: HTMLElement;
   readonly asks: HTMLElement;
+  readonly more: HTMLElement;
   #title = element("span", { class: "pw-bar-title" });
   #state = element("span", { class: "pw-state", role: "status" });
   #role = element("span", { class: "pw-muted" });
@@ -56,6 +58,7 @@ export class TerminalBar {
   #size = element("span", { class: "pw-muted" });
   #hint = element("span", { class: "pw-hint", role: "status" });
   #badge = new Badge();
+  #overflow: Overflow;
   #controlButton: HTMLButtonElement;
   #restart: HTMLButtonElement;
   #retry: HTMLButtonElement;
@@ -109,6 +112,10 @@ export class TerminalBar {
       ),
       element("label", {}, reader, " Screen reader mode"),
     );
+    const find = button("Find", "Search the screen and its history", actions.search);
+    const copy = button("Copy", "Copy the screen and its history as text", actions.copy);
+    const recording = actions.recording ? [button("Recording", "Download this terminal's recording", actions.recording)] : [];
+    const more = named(button("⋯", "More", () => {}));
     const help = named(
       button("?", "Keys and accessibility", () => {
         this.help.hidden = !this.help.hidden;
@@ -130,11 +137,15 @@ export class TerminalBar {
       this.#controlButton,
       this.#restart,
       this.#retry,
-      button("Find", "Search the screen and its history", actions.search),
-      button("Copy", "Copy the screen and its history as text", actions.copy),
-      ...(actions.recording ? [button("Recording", "Download this terminal's recording", actions.recording)] : []),
+      find,
+      copy,
+      ...recording,
+      more,
       help,
     );
+    const items = [this.#role, this.#size, this.#badge.node, ...recording, copy, find, this.#people];
+    this.#overflow = new Overflow(this.node, more, items);
+    this.more = this.#overflow.panel;
     this.link("connecting", "", null);
   }
 
@@ -146,6 +157,7 @@ export class TerminalBar {
 
   delay(transport: TransportName | null, delay: number | "busy" | null): void {
     this.#badge.show(transport, delay);
+    this.#overflow.soon();
   }
 
   title(room: string, title: string): void {
@@ -186,6 +198,7 @@ export class TerminalBar {
     const size = live ? status.size : null;
     setText(this.#size, size ? `${size.cols}×${size.rows}${size.by && status!.people.length > 1 ? ` by ${size.by}` : ""}` : "");
     this.#size.title = size?.by ? `${size.cols} columns × ${size.rows} rows, set by ${size.by}` : "";
+    this.#overflow.soon();
     return state;
   }
 }
@@ -210,7 +223,8 @@ function sentence(state: TerminalState, reason: string, status: TerminalStatus |
     case "ended": {
       const code = status?.exit?.code;
       const why = status?.exit?.reason || status?.reason || "";
-      return `ended${typeof code === "number" ? ` with code ${code}` : ""}${why ? `: ${why}` : ""}`;
+      const number = typeof code === "number" && !why.includes(`code ${code}`) ? ` with code ${code}` : "";
+      return `ended${number}${why ? `: ${why}` : ""}`;
     }
     default:
       return reason;
