@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partywidgets.terminal.drawing import Step, draw, is_plain
@@ -91,6 +91,7 @@ def _same(steps: list[Step]) -> int:
     return sum(len(step) for step in steps if isinstance(step, bytes)) - sum(fed)
 
 
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(BETWEEN.map(lambda output: [output]), RUN, SIZES.map(lambda size: [size])), max_size=8))
 def test_left_out_lines_change_nothing(parts: list[list[Step]]) -> None:
     """Any mixture of sequences, sizes and runs of lines ends in the same screens, cursor, modes and lines above, resized or not."""
