@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from websockets.frames import Opcode
 
+from ..party.serving import frame, upgrade_request
 from .conftest import LIMIT
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -185,3 +189,51 @@ def test_attach_to_a_host_that_does_not_answer(environment: dict[str, str], sile
     child.close()
     assert child.exitstatus == 130
     assert child.before.strip() == "^C"
+
+
+def test_a_second_ctrl_c_ends_serve_at_once(start: Start, tmp_path: Path) -> None:
+    """While it waits for a peer that reads nothing; what runs in its terminals ends with it."""
+    config, told = tmp_path / "partywidgets.yaml", tmp_path / "pid"
+    config.write_text('sandboxes: {default: "local:/bin/sh"}\n')
+    process = start("serve", config, "--port", "0", "--no-auth")
+    assert process.stdout is not None
+    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
+    found = re.search(r"rooms +(http://127\.0\.0\.1:(\d+)/)", greeting)
+    assert found is not None
+    url, port = found[1], int(found[2])
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(upgrade_request(port, "/parties/terminal-server/w"))
+        assert peer.recv(12) == b"HTTP/1.1 101"
+        peer.sendall(frame(Opcode.TEXT, f"echo $$ > {told}.new; mv {told}.new {told}; exec yes\r".encode()))
+        deadline = time.monotonic() + LIMIT
+        while not told.exists() or unread(url) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        while listens(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    while Path(f"/proc/{int(told.read_text())}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def unread(url: str) -> float:
+    """Bytes that peers of terminals have not taken."""
+    with urllib.request.urlopen(f"{url}metrics", timeout=LIMIT) as answer:
+        found = re.search(r'partywidgets_unread_bytes\{party="terminal-server"\} (\S+)', answer.read().decode())
+    assert found is not None
+    return float(found[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), LIMIT).close()
+    except OSError:
+        return False
+    return True
