@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,67 @@ async def test_a_room_that_does_not_log(tmp_path: Path, resume_in_node: Resume) 
         room.broadcast("1")
         (seen,) = await notes(node, room, 1)
         assert seen == [{"from": 0, "to": 1}]
+
+
+AROUND = """\
+import WebSocket from "ws";
+Object.assign(globalThis, { WebSocket, location: { host: process.env.HOST }, loadTheRoomAfresh: () => console.log("afresh") });
+"""
+"""What a page has and Node has not."""
+
+
+@asynccontextmanager
+async def page_in_node(folder: Path, port: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Runs page.mjs; what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        "node", "--import", "./around.mjs", "page.mjs", cwd=folder,
+        env={**os.environ, "HOST": f"127.0.0.1:{port}"}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process.stdout
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_the_example_of_the_docs(tmp_path: Path) -> None:
+    """The page's own lines, run as they stand: silent when what was missed follows, afresh when the room began anew."""
+    place = installed(HERE, "interop", untried="the npm partysocket")
+    page = (HERE.parents[1] / "docs/topics/partykit.md").read_text()
+    found = re.search(r"^```js\n(.*?)^```$", page, re.M | re.S)
+    assert found is not None
+    folder = tmp_path / "page"
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(place / "node_modules")
+    (folder / "resume.js").write_text((STATIC / "resume.js").read_text())
+    (folder / "around.mjs").write_text(AROUND)
+    (folder / "page.mjs").write_text(found[1] + 'socket.addEventListener("message", ({ data }) => console.log(data));\n')
+
+    async with Proxy.before(0) as proxy, AsyncExitStack() as stack:
+
+        @asynccontextmanager
+        async def host() -> AsyncIterator[Server]:
+            async with (
+                PartyHost({"chat": Ticker}, storage=tmp_path / "storage") as rooms,
+                serve(rooms, port=0, auth=None, hosts=[f"127.0.0.1:{proxy.port}"]) as server,
+            ):
+                proxy.to = server.port
+                yield await rooms.get_server_by_name("chat", "lobby")
+
+        async with host() as room:
+            said = await stack.enter_async_context(page_in_node(folder, proxy.port))
+            await members(room, 1)
+            room.broadcast("first")
+            assert await said.readline() == b"first\n"
+            proxy.cut(*proxy.pairs)
+            await members(room, 0)
+            room.broadcast("missed")
+            await members(room, 1)
+            room.broadcast("second")
+            assert [await said.readline() for _ in range(2)] == [b"missed\n", b"second\n"]
+        async with host() as room:
+            await members(room, 1)
+            room.broadcast("third")
+            assert [await said.readline() for _ in range(2)] == [b"afresh\n", b"third\n"]
