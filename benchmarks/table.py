@@ -127,10 +127,10 @@ def grid(launch: Callable[[], Browser], url: str, name: str, mode: str, *, rates
 
 
 def slope(samples: list[tuple[float, float]]) -> tuple[float, bool]:
-    """MiB a minute of the line through `samples` (seconds, MiB; two at least), and whether that is flat."""
+    """MiB an hour of the line through `samples` (seconds, MiB; two at least), and whether that is flat."""
     rise = statistics.linear_regression(*zip(*samples, strict=True)).slope
     whole = rise * (samples[-1][0] - samples[0][0])
-    return rise * 60, whole <= FLAT * statistics.median(mib for _, mib in samples)
+    return rise * 3600, whole <= FLAT * statistics.median(mib for _, mib in samples)
 
 
 def long_run(launch: Callable[[], Browser], url: str, minutes: float) -> None:
@@ -166,9 +166,7 @@ def long_run(launch: Callable[[], Browser], url: str, minutes: float) -> None:
     low, high = min(mib for _, mib in samples), max(mib for _, mib in samples)
     kept = "kept" if told["right"] and not told["unsorted"] else "NOT kept"
     print(f"heap: {samples[0][1]:.1f} → {samples[-1][1]:.1f} MiB (least {low:.1f}, most {high:.1f}) in {len(samples)} samples; sort {kept}")
-    print(
-        f"heap: {rise:+.2f} MiB a minute: {'flat' if flat else 'GROWS'} (flat: at most {FLAT:.0%} of the median over the run)", flush=True
-    )
+    print(f"heap: {rise:+.1f} MiB an hour: {'flat' if flat else 'GROWS'} (flat: at most {FLAT:.0%} of the median over the run)", flush=True)
 
 
 def first_paint(browser: Browser, rounds: int) -> None:

@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import backtest, plan, proof, rollup
+from . import backtest, plan, proof, rollup, snapshot
 from .history import ROWS
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
@@ -138,8 +138,9 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         return JSONResponse({"scans": scans})
     if what == "rows":
         board = service.board
-        rows = ",".join([board.encoded(row) for row in sorted(board.rows.values(), key=lambda row: row.urgency)])
-        return _json(f'{{"epoch": "{board.epoch}", "seq": {board.seq}, "results": [{rows}]}}')
+        seq = board.seq
+        rows = ",".join(await snapshot.encoded(board, sorted(board.rows.values(), key=lambda row: row.urgency)))
+        return _json(f'{{"epoch": "{board.epoch}", "seq": {seq}, "results": [{rows}]}}')
     if what == "looks":
         check, hours = query.get("check"), _number(query.get("hours"), "hours", 24.0)
         if not check:

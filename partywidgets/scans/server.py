@@ -20,7 +20,7 @@ from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
-from .snapshot import Snapshot
+from .snapshot import AT_ONCE, Planner, Snapshot, is_planned, plan
 from .window import Orderings, Window, WindowQuery, read_look
 
 _log = logging.getLogger("partywidgets.scans")
@@ -59,6 +59,7 @@ class OpsMonitorBroadcastServer(Server):
         """The windows of those who are there: who has one is told of its rows alone."""
         self._orderings = Orderings(self.service.board)
         self._windows: dict[Connection, Window] = {}
+        self._planner = Planner(self.service.board)
         self._listing: set[Connection] = set()
         self._stale = False
         self._following: asyncio.Task[None] | None = None
@@ -87,10 +88,13 @@ class OpsMonitorBroadcastServer(Server):
                 place = {"epoch": board.epoch, "seq": board.seq, "part": 1, "of": 1, "total": len(board.rows)}
                 connection.send(json.dumps({"type": "snapshot", "data": {**place, **head, "results": []}}))
                 return
-            snapshot = Snapshot(board, head)
+            if not is_planned(board) and len(board.rows) > AT_ONCE:
+                self.spawn(self._send_snapshot(connection, None), name="snapshot")
+                return
+            snapshot = Snapshot(board, head, plan(board))
             connection.send(snapshot.next_part())
             if not snapshot.done:
-                self.spawn(self._send_rest(connection, snapshot), name="snapshot")
+                self.spawn(self._send_snapshot(connection, snapshot), name="snapshot")
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
         """`past`, `window`, `rows`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
@@ -358,9 +362,17 @@ class OpsMonitorBroadcastServer(Server):
         await self.service.suppressions.silence(silence)
         return {"silence": silence.id}
 
-    async def _send_rest(self, connection: Connection, snapshot: Snapshot) -> None:
-        """The other parts, each when the socket has taken the last: who joins a large board must not look like one that does not read."""
+    async def _send_snapshot(self, connection: Connection, snapshot: Snapshot | None) -> None:
+        """The parts that are left (None: all, to be planned), each when the socket has taken the last.
+
+        Who joins a large board must not look like one that does not read.
+        """
         async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
+            if snapshot is None:
+                while connection.ready_state == ReadyState.CONNECTING:  # nobody is told of what changes before that
+                    await asyncio.sleep(SNAPSHOT_PAUSE)
+                parts = await self._planner.plan()
+                snapshot = Snapshot(self.service.board, {"role": connection.grant.ops_role(), **self.service.snapshot_head()}, parts)
             while not snapshot.done:
                 while connection.ready_state == ReadyState.CONNECTING or connection.buffered > SNAPSHOT_AHEAD:
                     await asyncio.sleep(SNAPSHOT_PAUSE)

@@ -2,20 +2,84 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator, Sequence
+from time import perf_counter
 from typing import Any
 
 from .board import Board
-from .model import FRAME_BYTES
+from .model import FRAME_BYTES, CheckResult
 
 PART_BYTES = 160 * 1024
 """What a part is planned for. The rest of the frame is for the first part's head (silences: 64 KiB) and for rows that grow meanwhile."""
 
 
+AT_ONCE = 250
+"""Rows that are planned at once, which takes a few milliseconds where they were not encoded before."""
+SLICE = 0.005
+"""Seconds of the loop that planning has before others have a turn."""
+
+
 def plan(board: Board) -> list[list[str]]:
     """The fingerprints of each part. Made once for each state of the board: when a host restarts, everyone joins at once."""
-    if board.plan is not None and board.plan[0] == board.seq:
-        return board.plan[1]
+    if not is_planned(board):
+        for _ in _planning(board):
+            pass
+    assert board.plan is not None
+    return board.plan[1]
+
+
+def is_planned(board: Board) -> bool:
+    """True when a plan of the board as it is stands already."""
+    return board.plan is not None and board.plan[0] == board.seq
+
+
+class Planner:
+    """Plans a large board in slices, so that who joins while it changes holds nobody up. One loop owns it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._lock = asyncio.Lock()
+        self._begun = 0
+
+    async def plan(self) -> list[list[str]]:
+        """As `plan`: of the board as it was since this was called. What changes meanwhile is told to everyone as it happens, so the caller
+        must be in the room by now."""
+        board, called = self._board, self._begun
+        async with self._lock:
+            # A plan that was begun since then has all rows that this caller was not told of.
+            if board.plan is None or not (is_planned(board) or self._begun > called):
+                self._begun += 1
+                await _sliced(_planning(board))
+            assert board.plan is not None
+            return board.plan[1]
+
+
+async def encoded(board: Board, rows: Sequence[CheckResult]) -> list[str]:
+    """Each row as JSON text, made in slices."""
+    texts: list[str] = []
+
+    def encoding() -> Iterator[None]:
+        for row in rows:
+            texts.append(board.encoded(row))
+            yield
+
+    await _sliced(encoding())
+    return texts
+
+
+async def _sliced(steps: Iterator[None]) -> None:
+    begin = perf_counter()
+    for _ in steps:
+        if perf_counter() - begin > SLICE:
+            await asyncio.sleep(0)
+            begin = perf_counter()
+
+
+def _planning(board: Board) -> Iterator[None]:
+    """Plans in steps; between them the board may change."""
+    seq = board.seq
     parts: list[list[str]] = [[]]
     left = PART_BYTES
     for row in sorted(board.rows.values(), key=lambda row: row.urgency):
@@ -25,8 +89,8 @@ def plan(board: Board) -> list[list[str]]:
             left = PART_BYTES
         parts[-1].append(row.fingerprint)
         left -= size
-    board.plan = board.seq, parts
-    return parts
+        yield
+    board.plan = seq, parts
 
 
 class Snapshot:
@@ -35,10 +99,10 @@ class Snapshot:
     A row that no longer fits, or is gone, is left out of its part: its change went to everyone in the room as it happened.
     """
 
-    def __init__(self, board: Board, head: dict[str, Any]) -> None:
+    def __init__(self, board: Board, head: dict[str, Any], parts: list[list[str]]) -> None:
         self._board = board
         self._head = head
-        self._parts = plan(board)
+        self._parts = parts
         self._next = 0
 
     @property

@@ -23,7 +23,7 @@ from partywidgets.scans.model import CheckResult, Evidence, ScanReport, utc_now
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.settings import LimitSettings
 from partywidgets.scans.silence import Ack
-from partywidgets.scans.snapshot import Snapshot
+from partywidgets.scans.snapshot import Snapshot, plan
 
 from .ops_room import Play, ScriptedCheck, ops_room
 
@@ -360,7 +360,7 @@ async def test_rows_are_encoded_in_slices_before_anybody_can_join(tmp_path: Path
     try:
         async with OpsMonitorService(directory=tmp_path) as service:
             before = encoded.total()
-            snapshot = Snapshot(service.board, {})
+            snapshot = Snapshot(service.board, {}, plan(service.board))
             told = [json.loads(snapshot.next_part())["data"]["results"] for _ in range(1000) if not snapshot.done]
     finally:
         counting[0].cancel()
