@@ -64,16 +64,17 @@ class ProbeProcess:
 
     async def put(self, owner: str, checks: Iterable[CheckModel]) -> None:
         """Puts these checks in place of those of `owner`; those that look elsewhere anyway are passed over."""
-        before = self._checks.pop(owner, {})
         mine: dict[int, CheckModel] = {}
         for check in checks:
             if check.apart:
                 self._last += 1
                 mine[self._last] = check
-                self._numbers[id(check)] = self._last
                 if texts := tuple(_referring(check)):
                     self._referring[self._last] = texts
-        self._checks[owner] = mine
+                if len(mine) % CHECKS == 0:
+                    await asyncio.sleep(0)
+        before, self._checks[owner] = self._checks.get(owner, {}), mine
+        self._numbers |= {id(check): number for number, check in mine.items()}
         for number, check in before.items():
             self._referring.pop(number, None)
             if self._numbers.get(id(check)) == number:
@@ -183,10 +184,13 @@ class _Worker:
             self.process.stdin.write(framed(kind, content))
 
     async def teach(self, checks: dict[int, CheckModel]) -> None:
-        """Sends checks, in slices between which the loop goes on."""
+        """Sends checks, in slices, each when the one before has gone out."""
+        assert self.process.stdin is not None
         numbers = list(checks)
         for first in range(0, len(numbers), CHECKS):
             self.tell("checks", {number: checks[number] for number in numbers[first : first + CHECKS]})
+            with contextlib.suppress(OSError):  # its end is told elsewhere
+                await self.process.stdin.drain()
             await asyncio.sleep(0)
 
     async def look(self, check: int, found: dict[str, str], known: tuple[str, ...], limit: float) -> CheckResult:
