@@ -36,7 +36,7 @@ CONFIG = json.dumps(
         ]
     }
 )
-MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme }) => {
+MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme, query }) => {
   document.documentElement.lang = "en";
   document.title = "A notebook's page";
   document.body.replaceChildren();
@@ -44,7 +44,7 @@ MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme }) => {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
   const body = JSON.stringify({ party, room });
   const { ticket } = await (await fetch("/tickets", { method: "POST", headers, body })).json();
-  const traits = { _endpoints: [endpoint], _party: party, _room: room, _options: options, _query: {}, selection: [] };
+  const traits = { _endpoints: [endpoint], _party: party, _room: room, _options: options, _query: query, selection: [] };
   window.traits = traits;
   const set = (name, value) => { traits[name] = value; };
   const model = { get: (name) => traits[name], set, save_changes() {}, send() {}, on() {}, off() {} };
@@ -62,8 +62,18 @@ class Place:
 
     url: str
 
-    def mount(self, page: Page, bundle: str, room: str, *, who: str = "ana", theme: dict[str, str] | None = None, **options: Any) -> None:
-        """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body."""
+    def mount(
+        self,
+        page: Page,
+        bundle: str,
+        room: str,
+        *,
+        who: str = "ana",
+        theme: dict[str, str] | None = None,
+        sandbox: str = "",
+        **options: Any,
+    ) -> None:
+        """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body, `sandbox` is an id."""
         if not page.url.startswith(self.url):
             page.goto(f"{self.url}/healthz")
         given = {
@@ -74,6 +84,7 @@ class Place:
             "room": room,
             "options": options,
             "theme": theme or {},
+            "query": {"sandboxId": sandbox} if sandbox else {},
         }
         page.evaluate(MOUNT, given)
 
@@ -99,8 +110,15 @@ def token_of(who: str) -> str:
 
 
 @contextmanager
-def host(storage: Path, *, first: Callable[[str, str], Awaitable[None]] | None = None) -> Iterator[Place]:
-    """A host on a thread of its own; `first(url, token of the owner)` is awaited before anybody else may come."""
+def host(
+    storage: Path,
+    *,
+    first: Callable[[str, str], Awaitable[None]] | None = None,
+    sandboxes: dict[str, str] | None = None,
+    environ: dict[str, str] | None = None,
+) -> Iterator[Place]:
+    """A host on a thread of its own; `first(url, token of the owner)` is awaited before anybody else may come. `sandboxes` beside the
+    shell of `default`, `environ` while it runs."""
     home = storage / "home"
     home.mkdir(parents=True)
     (home / ".bashrc").write_text("PS1='$ '\n")
@@ -110,8 +128,8 @@ def host(storage: Path, *, first: Callable[[str, str], Awaitable[None]] | None =
 
     async def live() -> None:
         gate = Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, any_port_origins=LOOPBACK_ORIGINS)
-        sandboxes = {"default": "local:/bin/bash"}
-        async with create_app(gate=gate, storage=storage / "rooms", sandboxes=sandboxes) as app, serve(app.asgi, port=0) as server:
+        addresses = {"default": "local:/bin/bash"} | (sandboxes or {})
+        async with create_app(gate=gate, storage=storage / "rooms", sandboxes=addresses) as app, serve(app.asgi, port=0) as server:
             gate.bind_address(server.port)
             url = f"http://127.0.0.1:{server.port}"
             if first is not None:
@@ -121,7 +139,7 @@ def host(storage: Path, *, first: Callable[[str, str], Awaitable[None]] | None =
             await stop.wait()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(live()))
-    with mock.patch.dict(os.environ, HOME=str(home)):  # the shells', with no start file of the machine's user
+    with mock.patch.dict(os.environ, {"HOME": str(home)} | (environ or {})):  # the shells', with no start file of the machine's user
         thread.start()
         try:
             assert ready.wait(90), "the host did not start"

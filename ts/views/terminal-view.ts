@@ -97,6 +97,7 @@ export class TerminalView implements Screen {
   #options: TerminalViewOptions;
   #startSize: number;
   #restoring = 0;
+  #decoder = decoder();
   #fitWanted = false;
   #layout = "";
   #fullCell: { width: number; height: number } | null = null;
@@ -164,7 +165,7 @@ export class TerminalView implements Screen {
   }
 
   write(bytes: Uint8Array, done: () => void): void {
-    this.terminal.write(bytes, done);
+    this.terminal.write(this.#decoder.decode(bytes, { stream: true }), done);
   }
 
   restore(size: { cols: number; rows: number }, bytes: Uint8Array, done: () => void): void {
@@ -176,7 +177,8 @@ export class TerminalView implements Screen {
       this.terminal.reset();
       this.#apply(size);
     });
-    this.terminal.write(bytes, () => {
+    this.#decoder = decoder();
+    this.terminal.write(this.#decoder.decode(bytes, { stream: true }), () => {
       this.#restoring--;
       done();
     });
@@ -347,6 +349,11 @@ export class TerminalView implements Screen {
     clearTimeout(this.#scaleTimer);
     this.terminal.dispose();
   }
+}
+
+/** Bytes that are no UTF-8 become U+FFFD, as in the room's emulator: xterm alone leaves them out, and who joins late would see another line. */
+function decoder(): TextDecoder {
+  return new TextDecoder("utf-8", { ignoreBOM: true });
 }
 
 /** The text that an OSC 52 would copy; "" for a question, for what is no text and for too much of it. The clipboard is never read. */

@@ -46,15 +46,22 @@ async function answer({ cols, rows, steps, last }) {
   const terminal = new headless.Terminal({ allowProposedApi: true, cols, rows, scrollback: 10_000 });
   terminal.loadAddon(new unicode.Unicode11Addon());
   terminal.unicode.activeVersion = "11";
+  // As the page does: what is no UTF-8 becomes U+FFFD.
+  const answers = [];
+  terminal.onData((text) => answers.push(text));
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   for (const step of steps) {
-    if (typeof step === "string") await new Promise((done) => terminal.write(Buffer.from(step, "base64"), done));
-    else terminal.resize(...step);
+    if (typeof step === "string") {
+      const text = decoder.decode(Buffer.from(step, "base64"), { stream: true });
+      await new Promise((done) => terminal.write(text, done));
+    } else terminal.resize(...step);
   }
   const { active, normal, alternate } = terminal.buffer;
   const seen = {
     active: active.type,
     cursor: [active.cursorX, active.cursorY],
     modes: Object.fromEntries(MODES.map((name) => [name, terminal.modes[name]])),
+    answers,
     cursorHidden: terminal._core.coreService.isCursorHidden,
     normal: rowsOf(normal, terminal.cols, last),
     alternate: active.type === "alternate" ? rowsOf(alternate, terminal.cols, last) : [],
