@@ -10,6 +10,7 @@ import pytest
 from axe import serious
 from bare_page import Place, host, live, scanned, token_of
 from conftest import SCREENSHOTS
+from heap import gone_from_memory
 from playwright.sync_api import Browser, Page, expect
 
 LOOKS = {
@@ -144,24 +145,7 @@ def test_no_terminal_stays_in_memory(place: Place, look_at: Callable[..., Page])
         place.mount(page, "terminal", "leaving", rows=6)
         live(page)
         page.evaluate("() => { window.leave(); window.leave = null; }")
-    inspector = page.context.new_cdp_session(page)
-
-    def left() -> int:
-        inspector.send("HeapProfiler.collectGarbage")
-        prototype = inspector.send("Runtime.evaluate", {"expression": "HTMLElement.prototype"})["result"]["objectId"]
-        all_elements = inspector.send("Runtime.queryObjects", {"prototypeObjectId": prototype})["objects"]["objectId"]
-        # Prototypes are among them, whose class cannot be read.
-        count = "function () { let n = 0; for (const it of this) try { n += OURS.test(it.className) } catch {} return n }"
-        count = count.replace("OURS", r"/\b(xterm|pw-terminal)\b/")
-        answer = inspector.send("Runtime.callFunctionOn", {"objectId": all_elements, "functionDeclaration": count, "returnByValue": True})
-        inspector.send("Runtime.releaseObject", {"objectId": all_elements})
-        return int(answer["result"]["value"])
-
-    for _ in range(50):
-        if left() == 0:
-            break
-        page.wait_for_timeout(100)
-    assert left() == 0
+    gone_from_memory(page)
     request = urllib.request.Request(f"{place.url}/parties/terminal-server/leaving", headers={"Authorization": f"Bearer {token_of('ana')}"})
     people = -1
     for _ in range(100):
