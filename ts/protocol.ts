@@ -285,6 +285,10 @@ export interface Hour {
 export interface Past {
   hours: Hour[];
   remedy: Proof | null;
+  /** The newest first. */
+  changes?: StateChange[];
+  /** The oldest first. */
+  looks?: [observedAt: string, durationMs: number, status: Status][];
 }
 
 /** A target of notifications whose last message did not arrive. */

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from ..exceptions import PartyError, ScanError
 from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
-from . import listing, proof
+from . import background, listing, proof
 from .model import CheckResult, one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
@@ -274,14 +274,16 @@ class OpsMonitorBroadcastServer(Server):
             connection.send(frame)
 
     async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """What came before a row: its hours of the last day, and the last proof of a week."""
+        """What came before a row: its hours and looks of the last day, its changes and the last proof of a week."""
         history, fingerprint = self.service.history, data.get("fingerprint")
         row = self.service.board.rows.get(fingerprint) if isinstance(fingerprint, str) else None
         if row is None:
             raise ValueError("`fingerprint` names no row: take it from one that is there")
         hours = [hour for hour in await history.rollups(check=row.check_id, hours=24) if hour["fingerprint"] == fingerprint]
         proofs = await proof.on(history, lambda database: proof.read(database, hours=168, fingerprint=row.fingerprint, limit=1))
-        return {"hours": hours, "remedy": proofs[-1] if proofs else None}
+        changes = await proof.on(history, lambda database: background.read_changes(database, row.fingerprint))
+        looks = await proof.on(history, lambda database: background.read_looks(database, row.check_id, row.fingerprint))
+        return {"hours": hours, "remedy": proofs[-1] if proofs else None, "changes": changes, "looks": looks}
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""

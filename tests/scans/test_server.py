@@ -408,7 +408,7 @@ async def test_without_an_entry_point_the_room_still_serves(tmp_path: Path) -> N
 
 
 async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
-    """A viewer may ask for a row's hours and its last proof; of a row that is not there it gets a sentence."""
+    """A viewer may ask for a row's hours, looks, changes and last proof; of a row that is not there it gets a sentence."""
     play.statuses["db"] = "crit"
     async with ops_room(tmp_path) as room, room.join("val-viewer") as viewer, room.join("rob-responder") as responder:
         await room.service.load_config("a.yaml", [ScriptedCheck(id="db"), ScriptedCheck(id="web")])
@@ -419,6 +419,9 @@ async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
         assert [(hour["fingerprint"], hour["looks"], hour["crit"], hour["uptime"]) for hour in before["hours"]] == [
             (fingerprint, 1, 1, 0.0)
         ]
+        assert [(change["from"], change["to"], change["summary"]) for change in before["changes"]] == [(None, "crit", "it is crit")]
+        assert before["changes"][0].keys() == vector("state-change").keys()
+        assert [(look[0], look[2]) for look in before["looks"]] == [(wire_time(rows["db"].observed_at), "crit")]
         play.statuses["db"] = "ok"
         asked = {"fingerprint": fingerprint, "sandbox": "box", "command": "fix it", "exit_code": 0, "duration_s": 1.5}
         told = await responder.ask("remedy", **asked, before=rows["db"].seq)
@@ -430,5 +433,11 @@ async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
             "crit",
             "ok",
         )
+        for status in ("crit", "crit", "crit", "ok"):  # confirmed by the third, which is no change
+            play.statuses["db"] = status
+            await room.ops.run_scan()
+        last = (await viewer.ask("past", fingerprint=fingerprint))["result"]
+        assert [change["to"] for change in last["changes"]] == ["ok", "crit", "ok", "crit"]
+        assert [look[2] for look in last["looks"]] == ["crit", "ok", "crit", "crit", "crit", "ok"]
         refused = await viewer.ask("past", fingerprint="nothing")
         assert (refused["ok"], "names no row" in refused["error"]) == (False, True)

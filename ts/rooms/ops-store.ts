@@ -18,6 +18,8 @@ import { type Point, Series } from "./series.ts";
 
 const SERIES_POINTS = 300;
 const SERIES_LEAST = 20;
+/** At least so many of a row that somebody opened. */
+const REMEMBERED = 150;
 /** Points of all rows: a page of many rows keeps fewer of each. */
 const POINTS_IN_ALL = 200_000;
 const CHANGES_KEPT = 20;
@@ -111,12 +113,12 @@ export class OpsStore {
     return this.#suppressed > 0;
   }
 
-  /** The durations seen by this page, oldest first; at most 300, of ten thousand rows 20 each. */
+  /** The durations that this page saw, oldest first; at most 300, of ten thousand rows 20 each, and before them those it was told of. */
   series(fingerprint: string): readonly Point[] {
     return this.#series.get(fingerprint)?.points() ?? [];
   }
 
-  /** The transitions seen by this page, newest first; at most 20. */
+  /** The transitions that this page saw or was told of, newest first; at most 20. */
   transitions(fingerprint: string): readonly StateChange[] {
     return this.#history.get(fingerprint) ?? [];
   }
@@ -132,9 +134,27 @@ export class OpsStore {
   }
 
   /** Takes an answer to `past`. */
-  remember(fingerprint: string, { hours, remedy }: Past): void {
+  remember(fingerprint: string, { hours, remedy, changes = [], looks = [] }: Past): void {
     this.#past = { fingerprint, hours };
     if (remedy) this.#prove(remedy);
+    if (!this.rows.has(fingerprint)) return;
+    for (const change of [...changes].reverse()) this.#transition(change);
+    // What this page saw itself goes on where the past ends.
+    const seen = this.#series.get(fingerprint)?.points() ?? [];
+    const begin = seen[0]?.at ?? Number.POSITIVE_INFINITY;
+    const series = new Series(Math.max(REMEMBERED, this.#share()));
+    for (const [observedAt, durationMs, status] of looks) {
+      const at = Date.parse(observedAt);
+      if (at < begin) series.add(at, durationMs, status);
+    }
+    for (const { at, durationMs, status } of seen) series.add(at, durationMs, status);
+    this.#series.set(fingerprint, series);
+  }
+
+  /** How many points each row may have. */
+  #share(): number {
+    const share = Math.floor(POINTS_IN_ALL / Math.max(this.rows.size, this.checks, 1));
+    return Math.max(SERIES_LEAST, Math.min(SERIES_POINTS, share));
   }
 
   /** Takes one message and adds what it changed to `changes`. */
@@ -306,8 +326,7 @@ export class OpsStore {
     if (Number.isNaN(at)) return;
     let series = this.#series.get(fingerprint);
     if (!series) {
-      const share = Math.floor(POINTS_IN_ALL / Math.max(this.rows.size, this.checks));
-      series = new Series(Math.max(SERIES_LEAST, Math.min(SERIES_POINTS, share)));
+      series = new Series(this.#share());
       this.#series.set(fingerprint, series);
     }
     series.add(at, duration_ms, status);
@@ -324,7 +343,10 @@ export class OpsStore {
 
   #transition(change: StateChange): void {
     const changes = this.#history.get(change.fingerprint) ?? [];
+    if (changes.some(({ seq }) => seq === change.seq)) return;
     changes.unshift(change);
+    // What the past brings may be older than what came live.
+    changes.sort((a, b) => b.seq - a.seq);
     changes.length = Math.min(changes.length, CHANGES_KEPT);
     this.#history.delete(change.fingerprint);
     this.#history.set(change.fingerprint, changes);

@@ -31,7 +31,8 @@ export class Detail {
   #chart: LatencyChart;
   #shown: string | null = null;
   #resultId = "";
-  #open = new Set<string>();
+  /** What a person folded or unfolded, by its title. */
+  #folds = new Map<string, boolean>();
 
   constructor(actions: DetailActions, signal: AbortSignal) {
     this.#actions = actions;
@@ -58,7 +59,7 @@ export class Detail {
       this.node.hidden = true;
       return;
     }
-    if (this.#shown !== result.fingerprint) this.#open.clear();
+    if (this.#shown !== result.fingerprint) this.#folds.clear();
     const scroll = this.#shown === result.fingerprint ? this.node.scrollTop : 0;
     this.#shown = result.fingerprint;
     this.node.hidden = false;
@@ -112,18 +113,20 @@ export class Detail {
       remediation && (result.status !== "ok" ? this.#remediation(remediation, result.fingerprint) : this.#terminal(remediation, result)),
       proof && section("Last remedy", proofText(proof)),
       filled(result.conditions) && section("Conditions", conditions(result.conditions)),
+      // What was seen stands open where it tells of a failure, as long as it leaves the rest in view.
+      result.details ? this.#fold("Details", element("pre", {}, result.details), result.status !== "ok" && short(result.details)) : null,
+      ...(result.evidence ?? []).map((evidence, place) =>
+        this.#fold(
+          `Evidence: ${evidence.name}${evidence.truncated ? " (truncated)" : ""}${evidence.redacted ? " (redacted)" : ""}`,
+          element("pre", {}, evidence.value),
+          place === 0 && result.status !== "ok" && short(evidence.value),
+        ),
+      ),
+      filled(transitions) && section("Last changes", changes(transitions)),
       filled(hours) && section("Uptime, last 24 hours", uptimeBars(hours)),
       section("Duration", this.#chart.node),
       phases(result.phases_ms),
       filled(result.metrics) && section("Metrics", metrics(result.metrics)),
-      result.details ? this.#fold("Details", element("pre", {}, result.details)) : null,
-      ...(result.evidence ?? []).map((evidence) =>
-        this.#fold(
-          `Evidence: ${evidence.name}${evidence.truncated ? " (truncated)" : ""}${evidence.redacted ? " (redacted)" : ""}`,
-          element("pre", {}, evidence.value),
-        ),
-      ),
-      filled(transitions) && section("Changes", changes(transitions)),
       filled(Object.keys(result.labels ?? {})) &&
         section(
           "Labels",
@@ -171,9 +174,11 @@ export class Detail {
     return element("div", { class: "pw-terminal-offer" }, open, element("span", { class: "pw-muted" }, `in the sandbox ${sandbox}`));
   }
 
-  #fold(title: string, content: HTMLElement): HTMLElement {
-    const fold = element("details", { open: this.#open.has(title) }, element("summary", {}, title), content);
-    fold.addEventListener("toggle", () => (fold.open ? this.#open.add(title) : this.#open.delete(title)));
+  #fold(title: string, content: HTMLElement, open = false): HTMLElement {
+    const summary = element("summary", {}, title);
+    const fold = element("details", { open: this.#folds.get(title) ?? open }, summary, content);
+    // Not `toggle`, which comes as well for one that is born open. The click comes before the change.
+    summary.addEventListener("click", () => this.#folds.set(title, !fold.open));
     return fold;
   }
 }
@@ -193,6 +198,10 @@ function copyable(line: string, title: string): HTMLElement {
   const copy = element("button", { type: "button", title }, "Copy");
   copy.addEventListener("click", async () => setText(said, (await toClipboard(line)) ? "copied" : "select it and press Ctrl+C"));
   return element("div", { class: "pw-command" }, element("code", {}, line), copy, said);
+}
+
+function short(text: string): boolean {
+  return text.length <= 400;
 }
 
 function filled(list: readonly unknown[] | null | undefined): boolean {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Hour, Proof, Result } from "../protocol.ts";
+import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
 import { noChanges, OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
 import { Detail } from "./detail.ts";
@@ -55,6 +55,29 @@ describe("the last remedy of a row", () => {
     store.remember(RESULT.fingerprint, { hours: [hour(1)], remedy: proof({ id: "1", actor: "older" }) });
     expect(store.proof(RESULT.fingerprint)!.actor).toBe("Rob");
     expect([store.hours(RESULT.fingerprint).length, store.hours("another").length]).toEqual([1, 0]);
+  });
+
+  it("comes with changes and looks from before this page was open, which what it saw itself goes on from", () => {
+    const store = new OpsStore();
+    const { fingerprint } = RESULT;
+    const change = (seq: number, to: StateChange["to"]): StateChange => ({
+      ...{ seq, fingerprint, check_id: "shop", title: "shop", from: null, to, severity: "high", at: "", summary: "" },
+    });
+    const seen = { ...RESULT, observed_at: "2026-11-23T06:00:10.000Z", duration_ms: 4 };
+    store.apply({ type: "check-result", data: { seq: 9, scan_id: "s", done: 1, total: 1, results: [seen] } }, noChanges());
+    store.apply({ type: "state-change", data: change(9, "crit") }, noChanges());
+    store.remember(fingerprint, {
+      hours: [],
+      remedy: null,
+      changes: [change(9, "crit"), change(7, "ok"), change(5, "warn")],
+      looks: [
+        ["2026-11-23T06:00:00.000Z", 1, "warn"],
+        ["2026-11-23T06:00:05.000Z", 2, "ok"],
+        ["2026-11-23T06:00:10.000Z", 3, "crit"],
+      ],
+    });
+    expect(store.transitions(fingerprint).map(({ seq }) => seq)).toEqual([9, 7, 5]);
+    expect(store.series(fingerprint).map(({ durationMs }) => durationMs)).toEqual([1, 2, 4]);
   });
 
   it("is bounded in number", () => {

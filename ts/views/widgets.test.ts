@@ -64,13 +64,26 @@ describe("details", () => {
 
   it("keep what was unfolded when the next result of the same check comes", () => {
     detail.show(RESULT, [], []);
-    const fold = detail.node.querySelector("details")!;
-    fold.open = true;
-    fold.dispatchEvent(new Event("toggle"));
+    detail.node.querySelector("summary")!.click();
     detail.show({ ...RESULT, result_id: "next" }, [], []);
     expect(detail.node.querySelector("details")!.open).toBe(true);
     detail.show({ ...RESULT, fingerprint: "another", result_id: "another" }, [], []);
     expect(detail.node.querySelector("details")!.open).toBe(false);
+  });
+
+  it("have what was seen unfolded where it tells of a failure and is short, until somebody folds it", () => {
+    const evidence = (value: string) => [{ ...RESULT.evidence![0]!, name: "body", value }];
+    const fold = () => [...detail.node.querySelectorAll("details")].find(({ textContent }) => textContent?.includes("Evidence"))!;
+    detail.show({ ...RESULT, status: "ok", evidence: evidence("fine") }, [], []);
+    expect(fold().open).toBe(false);
+    detail.show({ ...RESULT, status: "crit", result_id: "2", evidence: evidence("down") }, [], []);
+    expect(fold().open).toBe(true);
+    detail.show({ ...RESULT, status: "crit", result_id: "3", evidence: evidence("x".repeat(5000)) }, [], []);
+    expect(fold().open).toBe(false);
+    detail.show({ ...RESULT, status: "crit", result_id: "4", evidence: evidence("down") }, [], []);
+    fold().querySelector("summary")!.click();
+    detail.show({ ...RESULT, status: "crit", result_id: "5", evidence: evidence("down") }, [], []);
+    expect(fold().open).toBe(false);
   });
 
   it("say nothing of a remedy while the check is ok", () => {
