@@ -148,7 +148,7 @@ async def open_cloudflare(address: Address, *, cols: int, rows: int) -> Cloudfla
 
     url = url_of(address, "bearer", cols=str(cols), rows=str(rows))
     try:
-        connection = await connected(url, address.target, what="container", headers=bearer(address))
+        connection = await connected(url, address, what="container", headers=bearer(address))
     except InvalidStatus as error:
         raise SandboxError(refusal(address.target, error.response.status_code)) from error
     return CloudflareSandbox(connection, address.target, cols=cols, rows=rows)

@@ -16,7 +16,7 @@ from typing import Any
 from ...exceptions import SandboxError
 from .base import Address
 from .cloudflare import bearer, control_of, refusal, resize_message
-from .websocket import WebSocketSandbox, close_of, connected, url_of
+from .websocket import WebSocketSandbox, close_of, connected, is_gone, url_of
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
             log.warning("terminal %s: %s: its output is shown from the oldest that there is", self._place, said)
             return await self._renew(said, afresh=True)
         else:
-            return await self._renew(f"{code}{f': {said}' if said else ''}")
+            return await self._renew("it no longer answers" if is_gone(closed) else f"{code}{f': {said}' if said else ''}")
         return None
 
     async def _renew(self, why: str, *, afresh: bool = False) -> bytes | None:
@@ -192,7 +192,7 @@ async def connected_at(address: Address, cursor: str, cols: int, rows: int) -> A
     """A connection whose output begins behind a cursor, "" for the oldest that the container has. See `connected`."""
     more = {"cursor": cursor} if cursor else {}
     url = url_of(address, "bearer", "cursor", cols=str(cols), rows=str(rows), **more)
-    return await connected(url, address.target, what="container", headers=bearer(address))
+    return await connected(url, address, what="container", headers=bearer(address))
 
 
 async def open_preview(address: Address, *, cols: int, rows: int) -> CloudflarePreviewSandbox:

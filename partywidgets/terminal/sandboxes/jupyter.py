@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import SandboxError
 from .base import Address
-from .websocket import OPEN_TIMEOUT, WebSocketSandbox, close_of, connected
+from .websocket import OPEN_TIMEOUT, WebSocketSandbox, close_of, connected, is_gone
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ class JupyterSandbox(WebSocketSandbox):
         return json.dumps(["stdin", self._decoder.decode(keystrokes)])
 
     async def _lost(self, closed: Any) -> bytes | None:
-        self._finish(f"the connection to the Jupyter Server of {self._place} was lost ({close_of(closed)[0]}): restart the terminal")
+        why = "it no longer answers" if is_gone(closed) else close_of(closed)[0]
+        self._finish(f"the connection to the Jupyter Server of {self._place} was lost ({why}): restart the terminal")
         return None
 
     async def resize(self, cols: int, rows: int) -> None:
@@ -71,7 +72,7 @@ async def open_jupyter(address: Address, *, cols: int, rows: int) -> JupyterSand
     async with lock:
         for made in (False, True):
             try:
-                connection = await connected(url, address.target, what="Jupyter Server", headers=headers, limit=MESSAGE_LIMIT)
+                connection = await connected(url, address, what="Jupyter Server", headers=headers, limit=MESSAGE_LIMIT)
             except InvalidStatus as error:
                 status = error.response.status_code
                 if status != 404 or made:

@@ -15,8 +15,8 @@ _OPTIONS = {
     "kubernetes": {"shell", "cwd", "context"},
 }
 _OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
-_OPTIONS["jupyter+ws"] = _OPTIONS["jupyter+wss"] = {"token"}
-_OPTIONS["ttyd+ws"] = _OPTIONS["ttyd+wss"] = {"credential", "arg"}
+_OPTIONS["jupyter+ws"] = _OPTIONS["jupyter+wss"] = {"token", "gone_after"}
+_OPTIONS["ttyd+ws"] = _OPTIONS["ttyd+wss"] = {"credential", "arg", "gone_after"}
 
 
 def parse_address(text: str) -> Address:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import SandboxError
 from .base import Address
-from .websocket import WebSocketSandbox, close_of, connected, url_of
+from .websocket import WebSocketSandbox, close_of, connected, is_gone, url_of
 
 SUBPROTOCOL = "tty"
 INPUT, RESIZE = b"0", b"1"
@@ -82,6 +82,8 @@ class TtydSandbox(WebSocketSandbox):
             self._finish(f"the program at {self._place} ended with a code that is not 0 (ttyd does not say which)")
         elif code == 1008:
             self._finish(f"ttyd at {self._place} does not take the credential: give it as ?credential=${{env:NAME}}, USER:PASSWORD")
+        elif is_gone(closed):
+            self._finish(f"ttyd at {self._place} no longer answers: look whether it runs, then restart the terminal")
         else:
             self._finish(f"the connection to ttyd at {self._place} was lost ({code}{f': {said}' if said else ''}): restart the terminal")
         return None
@@ -117,7 +119,7 @@ async def open_ttyd(address: Address, *, cols: int, rows: int) -> TtydSandbox:
     token = base64.b64encode(address.options.get("credential", "").replace(" ", "+").encode()).decode()
     headers = {"Authorization": f"Basic {token}"} if token else {}
     try:
-        connection = await connected(url.geturl(), address.target, what="ttyd", headers=headers, subprotocols=[SUBPROTOCOL])
+        connection = await connected(url.geturl(), address, what="ttyd", headers=headers, subprotocols=[SUBPROTOCOL])
     except InvalidStatus as error:
         raise SandboxError(
             f"ttyd at {address.target} refused its terminal with status {error.response.status_code}: is /ws behind its base path?"

@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 CHUNK = 64 * 1024
 INPUT_BOUND = 1 << 20
 OPEN_TIMEOUT = 10.0
-PING_EVERY = 30.0
-"""Seconds between pings: the containers' servers cut idle sockets."""
+GONE_AFTER = 30.0
+"""Seconds after which a server that says nothing on an open connection counts as gone: half of them until a ping, half for its answer. The
+pings also keep containers' servers from cutting idle sockets. The option `gone_after` says another number, 1 to 600."""
 MESSAGE_LIMIT = 16 << 20
 _STABLE = re.compile(r"/ws/pty$|/sandbox/[^/]+/pty$")
 _PREVIEW = re.compile(r"/ws/terminal$|/sandbox/[^/]+/terminals/[^/]+/connect$")
@@ -65,6 +66,9 @@ class WebSocketSandbox:
 
     async def _lost(self, closed: Any) -> bytes | None:
         """The connection ended: None, with the end told. A protocol that can go on reconnects, and returns what is shown of that."""
+        if is_gone(closed):
+            self._finish(f"the container at {self._place} no longer answers: look whether it runs, then restart the terminal")
+            return None
         code, said = close_of(closed)
         said = self._said or said
         self._finish(f"the container at {self._place} closed its terminal ({code}{f': {said}' if said else ''})")
@@ -143,38 +147,58 @@ def close_of(closed: Any) -> tuple[int, str]:
     return (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason[:200])
 
 
+def is_gone(closed: Any) -> bool:
+    """True when nobody closed: the peer left a ping unanswered."""
+    return closed.rcvd is None and closed.sent is not None and closed.sent.code == 1011
+
+
+def gone_after(address: Address) -> float:
+    """Seconds, as the option of that name says. Raises SandboxError."""
+    text = address.options.get("gone_after", f"{GONE_AFTER:g}")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 600:
+        raise SandboxError(f"gone_after of {address.target} is a number of seconds from 1 to 600, got {text[:40]!r}")
+    return seconds
+
+
 async def connected(
     url: str,
-    place: str,
+    address: Address,
     *,
     what: str,
     headers: dict[str, str] | None = None,
     limit: int = MESSAGE_LIMIT,
     subprotocols: Sequence[str] | None = None,
 ) -> Any:
-    """A connection to a terminal's WebSocket. Raises SandboxError, which calls it `what` and repeats of the URL the `place` alone.
+    """A connection to a terminal's WebSocket. Raises SandboxError, which calls it `what` and repeats of the URL the address' target alone.
 
     A refusal by status stays InvalidStatus. `limit`: bytes of the longest message.
     """
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
+    place, patience = address.target, gone_after(address)
+    open_timeout = min(OPEN_TIMEOUT, patience)
     try:
         return await connect(
             url,
             additional_headers=headers,
             subprotocols=subprotocols,  # type: ignore[arg-type]  # a NewType of str
             compression=None,
-            open_timeout=OPEN_TIMEOUT,
+            open_timeout=open_timeout,
             close_timeout=2.0,
-            ping_interval=PING_EVERY,
+            ping_interval=patience / 2,
+            ping_timeout=patience / 2,
             max_size=limit,
             proxy=None,
         )
     except InvalidStatus:
         raise
     except TimeoutError as error:
-        raise SandboxError(f"the {what} at {place} did not answer in {OPEN_TIMEOUT:g} s: is it running?") from error
+        raise SandboxError(f"the {what} at {place} did not answer in {open_timeout:g} s: is it running?") from error
     except (InvalidURI, InvalidHandshake) as error:
         raise SandboxError(f"{place} is not a terminal WebSocket: {type(error).__name__}; check the address") from error
     except OSError as error:
@@ -198,7 +222,7 @@ async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocket
 
         return await open_preview(address, cols=cols, rows=rows)
     try:
-        connection = await connected(url_of(address), address.target, what="container")
+        connection = await connected(url_of(address), address, what="container")
     except InvalidStatus as error:
         raise SandboxError(
             f"the container at {address.target} refused its terminal with status {error.response.status_code}: check its path and query"
@@ -219,8 +243,8 @@ def dialect_of(address: Address) -> str:
 
 
 def url_of(address: Address, *ours: str, **more: str) -> str:
-    """The URL without what is meant for us, `dialect` and `ours`, and with `more` in its query."""
+    """The URL without what is meant for us, `dialect`, `gone_after` and `ours`, and with `more` in its query."""
     parts = urlsplit(address.text)
-    left_out = {"dialect", *ours, *more}
+    left_out = {"dialect", "gone_after", *ours, *more}
     query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in left_out]
     return urlunsplit(parts._replace(query=urlencode([*query, *more.items()])))

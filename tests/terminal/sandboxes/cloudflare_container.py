@@ -1,7 +1,8 @@
 """The terminal server of a Cloudflare Sandbox container, as its two protocols were observed: real shells on real PTYs behind WebSockets.
 
 What the real one does to those who speak to it can be asked for: a slow reader's connection is given up (`drop_readers`), the shell's end
-is kept quiet (stable, always), a socket breaks (`cut`), old output is forgotten (`log_bytes`), the container starts anew (`incarnation`).
+is kept quiet (stable, always), a socket breaks (`cut`), it hangs with open connections (`hang`), old output is forgotten (`log_bytes`), the
+container starts anew (`incarnation`).
 """
 
 from __future__ import annotations
@@ -105,6 +106,20 @@ class Container:
     received: list[str | bytes] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hang(self) -> None:
+        """From now on nothing is read or said on connections that stay open, and new ones are taken without an answer."""
+        self.awake.clear()
+        for socket in self.sockets:
+            socket.transport.pause_reading()
+
+    def wake(self) -> None:
+        """Goes on where it stood."""
+        self.awake.set()
+        for socket in self.sockets:
+            if not socket.transport.is_closing():
+                socket.transport.resume_reading()
 
     async def make(self, name: str, *, store: str = "store-1") -> Pty:
         """A shell, as `createTerminal` or a session's first connection starts it."""
@@ -132,8 +147,9 @@ class Container:
         """The address of a terminal `t1`."""
         return f"ws://127.0.0.1:{self.port}/ws/terminal?terminalId=t1&runtimeIncarnationID=run-1{more}"
 
-    def gate(self, socket: ServerConnection, request: Request) -> Response | None:
+    async def gate(self, socket: ServerConnection, request: Request) -> Response | None:
         """The refusals by status."""
+        await self.awake.wait()
         self.urls.append(request.path)
         url = urlsplit(request.path)
         query = parse_qs(url.query)
@@ -215,6 +231,7 @@ class Stable:
 
     async def _follow(self, number: int) -> None:
         while True:
+            await self._container.awake.wait()
             news = self._pty.news
             while number < self._pty.last:
                 number += 1
@@ -263,6 +280,7 @@ class Preview:
 
     async def _follow(self, number: int) -> None:
         while True:
+            await self._container.awake.wait()
             news = self._pty.news
             while number < self._pty.last:
                 if number + 1 < self._pty.first:
@@ -296,11 +314,13 @@ class Preview:
 async def cloudflare_container(**options: Any) -> AsyncIterator[Container]:
     """A container on a loopback port."""
     container = Container(**options)
+    container.awake.set()
     try:
         async with serve(container.handle, "127.0.0.1", 0, compression=None, process_request=container.gate) as server:
             container.port = server.sockets[0].getsockname()[1]
             yield container
     finally:
+        container.wake()
         for pty in container.ptys.values():
             pty.task.cancel()
             await pty.sandbox.close()

@@ -288,3 +288,42 @@ async def test_refusals_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         sandbox = await open_sandbox(container.stable("&bearer=a+key/of=it"), cols=80, rows=24)
         await sandbox.close()
         assert not any("bearer" in url for url in container.urls[-1:])
+
+
+async def test_stable_container_that_hangs(serve: Serve) -> None:
+    """Connections that stay open while nothing comes are not shown as alive for longer than `gone_after`; awake again, it has its shell."""
+    async with cloudflare_container() as container, serve(default=container.stable("&gone_after=1")) as place, place.watch() as ana:
+        await ana.message("upstream", state="running")
+        assert "gone_after" not in container.urls[0]
+        container.hang()
+        end = await ana.message("exit")
+        assert "no longer answers" in end["reason"]
+        container.wake()
+        assert (await ana.ask("restart"))["ok"] is True
+        await ana.type("echo up-$((1+1))\r")
+        await ana.shows(b"up-2")
+
+
+async def test_preview_container_that_hangs(serve: Serve) -> None:
+    """1.0: the bar says that it no longer answers while the room tries again; when it answers, the room goes on where it was."""
+    async with cloudflare_container() as container, serve(default=container.preview("&gone_after=1")) as place:
+        await container.make("t1")
+        async with place.watch() as ana:
+            await ana.message("upstream", state="running")
+            await ana.type("echo before-$((1+1))\r")
+            await ana.shows(b"before-2")
+            container.hang()
+            told = await ana.until(lambda: next((m for m in ana.of("upstream") if "no longer answers" in m["reason"]), None))
+            assert (told["state"], "is being made again" in told["reason"]) == ("running", True)
+            container.wake()
+            await ana.until(lambda: ana.of("upstream")[-1]["reason"] == "")
+            await ana.type("echo after-$((2+2))\r")
+            await ana.shows(b"after-4")
+            assert ana.drawn().count(b"before-2\r\n") == 1
+
+
+@pytest.mark.parametrize("number", ["0", "nan", "soon", "1e9"])
+async def test_gone_after_is_a_number_of_seconds(number: str) -> None:
+    """What is no number from 1 to 600 is one sentence."""
+    with pytest.raises(SandboxError, match=r"gone_after of .* is a number of seconds from 1 to 600"):
+        await open_sandbox(f"ws://127.0.0.1:9/ws/pty?sessionId=s&gone_after={number}", cols=80, rows=24)

@@ -121,7 +121,7 @@ async def test_a_wrong_base_url_is_told(jupyter: Jupyter) -> None:
 
 def test_an_unknown_option_is_refused() -> None:
     """A misspelt option is named, instead of the token being missed later."""
-    with pytest.raises(SandboxError, match="has no option 'tocken': it has token"):
+    with pytest.raises(SandboxError, match="has no option 'tocken': it has gone_after, token"):
         parse_address("jupyter+wss://127.0.0.1/terminals/websocket/t1?tocken=x")
 
 
