@@ -33,7 +33,9 @@ def node_peers() -> bool:
     if shutil.which("npm") is None:
         print("no npm on this machine: what needs Node.js is left out", file=sys.stderr)
         return False
-    if not all((PEERS / "node_modules" / name).exists() for name in ("workerd", "@xterm/headless", "ag-grid-community")):
+    if not all(
+        (PEERS / "node_modules" / name).exists() for name in ("workerd", "@xterm/headless", "ag-grid-community", "@perspective-dev/client")
+    ):
         done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=PEERS)
         if done.returncode != 0:
             print("npm ci failed: what needs Node.js is left out", file=sys.stderr)

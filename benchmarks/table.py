@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROWS = 10_000
 RATES = (1_000, 5_000, 20_000)
-GRIDS = ("ours", "tabulator", "sorted", "ag-grid")
+GRIDS = ("ours", "tabulator", "sorted", "ag-grid", "perspective")
 """`tabulator` as one first writes it, whose rows stay where they are; `sorted`: it too, with a sort after each batch."""
 PATIENCE = 60.0
 """Seconds for each step beyond its own length."""
@@ -69,6 +69,10 @@ def pages() -> Iterator[str]:
     esbuild = PEERS / "node_modules/.bin/esbuild"
     command = [esbuild, "table_page.ts", "table_feed.ts", "--bundle", "--minify", "--format=esm", "--loader:.css=text", f"--outdir={BUILD}"]
     subprocess.run([str(part) for part in [*command, "--log-level=error"]], cwd=PEERS, check=True)
+    # Perspective's own builds look for their WebAssembly beside themselves.
+    perspective = BUILD / "perspective"
+    perspective.unlink(missing_ok=True)
+    perspective.symlink_to(PEERS / "node_modules/@perspective-dev", target_is_directory=True)
     (BUILD / "table.html").write_text('<!doctype html><meta charset="utf-8"><body><script type="module" src="table_page.js"></script>')
 
     class Handler(http.server.SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-/** Ten thousand rows in a grid, sorted by a column that changes: our table, Tabulator and AG Grid, fed by the same worker. */
+/** Ten thousand rows in a grid, sorted by a column that changes: our table, Tabulator, AG Grid and Perspective, fed by the same worker. */
 import { AllCommunityModule, createGrid, type GridApi, ModuleRegistry } from "ag-grid-community";
 import { TabulatorFull } from "tabulator-tables";
 import tabulatorStyles from "tabulator-tables/dist/css/tabulator.min.css";
@@ -169,6 +169,57 @@ function agGrid(holder: HTMLElement): Grid {
   };
 }
 
+interface PerspectiveTable {
+  update(rows: object[]): Promise<void>;
+}
+interface PerspectiveViewer extends HTMLElement {
+  load(table: PerspectiveTable): Promise<void>;
+  restore(look: object): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** As its own builds come, with the engine in a worker; an indexed table and the datagrid sorted by a column. */
+async function perspective(holder: HTMLElement): Promise<Grid> {
+  const from = (path: string) => import(new URL(`perspective/${path}`, location.href).href);
+  await from("viewer/dist/cdn/perspective-viewer.js");
+  await from("viewer-datagrid/dist/cdn/perspective-viewer-datagrid.js");
+  const { default: client } = await from("client/dist/cdn/perspective.js");
+  const columns = ["fingerprint", ...FIELDS] as (keyof Row)[];
+  const schema = Object.fromEntries(columns.map((field) => [field, field === "duration_ms" ? "float" : "string"]));
+  const table = (await (await client.worker()).table(schema, { index: "fingerprint" })) as PerspectiveTable;
+  const viewer = document.createElement("perspective-viewer") as PerspectiveViewer;
+  const styles = document.createElement("link");
+  styles.rel = "stylesheet";
+  styles.href = "perspective/viewer/dist/css/pro.css";
+  document.head.append(styles);
+  viewer.style.cssText = "display: block; position: relative; height: 480px";
+  holder.append(viewer);
+  await viewer.load(table);
+  await viewer.restore({ plugin: "Datagrid", columns, sort: [["duration_ms", "desc"]], settings: false });
+  let pending = 0;
+  return {
+    frame(text) {
+      pending++;
+      const rows = rowsOf(text).map((row) => Object.fromEntries(columns.map((field) => [field, row[field]])));
+      void table
+        .update(rows)
+        .then(() => viewer.flush())
+        .then(() => {
+          pending--;
+        });
+    },
+    drawn() {
+      const plugin = viewer.querySelector("perspective-viewer-datagrid")!;
+      const place = columns.indexOf("duration_ms");
+      return [...(plugin.shadowRoot ?? plugin).querySelectorAll("tbody tr")].map((row) => {
+        const cells = [...row.querySelectorAll("td")].map(({ textContent }) => textContent ?? "");
+        return [cells[0]!, milliseconds((cells[place] ?? "").replaceAll(",", ""))];
+      });
+    },
+    idle: () => pending === 0,
+  };
+}
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function settle(): Promise<void> {
@@ -191,9 +242,10 @@ async function isRight(): Promise<boolean> {
 }
 
 /** Puts the rows into a grid. */
-async function begin(peer: "ours" | "tabulator" | "sorted" | "ag-grid", rows: number): Promise<boolean> {
+async function begin(peer: "ours" | "tabulator" | "sorted" | "ag-grid" | "perspective", rows: number): Promise<boolean> {
   const holder = document.body.appendChild(document.createElement("div"));
   if (peer === "ours") grid = ours(holder);
+  else if (peer === "perspective") grid = await perspective(holder);
   else grid = peer === "ag-grid" ? agGrid(holder) : tabulator(holder, peer === "sorted");
   feed = new Worker("table_feed.js");
   const texts: string[] = [];
