@@ -169,7 +169,9 @@ def _greeting(url: str, checks: int, sandboxes: int, said: str, *, open_: bool, 
 
     lines = [f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
     if open_:
-        lines += ["  token    none: open to every program and user of this machine", f'  notebook pw.connect("{url}")']
+        lines += ["  token    none: open to every program and user of this machine"]
+        lines += ["  roles    everybody types in terminals, acks, silences and re-checks; whole scans need a token: leave --no-auth out"]
+        lines += [f'  notebook pw.connect("{url}")']
         lines += [f"  terminal partywidgets attach ROOM --url {url}"]
     else:
         lines += [said, f'  notebook pw.connect("{url}", token=…)', f"  terminal PARTYWIDGETS_TOKEN=… partywidgets attach ROOM --url {url}"]

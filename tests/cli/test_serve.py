@@ -107,6 +107,7 @@ def test_no_auth(serve: Serve) -> None:
     """--no-auth is open on loopback, and says so."""
     host = serve("--no-auth")
     assert "open to every program and user of this machine" in host.greeting
+    assert "whole scans need a token" in host.greeting
     assert get(f"{host.url}/api/ops/scans") == 200
 
 
