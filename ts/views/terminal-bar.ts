@@ -56,6 +56,11 @@ export class TerminalBar {
   #asks: AskList;
   #people: HTMLButtonElement;
   #size = element("span", { class: "pw-muted" });
+  #raw = element("span", {
+    class: "pw-muted",
+    title:
+      "This host has no emulator: after a join or a lag the screen is made from the newest output, and right again when a program redraws",
+  });
   #hint = element("span", { class: "pw-hint", role: "status" });
   #badge = new Badge();
   #overflow: Overflow;
@@ -133,6 +138,7 @@ export class TerminalBar {
       this.#role,
       this.#people,
       this.#size,
+      this.#raw,
       this.#badge.node,
       this.#controlButton,
       this.#restart,
@@ -143,7 +149,7 @@ export class TerminalBar {
       more,
       help,
     );
-    const items = [this.#role, this.#size, this.#badge.node, ...recording, copy, find, this.#people];
+    const items = [this.#role, this.#size, this.#raw, this.#badge.node, ...recording, copy, find, this.#people];
     this.#overflow = new Overflow(this.node, more, items);
     this.more = this.#overflow.panel;
     this.link("connecting", "", null);
@@ -197,6 +203,7 @@ export class TerminalBar {
     this.#list.show(people, live ? status.role : "", holding);
     const size = live ? status.size : null;
     setText(this.#size, size ? `${size.cols}×${size.rows}${size.by && status!.people.length > 1 ? ` by ${size.by}` : ""}` : "");
+    setText(this.#raw, live && status.screenIsRaw ? "approximate screen" : "");
     this.#size.title = size?.by ? `${size.cols} columns × ${size.rows} rows, set by ${size.by}` : "";
     this.#overflow.soon();
     return state;

@@ -240,6 +240,13 @@ describe("a terminal's bar", () => {
     ]);
   });
 
+  it("says that a host without an emulator has no exact screen", () => {
+    bar.link("open", "", status);
+    expect(bar.node.textContent).not.toContain("approximate");
+    bar.link("open", "", { ...status, screenIsRaw: true });
+    expect(bar.node.textContent).toContain("approximate screen");
+  });
+
   it("says why keys do nothing", () => {
     bar.link("open", "", { ...status, canType: false, role: "observer", people: [person("me")] });
     expect(bar.node.textContent).toContain("read-only: you are observer");
