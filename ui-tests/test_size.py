@@ -1,0 +1,74 @@
+"""One terminal in windows of different sizes: it has the size of whoever has control, and the others see all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+from bare_page import Place, host, live
+from conftest import SCREENSHOTS
+from playwright.sync_api import Browser, Locator, Page, expect
+
+FONT = "node => parseFloat(getComputedStyle(node.querySelector('.xterm-rows')).fontSize)"
+OVERFLOW = """node => {
+    const screen = node.querySelector('.pw-screen');
+    return [screen.scrollWidth - screen.clientWidth, screen.clientWidth, node.querySelector('.xterm-screen').offsetWidth];
+}"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A host with people of every role."""
+    with host(tmp_path_factory.mktemp("rooms")) as running:
+        yield running
+
+
+@pytest.fixture
+def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
+    """`enter(room, who, width)`: somebody's page of a width on a terminal."""
+    pages: list[Page] = []
+
+    def open_page(room: str, who: str, width: int) -> Locator:
+        pages.append(browser.new_context(viewport={"width": width, "height": 420}).new_page())
+        place.mount(pages[-1], "terminal", room, who=who, rows=10)
+        return live(pages[-1])
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+
+
+def types(terminal: Locator, keys: str) -> None:
+    """Types as a person does."""
+    terminal.locator(".xterm").click()
+    terminal.page.keyboard.type(keys)
+
+
+def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Locator]) -> None:
+    """A narrow window scales the text, a very narrow one scrolls; the size stays the controller's, and goes with control."""
+    ana = enter("sizes", "ana", 1000)
+    types(ana, "clear; stty size\n")
+    expect(ana.locator(".xterm-rows")).to_contain_text("10 ")
+    size = ana.locator(".xterm-rows").inner_text().split()
+    wide = next(f"{columns}×10" for rows, columns in pairwise(size) if rows == "10" and columns.isdecimal())
+    ben, obi = enter("sizes", "ben", 640), enter("sizes", "obi", 320)
+    expect(obi.locator(".xterm-rows")).to_contain_text("10 ")
+    for page in (ana, ben):
+        expect(page.locator(".pw-bar, .pw-more").filter(has_text=wide)).to_have_count(1)
+    assert ana.evaluate(FONT) == 13
+    assert 6 <= ben.evaluate(FONT) < 13
+    over, room, drawn = ben.evaluate(OVERFLOW)
+    assert (over <= 0, drawn <= room) == (True, True)
+    over, room, drawn = obi.evaluate(OVERFLOW)
+    assert over > 0 or drawn <= room
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for name, page in (("ana", ana), ("ben", ben), ("obi", obi)):
+        page.screenshot(path=SCREENSHOTS / f"size_{name}.png")
+    ben.get_by_role("button", name="Ask for control").click()
+    ana.get_by_role("button", name="Give control to Ben").click()
+    expect(ben.get_by_role("button", name="Release control")).to_be_visible()
+    types(ben, "clear; stty size\n")
+    ben.page.wait_for_function(f"() => ({FONT})(document.querySelector('.pw-terminal')) === 13")
+    expect(ana.locator(".pw-bar, .pw-more").filter(has_text="by Ben")).to_have_count(1)
+    expect(ana.locator(".pw-bar, .pw-more").filter(has_text=wide)).to_have_count(0)
