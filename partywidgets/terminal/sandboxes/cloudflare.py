@@ -54,8 +54,8 @@ class CloudflareSandbox(WebSocketSandbox):
     and 0×0, to which a container that listens always does.
     """
 
-    def __init__(self, connection: Any, place: str, *, cols: int, rows: int) -> None:
-        super().__init__(connection, place)
+    def __init__(self, connection: Any, address: Address, *, cols: int, rows: int) -> None:
+        super().__init__(connection, address)
         self._size = (cols, rows)
         self._answered = asyncio.Event()
         self._answers = False
@@ -151,7 +151,7 @@ async def open_cloudflare(address: Address, *, cols: int, rows: int) -> Cloudfla
         connection = await connected(url, address, what="container", headers=bearer(address))
     except InvalidStatus as error:
         raise SandboxError(refusal(address.target, error.response.status_code)) from error
-    return CloudflareSandbox(connection, address.target, cols=cols, rows=rows)
+    return CloudflareSandbox(connection, address, cols=cols, rows=rows)
 
 
 def bearer(address: Address) -> dict[str, str]:

@@ -10,13 +10,12 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Callable
 from typing import Any
 
 from ...exceptions import SandboxError
 from .base import Address
 from .cloudflare import bearer, control_of, refusal, resize_message
-from .websocket import WebSocketSandbox, close_of, connected, is_gone, url_of
+from .websocket import WebSocketSandbox, close_of, connected, url_of
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +33,13 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
     """1.0. A connection that is lost is made anew behind the last cursor, so that nothing is missed and nothing is shown twice."""
 
     def __init__(self, connection: Any, address: Address, *, cols: int, rows: int) -> None:
-        super().__init__(connection, address.target)
+        super().__init__(connection, address)
         self._address, self._size = address, (cols, rows)
         self._cursor = ""
         self._chunk: tuple[str, int] | None = None
         self._away = False
-        self._tell_away: Callable[[str], None] = lambda _: None
         self._renewed = asyncio.Event()
         self._tries, self._since = 0, asyncio.get_running_loop().time()
-
-    def on_away(self, tell: Callable[[str], None]) -> None:
-        """See Renewing."""
-        self._tell_away = tell
 
     async def _output_of(self, message: str | bytes) -> bytes | None:
         if isinstance(message, bytes):
@@ -117,7 +111,7 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
             log.warning("terminal %s: %s: its output is shown from the oldest that there is", self._place, said)
             return await self._renew(said, afresh=True)
         else:
-            return await self._renew("it no longer answers" if is_gone(closed) else f"{code}{f': {said}' if said else ''}")
+            return await self._renew("it no longer answers" if self._gone else f"{code}{f': {said}' if said else ''}")
         return None
 
     async def _renew(self, why: str, *, afresh: bool = False) -> bytes | None:
@@ -149,7 +143,7 @@ class CloudflarePreviewSandbox(WebSocketSandbox):
             except SandboxError as error:
                 log.info("terminal %s: not yet connected again: %s", self._place, error)
                 continue
-            self._connection, self._since, self._away = connection, loop.time(), False
+            self._connection, self._since, self._away, self._gone = connection, loop.time(), False, False
             self._renewed.set()
             self._tell_away("")
             if not afresh:

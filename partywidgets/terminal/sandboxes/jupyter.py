@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import SandboxError
 from .base import Address
-from .websocket import OPEN_TIMEOUT, WebSocketSandbox, close_of, connected, is_gone
+from .websocket import OPEN_TIMEOUT, WebSocketSandbox, close_of, connected
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ _OPENING: weakref.WeakValueDictionary[tuple[int, str], asyncio.Lock] = weakref.W
 class JupyterSandbox(WebSocketSandbox):
     """A terminal of a Jupyter Server. It is left running there when the room lets go of it."""
 
-    def __init__(self, connection: Any, place: str) -> None:
-        super().__init__(connection, place)
+    def __init__(self, connection: Any, address: Address) -> None:
+        super().__init__(connection, address)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     async def _output_of(self, message: str | bytes) -> bytes | None:
@@ -51,7 +51,7 @@ class JupyterSandbox(WebSocketSandbox):
         return json.dumps(["stdin", self._decoder.decode(keystrokes)])
 
     async def _lost(self, closed: Any) -> bytes | None:
-        why = "it no longer answers" if is_gone(closed) else close_of(closed)[0]
+        why = "it no longer answers" if self._gone else close_of(closed)[0]
         self._finish(f"the connection to the Jupyter Server of {self._place} was lost ({why}): restart the terminal")
         return None
 
@@ -80,7 +80,7 @@ async def open_jupyter(address: Address, *, cols: int, rows: int) -> JupyterSand
                 await _make(address, headers)
             else:
                 break
-    sandbox = JupyterSandbox(connection, address.target)
+    sandbox = JupyterSandbox(connection, address)
     await sandbox.resize(cols, rows)
     return sandbox
 

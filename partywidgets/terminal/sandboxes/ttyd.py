@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ...exceptions import SandboxError
 from .base import Address
-from .websocket import WebSocketSandbox, close_of, connected, is_gone, url_of
+from .websocket import WebSocketSandbox, close_of, connected, url_of
 
 SUBPROTOCOL = "tty"
 INPUT, RESIZE = b"0", b"1"
@@ -31,8 +31,8 @@ class TtydSandbox(WebSocketSandbox):
 
     can_pause = True
 
-    def __init__(self, connection: Any, place: str) -> None:
-        super().__init__(connection, place)
+    def __init__(self, connection: Any, address: Address) -> None:
+        super().__init__(connection, address)
         self._typed = self._answered = False
         self._patience: asyncio.Timeout | None = None
         self._going = asyncio.Event()
@@ -82,7 +82,7 @@ class TtydSandbox(WebSocketSandbox):
             self._finish(f"the program at {self._place} ended with a code that is not 0 (ttyd does not say which)")
         elif code == 1008:
             self._finish(f"ttyd at {self._place} does not take the credential: give it as ?credential=${{env:NAME}}, USER:PASSWORD")
-        elif is_gone(closed):
+        elif self._gone:
             self._finish(f"ttyd at {self._place} no longer answers: look whether it runs, then restart the terminal")
         else:
             self._finish(f"the connection to ttyd at {self._place} was lost ({code}{f': {said}' if said else ''}): restart the terminal")
@@ -135,4 +135,4 @@ async def open_ttyd(address: Address, *, cols: int, rows: int) -> TtydSandbox:
         await connection.close()
         raise SandboxError(f"what answers at {address.target} is not ttyd: check host, port and path")
     await connection.send(_size(cols, rows, AuthToken=token))
-    return TtydSandbox(connection, address.target)
+    return TtydSandbox(connection, address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -18,8 +18,9 @@ CHUNK = 64 * 1024
 INPUT_BOUND = 1 << 20
 OPEN_TIMEOUT = 10.0
 GONE_AFTER = 30.0
-"""Seconds after which a server that says nothing on an open connection counts as gone: half of them until a ping, half for its answer. The
-pings also keep containers' servers from cutting idle sockets. The option `gone_after` says another number, 1 to 600."""
+"""Seconds after which a server that says nothing on an open connection counts as gone: a third of them until a ping, a third until the bar
+says that there is no answer, a third for a second ping. They also keep containers' servers from cutting idle sockets. The option
+`gone_after` says another number, 1 to 600."""
 MESSAGE_LIMIT = 16 << 20
 _STABLE = re.compile(r"/ws/pty$|/sandbox/[^/]+/pty$")
 _PREVIEW = re.compile(r"/ws/terminal$|/sandbox/[^/]+/terminals/[^/]+/connect$")
@@ -31,14 +32,44 @@ class WebSocketSandbox:
 
     can_pause = False
 
-    def __init__(self, connection: Any, place: str) -> None:
+    def __init__(self, connection: Any, address: Address) -> None:
         self.marks: MarkSource = "typed"
-        self._connection, self._place = connection, place
+        self._connection, self._place = connection, address.target
+        self._gone_after, self._gone = gone_after(address), False
+        self._tell_away: Callable[[str], None] = lambda _: None
         self._rest, self._said = b"", ""
         self._input: asyncio.Queue[tuple[str | bytes, int]] = asyncio.Queue()
         self._input_size = 0
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._writer = asyncio.create_task(self._write_out(), name=f"input of {place}")
+        self._writer = asyncio.create_task(self._write_out(), name=f"input of {self._place}")
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch over {self._place}")
+
+    def on_away(self, tell: Callable[[str], None]) -> None:
+        """See Renewing."""
+        self._tell_away = tell
+
+    async def _watch(self) -> None:
+        """Pings. The library's own pings wait without an end behind input that a hung server does not read."""
+        from websockets.exceptions import ConnectionClosed
+
+        third = self._gone_after / 3
+        while True:
+            connection = self._connection
+            try:
+                await asyncio.sleep(third)
+                if await _answers(connection, third):
+                    continue
+                self._tell_away(f"{self._place} has not answered for {2 * third:.3g} s")
+                if await _answers(connection, third):
+                    self._tell_away("")
+                else:
+                    self._gone = True
+                    connection.transport.abort()
+                    await connection.wait_closed()
+                    raise ConnectionClosed(None, None)
+            except ConnectionClosed:
+                if not await self._writes_on(connection):
+                    return
 
     async def read(self) -> bytes:
         """The next output; b"" when the container closed its terminal."""
@@ -66,7 +97,7 @@ class WebSocketSandbox:
 
     async def _lost(self, closed: Any) -> bytes | None:
         """The connection ended: None, with the end told. A protocol that can go on reconnects, and returns what is shown of that."""
-        if is_gone(closed):
+        if self._gone:
             self._finish(f"the container at {self._place} no longer answers: look whether it runs, then restart the terminal")
             return None
         code, said = close_of(closed)
@@ -134,12 +165,13 @@ class WebSocketSandbox:
         """Closes the socket; what runs in the container is the container's business."""
         self._finish(f"the connection to {self._place} was closed")
         self._writer.cancel()
+        self._watcher.cancel()
         try:
             async with asyncio.timeout(2.0):
                 await self._connection.close()
         except TimeoutError:
             self._connection.transport.abort()
-        await asyncio.gather(self._writer, return_exceptions=True)
+        await asyncio.gather(self._writer, self._watcher, return_exceptions=True)
 
 
 def close_of(closed: Any) -> tuple[int, str]:
@@ -147,9 +179,14 @@ def close_of(closed: Any) -> tuple[int, str]:
     return (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason[:200])
 
 
-def is_gone(closed: Any) -> bool:
-    """True when nobody closed: the peer left a ping unanswered."""
-    return closed.rcvd is None and closed.sent is not None and closed.sent.code == 1011
+async def _answers(connection: Any, seconds: float) -> bool:
+    """Whether a ping is answered in time. Raises ConnectionClosed."""
+    try:
+        async with asyncio.timeout(seconds):
+            await (await connection.ping())
+    except TimeoutError:
+        return False
+    return True
 
 
 def gone_after(address: Address) -> float:
@@ -180,8 +217,7 @@ async def connected(
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
-    place, patience = address.target, gone_after(address)
-    open_timeout = min(OPEN_TIMEOUT, patience)
+    place, open_timeout = address.target, min(OPEN_TIMEOUT, gone_after(address))
     try:
         return await connect(
             url,
@@ -190,8 +226,7 @@ async def connected(
             compression=None,
             open_timeout=open_timeout,
             close_timeout=2.0,
-            ping_interval=patience / 2,
-            ping_timeout=patience / 2,
+            ping_interval=None,  # see WebSocketSandbox
             max_size=limit,
             proxy=None,
         )
@@ -227,7 +262,7 @@ async def open_websocket(address: Address, *, cols: int, rows: int) -> WebSocket
         raise SandboxError(
             f"the container at {address.target} refused its terminal with status {error.response.status_code}: check its path and query"
         ) from error
-    return WebSocketSandbox(connection, address.target)
+    return WebSocketSandbox(connection, address)
 
 
 def dialect_of(address: Address) -> str:

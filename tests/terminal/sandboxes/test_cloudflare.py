@@ -296,6 +296,9 @@ async def test_stable_container_that_hangs(serve: Serve) -> None:
         await ana.message("upstream", state="running")
         assert "gone_after" not in container.urls[0]
         container.hang()
+        doubt = await ana.until(lambda: next((m for m in ana.of("upstream") if "has not answered for" in m["reason"]), None))
+        assert doubt["state"] == "running"
+        await ana.type("x" * 900_000)  # more than the sockets' buffers hold: a ping waits behind it
         end = await ana.message("exit")
         assert "no longer answers" in end["reason"]
         container.wake()
@@ -320,6 +323,19 @@ async def test_preview_container_that_hangs(serve: Serve) -> None:
             await ana.type("echo after-$((2+2))\r")
             await ana.shows(b"after-4")
             assert ana.drawn().count(b"before-2\r\n") == 1
+
+
+async def test_a_container_that_was_silent_for_a_moment(serve: Serve) -> None:
+    """Who answers late is live again, and nothing is lost."""
+    async with cloudflare_container() as container, serve(default=container.stable("&gone_after=9")) as place, place.watch() as ana:
+        await ana.message("upstream", state="running")
+        container.hang()
+        await ana.until(lambda: [m for m in ana.of("upstream") if "has not answered for 6 s" in m["reason"]])
+        await ana.type("echo late-$((1+1))\r")
+        container.wake()
+        await ana.until(lambda: ana.of("upstream")[-1]["reason"] == "")
+        await ana.shows(b"late-2")
+        assert ana.of("exit") == []
 
 
 @pytest.mark.parametrize("number", ["0", "nan", "soon", "1e9"])
