@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..exceptions import ScanError, StorageError
+from ..exceptions import ConfigError, ScanError, StorageError
 from .announcer import BROADCAST_TIMEOUT, Announcer, BroadcastCallback
 from .board import PUBLISHED, Board
 from .checks.base import CheckModel
@@ -160,6 +161,9 @@ class OpsMonitorService:
             require_apprise(name)
         own = [configured(check, name, resolve=resolve, redact=self._redact, probes=self._probes) for check in checks]
         swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
+        for loaded in own:
+            with contextlib.suppress(ConfigError):  # its look says so
+                loaded.check.prepare(resolve)
         if self._probes is not None:
             await self._probes.put(name, [loaded.check for loaded in own])
         if limits is not None:

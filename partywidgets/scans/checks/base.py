@@ -217,6 +217,9 @@ class CheckModel(BaseModel):
             confirm=given.confirm,
         )
 
+    def prepare(self, resolve: Callable[[str], str]) -> None:
+        """A host has loaded it, and looks at it later. Raises ConfigError for a reference that cannot be resolved."""
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks once. Never raises for what a target did; cancelled at the deadline."""
         raise NotImplementedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -53,6 +54,10 @@ BEATS = Beats()
 """Those of this process: the check listens, the route hears."""
 
 
+def _usable(secret: str) -> bool:
+    return SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET and "/" not in secret
+
+
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
@@ -60,8 +65,8 @@ def _digest(secret: str) -> bytes:
 class HeartbeatCheck(CheckModel):
     """Crit when no request came to `/api/ops/heartbeat/<secret>` for longer than `within`.
 
-    `secret` (16 to 256 characters once resolved) is a reference: `${env:NAME}` or `${file:PATH}`. The host listens from its first look at
-    the check on; until the first beat the status is unknown, and crit when `within` has passed.
+    `secret` (16 to 256 characters once resolved) is a reference: `${env:NAME}` or `${file:PATH}`. The host listens from the loading of its
+    config on; until the first beat the status is unknown, and crit when `within` has passed.
     Values: `age_s` (seconds since the last beat, or since listening began), `heard`, `count`, `error`.
     """
 
@@ -81,11 +86,16 @@ class HeartbeatCheck(CheckModel):
         """The last beat is young enough."""
         return (f"age_s <= {self.within}",)
 
+    def prepare(self, resolve: Callable[[str], str]) -> None:
+        """Listens: a job may beat before the first look."""
+        if _usable(secret := resolve(self.secret)):
+            BEATS.listen(secret)
+
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks at the clock."""
         secret = context.resolve(self.secret)
         probe = Probe(self.target)
-        if not SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET or "/" in secret:
+        if not _usable(secret):
             probe.error = (
                 "internal",
                 f"the secret must have {SHORTEST_SECRET} to {LONGEST_SECRET} characters and no slash: `partywidgets token` makes one",
