@@ -29,7 +29,7 @@ async def test_run_size_and_both_kinds_of_end(serve: Serve, tmp_path: Path) -> N
             assert (await ana.ask("run", command="stty size", timeout_s=20))["result"]["output"] == "40 100"
             await ana.type("exit 0\r")
             end = await ana.message("exit")
-            assert end["code"] == 0
+            assert end["code"] == 0, end
             assert end["reason"].endswith("/ws ended with code 0")
             assert (await ana.ask("restart"))["ok"] is True
             await ana.until(lambda: len(ana.of("welcome")) == 2)
