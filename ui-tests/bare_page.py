@@ -148,3 +148,9 @@ def host(
             loop.call_soon_threadsafe(stop.set)
             thread.join(30)
             loop.close()
+
+
+def type_into(terminal: Locator, keys: str) -> None:
+    """Types as a person does."""
+    terminal.locator(".xterm").click()
+    terminal.page.keyboard.type(keys)

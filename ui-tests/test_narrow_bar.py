@@ -7,18 +7,11 @@ from itertools import pairwise
 
 import pytest
 from axe import serious
-from bare_page import Place, host, live
+from bare_page import Place, live
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
 
 BUTTONS = ["2 people", "Release control", "Find", "Copy", "Recording", "Keys and accessibility"]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A host with people of every role."""
-    with host(tmp_path_factory.mktemp("rooms")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
-from bare_page import Place, host, live
+from bare_page import Place, live, type_into
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -15,13 +15,6 @@ OVERFLOW = """node => {
     const screen = node.querySelector('.pw-screen');
     return [screen.scrollWidth - screen.clientWidth, screen.clientWidth, node.querySelector('.xterm-screen').offsetWidth];
 }"""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A host with people of every role."""
-    with host(tmp_path_factory.mktemp("rooms")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -39,16 +32,10 @@ def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
         page.context.close()
 
 
-def types(terminal: Locator, keys: str) -> None:
-    """Types as a person does."""
-    terminal.locator(".xterm").click()
-    terminal.page.keyboard.type(keys)
-
-
 def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Locator]) -> None:
     """A narrow window scales the text, a very narrow one scrolls; the size stays the controller's, and goes with control."""
     ana = enter("sizes", "ana", 1000)
-    types(ana, "clear; stty size\n")
+    type_into(ana, "clear; stty size\n")
     expect(ana.locator(".xterm-rows")).to_contain_text("10 ")
     size = ana.locator(".xterm-rows").inner_text().split()
     wide = next(f"{columns}×10" for rows, columns in pairwise(size) if rows == "10" and columns.isdecimal())
@@ -68,7 +55,7 @@ def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Lo
     ben.get_by_role("button", name="Ask for control").click()
     ana.get_by_role("button", name="Give control to Ben").click()
     expect(ben.get_by_role("button", name="Release control")).to_be_visible()
-    types(ben, "clear; stty size\n")
+    type_into(ben, "clear; stty size\n")
     ben.page.wait_for_function(f"() => ({FONT})(document.querySelector('.pw-terminal')) === 13")
     expect(ana.locator(".pw-bar, .pw-more").filter(has_text="by Ben")).to_have_count(1)
     expect(ana.locator(".pw-bar, .pw-more").filter(has_text=wide)).to_have_count(0)

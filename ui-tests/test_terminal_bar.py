@@ -6,16 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from bare_page import Place, host
+from bare_page import Place, type_into
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A host with people of every role."""
-    with host(tmp_path_factory.mktemp("rooms")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -35,12 +28,6 @@ def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
     yield open_page
     for page in pages:
         page.context.close()
-
-
-def type_into(terminal: Locator, keys: str) -> None:
-    """Types as a person does."""
-    terminal.locator(".xterm").click()
-    terminal.page.keyboard.type(keys)
 
 
 def shows(terminal: Locator, text: str) -> None:

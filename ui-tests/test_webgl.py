@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from bare_page import Place, host
+from bare_page import Place
 from conftest import CHROMIUM_FLAGS, SCREENSHOTS
 from playwright.sync_api import Browser, Page, expect
 
@@ -19,13 +19,6 @@ LIT = """async () => {
     const canvas = [...document.querySelectorAll('.xterm-screen canvas')].find(node => node.getContext('webgl2'));
     return canvas !== undefined && canvas.width > 0;
 }"""
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A host with a shell."""
-    with host(tmp_path_factory.mktemp("rooms")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { press } from "../testing/press.ts";
 import { AskList } from "./ask-list.ts";
 
 describe("requests for control", () => {
@@ -7,11 +8,6 @@ describe("requests for control", () => {
   const asker = (name: string) => ({ connection: `${name}-1`, name });
   let list: AskList;
   const names = () => [...list.node.querySelectorAll("button")].map((button) => button.getAttribute("aria-label"));
-  const press = (label: string) => {
-    const button = [...list.node.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === label)!;
-    button.focus();
-    button.click();
-  };
   beforeEach(() => {
     vi.clearAllMocks();
     list = new AskList({ give, refuse });
@@ -27,9 +23,9 @@ describe("requests for control", () => {
     list.show([asker("Ben"), asker("Cyd")]);
     expect(list.node.querySelector('[role="status"]')!.textContent).toContain("Cyd asks for control");
     expect(names()).toEqual(["Give control to Ben", "Refuse Ben", "Give control to Cyd", "Refuse Cyd"]);
-    press("Give control to Cyd");
+    press(list.node, "Give control to Cyd");
     expect(give).toHaveBeenCalledWith("Cyd-1");
-    press("Refuse Ben");
+    press(list.node, "Refuse Ben");
     expect(refuse).toHaveBeenCalledWith("Ben-1");
   });
 
@@ -41,7 +37,7 @@ describe("requests for control", () => {
     expect(document.activeElement).toBe(field);
     expect(list.focus()).toBe(true);
     expect(document.activeElement!.getAttribute("aria-label")).toBe("Give control to Ben");
-    press("Refuse Cyd");
+    press(list.node, "Refuse Cyd");
     list.show([asker("Cyd"), asker("Dan")]);
     expect(document.activeElement!.getAttribute("aria-label")).toBe("Refuse Cyd");
   });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { press } from "../testing/press.ts";
 import { PeopleList, type Present } from "./people-list.ts";
 
 describe("the people of a terminal", () => {
@@ -24,11 +25,6 @@ describe("the people of a terminal", () => {
   let list: PeopleList;
   const buttons = (label: RegExp) =>
     [...list.node.querySelectorAll("button")].map((button) => button.getAttribute("aria-label")!).filter((name) => label.test(name));
-  const press = (label: string) => {
-    const button = [...list.node.querySelectorAll("button")].find((node) => node.getAttribute("aria-label") === label)!;
-    button.focus();
-    button.click();
-  };
   beforeEach(() => {
     vi.clearAllMocks();
     list = new PeopleList({ give, eject });
@@ -50,25 +46,25 @@ describe("the people of a terminal", () => {
 
   it("hands over to the person's newest page and ejects at the second press, not the first", () => {
     list.show(everybody, "moderator", false);
-    press("Hand over control to BEN");
+    press(list.node, "Hand over control to BEN");
     expect(give).toHaveBeenCalledWith("ben-2");
-    press("Eject OBI");
+    press(list.node, "Eject OBI");
     expect(eject).not.toHaveBeenCalled();
-    press("Really eject OBI?");
+    press(list.node, "Really eject OBI?");
     expect(eject).toHaveBeenCalledWith("obi-1");
   });
 
   it("forgets the first press when the focus goes elsewhere", () => {
     list.show(everybody, "moderator", false);
-    press("Eject OBI");
-    press("Eject BEN");
+    press(list.node, "Eject OBI");
+    press(list.node, "Eject BEN");
     expect(buttons(/Really/)).toEqual(["Really eject BEN?"]);
     expect(eject).not.toHaveBeenCalled();
   });
 
   it("keeps the focus on a person's button while others come and go", () => {
     list.show(everybody, "moderator", false);
-    press("Hand over control to BEN");
+    press(list.node, "Hand over control to BEN");
     list.show([...everybody, one("new", "operator")], "moderator", false);
     expect(document.activeElement!.getAttribute("aria-label")).toBe("Hand over control to BEN");
   });
