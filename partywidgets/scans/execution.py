@@ -131,6 +131,11 @@ class Bench:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._abandoned: dict[str, asyncio.Task[CheckResult]] = {}
 
+    @property
+    def limits(self) -> LimitSettings:
+        """How many looks there are at once."""
+        return self._slots.limits
+
     def set_limits(self, limits: LimitSettings) -> None:
         """Takes new limits; looks under way keep their places of before."""
         if limits != self._slots.limits:

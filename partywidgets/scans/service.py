@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, ScanState
 from .housekeeping import keep_house, warm_up
+from .lineup import Lineup
 from .maintenance import MaintenanceSettings
 from .message import Rows
 from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7
@@ -79,6 +81,7 @@ class OpsMonitorService:
         self.registry = Registry()
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
+        self._lineups: set[Lineup] = set()
         self.scheduler = Scheduler(self._scheduled)
         self.notifier = Notifier(
             self._tasks.own, keep=self._keep_told, current=self.board.rows.get, troubled=self._tell_failing, redact=redact
@@ -283,30 +286,37 @@ class OpsMonitorService:
             await stream.run()
 
         looks: set[asyncio.Task[None]] = set()
-        over = asyncio.Event()
+        some_ended = asyncio.Event()
+        lineup = Lineup(chosen, self.bench.limits)
+        self._lineups.add(lineup)
 
         async def look(loaded: Loaded) -> None:
             result = await self.bench.look(loaded, scan_id=report.scan_id, scheduled_at=report.started_at)
             self._place(result, loaded, stream, owner=loaded.owner)
             report.add(result)
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def ended(loaded: Loaded, task: asyncio.Task[None]) -> None:
             looks.discard(task)
-            if not looks:
-                over.set()
+            lineup.ended(loaded)
+            some_ended.set()
 
         state: ScanState = "finished"
         # Checks do not wait for the disk, which may be busy with a long look back: what was seen is told in its order all the same.
         streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
         try:
-            for number, loaded in enumerate(chosen, 1):
-                looks.add(task := self._tasks.own(look(loaded), f"check {loaded.id}"))
-                task.add_done_callback(ended)
-                if number % STARTS == 0:
+            while True:
+                some_ended.clear()
+                for _ in range(STARTS):
+                    if (loaded := lineup.begin()) is None:
+                        break
+                    looks.add(task := self._tasks.own(look(loaded), f"check {loaded.id}"))
+                    task.add_done_callback(partial(ended, loaded))
+                else:
                     await asyncio.sleep(0)
-            while looks:  # one event: to wait for thousands of tasks holds the loop up by itself
-                over.clear()
-                await over.wait()
+                    continue
+                if not looks:
+                    break
+                await some_ended.wait()
         except asyncio.CancelledError:
             state = "cancelled"
             for task in looks:
@@ -315,6 +325,7 @@ class OpsMonitorService:
                 await asyncio.wait(looks, timeout=STOP_TIMEOUT)
             raise
         finally:
+            self._lineups.discard(lineup)
             stream.finish()
             await asyncio.wait({streaming}, timeout=BROADCAST_TIMEOUT)
             await self._close_scan(report, state, emit)
@@ -373,9 +384,12 @@ class OpsMonitorService:
         ]
         interval = [key for key in keys if not key.startswith(FULL) and key not in full]
         for trigger, check_ids in (("schedule", full), ("interval", interval)):
-            due = tuple(name for name in check_ids if name in self.registry.checks and not self.bench.busy(name))
+            due = tuple(name for name in check_ids if name in self.registry.checks and not self._busy(name))
             if due:
                 self.start_scan(Selection(checks=due), broadcast=self.announcer.broadcast, trigger=trigger)
+
+    def _busy(self, check_id: str) -> bool:
+        return self.bench.busy(check_id) or any(check_id in lineup for lineup in self._lineups)
 
     async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
         """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""

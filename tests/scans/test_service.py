@@ -201,6 +201,31 @@ async def test_one_check_is_never_looked_at_twice_at_once(play: Play) -> None:
     assert {report.results[0].scan_id for report in reports} == {report.scan_id for report in reports}
 
 
+async def test_what_waits_in_a_scan_is_not_due_again(play: Play) -> None:
+    """The schedule passes over a check that a scan under way has not begun yet: it is about to be looked at anyway."""
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        begun.set()
+        await gate.wait()
+
+    play.before = before
+    async with OpsMonitorService(limits=LimitSettings(total=1)) as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id=f"check-{number}") for number in range(10)])
+        scan = service.start_scan()
+        async with asyncio.timeout(10):
+            await begun.wait()
+            assert not service.bench.busy("check-9")
+            await service._scheduled(["check-0", "check-9"])
+            assert service.running() == [scan]
+            gate.set()
+            await scan.wait()
+            assert play.looks == {f"check-{number}": 1 for number in range(10)}
+            await service._scheduled(["check-9"])
+            (again,) = service.running()
+            assert (await again.wait()).total == 1
+
+
 class Hung(CheckModel):
     """A check that hangs, and with `stubborn` ignores its cancellation until it is let go."""
 
