@@ -82,6 +82,7 @@ class CriRuntime:
     """A containerd; `socket` is where its CRI is served."""
 
     socket: Path
+    process: subprocess.Popen[bytes]
     _pods: list[str] = field(default_factory=list)
 
     def call(self, method: str, request: bytes) -> bytes:
@@ -158,7 +159,7 @@ def cri_runtime() -> Iterator[CriRuntime]:
     config.write_text(_configuration(folder, shutil.which("runc", path=path) or "runc"))
     with log.open("wb") as into:
         process = subprocess.Popen(["containerd", "--config", config], stdout=into, stderr=into, env={**os.environ, "PATH": path})
-    runtime = CriRuntime(folder / "cri.sock")
+    runtime = CriRuntime(folder / "cri.sock", process)
     try:
         _wait(process, runtime.socket, log)
         _answers(runtime, process, log)

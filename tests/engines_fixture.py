@@ -68,6 +68,7 @@ class Engine:
     url: str
     command: list[str]
     run_options: list[str]
+    process: subprocess.Popen[bytes]
     _started: list[str] = field(default_factory=list)
     _images: list[str] = field(default_factory=list)
 
@@ -161,7 +162,7 @@ def docker_engine() -> Iterator[Engine]:
         process = subprocess.Popen(["dockerd", *arguments], stdout=into, stderr=into, env={**os.environ, "PATH": path})
     try:
         _wait(process, socket, log)
-        engine = Engine("docker", f"unix://{socket}", ["docker", "--host", f"unix://{socket}"], ["--network=none"])
+        engine = Engine("docker", f"unix://{socket}", ["docker", "--host", f"unix://{socket}"], ["--network=none"], process)
         _answers(engine, process, log)
         engine.call("import", "-", IMAGE, stdin=busybox_layer())
         yield engine
@@ -185,7 +186,7 @@ def podman_engine() -> Iterator[Engine]:
         process = subprocess.Popen([*own, "system", "service", "--time=0", f"unix://{socket}"], stdout=into, stderr=into)
     try:
         _wait(process, socket, log)
-        engine = Engine("podman", f"unix://{socket}", own, ["--network=none", *_LIMITS])
+        engine = Engine("podman", f"unix://{socket}", own, ["--network=none", *_LIMITS], process)
         engine.call("import", "-", f"localhost/{IMAGE}", stdin=busybox_layer())
         yield engine
         engine.clean()

@@ -49,7 +49,11 @@ def engine_url(kind: EngineKind, environ: Mapping[str, str] | None = None) -> st
     return f"unix://{next((place for place in places if place.is_socket()), places[-1 if kind == 'podman' else 0])}"
 
 
-class NoContainer(EngineError):
+class EngineRefused(EngineError):
+    """The engine answers, and refuses."""
+
+
+class NoContainer(EngineRefused):
     """The engine answers, and has no container of this name."""
 
 
@@ -100,6 +104,11 @@ class DockerEngine:
         return self._client
 
     @property
+    def name(self) -> str:
+        """What people call it: its kind and where it listens."""
+        return f"the {self.kind} engine at {self.url.removeprefix('unix://')}"
+
+    @property
     def _remedy(self) -> str:
         return _START_DOCKER if self.kind == "docker" else _START_PODMAN
 
@@ -135,7 +144,7 @@ class DockerEngine:
             if isinstance(error.__cause__ or error.__context__, OSError):
                 raise self._unreachable(error.__cause__ or error.__context__) from error
             message = str(error.message).strip().splitlines()[0][:300] if str(error.message).strip() else f"status {error.status}"
-            raise EngineError(f"{self.kind} refused {what or 'the request'}: {message}") from error
+            raise EngineRefused(f"{self.kind} refused {what or 'the request'}: {message}") from error
         except TimeoutError as error:
             raise EngineError(f"the {self.kind} engine at {place} did not answer in time: {self._remedy}") from error
         except (PermissionError, ConnectionError, aiohttp.ClientConnectorError) as error:
@@ -165,6 +174,10 @@ class DockerEngine:
     async def running(self, container: str) -> bool:
         """True while the container runs."""
         return bool((await self.inspect(container)).get("State", {}).get("Running"))
+
+    async def paused(self, container: str) -> bool:
+        """True while the container is frozen, as by `docker pause`."""
+        return bool((await self.inspect(container)).get("State", {}).get("Paused"))
 
     async def require_running(self, container: str) -> None:
         """Raises EngineError unless the container runs."""
@@ -247,12 +260,13 @@ class ContainerAttachment:
             code = (await self.engine.client.containers.container(self.container).wait(condition="next-exit")).get("StatusCode")
         return None if code is None else int(code)
 
+    def abort(self) -> None:
+        """Cuts the connection at once."""
+        _abort(self.stream)
+
     async def close(self) -> None:
         """Lets go of it; the program runs on. Safe to call twice."""
-        connection = None if self.stream._resp is None else self.stream._resp.connection
-        if connection is not None and connection.transport is not None:
-            # aiodocker would first say that the input ended, which some programs end at.
-            connection.transport.abort()
+        _abort(self.stream)  # aiodocker would first say that the input ended, which some programs end at
         with suppress(OSError, AssertionError):
             await self.stream.close()
 
@@ -275,7 +289,17 @@ class ContainerExec:
         code = known.get("ExitCode")
         return bool(known.get("Running")), None if code is None else int(code)
 
+    def abort(self) -> None:
+        """Cuts the connection at once."""
+        _abort(self.stream)
+
     async def close(self) -> None:
         """Detaches. The command itself goes on until it notices; safe to call twice."""
         with suppress(OSError, AssertionError):
             await self.stream.close()
+
+
+def _abort(stream: Stream) -> None:
+    connection = None if stream._resp is None else stream._resp.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -31,8 +32,6 @@ OUTPUT_LIMIT = 1 << 20
 """Bytes of output that `run` keeps of each stream."""
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one WebSocket message of a command."""
-PING_EVERY = 20.0
-"""Seconds of silence after which the API is pinged; after as many more without an answer the stream is dead."""
 
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 """The channels: the first byte of each message (k8s.io/apimachinery, pkg/util/remotecommand). CLOSE, of v5, names another in its second."""
@@ -197,7 +196,7 @@ class KubernetesEngine:
             raise KubernetesError("the Kubernetes API is not open: use `async with KubernetesEngine(…)`")
         return self._api
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
         import aiohttp
 
@@ -394,25 +393,15 @@ class KubernetesExec:
         """Why the connection ended, where it did so before the command."""
         self._socket = socket
         self._status = bytearray()
+        self._heard = asyncio.Event()
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next output with its channel, STDOUT or STDERR; None at the end."""
         from aiohttp import WSMsgType
 
-        asked = False
         while True:
-            try:
-                message = await self._socket.receive(timeout=PING_EVERY)
-            except TimeoutError:
-                if asked:
-                    self._ended(f"the Kubernetes API at {self.engine.place} is silent: check the network")
-                    return None
-                asked = True
-                if not await self._ping():
-                    self._ended(f"the connection to {self.engine.place} broke")
-                    return None
-                continue
-            asked = False
+            message = await self._socket.receive()
+            self._heard.set()
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
             elif message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
@@ -425,13 +414,12 @@ class KubernetesExec:
                 self._ended(f"the connection to {self.engine.place} ended ({self._socket.close_code})")
                 return None
 
-    async def _ping(self) -> bool:
-        try:
-            async with asyncio.timeout(PING_EVERY):
-                await self._socket.ping()
-        except (OSError, TimeoutError):
-            return False
-        return True
+    async def answers(self) -> None:
+        """Pings, and returns when something has come since: what comes is noticed by `read` alone. Raises OSError when the connection is
+        gone. The answer is that of whoever ends the WebSocket: an API server that translates to SPDY, else the node's runtime."""
+        self._heard.clear()
+        await self._socket.ping()
+        await self._heard.wait()
 
     def _ended(self, trouble: str) -> None:
         if self._status:
@@ -453,6 +441,13 @@ class KubernetesExec:
     async def resize(self, cols: int, rows: int) -> None:
         """The size of its terminal in cells. Raises OSError when the connection is gone."""
         await self._socket.send_bytes(bytes([RESIZE]) + json.dumps({"Width": cols, "Height": rows}).encode())
+
+    def abort(self) -> None:
+        """Cuts the connection at once."""
+        socket = self._socket.get_extra_info("socket")
+        if socket is not None:
+            with contextlib.suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
 
     async def close(self) -> None:
         """Detaches, within 2 s. The command itself may go on; safe to call twice."""

@@ -192,7 +192,9 @@ export class TerminalBar {
     setText(this.#controlButton, this.#control.label);
     this.#controlButton.title = this.#control.title;
     this.#asks.show(holding && state !== "ended" ? status.asking : []);
-    this.#restart.hidden = !(live && state === "ended" && mayRestart(status));
+    // Where the host is silent nobody has to wait for its end.
+    const silent = live && status.upstream === "running" && status.reason !== "";
+    this.#restart.hidden = !(live && (state === "ended" || silent) && mayRestart(status));
     this.#retry.hidden = !(link === "refused" || link === "lost");
     setText(this.#hint, live ? hint(status, holding, asks, state) : "");
     setText(this.#role, live ? status.role : "");

@@ -254,12 +254,17 @@ describe("a terminal's bar", () => {
     expect(bar.node.textContent).toContain("Ben has control");
   });
 
-  it("offers a restart only when the shell ended, and another try only without a host", () => {
+  it("offers a restart only when the shell ended or its host is silent, and another try only without a host", () => {
     const hidden = () => [button(bar.node, "Restart").hidden, button(bar.node, "Try again").hidden];
     bar.link("open", "", status);
     expect(hidden()).toEqual([true, true]);
     bar.link("open", "", { ...status, upstream: "ended" });
     expect(hidden()).toEqual([false, true]);
+    const silent = { upstream: "running" as const, reason: "web-1 has not answered for 20 s: what is typed waits for it" };
+    bar.link("open", "", { ...status, ...silent });
+    expect(hidden()).toEqual([false, true]);
+    bar.link("open", "", { ...status, ...silent, role: "operator" });
+    expect(hidden()).toEqual([true, true]);
     bar.link("refused", "no", null);
     expect(hidden()).toEqual([true, false]);
   });

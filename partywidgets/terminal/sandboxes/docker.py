@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal, cast
 
-from ...engines.docker import ContainerExec, DockerEngine
+from ...engines.docker import ContainerExec, DockerEngine, EngineRefused
 from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
 from .base import Address, Exit
 from .remote_shell import ExecShell
+from .watch import gone_after
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,12 @@ _NO_SHELL = (126, 127)
 class ContainerSandbox(ExecShell):
     """An exec with a terminal. The engine's client is its own: one socket to the engine a terminal."""
 
-    def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "") -> None:
-        super().__init__("container", job.container, engine=engine, job=job)
+    def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "", gone_after: float) -> None:
+        super().__init__("container", job.container, engine=engine, job=job, host=engine.name, gone_after=gone_after)
         self._engine, self._job, self._user = engine, job, user
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head = b""
-        self._begun = False
+        self._begun = self._unechoed = False
         self._rest = b""
         self._broken = False
 
@@ -53,10 +54,21 @@ class ContainerSandbox(ExecShell):
             if message is not None:
                 piece, self._rest = message.data[:CHUNK], message.data[CHUNK:]
         if piece:
+            self._watch.heard()
+            self._unechoed = False
             self._look_for_pid(piece)
             return piece
         await self._finish()
         return b""
+
+    async def _ask(self) -> str:
+        """Asks the engine on another connection: its stream has no question of its own. A container that says nothing to what is typed may
+        be paused."""
+        with answer_of(self._engine):
+            await self._job.state()
+            if self._unechoed and await self._engine.paused(self._job.container):
+                return paused(self._engine, self._job.container)
+        return ""
 
     def _look_for_pid(self, piece: bytes) -> None:
         if self._begun:
@@ -100,6 +112,7 @@ class ContainerSandbox(ExecShell):
         return True
 
     async def _send(self, keystrokes: bytes) -> None:
+        self._unechoed = True
         await self._job.stream.write_in(keystrokes)
 
     async def resize(self, cols: int, rows: int) -> None:
@@ -121,6 +134,22 @@ class ContainerSandbox(ExecShell):
                 )
                 return
             await asyncio.sleep(POLL)
+
+
+@contextlib.contextmanager
+def answer_of(engine: DockerEngine) -> Iterator[None]:
+    """A question to a silent engine, as Watch puts it: a refusal is an answer."""
+    try:
+        yield
+    except EngineRefused as error:
+        log.info("%s: %s", engine.name, error)
+    except EngineError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def paused(engine: DockerEngine, container: str) -> str:
+    """What people are told of a frozen container."""
+    return f"the container {container} is paused: let it go on with `{engine.kind} unpause {container}`"
 
 
 @contextlib.asynccontextmanager
@@ -145,13 +174,13 @@ async def open_container(
 ) -> ContainerSandbox:
     """Opens a shell in the container `address.target`. Raises SandboxError.
 
-    Options: `shell` (else the first of bash, zsh and sh that is there), `user`, `cwd`.
+    Options: `shell` (else the first of bash, zsh and sh that is there), `user`, `cwd`, `gone_after`.
     """
-    name, options = address.target, address.options
+    name, options, seconds = address.target, address.options, gone_after(address)
     start = container_start(nonce, options.get("shell", ""))
     environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | start.environ
     async with engine_for(address) as engine:
         job = await engine.execute(name, start.argv, environ=environ, user=options.get("user", ""), cwd=options.get("cwd") or None)
-        sandbox = ContainerSandbox(engine, job, nonce=nonce, user=options.get("user", ""))
+        sandbox = ContainerSandbox(engine, job, nonce=nonce, user=options.get("user", ""), gone_after=seconds)
         await sandbox.resize(cols, rows)
         return sandbox

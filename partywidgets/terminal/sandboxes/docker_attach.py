@@ -8,8 +8,9 @@ import logging
 from ...engines.docker import ContainerAttachment, DockerEngine
 from ...exceptions import EngineError, SandboxError
 from .base import Address, Exit
-from .docker import engine_for
+from .docker import answer_of, engine_for, paused
 from .remote_shell import ExecShell
+from .watch import gone_after
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,8 @@ GRACE = 2.0
 class AttachedSandbox(ExecShell):
     """A program that was there before us and stays when we leave. `run` types its marks: the shell was not started by us."""
 
-    def __init__(self, engine: DockerEngine, job: ContainerAttachment) -> None:
-        super().__init__("container", job.container, engine=engine, job=job)
+    def __init__(self, engine: DockerEngine, job: ContainerAttachment, gone_after: float) -> None:
+        super().__init__("container", job.container, engine=engine, job=job, host=engine.name, gone_after=gone_after)
         self.marks = "typed"
         self._engine, self._job = engine, job
         self._rest = b""
@@ -39,9 +40,17 @@ class AttachedSandbox(ExecShell):
                 message = None
             self._rest = b"" if message is None else message.data
         piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-        if not piece:
+        if piece:
+            self._watch.heard()
+        else:
             await self._finish()
         return piece
+
+    async def _ask(self) -> str:
+        with answer_of(self._engine):
+            if await self._engine.paused(self._job.container):
+                return paused(self._engine, self._job.container)
+        return ""
 
     async def _finish(self) -> None:
         if self._exit.done():
@@ -86,9 +95,10 @@ class AttachedSandbox(ExecShell):
 
 
 async def open_attached(address: Address, *, cols: int, rows: int) -> AttachedSandbox:
-    """Joins the terminal of the container `address.target`. Raises SandboxError where it has none."""
+    """Joins the terminal of the container `address.target`; its option is `gone_after`. Raises SandboxError where it has none."""
+    seconds = gone_after(address)
     async with engine_for(address) as engine:
-        sandbox = AttachedSandbox(engine, await engine.attach(address.target))
+        sandbox = AttachedSandbox(engine, await engine.attach(address.target), seconds)
         # What was printed before is not told: at another size a prompt and a full-screen program draw themselves anew.
         await sandbox.resize(cols, rows - 1 or 2)
         await sandbox.resize(cols, rows)

@@ -13,6 +13,7 @@ from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
 from .base import Address, Exit
 from .remote_shell import ExecShell
+from .watch import gone_after
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ def pod_place(address: Address) -> PodPlace:
 class KubernetesSandbox(ExecShell):
     """An exec with a terminal. The client of the API is its own."""
 
-    def __init__(self, engine: KubernetesEngine, job: KubernetesExec, container_id: str, *, nonce: str) -> None:
+    def __init__(self, engine: KubernetesEngine, job: KubernetesExec, container_id: str, *, nonce: str, gone_after: float) -> None:
         name = f"{job.place.pod}/{job.place.container}" if job.place.container else job.place.pod
-        super().__init__("pod", name, engine=engine, job=job)
+        super().__init__("pod", name, engine=engine, job=job, host=f"the Kubernetes API at {engine.place}", gone_after=gone_after)
         self._engine, self._job, self._container_id = engine, job, container_id
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head: bytes | None = b""
@@ -66,12 +67,19 @@ class KubernetesSandbox(ExecShell):
         await self._going.wait()
         if not self._rest and self._open and (message := await self._job.read()) is not None:
             self._rest = message[1]
+            self._watch.heard()
         piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
         if piece:
             self._look_for_pid(piece)
         else:
             await self._finish()
         return piece
+
+    async def _ask(self) -> str:
+        # Who does not read gets no pong either.
+        if self._going.is_set():
+            await self._job.answers()
+        return ""
 
     def _look_for_pid(self, piece: bytes) -> None:
         if self._head is None:
@@ -197,10 +205,10 @@ def _short(environ: dict[str, str], *, zsh: bool) -> dict[str, str]:
 async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> KubernetesSandbox:
     """Opens a shell in a pod's container. Raises SandboxError.
 
-    Options: `shell` (else the first of bash, zsh and sh that is there), `cwd`, `context`. Without a container the pod's default one is
-    taken, as by kubectl: its annotation, else the first.
+    Options: `shell` (else the first of bash, zsh and sh that is there), `cwd`, `context`, `gone_after`. Without a container the pod's
+    default one is taken, as by kubectl: its annotation, else the first.
     """
-    place = pod_place(address)
+    place, seconds = pod_place(address), gone_after(address)
     start = container_start(nonce, address.options.get("shell", ""))
     integration = _short(start.environ, zsh=address.options.get("shell", "").endswith("zsh"))
     environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | integration
@@ -218,7 +226,7 @@ async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, enviro
                 raise
             log.info("pod %s: its state may not be read, its shell is tried: %s", place.pod, error)  # a role may grant pods/exec alone
         job = await engine.execute(place, argv, environ=environ, cwd=address.options.get("cwd", ""))
-        sandbox = KubernetesSandbox(engine, job, container_id, nonce=nonce)
+        sandbox = KubernetesSandbox(engine, job, container_id, nonce=nonce, gone_after=seconds)
         await sandbox.resize(cols, rows)
         return sandbox
     except EngineError as error:

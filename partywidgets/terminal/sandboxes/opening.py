@@ -10,11 +10,11 @@ from .base import Address, Sandbox
 SCHEMES = ("local", "docker", "podman", "kubernetes", "ssh", "ws", "wss", "jupyter+ws", "jupyter+wss", "ttyd+ws", "ttyd+wss")
 _OPTIONS = {
     "local": {"cwd"},
-    "docker": {"shell", "user", "cwd", "attach"},
-    "podman": {"shell", "user", "cwd", "attach"},
-    "kubernetes": {"shell", "cwd", "context"},
+    "docker": {"shell", "user", "cwd", "attach", "gone_after"},
+    "podman": {"shell", "user", "cwd", "attach", "gone_after"},
+    "kubernetes": {"shell", "cwd", "context", "gone_after"},
 }
-_OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd"}
+_OPTIONS["ssh"] = {"identity", "key", "passphrase", "known_hosts", "config", "shell", "cwd", "gone_after"}
 _OPTIONS["jupyter+ws"] = _OPTIONS["jupyter+wss"] = {"token", "gone_after"}
 _OPTIONS["ttyd+ws"] = _OPTIONS["ttyd+wss"] = {"credential", "arg", "gone_after"}
 
@@ -49,7 +49,7 @@ def parse_address(text: str) -> Address:
     target = unquote(target)
     if scheme in ("docker", "podman") and not target:
         raise SandboxError(f"a {scheme}: sandbox needs a container: write {scheme}:NAME")
-    if "attach" in options and (others := options.keys() - {"attach"}):
+    if "attach" in options and (others := options.keys() - {"attach", "gone_after"}):
         raise SandboxError(f"{scheme}:{target[:80]}?attach joins what runs there: {', '.join(sorted(others))} cannot be chosen with it")
     if options.get("attach"):
         raise SandboxError(f"attach has no value: write {scheme}:{target[:80]}?attach, or leave it out")

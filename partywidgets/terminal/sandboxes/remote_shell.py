@@ -1,14 +1,17 @@
-"""What shells on other machines and in containers have in common: reading that waits, bounded input, an end that is told once."""
+"""What shells on other machines and in containers have in common: reading that waits, bounded input, a host that may hang, an end that is
+told once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from ...exceptions import EngineError, SandboxError, SandboxGoneError
 from .base import Exit, MarkSource
+from .watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -17,23 +20,58 @@ INPUT_BOUND = 1 << 20
 
 
 class Closable(Protocol):
-    """A client or an exec."""
+    """A client."""
 
     async def close(self) -> None:
         """Lets its connection go."""
 
 
+class Execution(Closable, Protocol):
+    """A program's input and output."""
+
+    def abort(self) -> None:
+        """Cuts its connection at once: whoever reads comes to the end."""
+
+
 class RemoteShell:
-    """A shell that is not read while it is paused: the connection to it then fills, and the program blocks."""
+    """A shell that is not read while it is paused: the connection to it then fills, and the program blocks.
+
+    `host` is what people call what stands between us and the shell; it is gone when it has said nothing for `gone_after` seconds.
+    """
 
     can_pause = True
 
-    def __init__(self) -> None:
+    def __init__(self, host: str, gone_after: float) -> None:
         self.marks: MarkSource = "shell"
+        self._host = host
+        self._tell_away: Callable[[str], None] = lambda _: None
+        self._watch = Watch(host, gone_after, self._ask, lambda said: self._tell_away(said))
+        self._watcher = asyncio.create_task(self._watch_over(), name=f"watch over {host}")
         self._going = asyncio.Event()
         self._going.set()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._open = True
+
+    def on_away(self, tell: Callable[[str], None]) -> None:
+        """See Renewing."""
+        self._tell_away = tell
+
+    async def _ask(self) -> str:
+        """See Watch."""
+        raise NotImplementedError
+
+    def _cut(self) -> None:
+        """Ends the connection at once."""
+        raise NotImplementedError
+
+    async def _watch_over(self) -> None:
+        await self._watch.until_gone()
+        self._tell_end(Exit(None, f"{self._host} no longer answers: look whether it runs, then restart the terminal"))
+        self._cut()
+
+    async def _unwatch(self) -> None:
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
 
     def pause(self) -> None:
         """Stops reading."""
@@ -55,11 +93,11 @@ class RemoteShell:
 class ExecShell(RemoteShell):
     """A shell by the exec of an engine or an API. Both clients are its own, and neither has a call that ends an exec.
 
-    `kind` and `name` say in the log and to people where it runs: `container`, `web-1`.
+    `kind` and `name` say in the log and to people where it runs: `container`, `web-1`; `host` is the engine or the API.
     """
 
-    def __init__(self, kind: str, name: str, *, engine: Closable, job: Closable) -> None:
-        super().__init__()
+    def __init__(self, kind: str, name: str, *, engine: Closable, job: Execution, host: str, gone_after: float) -> None:
+        super().__init__(host, gone_after)
         self._kind, self._name = kind, name
         self._clients = (job, engine)
         self._pid: int | None = None
@@ -87,6 +125,9 @@ class ExecShell(RemoteShell):
             finally:
                 self._input_size -= len(keystrokes)
 
+    def _cut(self) -> None:
+        self._clients[0].abort()
+
     async def _send(self, keystrokes: bytes) -> None:
         raise NotImplementedError
 
@@ -99,6 +140,7 @@ class ExecShell(RemoteShell):
             return
         self._open = False
         self._going.set()
+        await self._unwatch()
         self._writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writer

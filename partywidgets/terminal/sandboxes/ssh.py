@@ -12,6 +12,7 @@ from ..shell import container_start, quoted
 from .base import Address, Exit
 from .remote_shell import INPUT_BOUND, RemoteShell
 from .ssh_login import OPEN_TIMEOUT, Hop, Login, close_all, destination, why
+from .watch import gone_after
 
 CHUNK = 64 * 1024
 GRACE = 2.0
@@ -22,8 +23,8 @@ _NO_DIRECTORY = 125
 class SshSandbox(RemoteShell):
     """A remote process with a PTY. What is not read fills SSH's own window (2 MiB), and then the process blocks."""
 
-    def __init__(self, hops: list[Hop], process: Any, place: str, *, cwd: str) -> None:
-        super().__init__()
+    def __init__(self, hops: list[Hop], process: Any, place: str, *, cwd: str, gone_after: float) -> None:
+        super().__init__(place, gone_after)
         self._hops, self._process, self._place, self._cwd = hops, process, place, cwd
 
     async def read(self) -> bytes:
@@ -38,13 +39,30 @@ class SshSandbox(RemoteShell):
                 self._tell_end(Exit(None, f"the connection to {self._place} was lost ({why(error)}): restart the terminal"))
                 return b""
             if piece:
+                self._watch.heard()
                 return piece
             await self._ended()
         return b""
 
+    async def _ask(self) -> str:
+        """OpenSSH's keepalive, which goes through each host on the way. The library's own would end the connection, and not tell before."""
+        import asyncssh
+
+        try:
+            await self._hops[-1].connection._make_global_request(b"keepalive@openssh.com")
+        except asyncssh.Error as error:
+            raise ConnectionError(why(error)) from error
+        return ""
+
+    def _cut(self) -> None:
+        for hop in reversed(self._hops):
+            hop.connection.abort()
+
     async def _ended(self) -> None:
         import asyncssh
 
+        if self._exit.done():
+            return
         code: int | None = None
         with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
             async with asyncio.timeout(GRACE):
@@ -81,6 +99,7 @@ class SshSandbox(RemoteShell):
             return
         self._open = False
         self._going.set()
+        await self._unwatch()
         self._process.close()
         await close_all(self._hops)
         self._tell_end(Exit(None, f"the terminal on {self._place} was closed"))
@@ -106,13 +125,14 @@ def _remote_command(nonce: str, options: dict[str, str]) -> str:
 async def open_ssh(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> SshSandbox:
     """Opens a shell at `ssh:user@host:port`. Raises SandboxError.
 
-    Options: those of `Login`, `shell` (else the account's), `cwd`.
+    Options: those of `Login`, `shell` (else the account's), `cwd`, `gone_after`.
     """
     try:
         import asyncssh  # the SSH protocol: a well-kept implementation on asyncio, with flow control and known_hosts
     except ImportError as error:
         raise SandboxError("an ssh: sandbox needs asyncssh: pip install 'partywidgets[ssh]'") from error
     user, host, port = destination(address)
+    seconds = gone_after(address)
     login = await Login.of(address.options)
     connections = await login.through(host, port, user)
     place, options = connections[-1].place, address.options
@@ -131,4 +151,4 @@ async def open_ssh(address: Address, *, cols: int, rows: int, nonce: str, enviro
     except BaseException:
         await close_all(connections)
         raise
-    return SshSandbox(connections, process, place, cwd=options.get("cwd", ""))
+    return SshSandbox(connections, process, place, cwd=options.get("cwd", ""), gone_after=seconds)

@@ -14,8 +14,6 @@ from .base import Address
 
 OPEN_TIMEOUT = 15.0
 """Seconds until a host has answered and let us in."""
-ALIVE_EVERY = 15.0
-"""Seconds between two looks whether the host is still there; after three unanswered ones it is not."""
 CLOSE_TIMEOUT = 2.0
 MAX_HOPS = 8
 """Hosts on the way, the last one counted."""
@@ -134,7 +132,8 @@ class Login:
         import asyncssh
 
         asked: dict[str, Any] = {"config": self.config, "password_auth": False, "kbdint_auth": False}  # nobody is there who could be asked
-        asked |= {"connect_timeout": OPEN_TIMEOUT, "login_timeout": OPEN_TIMEOUT, "keepalive_interval": ALIVE_EVERY}
+        asked |= {"connect_timeout": OPEN_TIMEOUT, "login_timeout": OPEN_TIMEOUT}
+        asked["keepalive_interval"] = 0  # whatever a config says: a terminal has its own watch
         asked |= {name: value for name, value in (("port", port), ("username", user), ("known_hosts", self.known_hosts)) if value}
         if self.keys:
             asked |= {"client_keys": self.keys, "agent_path": None}

@@ -55,6 +55,10 @@ class TtydSandbox(WebSocketSandbox):
         finally:
             self._patience = None
 
+    async def _ping(self) -> str:
+        # Who does not read gets no pong either.
+        return await super()._ping() if self._going.is_set() else ""
+
     async def _output_of(self, message: str | bytes) -> bytes | None:
         said = message.encode() if isinstance(message, str) else message
         if said[:1] != OUTPUT:

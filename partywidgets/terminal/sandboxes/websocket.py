@@ -11,16 +11,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ...exceptions import SandboxError, SandboxGoneError
 from .base import Address, Exit, MarkSource
+from .watch import Watch, gone_after
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 INPUT_BOUND = 1 << 20
 OPEN_TIMEOUT = 10.0
-GONE_AFTER = 30.0
-"""Seconds after which a server that says nothing on an open connection counts as gone: a third of them until a ping, a third until the bar
-says that there is no answer, a third for a second ping. They also keep containers' servers from cutting idle sockets. The option
-`gone_after` says another number, 1 to 600."""
 MESSAGE_LIMIT = 16 << 20
 _STABLE = re.compile(r"/ws/pty$|/sandbox/[^/]+/pty$")
 _PREVIEW = re.compile(r"/ws/terminal$|/sandbox/[^/]+/terminals/[^/]+/connect$")
@@ -35,38 +32,35 @@ class WebSocketSandbox:
     def __init__(self, connection: Any, address: Address) -> None:
         self.marks: MarkSource = "typed"
         self._connection, self._place = connection, address.target
-        self._gone_after, self._gone = gone_after(address), False
+        self._watch, self._gone = Watch(self._place, gone_after(address), self._ping, lambda said: self._tell_away(said)), False
         self._tell_away: Callable[[str], None] = lambda _: None
         self._rest, self._said = b"", ""
         self._input: asyncio.Queue[tuple[str | bytes, int]] = asyncio.Queue()
         self._input_size = 0
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._writer = asyncio.create_task(self._write_out(), name=f"input of {self._place}")
-        self._watcher = asyncio.create_task(self._watch(), name=f"watch over {self._place}")
+        self._watcher = asyncio.create_task(self._watch_over(), name=f"watch over {self._place}")
 
     def on_away(self, tell: Callable[[str], None]) -> None:
         """See Renewing."""
         self._tell_away = tell
 
-    async def _watch(self) -> None:
-        """Pings. The library's own pings wait without an end behind input that a hung server does not read."""
+    async def _ping(self) -> str:
+        await (await self._connection.ping())
+        return ""
+
+    async def _watch_over(self) -> None:
+        """The library's own pings wait without an end behind input that a hung server does not read."""
         from websockets.exceptions import ConnectionClosed
 
-        third = self._gone_after / 3
         while True:
             connection = self._connection
             try:
-                await asyncio.sleep(third)
-                if await _answers(connection, third):
-                    continue
-                self._tell_away(f"{self._place} has not answered for {2 * third:.3g} s")
-                if await _answers(connection, third):
-                    self._tell_away("")
-                else:
-                    self._gone = True
-                    connection.transport.abort()
-                    await connection.wait_closed()
-                    raise ConnectionClosed(None, None)
+                await self._watch.until_gone()
+                self._gone = True
+                connection.transport.abort()
+                await connection.wait_closed()
+                raise ConnectionClosed(None, None)
             except ConnectionClosed:
                 if not await self._writes_on(connection):
                     return
@@ -89,6 +83,7 @@ class WebSocketSandbox:
     async def _received(self) -> str | bytes:
         """The next message."""
         message: str | bytes = await self._connection.recv()
+        self._watch.heard()
         return message
 
     async def _output_of(self, message: str | bytes) -> bytes | None:
@@ -177,28 +172,6 @@ class WebSocketSandbox:
 def close_of(closed: Any) -> tuple[int, str]:
     """Code and reason with which the peer closed; 1006 where it did not."""
     return (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason[:200])
-
-
-async def _answers(connection: Any, seconds: float) -> bool:
-    """Whether a ping is answered in time. Raises ConnectionClosed."""
-    try:
-        async with asyncio.timeout(seconds):
-            await (await connection.ping())
-    except TimeoutError:
-        return False
-    return True
-
-
-def gone_after(address: Address) -> float:
-    """Seconds, as the option of that name says. Raises SandboxError."""
-    text = address.options.get("gone_after", f"{GONE_AFTER:g}")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= 600:
-        raise SandboxError(f"gone_after of {address.target} is a number of seconds from 1 to 600, got {text[:40]!r}")
-    return seconds
 
 
 async def connected(

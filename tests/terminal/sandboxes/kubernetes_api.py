@@ -93,13 +93,16 @@ def containerd(runtime: CriRuntime, container_id: str) -> Handler:
         tty = query.get("tty") == "true"
         url = await asyncio.to_thread(runtime.exec_url, container_id, query.getall("command"), tty=tty, stderr=not tty)
         offered = [name.strip() for name in request.headers["Sec-WebSocket-Protocol"].split(",")]
-        async with ClientSession() as session, session.ws_connect(url, protocols=offered) as upstream:
-            front = web.WebSocketResponse(protocols=[str(upstream.protocol)])
+        async with ClientSession() as session, session.ws_connect(url, protocols=offered, autoping=False) as upstream:
+            front = web.WebSocketResponse(protocols=[str(upstream.protocol)], autoping=False)
             await front.prepare(request)
 
             async def inward() -> None:
                 async for message in front:
-                    await upstream.send_bytes(message.data)
+                    if message.type is WSMsgType.PING:
+                        await upstream.ping(message.data)
+                    else:
+                        await upstream.send_bytes(message.data)
                 await upstream.close()
 
             async with asyncio.TaskGroup() as tasks:
@@ -107,6 +110,8 @@ def containerd(runtime: CriRuntime, container_id: str) -> Handler:
                 async for message in upstream:
                     if message.type is WSMsgType.BINARY:
                         await front.send_bytes(message.data)
+                    elif message.type is WSMsgType.PONG:
+                        await front.pong(message.data)
                 await front.close()
                 task.cancel()
         return front
