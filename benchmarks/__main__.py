@@ -14,6 +14,7 @@ NAMES = (
     "herd",
     "jupyter-fanout",
     "first-row",
+    "first-write",
     "checks",
     "history",
     "scheduler",

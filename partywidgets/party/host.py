@@ -32,6 +32,8 @@ Accept = Callable[[Receiver], Wire]
 """Sends the 101 (or its like) and returns the open wire. Called at most once per connect, on the room loop."""
 
 CLOSE_TIME = 5.0
+STATEMENT_GRACE = 1.0
+"""Of it, what an SQL statement has that began before."""
 ID_LIMIT = 128
 REVOKED = 10_000
 """Ended grants that are remembered, the newest: longer than a handshake takes."""
@@ -117,6 +119,8 @@ class PartyHost:
         deadline = asyncio.get_running_loop().time() + CLOSE_TIME
         try:
             assert self._alarms is not None
+            assert self._thread is not None
+            self._thread.hurry(STATEMENT_GRACE)
             await self._alarms.close()
             await self._close_connections(deadline - 2.0)
             rooms = list(self._rooms.values())

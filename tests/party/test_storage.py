@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from partywidgets.exceptions import SchemaError, StorageError
 from partywidgets.party import PartyHost, Server
-from partywidgets.party.storage import Directory, default_directory, open_database
+from partywidgets.party.alarm import Alarms
+from partywidgets.party.storage import Directory, Storage, StorageThread, default_directory, open_database
 
 
 async def test_values_outlive_the_host(tmp_path: Path) -> None:
@@ -211,3 +214,57 @@ os.kill(os.getpid(), signal.SIGKILL)
     directory.open()
     assert directory.path == tmp_path
     directory.close()
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_a_statement_without_an_end_is_ended(tmp_path: Path) -> None:
+    """It gets its time and a sentence; another room's write, which stood behind it, is done."""
+    thread = StorageThread(statement_time=0.2)
+    alarms = Alarms(tmp_path / "host.sqlite3", thread, ring_nobody, parties=())
+    await alarms.open()
+    try:
+        one, other = (Storage(tmp_path / f"{name}.sqlite3", party="room", room=name, thread=thread, alarms=alarms) for name in "ab")
+        endless, put = asyncio.ensure_future(one.sql(ENDLESS)), asyncio.ensure_future(other.put("x", 1))
+        with pytest.raises(StorageError, match=r"ran longer than 0\.2 s"):
+            await endless
+        await put
+        assert await other.get("x") == 1
+        assert await one.sql("SELECT 1 AS n") == [{"n": 1}]
+        await asyncio.gather(one.close(), other.close())
+    finally:
+        await alarms.close()
+        await thread.stop()
+
+
+async def ring_nobody(party: str, room: str) -> None:
+    """No alarm is set here."""
+
+
+async def test_a_host_ends_in_spite_of_a_statement_without_an_end(tmp_path: Path) -> None:
+    """Its caller is told, what was written before is there, and the thread is gone: it would hold up the end of the process."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        room = await host.get_server_by_name("room", "lobby")
+        await room.storage.put("x", 1)
+        endless = asyncio.ensure_future(room.storage.sql(ENDLESS))
+        await asyncio.sleep(0)
+    with pytest.raises(StorageError, match="into the end of its host"):
+        await endless
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("partywidgets-storage")]
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        assert await (await host.get_server_by_name("room", "lobby")).storage.get("x") == 1
+
+
+async def test_a_file_that_is_being_closed_may_be_opened_again(tmp_path: Path) -> None:
+    """Closing goes on behind the next use of the room, on a thread of its own; nothing is lost in between, and no log file is left over."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        for number in range(50):
+            closing = asyncio.ensure_future(storage.close())
+            await storage.put("x", number)
+            assert await storage.get("x") == number
+            await closing
+    [file] = (tmp_path / "rooms").iterdir()
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT value FROM partywidgets_kv").fetchall() == [("49",)]
