@@ -317,9 +317,12 @@ class Connection(Outlet):
                 while jobs:
                     job = jobs.popleft()
                     self._waiting -= _weight(job)
-                    if self._paused and len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
-                        self._paused = False
-                        self.wire.resume()
+                    if self._paused:
+                        if len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
+                            self._paused = False
+                            self.wire.resume()
+                        else:
+                            self.wire.pause()
                     await self._handle(job)
         finally:
             self._jobs = self._worker = None

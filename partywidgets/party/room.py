@@ -40,6 +40,9 @@ STOP_TIMEOUT = 5.0
 class Nobody:
     """The receiver of a socket that no room wants to hear: it was opened only to be told why it closes."""
 
+    def __repr__(self) -> str:
+        return "<a WebSocket that was refused>"
+
     def message_received(self, message: str | bytes) -> None: ...
 
     def detour(self) -> None: ...

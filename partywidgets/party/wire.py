@@ -88,7 +88,7 @@ class Wire(Protocol):
         """Takes over what is left of `encoded`, of which the socket at `descriptor` took the first `taken` bytes."""
 
     def pause(self) -> None:
-        """Stops reading from the peer, so that its own TCP window fills."""
+        """Stops reading from the peer, so that its own TCP window fills. Said again: the room has taken some of what waits, not enough."""
 
     def resume(self) -> None:
         """Reads on. A pause by the transport's own flow control stays in force."""

@@ -27,6 +27,7 @@ class PlainSocket:
         self._loop = loop
         self._events: deque[Message] = deque()
         self._waiting = 0
+        self._paused = False
         self._arrived = asyncio.Event()
 
     def _put(self, message: Message) -> None:
@@ -34,7 +35,11 @@ class PlainSocket:
         self._waiting += _size(message)
         self._arrived.set()
         if len(self._events) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES:
+            self._paused = True
             self.wire.pause()
+
+    def __repr__(self) -> str:
+        return "<a WebSocket of the app>"
 
     def message_received(self, message: str | bytes) -> None:
         self._put({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
@@ -61,8 +66,12 @@ class PlainSocket:
             return self._events[0]
         message = self._events.popleft()
         self._waiting -= _size(message)
-        if len(self._events) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
-            self.wire.resume()
+        if self._paused:
+            if len(self._events) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
+                self._paused = False
+                self.wire.resume()
+            else:
+                self.wire.pause()
         return message
 
     async def send(self, message: Message) -> None:

@@ -20,7 +20,8 @@ class StreamTransport(asyncio.Transport):
     """
 
     def __init__(self, stream: IOStream, there: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
+        # Not to be written to past the stream, which encrypts.
+        super().__init__({"socket": stream.socket, "sslcontext": getattr(stream.socket, "context", True)})
         self._stream, self._there = stream, there
         self._protocol: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -28,6 +28,7 @@ except ImportError:  # a wheel without the C extension
     from websockets.utils import apply_mask
 
 from ..party.wire import Batch, Receiver
+from .silence import has_room, last_heard
 
 logger = logging.getLogger("partywidgets.transport")
 
@@ -40,6 +41,10 @@ SLICE = 4096
 
 QUICK = 16 * 1024
 """A whole message of at most so many bytes, in one frame, is read here: websockets' parser, which can stop at any byte, takes longer."""
+
+HELD_BACK = 300.0
+"""Seconds that a room may take nothing at all from a peer who has filled the kernel's buffer, before that peer is cut: it could not answer
+a ping, so nobody knows whether it is there."""
 
 FRAMES_A_TURN = 512
 """Frames handled before the loop gets its turn."""
@@ -58,7 +63,7 @@ class Limits:
     `max_size`: of a message, more is closed with 1009. `max_fragments`: of one message.
     `stall`: how long a peer may take nothing of what waits for it.
     `ping_interval`: silence after which a ping is sent (None: never); `ping_timeout`: silence after that ping that ends the connection.
-    While a room is too busy to read from a peer, only the kernel can tell that it is gone: within `USER_TIMEOUT` and two intervals.
+    That holds while a room is too busy to read from a peer, by what Linux knows of unread data; see `_listen_past_a_pause`.
     `close_timeout`: how long the peer has to answer a Close, and a room to run on_close before a Close is answered.
     """
 
@@ -93,6 +98,7 @@ class WebSocket(asyncio.Protocol):
         "_fragments",
         "_heard_at",
         "_held",
+        "_held_back_at",
         "_keepalive",
         "_limits",
         "_loop",
@@ -133,6 +139,7 @@ class WebSocket(asyncio.Protocol):
         self._peer_close: Close | None = None
         self._discard = False
         self._heard_at = self._loop.time()
+        self._held_back_at = 0.0
         self._pinged_at = 0.0
         self._stall_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -242,6 +249,7 @@ class WebSocket(asyncio.Protocol):
         return 0 if transport is None else transport.get_write_buffer_size()
 
     def pause(self) -> None:
+        self._held_back_at = self._loop.time()
         self._pause(ROOM)
 
     def resume(self) -> None:
@@ -473,7 +481,7 @@ class WebSocket(asyncio.Protocol):
         if taken > self._taken:
             self._taken, self._drained_at = taken, now
         elif now - self._drained_at >= self._limits.stall:
-            logger.warning("a peer took nothing of %d bytes for %g s and was cut", self.buffered, self._limits.stall)
+            logger.warning("%r: took nothing of %d bytes for %g s, and was cut", self._receiver, self.buffered, self._limits.stall)
             self.abort()
             return
         self._stall_timer = self._loop.call_later(self._limits.stall / 5, self._check_stall)
@@ -481,27 +489,51 @@ class WebSocket(asyncio.Protocol):
     def _beat(self) -> None:
         """Any byte from the peer is a sign of life; a ping is sent only into silence. So a peer that is gone is cut `ping_interval` and
         `ping_timeout` after its last byte, however busy it was before.
-
-        The answer of one whose room has paused it cannot be read. It is pinged all the same, at every interval: where nobody is any more,
-        the kernel's error for that ping (a reset at once, or what `bound_silence` set) comes back from the next one.
         """
         limits, now = self._limits, self._loop.time()
         assert limits.ping_interval is not None
-        if self._paused or self._close_sent:
-            self._heard_at = now
-            if self._paused & ROOM and not self._paused & WRITING and not self._close_sent:
-                self._queue(PING)
+        if (self._paused or self._close_sent) and not self._listen_past_a_pause(now):
+            return
         due = self._heard_at + limits.ping_interval
         if due <= now and self._pinged_at > self._heard_at:
             due = self._pinged_at + limits.ping_timeout
             if due <= now:
-                logger.info("a peer was silent for %g s after a ping and was cut", limits.ping_timeout)
+                logger.info("%r: silent for %g s after a ping, and cut", self._receiver, limits.ping_timeout)
                 self.abort()
                 return
         elif due <= now:
             self._pinged_at, due = now, now + limits.ping_timeout
             self._queue(PING)
         self._keepalive = self._loop.call_at(due, self._beat)
+
+    def _listen_past_a_pause(self, now: float) -> bool:
+        """Finds out when a peer that is not read from was last heard. False: it was cut.
+
+        Output that waits and a Close have timers of their own. Where a room has paused the peer, the kernel says when its last data came,
+        its pongs among it, so that one which hangs is found as any other is. Where the peer has filled the kernel's buffer no pong comes
+        through: it is pinged at every interval, so that the kernel's error for a machine that is gone comes back (a reset at once, or
+        what `bound_silence` set), and it is cut when its room took nothing for `HELD_BACK`. Where the kernel tells nothing (not Linux)
+        there is the ping alone.
+        """
+        if self._paused != ROOM or self._close_sent or self._transport is None:
+            self._heard_at = now
+            return True
+        sock = self._transport.get_extra_info("socket")
+        room, silent = has_room(sock), last_heard(sock)
+        if room and silent is not None:
+            self._heard_at = max(self._heard_at, now - silent)
+            return True
+        if room is False and now - self._held_back_at >= HELD_BACK:
+            logger.warning(
+                "%r: its room took nothing from it for %g s, and whether it is still there cannot be known: it was cut",
+                self._receiver,
+                HELD_BACK,
+            )
+            self.abort()
+            return False
+        self._heard_at = now
+        self._queue(PING)
+        return True
 
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "WebSocket", "close_frame"]

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.party.fanout import DEFAULT_CAP
-from partywidgets.transport import handshake
+from partywidgets.transport import handshake, websocket
 from partywidgets.transport.server import serve
 from partywidgets.transport.websocket import Limits
 
@@ -69,12 +69,13 @@ async def main() -> None:
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--ping", type=float, default=20.0)
     parser.add_argument("--user-timeout", type=float, default=handshake.USER_TIMEOUT)
+    parser.add_argument("--held-back", type=float, default=websocket.HELD_BACK)
     parser.add_argument("--stall", type=float, default=5.0)
     parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
     options = parser.parse_args()
     if options.files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
-    handshake.USER_TIMEOUT = options.user_timeout
+    handshake.USER_TIMEOUT, websocket.HELD_BACK = options.user_timeout, options.held_back
     Beacon.period, Beacon.size = options.period, options.size
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
     limits = Limits(ping_interval=options.ping, ping_timeout=options.ping, stall=options.stall)

@@ -26,6 +26,7 @@ class Lit:
 
     def __init__(self, process: asyncio.subprocess.Process, address: str, port: int) -> None:
         self.process = process
+        self.port = port
         self.place = f"{address}:{port}/parties/beacon/r"
 
     def connect(self, id: str, **options: Any) -> connect:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
 import struct
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +17,13 @@ import pytest
 from websockets.frames import Opcode
 
 from partywidgets.party import Connection
+from partywidgets.transport import silence, websocket
 from partywidgets.transport.websocket import Limits, WebSocket
 
 from ..party.serving import Raw, Recorder, frame, running, until
+from .lit import ROOT, WAIT, Lit, lit
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when unread data came")
 
 
 async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
@@ -105,10 +114,10 @@ async def test_a_living_peer_of_a_paused_socket_is_left_alone(tmp_path: Path) ->
         pass
 
     Room.go = asyncio.Event()
-    limits = Limits(ping_interval=0.02, ping_timeout=1.0)
+    limits = Limits(ping_interval=0.1, ping_timeout=1.0)
     async with running(Room, tmp_path, serve_limits=limits) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
         raw.writer.write(b"".join(frame(Opcode.TEXT, str(number).encode()) for number in range(500)))
-        for _ in range(75):  # one and a half of its ping_timeout
+        for _ in range(4):
             assert await raw.frame() == (Opcode.PING, b"pw")
             raw.send(Opcode.PONG, b"pw")
         Room.go.set()
@@ -121,3 +130,78 @@ async def test_a_living_peer_of_a_paused_socket_is_left_alone(tmp_path: Path) ->
                 came.append(int(payload))
         assert came == list(range(500))
         assert run.host.connection_count() == 1
+
+
+@contextlib.asynccontextmanager
+async def hearing(beacon: Lit, count: int, size: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A client of the beacon's room, in whose first message the room hangs, with `count` further ones of `size` bytes."""
+    command = (sys.executable, "-m", "tests.transport.hearer", str(beacon.port), str(count), str(size))
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(WAIT):
+            while (await beacon.look())["paused"] != ["hearer"]:
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+@linux
+async def test_a_program_that_stops_while_its_room_reads_nothing(tmp_path: Path) -> None:
+    """Its machine answers in TCP, its pongs are never read: it stays for as long as it answers pings, and is cut once it is stopped."""
+    async with lit(tmp_path, "--ping", "0.5", "--period", "3600") as beacon, beacon.connect("other"), hearing(beacon, 200, 1) as hearer:
+        assert hearer.stdout is not None
+        for _ in range(4):
+            async with asyncio.timeout(WAIT):
+                assert await hearer.stdout.readline() == b"ping\n"
+        assert "hearer" in (await beacon.look())["ids"]
+        os.kill(hearer.pid, signal.SIGSTOP)
+        await beacon.until(["other"])
+
+
+@linux
+async def test_a_program_that_stops_behind_a_full_buffer(tmp_path: Path) -> None:
+    """No pong of it could come through: it is cut when its room has taken nothing from it for long, and the log names both."""
+    log_file = tmp_path / "log"
+    with log_file.open("wb") as log:
+        options = ("--ping", "0.5", "--period", "3600", "--held-back", "2")
+        async with lit(tmp_path / "rooms", *options, log=log) as beacon, beacon.connect("other"), hearing(beacon, 100, 65_536) as hearer:
+            os.kill(hearer.pid, signal.SIGSTOP)
+            await beacon.until(["other"])
+    assert "<Connection 'hearer' of room beacon/r OPEN>: its room took nothing from it for 2 s" in log_file.read_text()
+
+
+@linux
+async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path: Path) -> None:
+    """However long a full buffer lasts, each message that its room takes begins the time anew; without one it ends."""
+    taken: list[int] = []
+
+    class Room(Recorder):
+        one = asyncio.Semaphore(0)
+
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            await self.one.acquire()
+            taken.append(len(message))
+
+    Room.log = []
+    async with running(Room, tmp_path, serve_limits=Limits(ping_interval=0.05)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+        [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+        wire = connection.wire
+        assert isinstance(wire, WebSocket)
+        raw.writer.write(frame(Opcode.BINARY, b"x" * 65_536) * 200)
+        await until(lambda: wire._transport is not None and silence.has_room(wire._transport.get_extra_info("socket")) is False)
+        for _ in range(3):
+            wire._held_back_at -= websocket.HELD_BACK - 0.5
+            before, count = wire._held_back_at, len(taken)
+            Room.one.release()
+            await until(lambda count=count: len(taken) > count)  # type: ignore[misc]
+            assert wire._held_back_at > before
+            wire._beat()
+        assert run.host.connection_count() == 1
+        wire._held_back_at -= websocket.HELD_BACK
+        await until(lambda: run.host.connection_count() == 0)
+        for _ in range(200):
+            Room.one.release()
+        await until(lambda: len(Room.log) == 1)
