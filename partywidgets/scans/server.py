@@ -29,6 +29,8 @@ RUNNER = "partywidgets.runner.v1"
 SNAPSHOT_AHEAD = 256 * 1024
 """Bytes that a joining socket may have unread before the next part of its snapshot is made."""
 SNAPSHOT_PAUSE = 0.01
+FIRST_PAUSE = 0.04
+"""Seconds between the first part of a snapshot and the rest: a page paints the failing rows before it must read megabytes."""
 RESULTS = ',"results":['
 """In JSON text it can stand nowhere but before that key's value: in a string the quotes are escaped."""
 WINDOW_TICK = 0.1
@@ -375,6 +377,9 @@ class OpsMonitorBroadcastServer(Server):
                     await asyncio.sleep(SNAPSHOT_PAUSE)
                 parts = await self._planner.plan()
                 snapshot = Snapshot(self.service.board, {"role": connection.grant.ops_role(), **self.service.snapshot_head()}, parts)
+                if connection.ready_state == ReadyState.OPEN:
+                    connection.send(snapshot.next_part())
+            await asyncio.sleep(FIRST_PAUSE)
             while not snapshot.done:
                 while connection.ready_state == ReadyState.CONNECTING or connection.buffered > SNAPSHOT_AHEAD:
                     await asyncio.sleep(SNAPSHOT_PAUSE)

@@ -13,7 +13,8 @@ from .model import FRAME_BYTES, CheckResult
 
 PART_BYTES = 160 * 1024
 """What a part is planned for. The rest of the frame is for the first part's head (silences: 64 KiB) and for rows that grow meanwhile."""
-
+FIRST_BYTES = 32 * 1024
+"""The same of the first part: a screenful of rows, which a page has read and painted soon."""
 
 AT_ONCE = 250
 """Rows that are planned at once, which takes a few milliseconds where they were not encoded before."""
@@ -81,7 +82,7 @@ def _planning(board: Board) -> Iterator[None]:
     """Plans in steps; between them the board may change."""
     seq = board.seq
     parts: list[list[str]] = [[]]
-    left = PART_BYTES
+    left = FIRST_BYTES
     for row in sorted(board.rows.values(), key=lambda row: row.urgency):
         size = len(board.encoded(row)) + 1
         if size > left and parts[-1]:

@@ -168,6 +168,25 @@ describe("the store", () => {
     expect(series.at(-1)!.durationMs).toBe(399);
   });
 
+  it("knows the duration of a row that it saw once, also when the same snapshot comes again", () => {
+    const store = new OpsStore();
+    for (let times = 0; times < 2; times++) {
+      store.apply(snapshot([result("a", { observed_at: "2026-11-28T03:00:00.000Z", duration_ms: 7, status: "warn" })]), noChanges());
+      expect(store.series("a")).toEqual([{ at: Date.UTC(2026, 10, 28, 3), durationMs: 7, status: "warn" }]);
+    }
+    store.apply(snapshot([]), noChanges());
+    expect(store.series("a")).toEqual([]);
+  });
+
+  it("says of a row that changed several times before it was drawn all that changed", () => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { seq: 1, status: "ok", duration_ms: 1 })), noChanges());
+    const changes = noChanges();
+    store.apply(checked(result("a", { seq: 2, status: "crit", duration_ms: 1 })), changes);
+    store.apply(checked(result("a", { seq: 3, status: "crit", duration_ms: 2 })), changes);
+    expect([...changes.changed.get("a")!].sort()).toEqual(["duration_ms", "status"]);
+  });
+
   it("follows a running scan until its report", () => {
     const store = new OpsStore();
     store.apply({ type: "scan-started", data: { scan_id: "s", trigger: "manual", started_at: "", total: 4 } }, noChanges());

@@ -14,6 +14,7 @@ import {
   STATUSES,
   type StateChange,
 } from "../protocol.ts";
+import { instant } from "./instant.ts";
 import { type Point, Series } from "./series.ts";
 
 const SERIES_POINTS = 300;
@@ -35,7 +36,8 @@ export interface RunningScan {
 
 /** What one batch of messages changed; the views draw from this. */
 export interface Changes {
-  changed: Map<string, Set<string>>;
+  /** The fields of each row whose change is worth a mark. */
+  changed: Map<string, ReadonlySet<string>>;
   removed: Set<string>;
   reset: boolean;
   /** Another window came. */
@@ -53,9 +55,7 @@ export function noChanges(): Changes {
 /** Adds `more` to changes that are held back. */
 export function hold(held: Changes, more: Changes): void {
   for (const [fingerprint, fields] of more.changed) {
-    const known = held.changed.get(fingerprint) ?? new Set<string>();
-    for (const field of fields) known.add(field);
-    held.changed.set(fingerprint, known);
+    held.changed.set(fingerprint, both(held.changed.get(fingerprint), fields));
     held.removed.delete(fingerprint);
   }
   for (const fingerprint of more.removed) {
@@ -66,8 +66,23 @@ export function hold(held: Changes, more: Changes): void {
   held.moved ||= more.moved;
 }
 
-/** Fields whose change is worth a flash. */
 const WATCHED = ["status", "summary", "severity", "duration_ms", "suppression"] as const;
+/** Every set of watched fields there can be, by the bits of its members: twenty thousand updates a second make no set each. */
+const FIELD_SETS: readonly ReadonlySet<string>[] = Array.from(
+  { length: 1 << WATCHED.length },
+  (_, bits) => new Set(WATCHED.filter((_, index) => bits & (1 << index))),
+);
+const NONE = FIELD_SETS[0]!;
+const SUPPRESSION = FIELD_SETS[16]!;
+
+function bitsOf(fields: ReadonlySet<string>): number {
+  return WATCHED.reduce((bits, field, index) => (fields.has(field) ? bits | (1 << index) : bits), 0);
+}
+
+function both(known: ReadonlySet<string> | undefined, more: ReadonlySet<string>): ReadonlySet<string> {
+  if (!known || known.size === 0 || known === more) return more;
+  return more.size === 0 ? known : FIELD_SETS[bitsOf(known) | bitsOf(more)]!;
+}
 
 /** A snapshot that is coming in. */
 interface SnapshotParts {
@@ -115,7 +130,11 @@ export class OpsStore {
 
   /** The durations that this page saw, oldest first; at most 300, of ten thousand rows 20 each, and before them those it was told of. */
   series(fingerprint: string): readonly Point[] {
-    return this.#series.get(fingerprint)?.points() ?? [];
+    const series = this.#series.get(fingerprint);
+    if (series) return series.points();
+    const row = this.rows.get(fingerprint);
+    const at = row ? instant(row.observed_at) : Number.NaN;
+    return row && !Number.isNaN(at) ? [{ at, durationMs: row.duration_ms, status: row.status }] : [];
   }
 
   /** The transitions that this page saw or was told of, newest first; at most 20. */
@@ -140,7 +159,7 @@ export class OpsStore {
     if (!this.rows.has(fingerprint)) return;
     for (const change of [...changes].reverse()) this.#transition(change);
     // What this page saw itself goes on where the past ends.
-    const seen = this.#series.get(fingerprint)?.points() ?? [];
+    const seen = this.series(fingerprint);
     const begin = seen[0]?.at ?? Number.POSITIVE_INFINITY;
     const series = new Series(Math.max(REMEMBERED, this.#share()));
     for (const [observedAt, durationMs, status] of looks) {
@@ -292,20 +311,19 @@ export class OpsStore {
       return;
     }
     if (known && comparable && known.seq > result.seq) return;
+    if (known) this.#observe(known, result);
     this.#keep(fingerprint, known, result);
-    const fields = changes.changed.get(fingerprint) ?? new Set<string>();
-    if (known && !quiet) {
-      for (const field of WATCHED) if (known[field] !== result[field] && differs(known[field], result[field])) fields.add(field);
-    }
-    changes.changed.set(fingerprint, fields);
-    changes.removed.delete(fingerprint);
-    this.#observe(result);
+    const fields = known && !quiet ? changed(known, result) : NONE;
+    changes.changed.set(fingerprint, both(changes.changed.get(fingerprint), fields));
+    if (changes.removed.size > 0) changes.removed.delete(fingerprint);
   }
 
   /** Puts a row in place of another, or takes it away, and counts. */
   #keep(fingerprint: string, before: Result | undefined, result: Result | null): void {
-    if (before) this.#count(before, -1);
-    if (result) this.#count(result, 1);
+    if (before?.status !== result?.status || before?.suppression !== result?.suppression) {
+      if (before) this.#count(before, -1);
+      if (result) this.#count(result, 1);
+    }
     if (result) this.rows.set(fingerprint, result);
     else this.rows.delete(fingerprint);
   }
@@ -321,12 +339,16 @@ export class OpsStore {
     this.#history.delete(fingerprint);
   }
 
-  #observe({ fingerprint, observed_at, duration_ms, status }: Result): void {
-    const at = Date.parse(observed_at);
+  /** A row that was seen once has no series: it is its only point. Ten thousand of them would be made at a join. */
+  #observe(before: Result, { fingerprint, observed_at, duration_ms, status }: Result): void {
+    const at = instant(observed_at);
     if (Number.isNaN(at)) return;
     let series = this.#series.get(fingerprint);
     if (!series) {
+      const first = instant(before.observed_at);
+      if (first === at) return;
       series = new Series(this.#share());
+      if (!Number.isNaN(first)) series.add(first, before.duration_ms, before.status);
       this.#series.set(fingerprint, series);
     }
     series.add(at, duration_ms, status);
@@ -375,9 +397,19 @@ export class OpsStore {
 
   #suppress(row: Result, suppression: Result["suppression"], changes: Changes): void {
     this.#keep(row.fingerprint, row, { ...row, suppression });
-    const fields = changes.changed.get(row.fingerprint) ?? new Set<string>();
-    changes.changed.set(row.fingerprint, fields.add("suppression"));
+    changes.changed.set(row.fingerprint, both(changes.changed.get(row.fingerprint), SUPPRESSION));
   }
+}
+
+/** The watched fields that are others. */
+function changed(before: Result, now: Result): ReadonlySet<string> {
+  let bits = 0;
+  if (before.status !== now.status) bits |= 1;
+  if (before.summary !== now.summary) bits |= 2;
+  if (before.severity !== now.severity) bits |= 4;
+  if (before.duration_ms !== now.duration_ms) bits |= 8;
+  if (before.suppression !== now.suppression && differs(before.suppression, now.suppression)) bits |= 16;
+  return FIELD_SETS[bits]!;
 }
 
 function differs(a: unknown, b: unknown): boolean {

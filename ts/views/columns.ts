@@ -99,7 +99,10 @@ export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
 }
 
 function text(value: string, className = ""): HTMLElement {
-  return element("span", { class: className || null, title: value }, value);
+  const node = element("span", { class: className || null });
+  // An empty one too: its text is set later.
+  node.append(document.createTextNode(value));
+  return node;
 }
 
 function statusCell({ status, state }: Result): HTMLElement {

@@ -13,8 +13,11 @@ export interface LineLook {
   grouped: boolean;
   selected: boolean;
   cursor: boolean;
+  /** Fields that changed a moment ago. */
   flash: ReadonlySet<string> | undefined;
 }
+
+const NO_FLASH: ReadonlySet<string> = new Set();
 
 export class GridLine {
   readonly node: HTMLElement = element("div", { role: "row", class: "pw-row" });
@@ -23,7 +26,12 @@ export class GridLine {
   #signs: string[] = [];
   #drawn: Result | null | undefined;
   #attributes = new Map<string, string | null>();
+  #flash = NO_FLASH;
+  #named = "";
   #group = "";
+
+  /** `isHead`: it is the head of a group, and is never made a row. */
+  constructor(readonly isHead: boolean) {}
 
   /** Draws a row; null: it is on its way. */
   row(row: Result | null, look: LineLook): void {
@@ -41,25 +49,32 @@ export class GridLine {
         this.#signs[index] = sign;
         const inside = cell.firstElementChild as HTMLElement | null;
         if (!row) cell.replaceChildren("…");
-        else if (column.plain && inside) {
-          inside.textContent = sign;
-          inside.title = sign;
-        } else cell.replaceChildren(column.cell(row));
+        else if (column.plain && inside?.firstChild instanceof Text) inside.firstChild.data = sign;
+        else cell.replaceChildren(column.cell(row));
       });
     }
     this.#dress(look);
     this.#set("aria-level", look.grouped ? "2" : null);
     this.#set("aria-expanded", null);
-    look.columns.forEach((column, index) => {
-      const cell = this.#cells[index]!;
-      const id = `${look.id}-${column.key}`;
-      if (cell.id !== id) cell.id = id;
-      if (look.flash?.has(column.key)) {
-        // Two names of one animation: taking the other starts it again without asking the browser for a layout.
-        const again = cell.classList.contains("pw-flash");
-        cell.classList.toggle("pw-flash", !again);
-        cell.classList.toggle("pw-flash-again", again);
-      }
+    this.#show(look.flash ?? NO_FLASH);
+    this.#name(look.cursor ? look.id : "");
+  }
+
+  #show(flash: ReadonlySet<string>): void {
+    if (this.#flash === flash) return;
+    this.#flash = flash;
+    this.#columns.forEach(({ key }, index) => {
+      this.#cells[index]!.classList.toggle("pw-flash", flash.has(key));
+    });
+  }
+
+  /** Only the cells that the cursor may stand on need ids: setting eight of each line costs more than drawing it. */
+  #name(id: string): void {
+    if (this.#named === id) return;
+    this.#named = id;
+    this.#columns.forEach(({ key }, index) => {
+      if (id === "") this.#cells[index]!.removeAttribute("id");
+      else this.#cells[index]!.id = `${id}-${key}`;
     });
   }
 
@@ -92,6 +107,8 @@ export class GridLine {
   #build(look: LineLook): void {
     this.#columns = look.columns;
     this.#drawn = undefined;
+    this.#flash = NO_FLASH;
+    this.#named = "";
     this.#signs = [];
     this.#cells = look.columns.map((column, index) =>
       element("div", { role: "gridcell", class: column.right ? "pw-cell pw-right" : "pw-cell", "aria-colindex": index + 1 }),

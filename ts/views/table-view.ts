@@ -46,7 +46,15 @@ export const LINE = 25;
 const HEAD = 26;
 const OVERSCAN = 4;
 const AGE_EVERY_MS = 1000;
+/** Milliseconds that a changed cell is marked. */
+const FLASH_MS = 1200;
 const FLASHES = 2000;
+
+interface Flash {
+  fields: ReadonlySet<string>;
+  /** By `performance.now()`. */
+  until: number;
+}
 
 /** `TableView` by a window of lines that follows the scroll position. */
 export class GridView implements TableView {
@@ -63,8 +71,10 @@ export class GridView implements TableView {
   #empty = element("div", { class: "pw-empty", hidden: true });
   #head: GridHead;
   #keys: GridKeys;
-  #drawn = new Map<string, GridLine>();
-  #flash = new Map<string, ReadonlySet<string>>();
+  /** The lines in the page, from the top, and what stands in them. */
+  #drawn: { key: string; line: GridLine }[] = [];
+  #flash = new Map<string, Flash>();
+  #fading: ReturnType<typeof setTimeout> | undefined;
   #frame = 0;
   #top = 0;
   #width = 0;
@@ -113,6 +123,7 @@ export class GridView implements TableView {
       if (event.shiftKey && this.#pressed) event.preventDefault();
     });
     this.node.addEventListener("click", (event) => this.#click(event));
+    this.node.addEventListener("pointerover", entitle);
     this.#observer = new ResizeObserver(() => {
       if (this.node.clientWidth === this.#width) return;
       this.#width = this.node.clientWidth;
@@ -134,7 +145,8 @@ export class GridView implements TableView {
   draw(flash?: ReadonlyMap<string, ReadonlySet<string>>): void {
     // What is not drawn for long, because the page is hidden, needs no flash either.
     if (this.#flash.size > FLASHES) this.#flash.clear();
-    for (const [fingerprint, fields] of flash ?? []) if (fields.size > 0) this.#flash.set(fingerprint, fields);
+    const until = performance.now() + FLASH_MS;
+    for (const [fingerprint, fields] of flash ?? []) if (fields.size > 0) this.#flash.set(fingerprint, { fields, until });
     this.#schedule();
   }
 
@@ -168,6 +180,7 @@ export class GridView implements TableView {
 
   destroy(): void {
     clearInterval(this.#clock);
+    clearTimeout(this.#fading);
     cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
     this.node.remove();
@@ -212,22 +225,14 @@ export class GridView implements TableView {
       const key = line.group ? `g-${line.group.name}` : (line.row?.fingerprint ?? `w-${first + index}`);
       return { line, key };
     });
-    const keys = new Set(wanted.map(({ key }) => key));
-    const free: GridLine[] = [];
-    for (const [key, drawn] of this.#drawn) {
-      if (keys.has(key)) continue;
-      this.#drawn.delete(key);
-      // The head of a group is not made a row, and no cell keeps the flash of another row.
-      if (!key.startsWith("g-") && !this.#flashing(drawn)) free.push(drawn);
-      else drawn.node.remove();
-    }
-    let at: ChildNode | null = this.#inView.firstChild;
+    this.#scrolled(wanted.map(({ key }) => key));
+    const now = performance.now();
+    const marked = new Map<string, Flash>();
     wanted.forEach(({ line, key }, index) => {
-      let drawn = this.#drawn.get(key);
-      if (!drawn) {
-        drawn = (line.group ? undefined : free.pop()) ?? new GridLine();
-        this.#drawn.set(key, drawn);
-      }
+      const drawn = this.#lineAt(index, line.group !== null);
+      this.#drawn[index]!.key = key;
+      const flash = this.#flash.get(key);
+      if (flash && flash.until > now) marked.set(key, flash);
       const look: LineLook = {
         id: `${this.#name}-${key}`,
         rowIndex: first + index + 2,
@@ -235,21 +240,52 @@ export class GridView implements TableView {
         grouped,
         selected: this.#selected.has(key),
         cursor: this.#keys.isAt(key),
-        flash: this.#flash.get(key),
+        flash: marked.get(key)?.fields,
       };
       if (line.group) drawn.group(line.group, groupTitle(line.group.name, this.#look.group), this.#look.group === "status", look);
       else drawn.row(line.row, look);
-      if (drawn.node === at) at = at.nextSibling;
-      else this.#inView.insertBefore(drawn.node, at);
     });
-    for (const drawn of free) drawn.node.remove();
-    this.#flash.clear();
+    for (const { line } of this.#drawn.splice(wanted.length)) line.node.remove();
+    this.#flash = marked;
+    this.#fade(now);
     this.#markCursor();
     this.#events.look(first, wanted.length);
   }
 
-  #flashing(line: GridLine): boolean {
-    return line.node.querySelector(".pw-flash, .pw-flash-again") !== null;
+  /**
+   * Lines that a scroll took out at one end go to the other. What changed otherwise is written into the lines where they stand: where
+   * everything changes its place with every batch, moving nodes costs a layout of each.
+   */
+  #scrolled(keys: readonly string[]): void {
+    const drawn = this.#drawn;
+    const down = drawn.findIndex(({ key }) => key === keys[0]);
+    const up = down < 0 && drawn[0] ? keys.indexOf(drawn[0].key) : -1;
+    if (down > 0) drawn.push(...drawn.splice(0, down));
+    else if (up > 0) drawn.unshift(...drawn.splice(-up, up));
+    else return;
+    if (down > 0) this.#inView.append(...drawn.slice(-down).map(({ line }) => line.node));
+    else this.#inView.prepend(...drawn.slice(0, up).map(({ line }) => line.node));
+  }
+
+  /** The line at a place of the page; one that is the head of a group stays one. */
+  #lineAt(index: number, head: boolean): GridLine {
+    const there = this.#drawn[index]?.line;
+    if (there?.isHead === head) return there;
+    const line = new GridLine(head);
+    if (there) there.node.replaceWith(line.node);
+    else this.#inView.append(line.node);
+    this.#drawn[index] = { key: "", line };
+    return line;
+  }
+
+  /** Marks are taken away in one go: an animation would paint every marked cell with every frame. */
+  #fade(now: number): void {
+    if (this.#flash.size === 0) return;
+    const next = Math.min(...[...this.#flash.values()].map(({ until }) => until));
+    this.#fading ??= setTimeout(() => {
+      this.#fading = undefined;
+      this.#schedule();
+    }, next - now);
   }
 
   #click(event: MouseEvent): void {
@@ -309,6 +345,15 @@ export class GridView implements TableView {
       node.classList.toggle("pw-stale", stale);
     }
   }
+}
+
+/** What a cell cuts off is said by its title, once a pointer is there. */
+function entitle({ target }: Event): void {
+  const cell = target instanceof Element ? target.closest<HTMLElement>(".pw-row > .pw-cell") : null;
+  const text = cell?.firstElementChild;
+  if (!cell || !(text instanceof HTMLElement) || text.title) return;
+  if (cell.scrollWidth > cell.clientWidth) cell.title = text.textContent ?? "";
+  else cell.removeAttribute("title");
 }
 
 function lineOf(event: Event): HTMLElement | null {
