@@ -42,12 +42,12 @@ def _program(folder: Path) -> str:
 
 
 @contextmanager
-def ttyd(folder: Path, *options: str, command: tuple[str, ...] = ("/bin/sh",)) -> Iterator[Ttyd]:
-    """A ttyd on a loopback port of the system's choice."""
+def ttyd(folder: Path, *options: str, command: tuple[str, ...] = ("/bin/sh",), under: tuple[str, ...] = ()) -> Iterator[Ttyd]:
+    """A ttyd on a loopback port of the system's choice; `under` is a program that runs it."""
     folder.mkdir(exist_ok=True)
     log = folder / "log"
     with log.open("w") as errors:
-        arguments = [_program(folder), "-p", "0", "-i", "127.0.0.1", *options, *command]
+        arguments = [*under, _program(folder), "-p", "0", "-i", "127.0.0.1", *options, *command]
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, text=True)
     try:
         yield Ttyd(_port(process, log), process, log)
