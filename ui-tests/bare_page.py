@@ -27,6 +27,7 @@ PEOPLE = {
     "ana": Identity("ana", "Ana", OWNER_ROLES | {"runner"}),
     "ben": Identity("ben", "Ben", frozenset({"operator"})),
     "obi": Identity("obi", "Obi", frozenset({"observer"})),
+    "pia": Identity("pia", "Pia", frozenset({"peer"})),
 }
 CONFIG = json.dumps(
     {

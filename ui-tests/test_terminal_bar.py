@@ -101,6 +101,49 @@ def test_control_is_asked_for(enter: Callable[..., Locator]) -> None:
     expect(ben.locator(".pw-notice")).to_contain_text("ask again in")
 
 
+def test_every_role_asks_by_keyboard(enter: Callable[..., Locator]) -> None:
+    """A peer types beside the holder and asks for control; a moderator sees it and may answer; he asks too, or takes control at once."""
+    ben, pia, ana = enter("roles", "ben"), enter("roles", "pia"), enter("roles", "ana")
+
+    def press(terminal: Locator, name: str) -> None:
+        """Reaches a button of the bar without a mouse."""
+        terminal.locator(".xterm").click()
+        terminal.page.keyboard.press("Control+Shift+Escape")
+        button = terminal.get_by_role("button", name=name)
+        for _ in range(12):
+            if button.evaluate("node => node === document.activeElement"):
+                break
+            terminal.page.keyboard.press("Tab")
+        terminal.page.keyboard.press("Enter")
+
+    type_into(ben, "echo by-ben-$((1+1))\n")
+    shows(pia, "by-ben-2")
+    expect(pia.locator(".pw-hint")).to_have_text("Ben has control, you may type too")
+    type_into(pia, "echo by-pia-$((1+1))\n")
+    shows(ben, "by-pia-2")
+    press(pia, "Ask for control")
+    expect(pia.locator(".pw-hint")).to_have_text("you asked Ben for control")
+    expect(ana.locator('.pw-asks [role="status"]')).to_have_text("Pia asks Ben for control.")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    ana.screenshot(path=SCREENSHOTS / "control_asked_moderator.png")
+    press(ben, "Give control to Pia")
+    expect(pia.locator(".pw-hint")).to_have_text("you have control")
+    expect(ana.get_by_role("button", name="Take control")).to_be_visible()
+    press(ana, "Ask for control")
+    expect(pia.locator('.pw-asks [role="status"]')).to_contain_text("Ana asks for control. Control Shift Escape")
+    expect(ana.get_by_role("list", name="Requests for control")).to_have_count(0)
+    press(pia, "Refuse Ana")
+    expect(ana.locator('.pw-notice[role="status"]')).to_have_text("Pia refused: ask again later")
+    press(ben, "Ask for control")
+    press(ana, "Give control to Ben")
+    expect(ben.locator(".pw-hint")).to_have_text("you have control")
+    press(ana, "Take control")
+    expect(ana.locator(".pw-hint")).to_have_text("you have control")
+    press(ana, "Release control")
+    press(pia, "Take control")
+    expect(pia.get_by_role("button", name="Release control")).to_be_visible()
+
+
 def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:
     """A moderator ejects with a second press; the page of who was ejected says so and stops trying, and an operator has no such button."""
     ana, ben = enter("eject", "ana"), enter("eject", "ben")

@@ -42,6 +42,15 @@ describe("requests for control", () => {
     expect(document.activeElement!.getAttribute("aria-label")).toBe("Refuse Cyd");
   });
 
+  it("says whom they ask where that is somebody else, and then takes no focus from the bar", () => {
+    list.show([asker("Ben")], "Cyd");
+    expect(list.node.querySelector('[role="status"]')!.textContent).toBe("Ben asks Cyd for control.");
+    expect(list.node.querySelector("li")!.textContent).toContain("Ben asks Cyd for control");
+    expect(list.focus()).toBe(false);
+    press(list.node, "Refuse Ben");
+    expect(refuse).toHaveBeenCalledWith("Ben-1");
+  });
+
   it("draws three lines and counts the others", () => {
     list.show(["a", "b", "c", "d", "e"].map(asker));
     expect(names()).toHaveLength(6);

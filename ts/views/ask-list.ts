@@ -1,4 +1,7 @@
-/** Who asks this person for control, with a yes and a no for each: a line under the bar, spoken when it comes, which takes no focus. */
+/**
+ * Who asks for control, with a yes and a no for each: a line under the bar, spoken when it comes, which takes no focus. Whoever has control is
+ * asked; a moderator sees who asks somebody else, and may answer.
+ */
 import { element, setText } from "./element.ts";
 
 export interface AskActions {
@@ -15,6 +18,7 @@ export class AskList {
   #more = element("span", { class: "pw-muted" });
   #actions: AskActions;
   #shown = "";
+  #holder: string | null = null;
 
   constructor(actions: AskActions) {
     this.#actions = actions;
@@ -23,11 +27,12 @@ export class AskList {
     this.node = element("div", { class: "pw-asks" }, this.#said, this.#lines, this.#more);
   }
 
-  /** The first requests, one line each; the focus stays on the same person's button. */
-  show(asking: { connection: string; name: string }[]): void {
-    const shown = JSON.stringify(asking);
+  /** The first requests, one line each; the focus stays on the same person's button. `holder`: whom they ask, null for this person. */
+  show(asking: { connection: string; name: string }[], holder: string | null = null): void {
+    const shown = JSON.stringify([asking, holder]);
     if (shown === this.#shown) return;
     this.#shown = shown;
+    this.#holder = holder;
     const root = this.node.getRootNode() as Document | ShadowRoot;
     const key = root.activeElement instanceof HTMLElement && this.node.contains(root.activeElement) ? root.activeElement.dataset.key : null;
     this.#lines.replaceChildren(...asking.slice(0, LINES).map((person) => this.#line(person)));
@@ -35,15 +40,20 @@ export class AskList {
     const others = asking.length - LINES;
     setText(this.#more, others > 0 ? `${others} more ${others === 1 ? "asks" : "ask"}` : "");
     const newest = asking.at(-1);
-    setText(this.#said, newest ? `${newest.name} asks for control. Control Shift Escape leads to the answer.` : "");
+    const answer = holder === null ? " Control Shift Escape leads to the answer." : "";
+    setText(this.#said, newest ? `${newest.name} ${this.#asks()}.${answer}` : "");
     if (key) [...this.node.querySelectorAll("button")].find((button) => button.dataset.key === key)?.focus();
   }
 
-  /** The first answer's button takes the focus; false when nobody asks. */
+  /** The first answer's button takes the focus; false when nobody asks this person. */
   focus(): boolean {
-    const button = this.#lines.querySelector("button");
+    const button = this.#holder === null ? this.#lines.querySelector("button") : null;
     button?.focus();
     return button !== null;
+  }
+
+  #asks(): string {
+    return this.#holder === null ? "asks for control" : `asks ${this.#holder} for control`;
   }
 
   #line({ connection, name }: { connection: string; name: string }): HTMLElement {
@@ -53,11 +63,11 @@ export class AskList {
       "li",
       {},
       element("span", { class: "pw-person" }, name),
-      " asks for control",
+      ` ${this.#asks()}`,
       button("Give control", `Give control to ${name}`, `Let ${name} type; their window decides the size`, () =>
         this.#actions.give(connection),
       ),
-      button("Refuse", `Refuse ${name}`, "Keep control; they are told", () => this.#actions.refuse(connection)),
+      button("Refuse", `Refuse ${name}`, "Control stays where it is; they are told", () => this.#actions.refuse(connection)),
     );
   }
 }

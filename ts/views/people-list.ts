@@ -9,7 +9,8 @@ export interface PeopleActions {
   eject(connection: string): void;
 }
 
-const HOLDERS = ["operator", "peer", "moderator"];
+/** The roles that can have control. */
+export const HOLDERS = ["operator", "peer", "moderator"];
 const ARMED_MS = 5000;
 
 /** One person with all of their connections: a page, its kernel and another tab are one. */

@@ -6,7 +6,7 @@ import { type AskActions, AskList } from "./ask-list.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
 import { Overflow } from "./overflow.ts";
-import { type PeopleActions, PeopleList, present } from "./people-list.ts";
+import { HOLDERS, type PeopleActions, PeopleList, present } from "./people-list.ts";
 
 export type TerminalState = "connecting" | "live" | "lagging" | "ended" | "refused" | "lost";
 
@@ -33,13 +33,14 @@ export interface Control {
 
 const NO_CONTROL: Control = { holdsControl: false, asksForControl: false };
 
-/** The one button for the keyboard: what it does depends on who has it. */
+/** What the two buttons for the keyboard do: it is taken or given back, and asked for. */
 const CONTROL = {
   take: { action: "take", label: "Take control", title: "Type in this terminal; the others watch" },
+  release: { action: "release", label: "Release control", title: "Let somebody else type; the first who asked gets it" },
   ask: { action: "ask", label: "Ask for control", title: "Ask whoever has control; they are shown a yes and a no" },
   withdraw: { action: "withdraw", label: "Withdraw request", title: "You asked for control: ask no longer" },
-  release: { action: "release", label: "Release control", title: "Let somebody else type; the first who asked gets it" },
 } as const;
+const PEER_TAKES = "Operators only watch then, and your window decides the size; peers type as before";
 
 const ICONS: Record<TerminalState, string> = { connecting: "◌", live: "●", lagging: "◐", ended: "■", refused: "✕", lost: "✕" };
 
@@ -65,13 +66,16 @@ export class TerminalBar {
   #badge = new Badge();
   #overflow: Overflow;
   #controlButton: HTMLButtonElement;
+  #askButton: HTMLButtonElement;
   #restart: HTMLButtonElement;
   #retry: HTMLButtonElement;
-  #control: (typeof CONTROL)[keyof typeof CONTROL] = CONTROL.take;
+  #control: (typeof CONTROL)["take" | "release"] = CONTROL.take;
+  #request: (typeof CONTROL)["ask" | "withdraw"] = CONTROL.ask;
 
   constructor(room: string, actions: TerminalBarActions, screenReader = false) {
     setText(this.#title, room);
     this.#controlButton = button("", "", () => actions[this.#control.action]());
+    this.#askButton = button("", "", () => actions[this.#request.action]());
     this.#asks = new AskList(actions);
     this.asks = this.#asks.node;
     this.#restart = button("Restart", "Start the shell again", actions.restart);
@@ -141,6 +145,7 @@ export class TerminalBar {
       this.#raw,
       this.#badge.node,
       this.#controlButton,
+      this.#askButton,
       this.#restart,
       this.#retry,
       find,
@@ -183,22 +188,31 @@ export class TerminalBar {
     setText(this.#state, sentence(state, reason, status));
     const live = link === "open" && status !== null && status.connection !== "";
     const holding = live && control.holdsControl;
-    const asks = live && !holding && control.asksForControl;
-    const mayHold = live && (status.role === "moderator" || status.role === "operator");
+    const held = live && !holding && status.lease !== null;
+    const asks = held && control.asksForControl;
     // Alone there is nobody to take it from.
-    this.#controlButton.hidden = !mayHold || state === "ended" || (status.people.length < 2 && status.canType);
-    const free = !live || status.lease === null || status.role === "moderator";
-    this.#control = holding ? CONTROL.release : asks ? CONTROL.withdraw : free ? CONTROL.take : CONTROL.ask;
+    const shared = live && state !== "ended" && (status.people.length > 1 || !status.canType);
+    const mayHold = shared && HOLDERS.includes(status.role);
+    this.#controlButton.hidden = !mayHold || (held && status.role !== "moderator");
+    this.#askButton.hidden = !mayHold || !held;
+    this.#control = holding ? CONTROL.release : CONTROL.take;
+    this.#request = asks ? CONTROL.withdraw : CONTROL.ask;
     setText(this.#controlButton, this.#control.label);
-    this.#controlButton.title = this.#control.title;
-    this.#asks.show(holding && state !== "ended" ? status.asking : []);
+    this.#controlButton.title = !holding && status?.role === "peer" ? PEER_TAKES : this.#control.title;
+    setText(this.#askButton, this.#request.label);
+    this.#askButton.title = this.#request.title;
+    // A moderator answers for whoever has control, and need not.
+    const answers = shared && (holding || status.role === "moderator");
+    const people = live ? present(status) : [];
+    const mine = people.find(({ me }) => me)?.connections ?? [];
+    const others = answers ? status.asking.filter(({ connection }) => !mine.includes(connection)) : [];
+    this.#asks.show(others, holding ? null : (status?.lease?.name ?? null));
     // Where the host is silent nobody has to wait for its end.
     const silent = live && status.upstream === "running" && status.reason !== "";
     this.#restart.hidden = !(live && (state === "ended" || silent) && mayRestart(status));
     this.#retry.hidden = !(link === "refused" || link === "lost");
     setText(this.#hint, live ? hint(status, holding, asks, state) : "");
     setText(this.#role, live ? status.role : "");
-    const people = live ? present(status) : [];
     setText(this.#people, `${people.length} people`);
     this.#people.hidden = people.length < 2;
     if (this.#people.hidden) this.#unfold(false);
@@ -249,6 +263,7 @@ function hint(status: TerminalStatus, holding: boolean, asks: boolean, state: Te
   if (state === "ended") return mayRestart(status) ? "" : "a peer or a moderator can start it again";
   if (holding) return status.people.length > 1 ? "you have control" : "";
   if (status.lease && asks) return `you asked ${status.lease.name} for control`;
+  if (status.lease && status.role === "peer") return `${status.lease.name} has control, you may type too`;
   if (status.lease && !status.canType) return `${status.lease.name} has control`;
   return status.canType ? "" : `read-only: you are ${status.role || "a viewer"}`;
 }

@@ -196,29 +196,54 @@ describe("a terminal's bar", () => {
   it("offers control to who may have it when somebody else is there", () => {
     const shown = (change: Partial<TerminalStatus>, holdsControl = false, asksForControl = false) => {
       bar.link("open", "", { ...status, ...change }, { holdsControl, asksForControl });
-      const control = [...bar.node.querySelectorAll("button")].find(({ textContent }) => /control|request/.test(textContent!))!;
-      return control.hidden ? "" : control.textContent;
+      const control = [...bar.node.querySelectorAll("button")].filter(({ textContent }) => /control|request/.test(textContent!));
+      return control.filter(({ hidden }) => !hidden).map(({ textContent }) => textContent);
     };
     const people = [person("me"), person("other")];
     const lease = { connection: "other", name: "Other" };
-    expect(shown({ people: [person("me")] })).toBe("");
-    expect(shown({ people })).toBe("Take control");
-    expect(shown({ people, lease: { connection: "me", name: "me" } }, true)).toBe("Release control");
-    expect(shown({ people, role: "observer", canType: false })).toBe("");
-    expect(shown({ people, lease })).toBe("Take control");
-    expect(shown({ people, lease, role: "operator", canType: false })).toBe("Ask for control");
-    expect(shown({ people, lease, role: "operator", canType: false }, false, true)).toBe("Withdraw request");
+    const mine = { connection: "me", name: "me" };
+    expect(shown({ people: [person("me")] })).toEqual([]);
+    expect(shown({ people })).toEqual(["Take control"]);
+    expect(shown({ people, lease: mine }, true)).toEqual(["Release control"]);
+    expect(shown({ people, role: "observer", canType: false })).toEqual([]);
+    expect(shown({ people, role: "observer", canType: false, lease })).toEqual([]);
+    expect(shown({ people, role: "operator", canType: false, lease })).toEqual(["Ask for control"]);
+    expect(shown({ people, role: "operator", canType: false, lease }, false, true)).toEqual(["Withdraw request"]);
     expect(bar.node.textContent).toContain("you asked Other for control");
+    // A moderator may do either: take it at once, or ask first.
+    expect(shown({ people, lease })).toEqual(["Take control", "Ask for control"]);
+    expect(shown({ people, lease }, false, true)).toEqual(["Take control", "Withdraw request"]);
+    // A peer types anyway; with control their window decides the size.
+    expect(shown({ people, role: "peer" })).toEqual(["Take control"]);
+    expect(shown({ people, role: "peer", lease })).toEqual(["Ask for control"]);
+    expect(bar.node.textContent).toContain("Other has control, you may type too");
+    expect(shown({ people, role: "peer", lease }, false, true)).toEqual(["Withdraw request"]);
+    expect(shown({ people, role: "peer", lease: mine }, true)).toEqual(["Release control"]);
+    expect(shown({ people, role: "peer", lease, upstream: "ended" })).toEqual([]);
   });
 
-  it("asks only the one who has control", () => {
+  it("asks the one who has control, and shows a moderator who asks somebody else", () => {
     const asking = [{ connection: "other", name: "Other" }];
-    const lease = { connection: "me", name: "me" };
-    const requests = () => bar.asks.querySelector("ul")!.hidden;
-    bar.link("open", "", { ...status, asking, lease }, { holdsControl: true, asksForControl: false });
-    expect(requests()).toBe(false);
-    bar.link("open", "", { ...status, asking }, { holdsControl: false, asksForControl: false });
-    expect(requests()).toBe(true);
+    const requests = () => (bar.asks.querySelector("ul")!.hidden ? "" : bar.asks.querySelector("li")!.firstChild!.textContent);
+    const line = () => bar.asks.querySelector("li")?.textContent ?? "";
+    const people = [person("me"), person("other"), person("third")];
+    bar.link(
+      "open",
+      "",
+      { ...status, people, asking, lease: { connection: "me", name: "me" } },
+      { holdsControl: true, asksForControl: false },
+    );
+    expect(line()).toContain("Other asks for control");
+    expect(bar.asks.querySelector('[role="status"]')!.textContent).toContain("Control Shift Escape");
+    const third = { connection: "third", name: "Third" };
+    bar.link("open", "", { ...status, people, asking, lease: third });
+    expect(line()).toContain("Other asks Third for control");
+    expect(bar.asks.querySelector('[role="status"]')!.textContent).toBe("Other asks Third for control.");
+    bar.link("open", "", { ...status, people, asking, lease: third, role: "operator", canType: false });
+    expect(requests()).toBe("");
+    const me = [{ connection: "me", name: "me" }];
+    bar.link("open", "", { ...status, people, asking: me, lease: third }, { holdsControl: false, asksForControl: true });
+    expect(requests()).toBe("");
     bar.link("lost", "gone", null);
     expect(bar.asks.textContent).toBe("");
   });
