@@ -82,8 +82,8 @@ class TtydSandbox(WebSocketSandbox):
         if code == 1000:
             self._finish(f"the program at {self._place} ended with code 0", 0)
         elif closed.sent is not None and closed.sent.code == 1002:
-            # What ttyd closes with is 1006, which no peer may send: for the library a breach of the protocol. It is also what it closes with
-            # when it sees the end of the output between the program's end and knowing its code (`process_read_cb` of 1.7.7).
+            # What ttyd closes with is 1006, which no peer may send: for the library a breach of the protocol. It closes so too when it sees
+            # the end of the output between the program's end and knowing its code (`process_read_cb` of 1.7.7).
             self._finish(f"the program at {self._place} ended (ttyd does not say with which code: not 0, or it had not heard it yet)")
         elif code == 1008:
             self._finish(f"ttyd at {self._place} does not take the credential: give it as ?credential=${{env:NAME}}, USER:PASSWORD")

@@ -19,6 +19,12 @@ from tests.ttyd_process import ttyd
 from .conftest import Open
 
 UNKNOWN = "ended (ttyd does not say with which code: not 0, or it had not heard it yet)"
+_LATE = ("trace=wait4,sendto", "inject=wait4:delay_exit=600000", "inject=sendto:delay_enter=100000")
+LATE = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", *(part for each in _LATE for part in ("-e", each)))
+
+
+def _traces() -> bool:
+    return shutil.which("strace") is not None and not subprocess.run([*LATE, "true"], capture_output=True, timeout=20).returncode
 
 
 async def test_run_size_and_both_kinds_of_end(serve: Serve, tmp_path: Path) -> None:
@@ -46,16 +52,13 @@ async def test_run_size_and_both_kinds_of_end(serve: Serve, tmp_path: Path) -> N
             assert end["reason"].endswith(UNKNOWN)
 
 
+@pytest.mark.skipif(not _traces(), reason="strace is not installed, or may trace nothing here: apt-get install strace")
 async def test_an_end_that_ttyd_sees_before_the_code(opened: Open, tmp_path: Path) -> None:
     """Where ttyd sees the end of the output between the program's end and its code, it says of 0 what it says of 3: we claim neither.
 
     strace makes that moment long: the wait returns late, and what is sent is sent late, so that the end is read in between.
     """
-    late = ("trace=wait4,sendto", "inject=wait4:delay_exit=600000", "inject=sendto:delay_enter=100000")
-    strace = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", *(part for each in late for part in ("-e", each)))
-    if shutil.which("strace") is None or subprocess.run([*strace, "true"], capture_output=True, timeout=20, check=False).returncode:
-        pytest.skip("strace is not installed, or may trace nothing here: apt-get install strace")
-    with ttyd(tmp_path, "-W", under=strace) as there:
+    with ttyd(tmp_path, "-W", under=LATE) as there:
         async with opened(there.address()) as shell:
             await shell.until(lambda: shell.output)
             shell.sandbox.write(b"exit 0\r")
