@@ -17,7 +17,7 @@ HOURS = 168
 
 
 def read_changes(database: sqlite3.Connection, fingerprint: str) -> list[dict[str, Any]]:
-    """The last state changes of a row, the newest first, as `state-change` messages have them. Runs on the history's storage thread."""
+    """The last state changes of a row, the newest first, as `state-change` messages have them. Runs on a thread of the history's."""
     since = datetime.now(UTC).timestamp() - HOURS * 3600
     # One more than is told: whether the oldest is a change or a problem that hardened, the row before it says.
     query = """SELECT seq, fingerprint, check_id, title, from_status, to_status, severity, at, summary FROM changes

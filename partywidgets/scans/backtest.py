@@ -108,7 +108,7 @@ def _values(look: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(database: sqlite3.Connection, *, check: str, hours: float, limit: int = LOOKS) -> list[tuple[Any, ...]]:
-    """The newest looks of a check within the last `hours`, for `as_looks`. Runs on the history's storage thread."""
+    """The newest looks of a check within the last `hours`, for `as_looks`. Runs on a thread of the history's."""
     where, params = looks.since(check, datetime.now(UTC).timestamp() - hours * 3600)
     query = f"""SELECT observed_at, fingerprint, check_id, status, duration_ms,
                  json_extract(body, '$.metrics'), json_extract(body, '$.error.class')

@@ -82,7 +82,7 @@ class History(Past):
     async def told(self) -> dict[str, dict[str, str]]:
         """What each target of notifications was told last: target → fingerprint → status."""
         found: dict[str, dict[str, str]] = {}
-        for row in await self._run(self._read, "SELECT * FROM notified", ()):
+        for row in await self._ask("SELECT * FROM notified"):
             found.setdefault(row["target"], {})[row["fingerprint"]] = row["status"]
         return found
 

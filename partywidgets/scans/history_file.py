@@ -1,14 +1,17 @@
-"""The file of a history: one connection on one thread, which does everything in call order.
+"""The file of a history: one connection on one thread, which writes in call order, and others that read beside it.
 
 WAL, `synchronous=NORMAL`: a committed batch survives a crash of the process (kill -9). A power cut may take what came since the last
-checkpoint, and never leaves half a batch.
+checkpoint, and never leaves half a batch. Who is told of a result waits until it is written, so nothing that takes long is done on the
+thread that writes: neither a look back over millions of results, nor the checkpoint, which waits for the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +27,15 @@ T = TypeVar("T")
 
 CACHE_KIB = 32 * 1024
 """Pages held in memory, at most. SQLite's own 2 MiB are less than the ends of the indices of a thousand checks."""
+PAGE = 4096
 CHECKPOINT = 4000
 """Pages (of 4 KiB) in the log before they go into the file: those that many batches write to go there once."""
+MOST_LOG = 32_000
+"""Pages at which the writer does it itself and waits for it: the log would grow for ever while batches come without a pause."""
+READERS = 2
+"""Looks back at the same time: a click is answered beside one that takes seconds."""
+
+_log = logging.getLogger("partywidgets.scans.history")
 
 
 class HistoryFile:
@@ -34,28 +44,60 @@ class HistoryFile:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._database: sqlite3.Connection | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._writer: ThreadPoolExecutor | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._reading = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        """Of the threads that read; they end with the history."""
+        self._long_log = False
+        self._checkpoint: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="partywidgets-ops-history")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="partywidgets-ops-history")
+        self._readers = ThreadPoolExecutor(READERS + 1, thread_name_prefix="partywidgets-ops-history-reader")
         try:
             await self._run(self._open)
         except BaseException:
-            self._thread.shutdown(wait=False)
+            self._writer.shutdown(wait=False)
+            self._readers.shutdown(wait=False)
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown(wait=True)
+        writer, readers = self._writer, self._readers
+        self._writer = self._readers = None
+        loop = asyncio.get_running_loop()
+        if readers is not None:
+            await loop.run_in_executor(None, self._stop_reading, readers)
+        if writer is not None:
+            await loop.run_in_executor(writer, self._close)
+            writer.shutdown(wait=True)
 
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
-        if self._thread is None:
+        """Does what writes, after all that was to be written before."""
+        result = await self._on(self._writer, work, *args)
+        self._checkpoint_soon()
+        return result
+
+    async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does what only reads, on the history as it is when it begins."""
+        if self.path is None:  # a database in memory has this one connection
+            return await self._on(self._writer, lambda: work(self._db))
+        return await self._on(self._readers, self._looked, work)
+
+    async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does what writes, in one transaction."""
+        return await self._run(self._changed, work)
+
+    async def _ask(self, query: str, params: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a query."""
+        return await self.look(lambda database: [dict(row) for row in database.execute(query, params)])
+
+    async def _on(self, threads: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) -> T:
+        if threads is None:
             raise StorageError("the ops history is closed: use it inside `async with`")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+            return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
         except sqlite3.Error as error:
             raise StorageError(f"the ops history {self.path or 'in memory'} cannot be used: {error}; {_remedy(error)}") from error
 
@@ -77,7 +119,12 @@ class HistoryFile:
         try:
             database.row_factory = sqlite3.Row
             schema.prepare(database, self.path)
-            for setting in ("synchronous = NORMAL", f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {CHECKPOINT}"):
+            for setting in (
+                "synchronous = NORMAL",
+                f"cache_size = -{CACHE_KIB}",
+                f"wal_autocheckpoint = {MOST_LOG}",
+                f"journal_size_limit = {CHECKPOINT * PAGE}",
+            ):
                 database.execute(f"PRAGMA {setting}")
         except BaseException:
             database.close()
@@ -97,17 +144,64 @@ class HistoryFile:
         try:
             yield self._db
             self._db.execute("COMMIT")
+            self._long_log = self._log_size() > CHECKPOINT * PAGE
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
 
+    def _changed(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._transaction() as database:
+            return work(database)
+
     def _write(self, query: str, rows: Sequence[Sequence[Any]]) -> int:
         with self._transaction() as database:
             return int(database.executemany(query, rows).rowcount)
 
-    def _read(self, query: str, params: Sequence[Any]) -> list[Row]:
-        return [dict(row) for row in self._db.execute(query, params)]
+    # on the threads that read
+
+    def _looked(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        database = self._connected()
+        database.execute("BEGIN")
+        try:
+            return work(database)
+        finally:
+            with contextlib.suppress(sqlite3.Error):  # what went wrong in the work is what matters
+                database.execute("COMMIT")
+
+    def _connected(self) -> sqlite3.Connection:
+        known: sqlite3.Connection | None = getattr(self._reading, "database", None)
+        if known is None:
+            assert self.path is not None
+            known = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            self._opened.append(known)
+            known.row_factory = sqlite3.Row
+            known.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            self._reading.database = known
+        return known
+
+    def _stop_reading(self, readers: ThreadPoolExecutor) -> None:
+        readers.shutdown(wait=True)
+        for database in self._opened:
+            database.close()
+
+    def _log_size(self) -> int:
+        """Bytes of the log. It is cut back to its limit when it begins anew, so what is above that waits to be brought into the file."""
+        with contextlib.suppress(OSError):
+            if self.path is not None:
+                return self.path.with_name(self.path.name + "-wal").stat().st_size
+        return 0
+
+    def _checkpoint_soon(self) -> None:
+        """Brings what is in the log into the file, beside what is written meanwhile."""
+        if self._long_log and self._readers is not None and (self._checkpoint is None or self._checkpoint.done()):
+            self._checkpoint = asyncio.get_running_loop().run_in_executor(self._readers, self._checkpointed)
+
+    def _checkpointed(self) -> None:
+        try:
+            self._connected().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            _log.warning("the log of the ops history %s was not brought into its file: %s", self.path, error)
 
 
 _REMEDIES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, datetime
 
 from ..exceptions import ScanError
@@ -33,20 +34,20 @@ class Past(HistoryFile):
         """
         query = "SELECT * FROM scans WHERE started_at < ? ORDER BY started_at DESC, scan_id DESC LIMIT ?"
         moment = before.timestamp() if before else 1e12
-        return [scan_row(row) for row in await self._run(self._read, query, (moment, max(1, min(limit, SCANS))))]
+        return [scan_row(row) for row in await self._ask(query, (moment, max(1, min(limit, SCANS))))]
 
     async def scan(self, scan_id: str) -> Row | None:
         """One scan as in `scans()`, None when there is none of that id."""
-        rows = await self._run(self._read, "SELECT * FROM scans WHERE scan_id = ?", (scan_id,))
+        rows = await self._ask("SELECT * FROM scans WHERE scan_id = ?", (scan_id,))
         return scan_row(rows[0]) if rows else None
 
     async def report(self, scan_id: str) -> str | None:
         """The whole ScanReport of a scan, as JSON text with its `state`; failing and changed results first. None: no such id."""
-        return await self._run(self._report, scan_id)
+        return await self.look(lambda database: _report(database, scan_id))
 
     async def last_scan(self) -> Row | None:
         """The scan that finished last; one of the checks that were just due counts only when there is no other."""
-        rows = await self._run(self._read, LAST_SCAN, ())
+        rows = await self._ask(LAST_SCAN)
         return scan_row(rows[0]) if rows else None
 
     async def history(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> list[Row]:
@@ -54,7 +55,7 @@ class Past(HistoryFile):
         since = datetime.now(UTC).timestamp() - hours * 3600
         where, params = looks.since(check, since)
         query = f"SELECT {_RESULT_COLUMNS} FROM results WHERE {where} ORDER BY observed_at DESC, seq DESC LIMIT ?"
-        rows = await self._run(self._read, query, (*params, max(1, min(limit, ROWS))))
+        rows = await self._ask(query, (*params, max(1, min(limit, ROWS))))
         return [_timed(row, "observed_at") for row in reversed(rows)]
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> list[Row]:
@@ -65,7 +66,7 @@ class Past(HistoryFile):
         since = datetime.now(UTC).timestamp() - hours * 3600
         where, params = ("check_id = ? AND at >= ?", [check, since]) if check is not None else ("at >= ?", [since])
         query = f"SELECT * FROM changes WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?"
-        rows = await self._run(self._read, query, (*params, max(1, min(limit, ROWS))))
+        rows = await self._ask(query, (*params, max(1, min(limit, ROWS))))
         return [_timed(row, "at") for row in reversed(rows)]
 
     async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
@@ -76,7 +77,7 @@ class Past(HistoryFile):
         """
         since = datetime.now(UTC).timestamp() - hours * 3600
         query = "SELECT at, kind, body FROM events WHERE at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
-        rows = await self._run(self._read, query, (since, max(1, min(limit, ROWS))))
+        rows = await self._ask(query, (since, max(1, min(limit, ROWS))))
         return [_event(row) for row in reversed(rows)]
 
     async def rollups(self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour") -> list[Row]:
@@ -91,7 +92,7 @@ class Past(HistoryFile):
     async def finest(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> rollup.Resolution:
         """In which form the whole of the last `hours` is at most about `limit` rows: single results where they fit, else spans."""
         now = datetime.now(UTC).timestamp()
-        return await self._run(lambda: rollup.finest(self._db, check=check, hours=hours, now=now, limit=limit))
+        return await self.look(lambda database: rollup.finest(database, check=check, hours=hours, now=now, limit=limit))
 
     async def figures(
         self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour", limit: int | None = None
@@ -102,7 +103,7 @@ class Past(HistoryFile):
         The span under way, and what has not been summed up yet, is read from the results.
         """
         now = datetime.now(UTC).timestamp()
-        return await self._run(lambda: rollup.read(self._db, span, check=check, hours=hours, now=now, limit=limit))
+        return await self.look(lambda database: rollup.read(database, span, check=check, hours=hours, now=now, limit=limit))
 
     async def diff(self, a: str, b: str) -> list[Row]:
         """What differs between scan `a` and the later scan `b`.
@@ -114,8 +115,8 @@ class Past(HistoryFile):
             if await self.scan(scan_id) is None:
                 raise ScanError(f"no scan {scan_id!r} is kept: list them with GET /api/ops/scans")
         query = "SELECT fingerprint, check_id, title, status, summary FROM results WHERE scan_id = ? ORDER BY seq"
-        before = {row["fingerprint"]: row for row in await self._run(self._read, query, (a,))}
-        after = {row["fingerprint"]: row for row in await self._run(self._read, query, (b,))}
+        before = {row["fingerprint"]: row for row in await self._ask(query, (a,))}
+        after = {row["fingerprint"]: row for row in await self._ask(query, (b,))}
         rows = []
         for name in sorted(before.keys() | after.keys(), key=lambda name: ((after.get(name) or before[name])["check_id"], name)):
             old, new = before.get(name), after.get(name)
@@ -143,21 +144,22 @@ class Past(HistoryFile):
             f"coalesce(last_{kind}, (SELECT body FROM results WHERE results.seq = latest.{kind}_seq)) AS last_{kind}"
             for kind in ("success", "failure")
         )
-        rows = await self._run(self._read, f"SELECT {texts} FROM latest WHERE fingerprint = ?", (fingerprint,))
+        rows = await self._ask(f"SELECT {texts} FROM latest WHERE fingerprint = ?", (fingerprint,))
         if not rows:
             return None, None
         success, failure = (body and CheckResult.from_wire(json.loads(body)) for body in (rows[0]["last_success"], rows[0]["last_failure"]))
         return success, failure
 
-    def _report(self, scan_id: str) -> str | None:
-        found = self._db.execute("SELECT * FROM scans WHERE scan_id = ?", (scan_id,)).fetchone()
-        if found is None:
-            return None
-        head = {"schema": "partywidgets.scan/1", **scan_row(dict(found))}
-        badness = "CASE status WHEN 'crit' THEN 0 WHEN 'unknown' THEN 1 WHEN 'warn' THEN 2 WHEN 'skip' THEN 3 ELSE 4 END"
-        order = f"{badness}, change = 'unchanged', seq"
-        bodies = [row[0] for row in self._db.execute(f"SELECT body FROM results WHERE scan_id = ? ORDER BY {order}", (scan_id,))]
-        return json.dumps({**head, "more": None})[:-1] + ', "results": [' + ",".join(bodies) + "]}"
+
+def _report(database: sqlite3.Connection, scan_id: str) -> str | None:
+    found = database.execute("SELECT * FROM scans WHERE scan_id = ?", (scan_id,)).fetchone()
+    if found is None:
+        return None
+    head = {"schema": "partywidgets.scan/1", **scan_row(dict(found))}
+    badness = "CASE status WHEN 'crit' THEN 0 WHEN 'unknown' THEN 1 WHEN 'warn' THEN 2 WHEN 'skip' THEN 3 ELSE 4 END"
+    order = f"{badness}, change = 'unchanged', seq"
+    bodies = [row[0] for row in database.execute(f"SELECT body FROM results WHERE scan_id = ? ORDER BY {order}", (scan_id,))]
+    return json.dumps({**head, "more": None})[:-1] + ', "results": [' + ",".join(bodies) + "]}"
 
 
 def _time(seconds: float | None) -> str | None:

@@ -116,21 +116,26 @@ def read_remedy(message: Mapping[str, Any]) -> tuple[str, str, str, int | None, 
 
 
 async def on(history: History, work: Callable[[sqlite3.Connection], T]) -> T:
-    """What `work` gives on the history's storage thread, in call order. Raises StorageError."""
-    return await history._run(lambda: work(history._db))
+    """What `work`, which only reads, gives on a thread of the history's. Raises StorageError."""
+    return await history.look(work)
 
 
-def keep(database: sqlite3.Connection, proof: Proof) -> None:
-    """Stores a proof. Runs on the history's storage thread."""
-    database.execute(TABLE)
+async def keep(history: History, proof: Proof) -> None:
+    """Stores a proof. Raises StorageError."""
     row = (proof.id, proof.fingerprint, proof.at.timestamp(), json.dumps(proof.to_wire(), separators=(",", ":")))
-    database.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", row)
-    database.execute("DELETE FROM proofs WHERE id IN (SELECT id FROM proofs ORDER BY at DESC LIMIT -1 OFFSET ?)", (KEPT,))
+
+    def kept(database: sqlite3.Connection) -> None:
+        database.execute(TABLE)
+        database.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", row)
+        database.execute("DELETE FROM proofs WHERE id IN (SELECT id FROM proofs ORDER BY at DESC LIMIT -1 OFFSET ?)", (KEPT,))
+
+    await history.change(kept)
 
 
 def read(database: sqlite3.Connection, *, hours: float, fingerprint: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
-    """The proofs of the last `hours`, the oldest first (the newest `limit` of them). Runs on the history's storage thread."""
-    database.execute(TABLE)
+    """The proofs of the last `hours`, the oldest first (the newest `limit` of them). Runs on a thread of the history's."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'proofs'").fetchone() is None:
+        return []
     since = datetime.now(UTC).timestamp() - hours * 3600
     where, values = ("AND fingerprint = ?", (since, fingerprint, limit)) if fingerprint else ("", (since, limit))
     found = database.execute(f"SELECT body FROM proofs WHERE at >= ? {where} ORDER BY at DESC LIMIT ?", values).fetchall()
@@ -138,7 +143,7 @@ def read(database: sqlite3.Connection, *, hours: float, fingerprint: str | None 
 
 
 def seen_before(database: sqlite3.Connection, seq: int, fingerprint: str) -> Seen | None:
-    """What the result of that seq said of a fingerprint; None when it is not kept. Runs on the history's storage thread."""
+    """What the result of that seq said of a fingerprint; None when it is not kept. Runs on a thread of the history's."""
     query = "SELECT seq, result_id, status, summary, observed_at FROM results WHERE seq = ? AND fingerprint = ?"
     row = database.execute(query, (seq, fingerprint)).fetchone()
     return None if row is None else Seen(row[0], row[1], row[2], row[3], wire_time(datetime.fromtimestamp(row[4], UTC)))

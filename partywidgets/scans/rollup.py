@@ -1,6 +1,6 @@
 """Minutes, hours and days of history in one row a fingerprint: how often it was in which status, and how long looks took.
 
-Runs on the storage thread.
+Runs on a thread of the history's.
 """
 
 from __future__ import annotations

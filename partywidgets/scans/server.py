@@ -324,7 +324,7 @@ class OpsMonitorBroadcastServer(Server):
             after = next((result for result in report.results if result.fingerprint == told.fingerprint), None)
             whole = replace(told, after=None if after is None else proof.Seen.of(after))
             try:
-                await proof.on(self.service.history, lambda database: proof.keep(database, whole))
+                await proof.keep(self.service.history, whole)
             except PartyError as error:
                 _log.error("ops-monitor-broadcast/%s: the remedy of %s is told, but not kept: %s", self.name, told.check_id, error)
             self.publish("remedy", whole.to_wire())

@@ -301,7 +301,7 @@ class OpsMonitorService:
             some_ended.set()
 
         state: ScanState = "finished"
-        # Checks do not wait for the disk, which may be busy with a long look back: what was seen is told in its order all the same.
+        # Checks do not wait for the disk, which may be slow: what was seen is told in its order all the same.
         streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
         try:
             while True:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import stat
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from partywidgets.scans import history_schema as schema
 from partywidgets.scans import rollup
 from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
+from partywidgets.scans.history_file import CHECKPOINT, PAGE
 from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, Suppression, utc_now
 from partywidgets.scans.service import OpsMonitorService
 
@@ -329,14 +331,53 @@ async def test_the_finest_resolution_that_has_the_whole(tmp_path: Path) -> None:
 async def test_only_a_full_disk_is_called_full(tmp_path: Path) -> None:
     """A database that has reached the room it has is full; a table that is gone is another matter."""
     async with History(tmp_path / FILE) as history:
-        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 1"))
+        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 1").fetchall())
         with pytest.raises(StorageError, match="is the disk full"):
             await history.record([Recorded(result(n, utc_now(), evidence="x" * 4000), "a", None, "") for n in range(200)])
-        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 100000"))
-        await history._run(lambda: history._db.execute("DROP TABLE changes"))
+        await history._run(lambda: history._db.execute("PRAGMA max_page_count = 100000").fetchall())
+        await history._run(lambda: history._db.execute("DROP TABLE changes").fetchall())
         with pytest.raises(StorageError, match="no such table: changes") as refused:
             await history.changes()
         assert "disk full" not in str(refused.value)
+
+
+async def test_a_long_look_back_holds_up_no_scan(tmp_path: Path) -> None:
+    """While a look back goes on, results are written and another look is answered; and each sees one moment."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def count(database: sqlite3.Connection) -> int:
+        return int(database.execute("SELECT count(*) FROM results").fetchone()[0])
+
+    def long(database: sqlite3.Connection) -> tuple[int, int]:
+        before = count(database)
+        begun.set()
+        assert gate.wait(20)
+        return before, count(database)
+
+    async with asyncio.timeout(30), History(tmp_path / FILE) as history:
+        await history.record([Recorded(result(1, utc_now()), "a", None, "")])
+        looking = asyncio.ensure_future(history.look(long))
+        assert await asyncio.to_thread(begun.wait, 20)
+        await history.record([Recorded(result(2, utc_now()), "a", None, "")])
+        assert await history.look(count) == 2
+        gate.set()
+        assert await looking == (1, 1)
+
+
+async def test_the_log_goes_into_the_file_while_batches_come(tmp_path: Path) -> None:
+    """What is in the log is brought into the file beside the writing, and the log begins anew."""
+    path, limit = tmp_path / FILE, CHECKPOINT * PAGE
+    log, seq, longest = path.with_name(path.name + "-wal"), 0, 0
+    async with asyncio.timeout(60), History(path) as history:
+        while path.stat().st_size < 2 * limit:
+            batch = [Recorded(result(seq + n, utc_now(), evidence="x" * 4000), "a", None, "") for n in range(1, 201)]
+            seq += len(batch)
+            await history.record(batch)
+            longest = max(longest, log.stat().st_size)
+            if history._checkpoint is not None:
+                await history._checkpoint
+        assert longest < 2 * limit
+        assert (await history.look(lambda database: database.execute("SELECT count(*) FROM results").fetchone()[0])) == seq
 
 
 async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
