@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from bare_page import Place, live, type_into
+from bare_page import Place, live, token_of, type_into
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
+
+from partywidgets.client.terminal import TerminalClient
 
 FONT = "node => parseFloat(getComputedStyle(node.querySelector('.xterm-rows')).fontSize)"
 OVERFLOW = """node => {
@@ -59,3 +63,18 @@ def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Lo
     ben.page.wait_for_function(f"() => ({FONT})(document.querySelector('.pw-terminal')) === 13")
     expect(ana.locator(".pw-bar, .pw-more").filter(has_text="by Ben")).to_have_count(1)
     expect(ana.locator(".pw-bar, .pw-more").filter(has_text=wide)).to_have_count(0)
+
+
+def test_a_cell_that_opened_it_leaves_the_size_to_the_page(enter: Callable[..., Locator], place: Place) -> None:
+    """"Run All" runs its first command before the page is there: the text keeps its size, and the terminal fills the page that comes."""
+
+    async def run() -> None:
+        async with TerminalClient(place.url, "run-all", token=token_of("ana")) as cell:
+            assert (await cell.run("true", timeout=60)).exit_code == 0
+
+    with ThreadPoolExecutor(1) as beside:  # Playwright's own loop runs in this thread
+        beside.submit(asyncio.run, run()).result(90)
+    ana = enter("run-all", "ana", 1000)
+    type_into(ana, "clear; stty size\n")
+    expect(ana.locator(".xterm-rows")).to_contain_text("10 ")
+    assert ana.evaluate(FONT) == 13

@@ -121,7 +121,8 @@ class TerminalServer(Server):
         wants_a_new_one = upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end)
         # Who only looks on starts no process, in no sandbox of their choice: they see one as soon as somebody opens it.
         if wants_a_new_one and person.may_hold:
-            self.sizing.by = person.name
+            # A client without a window (a cell's `run`) has no size to keep: the first page that comes gives its own.
+            self.sizing.by = person.name if viewer.size is not None else ""
             self._start(wanted, _size(query, self.settings))
         else:
             self.sizing.viewers_changed()

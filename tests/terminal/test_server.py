@@ -271,6 +271,17 @@ async def test_resize_by_the_controller_reaches_the_shell_and_all(serve: Serve) 
         assert [message["cols"] for message in obi.of("resize")] == [101]
 
 
+async def test_who_opens_it_without_a_window_leaves_the_size_to_the_first_page(serve: Serve) -> None:
+    """A cell's `run` has no window: the size that the terminal began with is nobody's, and a window that comes gives its own."""
+    async with serve() as place, place.watch() as cell:
+        await cell.running()
+        assert cell.of("welcome")[0]["size"]["by"] == ""
+        async with place.watch(query="?cols=90&rows=25") as page:
+            assert (await page.message("welcome"))["size"]["by"] == ""
+            await page.tell("resize", cols=90, rows=25)
+            assert (await page.message("resize"))["by"] == "Ana"
+
+
 async def test_kept_after_the_last_viewer_left_and_then_closed(serve: Serve) -> None:
     """A terminal outlives its viewers for `keep` seconds, then its process ends."""
     async with serve(keep=3600.0) as place:
