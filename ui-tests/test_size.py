@@ -66,7 +66,7 @@ def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Lo
 
 
 def test_a_cell_that_opened_it_leaves_the_size_to_the_page(enter: Callable[..., Locator], place: Place) -> None:
-    """"Run All" runs its first command before the page is there: the text keeps its size, and the terminal fills the page that comes."""
+    """ "Run All" runs its first command before the page is there: the text keeps its size, and the terminal fills the page that comes."""
 
     async def run() -> None:
         async with TerminalClient(place.url, "run-all", token=token_of("ana")) as cell:

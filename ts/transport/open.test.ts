@@ -155,6 +155,20 @@ describe("the way", () => {
     expect(host.peers).toEqual([]);
   });
 
+  it("leads to a host that was started anew, once the kernel says that this is its host now", async () => {
+    liveKernel();
+    const room = await link([loopback(), comm()], ["pushed"]);
+    await soon(isOpen);
+    host.hostId = "h2";
+    kernel.answer = (message) => queueMicrotask(() => kernel.push({ ...message, error: "the host does not answer" }));
+    host.peers[0]!.terminate();
+    await soon(() => expect(states.at(-1)?.[0]).toBe("lost"));
+    liveKernel("h2");
+    await soon(isOpen);
+    expect(room.transport).toBe("loopback");
+    expect(host.peers).toHaveLength(2);
+  });
+
   it("passes a candidate that does not answer", async () => {
     liveKernel();
     const room = await link([{ kind: "loopback", host_id: "h1", url: "http://127.0.0.1:1/" }, comm()]);

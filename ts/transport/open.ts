@@ -58,17 +58,27 @@ export interface Candidate {
   transport: Transport;
 }
 
-/** The first candidate that says `hello` as the expected host carries. Throws Refused when the extension said no; null when nobody answered. */
-export async function choose(candidates: Candidate[], signal: AbortSignal): Promise<Candidate | null> {
+/**
+ * The first candidate that says `hello` as the expected host carries. A host that was started anew has another id: `current` asks the kernel
+ * for the id of the host that it uses now. Throws Refused when the extension said no; null when nobody answered.
+ */
+export async function choose(candidates: Candidate[], current: () => Promise<string>, signal: AbortSignal): Promise<Candidate | null> {
+  let asked = false;
   for (const candidate of candidates) {
     signal.throwIfAborted();
+    const { endpoint, transport } = candidate;
     try {
-      const hello = await candidate.transport.hello(HELLO_TIMEOUT_MS, signal);
-      if (!candidate.endpoint.host_id || hello.host_id === candidate.endpoint.host_id) return candidate;
+      const { host_id } = await transport.hello(HELLO_TIMEOUT_MS, signal);
+      if (endpoint.host_id && host_id !== endpoint.host_id && !asked) {
+        asked = true;
+        const expected = await current();
+        for (const other of candidates) if (other.endpoint.host_id) other.endpoint.host_id = expected;
+      }
+      if (!endpoint.host_id || host_id === endpoint.host_id) return candidate;
     } catch (error) {
       // Only Jupyter's own no ends the search: the comm behind it would act as the owner.
-      if (error instanceof Refused && candidate.transport.name === "server") throw error;
-      console.debug(`partywidgets: ${candidate.transport.name} does not answer`, error);
+      if (error instanceof Refused && transport.name === "server") throw error;
+      console.debug(`partywidgets: ${transport.name} does not answer`, error);
     }
   }
   return null;
@@ -95,7 +105,7 @@ export class RoomLink {
     const page = thisPage();
     this.#candidates = address.endpoints.flatMap((endpoint) => {
       const transport = transportFor(endpoint, page, channel);
-      return transport ? [{ endpoint, transport }] : [];
+      return transport ? [{ endpoint: { ...endpoint }, transport }] : [];
     });
     signal.addEventListener("abort", () => this.#stop?.abort());
     channel.onInterruption(() => this.#wake?.());
@@ -133,7 +143,7 @@ export class RoomLink {
     for (let round = 0; !signal.aborted; round++) {
       if (round === 0) this.#handlers.state("connecting", "");
       const candidates = left ? this.#candidates.filter((candidate) => candidate !== left) : this.#candidates;
-      const chosen = await choose(candidates, signal);
+      const chosen = await choose(candidates, () => this.#currentHost(), signal);
       if (signal.aborted) return;
       left = null;
       if (chosen) {
@@ -146,6 +156,11 @@ export class RoomLink {
       this.#tellAbsence();
       await this.#pause(SEARCH_PAUSES_MS[Math.min(round, SEARCH_PAUSES_MS.length - 1)]!, signal);
     }
+  }
+
+  async #currentHost(): Promise<string> {
+    const [answer] = await this.#channel.request("hello", {}, HELLO_TIMEOUT_MS);
+    return String(answer.host_id);
   }
 
   #tellAbsence(): void {
