@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from ..exceptions import ConnectionIdError, StartError
 from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
+from .failures import Failures
 from .fanout import Fanout
 from .grant import Grant
 from .hook import outcome
@@ -71,6 +72,7 @@ class Room:
         # Below the cap with what the rest of a turn brings, or who resumes would be cut for it, and again, and again.
         log_bytes = min(resume.MAX_BYTES, host.slow_consumer_cap * 3 // 4)
         self.history = resume.History(max_bytes=log_bytes) if server_class.resumable else None
+        self.failures = Failures(self.loop, self.place)
         self.holds = 0
         self.present: dict[Connection, None] = {}
         """Connections whose on_close has not run yet."""
@@ -230,6 +232,7 @@ class Room:
             if timer is not None:
                 timer.cancel()
         self._idle_timer = self._heart = None
+        self.failures.stop()
         await cancel_all(self._spawned)
         await cancel_all(self._tasks)
 
@@ -238,7 +241,7 @@ class Room:
     def report_line(self, error: BaseException, hook: str) -> str:
         """Logs an error under an id that a peer may be told, and returns the id."""
         log_id = secrets.token_hex(6)
-        logger.error("%s: %s failed [%s]", self.place, hook, log_id, exc_info=error)
+        self.failures.tell(error, hook, log_id)
         return log_id
 
     def report(self, error: Exception, hook: str) -> None:
@@ -247,6 +250,7 @@ class Room:
         if instance is None or isinstance(error, StartError):
             self.report_line(error, hook)
             return
+        self.failures.hook = hook
         try:
             result = instance.on_exception(error)
         except Exception as second:

@@ -89,8 +89,8 @@ class Server:
         return Response("Not implemented", status_code=404, media_type="text/plain")
 
     def on_exception(self, error: Exception) -> MaybeAwaitable[None]:
-        """An unhandled error of on_request, on_message, on_alarm or sql. Default: logs with the room's name."""
-        logger.error("room %s/%s: a hook failed", self.party, self.name, exc_info=error)
+        """An unhandled error of on_request, on_message, on_alarm or sql. Default: logs with the room's name, the same one once in 10 s."""
+        self._room.failures.tell(error, self._room.failures.hook)
         return None
 
     def on_alarm(self) -> MaybeAwaitable[None]:

@@ -3,6 +3,9 @@
 The messages are those of `docs/topics/messages.md`. A kernel's outgoing channel drops bursts instead of delaying them (jupyter_server:
 1,000 messages/s over 3 s), so what waits is coalesced, and a page that does not say what it has taken gets no more: the room then sees
 a slow reader, as it would on a socket.
+
+Nor does the channel say when it lost something: a page whose connection to its Jupyter Server was cut or swallowed goes on behind a gap. So
+the messages of a socket are numbered each way, both sides compare their counts at every `hello`, and a socket with a gap is closed.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ STALL = 600.0
 """Seconds in which a page must consume something while something waits. A blocking cell holds its acknowledgements up, hence so long."""
 MAX_SOCKETS = 32
 """Sockets of one widget. A page that was reloaded closes nothing: past the limit the one longest silent makes room."""
+GAP = (4000, "some of what this page sent did not reach the kernel")
 MAX_MESSAGE = 33 * 1024 * 1024
 OPEN_TIMEOUT = 10.0
 
@@ -92,11 +96,28 @@ class CommRelay:
         if operation == "open":
             self._open(name, message)
         elif (relayed := self._sockets.get(name)) is None:
-            log.debug("the page sent %r for a socket that is closed", operation)
+            # Its `closed` may have been lost on the way.
+            if operation != "close":
+                self.send(_closed(name, 1006, "this socket was closed", was_clean=False), [])
         else:
             relayed.heard = next(self._clock)
-            self._deliver(relayed, str(operation), message, buffers)
+            if relayed.is_next(message.get("n")):
+                self._deliver(relayed, str(operation), message, buffers)
         return True
+
+    def compare(self, counts: object) -> None:
+        """Closes those of a page's sockets of which less came than it sent. `counts` are by socket; in the order of the page's messages."""
+        for relayed, sent in self._named(counts):
+            relayed.is_next(sent, alone=True)
+
+    def counts(self, asked: object) -> dict[str, int]:
+        """How many messages went out for each of the sockets named in `asked`; one that is missing is no more."""
+        return {relayed.name: relayed.sent for relayed, _ in self._named(asked)}
+
+    def _named(self, counts: object) -> list[tuple[_Socket, object]]:
+        if not isinstance(counts, Mapping):
+            return []
+        return [(self._sockets[name], count) for name, count in counts.items() if name in self._sockets]
 
     @staticmethod
     def _deliver(relayed: _Socket, operation: str, message: Mapping[str, Any], buffers: Sequence[Buffer]) -> None:
@@ -124,6 +145,7 @@ class CommRelay:
         offered = message.get("protocols")
         protocols = [str(protocol) for protocol in offered if not str(protocol).startswith("partywidgets.ticket.")] if offered else []
         relayed = self._sockets[name] = _Socket(self, name, url, protocols)
+        relayed.received = 1
         relayed.heard = next(self._clock)
         self.hold(relayed.run(), f"comm socket to {urlsplit(url).path}")
 
@@ -157,7 +179,7 @@ class _Socket:
 
     def __init__(self, relay: CommRelay, name: str, url: str, protocols: list[str]) -> None:
         self.relay, self.name, self.url, self.protocols = relay, name, url, protocols
-        self.heard = 0
+        self.heard = self.sent = self.received = 0
         self._down: deque[tuple[str, bytes]] = deque()
         self._down_bytes = 0
         self._unconsumed = 0
@@ -168,7 +190,21 @@ class _Socket:
         self._close_wanted: tuple[int, str] | None = None
         self._leave = (1001, "the widget was closed")
 
+    def tell(self, operation: str, fields: dict[str, Any], buffers: list[bytes]) -> None:
+        """Sends the page the next message of this socket."""
+        self.relay.send({"op": operation, "socket": self.name, "n": self.sent, **fields}, buffers)
+        self.sent += 1
+
     # from the page
+
+    def is_next(self, number: object, *, alone: bool = False) -> bool:
+        """Whether the page has sent as many messages before as came here; else this socket is closed. `alone`: no message comes with it."""
+        if number != self.received:
+            log.info("%d messages of a page came and %r were sent: its socket is closed", self.received, number)
+            self.close(*GAP)
+            return False
+        self.received += not alone
+        return True
 
     def frames(self, kinds: str, buffers: Sequence[Buffer]) -> None:
         if len(kinds) != len(buffers) or set(kinds) - {"t", "b"}:
@@ -228,7 +264,7 @@ class _Socket:
         except asyncio.CancelledError:
             self._closed(1001, "the widget was closed", was_clean=False)
             raise
-        self.relay.send({"op": "opened", "socket": self.name, "protocol": connection.subprotocol or ""}, [])
+        self.tell("opened", {"protocol": connection.subprotocol or ""}, [])
         await self._carry(connection)
 
     async def _carry(self, connection: ClientConnection) -> None:
@@ -293,7 +329,7 @@ class _Socket:
                 size += len(payload)
                 self._unconsumed += len(payload)
             self._down_bytes -= size + len(buffers) * FRAME_COST
-            self.relay.send({"op": "frames", "socket": self.name, "kinds": "".join(kinds)}, buffers)
+            self.tell("frames", {"kinds": "".join(kinds)}, buffers)
             await asyncio.sleep(INTERVAL)
 
     def _sendable(self) -> bool:
@@ -323,7 +359,7 @@ class _Socket:
                 self._up_bytes -= len(payload) + FRAME_COST
                 taken += len(payload)
                 if self._up.empty() or taken >= WINDOW // 8:
-                    self.relay.send({"op": "consumed", "socket": self.name, "bytes": taken}, [])
+                    self.tell("consumed", {"bytes": taken}, [])
                     taken = 0
 
 

@@ -106,6 +106,8 @@ class PartyWidget(anywidget.AnyWidget):
         if not isinstance(content, dict) or self._relay.receive(content, buffers):
             return
         if isinstance(content.get("id"), str):
+            if content.get("op") == "hello":
+                self._relay.compare(content.get("sockets"))
             self._hold(self._answer(content), f"answer to {content.get('op')!r}")
 
     def _hold(self, coroutine: Any, name: str) -> None:
@@ -120,6 +122,8 @@ class PartyWidget(anywidget.AnyWidget):
                 answer = await self._runtime.ticket(*await self._wanted_room(message), address=self._address)
             elif operation == "hello":
                 answer = await self._runtime.hello(self._address)
+                # As it is when the answer goes.
+                answer = {**answer, "sockets": self._relay.counts(message.get("sockets"))}
             elif operation == "bundle":
                 buffers = [await asyncio.to_thread(bundles.read, str(message.get("name")))]
             else:

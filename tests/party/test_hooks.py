@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from starlette.responses import Response
 from websockets.exceptions import ConnectionClosed
 
 from partywidgets.exceptions import StartError
-from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Server, failures
 
 from .serving import Raw, received, running, until
 
@@ -213,3 +215,54 @@ async def test_the_end_of_a_host_with_a_hook_that_hangs(tmp_path: Path) -> None:
         await until(lambda: "message" in log)
     assert log == ["start", "message", "close", "stop"]
     assert not [task for task in asyncio.all_tasks() if "room/lobby" in task.get_name()]
+
+
+async def test_a_hook_that_fails_at_every_message_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One traceback with room and hook, then how often it came again; another failure has its own, and the socket stays."""
+    monkeypatch.setattr(failures, "QUIET", 0.2)
+
+    class Room(Server):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            connection.send("seen")
+            if message == "other":
+                raise KeyError("another")
+            raise ValueError(message)
+
+    def lines(text: str) -> list[logging.LogRecord]:
+        return [record for record in caplog.records if text in record.getMessage()]
+
+    async with running(Room, tmp_path) as run, run.connect() as socket:
+        for message in (*["x"] * 500, "other"):
+            await socket.send(message)
+        for _ in range(501):
+            await received(socket)
+        told = lines("room room/lobby: on_message failed")
+        whole = [record for record in told if record.exc_info]
+        assert [type(record.exc_info[1]) for record in whole if record.exc_info] == [ValueError, KeyError]
+        await until(lambda: sum(int(record.getMessage().split(" failed ")[1].split()[0]) for record in lines("times more")) == 499)
+        assert f"ValueError at {__file__}:" in lines("times more")[0].getMessage()
+        # A time without it, and it is news again.
+        room = run.host._rooms["room", "lobby"]
+        await until(lambda: not room.failures._timers)
+        await socket.send("x")
+        await until(lambda: len([record for record in lines("on_message failed") if record.exc_info]) == 3)
+
+
+async def test_every_failed_connection_finds_its_id_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """However many there are: the id that a peer is told stands in a line of its own, the traceback with the first."""
+
+    class Room(Server):
+        def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            raise ValueError("no")
+
+    ids = []
+    async with running(Room, tmp_path) as run:
+        for _ in range(5):
+            async with run.connect() as socket:
+                ids.append(json.loads(await received(socket))["id"])
+    for log_id in ids:
+        [record] = [record for record in caplog.records if f"[{log_id}]" in record.getMessage()]
+        assert "room room/lobby: on_connect failed" in record.getMessage()
+        assert bool(record.exc_info) == (log_id == ids[0])

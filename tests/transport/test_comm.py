@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -67,6 +68,19 @@ class Page:
         return sum(map(len, self.frames(socket)))
 
 
+class Numbering(CommRelay):
+    """Numbers what a page sends for each socket, as a page does."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.said: Counter[Any] = Counter()
+
+    def receive(self, message: Mapping[str, Any], buffers: Sequence[Any]) -> bool:
+        socket = message.get("socket")
+        self.said[socket] += 1
+        return super().receive({"n": self.said[socket] - 1, **message}, buffers)
+
+
 @pytest.fixture
 async def root(tmp_path: Any) -> AsyncIterator[str]:
     gate = Gate(tokens={SECRET: Identity("owner", "kernel", OWNER_ROLES)})
@@ -80,18 +94,18 @@ async def page() -> Page:
 
 
 @pytest.fixture
-async def relay(root: str, page: Page) -> AsyncIterator[CommRelay]:
-    made = CommRelay(root, SECRET, page.take)
+async def relay(root: str, page: Page) -> AsyncIterator[Numbering]:
+    made = Numbering(root, SECRET, page.take)
     yield made
     await made.close()
 
 
-async def open_socket(relay: CommRelay, page: Page, name: str = "s1", path: str = "parties/echo/lobby") -> None:
+async def open_socket(relay: Numbering, page: Page, name: str = "s1", path: str = "parties/echo/lobby") -> None:
     assert relay.receive({"op": "open", "socket": name, "path": path, "protocols": ["partywidgets.v1"]}, [])
     await page.until(lambda: page.frames(name))
 
 
-async def test_frames_go_both_ways(relay: CommRelay, page: Page) -> None:
+async def test_frames_go_both_ways(relay: Numbering, page: Page) -> None:
     """A socket opens with the kernel's credential, text stays text and bytes stay bytes, and what was taken is acknowledged."""
     await open_socket(relay, page)
     assert page.of("opened")[0][0]["protocol"] == "partywidgets.v1"
@@ -103,7 +117,7 @@ async def test_frames_go_both_ways(relay: CommRelay, page: Page) -> None:
     await page.until(lambda: sum(content["bytes"] for content, _ in page.of("consumed")) == len("grüße".encode()) + 2)
 
 
-async def test_a_page_that_takes_nothing_gets_one_mebibyte(relay: CommRelay, page: Page) -> None:
+async def test_a_page_that_takes_nothing_gets_one_mebibyte(relay: Numbering, page: Page) -> None:
     """No more than 1 MiB is under way unconsumed; it goes on when the page says what it took."""
     await open_socket(relay, page)
     relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"flood"])
@@ -121,7 +135,7 @@ async def test_a_page_that_takes_nothing_gets_one_mebibyte(relay: CommRelay, pag
     assert page.size() == expected
 
 
-async def test_a_burst_is_coalesced(relay: CommRelay, page: Page) -> None:
+async def test_a_burst_is_coalesced(relay: Numbering, page: Page) -> None:
     """Five hundred small frames go in order and in few messages, at most fifty a second."""
     await open_socket(relay, page)
     relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"many"])
@@ -132,7 +146,7 @@ async def test_a_burst_is_coalesced(relay: CommRelay, page: Page) -> None:
     assert len(times) <= span / 0.02 + 2
 
 
-async def test_closing_from_either_side(relay: CommRelay, page: Page) -> None:
+async def test_closing_from_either_side(relay: Numbering, page: Page) -> None:
     """The room's code reaches the page, and the page's Close the room; each socket ends with one `closed`."""
     await open_socket(relay, page)
     relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"bye"])
@@ -200,7 +214,7 @@ async def test_paths_keep_their_encoding() -> None:
     assert room_url("http://127.0.0.1:5/", "api/ops/broadcast") == "ws://127.0.0.1:5/api/ops/broadcast"
 
 
-async def test_closing_the_relay_leaves_the_room(relay: CommRelay, page: Page) -> None:
+async def test_closing_the_relay_leaves_the_room(relay: Numbering, page: Page) -> None:
     """When the widget is closed its sockets end."""
     await open_socket(relay, page)
     await relay.close()
@@ -208,7 +222,7 @@ async def test_closing_the_relay_leaves_the_room(relay: CommRelay, page: Page) -
     assert page.of("closed")[0][0]["code"] == 1001
 
 
-async def test_malformed_frames_end_the_socket(relay: CommRelay, page: Page) -> None:
+async def test_malformed_frames_end_the_socket(relay: Numbering, page: Page) -> None:
     """Kinds that do not fit the buffers close with 1002 instead of guessing."""
     await open_socket(relay, page)
     relay.receive({"op": "frames", "socket": "s1", "kinds": "tt"}, [b"one"])
@@ -216,7 +230,7 @@ async def test_malformed_frames_end_the_socket(relay: CommRelay, page: Page) -> 
     assert page.of("closed")[0][0]["code"] == 1002
 
 
-async def test_a_million_empty_frames_are_not_nothing(relay: CommRelay, page: Page) -> None:
+async def test_a_million_empty_frames_are_not_nothing(relay: Numbering, page: Page) -> None:
     """What waits for the host is bounded in number too: past it 1009, and what the page sends behind that is dropped."""
     await open_socket(relay, page)
     relay.receive({"op": "frames", "socket": "s1", "kinds": "b" * 1000}, [b""] * 1000)
@@ -228,7 +242,7 @@ async def test_a_million_empty_frames_are_not_nothing(relay: CommRelay, page: Pa
     assert b"behind" not in page.frames()
 
 
-async def test_a_page_that_was_reloaded_often_still_opens(relay: CommRelay, page: Page) -> None:
+async def test_a_page_that_was_reloaded_often_still_opens(relay: Numbering, page: Page) -> None:
     """Past the limit the socket that was silent longest is closed, not the newest refused."""
     for number in range(MAX_SOCKETS + 1):
         await open_socket(relay, page, f"s{number}")
@@ -239,7 +253,40 @@ async def test_a_page_that_was_reloaded_often_still_opens(relay: CommRelay, page
     assert relay.sockets == MAX_SOCKETS
 
 
-async def test_unknown_operations_are_left_to_the_widget(relay: CommRelay) -> None:
+async def test_unknown_operations_are_left_to_the_widget(relay: Numbering) -> None:
     """The relay takes its own four operations only."""
     assert not relay.receive({"op": "ticket", "id": "1"}, [])
     assert relay.receive({"op": "frames", "socket": "nobody", "kinds": ""}, [])
+
+
+async def test_what_the_page_sent_and_was_lost_ends_the_socket(relay: Numbering, page: Page) -> None:
+    """The next message shows the gap: it is not given to the room, whose socket is closed with the reason; so is the page told."""
+    await open_socket(relay, page)
+    relay.said["s1"] += 1
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"behind the gap"])
+    await page.until(lambda: page.of("closed"))
+    closed = page.of("closed")[0][0]
+    assert (closed["code"], closed["reason"]) == (4000, "some of what this page sent did not reach the kernel")
+    assert page.frames() == [b"hello kernel"]
+
+
+async def test_counts_are_compared_at_hello(relay: Numbering, page: Page) -> None:
+    """Sockets that got all are told their count, one that is no more is missing in it, and one that got less is closed."""
+    await open_socket(relay, page)
+    await open_socket(relay, page, "s2")
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"x"])
+    await page.until(lambda: page.of("consumed"))
+    said = {"s1": 2, "s2": 1, "s3": 1}
+    relay.compare(said)
+    assert relay.counts(said) == {name: sum(content["socket"] == name for content, _, _ in page.messages) for name in ("s1", "s2")}
+    relay.compare({"s1": 2, "s2": 2})
+    await page.until(lambda: page.of("closed", "s2"))
+    assert relay.counts(said).keys() == {"s1"}
+    relay.compare("nonsense")
+    assert relay.counts(None) == {}
+
+
+async def test_a_page_whose_closed_was_lost_is_told_again(relay: Numbering, page: Page) -> None:
+    """What it sends to a socket that is no more is answered with `closed`."""
+    relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"x"])
+    assert [(content["code"], content["was_clean"]) for content, _ in page.of("closed")] == [(1006, False)]

@@ -10,6 +10,8 @@ export class FakeKernel implements WidgetModel {
   saved = 0;
   /** What the kernel does with a message; nothing by default, like one that is busy. */
   answer: Answer = () => {};
+  /** How many messages went out for each socket: `lose` counts one that never arrives. */
+  counts: Record<string, number> = {};
   #handlers = new Map<string, Set<(...args: unknown[]) => void>>();
 
   constructor(traits: Record<string, unknown> = {}) {
@@ -51,7 +53,21 @@ export class FakeKernel implements WidgetModel {
       const bytes = typeof buffer === "string" ? new TextEncoder().encode(buffer) : buffer;
       return new DataView(bytes.slice().buffer);
     });
-    this.emit("msg:custom", message, views);
+    this.emit("msg:custom", this.#numbered(message), views);
+  }
+
+  /** A custom message that is lost on its way. */
+  lose(message: CustomMessage): void {
+    this.#numbered(message);
+  }
+
+  /** As a relay numbers those of a socket, and as it answers `hello`. */
+  #numbered(message: CustomMessage): CustomMessage {
+    if (message.op === "hello") return { sockets: this.counts, ...message };
+    if (typeof message.socket !== "string") return message;
+    const n = this.counts[message.socket] ?? 0;
+    this.counts[message.socket] = n + 1;
+    return { ...message, n };
   }
 
   emit(event: string, ...args: unknown[]): void {

@@ -14,11 +14,20 @@ type Waiting = {
   timer: ReturnType<typeof setTimeout>;
 };
 
+/** A socket of the comm. Its messages are numbered each way: Jupyter's channel may lose some and tells nobody. */
+export interface CommEnd {
+  /** Messages that went to the kernel. */
+  readonly sent: number;
+  receive(message: CustomMessage, buffers: DataView[]): void;
+  /** The kernel says how many it has sent; undefined: it knows no such socket. */
+  compare(count: number | undefined): void;
+}
+
 /** One view's side of the comm. Answers are matched by a random id; those of other pages are ignored. */
 export class CommChannel {
   #model: WidgetModel;
   #waiting = new Map<string, Waiting>();
-  #sockets = new Map<string, (message: CustomMessage, buffers: DataView[]) => void>();
+  #sockets = new Map<string, CommEnd>();
   #tickets: PushedTicket[];
   #wanted: Record<string, unknown>;
   #liveness = new Set<() => void>();
@@ -71,10 +80,19 @@ export class CommChannel {
     }
   }
 
-  /** Messages that carry `socket` go to `listener`, until the returned function is called. */
-  attach(socket: string, listener: (message: CustomMessage, buffers: DataView[]) => void): () => void {
-    this.#sockets.set(socket, listener);
+  /** Messages that carry `socket` go to `end`, until the returned function is called. */
+  attach(socket: string, end: CommEnd): () => void {
+    this.#sockets.set(socket, end);
     return () => this.#sockets.delete(socket);
+  }
+
+  /** Asks who the host is, and compares with the kernel what went between its sockets and ours. */
+  async hello(timeoutMs: number): Promise<CustomMessage> {
+    const asked = [...this.#sockets];
+    const [answer] = await this.request("hello", { sockets: Object.fromEntries(asked.map(([id, end]) => [id, end.sent])) }, timeoutMs);
+    const counts = (answer.sockets ?? {}) as Record<string, number>;
+    for (const [id, end] of asked) if (this.#sockets.get(id) === end) end.compare(counts[id]);
+    return answer;
   }
 
   /** Calls `listener` when the manager says that the kernel came or went. */
@@ -110,6 +128,6 @@ export class CommChannel {
       else waiting.resolve([message, buffers ?? []]);
       return;
     }
-    if (typeof message.socket === "string") this.#sockets.get(message.socket)?.(message, buffers ?? []);
+    if (typeof message.socket === "string") this.#sockets.get(message.socket)?.receive(message, buffers ?? []);
   }
 }

@@ -81,7 +81,7 @@ describe("a socket over the comm", () => {
     expect(messages[0]).toBe("a");
     expect([...new Uint8Array(messages[1] as ArrayBuffer)]).toEqual([1, 2]);
     expect(messages[2]).toBe("b");
-    await soon(() => expect(kernel.ops("consumed")).toEqual([{ op: "consumed", socket: id, bytes: 4 }]));
+    await soon(() => expect(kernel.ops("consumed")).toMatchObject([{ op: "consumed", socket: id, bytes: 4 }]));
   });
 
   it("reports at once what is large", () => {
@@ -96,7 +96,7 @@ describe("a socket over the comm", () => {
     socket.send(new Uint8Array([7]));
     await soon(() => expect(kernel.sent.filter(({ message }) => message.op === "frames")).toHaveLength(2));
     const [first, second] = kernel.sent.filter(({ message }) => message.op === "frames");
-    expect(first!.message).toEqual({ op: "frames", socket: id, kinds: "t" });
+    expect(first!.message).toMatchObject({ op: "frames", socket: id, kinds: "t" });
     expect(second!.message.kinds).toBe("tttb");
     expect(second!.buffers.map((buffer) => buffer.byteLength)).toEqual([1, 1, 1, 1]);
   });
@@ -146,6 +146,40 @@ describe("a socket over the comm", () => {
     socket.addEventListener("close", (event) => codes.push((event as CloseEvent).code));
     vi.advanceTimersByTime(10_000);
     expect(codes).toEqual([1006]);
+  });
+});
+
+describe("a gap", () => {
+  it("in what comes ends the socket, so that the room is asked for what is missing", () => {
+    const { id, messages, closes } = open();
+    kernel.push({ op: "frames", socket: id, kinds: "t" }, "one");
+    kernel.lose({ op: "frames", socket: id, kinds: "t" });
+    kernel.push({ op: "frames", socket: id, kinds: "t" }, "three");
+    expect(messages).toEqual(["one"]);
+    expect(closes.map(({ code, wasClean }) => [code, wasClean])).toEqual([[1006, false]]);
+    expect(closes[0]!.reason).toContain("did not arrive");
+    expect(kernel.ops("close").map(({ socket }) => socket)).toEqual([id]);
+  });
+
+  it("at the end of what comes is found by the next hello; a whole socket stays", async () => {
+    kernel.answer = ({ op, id }) => queueMicrotask(() => op === "hello" && kernel.push({ op, id: id!, host_id: "h" }));
+    const whole = open();
+    const { id, closes } = open();
+    await channel.hello(1000);
+    expect(kernel.ops("hello")[0]!.sockets).toEqual({ [whole.id]: 1, [id]: 1 });
+    expect(closes).toEqual([]);
+    kernel.lose({ op: "frames", socket: id, kinds: "t" });
+    await channel.hello(1000);
+    expect(closes.map(({ code }) => code)).toEqual([1006]);
+    expect(whole.closes).toEqual([]);
+  });
+
+  it("that took the kernel's `closed` with it is found too", async () => {
+    kernel.answer = ({ op, id }) => queueMicrotask(() => op === "hello" && kernel.push({ op, id: id!, host_id: "h" }));
+    const { id, closes } = open();
+    delete kernel.counts[id];
+    await channel.hello(1000);
+    expect(closes.map(({ code }) => code)).toEqual([1006]);
   });
 });
 

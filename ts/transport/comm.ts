@@ -1,7 +1,7 @@
 /** A WebSocket-shaped class over a widget's comm, given to PartySocket where nothing else reaches the host. */
 import type { CustomMessage } from "../model.ts";
 import { requestId } from "../protocol.ts";
-import type { CommChannel } from "./channel.ts";
+import type { CommChannel, CommEnd } from "./channel.ts";
 import type { Hello, Transport } from "./transport.ts";
 
 /** Payload bytes that may be under way to the kernel without its `consumed` (docs/topics/messages.md, Comm). */
@@ -13,6 +13,7 @@ const SEND_EVERY_MS = 20;
 const REPORT_BYTES = 128 * 1024;
 const REPORT_IDLE_MS = 20;
 const OPEN_TIMEOUT_MS = 10_000;
+const GAP = "connection lost: something the kernel sent did not arrive, reconnecting";
 
 type Payload = string | ArrayBuffer | ArrayBufferView | Blob;
 
@@ -25,7 +26,7 @@ export function commSocket(channel: CommChannel): typeof WebSocket {
   } as unknown as typeof WebSocket;
 }
 
-export class CommSocket extends EventTarget {
+export class CommSocket extends EventTarget implements CommEnd {
   static readonly CONNECTING = 0;
   static readonly OPEN = 1;
   static readonly CLOSING = 2;
@@ -39,6 +40,7 @@ export class CommSocket extends EventTarget {
   readonly extensions = "";
   protocol = "";
   readyState = 0;
+  sent = 0;
   binaryType: BinaryType = "blob";
 
   #channel: CommChannel;
@@ -50,6 +52,7 @@ export class CommSocket extends EventTarget {
   #lastSend = Number.NEGATIVE_INFINITY;
   #sendTimer: ReturnType<typeof setTimeout> | undefined;
   #taken = 0;
+  #received = 0;
   #reportTimer: ReturnType<typeof setTimeout> | undefined;
   #openTimer: ReturnType<typeof setTimeout>;
 
@@ -58,10 +61,10 @@ export class CommSocket extends EventTarget {
     const { pathname, search, href } = new URL(url);
     this.url = href;
     this.#channel = channel;
-    this.#detach = channel.attach(this.#id, (message, buffers) => this.#receive(message, buffers));
+    this.#detach = channel.attach(this.#id, this);
     this.#openTimer = setTimeout(() => this.#fail("the kernel did not open the room in 10 s"), OPEN_TIMEOUT_MS);
     const offered = typeof protocols === "string" ? [protocols] : protocols;
-    channel.post({ op: "open", socket: this.#id, path: pathname + search, protocols: offered });
+    this.#post({ op: "open", path: pathname + search, protocols: offered });
   }
 
   /** Bytes that the kernel has not taken yet. */
@@ -88,13 +91,25 @@ export class CommSocket extends EventTarget {
     if (this.readyState >= CommSocket.CLOSING) return;
     if (this.readyState === CommSocket.OPEN) this.#flush(true);
     this.readyState = CommSocket.CLOSING;
-    this.#channel.post({ op: "close", socket: this.#id, code, reason });
+    this.#post({ op: "close", code, reason });
     // The kernel may be busy for minutes: the page does not wait for its answer.
     queueMicrotask(() => this.#closed(code, reason, true));
   }
 
-  #receive(message: CustomMessage, buffers: DataView[]): void {
+  #post(fields: CustomMessage, buffers?: ArrayBuffer[]): void {
+    this.#channel.post({ ...fields, socket: this.#id, n: this.sent++ }, buffers);
+  }
+
+  compare(count: number | undefined): void {
+    if (count !== this.#received) this.#fail(GAP);
+  }
+
+  receive(message: CustomMessage, buffers: DataView[]): void {
     if (this.readyState >= CommSocket.CLOSING) return;
+    if (message.op !== "closed" && message.n !== this.#received++) {
+      this.#fail(GAP);
+      return;
+    }
     switch (message.op) {
       case "opened":
         clearTimeout(this.#openTimer);
@@ -135,7 +150,7 @@ export class CommSocket extends EventTarget {
     clearTimeout(this.#reportTimer);
     this.#reportTimer = undefined;
     if (this.#taken === 0 || this.readyState !== CommSocket.OPEN) return;
-    this.#channel.post({ op: "consumed", socket: this.#id, bytes: this.#taken });
+    this.#post({ op: "consumed", bytes: this.#taken });
     this.#taken = 0;
   }
 
@@ -162,11 +177,11 @@ export class CommSocket extends EventTarget {
     }
     if (buffers.length === 0) return;
     this.#lastSend = performance.now();
-    this.#channel.post({ op: "frames", socket: this.#id, kinds }, buffers);
+    this.#post({ op: "frames", kinds }, buffers);
   }
 
   #fail(reason: string): void {
-    this.#channel.post({ op: "close", socket: this.#id, code: 1000, reason });
+    this.#post({ op: "close", code: 1000, reason });
     this.#closed(1006, reason, false);
   }
 
@@ -199,7 +214,7 @@ export class CommTransport implements Transport {
   }
 
   async hello(timeoutMs: number): Promise<Hello> {
-    const [answer] = await this.#channel.request("hello", {}, timeoutMs);
+    const answer = await this.#channel.hello(timeoutMs);
     return { host_id: String(answer.host_id) };
   }
 

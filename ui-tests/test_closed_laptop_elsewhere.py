@@ -1,0 +1,171 @@
+"""A closed laptop over the other ways: straight to `partywidgets serve`, and through the kernel's comm."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import JupyterServer
+from lab import Lab
+from laptop import Laptop, wait_for
+from playwright.sync_api import Locator, expect
+
+StartJupyter = Callable[..., JupyterServer]
+OpenLab = Callable[..., Lab]
+
+LONG = 30_000
+LINES = 2_000
+TOKEN = "a-token-for-the-tests-of-closed-laptops"
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.fixture
+def comm_lab(start_jupyter: StartJupyter, open_lab: OpenLab) -> Iterator[tuple[Lab, Laptop]]:
+    """The terminal's notebook, and the network between the page and the Jupyter Server through which its comm goes."""
+    jupyter = start_jupyter(environ={"PARTYWIDGETS_TRANSPORTS": "comm"})
+    lid = Laptop(int(urllib.parse.urlsplit(jupyter.url).port or 0))
+    jupyter.url = re.sub(r":\d+/", f":{lid.proxy.port}/", jupyter.url)
+    try:
+        yield open_lab(jupyter, "notebooks/terminal.ipynb"), lid
+    finally:
+        lid.end()
+
+
+@pytest.fixture
+def remote_lab(start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -> Iterator[tuple[Lab, Laptop]]:
+    """A notebook that uses a `partywidgets serve` elsewhere, and the network to that host; Jupyter itself stays at hand."""
+    jupyter = start_jupyter(extension=False)
+    port = free_port()
+    lid = Laptop(port)
+    parts = urllib.parse.urlsplit(jupyter.url)
+    config = tmp_path / "serve.yaml"
+    config.write_text(
+        f"sandboxes: {{ default: 'local:/bin/bash' }}\n"
+        f"auth: {{ hosts: ['127.0.0.1:{lid.proxy.port}'], origins: ['http://{parts.netloc}'] }}\n"
+    )
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o600)
+    home = tmp_path / "served"
+    home.mkdir()
+    (home / ".bashrc").write_text("PS1='$ '\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARTYWIDGETS", "JUPYTER", "JPY_"))}
+    command = [sys.executable, "-m", "partywidgets", "serve", config, "--port", port, "--storage", home / "rooms"]
+    with (home / "log").open("wb") as log:
+        host = subprocess.Popen(
+            [*map(str, command), "--token-file", str(tmp_path / "token")],
+            env={**kept, "HOME": str(home)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_for(lambda: listens(port), "the host did not start")
+        lab = open_lab(jupyter, "notebooks/terminal.ipynb")
+        lab.run_code(f'import partywidgets as pw\npw.connect("http://127.0.0.1:{lid.proxy.port}/", "{TOKEN}")')
+        yield lab, lid
+    finally:
+        host.terminate()
+        host.wait(15)
+        lid.end()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def waiting_shell(lab: Lab, tmp_path: Path) -> tuple[Locator, Path, Path]:
+    """A terminal whose shell prints its lines once a file is there, and makes another one when it has."""
+    lab.run_code('import partywidgets as pw\nterm = pw.Terminal("lid"); term')
+    terminal = lab.terminals().first
+    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
+    lab.expect_screen("$")
+    go, done = tmp_path / "go", tmp_path / "done"
+    print_all = f"seq 1 {LINES} | while read n; do echo line-$n-is-$n-of-$n; done"
+    lab.type(f"clear; until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
+    wait_for(lambda: "until" not in lab.screen().inner_text(), "the screen was not cleared")
+    return terminal, go, done
+
+
+def expect_exact(lab: Lab, terminal: Locator, *, timeout: int = LONG) -> None:
+    """The terminal is live, its screen has every line once, and what is typed is answered."""
+    expect(terminal).to_have_attribute("data-state", "live", timeout=timeout)
+    lab.expect_screen("waits-42", timeout=timeout)
+    expect(terminal.locator(".pw-bar .pw-state")).to_have_text("live")
+    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
+    while rows[-1] == "":
+        rows.pop()
+    assert rows[-2] == "waits-42"
+    assert rows[-1].endswith("$")
+    first = LINES - len(rows) + 3
+    assert rows[:-2] == [f"line-{n}-is-{n}-of-{n}" for n in range(first, LINES + 1)]
+    lab.type("echo typed-$((40+2))\n")
+    lab.expect_screen("typed-42")
+
+
+def test_cut_on_the_way_to_a_remote_host(remote_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
+    """The bar says that the connection is lost and that it is tried again; then it is live, with what was missed."""
+    lab, laptop = remote_lab
+    terminal, go, done = waiting_shell(lab, tmp_path)
+    expect(terminal.locator(".pw-badge")).to_contain_text("remote")
+    assert laptop.close() > 0
+    state = terminal.locator(".pw-bar .pw-state")
+    expect(state).to_have_text(re.compile("connection lost: reconnecting|the host does not answer: still trying"), timeout=LONG)
+    before = laptop.attempts()
+    wait_for(lambda: laptop.attempts() >= before + 4, "nobody tried to come back")
+    expect(state).to_have_text(re.compile("connection lost: reconnecting|the host does not answer: still trying"))
+    go.touch()
+    wait_for(done.exists, "the shell did not go on")
+    laptop.open()
+    expect_exact(lab, terminal)
+
+
+def test_swallowed_on_the_way_to_a_remote_host(remote_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
+    """A connection that stays open and carries nothing: the page finds out by itself, and has what it missed."""
+    lab, laptop = remote_lab
+    terminal, go, done = waiting_shell(lab, tmp_path)
+    laptop.fall_silent()
+    go.touch()
+    wait_for(done.exists, "the shell did not go on")
+    expect_exact(lab, terminal, timeout=90_000)
+
+
+def test_cut_below_the_comm(comm_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
+    """JupyterLab's own connection to the kernel is cut, which tells the widget nothing: its badge says so, and all is there afterwards."""
+    lab, laptop = comm_lab
+    terminal, go, done = waiting_shell(lab, tmp_path)
+    expect(terminal.locator(".pw-badge")).to_contain_text("comm")
+    assert laptop.close() > 0
+    notice = lab.page.get_by_role("dialog").filter(has_text="Server Connection Error")
+    notice.get_by_role("button").first.click(timeout=LONG)
+    expect(terminal.locator(".pw-badge")).to_contain_text(re.compile("busy|no answer"), timeout=LONG)
+    go.touch()
+    wait_for(done.exists, "the shell did not go on")
+    laptop.open()
+    expect_exact(lab, terminal, timeout=90_000)
+
+
+def test_swallowed_below_the_comm(comm_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
+    """Messages are lost between the kernel and the page, and nobody is told: the gap is found when JupyterLab connects anew."""
+    lab, laptop = comm_lab
+    terminal, go, done = waiting_shell(lab, tmp_path)
+    laptop.fall_silent()
+    go.touch()
+    wait_for(done.exists, "the shell did not go on")
+    # What the kernel sent by now went into a connection that nobody holds any more.
+    expect(terminal.locator(".pw-badge")).to_contain_text(re.compile("busy|no answer"), timeout=LONG)
+    lab.command("kernelmenu:reconnect-to-kernel")
+    expect_exact(lab, terminal, timeout=90_000)
