@@ -68,13 +68,12 @@ class Failures:
 
 
 def _kind(error: BaseException, hook: str) -> Kind:
-    last = None
-    for last in traceback.walk_tb(error.__traceback__):
-        pass
-    if last is None:
-        return (hook, type(error).__name__, "", None)
-    frame, line = last
-    return (hook, type(error).__name__, frame.f_code.co_filename, line)
+    name = type(error).__name__
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
+        return (hook, name, "", None)
+    frame, line = frames[-1]
+    return (hook, name, frame.f_code.co_filename, line)
 
 
 __all__ = ["Failures"]
