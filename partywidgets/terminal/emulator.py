@@ -13,6 +13,7 @@ from typing import Any
 from pyghostty._ffi import ffi, lib
 from pyghostty.core import Terminal, check, init_sized, read_buf
 
+from .links import CLOSED, OPEN, linked
 from .markup import to_html
 
 _SCROLLBACK_BYTES = 64 << 20
@@ -25,7 +26,7 @@ _UNKNOWN_SEQUENCE = b"\x1b]99999;"
 """Stands for the beginning of a longer one (a picture, a huge title): whoever gets its end ignores it instead of showing it as text."""
 _SAMPLE_ROWS = 200
 _LEAVE_ALTERNATE = b"\x1b[?1049l"
-_ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m\x1b[H"
+_ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m" + CLOSED.encode() + b"\x1b[H"
 _BRACKETED_PASTE, _ORIGIN = 2004, 6
 _SWITCH = re.compile(r"\x1b\[\?(?:47|1047|1049)[hl]")
 """The switch to the alternate screen is ours to place; a second one would clear it."""
@@ -39,10 +40,15 @@ class Emulator:
         self._terminal = Terminal(cols, rows, scrollback=_NO_LINE_LIMIT if scrollback else 0)
         _set(self._terminal, "SCROLLBACK_MAX_BYTES", _bytes_of(scrollback, cols, rows))
         _set(self._terminal, "CONTINUATION_MAX_BYTES", _CONTINUATION_BYTES)
+        self._links, self._tail = False, b""
+        """Whether there ever was a hyperlink: looking for them takes longer than all else in a drawing."""
 
     def feed(self, output: bytes) -> None:
         """Draws output, cut anywhere."""
         if output:
+            if not self._links:
+                self._links = OPEN in output or OPEN in self._tail + output[: len(OPEN)]
+                self._tail = output[-len(OPEN) :]
             self._terminal.feed(output)
 
     def resize(self, cols: int, rows: int) -> None:
@@ -98,20 +104,20 @@ class Emulator:
         """Bytes that draw both screens, scrollback, modes, scroll region and cursor on a terminal of this size after a reset.
 
         An unfinished sequence stands at their end. At most about `limit` bytes: the oldest lines of scrollback are left out first.
-        What it cannot carry: hyperlinks (OSC 8) and the title.
+        What it cannot carry: the title, and that two hyperlinks have the same `id`.
         """
         if not self.alternate:
-            return _drawing(self._terminal, limit, self.scrollback) + self._continuation()
+            return _drawing(self._terminal, limit, self.scrollback, links=self._links) + self._continuation()
         twin = _twin(self._terminal)
         try:
             # The formatter writes the active screen only, so the primary one is drawn from a copy that left the alternate.
             twin.feed(_LEAVE_ALTERNATE)
             column, row = twin.cursor
             # The scroll region is the full-screen program's; resetting it homes the cursor, which 1049 then saves.
-            primary = _drawing(twin, limit, self.scrollback) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
+            primary = _drawing(twin, limit, self.scrollback, links=self._links) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
         finally:
             twin.close()
-        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self.scrollback) + self._continuation()
+        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self.scrollback, links=self._links) + self._continuation()
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
@@ -179,21 +185,23 @@ def _bytes_of(scrollback: int, cols: int, rows: int) -> int:
     return min(int((scrollback + rows) * (cols * _CELL_BYTES + _ROW_BYTES)) + _PAGE_BYTES, _SCROLLBACK_BYTES) if scrollback else 0
 
 
-def _drawing(terminal: Any, limit: int, scrollback: int) -> bytes:
-    """The active screen: its text, then its modes, scroll region and cursor."""
+def _drawing(terminal: Any, limit: int, scrollback: int, *, links: bool) -> bytes:
+    """The active screen: its text, then its modes, scroll region and cursor. `links`: there may be some, which are left out where even
+    those of the visible screen are too long."""
     rows = int(terminal.size[1])
     history = int(terminal.get("total_rows", "size_t")) - rows
     # The newest rows tell about how many fit: drawing all of a long scrollback, to cut it, costs as much as drawing what is kept.
     sample = min(history, scrollback, _SAMPLE_ROWS)
-    each = len(_format(terminal, "VT", selection=_selection(terminal, history - sample), unwrap=True).encode()) / (sample + rows)
+    each = len(_text(terminal, history - sample, links=links)) / (sample + rows)
     kept = min(history, scrollback, max(sample, int(limit / each) - rows if each else scrollback))
-    body = b""
-    while not body:
-        body = _format(terminal, "VT", selection=_selection(terminal, history - kept), unwrap=True).encode()
-        if len(body) > limit and kept:
-            kept, body = min(kept - 1, int(kept * limit / len(body) * 0.95)), b""
-        elif not body:
+    while True:
+        body = _text(terminal, history - kept, links=links)
+        if len(body) <= limit or not (kept or links):
             break
+        if kept:
+            kept = min(kept - 1, int(kept * limit / len(body) * 0.95))
+        else:
+            links = False
     visible = _selection(terminal, history)
     screen = _format(terminal, "VT", selection=visible)
     around = _format(terminal, "VT", selection=visible, extra=True)
@@ -201,6 +209,16 @@ def _drawing(terminal: Any, limit: int, scrollback: int) -> bytes:
     # Modes come behind the text, which is drawn in a terminal's first state: with wrapping on and nothing inserted.
     modes = around[:at] + around[at + len(screen) :] if at >= 0 else around
     return body + _blank_rows(terminal, rows, kept) + _SWITCH.sub("", modes).encode()
+
+
+def _text(terminal: Any, first: int, *, links: bool) -> bytes:
+    """What stands from a row on, with its styles and hyperlinks."""
+    selection = _selection(terminal, first)
+    drawn = _format(terminal, "VT", selection=selection, unwrap=True)
+    if links:
+        markup = _format(terminal, "HTML", selection=selection, unwrap=True)
+        drawn = linked(terminal, first, drawn, markup, lambda: _format(terminal, "VT", selection=selection))
+    return drawn.encode()
 
 
 def _blank_rows(terminal: Any, rows: int, kept: int) -> bytes:

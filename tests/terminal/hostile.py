@@ -76,7 +76,7 @@ CORPUS = [
     ATTACKS[-1],
 ]
 """What terminals were attacked with, and every operating system command with questions, markup, commands and links."""
-LINKS = ATTACKS[5:9]
-"""Hyperlinks: xterm draws a line below them, and a drawing does not carry them."""
+MANY_LINKS = next(attack for attack in ATTACKS if b"8;id=4999;" in attack)
+"""More hyperlinks close together than libghostty keeps: some 1,600 in a few rows."""
 BAD_UTF8 = [b"\xff\xfe\xc0\x80A", b"\xf0\x9f\x98A\xe2\x82z", b"\xed\xa0\x80B", b"\xf5\x80\xc3", b"\xef\xbb\xbfC", b"D\xf0\x9f"]
 """Bytes that are no text: never UTF-8, cut off, half a surrogate pair, a mark of byte order."""

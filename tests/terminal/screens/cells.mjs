@@ -22,7 +22,7 @@ const [P16, P256] = [0x1000000, 0x2000000];
 /** `CSI 34 m` and `CSI 38;5;4 m` are one colour: xterm.js paints both from the same palette, bold ones brighter in both. */
 const paletteMode = (mode) => (mode === P16 ? P256 : mode);
 
-function rowsOf(buffer, cols, last) {
+function rowsOf(buffer, cols, last, uriOf) {
   const rows = [];
   for (let y = last ? Math.max(0, buffer.length - last) : 0; y < buffer.length; y++) {
     const line = buffer.getLine(y);
@@ -34,7 +34,7 @@ function rowsOf(buffer, cols, last) {
       const chars = cell.getChars() || (cell.getWidth() ? " " : "");
       const seen = FLAGS.filter((name) => cell[name]() && !(chars === " " && UNSEEN_IN_BLANKS.has(name)));
       if (chars === " " && seen.length === 0) colour.splice(0, 2, 0, -1);
-      cells.push([chars, cell.getWidth(), ...colour, seen.join()]);
+      cells.push([chars, cell.getWidth(), ...colour, seen.join(), uriOf(cell.extended.urlId)]);
     }
     rows.push(cells);
   }
@@ -57,14 +57,16 @@ async function answer({ cols, rows, steps, last }) {
     } else terminal.resize(...step);
   }
   const { active, normal, alternate } = terminal.buffer;
+  // xterm tells its renderer alone of links.
+  const uriOf = (id) => (id ? terminal._core._oscLinkService.getLinkData(id).uri : "");
   const seen = {
     active: active.type,
     cursor: [active.cursorX, active.cursorY],
     modes: Object.fromEntries(MODES.map((name) => [name, terminal.modes[name]])),
     answers,
     cursorHidden: terminal._core.coreService.isCursorHidden,
-    normal: rowsOf(normal, terminal.cols, last),
-    alternate: active.type === "alternate" ? rowsOf(alternate, terminal.cols, last) : [],
+    normal: rowsOf(normal, terminal.cols, last, uriOf),
+    alternate: active.type === "alternate" ? rowsOf(alternate, terminal.cols, last, uriOf) : [],
   };
   terminal.dispose();
   return seen;
