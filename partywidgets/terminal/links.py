@@ -20,7 +20,7 @@ OPEN = b"\x1b]8;"
 """With what a program begins and ends a link; C1 introducers are text to libghostty."""
 CLOSED = "\x1b]8;;\x1b\\"
 ASKED_LINKS = 1000
-"""Of so many links with blanks in them, the newest, the cells are asked: 0.1 ms each. Older ones are taken without the blanks at their end."""
+"""Of so many links with blanks in them, the newest, the cells are asked; older ones are taken without the blanks at their end."""
 
 _STYLED = re.compile(r"\x1b\[[0-9;:]*m|\r\n|[^\x1b\r]+|.", re.DOTALL)
 _HTML = re.compile(r'<a href="([^"]*)">|(</a>)|<[^>]*>|&(#\d+|\w+);|([^<&]+)')
