@@ -36,6 +36,51 @@ _ESCAPED = 12
 
 def apply(result: CheckResult) -> None:
     """Cuts every text and every list of a result to its bound, and then what is largest until the whole fits RESULT_BYTES."""
+    if tidy(result):
+        result.title = result.title or result.check_id
+        result.evidence = [item.capped() for item in result.evidence]
+    else:
+        cut(result)
+    _shrink(result)
+
+
+def tidy(result: CheckResult) -> bool:
+    """Whether all but evidence is within its bounds: nearly all results are, and asking for all texts at once costs a third."""
+    conditions, labels, error, who = result.conditions, result.labels, result.error, result.runner
+    if (
+        result.details
+        or result.links
+        or result.remediation is not None
+        or result.suppression is not None
+        or (who is not None and len(who.host) + len(who.version) + len(who.zone or "") > 200)
+        or max(len(result.evidence), len(conditions), len(result.metrics), len(labels), len(result.phases_ms)) > EVIDENCE_ITEMS
+        or max(len(result.check_type), len(result.scan_id), len(result.result_id), len(result.fingerprint)) > 40
+    ):
+        return False
+    lines = [result.check_id, result.check_type, result.target, result.title, result.summary, "" if error is None else error.message]
+    for condition in conditions:
+        lines += (condition.expr, condition.actual)
+    for metric in result.metrics:
+        if metric.warn is not None or metric.crit is not None or len(metric.unit) > 20 or not math.isfinite(metric.value):
+            return False
+        lines.append(metric.name)
+    for name, ms in result.phases_ms.items():
+        if len(name) > 40 or not math.isfinite(ms):
+            return False
+    if labels:
+        if max(map(len, labels)) > 64 or max(map(len, labels.values())) > 128:
+            return False
+        lines += labels
+        lines += labels.values()
+    if max(map(len, lines)) > 100:
+        return False
+    joined = "|".join(lines)
+    blanks = "  " in joined or "| " in joined or " |" in joined or joined[0] == " " or joined[-1] == " "
+    return not blanks and joined.isprintable()
+
+
+def cut(result: CheckResult) -> None:
+    """Cuts every text and every list to its bound."""
     result.check_id, result.check_type = one_line(result.check_id), one_line(result.check_type, 40)
     result.scan_id, result.result_id, result.fingerprint = result.scan_id[:64], result.result_id[:64], result.fingerprint[:64]
     result.target = one_line(result.target, TARGET_CHARS)
@@ -70,7 +115,6 @@ def apply(result: CheckResult) -> None:
         result.suppression = replace(why, id=why.id[:100], actor=_cut(why.actor, 200), reason=one_line(why.reason, 400))
     if (who := result.runner) is not None and len(who.host) + len(who.version) + len(who.zone or "") > 200:
         result.runner = replace(who, host=one_line(who.host, 100), version=who.version[:40], zone=_cut(who.zone, 60))
-    _shrink(result)
 
 
 def _shrink(result: CheckResult) -> None:

@@ -6,19 +6,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import ConfigError
 from .cel import EvaluationError, Exhausted, show
-from .expression import BUDGET, Budget, Node, Parser, truth
+from .expression import BUDGET, Node, Parser, truth
 from .model import ConditionResult, one_line
 
 NO_ANSWER = (EvaluationError, Exhausted, RecursionError, ArithmeticError, ValueError, TypeError)
 """What an evaluation may end with; all but the first two come from values of a kind that no probe gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an expression said: true, false, or None with the reason why it has no answer. `actual` are the seen values as text."""
 
     holds: bool | None
@@ -36,13 +35,14 @@ class Condition:
 
     def verdict(self, values: Mapping[str, Any]) -> Verdict:
         """Evaluates over `values`. Never raises: what cannot be evaluated has `holds` None."""
-        scope = {**values, BUDGET: Budget()}
+        scope, reason = dict(values), ""
+        holds: bool | None
         try:
-            holds, reason = self._holds(scope), ""
+            holds = self._holds(scope)
         except NO_ANSWER as error:
             known = isinstance(error, (EvaluationError, Exhausted))
             holds, reason = None, str(error) if known else f"{type(error).__name__}: {error}"
-        scope[BUDGET] = Budget()
+        scope.pop(BUDGET, None)  # what is shown has one of its own
         return Verdict(holds, self._seen(scope), reason)
 
     @cached_property
@@ -56,20 +56,24 @@ class Condition:
 
     def actual(self, values: Mapping[str, Any]) -> str:
         """The seen values: bare when the expression has one (`503`), else named (`status=503, duration_ms=12.4`)."""
-        return self._seen({**values, BUDGET: Budget()})
+        return self._seen(dict(values))
+
+    @cached_property
+    def _leaves(self) -> tuple[Node, ...]:
+        return tuple({leaf.text: leaf for leaf in self.node.leaves}.values())
 
     def _seen(self, scope: dict[str, Any]) -> str:
-        seen: dict[str, str] = {}
-        for leaf in self.node.leaves:
-            if leaf.text in seen:
-                continue
-            try:
-                seen[leaf.text] = show(leaf.run(scope))
-            except NO_ANSWER:
-                seen[leaf.text] = "missing"
-        if len(seen) == 1:
-            return one_line(next(iter(seen.values())))
-        return one_line(", ".join(f"{text}={value}" for text, value in seen.items()))
+        leaves = self._leaves
+        if len(leaves) == 1:
+            return one_line(_shown(leaves[0], scope))
+        return one_line(", ".join([f"{leaf.text}={_shown(leaf, scope)}" for leaf in leaves]))
+
+
+def _shown(leaf: Node, scope: dict[str, Any]) -> str:
+    try:
+        return show(leaf.run(scope))
+    except NO_ANSWER:
+        return "missing"
 
 
 @lru_cache(maxsize=20_000)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from ..exceptions import ConfigError
 from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, Exhausted, arithmetic, kind_of, pattern, text_method
 
-Scope = Mapping[str, Any]
+Scope = dict[str, Any]
 Run = Callable[[Scope], Any]
 
 STEPS = 50_000
@@ -447,7 +447,10 @@ def _macro(name: str, over: Run, variable: str, body: Node) -> Run:
         items = over(scope)
         if not isinstance(items, (list, tuple, Mapping)):
             raise EvaluationError(f"{name}() goes over a list or a map, got {kind_of(items)}")
-        inner, budget = dict(scope), scope.get(BUDGET) or Budget()
+        budget = scope.get(BUDGET)
+        if budget is None:  # the first macro of an evaluation brings it: most have none
+            budget = scope[BUDGET] = Budget()
+        inner = dict(scope)
         answers, failure = [], None
         for value in items:
             budget.spend()

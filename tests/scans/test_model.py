@@ -25,6 +25,7 @@ from partywidgets.scans.model import (
     Evidence,
     Failure,
     Metric,
+    Runner,
     ScanReport,
     State,
     Status,
@@ -34,6 +35,7 @@ from partywidgets.scans.model import (
     uuid7,
     wire_time,
 )
+from partywidgets.scans.packing import packed, unpacked
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ops.json").read_text())
 
@@ -46,6 +48,49 @@ def result(status: Status = "ok", **more: Any) -> CheckResult:
 def message(kind: str) -> Any:
     """The data of the first example message of a type."""
     return next(item["message"]["data"] for item in VECTORS if item["message"]["type"] == kind)
+
+
+FIXED = result()
+texts = st.text(st.sampled_from("ab|ä \t\n\x1b\u2028\u202e€😀"), max_size=6) | st.sampled_from(["x" * 99, "x" * 101, "x" * 201, "a b", ""])
+numbers = st.floats() | st.integers(-5, 5)
+
+
+@given(
+    st.data(),
+    st.lists(st.builds(ConditionResult, texts, st.booleans(), texts), max_size=10),
+    st.lists(st.builds(Metric, texts, numbers, texts, st.none() | texts), max_size=10),
+    st.lists(st.builds(Evidence, texts, texts, texts | st.just("é" * 5000)), max_size=10),
+    st.dictionaries(texts, texts, max_size=10),
+    st.dictionaries(texts, numbers, max_size=10),
+)
+def test_what_is_passed_as_tidy_needed_no_cut(
+    data: st.DataObject,
+    conditions: list[ConditionResult],
+    metrics: list[Metric],
+    evidence: list[Evidence],
+    labels: dict[str, str],
+    phases: dict[str, float],
+) -> None:
+    """The quick way and the whole way give the same result, whatever is in it."""
+    most = data.draw(st.sampled_from([1, 10]), "items in it")
+    drawn: dict[str, Any] = {name: data.draw(texts, name) for name in ("check_id", "check_type", "target", "title", "summary", "scan_id")}
+    drawn["details"] = data.draw(st.just("") | texts, "details")
+    drawn["error"] = data.draw(st.none() | st.builds(Failure, st.just("http"), texts), "error")
+    drawn["runner"] = data.draw(st.none() | st.builds(Runner, texts, texts, st.none() | texts), "runner")
+
+    def unbounded() -> CheckResult:
+        made = unpacked(packed(FIXED))
+        for name, value in drawn.items():
+            setattr(made, name, value)
+        made.conditions, made.metrics, made.evidence = conditions[:most], metrics[:most], evidence[:most]
+        made.labels, made.phases_ms = dict(list(labels.items())[:most]), dict(list(phases.items())[:most])
+        return made
+
+    quick, whole = unbounded(), unbounded()
+    bounds.apply(quick)
+    bounds.cut(whole)
+    bounds._shrink(whole)
+    assert quick.to_wire() == whole.to_wire()
 
 
 def test_result_as_in_the_vectors() -> None:
