@@ -215,15 +215,7 @@ class Gate:
     def __call__(self, request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
         decision = self._check_host(request) or self._check_origin(request) or self._authenticate(request, lobby)
         if isinstance(decision, Refusal):
-            peer = request.client.host if request.client else "-"
-            log.info(
-                "refused %s %r from %s: %d %s",
-                request.scope.get("method", "upgrade"),
-                request.scope.get("path", "")[:200],
-                peer,
-                decision.status,
-                decision.reason,
-            )
+            log_refusal(request, decision)
         return decision
 
     def allows_origin(self, request: HTTPConnection) -> bool:
@@ -240,9 +232,12 @@ class Gate:
             return True
         return any(_is_origin_at_any_port(origin, base) for base in self._any_port_origins)
 
-    def refuses_host(self, request: HTTPConnection) -> Refusal | None:
-        """The refusal of a wrong Host, for the open routes that still answer only to this host's own names."""
-        return self._check_host(request)
+    def refuses_page(self, request: HTTPConnection) -> Refusal | None:
+        """The refusal of a wrong Host or Origin, for the routes without data that still answer only to this host's own names and pages."""
+        refusal = self._check_host(request) or self._check_origin(request)
+        if refusal is not None:
+            log_refusal(request, refusal)
+        return refusal
 
     def allow(self, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         """Allows more Host values and exact Origins from now on. Raises ConfigError for one that no browser would send."""
@@ -312,7 +307,7 @@ class Gate:
         query = parse_qsl(request.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         upgrade = request.scope["type"] == "websocket"
         if identity is None and any(key == "token" for key, _ in query):
-            reason = "a token in a URL is refused: send it as an Authorization: Bearer header, or fetch a ticket from POST /tickets"
+            reason = "a token in a URL is refused: send it as the bearer of an Authorization header, or fetch a ticket from POST /tickets"
             return Refusal(401, reason, UNAUTHORISED if upgrade else None)
         bearers = _header(request, b"authorization")
         if len(bearers) > 1:
@@ -332,7 +327,7 @@ class Gate:
             )
         return Refusal(
             401,
-            "a credential is needed: an Authorization: Bearer header (our programs send --token-file or PARTYWIDGETS_TOKEN),"
+            "a credential is needed: a bearer token in the Authorization header (our programs send --token-file or PARTYWIDGETS_TOKEN),"
             " or a ticket from POST /tickets",
         )
 
@@ -350,13 +345,21 @@ class Gate:
     def _grant_of_tickets(self, tickets: set[str], lobby: Lobby | None, *, upgrade: bool) -> Grant | Refusal:
         close_code = UNAUTHORISED if upgrade else None
         if lobby is None:
-            return Refusal(401, "a ticket opens a room only: send an Authorization: Bearer header here", close_code)
+            return Refusal(401, "a ticket opens a room only: send a bearer token in the Authorization header here", close_code)
         if len(tickets) > 1:
             return Refusal(401, "more than one ticket was offered: send one", close_code)
         grant = self.tickets.redeem(tickets.pop(), party=lobby.party, room=lobby.room)
         if grant is None:
             return Refusal(401, "the ticket is spent, expired or not for this room: fetch a new one from POST /tickets", close_code)
         return grant
+
+
+def log_refusal(request: HTTPConnection, refusal: Refusal, subject: str = "") -> None:
+    """One line in the log: who was refused what, and why. `subject` is empty for somebody who did not get as far as having one."""
+    peer = request.client.host if request.client else "-"
+    who = f"{subject} at {peer}" if subject else peer
+    method, path = request.scope.get("method", "upgrade"), request.scope.get("path", "")[:200]
+    log.info("refused %s %r from %s: %d %s", method, path, who, refusal.status, refusal.reason)
 
 
 def login_subject(name: str) -> str:

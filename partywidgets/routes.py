@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from . import __version__, bundles
-from .auth import TICKET_LIFETIME, Gate, Refusal
+from .auth import TICKET_LIFETIME, Gate, Refusal, log_refusal
 from .config import parse_config
 from .error_page import HEADERS as PAGE_HEADERS
 from .error_page import error_page
@@ -130,24 +130,22 @@ class Routes:
         try:
             return await handler(request, grant, rest)
         except _Refused as refused:
+            if refused.status in (401, 403):
+                log_refusal(request, Refusal(refused.status, str(refused)), grant.subject)
             return _error(refused.status, str(refused))
         except PartyError as error:
             return _error(503 if isinstance(error, HostError) else 400, str(error))
 
     def _hello(self, request: Request) -> Response:
-        refusal = self.gate.refuses_host(request)
+        refusal = self.gate.refuses_page(request)
         if refusal is not None:
             return _refusal(refusal)
-        if not self.gate.allows_origin(request):
-            return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
         return JSONResponse({"host_id": self.app.host.host_id, "version": __version__, "dialects": list(DIALECTS)}, headers=NO_STORE)
 
     def _preflight(self, request: HTTPConnection) -> Response:
-        refusal = self.gate.refuses_host(request)
+        refusal = self.gate.refuses_page(request)
         if refusal is not None:
             return _refusal(refusal)
-        if not self.gate.allows_origin(request):
-            return _error(403, "this Origin is not allowed: add it to auth.origins in the config")
         headers = {
             "Access-Control-Allow-Origin": request.headers["origin"],
             "Access-Control-Allow-Methods": "GET, POST, PUT",

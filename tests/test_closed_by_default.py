@@ -15,6 +15,7 @@ from websockets.typing import Origin
 from partywidgets.auth import new_token
 from partywidgets.party import Server
 from partywidgets.party.grant import OPEN_ROLES
+from partywidgets.redaction import redact
 
 from .running_app import Running, running
 from .test_auth import BAD_HOSTS, BAD_ORIGINS, PORT
@@ -226,7 +227,7 @@ async def test_a_token_in_a_url_is_refused_with_the_remedy(app: Running) -> None
     """The right token in the query opens nothing, over HTTP and WebSocket; the answer says where it belongs."""
     async with app.http.get(f"{app.url}/api/ops/scans?token={app.owner}") as answer:
         assert answer.status == 401
-        assert "Authorization: Bearer" in (await answer.json())["error"]
+        assert "bearer of an Authorization header" in (await answer.json())["error"]
     async with connect(f"{app.ws}/api/ops/broadcast?token={app.owner}") as socket:
         with pytest.raises(ConnectionClosed) as caught:
             await socket.recv()
@@ -311,3 +312,27 @@ async def test_without_authentication_a_foreign_page_and_a_foreign_name_stay_out
             assert answer.status == 403, "a responder loads no config"
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             await app.http.ws_connect(f"{app.ws}/api/ops/broadcast", headers={"Origin": "http://evil.example"})
+
+
+async def test_who_may_less_is_refused_and_named_in_the_log(app: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """A role that does not suffice, a foreign page and a foreign name leave a line each, also on routes that the gate alone lets through;
+    the lines read as the answers do, though credentials are taken out of a log."""
+    guest = app.bearer(app.guest)
+    with caplog.at_level(logging.INFO):
+        for method, path, headers in (
+            ("PUT", "/api/ops/config/x.yaml", guest),
+            ("PUT", "/api/sandboxes/web", guest),
+            ("POST", "/api/ops/scans", guest),
+            ("GET", "/hello", {"Origin": "http://evil.example"}),
+            ("GET", "/hello", {"Host": "evil.example"}),
+            ("GET", "/metrics", {}),
+        ):
+            async with app.http.request(method, app.url + path, headers=headers, json={}) as answer:
+                said = (await answer.json())["error"]
+                assert answer.status in (401, 403)
+            line = caplog.messages[-1]
+            assert "refused" in line
+            assert ("ada" in line) is (headers is guest)
+            if path != "/api/ops/scans":
+                assert line.endswith(said)
+                assert redact(line) == line

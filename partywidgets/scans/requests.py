@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,8 @@ from .history import ROWS
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
 from .service import BroadcastCallback, OpsMonitorService
+
+log = logging.getLogger(__name__)
 
 ROLES = ("viewer", "responder", "runner", "admin")
 """The roles of the ops room; each of them may read."""
@@ -57,9 +60,10 @@ class _Refused(Exception):
 
 
 def require(grant: Grant, what: str, *roles: str) -> None:
-    """Raises RefusedError when the grant has none of the roles."""
+    """Raises RefusedError, and says so in the log, when the grant has none of the roles."""
     if not grant.has(*roles):
         held = ", ".join(sorted(grant.roles.intersection(ROLES))) or "none of the ops roles"
+        log.info("refused %s to %s: it needs the role %s, they are %s", what, grant.subject, " or ".join(roles), held)
         raise RefusedError(f"{what} needs the role {' or '.join(roles)}, you are {held}", status=403)
 
 
