@@ -19,6 +19,7 @@ from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, ScanState
 from .housekeeping import keep_house, warm_up
+from .lapse import Lapse
 from .lineup import Lineup
 from .maintenance import MaintenanceSettings
 from .message import Rows
@@ -89,6 +90,7 @@ class OpsMonitorService:
         self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
+        self._lapse = Lapse()
         self._redact = redact
         self._probes = probes
         self._scans: dict[str, Scan] = {}
@@ -265,7 +267,7 @@ class OpsMonitorService:
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
         emit = self.announcer.emitter(broadcast)
         await emit("scan-started", scan_started(placed))
-        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
+        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
             result.scan_id = report.scan_id
@@ -278,7 +280,7 @@ class OpsMonitorService:
 
     async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
         emit = self.announcer.emitter(broadcast)
-        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, emit=emit)
+        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
 
         async def tell() -> None:
             await self.kept(self.history.begin_scan(report, actor=actor))
@@ -367,6 +369,9 @@ class OpsMonitorService:
             stream.skip()
             return
         stream.add(placement)
+        for change in placement.recorded.changes:
+            if change.phase == "hard" and (change.from_status, change.to_status) != (None, "ok"):
+                _log.info("check %s is %s (%s): %s", change.check_id, change.to_status, change.severity, one_line(change.summary, 200))
         self.notifier.seen(result)
         if placement.ended_ack is not None:
             self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
@@ -394,7 +399,12 @@ class OpsMonitorService:
     async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
         """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""
         stream = ResultStream(
-            "", len(checks), board=self.board, history=self.history, emit=self.announcer.emitter(self.announcer.broadcast)
+            "",
+            len(checks),
+            board=self.board,
+            history=self.history,
+            lapse=self._lapse,
+            emit=self.announcer.emitter(self.announcer.broadcast),
         )
         count = 0
         for loaded in checks:
@@ -451,8 +461,5 @@ class OpsMonitorService:
         await self.announcer.tell("notify", {"failing": self.notifier.failing()})
 
     async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
-        """Waits for a writing to the history. One that fails is a line in the log: what is under way goes on without it."""
-        try:
-            await writing
-        except StorageError as error:
-            _log.error("the ops history misses something: %s", error)
+        """Waits for a writing to the history. One that fails is told in the log: what is under way goes on without it."""
+        await self._lapse.kept(writing)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
 
-from ..exceptions import StorageError
 from .board import Board, Placement
 from .history import History, Recorded
+from .lapse import Lapse
 from .message import Rows
 
 TICK = 0.1
 """Seconds between two `check-result` frames of a scan."""
 FRAMES = 2
 """Most `check-result` frames in one tick, so that a burst stays below what a room lets one socket have unread."""
-
-_log = logging.getLogger("partywidgets.scans")
 
 Emit = Callable[[str, dict[str, Any] | Rows], Awaitable[None]]
 """Sends one message, and never raises."""
@@ -28,20 +25,19 @@ Emit = Callable[[str, dict[str, Any] | Rows], Awaitable[None]]
 class ResultStream:
     """Takes placements as checks end; writes them to the history, then emits them. `run` is the task that does it, `finish` ends it."""
 
-    def __init__(self, scan_id: str, total: int, *, board: Board, history: History, emit: Emit) -> None:
+    def __init__(self, scan_id: str, total: int, *, board: Board, history: History, lapse: Lapse, emit: Emit) -> None:
         self.done = 0
         self._kept = 0
         """Checks that had ended when the history was last written. A frame tells no more than that: a host that dies keeps what it told."""
         self._board = board
         self._scan_id, self._total = scan_id, total
-        self._history, self._emit = history, emit
+        self._history, self._lapse, self._emit = history, lapse, emit
         self._unwritten: list[Recorded] = []
         self._pending: dict[str, Placement] = {}
         self._ready: dict[str, Placement] = {}
         self._came = asyncio.Event()
         self._finished = False
         self._ended = asyncio.Event()
-        self._complained = False
 
     def add(self, placement: Placement) -> None:
         """One more check has ended."""
@@ -88,12 +84,7 @@ class ResultStream:
         batch, self._unwritten = self._unwritten, []
         fresh, self._pending = self._pending, {}
         done = self.done
-        try:
-            await self._history.record(batch)
-        except StorageError as error:
-            if not self._complained:
-                _log.error("scan %s goes on without its history: %s", self._scan_id, error)
-            self._complained = True
+        await self._lapse.kept(self._history.record(batch))
         self._kept = done
         self._ready |= fresh
 

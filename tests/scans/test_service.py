@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,13 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.exceptions import ConfigError, ScanError, StorageError
-from partywidgets.scans import board
+from partywidgets.scans import board, lapse
 from partywidgets.scans.check_decorator import check, forget, registered_checks
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.checks.tcp import TcpCheck
 from partywidgets.scans.execution import host_of
 from partywidgets.scans.housekeeping import SLICE
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport, utc_now
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, utc_now
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.settings import LimitSettings
 from partywidgets.scans.silence import Ack
@@ -553,7 +554,38 @@ async def test_a_full_disk_does_not_end_the_scan(monkeypatch: pytest.MonkeyPatch
         again = await service.run_scan()
     assert report.counts["ok"] == again.counts["ok"] == 1
     assert told.kinds() == ["scan-started", "check-result", "scan-result"]
-    assert "without its history" in caplog.text
+    assert "without their history" in caplog.text
+
+
+async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A scan writes several times and there are many: the log does not grow with each, and says when writing works again."""
+    monkeypatch.setattr(lapse, "QUIET", 0.0)
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = ON"))
+        for _ in range(3):
+            await service.run_scan()
+        lines = [record.getMessage() for record in caplog.records if "history" in record.getMessage()]
+        assert len(lines) == 1, lines
+        await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = OFF"))
+        await service.run_scan()
+        await service.run_scan()
+    lines = [record.getMessage() for record in caplog.records if "history" in record.getMessage()]
+    assert len(lines) == 2, lines
+    assert re.fullmatch(r"the history is written again: it lacks what came \d+ times meanwhile", lines[1])
+
+
+async def test_the_log_tells_each_hard_change_once(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    """What a check became, in one line, when it is sure: not that it was ok from the beginning, not each look, not a soft problem."""
+    caplog.set_level(logging.INFO)
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=2, severity="high")])
+        statuses: tuple[Status, ...] = ("ok", "ok", "ok", "crit", "crit", "crit", "ok", "ok")
+        for status in statuses:
+            play.statuses["one"] = status
+            await service.run_scan()
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("check one")]
+    assert told == ["check one is crit (high): it is crit", "check one is ok (high): it is ok"]
 
 
 @pytest.mark.parametrize(
