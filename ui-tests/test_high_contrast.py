@@ -16,14 +16,41 @@ from lab import Lab
 from playwright.sync_api import Browser, Locator, Page, expect
 
 JUPYTER = Path(sys.prefix) / "share/jupyter/lab/themes/@jupyterlab/theme-dark-high-contrast-extension/index.css"
+# VS Code's values: its registry of colours (src/vs/platform/theme, terminalColorRegistry.ts), where its themes' files do not say others.
 VSCODE_DARK = """:root { --vscode-editor-background: #000000; --vscode-editorWidget-background: #0c141f; --vscode-foreground: #ffffff;
   --vscode-descriptionForeground: rgba(255, 255, 255, 0.7); --vscode-list-hoverBackground: rgba(255, 255, 255, 0.1);
   --vscode-contrastBorder: #6fc3df; --vscode-contrastActiveBorder: #f38518; --vscode-focusBorder: #f38518; --vscode-panel-border: #6fc3df;
-  --vscode-terminal-selectionBackground: #f3f518; --vscode-terminal-selectionForeground: #000000; }"""
+  --vscode-terminal-selectionBackground: #ffffff; --vscode-terminal-selectionForeground: #000000; }"""
 VSCODE_LIGHT = """:root { --vscode-editor-background: #ffffff; --vscode-editorWidget-background: #ffffff; --vscode-foreground: #292929;
   --vscode-descriptionForeground: rgba(41, 41, 41, 0.7); --vscode-list-hoverBackground: rgba(15, 74, 133, 0.1);
   --vscode-contrastBorder: #0f4a85; --vscode-contrastActiveBorder: #006bbd; --vscode-focusBorder: #006bbd; --vscode-panel-border: #0f4a85;
   --vscode-terminal-selectionBackground: #0f4a85; --vscode-terminal-selectionForeground: #ffffff; }"""
+VSCODE_DARK_MODERN = """:root { --vscode-editor-background: #1f1f1f; --vscode-editorWidget-background: #202020;
+  --vscode-foreground: #cccccc; --vscode-descriptionForeground: #9d9d9d;
+  --vscode-list-hoverBackground: #2a2d2e; --vscode-focusBorder: #0078d4; --vscode-panel-border: #2b2b2b;
+  --vscode-terminal-selectionBackground: #264f78; }"""
+VSCODE_LIGHT_MODERN = """:root { --vscode-editor-background: #ffffff; --vscode-editorWidget-background: #f8f8f8;
+  --vscode-foreground: #3b3b3b; --vscode-descriptionForeground: #3b3b3b;
+  --vscode-list-hoverBackground: #f2f2f2; --vscode-focusBorder: #005fb8; --vscode-panel-border: #e5e5e5;
+  --vscode-terminal-selectionBackground: #add6ff; }"""
+JUPYTER_THEMES = JUPYTER.parents[1]
+USUAL: dict[str, tuple[str, dict[str, str], str]] = {
+    "jupyter-light": (
+        "light",
+        {"jpThemeName": "JupyterLab Light", "jpThemeLight": "true"},
+        (JUPYTER_THEMES / "theme-light-extension/index.css").read_text("utf-8"),
+    ),
+    "jupyter-dark": (
+        "dark",
+        {"jpThemeName": "JupyterLab Dark", "jpThemeLight": "false"},
+        (JUPYTER_THEMES / "theme-dark-extension/index.css").read_text("utf-8"),
+    ),
+    "vscode-light": ("light", {"vscodeThemeKind": "vscode-light"}, VSCODE_LIGHT_MODERN),
+    "vscode-dark": ("dark", {"vscodeThemeKind": "vscode-dark"}, VSCODE_DARK_MODERN),
+    "bare-light": ("light", {}, ""),
+    "bare-dark": ("dark", {}, ""),
+}
+"""Looks without high contrast: what the system says, the body's data attributes, and the host's stylesheet."""
 LOOKS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "jupyter": ({}, {"jpThemeName": "JupyterLab Dark High Contrast", "jpThemeLight": "false"}, JUPYTER.read_text("utf-8")),
     "vscode-dark": ({}, {"vscodeThemeKind": "vscode-high-contrast"}, VSCODE_DARK),
@@ -188,6 +215,31 @@ def test_the_scrollbar_of_every_theme(theme: dict[str, str], place: Place, brows
     expect(page.locator(".xterm-rows")).to_contain_text("mark-42")
     ground = style_of(terminal.locator(".pw-screen"), "background-color")
     assert ratio(style_of(page.locator(".xterm .scrollbar.vertical > .slider"), "background-color"), ground) >= 3
+    assert "pw-contrast" not in (terminal.get_attribute("class") or "")
+    page.close()
+
+
+@pytest.mark.parametrize("look", USUAL)
+def test_the_selection_of_every_theme(look: str, place: Place, browser: Browser) -> None:
+    """Selected text is seen as such without high contrast, too, with the focus in the terminal and in its bar, and is readable."""
+    scheme, theme, style = USUAL[look]
+    page = browser.new_page(color_scheme="light" if scheme == "light" else "dark")
+    page.goto(f"{place.url}/healthz")
+    if style:
+        page.add_style_tag(content=style)
+    place.mount(page, "terminal", f"selected-{look}", rows=8, theme=theme)
+    terminal = live(page)
+    page.locator(".xterm").click()
+    page.keyboard.type("printf '\\033[34mblue \\033[33myellow\\033[0m\\n'; echo mark-$((40+2))\n")
+    expect(page.locator(".xterm-rows")).to_contain_text("mark-42")
+    ground = style_of(terminal.locator(".pw-screen"), "background-color")
+    behind, text = select_text(page)
+    assert ratio(behind, ground) >= 3
+    assert ratio(text, behind) >= 4.5
+    SCREENSHOTS.mkdir(exist_ok=True)
+    terminal.screenshot(path=SCREENSHOTS / f"selection_{look}.png")
+    terminal.get_by_role("button", name="Find").focus()
+    assert ratio(style_of(page.locator(".xterm-selection > div").first, "background-color"), ground) >= 3
     assert "pw-contrast" not in (terminal.get_attribute("class") or "")
     page.close()
 

@@ -7,7 +7,7 @@ import { WebglAddon } from "@xterm/addon-webgl";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
-import { dress, watchTheme } from "./theme.ts";
+import { contrast as contrastRatio, dress, standingOut, watchTheme } from "./theme.ts";
 
 export interface TerminalViewOptions {
   fontSize: number;
@@ -314,9 +314,9 @@ export class TerminalView implements Screen {
       foreground,
       cursor: foreground,
       cursorAccent: background,
-      selectionBackground: dark ? "#ffffff40" : "#00000030",
-      selectionInactiveBackground: dark ? "#ffffff20" : "#00000018",
-      // At least 3:1 on the background (WCAG 1.4.11).
+      // At least 3:1 on the background (WCAG 1.4.11), whatever the theme; the text on it is kept readable by its own contrast.
+      selectionBackground: standingOut(contrastRatio(accent, background) >= 3 ? accent : foreground, background),
+      selectionInactiveBackground: standingOut(foreground, background),
       scrollbarSliderBackground: dark ? "#ffffff66" : "#00000080",
       scrollbarSliderHoverBackground: dark ? "#ffffff90" : "#000000a0",
       scrollbarSliderActiveBackground: accent,

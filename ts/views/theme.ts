@@ -50,6 +50,38 @@ export function palette(el: HTMLElement): Palette {
   return result;
 }
 
+/** A mixture of two colours that has a contrast (WCAG 2) of `ratio` with the second, with as little of the first as that takes. */
+export function standingOut(color: string, on: string, ratio = 3): string {
+  const [over, below] = [channels(color), channels(on)];
+  for (let share = 0.25; ; share += 0.05) {
+    const mixed = below.map((channel, index) => Math.round(channel + Math.min(share, 1) * (over[index]! - channel)));
+    if (share >= 1 || contrastOf(mixed, below) >= ratio) return `rgb(${mixed.join(", ")})`;
+  }
+}
+
+/** The contrast of two opaque colours as WCAG 2 defines it. */
+export function contrast(one: string, other: string): number {
+  return contrastOf(channels(one), channels(other));
+}
+
+function contrastOf(one: number[], other: number[]): number {
+  const [light = 0, dark = 0] = [relativeLuminance(one), relativeLuminance(other)].sort((a, b) => b - a);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+function relativeLuminance(rgb: number[]): number {
+  const [r = 0, g = 0, b = 0] = rgb.map((channel) => {
+    const c = channel / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function channels(color: string): number[] {
+  const [r = 255, g = 255, b = 255] = (color.match(/[\d.]+/g) ?? []).map(Number);
+  return [r, g, b];
+}
+
 function luminance(color: string): number {
   const [r = 255, g = 255, b = 255] = (color.match(/[\d.]+/g) ?? []).map(Number);
   return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
