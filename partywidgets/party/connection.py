@@ -206,11 +206,12 @@ class Connection(Outlet):
         if self._jobs is not None:
             self._enqueue(message)
             return
-        instance = self._room.instance
+        room = self._room
+        instance = room.instance
         if instance is None:
             self._start_worker(None, message)
             return
-        self._room.touch()
+        room.touched = room.loop.time()
         try:
             result = instance.on_message(self, message)
         except Exception as error:

@@ -84,7 +84,7 @@ class Room:
         self._stopping: asyncio.Task[None] | None = None
         self._running = 0
         self._ended = False
-        self._touched = self.loop.time()
+        self.touched = self.loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._spawned: set[asyncio.Task[Any]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -138,7 +138,7 @@ class Room:
 
     def touch(self) -> None:
         """Something happened: the idle time begins anew."""
-        self._touched = self.loop.time()
+        self.touched = self.loop.time()
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -158,7 +158,7 @@ class Room:
         self._idle_timer = None
         if self.host.closing:
             return
-        rest = self._touched + self.host.hibernate_after - self.loop.time()
+        rest = self.touched + self.host.hibernate_after - self.loop.time()
         may_sleep = self.server_class.hibernate or not self.present
         if rest > 0.001:
             self._idle_timer = self.loop.call_later(rest, self._check_idle)

@@ -184,7 +184,7 @@ async def test_a_message_at_the_moment_of_going_to_sleep_meets_no_stopped_instan
         connection = room.get_connections(None)[0]
         assert room._idle_timer is not None
         room._idle_timer.cancel()
-        room._touched -= 60
+        room.touched -= 60
         room._check_idle()
         connection.message_received("at that moment")
         assert await received(socket) == "at that moment"

@@ -191,6 +191,7 @@ async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path:
         wire = connection.wire
         assert isinstance(wire, WebSocket)
         raw.writer.write(frame(Opcode.BINARY, b"x" * 65_536) * 200)
+        await until(lambda: isinstance(connection, Connection) and connection._paused)
         await until(lambda: wire._transport is not None and silence.has_room(wire._transport.get_extra_info("socket")) is False)
         for _ in range(3):
             wire._held_back_at -= websocket.HELD_BACK - 0.5
