@@ -267,7 +267,7 @@ class Connection(Outlet):
             if not inspect.isawaitable(result):
                 self._answer(departure)
                 return
-            self._start_worker(self._finish_close(result, departure))
+            self._start_worker(self._finish_close(result, departure), hook="on_close")
         else:
             self._enqueue_or_start(departure)
 
@@ -302,19 +302,20 @@ class Connection(Outlet):
         else:
             self._start_worker(None, job)
 
-    def _start_worker(self, first: Awaitable[None] | None, *jobs: str | bytes | Exception | Departure) -> None:
+    def _start_worker(self, first: Awaitable[None] | None, *jobs: str | bytes | Exception | Departure, hook: str = "on_message") -> None:
+        """Goes on with a hook that has begun, then with what waits."""
         self._jobs = deque(jobs)
         self._waiting = sum(map(_weight, jobs))
-        self._worker = self._room.run(self._work(first), name=f"{self._room.place} {self.id}")
+        self._worker = self._room.run(self._work(first, hook), name=f"{self._room.place} {self.id}")
 
-    async def _work(self, first: Awaitable[None] | None) -> None:
+    async def _work(self, first: Awaitable[None] | None, hook: str) -> None:
         room = self._room
         jobs = self._jobs
         assert jobs is not None
         try:
             with room.busy():
                 if first is not None:
-                    await room.guard(first, "a hook")
+                    await room.guard(first, hook)
                 while jobs:
                     job = jobs.popleft()
                     self._waiting -= _weight(job)

@@ -155,6 +155,11 @@ class PartyHost:
         """The class registered under a kebab-case party."""
         return self._classes.get(party)
 
+    @property
+    def parties(self) -> list[str]:
+        """Its parties as they stand in URLs, in order."""
+        return sorted(self._classes)
+
     def rooms(self, party: str) -> list[str]:
         """Names of the rooms of a party that are live or hibernating here."""
         return [name for (of, name), room in self._rooms.items() if of == party and (room.instance is not None or room.present)]
@@ -278,7 +283,7 @@ class PartyHost:
             return room
         server_class = self._classes.get(party)
         if server_class is None:
-            raise UnknownPartyError(f"there is no party {party[:40]!r} here: it has {', '.join(sorted(self._classes)) or 'none'}")
+            raise UnknownPartyError(f"there is no party {party[:40]!r} here: it has {', '.join(self.parties) or 'none'}")
         if self.closing:
             raise HostError("the host is closing: connect again when it is back")
         if len(self._rooms) >= self.max_rooms:

@@ -364,7 +364,8 @@ class ReconnectingWebSocket:
             verdict = True
         if not verdict:
             if not reconnects(event):
-                self._failure = RefusedError(f"{self.label} refused: {event}", status=event.status or event.code)
+                remedy = ": look at the party, which is kebab-case in URLs, and at the room" if event.status == 400 else ""
+                self._failure = RefusedError(f"{self.label} refused: {event}{remedy}", status=event.status or event.code)
             return False
         if self._retries_left is not None:
             if self._retries_left <= 0:
@@ -392,11 +393,12 @@ class ReconnectingWebSocket:
             return await self._converse(connecting.result())
         if not isinstance(error, Exception):
             raise error
-        status = getattr(getattr(error, "response", None), "status_code", None)
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", None)
         if isinstance(error, TimeoutError):
             reason = f"no answer within {self.connection_timeout:g} s"
         else:
-            reason = f"the upgrade was answered with HTTP {status}" if status else str(error) or type(error).__name__
+            reason = f"the upgrade was answered with HTTP {status}{_said(response)}" if status else str(error) or type(error).__name__
         logger.info("%s: connecting failed: %s", self.label, reason)
         await self._call(self.on_error, error)
         return CloseEvent(1006, reason, False, status)
@@ -528,3 +530,10 @@ class ReconnectingWebSocket:
 
 def _size(message: str | bytes) -> int:
     return len(message.encode("utf-8", "replace")) if isinstance(message, str) else len(message)
+
+
+def _said(response: Any) -> str:
+    """The beginning of what stands in an answer that refused, for the one who reads the error."""
+    body = getattr(response, "body", None) or b""
+    line = bytes(body[:200]).decode("utf-8", "replace").split("\n")[0].strip()
+    return f" ({line[:100]})" if line and line.isprintable() else ""

@@ -8,8 +8,6 @@ an app task; under another the app loops over receive and send.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Protocol
@@ -21,12 +19,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
 from ..exceptions import ConnectionIdError, HostError, RoomNameError, UnknownPartyError
+from ..party.failures import Failures
 from ..party.grant import OPEN_ROLES, Grant
 from ..party.hook import outcome
 from ..party.host import PartyHost
 from ..party.room import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, Target, match
 from ..party.wire import Receiver, Wire
+from .notices import Notices
 from .plain import serve_plain
 
 Scope = MutableMapping[str, Any]
@@ -52,8 +52,6 @@ CORS_ALL = {
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Max-Age": "86400",
 }
-
-logger = logging.getLogger("partywidgets.transport")
 
 
 class AcceptSocket(Protocol):
@@ -122,6 +120,19 @@ class Door:
         self.on_error = on_error
         self.on_before_connect = on_before_connect
         self.on_before_request = on_before_request
+        self._notices = Notices()
+        self._failures: Failures | None = None
+
+    def unknown(self, party: str, room: str) -> Response:
+        """The answer for a party that is not there. It tells a stranger nothing; the log tells whose URL it is that must be mended."""
+        names = ", ".join(self.host.parties) or "none"
+        self._notices.tell(f"somebody asked for room {room[:80]!r} of the party {party[:40]!r}, which is not here: this host has {names}")
+        return PlainTextResponse("Invalid request", status_code=400)
+
+    def _refuse(self, error: Exception, lobby: Lobby) -> Response:
+        if isinstance(error, HostError):
+            self._notices.tell(f"room {lobby.party}/{lobby.room}: refused with 503: {error}")
+        return refusal_of(error)
 
     async def authorise(self, scope: Scope, lobby: Lobby | None) -> Grant | Refusal:
         """Who is there. Without an authoriser everybody is, with the roles of an open host."""
@@ -131,7 +142,7 @@ class Door:
             async with asyncio.timeout(HOOK_TIME):
                 return await outcome(self.auth(HTTPConnection(scope), lobby))
         except Exception as error:
-            logger.exception("the authoriser failed on %s: the request is refused", scope.get("path"))
+            self._failed(error, "the authoriser")
             await self._tell(error, HTTPConnection(clean(scope)))
             return Refusal(500, "Internal Server Error")
 
@@ -144,18 +155,25 @@ class Door:
                 result = await outcome(hook(request, lobby))
         except Exception as error:
             await self._tell(error, request)
-            return failure(lobby, "a before-hook", error)
+            log_id = secrets.token_hex(6)
+            self._failed(error, f"a before-hook of {lobby.party}", log_id)
+            return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
         return result if isinstance(result, (Response, HTTPConnection)) else request
 
     async def _tell(self, error: Exception, request: HTTPConnection) -> None:
         if self.on_error is None:
             return
         try:
-            result = self.on_error(error, request)
-            if inspect.isawaitable(result):
-                await result
-        except Exception:
-            logger.exception("on_error failed on %s", request.scope.get("path"))
+            async with asyncio.timeout(HOOK_TIME):
+                await outcome(self.on_error(error, request))
+        except Exception as second:
+            self._failed(second, "on_error")
+
+    def _failed(self, error: Exception, what: str, log_id: str | None = None) -> None:
+        """Logs what stands in front of the rooms and failed: whoever knocks makes it fail, so not each time with its traceback."""
+        if self._failures is None:
+            self._failures = Failures(asyncio.get_running_loop(), "the way to the rooms")
+        self._failures.tell(error, what, log_id)
 
     async def connect(self, scope: Scope, lobby: Lobby, *, accept: AcceptSocket, refuse: Refuse, props: Any = None) -> None:
         """Takes an upgrade into its room. Calls one of `accept` and `refuse`, once."""
@@ -187,7 +205,7 @@ class Door:
                 props=props,
             )
         except (UnknownPartyError, RoomNameError, ConnectionIdError, HostError) as error:
-            await refuse(refusal_of(error))
+            await refuse(self._refuse(error, lobby))
 
     async def request(self, scope: Scope, receive: Receive, lobby: Lobby, *, props: Any = None) -> Response:
         """The answer to an HTTP request to a room."""
@@ -204,7 +222,7 @@ class Door:
         try:
             return await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
         except (UnknownPartyError, RoomNameError, HostError) as error:
-            return refusal_of(error)
+            return self._refuse(error, lobby)
 
 
 def refusal_of(error: Exception) -> Response:
@@ -214,13 +232,6 @@ def refusal_of(error: Exception) -> Response:
     if isinstance(error, ConnectionIdError) and "in use" in str(error):
         return PlainTextResponse(str(error), status_code=409)
     return PlainTextResponse(str(error) if isinstance(error, ConnectionIdError) else "Invalid request", status_code=400)
-
-
-def failure(lobby: Lobby, what: str, error: Exception) -> Response:
-    """A 500 with a fixed text; the error stands in the log."""
-    log_id = secrets.token_hex(6)
-    logger.error("room %s/%s: %s failed [%s]", lobby.party, lobby.room, what, log_id, exc_info=error)
-    return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
 
 
 async def enter(
@@ -302,7 +313,7 @@ class PartyMiddleware:
                 return
             server_class = self.host.server_class(target.party)
             if server_class is None:
-                refusal = PlainTextResponse("Invalid request", status_code=400)
+                refusal = self.door.unknown(target.party, target.room)
             else:
                 lobby = Lobby(target.party, target.room, server_class)
                 scope["partywidgets.rest"] = target.rest

@@ -158,7 +158,7 @@ async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
     ):
         with pytest.raises(RefusedError, match="HTTP 401"):
             await socket.opened(WAIT)
-        assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401", False, 401)]
+        assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401 (a credential is needed)", False, 401)]
 
 
 async def test_other_answers_are_retried(fast: dict[str, Any]) -> None:
