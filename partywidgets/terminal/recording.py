@@ -74,6 +74,8 @@ BURST_SECONDS = 0.03
 BURST_BYTES = 64 * 1024
 """What comes at once after a silence is recorded up to so much work, but at least this much."""
 GAP_SECONDS, QUIET_SECONDS, FLOOD_SECONDS = 1.0, 0.25, 10.0
+RETRY_SECONDS = 60.0
+"""After a disk that took nothing, until a screen is asked for with which the recording goes on."""
 """A gap lasts at least the first, until nothing came for the second, or, when output never pauses, for the third."""
 SCREEN_BYTES = 384 * 1024
 """About the largest screen that ends a gap."""
@@ -130,6 +132,8 @@ class Recorder:
         self._budget = Budget()
         self._gap: asyncio.TimerHandle | None = None
         self._gap_began = self._lost_at = 0.0
+        self._under_way = 0
+        self._refused = False
 
     @property
     def current(self) -> str:
@@ -262,7 +266,8 @@ class Recorder:
         if self._writing is not None or not self._items or (file := self._file or self._last) is None:
             return
         self._last = file
-        items, self._items, self._pending = self._items, [], 0
+        items, self._items = self._items, []
+        self._under_way, self._pending = self._pending, 0
         self._writing = asyncio.get_running_loop().run_in_executor(recording_thread(), file.write, items)
         self._writing.add_done_callback(self._written)
 
@@ -273,9 +278,15 @@ class Recorder:
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
-            log.error("room %s: it is not recorded any more: %s", self._room, error, exc_info=None if isinstance(error, OSError) else error)
-            self._file, self._items = None, []
+            if isinstance(error, OSError):
+                self._not_written(error)
+            else:
+                log.error("room %s: it is not recorded any more", self._room, exc_info=error)
+                self._file, self._items = None, []
             return
+        if self._refused:
+            self._refused = False
+            log.warning("room %s: it is recorded again; what came meanwhile is a gap", self._room)
         self._budget.measured(done.result())
         if self._file is not None and not self._asked and not self._lost and done.result().size > PART_BYTES:
             self._ask("continued")
@@ -284,6 +295,18 @@ class Recorder:
                 self._write_now()
             elif self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_now)
+
+    def _not_written(self, error: OSError) -> None:
+        """The disk took nothing, which may pass: from here on is a gap, and a screen is asked for again and again."""
+        if not self._refused:
+            log.error("room %s: its recording has a gap from here on: %s; it is tried again every %.0f s", self._room, error, RETRY_SECONDS)
+        self._refused = True
+        if self._file is not None:
+            self._lost += max(1, self._under_way + self._pending)
+            self._lost_at = self._gap_began = time.monotonic()
+            if self._gap is None:
+                self._look_later(RETRY_SECONDS)
+        self._items, self._pending = [], 0
 
 
 class _File:
@@ -313,6 +336,8 @@ class _File:
     def write(self, items: list[tuple[str, float, Any]]) -> Written:
         """Writes events. Raises OSError."""
         began, output = time.thread_time(), 0
+        if self._bytes == 0 and items[0][0] != "begin":
+            self._begin("")  # the disk did not take its beginning
         for code, at, what in items:
             if code == "begin":
                 self._begin("")
@@ -417,9 +442,13 @@ class _File:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = os.open(self._folder / f"{self.identity}.cast", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with open(target, "ab", buffering=0) as file:
-            left = memoryview(content)
-            while left:
-                left = left[file.write(left) :]
+            before, left = os.fstat(target).st_size, memoryview(content)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                os.ftruncate(target, before)  # a torn line would be the last that a reader of this file sees
+                raise
         self._bytes += len(content)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import stat
 import time
 from pathlib import Path
@@ -230,14 +231,48 @@ async def test_a_host_that_was_killed(tmp_path: Path) -> None:
     await writer.close()
 
 
-async def test_a_disk_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A recording that cannot be written ends with a line in the log, and the room goes on."""
+async def test_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be written is one line in the log; the recording goes on with a screen when the disk takes it, and says what it lacks."""
+    monkeypatch.setattr(recording, "RETRY_SECONDS", 0.05)
     (tmp_path / "r").write_text("no directory")
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    writer = Recorder(tmp_path / "r", room="w1", want_screen=asked.put_nowait)
+    begin(writer)
+    for words in (b"one\r\n", b"two\r\n"):
+        writer.output(words)
+        await writer.flushed()
+        assert await asyncio.wait_for(asked.get(), 10) == "lagged"
+        writer.screen("lagged", b"a screen\r\n")
+        await writer.flushed()
+    assert caplog.text.count("room w1: its recording has a gap from here on") == 1
+    assert await asyncio.wait_for(asked.get(), 10) == "lagged"
+    (tmp_path / "r").unlink()
+    writer.screen("lagged", b"the screen\r\n")
+    writer.output(b"three\r\n")
+    await writer.close()
+    assert "room w1: it is recorded again" in caplog.text
+    (facts,) = listed(tmp_path / "r")
+    assert (facts["gaps"], facts["complete"]) == (1, True)
+    (file,) = (tmp_path / "r").glob("*.cast")
+    gap, *rest = events(file.read_text())
+    assert re.fullmatch(r"gap: [0-9]+ bytes were not recorded", gap[2])
+    assert "".join(event[2] for event in rest) == "\x1bcthe screen\r\nthree\r\n"
+
+
+async def test_a_disk_that_is_full_in_a_line(tmp_path: Path) -> None:
+    """Of a writing that the disk takes in part nothing stays, so that every line of the file is whole."""
     writer = recorder(tmp_path / "r")
     begin(writer)
     writer.output(b"one\r\n")
     await writer.flushed()
-    await asyncio.sleep(0)
-    assert "room w1: it is not recorded any more" in caplog.text
-    writer.output(b"two\r\n")
+    (file,) = (tmp_path / "r").glob("*.cast")
+    whole = file.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 100, limits[1]))
+    try:
+        writer.output(b"x" * 1000 + b"\r\n")
+        await writer.flushed()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == whole
     await writer.close()
