@@ -185,6 +185,14 @@ class Connection(Outlet):
             raise ConnectionClosedError(f"connection {self.id!r} of {self._room.place} was closed: check ready_state before sending")
         self._room.fanout.send(self, resume.direct(frame) if self._counts else frame)
 
+    def send_now(self, frame: Frame) -> None:
+        """As `send`, but written at once, behind what is queued."""
+        if self._counts or self._closed:
+            self.send(frame)
+            self._room.fanout.flush()
+        else:
+            self._room.fanout.write(self, frame)
+
     def close(self, code: int | None = None, reason: str = "") -> None:
         """Begins the close handshake. A second call does nothing. What the peer sends from now on is not delivered.
 

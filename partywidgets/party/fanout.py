@@ -144,6 +144,13 @@ class Fanout:
             self._scheduled = True
             self._loop.call_soon(self._tick)
 
+    def write(self, outlet: Outlet, frame: Frame) -> None:
+        """Writes one frame to one member now, behind what is queued."""
+        if self._log or self._dirty:
+            self.flush()
+        if outlet in self.members:
+            self._write(outlet, Batch((frame,)))
+
     def flush_one(self, outlet: Outlet) -> None:
         """Writes what is queued for one member now."""
         pending = self._pending(outlet, self._log)

@@ -104,6 +104,10 @@ class Server:
         """Queues one frame to these OPEN connections, however many share their ids. Encoded once; joined with others of the loop tick."""
         self._room.send_to(connections, message if isinstance(message, Frame) else Frame(message))
 
+    def send_now(self, connections: Collection[Connection], message: str | bytes | bytearray | memoryview | Frame) -> None:
+        """The same, written at once behind what is queued: for what somebody waits for."""
+        self._room.send_now(connections, message if isinstance(message, Frame) else Frame(message))
+
     def flush(self) -> None:
         """Writes what is queued now rather than at the end of the loop tick: for what somebody waits for."""
         self._room.fanout.flush()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from ..party import Connection, Frame
+from . import protocol
 from .ring import Ring
 from .screen import RawScreen, Screen, ScreenClosed
 from .viewer import Piece, PlainViewer, RichViewer, Viewer
@@ -39,8 +40,8 @@ class Room(Protocol):
 
     name: str
 
-    def send_to(self, connections: Collection[Connection], message: Frame) -> None:
-        """Queues a frame to some connections."""
+    def send_now(self, connections: Collection[Connection], message: Frame) -> None:
+        """Writes a frame to some connections, behind what is queued."""
 
     def flush(self) -> None:
         """Writes what is queued now."""
@@ -90,10 +91,11 @@ class Stream:
 
     def append(self, piece: bytes) -> None:
         """Takes output; it goes out now, or with what follows within 5 ms."""
+        whole = piece if self.position == self.ring.end else None
         self.ring.append(piece)
         now = self._loop.time()
         if self._typed or now - self._last >= IDLE_SECONDS or self.ring.end - self.position >= COALESCE_BYTES:
-            self.flush()
+            self.flush(whole)
         elif self._timer is None:
             self._timer = self._loop.call_later(COALESCE_SECONDS, self.flush)
         self._last = now
@@ -103,33 +105,37 @@ class Stream:
         """Somebody typed: what comes next is its echo."""
         self._typed = True
 
-    def flush(self) -> None:
-        """Sends what waits to everyone in sync: in one go to those who take it as it is, whoever else is slow or stopped."""
+    def flush(self, output: bytes | None = None) -> None:
+        """Sends what waits to everyone in sync: in one go to those who take it as it is, whoever else is slow or stopped. `output`: what
+        waits, where the caller has it."""
         self._typed = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.position == self.ring.end:
+        offset, self.position = self.position, self.ring.end
+        if offset == self.position:
             return
-        output = self.ring.read(self.position)
-        piece = Piece(self.epoch, self.position, output, self._decoder.decode(output), self._loop.time())
-        self.position = piece.end
+        if output is None:
+            output = self.ring.read(offset)
         ready: list[Connection] = []
         others = bool(self._held)
         for viewer in self._viewers.values():
             if not viewer.in_sync:
                 continue
-            if viewer.position == piece.offset and isinstance(viewer, RichViewer) and viewer.open:
+            if viewer.position == offset and isinstance(viewer, RichViewer) and viewer.open:
                 ready.append(viewer.connection)
-                viewer.position = piece.end
+                viewer.position = self.position
             else:
                 others = True
         if ready:
-            self._room.send_to(ready, piece.rich)
+            self._room.send_now(ready, Frame(protocol.encode_output(offset, output)))
+        # Nobody waits for the rest: somebody's echo is out.
+        text = self._decoder.decode(output)
         if others:
-            self._held.append(piece)
+            self._held.append(Piece(self.epoch, offset, output, text, self._loop.time()))
             self._send_held()
-        self._room.flush()
+        if not ready or others:
+            self._room.flush()
 
     def _send_held(self) -> None:
         """Sends each viewer in sync what its window takes; what nobody needs any more, or is too old, goes."""

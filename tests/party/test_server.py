@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
-from partywidgets.exceptions import RoomNameError, StartError, UnknownPartyError
+from partywidgets.exceptions import ConnectionClosedError, RoomNameError, StartError, UnknownPartyError
 from partywidgets.party import Connection, ConnectionContext, Server, grant_of
 
 from .serving import Raw, Recorder, frame, received, running, until
@@ -295,6 +295,38 @@ async def test_a_frame_for_some_connections_and_none_of_their_twins(tmp_path: Pa
         assert [await received(you) for _ in range(2)] == [await received(them) for _ in range(2)] == ["for some", "for all"]
         assert await received(twin) == "for all"
     assert buffered == [(1, 0)]
+
+
+async def test_a_frame_that_is_written_at_once(tmp_path: Path) -> None:
+    """`send_now` writes before the hook goes on, behind what was queued, to one as to many; what is sent after it follows."""
+    queued: list[int] = []
+
+    class Room(Server):
+        def on_message(self, connection: Connection, message: str | bytes) -> None:
+            members = self.get_connections()
+            self.broadcast("for all")
+            connection.send("mine")
+            self.send_now([connection], "now")
+            self.send_now(members, "now, all")
+            self.send_now([], "nobody")
+            queued.append(len(self._room.fanout._log) + len(self._room.fanout._dirty))
+            connection.send("later")
+            gone = next(other for other in members if other.id == "gone")
+            gone.close()
+            with pytest.raises(ConnectionClosedError):
+                self.send_now([gone], "too late")
+
+    async with (
+        running(Room, tmp_path) as run,
+        run.connect(id="gone") as gone,
+        run.connect(id="you") as you,
+        run.connect(id="me") as me,
+    ):
+        await me.send("go")
+        assert [await received(me) for _ in range(5)] == ["for all", "mine", "now", "now, all", "later"]
+        assert [await received(you) for _ in range(2)] == ["for all", "now, all"]
+        assert [await received(gone) for _ in range(2)] == ["for all", "now, all"]
+    assert queued == [0]
 
 
 async def test_a_room_without_hooks(tmp_path: Path) -> None:

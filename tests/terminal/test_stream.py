@@ -44,7 +44,7 @@ class Lines:
         self.lines = lines
         self.together: list[int] = []
 
-    def send_to(self, connections: Collection[Connection], message: Frame) -> None:
+    def send_now(self, connections: Collection[Connection], message: Frame) -> None:
         self.together.append(len(connections))
         for line in connections:
             line.send(message)
