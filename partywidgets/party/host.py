@@ -22,7 +22,7 @@ from .fanout import DEFAULT_CAP
 from .grant import Grant
 from .hook import outcome
 from .room import Nobody, Room
-from .routing import check_room_name, kebab
+from .routing import SEGMENT, check_room_name, kebab
 from .sender import Sender
 from .server import Environment, Server
 from .storage import Directory, Storage, StorageThread
@@ -82,10 +82,18 @@ class PartyHost:
         self.sender = Sender(io_uring=io_uring)
         self.closing = False
         self._classes: dict[str, type[Server]] = {}
+        if not isinstance(parties, Mapping):  # from a cell, where nothing checks types
+            raise ConfigError(f"PartyHost takes a mapping of names to Server classes, got {type(parties).__name__}: write {{'chat': Chat}}")
         for key, server_class in parties.items():
             party = kebab(key)
             if not party or party in self._classes:
                 raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
+            if not SEGMENT.fullmatch(party):
+                raise ConfigError(
+                    f"the party {key!r} cannot stand in a URL as it is: use letters and digits of ASCII, '-', '_', '.' and '~'"
+                )
+            if not (isinstance(server_class, type) and issubclass(server_class, Server)):
+                raise ConfigError(f"the party {key!r} needs a class that is derived from Server, got {server_class!r:.60}")
             self._classes[party] = server_class
         self._rooms: dict[tuple[str, str], Room] = {}
         self._sockets: dict[str, int] = {}  # by subject

@@ -16,6 +16,9 @@ from ..exceptions import ConfigError, RoomNameError
 NAME_LIMIT = 512
 """Bytes of UTF-8 in a room's name."""
 
+SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+"""What stands in a URL's path without percent-encoding (RFC 3986's unreserved characters): a party is matched as it stands there."""
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 

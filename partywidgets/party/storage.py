@@ -34,6 +34,9 @@ STATEMENT_TIME = 30.0
 INSTRUCTIONS = 100_000
 """Of SQLite's machine between two looks at that clock: about a millisecond."""
 
+YEAR_5000 = 95_617_584_000.0
+"""In seconds since 1970; today's milliseconds are more than that."""
+
 ROOM_VERSION = 1
 ROOM_SCHEMA = """
 CREATE TABLE partywidgets_room (party TEXT NOT NULL, name TEXT NOT NULL) STRICT;
@@ -308,11 +311,16 @@ class Storage:
         return await self._thread.run(call)
 
     async def set_alarm(self, when: datetime | float) -> None:
-        """Sets the room's one alarm: an aware datetime, or seconds since the epoch. A past time fires at once."""
+        """Sets the room's one alarm: an aware datetime, or seconds since the epoch. A past time fires at once.
+
+        Raises ValueError for a naive datetime, and for a number that can only be JavaScript's milliseconds.
+        """
         if isinstance(when, datetime):
             if when.tzinfo is None:
                 raise ValueError("an alarm needs an aware datetime: use datetime.now(timezone.utc) + timedelta(...)")
             when = when.timestamp()
+        if not when < YEAR_5000:
+            raise ValueError(f"an alarm is in seconds since 1970, got {when!r}: pass time.time() + seconds, not milliseconds")
         await self._alarms.set(self._party, self._room, float(when))
 
     async def get_alarm(self) -> float | None:

@@ -260,3 +260,13 @@ async def test_many_alarms_of_a_full_host_are_one_line(tmp_path: Path, caplog: p
             assert due is not None
             assert due > time.time()
     assert caplog.text.count("its alarm has to wait") == 1
+
+
+async def test_milliseconds_are_refused(tmp_path: Path) -> None:
+    """What JavaScript's `Date.now() + 1000` becomes would ring in some fifty thousand years, and nobody would be told."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        for wrong in (time.time() * 1000 + 1000, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="not milliseconds"):
+                await storage.set_alarm(wrong)
+        assert await storage.get_alarm() is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,3 +115,20 @@ def test_any_segment_is_a_name_or_refused(segment: str) -> None:
         return
     assert name not in ("", ".", "..")
     assert not set(name) & set("/\\\x00\n\r")
+
+
+@pytest.mark.parametrize(
+    ("parties", "sentence"),
+    [
+        ({"chat": Server()}, "needs a class that is derived from Server"),
+        ({"chat": "Chat"}, "needs a class that is derived from Server, got 'Chat'"),
+        ({"chat": dict}, "needs a class that is derived from Server"),
+        ([Server], "takes a mapping of names to Server classes, got list"),
+        ({"a b/c": Server}, "cannot stand in a URL as it is"),
+        ({"gespräch": Server}, "cannot stand in a URL as it is"),
+    ],
+)
+def test_what_is_no_party_is_refused_at_once(parties: Any, sentence: str, tmp_path: Path) -> None:
+    """Not at the first connection, by an error somewhere inside."""
+    with pytest.raises(ConfigError, match=sentence):
+        PartyHost(parties, storage=tmp_path)
