@@ -1,4 +1,4 @@
-"""Two million results: how many a second go into the history, and how long `history(hours=24)` takes to a DataFrame.
+"""Two million results: how many a second go into the history, how long `history(hours=24)` takes to a DataFrame, and a click on a row.
 
 They are results of HTTP checks looked at once a minute over the last day, written in batches as a scan writes them; minutes, hours and
 days are rolled up after every hour of them. The peer of the inserts is SQLite alone, with one table, one index and the same texts.
@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import secrets
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import aiohttp
 
 from partywidgets.app import create_app
 from partywidgets.auth import Gate, Identity
@@ -138,10 +141,52 @@ async def read(folder: Path, rounds: int) -> None:
                 within.append((middle - begin) * 1000)
                 over_http.append((time.perf_counter() - middle) * 1000)
             assert len(fetched) == len(frame)
+        await clicks(server.url, token, client, rounds)
         looks = int(fetched["looks"].sum())
         print(f"\nhistory(hours=24): {len(frame):,} rows by the {fetched.attrs['resolution']}, of {looks:,} looks")
         for name, times in (("read: to a DataFrame, in process", within), ("read: to a DataFrame, OpsClient over HTTP", over_http)):
             print(f"{name:44}{statistics.median(times):>12,.0f} ms, highest {max(times):,.0f}")
+
+
+async def clicks(url: str, token: str, client: OpsClient, rounds: int) -> None:
+    """Prints how long the room takes to tell a row's past, alone and while somebody reads a day, and what notebooks ask of one check."""
+    times: dict[str, list[float]] = {}
+
+    async def timed(name: str, answer: Awaitable[object]) -> None:
+        begin = time.perf_counter()
+        await answer
+        times.setdefault(name, []).append((time.perf_counter() - begin) * 1000)
+
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
+        http.get(f"{url}/api/ops/scans/rows") as response,
+        http.ws_connect(f"{url}/parties/ops-monitor-broadcast/main?window=1", max_msg_size=0) as room,
+    ):
+        rows = (await response.json())["results"]
+
+        async def past(fingerprint: str) -> None:
+            await room.send_json({"type": "past", "data": {"id": fingerprint, "fingerprint": fingerprint}})
+            while (message := await room.receive_json(timeout=60))["type"] != "reply":
+                pass
+            assert message["data"]["ok"], message
+
+        for number in range(20 * rounds):
+            await timed("click: a row's past, from the room", past(rows[number * 37 % len(rows)]["fingerprint"]))
+        reading = asyncio.create_task(client.history(hours=24))
+        for number in itertools.count(5):
+            await timed("click: the same while a day is read", past(rows[number * 31 % len(rows)]["fingerprint"]))
+            if reading.done():
+                break
+        await reading
+        for number in range(rounds):
+            check = rows[number * 41 % len(rows)]["check_id"]
+            await timed("read: history(check=, hours=24), over HTTP", client.history(check=check, hours=24))
+            await timed("read: changes(check=, hours=168), over HTTP", client.changes(check=check, hours=168))
+            await timed("read: backtest(check, …), over HTTP", client.backtest(check, "duration_ms > 2", hours=24))
+            await timed("read: the scans, over HTTP", client.scans())
+    print()
+    for name, took in times.items():
+        print(f"{name:44}{statistics.median(took):>12,.1f} ms, highest {max(took):,.1f} of {len(took)}")
 
 
 def main(argv: list[str]) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from ..exceptions import SchemaError
 from . import looks, rollup
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
 their text twice more, and what figures are made of stands in an index.
-5: the results of one check are found by `looks`. An older file is brought up when opened."""
+5: the results of one check are found by `looks`. 6: the changes and remedies of one row, and the last scan, are found by an index.
+An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
 
@@ -61,6 +62,16 @@ DROP INDEX IF EXISTS results_check;
 {looks.TABLES}
 """
 
+_TO_VERSION_6 = """
+CREATE INDEX changes_row ON changes (fingerprint, at);
+CREATE INDEX changes_check ON changes (check_id, at);
+CREATE INDEX scans_last ON scans (trigger IN ('interval', 'recheck'), finished_at DESC) WHERE state = 'finished';
+CREATE INDEX scans_running ON scans (state) WHERE state = 'running';
+CREATE TABLE IF NOT EXISTS proofs (id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX proofs_row ON proofs (fingerprint, at);
+CREATE INDEX proofs_at ON proofs (at);
+"""
+
 _OF_VERSION_3 = """
 CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
@@ -85,7 +96,8 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     if version == SCHEMA_VERSION:
         return
-    tables = (TABLES + LATEST if empty else _TO_VERSION_4 if version < 4 else "") + _TO_VERSION_5
+    tables = TABLES + LATEST if empty else _TO_VERSION_4 if version < 4 else ""
+    tables += (_TO_VERSION_5 if empty or version < 5 else "") + _TO_VERSION_6
     # Some files of version 1 have the table of version 2 already.
     database.executescript(f"BEGIN IMMEDIATE; {tables} {rollup.TABLES} {_OF_VERSION_3} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:

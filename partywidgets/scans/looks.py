@@ -52,3 +52,27 @@ def since(check: str | None, moment: float) -> tuple[str, list[Any]]:
     sorted_in = "SELECT seq FROM looks WHERE check_id = ? AND observed_at >= ?"
     newest = "SELECT seq FROM results WHERE seq > (SELECT seq FROM looks_end) AND +check_id = ? AND +observed_at >= ?"
     return f"seq IN ({sorted_in} UNION ALL {newest}) AND +check_id = ? AND +observed_at >= ?", [check, moment] * 3
+
+
+Look = tuple[float, int, str, str, float]
+"""When, its seq, the fingerprint, the status, and how many milliseconds it took."""
+
+
+def of_check(database: sqlite3.Connection, check: str, moment: float, *, fingerprint: str | None = None, limit: int = -1) -> list[Look]:
+    """The newest `limit` looks of a check (of one fingerprint of it) from a moment on, the oldest first; a negative limit is none.
+
+    What is asked for stands in an index: a thousand looks are found without reading a result, each of which lies on a page of its own.
+    """
+    row, given = ("AND result.fingerprint = ?", [fingerprint]) if fingerprint is not None else ("", [])
+    columns = "result.observed_at, result.seq, result.fingerprint, result.status, result.duration_ms"
+    sorted_in = f"""SELECT {columns} FROM looks CROSS JOIN results AS result INDEXED BY results_observed
+      ON result.observed_at = looks.observed_at AND result.seq = looks.seq {row}
+      WHERE looks.check_id = ? AND looks.observed_at >= ? ORDER BY looks.observed_at DESC, looks.seq DESC LIMIT ?"""
+    newest = f"""SELECT {columns} FROM results AS result
+      WHERE seq > (SELECT seq FROM looks_end) AND +check_id = ? AND +observed_at >= ? {row.replace("result.", "+result.")}"""
+    cursor = database.cursor()
+    cursor.row_factory = None
+    found: list[Look] = cursor.execute(sorted_in, (*given, check, moment, limit)).fetchall()
+    found += cursor.execute(newest, (check, moment, *given)).fetchall()
+    found.sort()
+    return found if limit < 0 else found[max(0, len(found) - limit) :]

@@ -15,8 +15,9 @@ from .recorded import Row
 SCANS, ROWS = 1000, 1_000_000
 """Most scans in one list, and most rows in one answer."""
 
-LAST_SCAN = "SELECT * FROM scans WHERE state = 'finished' ORDER BY trigger = 'interval', finished_at DESC LIMIT 1"
-"""The scan that finished last; one of the checks that were just due counts only when there is no other."""
+LAST_SCAN = "SELECT * FROM scans WHERE state = 'finished' ORDER BY trigger IN ('interval', 'recheck'), finished_at DESC LIMIT 1"
+"""The scan that finished last; one of the checks that were just due, or of a row that was looked at again, counts only when there is no
+other."""
 
 _RESULT_COLUMNS = (
     "seq, observed_at, scan_id, result_id, fingerprint, check_id, check_type, target, title, "
@@ -46,7 +47,7 @@ class Past(HistoryFile):
         return await self.look(lambda database: _report(database, scan_id))
 
     async def last_scan(self) -> Row | None:
-        """The scan that finished last; one of the checks that were just due counts only when there is no other."""
+        """The scan that finished last; one of just what was due, or of a row looked at again, counts only when there is no other."""
         rows = await self._ask(LAST_SCAN)
         return scan_row(rows[0]) if rows else None
 

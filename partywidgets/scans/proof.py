@@ -22,10 +22,6 @@ COMMAND = 4096
 KEPT = 10_000
 """Most proofs in a history; the oldest go first."""
 
-# Made when it is first needed: a history without remedies stays as it was.
-TABLE = """CREATE TABLE IF NOT EXISTS proofs (id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL)
- WITHOUT ROWID"""
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -125,7 +121,6 @@ async def keep(history: History, proof: Proof) -> None:
     row = (proof.id, proof.fingerprint, proof.at.timestamp(), json.dumps(proof.to_wire(), separators=(",", ":")))
 
     def kept(database: sqlite3.Connection) -> None:
-        database.execute(TABLE)
         database.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", row)
         database.execute("DELETE FROM proofs WHERE id IN (SELECT id FROM proofs ORDER BY at DESC LIMIT -1 OFFSET ?)", (KEPT,))
 
@@ -134,8 +129,6 @@ async def keep(history: History, proof: Proof) -> None:
 
 def read(database: sqlite3.Connection, *, hours: float, fingerprint: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
     """The proofs of the last `hours`, the oldest first (the newest `limit` of them). Runs on a thread of the history's."""
-    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'proofs'").fetchone() is None:
-        return []
     since = datetime.now(UTC).timestamp() - hours * 3600
     where, values = ("AND fingerprint = ?", (since, fingerprint, limit)) if fingerprint else ("", (since, limit))
     found = database.execute(f"SELECT body FROM proofs WHERE at >= ? {where} ORDER BY at DESC LIMIT ?", values).fetchall()

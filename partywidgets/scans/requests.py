@@ -149,7 +149,7 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         check, hours = query.get("check"), _number(query.get("hours"), "hours", 24.0)
         if not check:
             raise ValueError("looks are of one check: ?check=<id>")
-        looks = await proof.on(history, lambda database: backtest.read(database, check=check, hours=hours, limit=backtest.LOOKS + 1))
+        looks = await history.look(lambda database: backtest.read(database, check=check, hours=hours, limit=backtest.LOOKS + 1))
         kept, cut = looks[: backtest.LOOKS], len(looks) > backtest.LOOKS
         return _json(await asyncio.to_thread(lambda: json.dumps({"looks": backtest.as_looks(kept), "cut": cut})))
     if what in ("history", "changes", "hours"):

@@ -6,7 +6,8 @@ Runs on a thread of the history's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -94,43 +95,77 @@ def _by_column(database: sqlite3.Connection, names: Sequence[str], query: str, p
     return [from_json(text) for text in row]
 
 
-def _open(database: sqlite3.Connection, span: Span, check: str | None, begin: int, now: float) -> list[tuple[Any, ...]]:
+def _open(database: sqlite3.Connection, span: Span, begin: int, now: float) -> list[tuple[Any, ...]]:
     """What `_figures` gives, for reading: over the hour under way five times as fast as SQLite's windows are."""
     seconds = SECONDS[span]
-    where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
     cursor = database.cursor()
     cursor.row_factory = None
-    first = cursor.execute(f"SELECT min(observed_at) FROM results WHERE {where}observed_at >= ?", (*params, begin * seconds)).fetchone()[0]
-    span_of = f"FROM results WHERE {where}observed_at >= ? AND observed_at < ?"
+    first = cursor.execute("SELECT min(observed_at) FROM results WHERE observed_at >= ?", (begin * seconds,)).fetchone()[0]
+    span_of = "FROM results WHERE observed_at >= ? AND observed_at < ?"
     # Nearly every look is ok: the others are counted by themselves. Durations come as text, of 15 digits: they have three decimals.
     others = f"SELECT fingerprint, status, count(*) {span_of} AND status <> 'ok' GROUP BY fingerprint, status"
     looks_of = f"SELECT fingerprint, check_id, count(*), group_concat(duration_ms) {span_of} GROUP BY fingerprint"
     rows: list[tuple[Any, ...]] = []
     for place in () if first is None else range(int(first // seconds), int(now // seconds) + 1):
-        given = (*params, place * seconds, (place + 1) * seconds)
-        seen = {(fingerprint, status): count for fingerprint, status, count in cursor.execute(others, given)}
+        given = (place * seconds, (place + 1) * seconds)
+        seen: dict[str, dict[str, int]] = {}
+        for fingerprint, status, count in cursor.execute(others, given):
+            seen.setdefault(fingerprint, {})[status] = count
         for fingerprint, check_id, count, text in cursor.execute(looks_of, given):
-            durations = sorted(map(float, text.split(",")))
-            ranks = (durations[max(0, -(-count * share // 100) - 1)] for share in (50, 95, 99))
-            failing = [seen.get((fingerprint, status), 0) for status in ("warn", "crit", "unknown", "skip")] if seen else (0, 0, 0, 0)
-            rows.append((place, fingerprint, check_id, count, count - sum(failing), *failing, *ranks, durations[-1]))
+            rows.append(_row(place, fingerprint, check_id, count, seen.get(fingerprint, {}), sorted(map(float, text.split(",")))))
     return rows
 
 
-def read(database: sqlite3.Connection, span: Span, *, check: str | None, hours: float, now: float, limit: int | None = None) -> Columns:
-    """The spans that ended within the last `hours`, or are under way, the oldest first; the newest `limit` rows.
+def _open_of(
+    database: sqlite3.Connection, span: Span, check: str, fingerprint: str | None, begin: int, now: float
+) -> list[tuple[Any, ...]]:
+    """As `_open`, of one check: an hour of a thousand others is not gone through for its looks."""
+    seconds = SECONDS[span]
+    groups: dict[tuple[int, str], list[looks.Look]] = {}
+    for look in looks.of_check(database, check, begin * seconds, fingerprint=fingerprint):
+        place = int(look[0] // seconds)
+        if place <= int(now // seconds):
+            groups.setdefault((place, look[2]), []).append(look)
+    rows = []
+    for (place, name), found in sorted(groups.items()):
+        others = Counter(status for _, _, _, status, _ in found if status != "ok")
+        rows.append(_row(place, name, check, len(found), others, sorted(duration for *_, duration in found)))
+    return rows
+
+
+def _row(place: int, fingerprint: str, check_id: str, count: int, others: Mapping[str, int], durations: Sequence[float]) -> tuple[Any, ...]:
+    ranks = (durations[max(0, -(-count * share // 100) - 1)] for share in (50, 95, 99))
+    failing = [others.get(status, 0) for status in ("warn", "crit", "unknown", "skip")] if others else (0, 0, 0, 0)
+    return (place, fingerprint, check_id, count, count - sum(failing), *failing, *ranks, durations[-1])
+
+
+def read(
+    database: sqlite3.Connection,
+    span: Span,
+    *,
+    check: str | None,
+    hours: float,
+    now: float,
+    limit: int | None = None,
+    fingerprint: str | None = None,
+) -> Columns:
+    """The spans that ended within the last `hours`, or are under way, the oldest first; the newest `limit` rows. `fingerprint`: one of the
+    check's.
 
     `begin` is in seconds since the epoch.
     """
     seconds = SECONDS[span]
     since, column = int((now - hours * 3600) // seconds), _COLUMN[span]
     where, params = ("check_id = ? AND ", [check]) if check is not None else ("", [])
+    if fingerprint is not None:
+        where, params = f"{where}fingerprint = ? AND ", [*params, fingerprint]
     # In the order in which they lie there, or its reverse, so that nothing is sorted; a negative limit is none.
     order = f"ORDER BY {column}, fingerprint" if limit is None else f"ORDER BY {column} DESC, fingerprint DESC"
     query = f"SELECT * FROM {_TABLE[span]} WHERE {where}{column} >= ? {order} LIMIT ?"
     values = _by_column(database, (column, *NAMES[1:]), query, (*params, since, -1 if limit is None else limit))
     ended = dict(zip(NAMES, values, strict=True))
-    under_way = _open(database, span, check, max(since, _next(database, span)), now)
+    begin = max(since, _next(database, span))
+    under_way = _open(database, span, begin, now) if check is None else _open_of(database, span, check, fingerprint, begin, now)
     columns: Columns = {}
     for place, name in enumerate(NAMES):
         ended_here = ended[name] if limit is None else ended[name][::-1]

@@ -281,11 +281,8 @@ class OpsMonitorBroadcastServer(Server):
         row = self.service.board.rows.get(fingerprint) if isinstance(fingerprint, str) else None
         if row is None:
             raise ValueError("`fingerprint` names no row: take it from one that is there")
-        hours = [hour for hour in await history.rollups(check=row.check_id, hours=24) if hour["fingerprint"] == fingerprint]
-        proofs = await proof.on(history, lambda database: proof.read(database, hours=168, fingerprint=row.fingerprint, limit=1))
-        changes = await proof.on(history, lambda database: background.read_changes(database, row.fingerprint))
-        looks = await proof.on(history, lambda database: background.read_looks(database, row.check_id, row.fingerprint))
-        return {"hours": hours, "remedy": proofs[-1] if proofs else None, "changes": changes, "looks": looks}
+        check, name = row.check_id, row.fingerprint
+        return await proof.on(history, lambda database: background.read_past(database, check, name))
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""

@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 
 from partywidgets.exceptions import ScanError, SchemaError, StorageError
+from partywidgets.scans import background, looks, proof, rollup
 from partywidgets.scans import history_schema as schema
-from partywidgets.scans import rollup
 from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.history_file import CHECKPOINT, PAGE
@@ -159,7 +159,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 5: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 6: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -171,7 +171,13 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await OpsMonitorService(directory=tmp_path).__aenter__()
 
 
-WITHOUT_LOOKS = """
+OF_VERSION_5 = (
+    "DROP INDEX changes_row; DROP INDEX changes_check; DROP INDEX scans_last; "
+    "DROP INDEX scans_running; DROP INDEX proofs_row; DROP INDEX proofs_at;"
+)
+"""What makes a file of this version one of version 5."""
+WITHOUT_LOOKS = f"""
+{OF_VERSION_5}
 DROP TRIGGER looks_gone; DROP TABLE looks; DROP TABLE looks_end; CREATE INDEX results_check ON results (check_id, observed_at);
 """
 """What makes a file of this version one of version 4."""
@@ -189,8 +195,28 @@ async def test_a_file_of_version_4_becomes_one_of_this_version(tmp_path: Path) -
             await history.record([Recorded(result(seq, utc_now(), "ok"), "a", None, "")])
             assert [row["seq"] for row in await history.history(check="c")] == [*range(1, seq + 1)]
     with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == 5
+        assert database.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
         assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'results_check'").fetchall()
+
+
+@pytest.mark.parametrize("with_proofs", [False, True])
+async def test_a_file_of_version_5_becomes_one_of_this_version(tmp_path: Path, with_proofs: bool) -> None:
+    """Its changes and remedies stay, and those of one row are found by an index; a file that never kept a remedy opens too."""
+    path = tmp_path / FILE
+    change = StateChange(1, "f" * 16, "c", "C", "ok", "crit", "high", "hard", utc_now(), "down", "s", False)
+    looked = result(1, utc_now(), "crit")
+    async with History(path) as history:
+        await history.record([Recorded(looked, "a", None, "", (change,))])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(OF_VERSION_5 + ("" if with_proofs else "DROP TABLE proofs;") + "PRAGMA user_version = 5;")
+    for _ in range(2):
+        async with History(path) as history:
+            past = await proof.on(history, lambda database: background.read_past(database, "c", change.fingerprint))
+            assert (past["remedy"], [told["to"] for told in past["changes"]]) == (None, ["crit"])
+            assert [row["seq"] for row in await history.history(check="c")] == [1]
+            assert [row["to_status"] for row in await history.changes(check="c")] == ["crit"]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
 
 
 async def test_results_of_one_check_are_found_sorted_in_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +254,7 @@ async def test_a_file_of_version_1_becomes_one_of_this_version(tmp_path: Path, w
             assert [row["status"] for row in await history.history(hours=4)] == ["crit"]
             assert [row["crit"] for row in await history.rollups(hours=5)] == [1]
     with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == 5
+        assert database.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
 
 
 LATEST_OF_VERSION_3 = """
@@ -267,6 +293,18 @@ async def evidence_of(history: History, fingerprint: str) -> tuple[str | None, s
     return None if success is None else success.evidence[0].value, None if failure is None else failure.evidence[0].value
 
 
+async def test_the_past_of_a_row_that_stays_as_it_is(tmp_path: Path) -> None:
+    """A row without a change in a week has its looks and hours all the same."""
+    async with History(tmp_path / FILE) as history:
+        for seq in (1, 2):
+            await history.record([Recorded(result(seq, utc_now(), "ok"), "a", None, "")])
+        name = result(1, utc_now()).fingerprint
+        past = await history.look(lambda database: background.read_past(database, "c", name))
+        assert (past["changes"], past["remedy"]) == ([], None)
+        assert [status for _, _, status in past["looks"]] == ["ok", "ok"]
+        assert sum(hour["looks"] for hour in past["hours"]) == 2
+
+
 async def test_the_present_stays_when_its_results_go(tmp_path: Path) -> None:
     """The last result, success and failure of a fingerprint outlive retention, with their evidence; a newer suppression stays, too."""
     old = utc_now() - timedelta(days=8)
@@ -288,8 +326,10 @@ async def test_the_present_stays_when_its_results_go(tmp_path: Path) -> None:
         assert await evidence_of(history, fingerprint) == ("newer", "again")
 
 
-async def test_the_span_under_way_has_the_figures_that_it_will_have(tmp_path: Path) -> None:
-    """Minutes, hours and days read before they are summed up are those that are summed up then, to the last digit."""
+@pytest.mark.parametrize("behind", [looks.BEHIND, 10])
+async def test_the_span_under_way_has_the_figures_that_it_will_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: int) -> None:
+    """Minutes, hours and days read before they are summed up are those that are summed up then, to the last digit; of one check too."""
+    monkeypatch.setattr(looks, "BEHIND", behind)
     begin = datetime(2026, 11, 23, 9, 59, 30, tzinfo=UTC)
     async with History(tmp_path / FILE) as history:
         batch = []
@@ -301,6 +341,11 @@ async def test_the_span_under_way_has_the_figures_that_it_will_have(tmp_path: Pa
         now = (begin + timedelta(days=2)).timestamp()
         for span in rollup.SPANS:
             before = await history._run(lambda span=span: rollup.read(history._db, span, check=None, hours=72, now=now))
+            for name in (None, batch[0].result.fingerprint):
+                alone = await history._run(
+                    lambda span=span, name=name: rollup.read(history._db, span, check="c", fingerprint=name, hours=72, now=now)
+                )
+                assert alone == before
             await history._run(lambda span=span: [None for _ in range(2000) if not rollup.roll_up(history._db, span, now)][:1])
             after = await history._run(lambda span=span: rollup.read(history._db, span, check="c", hours=72, now=now))
             assert before == after
