@@ -51,9 +51,12 @@ export function mount(options: MountOptions): void {
       return;
     }
     const { fingerprint: key } = row;
-    const draw = () => detail.show(row, store.series(key), store.transitions(key), { proof: store.proof(key), hours: store.hours(key) });
-    // Asked for when another row is chosen, after a reconnect, and once an hour: the bars are of hours.
-    if (asked.fingerprint !== key || performance.now() - asked.at > 3_600_000) {
+    const past = { proof: store.proof(key), hours: store.hours(key), next: store.nextLook(key) };
+    const draw = () => detail.show(row, store.series(key), store.transitions(key), past);
+    const since = performance.now() - asked.at;
+    const looked = Date.parse(store.nextLook(key) ?? "") <= Date.parse(row.observed_at);
+    // Asked for when another row is chosen, after a reconnect, once an hour for the bars, and when the look it told of has come.
+    if (asked.fingerprint !== key || since > 3_600_000 || (looked && since > 5000)) {
       asked = { fingerprint: key, at: performance.now() };
       void ops.room.ask("past", { fingerprint: key }).then((reply) => {
         if (signal.aborted || !reply.ok) return;

@@ -50,6 +50,11 @@ export function opsLink(
     retry: () => link?.restart(),
   });
 
+  const ticking = setInterval(() => {
+    if (!document.hidden) bar.tick();
+  }, 1000);
+  signal.addEventListener("abort", () => clearInterval(ticking));
+
   const each = async (rows: string[], ask: (fingerprint: string) => Promise<Reply>): Promise<Reply> => {
     const replies = await Promise.all(rows.map(ask));
     return replies.find(({ ok }) => !ok) ?? replies[0] ?? { id: "", ok: false, error: "nothing is selected" };

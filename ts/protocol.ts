@@ -289,6 +289,8 @@ export interface Past {
   changes?: StateChange[];
   /** The oldest first. */
   looks?: [observedAt: string, durationMs: number, status: Status][];
+  /** When the row is looked at next; null: not by itself. */
+  next?: string | null;
 }
 
 /** A target of notifications whose last message did not arrive. */
@@ -306,6 +308,8 @@ export interface OpsSnapshot {
   scan?: ScanReport | null;
   silences?: Silence[];
   running?: string[];
+  /** When the next full scan of a schedule begins; null: none does. */
+  next?: string | null;
   checks?: number;
   notify?: FailingTarget[];
   role?: string;
@@ -356,7 +360,7 @@ export type OpsMessage =
   | { type: "snapshot"; data: OpsSnapshot }
   | { type: "window"; data: OpsWindow }
   | { type: "rows"; data: OpsRows }
-  | { type: "scan-started"; data: { scan_id: string; trigger: string; started_at: string; total: number } }
+  | { type: "scan-started"; data: { scan_id: string; trigger: string; started_at: string; total: number; next?: string | null } }
   | { type: "check-result"; data: { seq: number; scan_id: string; done: number; total: number; results: Result[] } }
   | { type: "scan-result"; data: ScanReport }
   | { type: "state-change"; data: StateChange }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from .history import Row
 from .model import ScanReport, wire_time
+
+PARTIAL = ("interval", "recheck")
+"""Triggers of scans that say little about the whole: of the checks that were just due, of rows that were looked at again."""
 
 
 @dataclass(eq=False)
@@ -28,9 +32,15 @@ class Scan:
         self.task.cancel()
 
 
-def scan_started(report: ScanReport) -> dict[str, Any]:
+def scan_started(report: ScanReport, next_full: float | None) -> dict[str, Any]:
     """The `scan-started` message's data."""
-    return {"scan_id": report.scan_id, "trigger": report.trigger, "started_at": wire_time(report.started_at), "total": report.total}
+    head = {"scan_id": report.scan_id, "trigger": report.trigger, "started_at": wire_time(report.started_at), "total": report.total}
+    return head | {"next": wire_moment(next_full)}
+
+
+def wire_moment(seconds: float | None) -> str | None:
+    """A time of the schedule (seconds since the epoch) as messages have it."""
+    return None if seconds is None else wire_time(datetime.fromtimestamp(seconds, UTC))
 
 
 def scan_head(row: Row) -> dict[str, Any]:

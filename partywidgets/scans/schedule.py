@@ -260,6 +260,11 @@ class Scheduler:
         dues = [due for name in self._settings if (due := self.schedule.due_of(FULL + name)) is not None]
         return min(dues, default=None)
 
+    def next_of(self, check_id: str, owner: str) -> float | None:
+        """When a check of the config `owner` is looked at next, by its own rhythm or in a full scan; None when nothing is due."""
+        dues = [due for key in (check_id, FULL + owner) if (due := self.schedule.due_of(key)) is not None]
+        return min(dues, default=None)
+
     async def run(self) -> None:
         """For ever: hands out what is due."""
         loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ from . import background, listing, proof
 from .model import CheckResult, one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
+from .scan import wire_moment
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
 from .snapshot import AT_ONCE, Planner, Snapshot, is_planned, plan
@@ -282,7 +283,8 @@ class OpsMonitorBroadcastServer(Server):
         if row is None:
             raise ValueError("`fingerprint` names no row: take it from one that is there")
         check, name = row.check_id, row.fingerprint
-        return await proof.on(history, lambda database: background.read_past(database, check, name))
+        past = await proof.on(history, lambda database: background.read_past(database, check, name))
+        return {**past, "next": wire_moment(self.service.next_look(check))}
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""

@@ -30,7 +30,7 @@ from .probing import ProbeProcess
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .runner import OWNER, Deliver, RunnerPool
-from .scan import Scan, scan_head, scan_started
+from .scan import PARTIAL, Scan, scan_head, scan_started, wire_moment
 from .schedule import FULL, Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
 from .stream import Emit, ResultStream
@@ -266,7 +266,7 @@ class OpsMonitorService:
         await self.history.begin_scan(report, actor=actor)
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
         emit = self.announcer.emitter(broadcast)
-        await emit("scan-started", scan_started(placed))
+        await emit("scan-started", scan_started(placed, self.scheduler.next_full()))
         stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
@@ -284,7 +284,7 @@ class OpsMonitorService:
 
         async def tell() -> None:
             await self.kept(self.history.begin_scan(report, actor=actor))
-            await emit("scan-started", scan_started(report))
+            await emit("scan-started", scan_started(report, self.scheduler.next_full()))
             await stream.run()
 
         looks: set[asyncio.Task[None]] = set()
@@ -339,8 +339,7 @@ class OpsMonitorService:
         await self.kept(self.history.finish_scan(report, state))
         shown = next(self.board.parts(report.results), [])
         head = report.head(len(shown))
-        if report.trigger != "interval" or self.last_scan is None or self.last_scan["trigger"] == "interval":
-            # The few checks that were just due say little about the whole.
+        if report.trigger not in PARTIAL or self.last_scan is None or self.last_scan["trigger"] in PARTIAL:
             self.last_scan = head | {"more": f"/api/ops/scans/{report.scan_id}"}
         await emit("scan-result", Rows(head, shown, [self.board.encoded(result) for result in shown]))
 
@@ -445,7 +444,13 @@ class OpsMonitorService:
             "running": list(self._scans)[-RUNNING:],
             "checks": len(self.registry),
             "notify": self.notifier.failing(),
+            "next": wire_moment(self.scheduler.next_full()),
         }
+
+    def next_look(self, check_id: str) -> float | None:
+        """When a check is looked at next, in seconds since the epoch; None when it is not on the schedule, or gone."""
+        loaded = self.registry.checks.get(check_id)
+        return None if loaded is None or not loaded.check.enabled else self.scheduler.next_of(check_id, loaded.owner)
 
     # inside
 

@@ -14,10 +14,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from partywidgets.party import Environment, PartyHost
 from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
-from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, utc_now, wire_time
+from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, parse_time, utc_now, wire_time
 from partywidgets.scans.requests import read_message, read_selection
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.settings import ScheduleSettings
 from partywidgets.scans.silence import Silence
 
 from .ops_room import Play, ScriptedCheck, ops_room
@@ -405,6 +406,26 @@ async def test_without_an_entry_point_the_room_still_serves(tmp_path: Path) -> N
         report = await service.run_scan(broadcast=room.publish)
         assert told == ["scan-started", "check-result", "scan-result"]
         assert wire_time(report.started_at).endswith("Z")
+
+
+async def test_when_things_run_next(tmp_path: Path) -> None:
+    """Who joins is told of the next full scan, everyone of the one after it when a scan starts, and a row's past says its next look."""
+    soon, later = ScriptedCheck(id="soon", every=3600.0), ScriptedCheck(id="later")
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("a.yaml", [soon, later], schedule=ScheduleSettings(full="0 0 1 1 *"))
+        await room.service.load_config("b.yaml", [off := ScriptedCheck(id="off")])
+        async with room.join() as person:
+            await person.snapshot()
+            told = parse_time(person.messages[0]["data"]["next"])
+            assert (told.month, told.day, told.hour, told > utc_now()) == (1, 1, 0, True)
+            await room.ops.run_scan()
+            assert parse_time((await person.until("scan-started"))["next"]) == told
+            await person.until("scan-result")
+            nexts = {}
+            for check in (soon, later, off):
+                nexts[check.id] = (await person.ask("past", fingerprint=check.fingerprint))["result"]["next"]
+            assert (parse_time(nexts["later"]), nexts["off"]) == (told, None)
+            assert timedelta(0) < parse_time(nexts["soon"]) - utc_now() <= timedelta(seconds=3700)
 
 
 async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:

@@ -446,7 +446,7 @@ async def test_a_check_that_leaves_while_it_is_looked_at(play: Play) -> None:
 
 
 async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
-    """Checks that run by their interval do not take the place of the last scan that was asked for."""
+    """Checks that run by their interval, or a row that is looked at again, do not take the place of the last scan that was asked for."""
     async with OpsMonitorService() as service:
         told = asyncio.Event()
         service.announcer.broadcast = lambda kind, message: told.set() if kind == "scan-result" else None
@@ -458,6 +458,8 @@ async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
             report = await service.run_scan()
             told.clear()
             await told.wait()
+            again = Selection(fingerprints=(report.results[0].fingerprint,))
+            await service.run_scan(again, trigger="recheck")
         assert service.last_scan["scan_id"] == report.scan_id
         last = await service.history.last_scan()
         assert last is not None

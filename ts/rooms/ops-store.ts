@@ -27,6 +27,9 @@ const CHANGES_KEPT = 20;
 const ROWS_WITH_CHANGES = 2000;
 const PROOFS_KEPT = 500;
 
+/** Triggers of scans that say little about the whole. */
+export const PARTIAL = ["interval", "recheck"];
+
 export interface RunningScan {
   scanId: string;
   trigger: string;
@@ -105,7 +108,10 @@ export class OpsStore {
   pinned: ReadonlySet<string> = new Set();
   epoch: string | null = null;
   seq = 0;
+  /** The last scan of more than what was just due, or of a row looked at again. */
   lastScan: ScanReport | null = null;
+  /** When the next full scan begins. */
+  nextScan: string | null = null;
   checks = 0;
   /** Targets of notifications that do not take messages. */
   failing: FailingTarget[] = [];
@@ -115,7 +121,7 @@ export class OpsStore {
   #series = new Map<string, Series>();
   #history = new Map<string, StateChange[]>();
   #proofs = new Map<string, Proof>();
-  #past: { fingerprint: string; hours: Past["hours"] } | null = null;
+  #past: { fingerprint: string; hours: Past["hours"]; next: string | null } | null = null;
   #parts: SnapshotParts | null = null;
 
   /** Results by status. */
@@ -152,9 +158,25 @@ export class OpsStore {
     return this.#past?.fingerprint === fingerprint ? this.#past.hours : [];
   }
 
+  /** When the row that was asked for last is looked at next, as that was then. */
+  nextLook(fingerprint: string): string | null {
+    return this.#past?.fingerprint === fingerprint ? this.#past.next : null;
+  }
+
+  /** When the row looked at last was looked at, in milliseconds since 1970, and how many are older than they should be. Null: no row is here. */
+  freshness(now: number): { newest: number; stale: number } | null {
+    let [newest, stale] = [Number.NEGATIVE_INFINITY, 0];
+    for (const { observed_at, ttl_s } of this.rows.values()) {
+      const at = instant(observed_at);
+      if (at > newest) newest = at;
+      if (ttl_s !== null && now - at > ttl_s * 1000) stale++;
+    }
+    return newest === Number.NEGATIVE_INFINITY ? null : { newest, stale };
+  }
+
   /** Takes an answer to `past`. */
-  remember(fingerprint: string, { hours, remedy, changes = [], looks = [] }: Past): void {
-    this.#past = { fingerprint, hours };
+  remember(fingerprint: string, { hours, remedy, changes = [], looks = [], next = null }: Past): void {
+    this.#past = { fingerprint, hours, next };
     if (remedy) this.#prove(remedy);
     if (!this.rows.has(fingerprint)) return;
     for (const change of [...changes].reverse()) this.#transition(change);
@@ -186,7 +208,8 @@ export class OpsStore {
         this.#look(message.data, changes);
         break;
       case "scan-started": {
-        const { scan_id, trigger, total } = message.data;
+        const { scan_id, trigger, total, next } = message.data;
+        this.nextScan = next ?? null;
         this.running.set(scan_id, { scanId: scan_id, trigger, done: 0, total });
         changes.scan = true;
         break;
@@ -202,7 +225,7 @@ export class OpsStore {
       }
       case "scan-result":
         this.running.delete(message.data.scan_id);
-        this.lastScan = message.data;
+        if (!PARTIAL.includes(message.data.trigger)) this.lastScan = message.data;
         changes.scan = true;
         for (const result of message.data.results ?? []) this.#put(result, changes);
         break;
@@ -232,7 +255,8 @@ export class OpsStore {
     if (snapshot.part === 1) {
       const { epoch, seq } = snapshot;
       this.#parts = { epoch, seq, next: 1, had: new Set(), live: new Set() };
-      this.lastScan = snapshot.scan ?? this.lastScan;
+      if (snapshot.scan && !PARTIAL.includes(snapshot.scan.trigger)) this.lastScan = snapshot.scan;
+      this.nextScan = snapshot.next ?? null;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
       this.failing = snapshot.notify ?? [];

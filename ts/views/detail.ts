@@ -4,7 +4,7 @@ import type { Point } from "../rooms/series.ts";
 import { element, setText, toClipboard } from "./element.ts";
 import { LatencyChart } from "./latency-chart.ts";
 import { proofText } from "./proof.ts";
-import { age, clock, duration, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
+import { age, clock, duration, isStale, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
 import { uptimeBars } from "./uptime.ts";
 
 export interface DetailActions {
@@ -18,6 +18,8 @@ export interface DetailActions {
 export interface Background {
   proof: Proof | null;
   hours: readonly Hour[];
+  /** When it is looked at next. */
+  next?: string | null;
 }
 
 const OPEN_TERMINAL = "Open the shared terminal of this row's sandbox below";
@@ -64,7 +66,7 @@ export class Detail {
     this.#shown = result.fingerprint;
     this.node.hidden = false;
     const { proof, hours } = past;
-    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}`;
+    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}${past.next ?? ""}`;
     if (id !== this.#resultId) {
       this.#resultId = id;
       const held = this.#heldButton();
@@ -101,12 +103,13 @@ export class Detail {
     ];
   }
 
-  #bodyOf(result: Result, transitions: readonly StateChange[], { proof, hours }: Background): Node[] {
+  #bodyOf(result: Result, transitions: readonly StateChange[], { proof, hours, next }: Background): Node[] {
     const { remediation, error, suppression } = result;
     return [
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
       element("div", { class: "pw-wrap" }, result.summary ?? ""),
       element("div", { class: "pw-muted" }, standing(result)),
+      element("div", { class: "pw-muted" }, looked(result, next ?? null)),
       suppression &&
         element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),
       error && section("Error", element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`)),
@@ -225,8 +228,16 @@ function standing({ status, state, severity }: Result): string {
   return `${status}${since}${phase}${state.previous ? `, ${state.previous} before` : ""} · severity ${severity}`;
 }
 
-function origin({ check_type, observed_at, runner, scan_id }: Result): string {
-  return `${check_type} · ${clock(observed_at)}${runner ? ` · run on ${runner.host}` : ""} · scan ${scan_id.slice(0, 8)}`;
+/** When it was looked at, and when it will be. */
+function looked(result: Result, next: string | null): HTMLElement {
+  const node = element("span", {}, `looked at ${clock(result.observed_at)}`);
+  if (isStale(result)) node.append(element("span", { class: "pw-stale" }, " ! older than it should be"));
+  if (next !== null && Date.parse(next) > Date.now()) node.append(`, next ${clock(next)}`);
+  return node;
+}
+
+function origin({ check_type, runner, scan_id }: Result): string {
+  return `${check_type}${runner ? ` · run on ${runner.host}` : ""} · scan ${scan_id.slice(0, 8)}`;
 }
 
 function conditions(list: Result["conditions"]): HTMLElement {

@@ -1,6 +1,14 @@
+import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import type { Result, ScanReport } from "../protocol.ts";
 import { noChanges, OpsStore } from "../rooms/ops-store.ts";
 import { OpsBar } from "./ops-bar.ts";
+
+const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
+  message: { type: string; data: { results: Result[]; scan: ScanReport } };
+}[];
+const SNAPSHOT = vectors.find(({ message }) => message.type === "snapshot")!.message.data;
+const [ROW, REPORT] = [SNAPSHOT.results[0]!, SNAPSHOT.scan];
 
 it("says of the last scan how many checks it ran, beside what started it; midnight is 00:00", () => {
   const store = new OpsStore();
@@ -10,13 +18,13 @@ it("says of the last scan how many checks it ran, beside what started it; midnig
   expect(bar.node.textContent).toContain("5 checks");
   store.lastScan = {
     ...store.lastScan!,
-    trigger: "interval",
+    trigger: "schedule",
     total: 4,
     started_at: new Date(2026, 0, 1).toISOString(),
     finished_at: new Date(2026, 0, 1, 0, 0, 0, 423).toISOString(),
   };
   bar.draw(store);
-  expect(bar.node.textContent).toMatch(/last scan .*00:00:00 \(interval, 4 checks, 423 ms\)/);
+  expect(bar.node.textContent).toMatch(/last scan .*00:00:00 \(schedule, 4 checks, 423 ms\)/);
   expect(bar.node.textContent).not.toContain("4 checks ·");
 });
 
@@ -41,4 +49,42 @@ it("says as a status that notifications do not arrive, as text, from the snapsho
   store.apply({ type: "notify", data: { failing: [] } }, noChanges());
   bar.draw(store);
   expect(line.textContent).toBe("");
+});
+
+it("says how fresh the rows are, and keeps the last whole scan while checks run that were just due", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const at = (seconds: number) => new Date(Date.UTC(2026, 10, 28, 3, 0, seconds)).toISOString();
+  const row = (fingerprint: string, seconds: number, ttl: number | null) => ({
+    ...ROW,
+    fingerprint,
+    observed_at: at(seconds),
+    ttl_s: ttl,
+  });
+  const report = (trigger: string): ScanReport => ({ ...REPORT, trigger, results: [], started_at: at(0), finished_at: at(4) });
+  const scanned = (trigger: string) => store.apply({ type: "scan-result", data: report(trigger) }, noChanges());
+  const results = [row("a", 10, 30), row("b", 40, 30), row("c", 5, null)];
+  const next = new Date(2026, 10, 28, 4).toISOString();
+  store.apply(
+    { type: "snapshot", data: { epoch: "e", seq: 1, part: 1, of: 1, results, scan: report("interval"), checks: 3, next } },
+    noChanges(),
+  );
+  bar.draw(store);
+  bar.tick(Date.parse(at(45)));
+  expect(bar.node.textContent).toMatch(/! 1 stale.*newest look 5s ago.*3 checks · next .*04:00:00/);
+  expect(bar.node.querySelector(".pw-stale")!.getAttribute("role")).toBe("status");
+  scanned("schedule");
+  bar.draw(store);
+  for (const trigger of ["interval", "recheck"]) {
+    store.apply({ type: "scan-started", data: { scan_id: trigger, trigger, started_at: at(50), total: 9, next } }, noChanges());
+    bar.draw(store);
+    expect(bar.node.textContent).toContain("(schedule, 4 checks, 4.00 s) · next");
+    expect(bar.node.querySelector("progress")!.hidden).toBe(true);
+    scanned(trigger);
+  }
+  store.apply({ type: "scan-started", data: { scan_id: "m", trigger: "manual", started_at: at(60), total: 9 } }, noChanges());
+  bar.draw(store);
+  expect(bar.node.textContent).toContain("scanning 0/9");
+  bar.tick(Date.parse(at(300)));
+  expect(bar.node.textContent).toContain("! 2 stale");
 });

@@ -1,11 +1,11 @@
-/** The bar over an ops view: which room, its state, the last scan, the running one, and a way to start one. */
+/** The bar over an ops view: which room, its state, how fresh its rows are, the last whole scan, the running one, and a way to start one. */
 import type { FailingTarget, Reply } from "../protocol.ts";
-import type { OpsStore } from "../rooms/ops-store.ts";
+import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
-import { clock, duration } from "./status.ts";
+import { age, clock, duration } from "./status.ts";
 
 export interface OpsBarActions {
   scan(): Promise<Reply>;
@@ -19,10 +19,20 @@ const WORDS: Record<LinkState, [string, string]> = {
   lost: ["✕", "lost"],
 };
 
+const FRESH_MS = 1000;
+
 export class OpsBar {
   readonly node: HTMLElement;
   #state = element("span", { class: "pw-state", role: "status" });
+  #pulse = element("span", { class: "pw-muted" });
+  #stale = element("span", {
+    class: "pw-stale",
+    role: "status",
+    title: "These checks were not looked at in time: what their rows say may be over. Sort by Age to see them",
+  });
   #scan = element("span", { class: "pw-muted" });
+  #store: OpsStore | null = null;
+  #toldAt = Number.NEGATIVE_INFINITY;
   #progress = element("progress", { class: "pw-progress", hidden: true, "aria-label": "Progress of the running scan" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #failing = element("span", { class: "pw-answer pw-failing", role: "status" });
@@ -52,6 +62,8 @@ export class OpsBar {
       this.#answer,
       this.#failing,
       element("span", { class: "pw-space" }),
+      this.#stale,
+      this.#pulse,
       this.#progress,
       this.#scan,
       this.#badge.node,
@@ -74,8 +86,11 @@ export class OpsBar {
   }
 
   draw(store: OpsStore): void {
+    this.#store = store;
     setText(this.#failing, unheard(store.failing));
-    const [running] = store.running.values();
+    if (performance.now() - this.#toldAt >= FRESH_MS) this.tick();
+    // Checks that are just due run all the time: their progress would only flicker.
+    const running = [...store.running.values()].find(({ trigger }) => !PARTIAL.includes(trigger));
     this.#progress.hidden = !running;
     if (running) {
       this.#progress.max = Math.max(running.total, 1);
@@ -84,17 +99,34 @@ export class OpsBar {
       return;
     }
     const last = store.lastScan;
-    if (!last) {
-      setText(this.#scan, store.checks > 0 ? count(store.checks) : "");
-      return;
-    }
-    const took = Date.parse(last.finished_at) - Date.parse(last.started_at);
-    setText(this.#scan, `last scan ${clock(last.finished_at)} (${last.trigger}, ${count(last.total)}, ${duration(took)})`);
+    const words: string[] = [];
+    if (last) {
+      const took = Date.parse(last.finished_at) - Date.parse(last.started_at);
+      words.push(`last scan ${clock(last.finished_at)} (${last.trigger}, ${count(last.total)}, ${duration(took)})`);
+    } else if (store.checks > 0) words.push(count(store.checks));
+    if (store.nextScan) words.push(`next ${clock(store.nextScan)}`);
+    setText(this.#scan, words.join(" · "));
+  }
+
+  /** How fresh the rows are, now: called once a second. Of a board that is looked at by windows the host alone would know. */
+  tick(now = Date.now()): void {
+    const store = this.#store;
+    if (!store) return;
+    this.#toldAt = performance.now();
+    const fresh = store.window ? null : store.freshness(now);
+    setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
+    this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
+    setText(this.#stale, fresh && fresh.stale > 0 ? `! ${fresh.stale.toLocaleString("en")} stale` : "");
   }
 }
 
 function count(checks: number): string {
-  return `${checks} ${checks === 1 ? "check" : "checks"}`;
+  return `${checks.toLocaleString("en")} ${checks === 1 ? "check" : "checks"}`;
+}
+
+function ago(at: number, now: number): string {
+  const words = age(at, now);
+  return words === "now" ? "just now" : `${words} ago`;
 }
 
 /** What a person must know who relies on messages: they do not arrive. */
