@@ -78,8 +78,8 @@ class ReconnectingWebSocket:
     times a random factor in `[1 - jitter, 1 + jitter]`. `connection_timeout` bounds one attempt: functions, DNS, TCP, TLS, handshake.
     A connection that was up for `min_uptime` starts the count afresh. `max_retries` follow a failure; None: no limit.
 
-    `max_enqueued_messages` bounds what `send` keeps while the socket is down, newest dropped; `max_buffered` (bytes) what is queued to
-    an open one. `max_message` (bytes) bounds a received message; a larger one closes with 1009. `max_inbox` messages wait for the
+    `max_enqueued_messages` bounds what `send` keeps while the socket is down, newest dropped; `max_buffered` (bytes) that and what is
+    queued to an open one. `max_message` (bytes) bounds a received message; a larger one closes with 1009. `max_inbox` messages wait for the
     iterator, then reading stops, and with it the answers to pings: a consumer that stalls for longer than the ping times is cut.
     `ping_interval` and `ping_timeout` find a half-open connection; None turns them off.
 
@@ -130,6 +130,7 @@ class ReconnectingWebSocket:
         self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
         self._inbox: deque[str | bytes] = deque()
         self._pending: deque[str | bytes] = deque()
+        self._dropped = 0
         self._outgoing: deque[str | bytes] = deque()
         self._buffered = 0
         self._retry_count = 0
@@ -260,21 +261,33 @@ class ReconnectingWebSocket:
                 raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
             message = bytes(message)
         size = _size(message)
-        if self._state is ReadyState.OPEN:
-            if self._buffered + size > self.max_buffered:
-                logger.warning("%s: %d bytes wait to be sent, a message of %d bytes is dropped", self.label, self._buffered, size)
-                return False
+        fits = self._buffered + size <= self.max_buffered
+        if self._state is ReadyState.OPEN and fits:
             self._outgoing.append(message)
             self._buffered += size
             self._pulse()
             return True
-        if len(self._pending) >= self.max_enqueued_messages:
-            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
-            logger.log(level, "%s: not connected and %d messages wait, a message is dropped", self.label, len(self._pending))
+        if self._state is ReadyState.OPEN or not fits or len(self._pending) >= self.max_enqueued_messages:
+            self._drop(size)
             return False
         self._pending.append(message)
         self._buffered += size
         return False
+
+    def _drop(self, size: int) -> None:
+        """Tells of the first message of a connection, or of a time without one, that finds no room; of the others how many they were."""
+        self._dropped += 1
+        if self._dropped == 1:
+            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
+            waiting = f"{len(self._pending) + len(self._outgoing)} messages of {self._buffered} bytes wait"
+            state = "open" if self._state is ReadyState.OPEN else "not connected"
+            logger.log(level, "%s: %s and %s, a message of %d bytes is dropped", self.label, state, waiting, size)
+
+    def _tell_dropped(self) -> None:
+        if self._dropped > 1:
+            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
+            logger.log(level, "%s: %d messages in all were dropped", self.label, self._dropped)
+        self._dropped = 0
 
     async def drain(self) -> None:
         """Waits until what was handed to the open socket has been written; returns at once when the socket is not open."""
@@ -444,6 +457,7 @@ class ReconnectingWebSocket:
 
     async def _converse(self, socket: ClientConnection) -> CloseEvent:
         self._socket, self._state = socket, ReadyState.OPEN
+        self._tell_dropped()
         clock = asyncio.get_running_loop().time
         since = clock()
         self._outgoing.extend(self._pending)
@@ -465,6 +479,7 @@ class ReconnectingWebSocket:
             self._buffered -= sum(map(_size, self._outgoing))
             self._outgoing.clear()
             self._socket = None
+            self._tell_dropped()
         if clock() - since >= self.min_uptime:
             self._retry_count, self._retries_left = 0, self.max_retries
         code = socket.close_code if socket.close_code is not None else 1006

@@ -69,10 +69,25 @@ async def test_a_full_buffer_drops_the_newest(caplog: pytest.LogCaptureFixture) 
     socket = PartySocket(host="127.0.0.1:1", room="r", start_closed=True, max_enqueued_messages=2)
     for message in ("a", "b", "c"):
         socket.send(message)
-    assert "a message is dropped" in caplog.text
+    assert "a message of 1 bytes is dropped" in caplog.text
     assert socket.drain_queued_messages() == ["a", "b"]
     assert socket.drain_queued_messages() == []
     assert socket.buffered_amount == 0
+
+
+async def test_what_is_kept_is_bounded_in_bytes(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Few large messages are as much as many small ones; a sender that goes on and on gets one line, and at the end how many it lost."""
+    async with peer() as server, PartySocket(host=server.host, room="r", start_closed=True, max_buffered=10, **fast) as socket:
+        for message in ("12345", "123456", "12345", *["x"] * 1000):
+            socket.send(message)
+        assert socket.buffered_amount == 10
+        assert caplog.text.count("a message of 6 bytes is dropped") == 1
+        socket.reconnect()
+        assert [await soon(socket.receive()) for _ in range(2)] == ["12345", "12345"]
+        assert caplog.text.count("dropped") == 2
+        assert "1001 messages in all were dropped" in caplog.text
+        socket.send("fits again")
+        assert await soon(socket.receive()) == "fits again"
 
 
 async def test_a_full_open_socket_says_false(caplog: pytest.LogCaptureFixture) -> None:
