@@ -4,7 +4,6 @@ PartyError
 ├── ConfigError              a config file or an option is wrong: says the place and the remedy
 ├── RoomNameError            a room name that no room can have
 ├── UnknownPartyError        no class is registered under that party
-├── UnknownRoomError         the room exists only after something that has not happened
 ├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
 ├── ConnectionClosedError    a frame was given to a connection that is closed
 ├── StartError               a room's on_start failed; the next event tries again
@@ -21,6 +20,7 @@ PartyError
 ├── CommandError             a command cannot be run in the terminal
 │   └── CommandTimeoutError  … or did not end in time
 ├── CheckError               a check is defined in a way that cannot run
+├── ScanError                a scan cannot start, or is not found
 └── KeywordError             a function was given a keyword that it does not have
 """
 
@@ -63,10 +63,6 @@ class RoomNameError(PartyError):
 
 class UnknownPartyError(PartyError):
     """No server class is registered under that party."""
-
-
-class UnknownRoomError(PartyError):
-    """The room does not exist and this operation does not create one."""
 
 
 class ConnectionIdError(PartyError):

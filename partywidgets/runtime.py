@@ -66,10 +66,6 @@ class HostAddress:
             raise HostError(f"PARTYWIDGETS_TRANSPORTS leaves no way to this host: use {kinds}, or unset it")
         return chosen
 
-    def on_loopback(self) -> bool:
-        """True when the host is on this machine: such a request never goes through a proxy."""
-        return urlsplit(self.url).hostname in LOOPBACK_HOSTS
-
 
 def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> Any:
     """One HTTP request with a bearer token, its answer as JSON. Blocks: on the room loop, call it through `asyncio.to_thread`.

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict, get_args
+from typing import Literal, get_args
 
 TerminalRole = Literal["observer", "operator", "peer", "moderator"]
 OpsRole = Literal["viewer", "responder", "runner", "admin"]
@@ -19,18 +19,6 @@ ANY = "*"
 OWNER_ROLES: frozenset[str] = frozenset({"moderator", "admin"})
 GUEST_ROLES: frozenset[str] = frozenset({"observer", "viewer"})
 OPEN_ROLES: frozenset[str] = frozenset({"peer", "responder"})
-
-
-class GrantState(TypedDict):
-    """A Grant as JSON: what survives hibernation."""
-
-    subject: str
-    display_name: str
-    roles: list[str]
-    party: str
-    room: str
-    expires_at: float | None
-    grant_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +59,6 @@ class Grant:
         """The strongest ops role that a person can hold: admin, responder, viewer; `runner` alone when there is no other."""
         order: tuple[OpsRole, ...] = ("admin", "responder", "viewer", "runner")
         return next((role for role in order if role in self.roles), None)
-
-    def to_state(self) -> GrantState:
-        """The grant as JSON values."""
-        return {
-            "subject": self.subject,
-            "display_name": self.display_name,
-            "roles": sorted(self.roles),
-            "party": self.party,
-            "room": self.room,
-            "expires_at": self.expires_at,
-            "grant_id": self.grant_id,
-        }
-
-    @classmethod
-    def from_state(cls, state: GrantState) -> Grant:
-        """The inverse of `to_state`."""
-        return cls(
-            subject=state["subject"],
-            display_name=state["display_name"],
-            roles=frozenset(state["roles"]),
-            party=state["party"],
-            room=state["room"],
-            expires_at=state["expires_at"],
-            grant_id=state["grant_id"],
-        )
 
 
 def parse_roles(names: Iterable[str]) -> frozenset[str]:

@@ -15,8 +15,6 @@ from .columns import COLUMN_KEYS, DEFAULT_SORT, is_grouping
 from .model import FRAME_BYTES, STATUSES, one_line
 from .ordering import Look, Ordering
 
-WINDOW_ROWS = 10_000
-"""Up to so many rows a table sorts and filters for itself."""
 ROWS = 200
 """Most rows of one window."""
 GROUPS = 500
