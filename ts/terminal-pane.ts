@@ -11,6 +11,7 @@ import { endpointsOf, type TransportName } from "./transport/endpoint.ts";
 import { type LinkState, RoomLink } from "./transport/open.ts";
 import { ClipboardConsent } from "./views/clipboard-consent.ts";
 import { addStyles, element, setText } from "./views/element.ts";
+import { PasteQuestion } from "./views/paste-question.ts";
 import { SearchBox } from "./views/search-box.ts";
 import { TerminalBar, type TerminalBarActions, type TerminalState } from "./views/terminal-bar.ts";
 import { TerminalView, type TerminalViewOptions } from "./views/terminal-view.ts";
@@ -117,6 +118,21 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   };
   const bar = new TerminalBar(room, actions, options.view.screenReader);
   const consent = new ClipboardConsent((sentence) => tell(sentence));
+  const paste = new PasteQuestion(
+    (text) => view.terminal.paste(text),
+    () => view.terminal.focus(),
+  );
+  view.node.addEventListener(
+    "paste",
+    (event) => {
+      // Before xterm's own listener.
+      event.preventDefault();
+      event.stopPropagation();
+      const text = event.clipboardData?.getData("text/plain") ?? "";
+      if (text !== "" && party.status.canType) paste.take(text, view.terminal.modes.bracketedPasteMode);
+    },
+    { capture: true, signal },
+  );
   const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
     "div",
@@ -134,6 +150,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     search.node,
     notice,
     consent.node,
+    paste.node,
     options.above,
     element("div", { class: "pw-live" }, view.node),
   );

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from axe import serious
 from bare_page import Place, type_into
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -177,6 +178,42 @@ def test_search_and_copy(enter: Callable[..., Locator]) -> None:
     ana.get_by_role("button", name="Copy").click()
     copied = ana.page.wait_for_function("async () => await navigator.clipboard.readText()").json_value()
     assert [f"needle-{n}" for n in range(1, 31)] == [line for line in copied.splitlines() if line.startswith("needle-")]
+
+
+def test_several_lines_are_not_pasted_by_accident(enter: Callable[..., Locator]) -> None:
+    """bash gets pasted lines at once, as text that runs nothing; for a program that would run each the person is asked first."""
+    ana = enter("paste", "ana")
+
+    def paste(text: str) -> None:
+        ana.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+        ana.page.keyboard.press("Control+v")
+
+    ana.locator(".xterm").click()
+    paste("echo in-ba''sh\necho sec''ond\n")
+    shows(ana, "sec''ond")
+    expect(ana.locator(".xterm-rows")).not_to_contain_text("in-bash")
+    expect(ana.get_by_role("alertdialog")).to_have_count(0)
+    ana.page.keyboard.press("Enter")
+    shows(ana, "in-bash")
+    type_into(ana, "exec sh\n")
+    expect(ana.locator(".xterm-rows")).to_contain_text("exec sh")
+    type_into(ana, "echo in-$((1+1))-sh\n")
+    shows(ana, "in-2-sh")
+    paste("echo never-$((1+1))\necho nei''ther\n")
+    question = ana.get_by_role("alertdialog", name="Paste several lines?")
+    expect(question).to_contain_text("echo never-$((1+1)) ⏎ echo nei''ther")
+    expect(question.get_by_role("button", name="Paste")).to_be_focused()
+    SCREENSHOTS.mkdir(exist_ok=True)
+    ana.screenshot(path=SCREENSHOTS / "paste_question.png")
+    assert serious(ana.page) == []
+    ana.page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
+    paste("echo yes-$((1+1))\necho al''so\n")
+    ana.page.keyboard.press("Enter")
+    shows(ana, "yes-2")
+    shows(ana, "also")
+    expect(ana.locator(".xterm-rows")).not_to_contain_text("never-")
 
 
 def test_restart(enter: Callable[..., Locator]) -> None:
