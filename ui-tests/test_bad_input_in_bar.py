@@ -9,10 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 from bare_page import Place, host, token_of
+from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
 from websockets.sync.client import ClientConnection, connect
 
 from tests.engines_fixture import Engine
+from tests.stopped_processes import stopped
 from tests.terminal.sandboxes.sshd import Sshd, sshd
 
 __all__ = ["sshd"]  # a fixture
@@ -143,6 +145,29 @@ def test_a_refused_key(sshd: Sshd, enter: Enter, tmp_path_factory: pytest.TempPa
         box = enter(place, "box", sandbox="box")
         at_prompt(box, "#")
         goes_on(box)
+
+
+def test_a_host_that_hangs(sshd: Sshd, enter: Enter, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The bar says that the host has not answered, and offers Restart to who may; then that it is gone. Awake, it is back."""
+    with host(tmp_path_factory.mktemp("hung"), sandboxes={"box": sshd.address(more="&shell=/bin/bash&gone_after=6")}) as place:
+        ana, obi = enter(place, "box", sandbox="box"), enter(place, "box", "obi", sandbox="box")
+        at_prompt(ana, "#")
+        with stopped(sshd.processes()):
+            types(ana, "echo kept-$((1+1))\n")
+            for page in (ana, obi):
+                expect(page.locator(".pw-state")).to_have_text(
+                    re.compile("has not answered for 4 s: what is typed waits for it"), timeout=30_000
+                )
+                expect(page).to_have_attribute("data-state", "connecting")
+            expect(ana.get_by_role("button", name="Restart")).to_be_visible()
+            expect(obi.get_by_role("button", name="Restart")).to_have_count(0)
+            SCREENSHOTS.mkdir(exist_ok=True)
+            ana.screenshot(path=SCREENSHOTS / "hung_host.png")
+            for page in (ana, obi):
+                ended(page, "no longer answers: look whether it runs, then restart the terminal")
+        ana.get_by_role("button", name="Restart").click()
+        at_prompt(ana, "#")
+        goes_on(ana)
 
 
 def test_a_container_killed_under_its_viewers(docker_engine: Engine, enter: Enter, tmp_path_factory: pytest.TempPathFactory) -> None:

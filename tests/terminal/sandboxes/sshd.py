@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from tests.debian_package import unpacked
@@ -33,6 +34,11 @@ class Sshd:
         """A sandbox address with everything said, so that this account's own SSH files do not count."""
         known = quote(str(self.known_hosts))
         return f"ssh:{USER}@127.0.0.1:{self.port}?config=none&known_hosts={known}&identity={quote(str(key or self.key))}{more}"
+
+    def processes(self) -> list[psutil.Process]:
+        """The listener and what it made of itself for each connection, but not the shells."""
+        listener = psutil.Process(self.process.pid)
+        return [listener, *(child for child in listener.children(recursive=True) if child.name().startswith("sshd"))]
 
 
 def free_port() -> int:

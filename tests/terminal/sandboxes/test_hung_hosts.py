@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.cri_fixture import CriRuntime, cri_runtime
 from tests.engines_fixture import Engine
+from tests.stopped_processes import stopped
 from tests.terminal.conftest import Serve
 from tests.terminal.viewers import Viewer
 
@@ -26,28 +26,9 @@ from .test_docker_attach import start
 __all__ = ["cri_runtime", "engine", "sshd"]
 
 
-@contextmanager
-def stopped(processes: Iterable[psutil.Process]) -> Iterator[None]:
-    """As a host that hangs: the kernel holds its connections open, and nothing is read or written."""
-    kept = list(processes)
-    for process in kept:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in kept:
-            process.send_signal(signal.SIGCONT)
-
-
 def only(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The process itself, not what it started."""
     return [psutil.Process(process.pid)]
-
-
-def every_sshd(server: Sshd) -> list[psutil.Process]:
-    """The listener and what it made of itself for each connection, but not the shells."""
-    listener = psutil.Process(server.process.pid)
-    return [listener, *(child for child in listener.children(recursive=True) if child.name().startswith("sshd"))]
 
 
 async def told(ana: Viewer, sentence: str) -> dict[str, Any]:
@@ -95,7 +76,7 @@ async def test_sshd_that_hangs(sshd: Sshd, serve: Serve) -> None:
     pytest.importorskip("asyncssh")
     async with serve(default=sshd.address(more="&shell=/bin/bash&gone_after=1")) as place, place.watch() as ana:
         await ana.running()
-        with stopped(every_sshd(sshd)):
+        with stopped(sshd.processes()):
             await ana.type("x" * 900_000)
             await told(ana, "has not answered for 0.667 s: what is typed waits for it")
             assert (await ana.message("exit"))["reason"].endswith(
@@ -109,7 +90,7 @@ async def test_sshd_that_was_silent_for_a_moment(sshd: Sshd, serve: Serve) -> No
     pytest.importorskip("asyncssh")
     async with serve(default=sshd.address(more="&shell=/bin/bash&gone_after=9")) as place, place.watch() as ana:
         await ana.running()
-        with stopped(every_sshd(sshd)):
+        with stopped(sshd.processes()):
             await told(ana, "has not answered for 6 s")
             await ana.type("echo late-$((1+1))\r")
         await ana.until(lambda: ana.of("upstream")[-1]["reason"] == "")
@@ -122,7 +103,7 @@ async def test_restart_of_a_terminal_whose_host_hangs(sshd: Sshd, serve: Serve) 
     pytest.importorskip("asyncssh")
     async with serve(default=sshd.address(more="&shell=/bin/bash&gone_after=12")) as place, place.watch() as ana:
         await ana.running()
-        with stopped(every_sshd(sshd)):
+        with stopped(sshd.processes()):
             await told(ana, "has not answered for 8 s")
             restarting = asyncio.ensure_future(ana.ask("restart"))
             await ana.message("upstream", state="starting")
