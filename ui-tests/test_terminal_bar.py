@@ -145,6 +145,24 @@ def test_every_role_asks_by_keyboard(enter: Callable[..., Locator]) -> None:
     expect(pia.get_by_role("button", name="Release control")).to_be_visible()
 
 
+def test_a_link_says_where_it_leads(enter: Callable[..., Locator]) -> None:
+    """The pointer on a program's link shows its address, which its text may hide, to who joined late too; beside it nothing."""
+    ana = enter("links", "ana")
+    type_into(ana, "clear; printf '\\033]8;;https://evil.example/%s\\033\\\\https://good.example\\033]8;;\\033\\\\ beside\\n' x\n")
+    shows(ana, "good.example beside")
+    ben = enter("links", "ben")
+    shows(ben, "good.example beside")
+    for terminal in (ana, ben):
+        box = terminal.locator(".xterm-rows > div", has_text=re.compile("^https://good")).bounding_box()
+        assert box is not None
+        screen = terminal.locator(".pw-screen")
+        terminal.page.mouse.move(box["x"] + 4, box["y"] + 4)
+        terminal.page.mouse.move(box["x"] + 30, box["y"] + box["height"] / 2, steps=3)
+        expect(screen).to_have_attribute("title", "https://evil.example/x")
+        terminal.page.mouse.move(box["x"] + 300, box["y"] + box["height"] / 2, steps=3)
+        expect(screen).to_have_attribute("title", "")
+
+
 def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:
     """A moderator ejects with a second press; the page of who was ejected says so and stops trying, and an operator has no such button."""
     ana, ben = enter("eject", "ana"), enter("eject", "ben")

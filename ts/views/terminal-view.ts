@@ -34,6 +34,7 @@ interface Core {
   _renderService?: { dimensions: { css: { cell: { width: number; height: number } } } };
 }
 
+const SHOWN_ADDRESS = 300;
 const MIN_COLS = 20;
 const MIN_ROWS = 5;
 const SMALLEST_FONT = 7;
@@ -121,7 +122,13 @@ export class TerminalView implements Screen {
       rows: options.rows,
       cols: 80,
       macOptionIsMeta: true,
-      linkHandler: { activate: (_event, uri) => openLink(uri), allowNonHttpProtocols: false },
+      linkHandler: {
+        activate: (_event, uri) => openLink(uri),
+        // A program's link may say one address and lead to another: the pointer shows where to.
+        hover: (_event, uri) => this.#pointAt(uri),
+        leave: () => this.#pointAt(""),
+        allowNonHttpProtocols: false,
+      },
     });
     signal.addEventListener("abort", () => this.#dispose());
     this.terminal.onData((text) => this.#restoring === 0 && events.input(text, ANSWER.test(text)));
@@ -152,6 +159,10 @@ export class TerminalView implements Screen {
     signal.addEventListener("abort", () => observer.disconnect());
     this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows)}px`;
     this.#scale();
+  }
+
+  #pointAt(uri: string): void {
+    this.node.title = uri.length > SHOWN_ADDRESS ? `${uri.slice(0, SHOWN_ADDRESS)}…` : uri;
   }
 
   /** The size that would fill the element now. */
