@@ -33,6 +33,9 @@ class Ledgers:
         self.kept: Counter[str] = Counter()
         self.rung: Counter[str] = Counter()
         self.rings = 0
+        self.last: Counter[str] = Counter()
+        self.before: Counter[str] = Counter()
+        """Of every room the put behind its last entry, and that entry, as they were found after the life before."""
         self._changed = asyncio.Event()
 
     def told(self, fields: list[Any]) -> None:
@@ -79,8 +82,14 @@ class Ledgers:
                 numbers = [number for (number,) in database.execute("SELECT number FROM entries ORDER BY number")]
                 assert numbers == list(range(1, len(numbers) + 1)), f"{room} has a gap"
                 highest[room] = len(numbers)
-                last = database.execute("SELECT value FROM partywidgets_kv WHERE key = 'last'").fetchone()
-                assert len(numbers) - (0 if last is None else int(last[0])) in (0, 1), f"{room} lost a put"
+                row = database.execute("SELECT value FROM partywidgets_kv WHERE key = 'last'").fetchone()
+                last = 0 if row is None else int(row[0])
+                # The put of an entry comes behind it, and before the next one of that life: only the last one of a life may lack it.
+                before = self.before[room]
+                lacking = {self.last[room]} if highest[room] <= before + 1 else set()
+                assert last in {highest[room], highest[room] - 1} | lacking, f"{room} lost a put"
+                assert last >= self.kept[room], f"{room} lost an acknowledged put"
+                self.last[room] = last
         shutil.rmtree(place)
         return highest
 
@@ -125,7 +134,7 @@ class Ledgers:
         for room in ROOMS:
             assert self.kept[room] <= found[room] <= self.sent[room], f"{room} lost an acknowledged entry"
             # What was written and not acknowledged is there as well: the client that asks goes on behind it.
-            self.sent[room] = found[room]
+            self.sent[room] = self.before[room] = found[room]
 
     async def _listen(self, stdout: asyncio.StreamReader) -> None:
         while line := await stdout.readline():
