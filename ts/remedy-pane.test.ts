@@ -107,6 +107,32 @@ describe("the terminal of a row", () => {
     expect([sent.length, ran.length]).toEqual([2, 1]);
   });
 
+  it("no longer calls a row mended that fails again", async () => {
+    pane.open(ROW, false);
+    await soon(() => expect(opened).toHaveLength(1));
+    shell();
+    go();
+    ran[0]!.end({ ok: true, exitCode: 0, durationS: 2 });
+    await soon(() => expect(sent).toHaveLength(1));
+    const sight = { result_id: "r", status: "ok", summary: "got 200", observed_at: ROW.observed_at };
+    const proof = { id: "p1", fingerprint: ROW.fingerprint, check_id: ROW.check_id, title: ROW.title, actor: "Ana", sandbox: "web" };
+    const told = { ...proof, command: "x", exit_code: 0, duration_s: 2, scan_id: "s", at: ROW.observed_at, before: null };
+    const look = (status: string, seq: number) => {
+      const results = [{ ...ROW, status, seq }];
+      room.text(JSON.stringify({ type: "check-result", data: { seq, scan_id: "s", done: 1, total: 1, results } }));
+    };
+    look("ok", ROW.seq + 1);
+    room.text(JSON.stringify({ type: "remedy", data: { ...told, after: { ...sight, seq: ROW.seq + 1 } } }));
+    room.text(JSON.stringify({ type: "reply", data: { id: sent[0]!.data.id, ok: true, result: { remedy: "p1" } } }));
+    pane.news();
+    await soon(() => expect(said()).toContain("new → ok: got 200"));
+    expect(said()).not.toContain("again");
+    look("crit", ROW.seq + 2);
+    pane.news();
+    expect(said()).toContain("Since then it is crit again");
+    expect(pane.node.querySelector<HTMLElement>(".pw-said")!.dataset).toMatchObject({ icon: "✖", stage: "unmended" });
+  });
+
   it("runs what somebody wrote in its place, and offers nothing to run when there is none", async () => {
     pane.open({ ...ROW, remediation: { ...REMEDY, command: null } }, false);
     await soon(() => expect(opened).toHaveLength(1));

@@ -147,6 +147,14 @@ export class RemedyPane {
     await this.#remedy.run(this.#fingerprint, this.#sandbox, command, (...how) => pane.run(...how));
   }
 
+  /** A proof says how it was then. The row above it may fail again. */
+  #relapse(): string {
+    const { stage, mended } = this.#remedy.state;
+    const [row, after] = [this.#ops.store.rows.get(this.#fingerprint), this.#ops.store.proof(this.#fingerprint)?.after];
+    const fails = row && after && row.seq > after.seq && row.status !== "ok";
+    return stage === "proved" && mended && fails ? `. Since then it is ${row.status} again` : "";
+  }
+
   #obstacle(): string {
     return this.#failure || obstacle(this.#ops, this.#fingerprint, this.#shell);
   }
@@ -156,8 +164,9 @@ export class RemedyPane {
     const hindered = this.#obstacle();
     if (!this.#remedy.busy) this.#warned = false;
     const state = this.#remedy.state;
-    const words = this.#warned ? `${state.words}. It runs on without you, but its proof is lost: close again to leave` : state.words;
-    this.#view.draw({ ...state, words }, hindered, caution(this.#shell), this.#failure !== "");
+    const since = this.#warned ? ". It runs on without you, but its proof is lost: close again to leave" : this.#relapse();
+    const mended = state.mended && since === "";
+    this.#view.draw({ ...state, words: state.words + since, mended }, hindered, caution(this.#shell), this.#failure !== "");
     if (this.#runsWhenReady && !hindered && this.#shell?.state === "live") {
       this.#runsWhenReady = false;
       void this.#run(this.#view.command);

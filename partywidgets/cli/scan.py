@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CODES = (("crit", 2), ("unknown", 3), ("warn", 1))
 """Exit codes by the worst status, worst first: Nagios' numbers, and a crit is worse than not knowing."""
 STYLES = {"ok": "green", "warn": "yellow", "crit": "bold red", "unknown": "magenta", "skip": "dim"}
+NARROW = 60
+"""Columns below which the table leaves room for the summary."""
 MARKS = {"ok": "✓", "warn": "!", "crit": "✗", "unknown": "?", "skip": "-"}
 
 
@@ -137,7 +139,8 @@ async def _shown(config: Config, selection: Any, console: Console) -> ScanReport
             board.put(content["results"])
             progress["done"] = content["done"]
         results = sorted(map(CheckResult.from_wire, board.rows.values()), key=lambda result: result.urgency)
-        table = _table(results[: max(console.size.height - 6, 5)], caption=f"{progress['done']} of {progress['total']} checks")
+        caption = f"{progress['done']} of {progress['total']} checks"
+        table = _table(results[: max(console.size.height - 6, 5)], width=console.width, caption=caption)
         live.update(table, refresh=True)
 
     if console.is_terminal and os.environ.get("TERM") != "dumb":
@@ -145,25 +148,28 @@ async def _shown(config: Config, selection: Any, console: Console) -> ScanReport
             report = await scan_once(config, selection, broadcast=told)
     else:
         report = await scan_once(config, selection)
-    console.print(_table(report.results))
+    console.print(_table(report.results, width=console.width))
     counted = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count) or "no checks"
     duration = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
     console.print(Text(f"{counted} in {duration:.1f} s"))
     return report
 
 
-def _table(results: list[CheckResult], *, caption: str | None = None) -> Table:
+def _table(results: list[CheckResult], *, width: int, caption: str | None = None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(caption=caption, caption_justify="left", expand=False)
     table.add_column("status", no_wrap=True)
     table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=32)
-    table.add_column("severity", no_wrap=True)
-    table.add_column("ms", justify="right", no_wrap=True)
+    roomy = width >= NARROW
+    if roomy:
+        table.add_column("severity", no_wrap=True)
+        table.add_column("ms", justify="right", no_wrap=True)
     table.add_column("summary", overflow="fold")
     for result in results:
         # Text, never markup: a summary holds what a target said.
         status = Text(f"{MARKS[result.status]} {result.status}", style=STYLES[result.status])
-        table.add_row(status, Text(result.title), Text(result.severity), Text(f"{result.duration_ms:.0f}"), Text(result.summary))
+        rest = [Text(result.severity), Text(f"{result.duration_ms:.0f}")] if roomy else []
+        table.add_row(status, Text(result.title), *rest, Text(result.summary))
     return table

@@ -40,7 +40,9 @@ def write_token(path: Path) -> str:
     except FileExistsError:
         raise ConfigError("the file exists already: remove it, or choose another name", path=str(path)) from None
     except OSError as error:
-        raise ConfigError(f"the token file cannot be made: {error.strerror}", path=str(path)) from None
+        raise ConfigError(
+            f"the token file cannot be made: {error.strerror}; name a file in a directory that is there and yours", path=str(path)
+        ) from None
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(token + "\n")
     return token
@@ -54,4 +56,4 @@ def make(path: Path | None) -> None:
         print(new_token())
         return
     write_token(path)
-    print(f"a new token is in {path}: use it with `partywidgets serve --token-file {path}`", file=sys.stderr)
+    print(f"a new token is in {path}: the owner's for `serve --token-file`, or somebody's for `auth.tokens` of a config", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import logging
 import random
@@ -411,7 +412,7 @@ class ReconnectingWebSocket:
         if isinstance(error, TimeoutError):
             reason = f"no answer within {self.connection_timeout:g} s"
         else:
-            reason = f"the upgrade was answered with HTTP {status}{_said(response)}" if status else str(error) or type(error).__name__
+            reason = f"the upgrade was answered with HTTP {status}{_said(response)}" if status else _words(error)
         logger.info("%s: connecting failed: %s", self.label, reason)
         await self._call(self.on_error, error)
         return CloseEvent(1006, reason, False, status)
@@ -545,6 +546,13 @@ class ReconnectingWebSocket:
 
 def _size(message: str | bytes) -> int:
     return len(message.encode("utf-8", "replace")) if isinstance(message, str) else len(message)
+
+
+def _words(error: Exception) -> str:
+    """What kept a connection from being made; of an address that refuses, asyncio says a call and a tuple, or several of them."""
+    if isinstance(error, OSError) and (error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)):
+        return "connection refused: is the host running there?"
+    return str(error) or type(error).__name__
 
 
 def _said(response: Any) -> str:

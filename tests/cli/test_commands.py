@@ -43,6 +43,16 @@ def test_scan_ends_with_the_worst_status(run: Run, config: Path, code: int) -> N
     assert ended.err == ""
 
 
+def test_scan_on_a_narrow_terminal(run: Run, config: Path) -> None:
+    """In 40 columns the words that say what is wrong stay whole: severity and milliseconds make room for them."""
+    config.write_text(CONFIG.format(text="A SENTENCE", code=1))
+    ended = run("scan", config, COLUMNS="40")
+    assert "A SENTENCE" in ended.out
+    assert "severity" not in ended.out
+    assert "severity" in run("scan", config, COLUMNS="80").out
+    assert max(map(len, ended.out.splitlines())) <= 40
+
+
 def test_scan_on_a_terminal(config: Path, environment: dict[str, str]) -> None:
     """On a terminal the table is live while checks run, and the last one stays."""
     config.write_text(CONFIG.format(text="VERDICT", code=1).replace('["/bin/sh", "-c", "', '["/bin/sh", "-c", "sleep 1; '))

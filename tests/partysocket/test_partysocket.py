@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket as socket_module
 from typing import Any
 
 import pytest
@@ -174,6 +175,17 @@ async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
         with pytest.raises(RefusedError, match="HTTP 401"):
             await socket.opened(WAIT)
         assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401 (a credential is needed)", False, 401)]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_nobody_there_is_said_in_words(name: str, fast: dict[str, Any]) -> None:
+    """Where nothing listens the reason is a sentence, not asyncio's call and address."""
+    closes: asyncio.Queue[CloseEvent] = asyncio.Queue()
+    with socket_module.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # bound, and never listening
+        async with PartySocket(host=f"{name}:{reserved.getsockname()[1]}", room="r", on_close=closes.put_nowait, **fast):
+            closed = await asyncio.wait_for(closes.get(), WAIT)
+    assert closed.reason == "connection refused: is the host running there?"
 
 
 async def test_other_answers_are_retried(fast: dict[str, Any]) -> None:
