@@ -67,6 +67,14 @@ export function opsLink(
       each(fingerprints, (fingerprint) =>
         room.ask("silence", { matchers: matchersFor(room.store.rows.get(fingerprint), fingerprint), until, reason }),
       ),
+    lift(fingerprints) {
+      const ids = new Set(fingerprints.map((fingerprint) => room.store.rows.get(fingerprint)?.suppression?.id ?? ""));
+      return each([...ids], async (id) => {
+        const silence = room.store.silences.get(id);
+        if (!silence) return { id: "", ok: false, error: "this page does not know that silence: load it again" };
+        return room.ask("silence", { matchers: silence.matchers, until: null, reason: "" });
+      });
+    },
     recheck: (fingerprints) => room.ask("recheck", { fingerprints }),
   };
 

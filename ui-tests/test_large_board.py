@@ -125,7 +125,7 @@ def test_sorted_filtered_grouped_and_paged_by_the_host(page: Page) -> None:
 
 
 def test_a_selection_across_pages(page: Page, place: Place) -> None:
-    """Rows far apart are selected by fingerprint, stay so out of view, are acked together with a reason, and withdrawn again."""
+    """Rows far apart are selected by fingerprint, stay so out of view, are acked and silenced together with a reason, and that is withdrawn."""
     page.get_by_role("columnheader", name="Check").first.click()
     expect(first_row(page)).to_contain_text("Check 00000")
     page.locator(".pw-row[aria-rowindex='6']").click()
@@ -154,6 +154,14 @@ def test_a_selection_across_pages(page: Page, place: Place) -> None:
     expect(other).to_have_class(re.compile("pw-suppressed"))
     actions.get_by_role("button", name="Withdraw ack").click()
     expect(actions.get_by_role("button", name="Ack…")).to_be_visible()
+    # So are they silenced, each check by itself, and heard again.
+    actions.get_by_role("button", name="Silence…").click()
+    actions.get_by_label("Reason").fill("the rack is moved")
+    actions.get_by_role("button", name="Silence", exact=True).click()
+    expect(other.get_by_role("img", name=re.compile("silenced by Ana"))).to_be_visible()
+    actions.get_by_role("button", name="Lift silence").click()
+    expect(actions.get_by_role("button", name="Silence…")).to_be_visible()
+    expect(other).not_to_have_class(re.compile("pw-suppressed"))
 
 
 def test_one_update_lands_in_view(page: Page, place: Place) -> None:

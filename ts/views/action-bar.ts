@@ -6,6 +6,8 @@ import { element, setText, toClipboard } from "./element.ts";
 export interface RowActions {
   ack(fingerprints: string[], reason: string | null, until: string | null): Promise<Reply>;
   silence(fingerprints: string[], reason: string, until: string | null): Promise<Reply>;
+  /** Lifts the silences that these rows are under. */
+  lift(fingerprints: string[]): Promise<Reply>;
   recheck(fingerprints: string[]): Promise<Reply>;
 }
 
@@ -24,6 +26,8 @@ export class ActionBar {
   #selected: () => Result[];
   #words = element("span", { class: "pw-muted" });
   #buttons: HTMLElement;
+  #ack: HTMLButtonElement;
+  #silence: HTMLButtonElement;
   #form: HTMLFormElement;
   #reason = element("input", { type: "text", placeholder: "Reason", "aria-label": "Reason", required: true, maxlength: 200 });
   #span = element("select", { "aria-label": "How long" });
@@ -36,11 +40,13 @@ export class ActionBar {
     this.#selected = selected;
     const button = (label: string, title: string, action: () => void) =>
       element("button", { type: "button", title, onclick: action }, label);
+    this.#ack = button("", "", () => this.ask("ack"));
+    this.#silence = button("", "", () => this.ask("silence"));
     this.#buttons = element(
       "span",
       { class: "pw-buttons" },
-      button("Ack…", "Say that somebody is on it (a)", () => this.ask("ack")),
-      button("Silence…", "Stop its notifications for a time (s)", () => this.ask("silence")),
+      this.#ack,
+      this.#silence,
       button("Re-check", "Run these checks now (r)", () => void this.recheck()),
       button("Copy", "Copy these rows, for a spreadsheet or a message (c)", () => void this.copy()),
     );
@@ -76,23 +82,23 @@ export class ActionBar {
     this.node.hidden = rows.length === 0;
     if (rows.length === 0) this.#close();
     setText(this.#words, rows.length === 1 ? rows[0]!.title || rows[0]!.check_id : `${rows.length} selected`);
-    const acked = rows.length > 0 && rows.every(({ suppression }) => suppression?.by === "ack");
-    const ack = this.#buttons.firstElementChild as HTMLButtonElement;
-    setText(ack, acked ? "Withdraw ack" : "Ack…");
+    const acked = under(rows, "ack");
+    setText(this.#ack, acked ? "Withdraw ack" : "Ack…");
+    this.#ack.title = acked ? "Nobody is on it any more (a)" : "Say that somebody is on it (a)";
+    const silenced = under(rows, "silence");
+    setText(this.#silence, silenced ? "Lift silence" : "Silence…");
+    this.#silence.title = silenced
+      ? "Its notifications go out again, those of every row under the same silence (s)"
+      : "Stop its notifications for a time (s)";
   }
 
-  /** Opens the form for a reason; withdraws an ack at once. */
+  /** Opens the form for a reason; withdraws an ack and lifts a silence at once. */
   ask(what: "ack" | "silence"): void {
     const rows = this.#selected();
     if (rows.length === 0) return;
-    if (what === "ack" && rows.every(({ suppression }) => suppression?.by === "ack")) {
-      void this.#tell(
-        this.#actions.ack(
-          rows.map(({ fingerprint }) => fingerprint),
-          null,
-          null,
-        ),
-      );
+    if (under(rows, what)) {
+      const fingerprints = rows.map(({ fingerprint }) => fingerprint);
+      void this.#tell(what === "ack" ? this.#actions.ack(fingerprints, null, null) : this.#actions.lift(fingerprints));
       return;
     }
     this.#what = what;
@@ -151,4 +157,9 @@ export class ActionBar {
     this.#buttons.hidden = false;
     this.#reason.value = "";
   }
+}
+
+/** All of them are suppressed that way. */
+function under(rows: readonly Result[], by: "ack" | "silence"): boolean {
+  return rows.length > 0 && rows.every(({ suppression }) => suppression?.by === by);
 }

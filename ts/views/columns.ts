@@ -39,7 +39,8 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 124,
     grow: 0,
     from: 0,
-    sign: ({ status, state }) => `${status} ${state?.phase} ${state?.attempt}/${state?.max_attempts}`,
+    sign: ({ status, state, suppression }) =>
+      `${status} ${state?.phase} ${state?.attempt}/${state?.max_attempts} ${suppression ? suppressionText(suppression) : ""}`,
     cell: statusCell,
   },
   severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 600, descending: true, ...plain((row) => row.severity) },
@@ -53,7 +54,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     grow: 0,
     right: true,
     descending: true,
-    from: 420,
+    from: 500,
     ...plain((row) => duration(row.duration_ms), "pw-number"),
   },
   observed_at: {
@@ -105,13 +106,18 @@ function text(value: string, className = ""): HTMLElement {
   return node;
 }
 
-function statusCell({ status, state }: Result): HTMLElement {
+function statusCell({ status, state, suppression }: Result): HTMLElement {
   const mark = statusMark(status);
   const { phase, attempt, max_attempts } = state ?? {};
   if (phase === "soft" && status !== "ok" && max_attempts > 1) {
     const title = `attempt ${attempt} of ${max_attempts}: not confirmed yet`;
     mark.append(element("span", { class: "pw-muted pw-small", title }, ` ${attempt}/${max_attempts}`));
   } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));
+  // A narrow table has no column of acks, and a row that is paler than others says nothing to who does not see that.
+  if (suppression) {
+    const words = suppressionText(suppression);
+    mark.append(element("span", { class: "pw-muted pw-small", title: words, role: "img", "aria-label": words }, " ⊘"));
+  }
   return mark;
 }
 

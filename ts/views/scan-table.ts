@@ -91,6 +91,7 @@ export class ScanTable {
       {
         ack: (fingerprints, reason, until) => this.#report(events.actions.ack(fingerprints, reason, until)),
         silence: (fingerprints, reason, until) => this.#report(events.actions.silence(fingerprints, reason, until)),
+        lift: (fingerprints) => this.#report(events.actions.lift(fingerprints)),
         recheck: (fingerprints) => this.#report(events.actions.recheck(fingerprints)),
       },
       () => [...this.#selected].flatMap((fingerprint) => store.rows.get(fingerprint) ?? []),

@@ -107,7 +107,10 @@ describe("actions", () => {
         asked.push([name, ...fields]);
         return reply;
       };
-    bar = new ActionBar({ ack: record("ack"), silence: record("silence"), recheck: record("recheck") } as RowActions, () => rows);
+    bar = new ActionBar(
+      { ack: record("ack"), silence: record("silence"), lift: record("lift"), recheck: record("recheck") } as RowActions,
+      () => rows,
+    );
     document.body.replaceChildren(bar.node);
   });
   const submit = () => bar.node.querySelector("form")!.dispatchEvent(new Event("submit", { cancelable: true }));
@@ -153,6 +156,18 @@ describe("actions", () => {
     bar.refresh();
     button(bar.node, "Withdraw").click();
     await soon(() => expect(asked).toEqual([["ack", [RESULT.fingerprint], null, null]]));
+  });
+
+  it("lift a silence at once, where every selected row is under one", async () => {
+    const silenced = { ...RESULT, suppression: { by: "silence", id: "s", until: null, actor: "Ana", reason: "r" } };
+    rows = [silenced, RESULT];
+    bar.refresh();
+    expect(bar.node.textContent).toContain("Silence…");
+    rows = [silenced];
+    bar.refresh();
+    button(bar.node, "Lift").click();
+    await soon(() => expect(asked).toEqual([["lift", [RESULT.fingerprint]]]));
+    expect(bar.node.querySelector("form")!.hidden).toBe(true);
   });
 });
 
