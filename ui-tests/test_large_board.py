@@ -125,7 +125,7 @@ def test_sorted_filtered_grouped_and_paged_by_the_host(page: Page) -> None:
 
 
 def test_a_selection_across_pages(page: Page, place: Place) -> None:
-    """Rows far apart are selected by fingerprint, stay so out of view, are acked and silenced together with a reason, and that is withdrawn."""
+    """Rows far apart are selected by fingerprint, stay so out of view, are acked and silenced together, and that is withdrawn."""
     page.get_by_role("columnheader", name="Check").first.click()
     expect(first_row(page)).to_contain_text("Check 00000")
     page.locator(".pw-row[aria-rowindex='6']").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -79,7 +80,7 @@ class DnsCheck(CheckModel):
 
         probe = Probe(self.target)
         loop = asyncio.get_running_loop()
-        started, answer, server = loop.time(), None, ""
+        started, answer, server = perf_counter(), None, ""
         try:
             async with asyncio.timeout_at(context.deadline):
                 servers = await self._servers()
@@ -95,7 +96,7 @@ class DnsCheck(CheckModel):
             probe.error = (error.kind, error.message)
         except TimeoutError:
             probe.error = ("timeout", f"{server or 'the resolver'}: no answer within {format_duration(self.timeout)}")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {"processing": duration_ms}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if answer is None:

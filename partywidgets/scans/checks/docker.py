@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -65,8 +66,8 @@ class DockerCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Inspects the container once."""
-        probe, loop = Probe(self.target), asyncio.get_running_loop()
-        started = loop.time()
+        probe = Probe(self.target)
+        started = perf_counter()
         try:
             async with asyncio.timeout_at(context.deadline):
                 async with DockerEngine(None if self.url is None else context.resolve(self.url), kind=self.engine) as engine:
@@ -77,7 +78,7 @@ class DockerCheck(CheckModel):
             probe.error = ("refused", str(error))
         except TimeoutError:
             probe.error = ("timeout", f"{self.target}: the engine did not answer within {format_duration(self.timeout)}")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {"processing": duration_ms}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if probe.error is not None:

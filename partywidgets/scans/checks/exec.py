@@ -14,6 +14,7 @@ import shlex
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
@@ -102,8 +103,7 @@ class ExecCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """Runs the program once."""
         probe = Probe(self.target)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = perf_counter()
         given = {name: context.resolve(value) for name, value in self.env.items()}
         arguments = [context.resolve(argument) for argument in self.command]
         environment = clean_environment() | given
@@ -112,7 +112,7 @@ class ExecCheck(CheckModel):
         except OSError as error:
             probe.error = ("internal", f"{self.command[0]} cannot be run: {(error.strerror or str(error)).lower()}")
             return probe
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {"processing": duration_ms}
         output = parse_output(ended.stdout.decode("utf-8", "replace"))
         errors = ended.stderr.decode("utf-8", "replace").strip()

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
@@ -101,8 +102,7 @@ class FunctionCheck(CheckModel):
         if entry is None:
             probe.error = ("internal", f"no function {self.function} is loaded here; import its module or run its cell")
             return probe
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = perf_counter()
         try:
             outcome = await calls.call(self.function, entry.function, timeout)
         except OverdueError:
@@ -117,7 +117,7 @@ class FunctionCheck(CheckModel):
             probe.error = ("internal", f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         else:
             _fill(probe, outcome)
-        probe.metrics.append(Metric("duration_ms", round((loop.time() - started) * 1000, 3), "ms"))
+        probe.metrics.append(Metric("duration_ms", round((perf_counter() - started) * 1000, 3), "ms"))
         return probe
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from time import perf_counter
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -58,7 +59,7 @@ class IcmpCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """Asks `count` times; at the deadline, what has come until then counts."""
         phases, probe, loop = Phases(), Probe(self.target), asyncio.get_running_loop()
-        started, replies, sent, address = loop.time(), list[float](), 0, ""
+        started, replies, sent, address = perf_counter(), list[float](), 0, ""
         try:
             async with asyncio.timeout_at(context.deadline):
                 phases.enter("resolve")
@@ -87,7 +88,7 @@ class IcmpCheck(CheckModel):
             failure = explain(error, self.host)
             probe.error = (failure.kind, failure.message)
         phases.enter("")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "processing")}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if probe.error is not None:
@@ -115,13 +116,13 @@ class IcmpCheck(CheckModel):
         """Seconds until the reply; None when there was none in time."""
         loop = asyncio.get_running_loop()
         payload = os.urandom(self.size)  # tells our reply from others' on a raw socket, which gets them all
-        begun = loop.time()
+        begun = perf_counter()
         await loop.sock_sendall(echo.sock, echo.request(number, payload))
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     if echo.is_reply(await loop.sock_recv(echo.sock, 65535), number, payload):
-                        return loop.time() - begun
+                        return perf_counter() - begun
         except TimeoutError:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -89,8 +90,8 @@ class KubernetesCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One list of each kind."""
-        probe, loop = Probe(self.target), asyncio.get_running_loop()
-        started = loop.time()
+        probe = Probe(self.target)
+        started = perf_counter()
         found: dict[Kind, list[dict[str, Any]]] = {}
         whole = True
         try:
@@ -110,7 +111,7 @@ class KubernetesCheck(CheckModel):
             probe.error = (kind_of_error, str(error))
         except TimeoutError:
             probe.error = ("timeout", f"{self.target}: the API did not answer within {format_duration(self.timeout)}")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {"processing": duration_ms}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if probe.error is not None:

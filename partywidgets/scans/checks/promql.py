@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from time import perf_counter
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -60,7 +61,7 @@ class PromqlCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One query."""
         phases, probe, loop = Phases(), Probe(self.target), asyncio.get_running_loop()
-        started, left = loop.time(), context.deadline - loop.time()
+        started, left = perf_counter(), context.deadline - loop.time()
         # A duration of Prometheus' has no fraction: "9.5s" is refused.
         asked = urlencode({"query": self.query, "timeout": f"{max(1, int(left * 1000))}ms"})
         request = (
@@ -95,7 +96,7 @@ class PromqlCheck(CheckModel):
         except TimeoutError:
             probe.error = ("timeout", f"no answer within {format_duration(self.timeout)}: it hung in {phases.current or 'the request'}")
         phases.enter("")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing", "transfer")}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if probe.error is not None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import perf_counter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -62,8 +63,8 @@ class SqlCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One query on a connection of its own."""
-        probe, loop = Probe(self.target), asyncio.get_running_loop()
-        started, found = loop.time(), None
+        probe = Probe(self.target)
+        started, found = perf_counter(), None
         try:
             url = context.resolve(self.url).strip()
             if url.startswith("sqlite:///"):
@@ -77,7 +78,7 @@ class SqlCheck(CheckModel):
             probe.error = (error.kind, error.message)
         except TimeoutError:
             probe.error = ("timeout", f"the query did not answer within {format_duration(self.timeout)}")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {"processing": duration_ms}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from time import perf_counter
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -75,8 +76,7 @@ class TcpCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One connection."""
         phases, probe, banner = Phases(), Probe(self.target), b""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = perf_counter()
         try:
             async with asyncio.timeout_at(context.deadline):
                 tls = tls_context(self.verify, self.ca_file) if self.tls or self.starttls else None
@@ -108,7 +108,7 @@ class TcpCheck(CheckModel):
             failure = explain(error, self.target)
             probe.error = (failure.kind, failure.message)
         phases.enter("")
-        duration_ms = round((loop.time() - started) * 1000, 3)
+        duration_ms = round((perf_counter() - started) * 1000, 3)
         text = banner.decode("utf-8", "replace")
         probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing")}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
