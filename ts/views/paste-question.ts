@@ -30,7 +30,7 @@ export class PasteQuestion {
     const about = element("span", { id: `pw-paste-${Math.random().toString(36).slice(2)}` }, words, this.#preview, " ", this.#size);
     this.node = element(
       "div",
-      { class: "pw-consent", role: "alertdialog", "aria-label": "Paste several lines?", "aria-describedby": about.id, hidden: true },
+      { class: "pw-paste", role: "alertdialog", "aria-label": "Paste several lines?", "aria-describedby": about.id, hidden: true },
       about,
       this.#yes,
       element("button", { type: "button", onclick: () => this.#answer(false) }, "Cancel"),
