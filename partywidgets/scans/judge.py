@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from .. import __version__
 from ..duration import format_duration
@@ -54,8 +55,7 @@ class RunContext:
     redact: Callable[[str], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A probe's status, its line for people, and the conditions with what was seen."""
 
     status: Status
@@ -102,6 +102,11 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
     return Judgement(status, summary or status, conditions)
 
 
+@lru_cache(maxsize=100)
+def _first_look(attempts: int) -> State:
+    return State(max_attempts=attempts)
+
+
 def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_at: datetime, duration_ms: float) -> CheckResult:
     """A judged probe as the result that is published."""
     judgement = judge(check, probe)
@@ -118,7 +123,7 @@ def result_of(check: CheckModel, probe: Probe, *, context: RunContext, started_a
         fingerprint=check.fingerprint,
         title=check.title or check.id,
         severity=check.severity,
-        state=State(max_attempts=check.attempts),
+        state=_first_look(check.attempts),
         scheduled_at=context.scheduled_at,
         started_at=started_at,
         duration_ms=round(duration_ms, 3),

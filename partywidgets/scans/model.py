@@ -86,22 +86,24 @@ _FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip":
 
 
 _last_id = 0
-_random = b""
+_drawn: list[str] = []
+"""Random parts of the next ids."""
+_VARIANT = {digit: f"{int(digit, 16) & 3 | 8:x}" for digit in "0123456789abcdef"}
+"""The digit after the third dash, by a random one (RFC 9562 §4.1)."""
 _id_lock = threading.Lock()
 
 
 def uuid7() -> str:
     """A UUID of version 7 (RFC 9562 §5.7): sorts by the time it was made; two of one process never sort against their order."""
-    global _last_id, _random
+    global _last_id
     with _id_lock:
         ticks = max(_last_id + 1, time.time_ns() * 4096 // 1_000_000)  # milliseconds with twelve bits of fraction (RFC 9562 §6.2, method 3)
         _last_id = ticks
-        if not _random:
-            _random = os.urandom(8 * 64)  # a call for each id would cost more than the rest of this
-        drawn, _random = _random[:8], _random[8:]
-    value = (ticks >> 12 & (1 << 48) - 1) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(drawn) >> 2
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        if not _drawn:
+            numbers = os.urandom(8 * 64).hex()  # a call for each id would cost more than the rest of this
+            _drawn.extend(f"{_VARIANT[numbers[at]]}{numbers[at + 1 : at + 4]}-{numbers[at + 4 : at + 16]}" for at in range(0, 1024, 16))
+        drawn = _drawn.pop()
+    return f"{ticks >> 28 & 0xFFFFFFFF:08x}-{ticks >> 12 & 0xFFFF:04x}-7{ticks & 0xFFF:03x}-{drawn}"
 
 
 def utc_now() -> datetime:
@@ -165,11 +167,15 @@ class Evidence:
 
     def capped(self) -> Evidence:
         """The bounded form. Capping it again changes nothing."""
-        if self.sha256 and len(self.value) * 4 <= EVIDENCE_BYTES and self.value.isprintable():
+        value = self.value
+        if self.sha256 and len(value) * 4 <= EVIDENCE_BYTES and value.isprintable():
             return self
-        digest = self.sha256 or hashlib.sha256(self.value.encode("utf-8", "surrogatepass")).hexdigest()
-        value = capped(safe_text(capped(self.value, EVIDENCE_BYTES)), EVIDENCE_BYTES)
-        truncated = self.truncated or len(self.value) > EVIDENCE_BYTES or len(self.value.encode("utf-8", "replace")) > EVIDENCE_BYTES
+        whole = value.encode("utf-8", "surrogatepass")
+        digest = self.sha256 or hashlib.sha256(whole).hexdigest()
+        truncated = self.truncated or len(whole) > EVIDENCE_BYTES
+        if truncated or not value.isprintable():
+            truncated = self.truncated or len(value) > EVIDENCE_BYTES or len(value.encode("utf-8", "replace")) > EVIDENCE_BYTES
+            value = capped(safe_text(capped(value, EVIDENCE_BYTES)), EVIDENCE_BYTES)
         return Evidence(one_line(self.kind, 40), one_line(self.name), value, truncated, digest, self.redacted)
 
 

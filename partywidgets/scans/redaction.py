@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..redaction import HIDDEN
 from .model import CheckResult, ConditionResult, Evidence, Failure
@@ -17,8 +18,7 @@ _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|passphrase|secret|token|crede
 _HARMLESS = re.compile(r"|true|false|null|missing|\*\*\*|-?[0-9.]{1,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The texts of a result that come from its target, and its name, which may be a command with what was written into it. Those of its
     config (title, labels, remediation) hold references, no secrets."""
 
@@ -33,7 +33,7 @@ class Seen:
     def redacted(self, redact: Callable[[str], str]) -> Seen:
         """The same after `redact`. Evidence that changed says so, and its digest is of what is left."""
         # Most results hold no secret, and asking once for all of their texts is much cheaper than for each.
-        joined = "\n".join(text[:LOOKED_AT] for text in self._texts())
+        joined = "\n".join([text[:LOOKED_AT] for text in self._texts()])
         if redact(joined) == joined and not any(map(_names_a_secret, self.conditions)):
             return self
 
@@ -57,12 +57,14 @@ class Seen:
             target=hidden(self.target),
         )
 
-    def _texts(self) -> Iterator[str]:
-        yield from (self.target, self.summary, self.details, "" if self.error is None else self.error.message)
-        yield from (condition.actual for condition in self.conditions)
+    def _texts(self) -> list[str]:
+        texts = [self.target, self.summary, self.details, *self.links]
+        if self.error is not None:
+            texts.append(self.error.message)
+        texts += [condition.actual for condition in self.conditions]
         for item in self.evidence:
-            yield from (item.name, item.value)
-        yield from self.links
+            texts += (item.name, item.value)
+        return texts
 
 
 def remove_secrets(result: CheckResult, redact: Callable[[str], str]) -> None:

@@ -41,6 +41,7 @@ class _Exchange(asyncio.Protocol):
         self.done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.parser = httptools.HttpResponseParser(self)
         self.parser_error = httptools.HttpParserError
+        self.fields: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.size = self.received = 0
         self.in_body = self.framed = False
@@ -61,18 +62,23 @@ class _Exchange(asyncio.Protocol):
             self.fail(DialError("http", f"the answer's head is longer than {HEAD_BYTES // 1024} KiB"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        if key in ("content-length", "transfer-encoding"):
-            self.framed = True
-        known = self.response.headers.get(key)
-        self.response.headers[key] = text if known is None else f"{known}, {text}"
+        self.fields.append((name, value))
+
+    def _take_fields(self) -> None:
+        """Headers, and trailers later on, into the response."""
+        headers = self.response.headers
+        for name, value in self.fields:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self.fields.clear()
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
         if 100 <= status < 200 and status != 101:
-            self.response.headers.clear()
-            self.framed = False
+            self.fields.clear()
             return
+        self._take_fields()
+        self.framed = "content-length" in self.response.headers or "transfer-encoding" in self.response.headers
         self.in_body = True
         self.response.status = status
         if self.head_only or status in (101, 204, 304):
@@ -140,6 +146,7 @@ class _Exchange(asyncio.Protocol):
     def finish(self) -> None:
         if not self.done.done():
             self.phases.enter("")
+            self._take_fields()
             self.response.body = b"".join(self.chunks)
             self.done.set_result(self.response)
 

@@ -109,7 +109,7 @@ class HttpCheck(CheckModel):
             "size": len(response.body),
         }
         probe.summary = f"HTTP {response.status} in {duration_ms:.4g} ms"
-        probe.metrics += [Metric("status", float(response.status)), Metric("size", float(len(response.body)), "B")]
+        probe.metrics += (_status(response.status), _size(len(response.body)))
         if expires_in is not None:
             probe.metrics.append(Metric("certificate_expires_in", round(expires_in.total_seconds(), 1), "s"))
         if text:
@@ -164,6 +164,16 @@ class HttpCheck(CheckModel):
             except zlib.error as error:
                 raise DialError("http", f"the body is no {encoding}: {error}") from None
         return response
+
+
+@lru_cache(maxsize=100)
+def _status(status: int) -> Metric:
+    return Metric("status", float(status))
+
+
+@lru_cache(maxsize=1000)
+def _size(size: int) -> Metric:
+    return Metric("size", float(size), "B")
 
 
 def split_url(url: str) -> SplitResult:
