@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
@@ -196,8 +196,8 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
         config = Config.model_validate(plain)
     except ValidationError as error:
         raise explain(error, Config, source, beside=twice) from None
-    if twice:
-        raise told(source, [(False, *fault) for fault in twice])
+    if faults := [*twice, *_circles(source, config.checks)]:
+        raise told(source, [(False, *fault) for fault in faults])
     config._path = path
     return config
 
@@ -205,6 +205,30 @@ def parse_config(text: str, *, path: str = "partywidgets.yaml") -> Config:
 def config_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a config file, for editors and reviews."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def _circles(source: Source, checks: Sequence[CheckModel]) -> list[Fault]:
+    """Checks that depend on each other: when both fail, each would be suppressed by the other, and nobody told."""
+    depends = {check.id: tuple(check.depends_on) for check in checks}
+    places = {check.id: index for index, check in enumerate(checks)}
+    faults: list[Fault] = []
+    done: set[str] = set()
+    for begin in depends:
+        path: list[str] = []
+        todo = [(begin, 0)]
+        while todo:
+            name, depth = todo.pop()
+            del path[depth:]
+            if name in path:
+                circle = [*path[path.index(name) :], name]
+                words = ", which depends on ".join(map(repr, circle[1:]))
+                sentence = f"check {name!r} depends on {words}: when all of them fail nobody would be told; take one `depends_on` out"
+                faults.append((source.position(("checks", places[name], "depends_on")), sentence))
+            elif name not in done:
+                path.append(name)
+                done.add(name)
+                todo += [(other, depth + 1) for other in depends.get(name, ())]
+    return faults
 
 
 def _duplicate_ids(source: Source, checks: list[Any]) -> list[Fault]:

@@ -155,6 +155,24 @@ def test_two_checks_of_one_id_are_an_error_with_both_lines() -> None:
 
 
 @pytest.mark.parametrize(
+    ("depends", "line", "circle"),
+    [
+        ({"a": "b", "b": "c", "c": "a", "d": "a"}, 2, "'a' depends on 'b', which depends on 'c', which depends on 'a'"),
+        ({"a": "b", "b": "b"}, 3, "'b' depends on 'b'"),
+        ({"a": "b", "b": "c", "c": "x"}, None, ""),
+    ],
+)
+def test_checks_that_depend_on_each_other(depends: dict[str, str], line: int | None, circle: str) -> None:
+    """A circle is a mistake with the place of one of its checks: when they all fail, each would be suppressed by another."""
+    text = "checks:\n" + "".join(f"  - {{id: {one}, type: host, load: true, depends_on: [{other}]}}\n" for one, other in depends.items())
+    if line is None:
+        assert len(parse_config(text).checks) == len(depends)
+        return
+    message, found, _ = complaint(text)
+    assert (message, found) == (f"check {circle}: when all of them fail nobody would be told; take one `depends_on` out", line)
+
+
+@pytest.mark.parametrize(
     ("text", "line", "words"),
     [
         ("a: [1\nb: 2\n", 2, "this is no valid YAML"),

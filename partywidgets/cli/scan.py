@@ -171,5 +171,7 @@ def _table(results: list[CheckResult], *, width: int, caption: str | None = None
         # Text, never markup: a summary holds what a target said.
         status = Text(f"{MARKS[result.status]} {result.status}", style=STYLES[result.status])
         rest = [Text(result.severity), Text(f"{result.duration_ms:.0f}")] if roomy else []
-        table.add_row(status, Text(result.title), *rest, Text(result.summary))
+        suppression = result.suppression
+        why = "" if suppression is None else f" ({' '.join(filter(None, (suppression.by, suppression.id)))}: {suppression.reason})"
+        table.add_row(status, Text(result.title), *rest, Text(result.summary + why))
     return table

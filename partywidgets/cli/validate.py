@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigError
+from ..references import resolve
+from ..scans.notify_delivery import SERVICES, is_known
 from . import Verdict, counted, say
 
 if TYPE_CHECKING:
@@ -58,6 +60,16 @@ def notes(config: Config) -> Iterator[str]:
             end = f"{waiver.until:%Y-%m-%d %H:%M} {waiver.until.tzname()}"
             yield f"the waiver {waiver.name!r} is over since {end}: what it covered counts again"
     ids = {check.id for check in config.checks}
+    for kind, named in (("maintenance", config.maintenance), ("waiver", config.waivers)):
+        for entry in named:
+            check_id = entry.matchers.get("check_id")
+            if check_id is not None and check_id not in ids:
+                near = get_close_matches(check_id, ids, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ": only another config of the host may have it"
+                yield f"the {kind} {entry.name!r} is for the check {check_id!r}, which is not in this config{hint}"
+    for target in config.notify:
+        if not is_known(resolve(target.url, environ=os.environ, base=Path(config.path).parent)):
+            yield f"the URL of the notify target {target.name!r} is none that Apprise knows: nobody would be told; {SERVICES}"
     elsewhere = " or a function of its modules" if config.modules else ""
     for check in config.checks:
         for other in check.depends_on:

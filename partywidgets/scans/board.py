@@ -189,6 +189,8 @@ class Board:
             return said
         for check_id in depends_on:
             for row in self.of_check(check_id):
+                if row.suppression is not None and (row.suppression.by, row.suppression.id) == ("dependency", result.check_id):
+                    continue  # two configs made them depend on each other: one of them is told of
                 if row.status in ("crit", "unknown"):
                     return Suppression("dependency", check_id, None, None, f"depends on {row.title}, which is {row.status}")
         return None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 from ..exceptions import ConfigError
 from .calls import OverdueError, StillRunningError, shared_calls
 
 SEND_TIME = 30.0
 """Seconds after which a delivery counts as failed; its thread may go on."""
+
+SERVICES = "see https://appriseit.com/services/"
 
 _log = logging.getLogger("partywidgets.scans.notify")
 _here = threading.local()
@@ -67,22 +71,39 @@ async def deliver(key: str, url: str, resolve: Callable[[str], str], title: str,
     return outcome
 
 
+def is_known(url: str) -> bool:
+    """False where Apprise has no service for a URL, or the URL lacks a part. True where Apprise is not installed."""
+    if find_spec("apprise") is None:
+        return True
+    import apprise
+
+    with _heard():
+        asset = apprise.AppriseAsset(async_mode=False, secure_logging=True)
+        return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True) is not None
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What Apprise logs in this thread meanwhile comes here, and nowhere else: it may hold the URL."""
+    for name in _LOUD:
+        logging.getLogger(name).addFilter(_quiet)  # adding it again changes nothing
+    _here.notes = []
+    try:
+        yield _here.notes
+    finally:
+        del _here.notes
+
+
 def _send(url: str, title: str, body: str, kind: str) -> str | None:
     # Apprise speaks to some 170 services by one URL syntax; it is an extra, for it brings requests along.
     import apprise
 
-    for name in _LOUD:
-        logging.getLogger(name).addFilter(_quiet)  # adding it again changes nothing
-    notes: list[str] = []
-    _here.notes = notes
-    try:
+    with _heard() as notes:
         asset = apprise.AppriseAsset(app_id="partywidgets", app_desc="partywidgets", async_mode=False, secure_logging=True)
         plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if plugin is None:
-            return "what the reference holds is no URL that Apprise knows: see https://appriseit.com/services/"
+            return f"what the reference holds is no URL that Apprise knows: {SERVICES}"
         sent = plugin.notify(body=body, title=title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT)
-    finally:
-        del _here.notes
     if sent:
         return None
     answered = next((match[1] for note in reversed(notes) if (match := _ANSWERED.search(note))), None)

@@ -221,10 +221,19 @@ def test_validate_notes(run: Run, config: Path) -> None:
     config.write_text(
         "checks:\n  - {id: shop, type: host, load: true, depends_on: [databse, elsewhere], remediation: {command: ls, sandbox: web}}\n"
         "  - {id: database, type: host, load: true, depends_on: [shop]}\n"
+        "maintenance:\n  - {name: night, cron: '0 2 * * *', duration: 1h, matchers: {check_id: shpo}}\n"
+        "waivers:\n  - {name: old, until: 2099-01-01, reason: bought, matchers: {check_id: nix}}\n"
+        "notify:\n  - {name: chat, url: '${file:chat}'}\n  - {name: mail, url: '${file:mail}'}\n"
     )
+    (config.parent / "chat").write_text("slakc://s3cret")
+    (config.parent / "mail").write_text("json://localhost/s3cret")
     ended = run("validate", config)
+    assert "s3cret" not in ended.out + ended.err
     assert ended.code == 0
     assert ended.out.splitlines()[1:] == [
+        "note: the maintenance 'night' is for the check 'shpo', which is not in this config; did you mean 'shop'?",
+        "note: the waiver 'old' is for the check 'nix', which is not in this config: only another config of the host may have it",
+        "note: the URL of the notify target 'chat' is none that Apprise knows: nobody would be told; see https://appriseit.com/services/",
         "note: check 'shop' depends on 'databse', which is not in this config; did you mean 'database'?",
         "note: check 'shop' depends on 'elsewhere', which is not in this config: another config of the host must have it",
         "note: check 'shop' has its remedy in the sandbox 'web', which is not among `sandboxes` here",

@@ -494,6 +494,20 @@ async def test_dependencies_suppress(play: Play) -> None:
     assert (suppression.by, suppression.id) == ("dependency", "router")
 
 
+async def test_of_two_that_depend_on_each_other_one_is_told(play: Play) -> None:
+    """Two configs may do that, and no one sees it: the row that failed first stays the one that people hear of."""
+    play.statuses.update(router="crit", shop="crit")
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="router", depends_on=("shop",))])
+        await service.load_config("b.yaml", [ScriptedCheck(id="shop", depends_on=("router",))])
+        for _ in range(2):
+            seen = {}
+            for name in ("router", "shop"):
+                seen[name] = (await service.run_scan(Selection(checks=(name,)))).results[0].suppression
+            assert seen["router"] is None
+            assert seen["shop"] is not None
+
+
 async def test_a_soft_problem_is_looked_at_again_soon(play: Play) -> None:
     """While a problem is soft the next look comes after retry_delay, not after the interval."""
     play.statuses["one"] = "crit"
