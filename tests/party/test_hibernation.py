@@ -170,7 +170,7 @@ async def test_a_class_that_does_not_hibernate_goes_when_nobody_is_there(tmp_pat
             await socket.send("x")
             assert json.loads(await received(socket))[0] == 1
         await until(lambda: run.host.rooms("room") == [])
-        assert run.host._rooms == {}
+        await until(lambda: run.host._rooms == {})
     assert Room.log == [("start", None), ("close", 1000), "stop"]
 
 
