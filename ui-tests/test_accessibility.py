@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -74,6 +75,24 @@ def test_ops_widgets_have_no_serious_violation(bundle: str, look: str, place: Pl
     SCREENSHOTS.mkdir(exist_ok=True)
     page.locator(".pw").first.screenshot(path=SCREENSHOTS / f"{bundle}_{look}.png")
     assert serious(page) == []
+
+
+def test_an_acked_row_can_be_read(place: Place, look_at: Callable[..., Page]) -> None:
+    """It is paler than the others, and every word in it still has the contrast of text, on light and on dark."""
+    for look in ("light", "dark"):
+        page = look_at(**LOOKS[look])
+        place.mount(page, "dashboard", "main")
+        row = page.locator(".pw-row").filter(has_text="A disk that is full")
+        expect(row).to_have_count(1, timeout=30_000)
+        if look == "light":
+            row.click()
+            page.get_by_role("button", name="Ack…").click()
+            page.keyboard.type("on it\n")
+        expect(row).to_contain_text("acked by Ana")
+        page.locator(".pw-row").filter(has_text="fine").click()
+        expect(row).not_to_have_class(re.compile("pw-selected"))
+        assert row.evaluate("node => getComputedStyle(node.querySelector('.pw-cell:last-child')).opacity") != "1"
+        assert serious(page) == []
 
 
 def test_output_is_spoken_and_state_too(place: Place, look_at: Callable[..., Page]) -> None:
