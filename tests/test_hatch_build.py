@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,23 @@ def test_bundles_that_are_there_are_not_built_again(hook_module: ModuleType, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     build(hook_module, tmp_path)
     assert {(static / name).read_text() for name in hook_module.BUNDLES} == {"built\n"}
+
+
+def test_bundles_older_than_a_source_are_built_again(hook_module: ModuleType, tmp_path: Path) -> None:
+    """A wheel never holds the bundles of an earlier source; what npm installed is no source."""
+    static, sources = tmp_path / "partywidgets" / "static", tmp_path / "ts"
+    (sources / "rooms").mkdir(parents=True)
+    (sources / "node_modules").mkdir()
+    static.mkdir(parents=True)
+    for name in hook_module.BUNDLES:
+        (static / name).write_text("built\n")
+        os.utime(static / name, (1000, 1000))
+    for path, when in ((sources / "rooms" / "store.ts", 999), (sources / "node_modules" / "esbuild.js", 2000)):
+        path.write_text("")
+        os.utime(path, (when, when))
+    assert hook_module.are_built(static, sources)
+    os.utime(sources / "rooms" / "store.ts", (1001, 1001))
+    assert not hook_module.are_built(static, sources)
 
 
 def test_missing_sources_are_named(hook_module: ModuleType, tmp_path: Path) -> None:
