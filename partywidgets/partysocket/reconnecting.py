@@ -85,8 +85,8 @@ class ReconnectingWebSocket:
     `ping_interval` and `ping_timeout` find a half-open connection; None turns them off.
 
     With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
-    socket stays. `on_open()`; `on_close(CloseEvent)` after each connection and each failed attempt; `on_error(Exception)` before
-    `on_close` of a failed attempt; `on_end()`, a plain function, when nothing follows any more.
+    socket stays. `on_open()` may wait for messages, and ends with its connection; `on_close(CloseEvent)` after each connection and each
+    failed attempt; `on_error(Exception)` before `on_close` of a failed one; `on_end()`, a plain function, when nothing follows any more.
     `should_reconnect_on_close(CloseEvent) -> bool` says whether another attempt follows.
     `ssl` is an `ssl.SSLContext` for `wss`; None: the system's.
     """
@@ -463,11 +463,10 @@ class ReconnectingWebSocket:
         since = clock()
         self._outgoing.extend(self._pending)
         self._pending.clear()
-        await self._call(self.on_open)
-        self._pulse()
+        opening = asyncio.ensure_future(self._open())  # begins first, but nothing waits for it: it may wait for a message
         reading, writing = asyncio.ensure_future(self._read(socket)), asyncio.ensure_future(self._write(socket))
         asking = asyncio.ensure_future(self._asked.wait())
-        self._workers = [reading, writing, asking]
+        self._workers = [opening, reading, writing, asking]
         try:
             await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -485,6 +484,10 @@ class ReconnectingWebSocket:
             self._retry_count, self._retries_left = 0, self.max_retries
         code = socket.close_code if socket.close_code is not None else 1006
         return CloseEvent(code, socket.close_reason or "", code != 1006)
+
+    async def _open(self) -> None:
+        await self._call(self.on_open)
+        self._pulse()
 
     async def _hang_up(self, socket: ClientConnection) -> None:
         ask = self._ask or _Ask(1000, "", come_back=True)

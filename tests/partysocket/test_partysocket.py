@@ -65,6 +65,23 @@ async def test_messages_before_open_are_flushed_in_order() -> None:
         assert socket.buffered_amount == 0
 
 
+async def test_on_open_may_ask_and_wait_for_the_answer() -> None:
+    """Messages come and go while on_open runs; it begins before any is handed over, and ends with its connection."""
+    answers: list[str | bytes] = []
+
+    async def ask() -> None:
+        socket.send("who am I?")
+        answers.append(await socket.receive())
+        await asyncio.Event().wait()
+
+    async with peer() as server:
+        socket = PartySocket(host=server.host, room="r", on_open=ask)
+        async with asyncio.timeout(WAIT), socket:
+            socket.send("and this?")
+            assert await socket.receive() == "and this?"
+        assert answers == ["who am I?"]
+
+
 async def test_a_full_buffer_drops_the_newest(caplog: pytest.LogCaptureFixture) -> None:
     """The buffer is bounded; drain_queued_messages empties and returns it (PS25)."""
     socket = PartySocket(host="127.0.0.1:1", room="r", start_closed=True, max_enqueued_messages=2)
