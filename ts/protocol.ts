@@ -312,6 +312,8 @@ export interface OpsSnapshot {
   next?: string | null;
   checks?: number;
   notify?: FailingTarget[];
+  /** Why the history is not written; null while it is. */
+  unkept?: string | null;
   role?: string;
   /** How many rows there are, of a board that is looked at by windows: then `results` is empty. */
   total?: number;
@@ -365,6 +367,7 @@ export type OpsMessage =
   | { type: "scan-result"; data: ScanReport }
   | { type: "state-change"; data: StateChange }
   | { type: "notify"; data: { failing: FailingTarget[] } }
+  | { type: "unkept"; data: { reason: string | null } }
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }
   | { type: "remedy"; data: Proof }

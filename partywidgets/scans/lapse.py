@@ -1,10 +1,14 @@
-"""A time in which the history takes nothing: a line in the log when it begins, one a minute while it lasts, one when it is over."""
+"""A time in which the history takes nothing: a line in the log when it begins, one a minute while it lasts, one when it is over.
+
+People are told when it begins and when it is over: who looks back at this time will find nothing.
+"""
 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from ..exceptions import StorageError
@@ -18,9 +22,15 @@ _log = logging.getLogger("partywidgets.scans")
 
 
 class Lapse:
-    """Waits for writings to the history. One that fails is counted, and what is under way goes on without it."""
+    """Waits for writings to the history. One that fails is counted, and what is under way goes on without it.
 
-    def __init__(self) -> None:
+    `told` is called when a lapse has begun, and when it is over.
+    """
+
+    def __init__(self, told: Callable[[], Awaitable[None]]) -> None:
+        self.reason: str | None = None
+        """Why the history is not written, for people who may not know the host's paths; None while it is."""
+        self._told = told
         self._missed = 0
         self._failed_at = self._said_at = float("-inf")
 
@@ -34,7 +44,12 @@ class Lapse:
             if now - self._said_at >= REMIND:
                 self._said_at = now
                 _log.error("scans go on without their history (%d times by now): %s", self._missed, error)
+            if self.reason is None:
+                cause = error.__cause__
+                self.reason = str(cause) if isinstance(cause, sqlite3.Error) else "the host's log says why"
+                await self._told()
         else:
             if self._missed and time.monotonic() - self._failed_at >= QUIET:
                 _log.warning("the history is written again: it lacks what came %d times meanwhile", self._missed)
-                self._missed, self._said_at = 0, float("-inf")
+                self._missed, self._said_at, self.reason = 0, float("-inf"), None
+                await self._told()

@@ -90,7 +90,7 @@ class OpsMonitorService:
         self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
-        self._lapse = Lapse()
+        self._lapse = Lapse(self._tell_lapse)
         self._redact = redact
         self._probes = probes
         self._scans: dict[str, Scan] = {}
@@ -444,6 +444,7 @@ class OpsMonitorService:
             "running": list(self._scans)[-RUNNING:],
             "checks": len(self.registry),
             "notify": self.notifier.failing(),
+            "unkept": self._lapse.reason,
             "next": wire_moment(self.scheduler.next_full()),
         }
 
@@ -464,6 +465,9 @@ class OpsMonitorService:
 
     async def _tell_failing(self) -> None:
         await self.announcer.tell("notify", {"failing": self.notifier.failing()})
+
+    async def _tell_lapse(self) -> None:
+        await self.announcer.tell("unkept", {"reason": self._lapse.reason})
 
     async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
         """Waits for a writing to the history. One that fails is told in the log: what is under way goes on without it."""

@@ -574,18 +574,24 @@ async def test_a_full_disk_does_not_end_the_scan(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """A scan writes several times and there are many: the log does not grow with each, and says when writing works again."""
+    """A scan writes several times and there are many: the log does not grow with each, and says when writing works again. People are told
+    both, and who comes in between finds it in the snapshot."""
     monkeypatch.setattr(lapse, "QUIET", 0.0)
+    told = Told()
     async with OpsMonitorService() as service:
+        service.announcer.broadcast = told
         await service.load_config("a.yaml", [ScriptedCheck(id="one")])
         await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = ON"))
         for _ in range(3):
             await service.run_scan()
         lines = [record.getMessage() for record in caplog.records if "history" in record.getMessage()]
         assert len(lines) == 1, lines
+        assert service.snapshot_head()["unkept"] == "attempt to write a readonly database"
         await service.history._run(lambda: service.history._db.execute("PRAGMA query_only = OFF"))
         await service.run_scan()
         await service.run_scan()
+        assert service.snapshot_head()["unkept"] is None
+    assert [data["reason"] for kind, data in told.messages if kind == "unkept"] == ["attempt to write a readonly database", None]
     lines = [record.getMessage() for record in caplog.records if "history" in record.getMessage()]
     assert len(lines) == 2, lines
     assert re.fullmatch(r"the history is written again: it lacks what came \d+ times meanwhile", lines[1])

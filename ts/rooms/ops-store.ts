@@ -115,6 +115,8 @@ export class OpsStore {
   checks = 0;
   /** Targets of notifications that do not take messages. */
   failing: FailingTarget[] = [];
+  /** Why the history is not written; null while it is. */
+  unkept: string | null = null;
   role = "";
   #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
   #suppressed = 0;
@@ -245,6 +247,10 @@ export class OpsStore {
         this.failing = message.data.failing;
         changes.scan = true;
         break;
+      case "unkept":
+        this.unkept = message.data.reason;
+        changes.scan = true;
+        break;
       case "silence":
         this.#silence(message.data, changes);
         break;
@@ -260,6 +266,7 @@ export class OpsStore {
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
       this.failing = snapshot.notify ?? [];
+      this.unkept = snapshot.unkept ?? null;
       this.silences.clear();
       for (const silence of snapshot.silences ?? []) this.silences.set(silence.id, silence);
       this.running.clear();

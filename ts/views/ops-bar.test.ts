@@ -51,6 +51,24 @@ it("says as a status that notifications do not arrive, as text, from the snapsho
   expect(line.textContent).toBe("");
 });
 
+it("says as a status that the history is not written, from the snapshot and live, beside what else is wrong", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const line = bar.node.querySelector(".pw-failing")!;
+  const data = { epoch: "e", seq: 1, part: 1, of: 1, results: [], unkept: "database or disk is full" };
+  store.apply({ type: "snapshot", data }, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toMatch(/^⚠ the history is not written: database or disk is full\. What is seen now is not kept$/);
+  store.apply({ type: "notify", data: { failing: [{ target: "mail", error: "it hangs" }] } }, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toMatch(/^⚠ notifications to mail do not arrive: it hangs ⚠ the history/);
+  const changes = noChanges();
+  store.apply({ type: "unkept", data: { reason: null } }, changes);
+  expect(changes.scan).toBe(true);
+  bar.draw(store);
+  expect(line.textContent).toBe("⚠ notifications to mail do not arrive: it hangs");
+});
+
 it("says how fresh the rows are, and keeps the last whole scan while checks run that were just due", () => {
   const store = new OpsStore();
   const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });

@@ -87,7 +87,7 @@ export class OpsBar {
 
   draw(store: OpsStore): void {
     this.#store = store;
-    setText(this.#failing, unheard(store.failing));
+    setText(this.#failing, [unheard(store.failing), unkept(store.unkept)].filter(Boolean).join(" "));
     if (performance.now() - this.#toldAt >= FRESH_MS) this.tick();
     // Checks that are just due run all the time: their progress would only flicker.
     const running = [...store.running.values()].find(({ trigger }) => !PARTIAL.includes(trigger));
@@ -135,4 +135,9 @@ function unheard(failing: FailingTarget[]): string {
   if (!first) return "";
   const others = failing.length > 1 ? ` (and ${failing.length - 1} more)` : "";
   return `⚠ notifications to ${first.target}${others} do not arrive: ${first.error}`;
+}
+
+/** What a person must know who will look back at this hour: it is missing. */
+function unkept(reason: string | null): string {
+  return reason === null ? "" : `⚠ the history is not written: ${reason}. What is seen now is not kept`;
 }
