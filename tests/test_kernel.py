@@ -276,7 +276,7 @@ def test_a_socket_over_the_comm(kernel: Kernel) -> None:
     """A page with nothing but the comm opens the room, types, and reads the answer, while a cell awaits and while one blocks."""
     comm, _ = open_terminal(kernel)
     path = "parties/terminal-server/c1?_pk=page"
-    kernel.send(comm, {"op": "open", "socket": "s1", "path": path, "protocols": ["partywidgets.v1"]})
+    kernel.send(comm, {"op": "open", "socket": "s1", "n": 0, "path": path, "protocols": ["partywidgets.v1"]})
     assert kernel.until(custom(comm, op="opened", socket="s1"))["protocol"] == "partywidgets.v1"
 
     def shows(text: str) -> Callable[[dict[str, Any]], Any]:
@@ -289,10 +289,10 @@ def test_a_socket_over_the_comm(kernel: Kernel) -> None:
         return found
 
     waiting = kernel.start("import asyncio; await asyncio.sleep(1.5)")
-    kernel.send(comm, {"op": "frames", "socket": "s1", "kinds": "t"}, [b"echo a$((1+1))b\r"])
+    kernel.send(comm, {"op": "frames", "socket": "s1", "n": 1, "kinds": "t"}, [b"echo a$((1+1))b\r"])
     kernel.until(shows("a2b"))
     kernel.finish(waiting)
-    kernel.send(comm, {"op": "frames", "socket": "s1", "kinds": "t"}, [b"sleep 0.7; echo c$((2+2))d\r"])
+    kernel.send(comm, {"op": "frames", "socket": "s1", "n": 2, "kinds": "t"}, [b"sleep 0.7; echo c$((2+2))d\r"])
     kernel.until(shows("sleep 0.7"))
     blocking = kernel.start("import time; time.sleep(2)")
     kernel.until(shows("c4d"))
@@ -301,7 +301,7 @@ def test_a_socket_over_the_comm(kernel: Kernel) -> None:
         for message in kernel.seen
     ), "output arrives while the cell still blocks"
     kernel.finish(blocking)
-    kernel.send(comm, {"op": "close", "socket": "s1", "code": 1000, "reason": ""})
+    kernel.send(comm, {"op": "close", "socket": "s1", "n": 3, "code": 1000, "reason": ""})
     assert kernel.until(custom(comm, op="closed", socket="s1"))["code"] == 1000
 
 
