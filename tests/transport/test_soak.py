@@ -10,10 +10,10 @@ from benchmarks.soak import Soak, slope, soak
 
 
 def check(seen: Soak, *, connections: int) -> None:
-    """Files and tasks are back where they were, and it was not for want of a crowd."""
+    """No more files and tasks than there were, and it was not for want of a crowd."""
     assert seen.came > connections
     before, most, after = seen.files
-    assert after == before
+    assert after <= before  # fewer: the beacon was still closing one when they were counted first
     assert most >= before + connections
     assert seen.tasks[2] <= seen.tasks[0]
 
