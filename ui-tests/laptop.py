@@ -12,6 +12,9 @@ from tests.interop.proxy import Proxy
 
 T = TypeVar("T")
 
+LONG = 30_000
+"""Milliseconds within which a page is back."""
+
 
 class Laptop:
     """The network between the page and its server: a TCP proxy on a thread of its own."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from program import end
 
 CONFIG = """\
 auth: { origins: %s }
@@ -56,12 +57,8 @@ class Host:
 
     def stop(self) -> None:
         """Ends it as a service manager does."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait(5)
-        if self.process is not None and self.process.stdout is not None:
-            self.process.stdout.close()
+        if self.process is None:
+            return
+        end(self.process, 10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()

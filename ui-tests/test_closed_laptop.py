@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import JupyterServer
 from lab import Lab
-from laptop import Laptop, wait_for
+from laptop import LONG, Laptop, wait_for
 from playwright.sync_api import Locator, expect
+from waiting_shell import expect_exact, waiting_shell
 
 StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
-
-LONG = 30_000
 
 
 @pytest.fixture
@@ -63,31 +62,12 @@ def close(laptop: Laptop, widget: Locator) -> None:
 @pytest.mark.parametrize("lines", [2_000, 40_000], ids=["missed", "more than is kept"])
 def test_a_terminal_is_live_again_and_exact(lab: Lab, laptop: Laptop, tmp_path: Path, lines: int) -> None:
     """What the shell printed meanwhile is on the screen, once, whether it is replayed or a fresh screen comes; typing works."""
-    lab.run_code('import partywidgets as pw\nterm = pw.Terminal("lid"); term')
-    terminal = lab.terminals().first
-    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
-    lab.expect_screen("$")
-    go, done = tmp_path / "go", tmp_path / "done"
-    # Three columns of a line, so that every cell of the screen has its number.
-    print_all = f"seq 1 {lines} | while read n; do echo line-$n-is-$n-of-$n; done"
-    lab.type(f"clear; until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
-    wait_for(lambda: "until" not in lab.screen().inner_text(), "the screen was not cleared")
+    terminal, go, done = waiting_shell(lab, tmp_path, lines)
     close(laptop, terminal)
     go.touch()
     wait_for(done.exists, "the shell did not go on")
     laptop.open()
-    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
-    expect(terminal.locator(".pw-bar .pw-state")).to_have_text("live")
-    lab.expect_screen("waits-42")
-    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
-    while rows[-1] == "":
-        rows.pop()
-    assert rows[-2] == "waits-42"
-    assert rows[-1].endswith("$")
-    first = lines - len(rows) + 3
-    assert rows[:-2] == [f"line-{n}-is-{n}-of-{n}" for n in range(first, lines + 1)]
-    lab.type("echo typed-$((40+2))\n")
-    lab.expect_screen("typed-42")
+    expect_exact(lab, terminal, lines)
 
 
 def test_a_network_that_was_left_without_a_word(lab: Lab, laptop: Laptop, tmp_path: Path) -> None:

@@ -14,14 +14,13 @@ from pathlib import Path
 import pytest
 from conftest import JupyterServer
 from lab import Lab
-from laptop import Laptop, wait_for
-from playwright.sync_api import Locator, expect
+from laptop import LONG, Laptop, wait_for
+from playwright.sync_api import expect
+from waiting_shell import expect_exact, waiting_shell
 
 StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
 
-LONG = 30_000
-LINES = 2_000
 TOKEN = "a-token-for-the-tests-of-closed-laptops"
 
 
@@ -85,35 +84,6 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def waiting_shell(lab: Lab, tmp_path: Path) -> tuple[Locator, Path, Path]:
-    """A terminal whose shell prints its lines once a file is there, and makes another one when it has."""
-    lab.run_code('import partywidgets as pw\nterm = pw.Terminal("lid"); term')
-    terminal = lab.terminals().first
-    expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
-    lab.expect_screen("$")
-    go, done = tmp_path / "go", tmp_path / "done"
-    print_all = f"seq 1 {LINES} | while read n; do echo line-$n-is-$n-of-$n; done"
-    lab.type(f"clear; until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
-    wait_for(lambda: "until" not in lab.screen().inner_text(), "the screen was not cleared")
-    return terminal, go, done
-
-
-def expect_exact(lab: Lab, terminal: Locator, *, timeout: int = LONG) -> None:
-    """The terminal is live, its screen has every line once, and what is typed is answered."""
-    expect(terminal).to_have_attribute("data-state", "live", timeout=timeout)
-    lab.expect_screen("waits-42", timeout=timeout)
-    expect(terminal.locator(".pw-bar .pw-state")).to_have_text("live")
-    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
-    while rows[-1] == "":
-        rows.pop()
-    assert rows[-2] == "waits-42"
-    assert rows[-1].endswith("$")
-    first = LINES - len(rows) + 3
-    assert rows[:-2] == [f"line-{n}-is-{n}-of-{n}" for n in range(first, LINES + 1)]
-    lab.type("echo typed-$((40+2))\n")
-    lab.expect_screen("typed-42")
 
 
 def test_cut_on_the_way_to_a_remote_host(remote_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ class HistoryFile:
         return result
 
     async def look(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does what only reads, on the history as it is when it begins."""
+        """Does what only reads, on the history as it is when it begins. Raises StorageError."""
         if self.path is None:  # a database in memory has this one connection
             return await self._on(self._writer, lambda: work(self._db))
         return await self._on(self._readers, self._looked, work)
 
     async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does what writes, in one transaction."""
+        """Does what writes, in one transaction. Raises StorageError."""
         return await self._run(self._changed, work)
 
     async def _ask(self, query: str, params: Sequence[Any] = ()) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,11 +109,6 @@ def read_remedy(message: Mapping[str, Any]) -> tuple[str, str, str, int | None, 
     if not isinstance(duration, (int, float)) or isinstance(duration, bool) or not 0 <= duration < 1e9:
         raise ValueError("`duration_s` must be seconds, from 0 on")
     return message["fingerprint"], one_line(message["sandbox"], 200), message["command"], exit_code, float(duration), before
-
-
-async def on(history: History, work: Callable[[sqlite3.Connection], T]) -> T:
-    """What `work`, which only reads, gives on a thread of the history's. Raises StorageError."""
-    return await history.look(work)
 
 
 async def keep(history: History, proof: Proof) -> None:

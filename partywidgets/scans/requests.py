@@ -174,9 +174,7 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
         return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
     if what == "remedies":
         hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")
-        return JSONResponse(
-            {"remedies": await proof.on(history, lambda database: proof.read(database, hours=hours, fingerprint=fingerprint))}
-        )
+        return JSONResponse({"remedies": await history.look(lambda database: proof.read(database, hours=hours, fingerprint=fingerprint))})
     if what == "diff":
         a, b = query.get("a"), query.get("b")
         if not a or not b:

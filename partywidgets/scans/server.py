@@ -283,7 +283,7 @@ class OpsMonitorBroadcastServer(Server):
         if row is None:
             raise ValueError("`fingerprint` names no row: take it from one that is there")
         check, name = row.check_id, row.fingerprint
-        past = await proof.on(history, lambda database: background.read_past(database, check, name))
+        past = await history.look(lambda database: background.read_past(database, check, name))
         return {**past, "next": wire_moment(self.service.next_look(check))}
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
@@ -293,7 +293,7 @@ class OpsMonitorBroadcastServer(Server):
         row = service.board.rows.get(fingerprint)
         if row is None:
             raise ValueError(f"there is no row {one_line(fingerprint, 40)!r}: its check was taken out of its config")
-        before = None if seq is None else await proof.on(service.history, lambda database: proof.seen_before(database, seq, fingerprint))
+        before = None if seq is None else await service.history.look(lambda database: proof.seen_before(database, seq, fingerprint))
         before = before or proof.Seen.of(row)
         selection = Selection(fingerprints=(fingerprint,))
         scan = service.start_scan(

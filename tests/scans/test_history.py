@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from partywidgets.exceptions import ScanError, SchemaError, StorageError
-from partywidgets.scans import background, looks, proof, rollup
+from partywidgets.scans import background, looks, rollup
 from partywidgets.scans import history_schema as schema
 from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
@@ -211,7 +211,7 @@ async def test_a_file_of_version_5_becomes_one_of_this_version(tmp_path: Path, w
         database.executescript(OF_VERSION_5 + ("" if with_proofs else "DROP TABLE proofs;") + "PRAGMA user_version = 5;")
     for _ in range(2):
         async with History(path) as history:
-            past = await proof.on(history, lambda database: background.read_past(database, "c", change.fingerprint))
+            past = await history.look(lambda database: background.read_past(database, "c", change.fingerprint))
             assert (past["remedy"], [told["to"] for told in past["changes"]]) == (None, ["crit"])
             assert [row["seq"] for row in await history.history(check="c")] == [1]
             assert [row["to_status"] for row in await history.changes(check="c")] == ["crit"]
