@@ -22,6 +22,7 @@ from partywidgets.scans.entrypoint import OpsMonitorOps
 from partywidgets.scans.model import Status
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.settings import DAY, HistorySettings
 from partywidgets.transport.server import serve
 
 PEOPLE = {
@@ -151,9 +152,10 @@ class OpsRoom:
 
 
 @asynccontextmanager
-async def ops_room(directory: Path, *, hibernate_after: float = 10.0) -> AsyncIterator[OpsRoom]:
-    """The ops room on a free port, its storage in `directory`."""
+async def ops_room(directory: Path, *, hibernate_after: float = 10.0, keep_raw: float = 7 * DAY) -> AsyncIterator[OpsRoom]:
+    """The ops room on a free port, its storage in `directory`; results are kept for `keep_raw` seconds."""
     service = OpsMonitorService(directory=directory)
+    service.keeping = HistorySettings(keep_raw=keep_raw)
     host = PartyHost({PARTY: OpsMonitorBroadcastServer}, storage=directory, env=Environment(service), hibernate_after=hibernate_after)
     ops = OpsMonitorOps(host, service)
     async with (
