@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -82,7 +83,7 @@ async def test_pause_holds_the_program_back(opened: Open, tmp_path: Path) -> Non
     with ttyd(tmp_path, "-W") as there:
         async with opened(there.address()) as shell:
             shell.sandbox.write(b"echo up-$((1+1))\r")
-            await shell.until(lambda: b"up-2" in shell.output)
+            await shell.until(lambda: re.search(rb"up-2\r\n[#$] $", shell.output))
             shell.sandbox.pause()
             done = tmp_path / "done"
             shell.sandbox.write(f"head -c 20000000 /dev/zero | tr '\\0' x; echo; touch {done}; echo all-$((40+2))\r".encode())
