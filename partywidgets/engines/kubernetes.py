@@ -1,4 +1,4 @@
-"""Kubernetes: one client of its API for terminals and checks, and commands in pods by the channel protocol."""
+"""Kubernetes: one client of its API for terminals and checks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import contextlib
 import importlib
 import json
 import os
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..exceptions import EngineError
+from .kubernetes_exec import PROTOCOLS, STDERR, STDOUT, KubernetesExec, PodPlace
 
 if TYPE_CHECKING:
-    from aiohttp import ClientWebSocketResponse
     from kubernetes_asyncio.client import ApiClient
 
 CONNECT_TIMEOUT = 5.0
@@ -33,13 +31,6 @@ OUTPUT_LIMIT = 1 << 20
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one WebSocket message of a command."""
 
-STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-"""The channels: the first byte of each message (k8s.io/apimachinery, pkg/util/remotecommand). CLOSE, of v5, names another in its second."""
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-"""What we offer. v5 is v4 with a stream's close (KEP-4006)."""
-
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _WITH_ENVIRONMENT = 'while [ "$1" != -- ]; do export "$1"; shift; done; cd -- "$2" || exit 126; shift 2; exec "$@"'
 """The protocol carries neither environment nor directory, and a small image may have no `env`: /bin/sh sets them."""
@@ -54,53 +45,12 @@ class KubernetesError(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
-class PodPlace:
-    """Where a command runs. No `container`: the pod's default one. No `context`: the kubeconfig's current one, or the cluster around us."""
-
-    namespace: str
-    pod: str
-    container: str = ""
-    context: str = ""
-
-    def __post_init__(self) -> None:
-        for what, name, pattern in (("namespace", self.namespace, _LABEL), ("pod", self.pod, _SUBDOMAIN)):
-            if not pattern.fullmatch(name):
-                raise EngineError(f"{name[:80]!r} is not a {what}'s name: lower-case letters, digits and '-'")
-        if self.container and not _LABEL.fullmatch(self.container):
-            raise EngineError(f"{self.container[:80]!r} is not a container's name: lower-case letters, digits and '-'")
-
-
-@dataclass(frozen=True, slots=True)
-class ExecStatus:
-    """How a command ended: `code` None where it is not known, `started` False where it could not be started at all."""
-
-    code: int | None
-    message: str = ""
-    started: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Output:
     """A finished command in a pod. Of output past 1 MiB a stream, the beginning is kept."""
 
     exit_code: int | None
     stdout: bytes
     stderr: bytes
-
-
-def read_status(message: bytes) -> ExecStatus:
-    """The Status object that ends the channel 3 (v4 and later): success, or a failure whose cause `ExitCode` says the code."""
-    try:
-        told = json.loads(message)
-        if told.get("status") == "Success":
-            return ExecStatus(0)
-        text = str(told.get("message", ""))[:500]
-        for cause in (told.get("details") or {}).get("causes") or ():
-            if cause.get("reason") == "ExitCode":
-                return ExecStatus(int(cause["message"]), text)
-        return ExecStatus(None, text, started=False)
-    except (ValueError, AttributeError, TypeError, KeyError):
-        return ExecStatus(None, "the end of the command was told in a form that is not Kubernetes'")
 
 
 def kubeconfig_files(environ: Mapping[str, str] | None = None) -> str:
@@ -343,7 +293,7 @@ class KubernetesEngine:
             raise KubernetesError(
                 f"the Kubernetes API at {self.place} speaks none of {', '.join(protocols)} to commands: does a proxy drop the header?"
             )
-        return KubernetesExec(self, place, socket)
+        return KubernetesExec(self.place, place, socket)
 
     def _no_exec(self, status: int, place: PodPlace) -> KubernetesError:
         where = f"pod {place.pod} in namespace {place.namespace} at {self.place}"
@@ -379,79 +329,6 @@ class KubernetesEngine:
                 return Output(status.code, bytes(kept[STDOUT]), bytes(kept[STDERR]))
             finally:
                 await job.close()
-
-
-class KubernetesExec:
-    """A command that runs in a container, attached by the channel protocol. Not reading is what holds its output back."""
-
-    def __init__(self, engine: KubernetesEngine, place: PodPlace, socket: ClientWebSocketResponse) -> None:
-        self.engine, self.place = engine, place
-        self.protocol = str(socket.protocol)
-        self.status: ExecStatus | None = None
-        """How it ended: set when `read` gave None, and None still where the connection broke before the end was told."""
-        self.trouble = ""
-        """Why the connection ended, where it did so before the command."""
-        self._socket = socket
-        self._status = bytearray()
-        self._heard = asyncio.Event()
-
-    async def read(self) -> tuple[int, bytes] | None:
-        """The next output with its channel, STDOUT or STDERR; None at the end."""
-        from aiohttp import WSMsgType
-
-        while True:
-            message = await self._socket.receive()
-            self._heard.set()
-            if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
-            elif message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
-                frame: bytes = message.data if isinstance(message.data, bytes) else message.data.encode()
-                if len(frame) > 1 and frame[0] in (STDOUT, STDERR):
-                    return frame[0], frame[1:]
-                if frame[:1] == bytes([STATUS]):
-                    self._status += frame[1 : 1 + (1 << 16) - len(self._status)]
-            elif message.type is not WSMsgType.PONG:
-                self._ended(f"the connection to {self.engine.place} ended ({self._socket.close_code})")
-                return None
-
-    async def answers(self) -> None:
-        """Pings, and returns when something has come since: what comes is noticed by `read` alone. Raises OSError when the connection is
-        gone. The answer is that of whoever ends the WebSocket: an API server that translates to SPDY, else the node's runtime."""
-        self._heard.clear()
-        await self._socket.ping()
-        await self._heard.wait()
-
-    def _ended(self, trouble: str) -> None:
-        if self._status:
-            self.status = read_status(bytes(self._status))
-        else:
-            self.trouble = trouble
-
-    async def send(self, keystrokes: bytes) -> None:
-        """Input. Raises OSError when the connection is gone."""
-        await self._socket.send_bytes(bytes([STDIN]) + keystrokes)
-
-    async def close_stdin(self) -> bool:
-        """Tells the end of input; False where the protocol (v4) cannot."""
-        if self.protocol != PROTOCOLS[0]:
-            return False
-        await self._socket.send_bytes(bytes([CLOSE, STDIN]))
-        return True
-
-    async def resize(self, cols: int, rows: int) -> None:
-        """The size of its terminal in cells. Raises OSError when the connection is gone."""
-        await self._socket.send_bytes(bytes([RESIZE]) + json.dumps({"Width": cols, "Height": rows}).encode())
-
-    def abort(self) -> None:
-        """Cuts the connection at once."""
-        socket = self._socket.get_extra_info("socket")
-        if socket is not None:
-            with contextlib.suppress(OSError):
-                socket.shutdown(SHUT_RDWR)
-
-    async def close(self) -> None:
-        """Detaches, within 2 s. The command itself may go on; safe to call twice."""
-        await self._socket.close()
 
 
 def _sentence(text: str) -> str:

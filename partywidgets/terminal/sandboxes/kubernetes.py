@@ -8,7 +8,8 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from ...engines.kubernetes import ExecStatus, KubernetesEngine, KubernetesError, KubernetesExec, PodPlace
+from ...engines.kubernetes import KubernetesEngine, KubernetesError
+from ...engines.kubernetes_exec import ExecStatus, KubernetesExec, PodPlace
 from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
 from .base import Address, Exit

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from partywidgets.engines.kubernetes import KubernetesEngine, KubernetesError, PodPlace
+from partywidgets.engines.kubernetes import KubernetesEngine, KubernetesError
+from partywidgets.engines.kubernetes_exec import PodPlace
 from partywidgets.exceptions import SandboxError
 from partywidgets.terminal.sandboxes.kubernetes import KubernetesSandbox
 from tests.cri_fixture import WITH_BASH, CriRuntime, cri_runtime
