@@ -7,66 +7,24 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.asking import ASK_SECONDS
-from ..terminal.protocol import CONTROL_LIMIT, MAX_SECONDS, OUTPUT, SNAPSHOT, decode_output, decode_snapshot, encode_input
+from ..terminal.protocol import MAX_SECONDS, check_text, encode_input
 from .command import CommandResult
+from .following import Following
 from .recording import Recording, Recordings
 from .room import REPLY_TIMEOUT, RoomClient, refuses
-from .stream import Reader, Tail
+from .terminal_state import Exit, Person, Size, State, Upstream
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-State: TypeAlias = Literal["connecting", "live", "lagging", "ended", "refused", "lost"]
-
 DIALECT = "partywidgets.terminal.v1"
-ACK_AFTER = 0.05
-"""Seconds after which what was taken is acknowledged, so that a burst costs one `consumed`."""
-ACK_BYTES = 64 * 1024
-"""Bytes after which it is acknowledged at once: a room takes whoever has 512 KiB unread for slow."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A terminal's size in cells, and who set it."""
-
-    cols: int
-    rows: int
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody in the room."""
-
-    connection: str
-    name: str
-    role: str
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """The sandbox behind the room: `starting`, `running`, `ended` or `failed`, and why."""
-
-    state: str
-    reason: str
-    sandbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How the shell ended."""
-
-    code: int | None
-    reason: str
 
 
 class TerminalClient(RoomClient):
@@ -111,15 +69,10 @@ class TerminalClient(RoomClient):
         self.exit: Exit | None = None
         self.behind = 0
         self.epoch: str | None = None
-        self.offset = 0
         self.last_error = ""
-        self._welcome = self._screen_comes = False
+        self._welcome = False
         self._sequence = 0
-        self._searched = 0
-        self._tail = Tail()
-        self._readers: list[Reader] = []
-        self._acknowledged = 0
-        self._ack: asyncio.TimerHandle | None = None
+        self._following = Following(room, self._tell)
         self.socket = PartySocket(
             host=url,
             party=party,
@@ -139,10 +92,13 @@ class TerminalClient(RoomClient):
 
     async def close(self) -> None:
         """Leaves the room; the terminal lives on."""
-        if self._ack is not None:
-            self._ack.cancel()
-            self._ack = None
+        self._following.close()
         await super().close()
+
+    @property
+    def offset(self) -> int:
+        """Where the terminal's stream is: behind the last byte that came."""
+        return self._following.offset
 
     # What one does with it
 
@@ -152,7 +108,7 @@ class TerminalClient(RoomClient):
         `timeout` is in seconds; None waits for ever. Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is
         there, the shell tells no exit codes), HostError when the connection is lost meanwhile; the command itself then runs on.
         """
-        _check_text("a command", command)
+        check_text("a command", command)
         if timeout is not None and not 0 < timeout <= MAX_SECONDS:
             raise CommandError(f"a timeout is a positive number of seconds, or None for none; got {timeout!r}")
         clock = asyncio.get_running_loop().time
@@ -170,9 +126,9 @@ class TerminalClient(RoomClient):
 
     async def send(self, text: str) -> None:
         """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
-        _check_text("what is typed", text)
+        check_text("what is typed", text)
         await self._shell()
-        self._searched = self.offset
+        self._following.search_from_here()
         await self._ask("send", REPLY_TIMEOUT, text=text)
 
     def write(self, keystrokes: bytes) -> bool:
@@ -195,11 +151,10 @@ class TerminalClient(RoomClient):
             ) from None
         try:
             async with asyncio.timeout(timeout):
-                while (found := self._tail.search(wanted, self._searched)) is None:
+                while (match := self._following.search(wanted)) is None:
                     await self.changed()
         except TimeoutError:
             raise TimeoutError(f"terminal {self.room}: {wanted.pattern!r} did not appear within {timeout:g} s") from None
-        match, self._searched = found
         return match
 
     @overload
@@ -299,11 +254,7 @@ class TerminalClient(RoomClient):
         Without holes: after a loss, or with more than `limit` bytes waiting for this iterator, it goes on with a reset and a fresh screen.
         Ends when the client is closed; raises RefusedError or HostError when its socket gave up.
         """
-        reader = Reader(limit)
-        self._readers.append(reader)
-        try:
-            if not self._screen_comes:
-                self._tell("resync")
+        with self._following.reading(limit) as reader:
             while True:
                 while output := reader.take():
                     yield output
@@ -311,8 +262,6 @@ class TerminalClient(RoomClient):
                     await self.changed()
                 except ConnectionClosedError:
                     return
-        finally:
-            self._readers.remove(reader)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.output()
@@ -383,7 +332,8 @@ class TerminalClient(RoomClient):
 
     def _received(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            self._received_bytes(message)
+            if (size := self._following.take(message)) is not None:
+                self.size = Size(*size, self.size.by)
         else:
             frame = json.loads(message)
             handler = getattr(self, f"_on_{frame.get('type')}", None)
@@ -393,52 +343,12 @@ class TerminalClient(RoomClient):
             handler(frame)
         self._pulse()
 
-    def _received_bytes(self, frame: bytes) -> None:
-        if frame[:1] == bytes([OUTPUT]):
-            offset, output = decode_output(frame)
-            if offset > self.offset:
-                logger.warning("terminal %s: output from %d to %d is missing, asking for a snapshot", self.room, self.offset, offset)
-                self._tell("resync")
-                self.offset = offset
-            fresh = output[self.offset - offset :]
-            self.offset += len(fresh)
-            self._tail.append(fresh)
-            for reader in self._readers:
-                if not reader.give(fresh):
-                    self._tell("resync")
-        elif frame[:1] == bytes([SNAPSHOT]):
-            self.offset, cols, rows, screen = decode_snapshot(frame)
-            self.size = Size(cols, rows, self.size.by)
-            self._screen_comes = False
-            self._acknowledged = min(self._acknowledged, self.offset)
-            self._tail.reset(self.offset)
-            self._searched = min(self._searched, self.offset)
-            for reader in self._readers:
-                reader.restart(screen)
-        else:
-            logger.warning("terminal %s: a binary frame of unknown kind %r", self.room, frame[:1])
-            return
-        if self.offset - self._acknowledged >= ACK_BYTES:
-            self._acknowledge()
-        elif self._ack is None:
-            self._ack = asyncio.get_running_loop().call_later(ACK_AFTER, self._acknowledge)
-
-    def _acknowledge(self) -> None:
-        if self._ack is not None:
-            self._ack.cancel()
-            self._ack = None
-        self._acknowledged = self.offset
-        self._tell("consumed", offset=self.offset)
-
     # Control frames, by their type
 
     def _on_welcome(self, frame: dict[str, Any]) -> None:
         self._welcome = True
         self.resumed = bool(frame["resumed"])
-        self._screen_comes = not self.resumed
-        if not self.resumed:
-            self._tail.reset(frame["offset"])
-            self._searched = self.offset = self._acknowledged = int(frame["offset"])
+        self._following.welcomed(int(frame["offset"]), resumed=self.resumed)
         self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
         self.size = Size(**frame["size"])
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
@@ -447,8 +357,6 @@ class TerminalClient(RoomClient):
         self.can_type = bool(frame["can_type"])
         self.exit = None
         self.state = "ended" if frame["state"] in ("ended", "failed") else "live"
-        if self.resumed and any(reader.stale for reader in self._readers):
-            self._tell("resync")
 
     def _on_resync(self, frame: dict[str, Any]) -> None:
         logger.debug("terminal %s: resync (%s)", self.room, frame.get("reason"))
@@ -492,15 +400,3 @@ class TerminalClient(RoomClient):
     def _on_error(self, frame: dict[str, Any]) -> None:
         self.last_error = str(frame["message"])
         logger.warning("terminal %s: %s", self.room, self.last_error)
-
-
-def _check_text(what: str, text: object) -> None:
-    """Raises CommandError for what a room refuses: its sentence there is for nobody's request, and the caller would wait for ever."""
-    if not isinstance(text, str):
-        raise CommandError(f"{what} is text, got {type(text).__name__}")
-    try:
-        size = len(json.dumps(text.encode().decode()))
-    except UnicodeEncodeError:
-        raise CommandError(f"{what} holds half a surrogate pair, which is no text") from None
-    if size > CONTROL_LIMIT - 256:
-        raise CommandError(f"{what} may have about {CONTROL_LIMIT // 1024} KiB, this has {size} bytes: put it into a file")

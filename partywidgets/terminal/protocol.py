@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..exceptions import CommandError
+
 RICH = "partywidgets.terminal.v1"
 PLAIN = ("partywidgets.plain.v1", "partywidgets.v1")
 
@@ -121,3 +123,15 @@ def _is_text(value: str) -> bool:
 def _is_duration(value: Any) -> bool:
     """Seconds that a clock can count: JSON as Python reads it has NaN and Infinity, and a timer at NaN disorders every other one."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
+
+
+def check_text(what: str, text: object) -> None:
+    """Raises CommandError for what a room refuses: its sentence there is for nobody's request, and the caller would wait for ever."""
+    if not isinstance(text, str):
+        raise CommandError(f"{what} is text, got {type(text).__name__}")
+    try:
+        size = len(json.dumps(text.encode().decode()))
+    except UnicodeEncodeError:
+        raise CommandError(f"{what} holds half a surrogate pair, which is no text") from None
+    if size > CONTROL_LIMIT - 256:
+        raise CommandError(f"{what} may have about {CONTROL_LIMIT // 1024} KiB, this has {size} bytes: put it into a file")
