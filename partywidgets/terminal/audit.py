@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .lease import Person
-from .recording import recording_thread
+from .recording_thread import recording_thread
 
 log = logging.getLogger("partywidgets.audit")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..party import Server
 from .commands import Entry
-from .recording import redacted
+from .recording_thread import redacted
 from .settings import TerminalSettings
 
 TABLE = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"

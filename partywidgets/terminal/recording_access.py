@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..party import Grant
 from .audit import Audit
+from .cast import NOTE
 from .lease import Person
-from .recording import NOTE, off_loop
+from .recording_thread import off_loop
 
 
 async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit) -> Response:

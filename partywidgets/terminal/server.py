@@ -23,8 +23,9 @@ from .audit import Audit
 from .commands import Commands
 from .lease import Lease, Person
 from .ledger import Ledger
-from .recording import Recorder, off_loop, redacted
+from .recording import Recorder
 from .recording_access import answer as recording_answer
+from .recording_thread import off_loop, redacted
 from .requests import EJECTED, Requests
 from .ring import Ring
 from .sandboxes import parse_address

@@ -8,7 +8,7 @@ import pytest
 
 from partywidgets.terminal import audit
 from partywidgets.terminal.audit import AuditFile
-from partywidgets.terminal.recording import recording_thread
+from partywidgets.terminal.recording_thread import recording_thread
 
 from .conftest import Run
 

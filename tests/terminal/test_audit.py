@@ -9,7 +9,7 @@ import pytest
 
 from partywidgets.terminal import audit as module
 from partywidgets.terminal.audit import AuditFile, verify
-from partywidgets.terminal.recording import off_loop
+from partywidgets.terminal.recording_thread import off_loop
 
 
 async def write(folder: Path, *events: str) -> None:

@@ -16,8 +16,10 @@ import aiohttp
 import pytest
 
 from partywidgets.terminal import recording
-from partywidgets.terminal.recording import Budget, Recorder, Written
+from partywidgets.terminal.cast import Written
+from partywidgets.terminal.recording import Recorder
 from partywidgets.terminal.recording_access import described, listed
+from partywidgets.terminal.recording_budget import Budget
 from partywidgets.terminal.settings import RecordingSettings
 from tests.terminal.conftest import Serve
 from tests.terminal.viewers import Place
