@@ -157,7 +157,7 @@ class PartyWidgetsApp(ExtensionApp):
             if room not in app.host.rooms(TERMINALS):
                 return None
             terminal: Any = await app.host.get_server_by_name(TERMINALS, room)
-            return str(await terminal.saved_screen()) or None
+            return str(await terminal.showing.html(saved=True)) or None
 
         try:
             return self._room_thread.run(look(), timeout=1.0)

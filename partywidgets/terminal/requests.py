@@ -139,10 +139,10 @@ class Requests:
 
     def _screen(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def screen() -> dict[str, Any]:
-            room, saved = self._room, message.get("saved") is True
+            showing, saved = self._room.showing, message.get("saved") is True
             if message.get("format", "text") == "html":
-                return {"html": await (room.saved_screen() if saved else room.screen_html())}
-            return {"text": await (room.saved_text() if saved else room.screen_text())}
+                return {"html": await showing.html(saved=saved)}
+            return {"text": await showing.text(saved=saved)}
 
         self._answer(viewer, message, screen)
 

@@ -6,43 +6,39 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..exceptions import SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
-from ..redaction import redact_html
-from . import cloudflare, protocol
+from . import protocol
 from .asking import Asking
 from .audit import Audit
 from .commands import Commands
+from .greeting import Greeting, number_in, query_of, viewer_of
 from .lease import Lease, Person
 from .ledger import Ledger
 from .recording import Recorder
 from .recording_access import answer as recording_answer
-from .recording_thread import off_loop, redacted
 from .requests import EJECTED, Requests
 from .ring import Ring
 from .sandboxes import parse_address
 from .screen import Screen, ScreenClosed, open_screen
 from .settings import DEFAULT_SANDBOX, TerminalSettings
 from .shell import new_nonce
+from .showing import Showing
 from .sizing import Sizing
-from .stream import SCREEN_BYTES, Stream
+from .stream import Stream
 from .upstream import Upstream
-from .viewer import CloudflarePreviewViewer, CloudflareViewer, PlainViewer, RichViewer, Viewer
+from .viewer import RichViewer, Viewer
 from .vt import is_query_reply
 
 log = logging.getLogger(__name__)
 
-UNOPENED = "nobody who may type has opened this terminal yet"
-RESUME_BYTES = 256 * 1024
-"""Whoever missed more than this gets a screen instead."""
 END_TIMEOUT = 5.0
 """Seconds in which a terminal that was asked to end does."""
 
@@ -77,12 +73,14 @@ class TerminalServer(Server):
             ready=self.stream.room_for_more,
         )
         self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
+        self.showing = Showing(self.stream, self.settings, unsaved=lambda: self._unsaved)
         self.sizing = Sizing(self.viewers, self.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
         self._life: asyncio.Task[None] | None = None
         self._beginning = False
         self._leaving: asyncio.TimerHandle | None = None
         self.requests = Requests(self)
+        self._greeting = Greeting(self)
 
     # Viewers
 
@@ -92,7 +90,7 @@ class TerminalServer(Server):
         if role is None:
             connection.close(4403, "this grant has no role in terminals")
             return
-        query = _query(connection)
+        query = query_of(connection)
         person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
         if self.requests.keeps_out(person):
             self.audit.note("refused", person, reason="ejected")
@@ -106,7 +104,7 @@ class TerminalServer(Server):
             self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
             return
-        viewer = self._viewer_of(connection, person, query.get("dialect", ""))
+        viewer = viewer_of(connection, person, query.get("dialect", ""))
         if viewer is None:
             connection.close(4400, "unknown dialect: leave it out, or use cloudflare or cloudflare-1")
             return
@@ -128,99 +126,19 @@ class TerminalServer(Server):
         else:
             self.sizing.viewers_changed()
         if not self._beginning:
-            self._greet(viewer)
-
-    def _viewer_of(self, connection: Connection, person: Person, dialect: str) -> Viewer | None:
-        if dialect in ("cloudflare", "cloudflare-1"):
-            return CloudflareViewer(connection, person) if dialect == "cloudflare" else CloudflarePreviewViewer(connection, person)
-        if dialect:
-            return None
-        return RichViewer(connection, person) if connection.subprotocol == protocol.RICH else PlainViewer(connection, person)
-
-    def _greet(self, viewer: Viewer) -> None:
-        """Says what there is, then brings the viewer into sync. Again when another process has begun."""
-        query = _query(viewer.connection)
-        again, viewer.greeted = viewer.greeted, True
-        self.stream.flush()
-        if isinstance(viewer, RichViewer):
-            self._greet_rich(viewer, query, again)
-        elif isinstance(viewer, CloudflarePreviewViewer):
-            self._greet_preview(viewer, None if again else query.get("cursor"))
-        else:
-            self.stream.show(viewer, "epoch" if again else "joined")
-        self._present()
-
-    def _greet_rich(self, viewer: RichViewer, query: dict[str, str], again: bool) -> None:
-        stream, known = self.stream, query.get("epoch", "")
-        offset = _number(query, "offset", -1)
-        resumed = known == stream.epoch != "" and self._can_resume(offset)
-        viewer.note(**self._welcome(viewer, offset if resumed else stream.position, resumed))
-        if resumed:
-            viewer.resumed(offset, stream.ring.read(offset, stream.position))
-            viewer.in_sync = True
-        else:
-            stream.show(viewer, "history" if known == stream.epoch != "" else "epoch" if known or again else "joined")
-        if self.upstream.exit is not None:
-            viewer.ended(self.upstream.exit, stream.epoch, stream.position)
-        if not again:
-            self._issue_ticket(viewer)
-
-    def _greet_preview(self, viewer: CloudflarePreviewViewer, cursor: str | None) -> None:
-        stream = self.stream
-        try:
-            offset = cloudflare.decode_cursor(cursor, stream.epoch, stream.position) if cursor else 0
-        except cloudflare.CursorError as error:
-            viewer.refuse(str(error))
-            viewer.connection.close(1011, str(error))
-            return
-        viewer.greet(cursor)
-        if offset and self._can_resume(offset):
-            viewer.resumed_after(stream.epoch, offset, stream.ring.read(offset, stream.position))
-            viewer.in_sync = True
-            self._tell_state(viewer)
-        else:
-            stream.show(viewer, "history" if offset else "joined")
-
-    def _can_resume(self, offset: int) -> bool:
-        return self.stream.ring.holds(offset) and self.stream.position - RESUME_BYTES <= offset <= self.stream.position
+            self._greeting.greet(viewer)
 
     def _shown(self, viewer: Viewer) -> None:
         """The dialects without a welcome hear of the state behind a screen, which clears whatever was there."""
         if not isinstance(viewer, RichViewer):
-            self._tell_state(viewer)
+            self.tell_state(viewer)
 
-    def _tell_state(self, viewer: Viewer) -> None:
+    def tell_state(self, viewer: Viewer) -> None:
+        """What runs, and how it ended."""
         upstream = self.upstream
         viewer.state(upstream.state, upstream.reason, upstream.sandbox_id)
         if upstream.exit is not None:
             viewer.ended(upstream.exit, self.stream.epoch, self.stream.position)
-
-    def _welcome(self, viewer: Viewer, offset: int, resumed: bool) -> dict[str, Any]:
-        can_type = self.lease.can_type(viewer.person)
-        return {
-            "type": "welcome",
-            "epoch": self.stream.epoch,
-            "offset": offset,
-            "resumed": resumed,
-            "connection": viewer.person.connection,
-            "role": viewer.person.role,
-            "can_type": can_type,
-            "size": {"cols": self.stream.cols, "rows": self.stream.rows, "by": self.sizing.by},
-            "state": self._shown_state(),
-            "reason": UNOPENED if self.upstream.state == "idle" else self.upstream.reason,
-            "sandbox": self.upstream.sandbox_id,
-            "lease": {"holder": self._holder(), "can_type": can_type, "asking": self._askers()},
-            "screen": "exact" if self.stream.screen.exact else "raw",
-            "host_id": self.settings.host_id,
-        }
-
-    def _shown_state(self) -> str:
-        return "starting" if self.upstream.state == "idle" else self.upstream.state
-
-    def _issue_ticket(self, viewer: Viewer) -> None:
-        if self.settings.issue_ticket is not None:
-            viewer.ticket, expires_in = self.settings.issue_ticket(viewer.connection.grant, self.party, self.name)
-            viewer.note(type="ticket", ticket=viewer.ticket, expires_in=expires_in)
 
     def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
         """A viewer left."""
@@ -235,7 +153,7 @@ class TerminalServer(Server):
         if self.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
             self.tell_lease()
         self.sizing.viewers_changed()
-        self._present()
+        self.present()
         if not self.viewers and self.upstream.alive and self.settings.keep is not None:
             self._leaving = asyncio.get_running_loop().call_later(self.settings.keep, self._nobody_came)
 
@@ -245,7 +163,8 @@ class TerminalServer(Server):
             log.info("room %s: its terminal is closed, nobody watched for %g s", self.name, self.settings.keep)
             self._life.cancel()
 
-    def _present(self) -> None:
+    def present(self) -> None:
+        """Tells everyone who is there."""
         people = [
             {"connection": v.person.connection, "name": v.person.name, "role": v.person.role, "subject": v.person.subject}
             for v in self.viewers.values()
@@ -256,9 +175,13 @@ class TerminalServer(Server):
         for viewer in list(self.viewers.values()):
             viewer.note(**message)
 
-    def _holder(self) -> dict[str, str] | None:
+    def who_has_control(self) -> dict[str, Any]:
+        """The lease's `holder`, None without one, and who is `asking` for it, the first first."""
         holder = self.lease.holder
-        return None if holder is None else {"connection": holder.connection, "name": holder.name}
+        return {
+            "holder": None if holder is None else {"connection": holder.connection, "name": holder.name},
+            "asking": [{"connection": person.connection, "name": person.name} for person in self.asking.people],
+        }
 
     def tell_lease(self) -> None:
         """The lease changed hands: everyone is told, and the size is its holder's."""
@@ -272,12 +195,9 @@ class TerminalServer(Server):
         self.tell_lease()
 
     def _note_lease(self) -> None:
-        holder, asking = self._holder(), self._askers()
+        control = self.who_has_control()
         for viewer in list(self.viewers.values()):
-            viewer.note(type="lease", holder=holder, can_type=self.lease.can_type(viewer.person), asking=asking)
-
-    def _askers(self) -> list[dict[str, str]]:
-        return [{"connection": person.connection, "name": person.name} for person in self.asking.people]
+            viewer.note(type="lease", **control, can_type=self.lease.can_type(viewer.person))
 
     # The sandbox
 
@@ -299,7 +219,7 @@ class TerminalServer(Server):
             finally:
                 self._beginning = False
             for viewer in list(self.viewers.values()):
-                self._greet(viewer)
+                self._greeting.greet(viewer)
             try:
                 address = parse_address(self.settings.address(sandbox_id))
             except SandboxError as error:
@@ -341,7 +261,7 @@ class TerminalServer(Server):
         for viewer in list(self.viewers.values()):
             # The others are told behind the screen that they wait for, see _shown.
             if viewer.greeted and (isinstance(viewer, RichViewer) or not viewer.wanted):
-                self._tell_state(viewer)
+                self.tell_state(viewer)
 
     def terminate(self) -> bool:
         """Ends what runs; False when nothing does. What was asked to end itself has 5 s for it, and tells its exit code."""
@@ -465,48 +385,12 @@ class TerminalServer(Server):
 
     async def _give_screen(self, reason: str) -> None:
         """A screen for the recording, and the output since: from here on the recording is right again."""
-        screen, drawing = self.stream.screen, None
-        for _ in range(5):
-            try:
-                capture = await screen.capture(SCREEN_BYTES)
-            except ScreenClosed:
-                return
-            if self.stream.ring.holds(capture.offset):
-                drawing = capture.drawing + self.stream.ring.read(capture.offset)
-                break
-        if screen is self.stream.screen:
-            self.recorder.screen(reason, drawing)
+        with suppress(ScreenClosed):
+            self.recorder.screen(reason, await self.showing.drawing())
 
     async def history(self) -> list[dict[str, Any]]:
         """The commands that ran in this room, oldest first; the last 1000 by default."""
         return await self.ledger.entries()
-
-    # The screen
-
-    async def screen_text(self) -> str:
-        """What the terminal shows, as plain text."""
-        try:
-            return await self.stream.screen.text()
-        except ScreenClosed:
-            return ""
-
-    async def screen_html(self) -> str:
-        """What the terminal shows, as HTML with inline style and without script."""
-        try:
-            return await self.stream.screen.html()
-        except ScreenClosed:
-            return ""
-
-    async def saved_screen(self) -> str:
-        """The screen as HTML for a file: without secrets, and empty where the policy says that nothing is saved."""
-        if self._unsaved or not (markup := await self.screen_html()):
-            return ""
-        known = self.settings.known_secrets()
-        return await off_loop(lambda: redact_html(markup, known))
-
-    async def saved_text(self) -> str:
-        """The same as plain text."""
-        return "" if self._unsaved else await redacted(await self.screen_text(), self.settings.known_secrets())
 
     async def on_request(self, request: Request) -> Response:
         """GET: the room's state and screen as JSON, for a role in terminals; `?saved=1`: the screen as a file may hold it."""
@@ -527,19 +411,10 @@ class TerminalServer(Server):
                 "size": {"cols": stream.cols, "rows": stream.rows, "by": self.sizing.by},
                 "people": len(self.viewers),
                 "exit": None if upstream.exit is None else asdict(upstream.exit),
-                "screen": await (self.saved_text() if request.query_params.get("saved") == "1" else self.screen_text()),
+                "screen": await self.showing.text(saved=request.query_params.get("saved") == "1"),
             }
         )
 
 
-def _query(connection: Connection) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(urlsplit(connection.uri).query).items()}
-
-
-def _number(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name, "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else default
-
-
 def _size(query: dict[str, str], settings: TerminalSettings) -> tuple[int, int]:
-    return protocol.clamp_size(_number(query, "cols", settings.cols), _number(query, "rows", settings.rows))
+    return protocol.clamp_size(number_in(query, "cols", settings.cols), number_in(query, "rows", settings.rows))

@@ -67,7 +67,7 @@ async def test_utf8_that_is_wrong_and_cut_at_every_byte(serve: Serve) -> None:
                 assert sent[since:].decode("utf-8", "replace") in viewer.text
             await rich.shows(b"over-2")
             assert sent[5:] in rich.drawn()
-        assert CUT.decode() in await (await place.room("w1")).screen_text()
+        assert CUT.decode() in await (await place.room("w1")).showing.text()
         assert (await pia.ask("run", command="true", timeout_s=60))["result"]["exit_code"] == 0
 
 

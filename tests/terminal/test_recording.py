@@ -94,7 +94,7 @@ async def test_off(serve: Serve, tmp_path: Path, policy: RecordingSettings) -> N
         await ana.running()
         await ana.ask("run", command="echo hello")
         room = await place.room("w1")
-        assert bool(await room.saved_screen()) == (not policy.unsaved)
+        assert bool(await room.showing.html(saved=True)) == (not policy.unsaved)
         for form in ("text", "html"):
             assert bool((await ana.ask("screen", format=form, saved=True))["result"][form]) == (not policy.unsaved)
             assert (await ana.ask("screen", format=form))["result"][form]

@@ -68,6 +68,6 @@ async def on_screen(place: Place, first: Viewer, text: str) -> None:
     async with asyncio.timeout(30):
         while True:
             first._changed.clear()
-            if text in await room.screen_text():
+            if text in await room.showing.text():
                 return
             await first._changed.wait()
