@@ -14,7 +14,9 @@ from starlette.responses import Response
 from websockets.utils import accept_key
 
 from ..party.wire import Receiver, Wire
-from .websocket import DEFAULT_LIMITS, Limits, WebSocket, close_frame
+from .control import close_frame
+from .limits import DEFAULT_LIMITS, Limits
+from .websocket import WebSocket
 
 EARLY_LIMIT = 64 * 1024
 """Bytes that a client may send behind its upgrade request before it is answered."""

@@ -34,8 +34,9 @@ from .accepting import Acceptor
 from .asgi import ADOPT, ASGIApp, OnError, PartyMiddleware, not_found
 from .body import BoundedBody, Pace
 from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
+from .limits import Limits
 from .plain_socket import PlainSocket
-from .websocket import Limits, WebSocket
+from .websocket import WebSocket
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
-from partywidgets.transport.websocket import Limits
 
 SUBJECTS = [f"subject{number}" for number in range(10)]
 

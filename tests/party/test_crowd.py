@@ -17,7 +17,7 @@ from websockets.frames import Opcode
 from partywidgets.party import Connection, Server
 from partywidgets.party.ring import Ring, open_ring
 from partywidgets.party.sender import MANY, Sender, write_each
-from partywidgets.transport.websocket import Limits
+from partywidgets.transport.limits import Limits
 
 from .serving import Raw, running, until
 

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.party.fanout import DEFAULT_CAP
-from partywidgets.transport import handshake, websocket
+from partywidgets.transport import handshake, keepalive
+from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
-from partywidgets.transport.websocket import Limits
 
 TOKEN = "a-token-for-the-beacon-0123456789"
 
@@ -69,13 +69,13 @@ async def main() -> None:
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--ping", type=float, default=20.0)
     parser.add_argument("--user-timeout", type=float, default=handshake.USER_TIMEOUT)
-    parser.add_argument("--held-back", type=float, default=websocket.HELD_BACK)
+    parser.add_argument("--held-back", type=float, default=keepalive.HELD_BACK)
     parser.add_argument("--stall", type=float, default=5.0)
     parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
     options = parser.parse_args()
     if options.files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
-    handshake.USER_TIMEOUT, websocket.HELD_BACK = options.user_timeout, options.held_back
+    handshake.USER_TIMEOUT, keepalive.HELD_BACK = options.user_timeout, options.held_back
     Beacon.period, Beacon.size = options.period, options.size
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
     limits = Limits(ping_interval=options.ping, ping_timeout=options.ping, stall=options.stall)

@@ -11,8 +11,8 @@ import pytest
 
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.transport.asgi import PartyMiddleware, not_found
+from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
-from partywidgets.transport.websocket import Limits
 
 ALLOWED = {"7.1.5"}
 """A Close inside a fragmented message: answered 1002, where the case wants the peer's code. websockets documents the same."""

@@ -17,8 +17,9 @@ import pytest
 from websockets.frames import Opcode
 
 from partywidgets.party import Connection
-from partywidgets.transport import silence, websocket
-from partywidgets.transport.websocket import Limits, WebSocket
+from partywidgets.transport import keepalive, silence
+from partywidgets.transport.limits import Limits
+from partywidgets.transport.websocket import WebSocket
 
 from ..party.serving import Raw, Recorder, frame, running, until
 from .lit import ROOT, WAIT, Lit, lit
@@ -52,23 +53,23 @@ async def test_silence_is_counted_from_the_last_byte(tmp_path: Path) -> None:
         [connection] = run.host._rooms["room", "lobby"].get_connections(None)
         wire = connection.wire
         assert isinstance(wire, WebSocket)
-        loop = asyncio.get_running_loop()
+        watch, loop = wire._keepalive, asyncio.get_running_loop()
         for pinged in (False, True):
             raw.send(Opcode.TEXT, b"x")
-            before = wire._heard_at
-            while wire._heard_at == before:
+            before = watch.heard_at
+            while watch.heard_at == before:
                 await asyncio.sleep(0)
-            assert wire._keepalive is not None
-            wire._keepalive.cancel()
-            wire._heard_at -= 4.0 if not pinged else 10.0  # as if the look came so much later
-            wire._beat()
-            assert wire._keepalive.when() == pytest.approx(wire._heard_at + 10.0 if not pinged else loop.time() + 10.0, abs=1.0)
+            assert watch.timer is not None
+            watch.timer.cancel()
+            watch.heard_at -= 4.0 if not pinged else 10.0  # as if the look came so much later
+            watch.look()
+            assert watch.timer.when() == pytest.approx(watch.heard_at + 10.0 if not pinged else loop.time() + 10.0, abs=1.0)
         assert (await raw.frame())[0] is Opcode.PING
-        assert wire._keepalive is not None
-        wire._keepalive.cancel()
-        wire._heard_at -= 10.0
-        wire._pinged_at -= 10.0
-        wire._beat()
+        assert watch.timer is not None
+        watch.timer.cancel()
+        watch.heard_at -= 10.0
+        watch.pinged_at -= 10.0
+        watch.look()
         assert await raw.rest() == b""
 
 
@@ -193,15 +194,16 @@ async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path:
         raw.writer.write(frame(Opcode.BINARY, b"x" * 65_536) * 200)
         await until(lambda: isinstance(connection, Connection) and connection._paused)
         await until(lambda: wire._transport is not None and silence.has_room(wire._transport.get_extra_info("socket")) is False)
+        watch = wire._keepalive
         for _ in range(3):
-            wire._held_back_at -= websocket.HELD_BACK - 0.5
-            before, count = wire._held_back_at, len(taken)
+            watch.held_back_at -= keepalive.HELD_BACK - 0.5
+            before, count = watch.held_back_at, len(taken)
             Room.one.release()
             await until(lambda count=count: len(taken) > count)  # type: ignore[misc]
-            assert wire._held_back_at > before
-            wire._beat()
+            assert watch.held_back_at > before
+            watch.look()
         assert run.host.connection_count() == 1
-        wire._held_back_at -= websocket.HELD_BACK
+        watch.held_back_at -= keepalive.HELD_BACK
         await until(lambda: run.host.connection_count() == 0)
         for _ in range(200):
             Room.one.release()

@@ -12,7 +12,7 @@ import pytest
 from websockets.frames import Opcode
 
 from partywidgets.party import Connection, ConnectionContext, Server
-from partywidgets.transport.websocket import Limits
+from partywidgets.transport.limits import Limits
 
 from ..party.serving import Raw, Running, frame, running, until
 

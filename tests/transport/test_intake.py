@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 from websockets.frames import Frame, Opcode
 
-from partywidgets.transport.websocket import QUICK, Limits, WebSocket
+from partywidgets.transport.intake import QUICK
+from partywidgets.transport.limits import Limits
+from partywidgets.transport.websocket import WebSocket
 
 SIZES = (0, 1, 125, 126, 127, 1000, QUICK - 1, QUICK, QUICK + 1, 65535, 65536)
 

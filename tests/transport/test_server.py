@@ -23,8 +23,8 @@ from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.room import Nobody
 from partywidgets.transport import handshake
 from partywidgets.transport.handshake import adopt_socket
+from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
-from partywidgets.transport.websocket import Limits
 
 from ..party.serving import Raw, Recorder, Running, frame, received, running, until, upgrade_request
 

@@ -1,0 +1,128 @@
+"""Pings into silence: a peer that is gone is found, one that is busy is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from .limits import Limits
+from .silence import has_room, last_heard
+
+logger = logging.getLogger("partywidgets.transport")
+
+HELD_BACK = 300.0
+"""Seconds that a room may take nothing at all from a peer who has filled the kernel's buffer, before that peer is cut: it could not answer
+a ping, so nobody knows whether it is there."""
+
+
+class Hearing(Enum):
+    """Whether what a peer says is read now."""
+
+    FREELY = auto()
+    HELD_BACK = auto()
+    """The room has enough for now, and nothing else is in the way."""
+    TIMED = auto()
+    """Not, or no more than the answer to a Close: what is waited for has a timer of its own."""
+
+
+class Pinged(Protocol):
+    """The socket whose peer is looked after."""
+
+    @property
+    def hearing(self) -> Hearing: ...
+
+    @property
+    def label(self) -> object:
+        """What its log lines call it."""
+
+    @property
+    def socket(self) -> Any: ...
+
+    def ping(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Keepalive:
+    """Any byte from the peer is a sign of life; a ping is sent only into silence. So a peer that is gone is cut `ping_interval` and
+    `ping_timeout` after its last byte, however busy it was before.
+
+    `heard_at` is set by the socket with each byte, `held_back_at` when its room takes no more. Both are of the loop's clock.
+    """
+
+    __slots__ = ("_limits", "_loop", "_pinged", "heard_at", "held_back_at", "pinged_at", "timer")
+
+    def __init__(self, pinged: Pinged, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self._pinged = pinged
+        self._limits = limits
+        self._loop = loop
+        self.heard_at = loop.time()
+        self.held_back_at = 0.0
+        self.pinged_at = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Looks after the peer from now on, unless its limits have no pings."""
+        if self._limits.ping_interval is not None:
+            self.timer = self._loop.call_later(self._limits.ping_interval, self.look)
+
+    def stop(self) -> None:
+        """The peer is gone."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def look(self) -> None:
+        """Pings or cuts, when it is time to, and sets the next look's time."""
+        limits, now = self._limits, self._loop.time()
+        assert limits.ping_interval is not None
+        if not self._hear(now):
+            return
+        due = self.heard_at + limits.ping_interval
+        if due <= now and self.pinged_at > self.heard_at:
+            due = self.pinged_at + limits.ping_timeout
+            if due <= now:
+                logger.info("%r: silent for %g s after a ping, and cut", self._pinged.label, limits.ping_timeout)
+                self._pinged.abort()
+                return
+        elif due <= now:
+            self.pinged_at, due = now, now + limits.ping_timeout
+            self._pinged.ping()
+        self.timer = self._loop.call_at(due, self.look)
+
+    def _hear(self, now: float) -> bool:
+        """Finds out when a peer that is not read from was last heard. False: it was cut.
+
+        Output that waits and a Close have timers of their own. Where a room has paused the peer, the kernel says when its last data came,
+        its pongs among it, so that one which hangs is found as any other is. Where the peer has filled the kernel's buffer no pong comes
+        through: it is pinged at every interval, so that the kernel's error for a machine that is gone comes back (a reset at once, or
+        what `bound_silence` set), and it is cut when its room took nothing for `HELD_BACK`. Where the kernel tells nothing (not Linux)
+        there is the ping alone.
+        """
+        hearing = self._pinged.hearing
+        if hearing is Hearing.FREELY:
+            return True
+        if hearing is Hearing.TIMED:
+            self.heard_at = now
+            return True
+        sock = self._pinged.socket
+        room, silent = has_room(sock), last_heard(sock)
+        if room and silent is not None:
+            self.heard_at = max(self.heard_at, now - silent)
+            return True
+        if room is False and now - self.held_back_at >= HELD_BACK:
+            logger.warning(
+                "%r: its room took nothing from it for %g s, and whether it is still there cannot be known: it was cut",
+                self._pinged.label,
+                HELD_BACK,
+            )
+            self._pinged.abort()
+            return False
+        self.heard_at = now
+        self._pinged.ping()
+        return True
+
+
+__all__ = ["HELD_BACK", "Hearing", "Keepalive", "Pinged"]
