@@ -63,8 +63,8 @@ class Ends(Protocol):
 
 
 class Intake:
-    """The reading side of a `WebSocket`, which gives it bytes by `feed` while there is no `backlog` and nothing is `paused`, and appends
-    them to the backlog else. Nothing that comes after `ended` counts.
+    """The reading side of a `WebSocket`, which gives it bytes by `feed` while nothing is `paused`, and appends them to the `backlog` else:
+    there is one only then. Nothing that comes after `ended` counts.
     """
 
     __slots__ = (

@@ -106,7 +106,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         intake = self._intake
         if intake.ended:
             return
-        if intake.backlog or intake.paused:
+        if intake.paused:
             intake.backlog += data
         else:
             intake.feed(data)

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from partywidgets.party import Connection, ConnectionContext, Server
-from partywidgets.transport import server
+from partywidgets.transport import entrance
 
 from ..party.serving import received, running, until, upgrade_request
 
@@ -62,7 +62,7 @@ async def test_the_silent_take_a_quarter_of_the_open_files_at_most(tmp_path: Pat
 
 async def test_a_herd_is_let_in_as_it_says_what_it_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred at once where eight may be without a request: the others wait in the kernel, and none is turned away."""
-    monkeypatch.setattr(server, "PATIENCE", 10.0)
+    monkeypatch.setattr(entrance, "PATIENCE", 10.0)
 
     async with running(Server, tmp_path, serve_max_handshakes=8) as run, asyncio.timeout(20):
         herd = [await asyncio.open_connection("127.0.0.1", run.server.port) for _ in range(100)]
