@@ -6,9 +6,10 @@ says so; close events carry the real code.
 """
 
 from .address import encode_query, is_loopback_host, is_private_host, party_path, root_url
+from .close_event import CloseEvent, reconnects
 from .fetch import FetchResponse, fetch_url
 from .provided import Provided
-from .reconnecting import CloseEvent, ReconnectingWebSocket, reconnects
+from .reconnecting import ReconnectingWebSocket
 from .room import PartySocket
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import inspect
 import logging
 import random
@@ -16,7 +15,9 @@ from urllib.parse import urlsplit
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
 from ..party.connection import ReadyState
-from .address import is_loopback_host, is_private_host
+from .close_event import CloseEvent, reconnects
+from .dial import dial, failure_of
+from .outbox import Outbox
 from .provided import Provided, provided
 
 if TYPE_CHECKING:
@@ -24,35 +25,10 @@ if TYPE_CHECKING:
 
 Callback: TypeAlias = Callable[..., Any]
 
-STOP_CODES = frozenset({4401, 4403, 4409})
-"""Close codes after which another attempt with the same credential cannot succeed."""
-STOP_STATUSES = frozenset({400, 401, 403})
-"""HTTP answers to the upgrade of which the same is true."""
 MAX_MESSAGE = 33 * 1024 * 1024
 """Bytes of the largest message taken: above a room's own limit of 32 MiB."""
 
 logger = logging.getLogger(__name__)
-# The library's debug level prints request headers, and with them the credential.
-_wire_logger = logging.getLogger(f"{__name__}.wire")
-_wire_logger.setLevel(logging.INFO)
-
-
-@dataclass(frozen=True, slots=True)
-class CloseEvent:
-    """How a connection, or an attempt at one, ended.
-
-    `code` is the peer's, 1005 for a Close without one, 1006 for a drop or a failed attempt. `status` is the HTTP answer that refused.
-    """
-
-    code: int
-    reason: str = ""
-    was_clean: bool = False
-    status: int | None = None
-
-    def __str__(self) -> str:
-        if self.code == 1006:
-            return self.reason or "the connection was lost"
-        return f"close code {self.code}" + (f" ({self.reason})" if self.reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +38,6 @@ class _Ask:
     code: int
     reason: str
     come_back: bool
-
-
-def reconnects(event: CloseEvent) -> bool:
-    """The default of `should_reconnect_on_close`: False for 4401, 4403, 4409 and for HTTP 400, 401, 403."""
-    return event.code not in STOP_CODES and event.status not in STOP_STATUSES
 
 
 class ReconnectingWebSocket:
@@ -125,15 +96,12 @@ class ReconnectingWebSocket:
         self.min_reconnection_delay, self.max_reconnection_delay = min_reconnection_delay, max_reconnection_delay
         self.reconnection_delay_grow_factor, self.jitter = reconnection_delay_grow_factor, jitter
         self.connection_timeout, self.min_uptime, self.max_retries = connection_timeout, min_uptime, max_retries
-        self.max_enqueued_messages, self.max_buffered, self.max_inbox = max_enqueued_messages, max_buffered, max_inbox
+        self.max_inbox = max_inbox
         self.start_closed, self.should_reconnect_on_close = start_closed, should_reconnect_on_close
         self.on_open, self.on_message, self.on_close, self.on_error, self.on_end = on_open, on_message, on_close, on_error, on_end
         self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
         self._inbox: deque[str | bytes] = deque()
-        self._pending: deque[str | bytes] = deque()
-        self._dropped = 0
-        self._outgoing: deque[str | bytes] = deque()
-        self._buffered = 0
+        self._outbox = Outbox(lambda: self.label, max_kept=max_enqueued_messages, max_bytes=max_buffered)
         self._retry_count = 0
         self._retries_left = max_retries
         self._state = ReadyState.CLOSED if start_closed else ReadyState.CONNECTING
@@ -176,7 +144,7 @@ class ReconnectingWebSocket:
     @property
     def buffered_amount(self) -> int:
         """Bytes given to `send` and not yet written: kept for the next connection, or queued to the open one."""
-        return self._buffered
+        return self._outbox.size
 
     @property
     def last_close(self) -> CloseEvent | None:
@@ -261,46 +229,19 @@ class ReconnectingWebSocket:
             if not isinstance(message, (bytes, bytearray, memoryview)):
                 raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
             message = bytes(message)
-        size = _size(message)
-        fits = self._buffered + size <= self.max_buffered
-        if self._state is ReadyState.OPEN and fits:
-            self._outgoing.append(message)
-            self._buffered += size
+        queued = self._outbox.put(message, is_open=self._state is ReadyState.OPEN)
+        if queued:
             self._pulse()
-            return True
-        if self._state is ReadyState.OPEN or not fits or len(self._pending) >= self.max_enqueued_messages:
-            self._drop(size)
-            return False
-        self._pending.append(message)
-        self._buffered += size
-        return False
-
-    def _drop(self, size: int) -> None:
-        """Tells of the first message of a connection, or of a time without one, that finds no room; of the others how many they were."""
-        self._dropped += 1
-        if self._dropped == 1:
-            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
-            waiting = f"{len(self._pending) + len(self._outgoing)} messages of {self._buffered} bytes wait"
-            state = "open" if self._state is ReadyState.OPEN else "not connected"
-            logger.log(level, "%s: %s and %s, a message of %d bytes is dropped", self.label, state, waiting, size)
-
-    def _tell_dropped(self) -> None:
-        if self._dropped > 1:
-            level = logging.WARNING if self.max_enqueued_messages else logging.DEBUG
-            logger.log(level, "%s: %d messages in all were dropped", self.label, self._dropped)
-        self._dropped = 0
+        return queued
 
     async def drain(self) -> None:
         """Waits until what was handed to the open socket has been written; returns at once when the socket is not open."""
-        while self._outgoing and self._state is ReadyState.OPEN:
+        while self._outbox.queued and self._state is ReadyState.OPEN:
             await self._changed.wait()
 
     def drain_queued_messages(self) -> list[str | bytes]:
         """Empties the buffer of messages kept for the next connection and returns them."""
-        kept = list(self._pending)
-        self._pending.clear()
-        self._buffered -= sum(map(_size, kept))
-        return kept
+        return self._outbox.empty()
 
     # Receiving
 
@@ -407,62 +348,34 @@ class ReconnectingWebSocket:
             return await self._converse(connecting.result())
         if not isinstance(error, Exception):
             raise error
-        response = getattr(error, "response", None)
-        status = getattr(response, "status_code", None)
         if isinstance(error, TimeoutError):
-            reason = f"no answer within {self.connection_timeout:g} s"
+            reason, status = f"no answer within {self.connection_timeout:g} s", None
         else:
-            reason = f"the upgrade was answered with HTTP {status}{_said(response)}" if status else _words(error)
+            reason, status = failure_of(error)
         logger.info("%s: connecting failed: %s", self.label, reason)
         await self._call(self.on_error, error)
         return CloseEvent(1006, reason, False, status)
 
     async def _connect(self) -> ClientConnection:
-        from websockets.asyncio.client import connect
-
-        class Connect(connect):
-            """The library's connect, following no redirect: the credential is for the host that was named."""
-
-            def process_redirect(self, exc: Exception) -> Exception | str:
-                return exc
-
         async with asyncio.timeout(self.connection_timeout):
             url = self._last_url = await provided(self._url)
-            protocols = await provided(self._protocols)
-            headers = dict(await provided(self._headers) or {})
-            token = await provided(self._token)
-            host = urlsplit(url).hostname or ""
-            if token is not None:
-                headers["Authorization"] = f"Bearer {token}"
-                if url.startswith("ws://") and not is_private_host(host):
-                    logger.warning("%s: a token goes to %s without TLS: use https or wss", self.label, host)
-            offered: Any = [protocols] if isinstance(protocols, str) else list(protocols or []) or None
-            options: dict[str, Any] = {}
-            if self._ssl is not None and url.startswith("wss://"):
-                options["ssl"] = self._ssl
-            return await Connect(
+            return await dial(
                 url,
-                subprotocols=offered,
-                additional_headers=headers,
-                compression=None,
-                proxy=None if is_loopback_host(host) else True,
-                open_timeout=None,
-                ping_interval=self._pings[0],
-                ping_timeout=self._pings[1],
+                await provided(self._protocols),
+                headers=await provided(self._headers) or {},
+                token=await provided(self._token),
+                label=self.label,
+                pings=self._pings,
                 close_timeout=self._close_timeout,
-                max_size=self._max_message,
-                max_queue=16,
-                logger=_wire_logger,
-                **options,
+                max_message=self._max_message,
+                ssl=self._ssl,
             )
 
     async def _converse(self, socket: ClientConnection) -> CloseEvent:
         self._socket, self._state = socket, ReadyState.OPEN
-        self._tell_dropped()
+        self._outbox.opened()
         clock = asyncio.get_running_loop().time
         since = clock()
-        self._outgoing.extend(self._pending)
-        self._pending.clear()
         opening = asyncio.ensure_future(self._open())  # begins first, but nothing waits for it: it may wait for a message
         reading, writing = asyncio.ensure_future(self._read(socket)), asyncio.ensure_future(self._write(socket))
         asking = asyncio.ensure_future(self._asked.wait())
@@ -476,10 +389,8 @@ class ReconnectingWebSocket:
                 worker.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
             self._workers = []
-            self._buffered -= sum(map(_size, self._outgoing))
-            self._outgoing.clear()
+            self._outbox.closed()
             self._socket = None
-            self._tell_dropped()
         if clock() - since >= self.min_uptime:
             self._retry_count, self._retries_left = 0, self.max_retries
         code = socket.close_code if socket.close_code is not None else 1006
@@ -526,11 +437,9 @@ class ReconnectingWebSocket:
 
         try:
             while True:
-                while self._outgoing:
-                    message = self._outgoing[0]
-                    await socket.send(message)
-                    self._outgoing.popleft()
-                    self._buffered -= _size(message)
+                while self._outbox.queued:
+                    await socket.send(self._outbox.queued[0])
+                    self._outbox.sent()
                 self._pulse()
                 await self._changed.wait()
         except ConnectionClosed:
@@ -545,21 +454,3 @@ class ReconnectingWebSocket:
                 await result
         except Exception:
             logger.exception("%s: a callback raised", self.label)
-
-
-def _size(message: str | bytes) -> int:
-    return len(message.encode("utf-8", "replace")) if isinstance(message, str) else len(message)
-
-
-def _words(error: Exception) -> str:
-    """What kept a connection from being made; of an address that refuses, asyncio says a call and a tuple, or several of them."""
-    if isinstance(error, OSError) and (error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)):
-        return "connection refused: is the host running there?"
-    return str(error) or type(error).__name__
-
-
-def _said(response: Any) -> str:
-    """The beginning of what stands in an answer that refused, for the one who reads the error."""
-    body = getattr(response, "body", None) or b""
-    line = bytes(body[:200]).decode("utf-8", "replace").split("\n")[0].strip()
-    return f" ({line[:100]})" if line and line.isprintable() else ""

@@ -1,0 +1,85 @@
+"""One attempt at a connection, by the websockets library, and what to say when it failed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .address import is_loopback_host, is_private_host
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+logger = logging.getLogger(__name__)
+# The library's debug level prints request headers, and with them the credential.
+_wire_logger = logging.getLogger(f"{__name__}.wire")
+_wire_logger.setLevel(logging.INFO)
+
+
+async def dial(
+    url: str,
+    protocols: str | Sequence[str] | None,
+    *,
+    headers: Mapping[str, str],
+    token: str | None,
+    label: str,
+    pings: tuple[float | None, float | None],
+    close_timeout: float,
+    max_message: int,
+    ssl: Any,
+) -> ClientConnection:
+    """An open connection. `label` names the socket in the log; the rest is ReconnectingWebSocket's. Has no time limit of its own."""
+    from websockets.asyncio.client import connect
+
+    class Connect(connect):
+        """The library's connect, following no redirect: the credential is for the host that was named."""
+
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            return exc
+
+    host = urlsplit(url).hostname or ""
+    if token is not None:
+        headers = {**headers, "Authorization": f"Bearer {token}"}
+        if url.startswith("ws://") and not is_private_host(host):
+            logger.warning("%s: a token goes to %s without TLS: use https or wss", label, host)
+    offered: Any = [protocols] if isinstance(protocols, str) else list(protocols or []) or None
+    options: dict[str, Any] = {}
+    if ssl is not None and url.startswith("wss://"):
+        options["ssl"] = ssl
+    return await Connect(
+        url,
+        subprotocols=offered,
+        additional_headers=headers,
+        compression=None,
+        proxy=None if is_loopback_host(host) else True,
+        open_timeout=None,
+        ping_interval=pings[0],
+        ping_timeout=pings[1],
+        close_timeout=close_timeout,
+        max_size=max_message,
+        max_queue=16,
+        logger=_wire_logger,
+        **options,
+    )
+
+
+def failure_of(error: Exception) -> tuple[str, int | None]:
+    """What kept a connection from being made, in words, and the HTTP status of an answer that refused it."""
+    response = getattr(error, "response", None)
+    status: int | None = getattr(response, "status_code", None)
+    if status:
+        return f"the upgrade was answered with HTTP {status}{_said(response)}", status
+    # Of an address that refuses, asyncio says a call and a tuple, or several of them.
+    if isinstance(error, OSError) and (error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)):
+        return "connection refused: is the host running there?", None
+    return str(error) or type(error).__name__, None
+
+
+def _said(response: Any) -> str:
+    """The beginning of what stands in an answer that refused, for the one who reads the error."""
+    body = getattr(response, "body", None) or b""
+    line = bytes(body[:200]).decode("utf-8", "replace").split("\n")[0].strip()
+    return f" ({line[:100]})" if line and line.isprintable() else ""
