@@ -15,6 +15,7 @@ import {
   type StateChange,
 } from "../protocol.ts";
 import { instant } from "./instant.ts";
+import { reuse } from "./reuse.ts";
 import { type Point, Series } from "./series.ts";
 
 const SERIES_POINTS = 300;
@@ -125,6 +126,8 @@ export class OpsStore {
   #proofs = new Map<string, Proof>();
   #past: { fingerprint: string; hours: Past["hours"]; next: string | null } | null = null;
   #parts: SnapshotParts | null = null;
+  /** The row that came last: what is new shares with it what rows have in common. */
+  #newest: Result | null = null;
 
   /** Results by status. */
   counts(): Counts {
@@ -342,6 +345,9 @@ export class OpsStore {
       return;
     }
     if (known && comparable && known.seq > result.seq) return;
+    const alike = known ?? this.#newest;
+    if (alike) reuse(alike, result);
+    this.#newest = result;
     if (known) this.#observe(known, result);
     this.#keep(fingerprint, known, result);
     const fields = known && !quiet ? changed(known, result) : NONE;
