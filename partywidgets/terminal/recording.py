@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ QUIET_SECONDS, FLOOD_SECONDS = 0.25, 10.0
 """A gap lasts until nothing came for the first, or, when output never pauses, for the second."""
 RETRY_SECONDS = 60.0
 """After a disk that took nothing, until a screen is asked for with which the recording goes on."""
+BEHIND = 4
+"""Recordings that may wait for the disk after their end."""
 RESET = b"\x1bc"
 
 
@@ -36,10 +40,10 @@ class Recorder:
         self._folder, self._room, self._want_screen, self._known = folder, room, want_screen, known
         self._policy = RecordingSettings()
         self._file: CastFile | None = None
-        self._last: CastFile | None = None
-        """The one that was written last: what ended is still to be written when the next begins."""
         self._began = 0.0
         self._items: list[tuple[str, float, Any]] = []
+        self._behind: deque[tuple[CastFile, list[tuple[str, float, Any]]]] = deque()
+        """Recordings that have ended and are not written yet: a shell that is restarted does not wait for the disk."""
         self._pending = self._lost = 0
         self._asked = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -141,13 +145,17 @@ class Recorder:
         if self._lost:
             self._put("gap", self._lost)
         self._put("x", exit_code)
+        if len(self._behind) == BEHIND:
+            self._behind.popleft()
+            log.warning("room %s: the end of a recording is not written: the disk is behind by %d of them", self._room, BEHIND)
+        self._behind.append((self._file, self._items))
+        self._file, self._items, self._pending = None, [], 0
         self._write_now()
-        self._file = None
 
     async def close(self) -> None:
         """Ends what is recorded, and returns when it is on the disk, at most after 3 s."""
         self.end(None)
-        while self._writing is not None or self._items:
+        while self._writing is not None or self._behind:
             self._write_now()
             writing = self._writing
             if writing is None:
@@ -160,9 +168,10 @@ class Recorder:
 
     async def flushed(self) -> None:
         """Returns when what came so far is written, but for a line that has not ended."""
-        if self._items:
+        for _ in range(2 + len(self._behind)):  # what is being written now, and what came meanwhile
             self._write_now()
-        while self._writing is not None:
+            if self._writing is None:
+                return
             await asyncio.wait([self._writing], timeout=10.0)
             await asyncio.sleep(0)
 
@@ -177,45 +186,55 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._writing is not None or not self._items or (file := self._file or self._last) is None:
+        if self._writing is not None:
             return
-        self._last = file
-        items, self._items = self._items, []
-        self._under_way, self._pending = self._pending, 0
+        if self._behind:
+            self._under_way = 0
+            file, items = self._behind.popleft()
+        elif self._items and self._file is not None:
+            self._under_way, self._pending = self._pending, 0
+            file, items = self._file, self._items
+            self._items = []
+        else:
+            return
         self._writing = asyncio.get_running_loop().run_in_executor(recording_thread(), file.write, items)
-        self._writing.add_done_callback(self._written)
+        self._writing.add_done_callback(partial(self._written, file))
 
-    def _written(self, done: asyncio.Future[Written]) -> None:
+    def _written(self, file: CastFile, done: asyncio.Future[Written]) -> None:
         self._writing = None
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
             if isinstance(error, OSError):
-                self._not_written(error)
+                self._not_written(file, error)
             else:
                 log.error("room %s: it is not recorded any more", self._room, exc_info=error)
-                self._file, self._items = None, []
+                if file is self._file:
+                    self._file, self._items = None, []
+            self._go_on()
             return
         if self._refused:
             self._refused = False
             log.warning("room %s: it is recorded again; what came meanwhile is a gap", self._room)
         self._budget.measured(done.result())
-        if self._file is not None and not self._asked and not self._lost and done.result().size > PART_BYTES:
+        if file is self._file and not self._asked and not self._lost and done.result().size > PART_BYTES:
             self._ask("continued")
-        if self._items:
-            if self._file is None:
-                self._write_now()
-            elif self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_now)
+        self._go_on()
 
-    def _not_written(self, error: OSError) -> None:
+    def _go_on(self) -> None:
+        if self._behind:
+            self._write_now()
+        elif self._items and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write_now)
+
+    def _not_written(self, file: CastFile, error: OSError) -> None:
         """The disk took nothing, which may pass: from here on is a gap, and a screen is asked for again and again."""
         if not self._refused:
             log.error("room %s: its recording has a gap from here on: %s; it is tried again every %.0f s", self._room, error, RETRY_SECONDS)
         self._refused = True
-        if self._file is not None:
+        if file is self._file:
             self._lost += max(1, self._under_way + self._pending)
             self._lost_at = self._gap_began = time.monotonic()
             if self._gap is None:
                 self._look_later(RETRY_SECONDS)
-        self._items, self._pending = [], 0
+            self._items, self._pending = [], 0

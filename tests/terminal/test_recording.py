@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import stat
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from partywidgets.terminal.cast import Written
 from partywidgets.terminal.recording import Recorder
 from partywidgets.terminal.recording_access import described, listed
 from partywidgets.terminal.recording_budget import Budget
+from partywidgets.terminal.recording_thread import recording_thread
 from partywidgets.terminal.settings import RecordingSettings
 from tests.terminal.conftest import Serve
 from tests.terminal.viewers import Place
@@ -183,6 +185,27 @@ def test_the_work_of_a_recording_is_bounded() -> None:
     now[0] += 60
     assert taken(10) == pytest.approx(65_536 + 10 * 0.05 * 0.5e6, rel=0.02)
     assert budget.screen_seconds == pytest.approx(393_216 / 0.5e6 / 0.05)
+
+
+async def test_a_restart_while_the_disk_is_slow(tmp_path: Path) -> None:
+    """A shell that ends while its recording is being written, and the next that begins meanwhile, have a file each, both whole."""
+    writer, slow = recorder(tmp_path / "r"), threading.Event()
+    begin(writer)
+    recording_thread().submit(slow.wait, 20)
+    writer.output(b"old\r\n")
+    flushing = asyncio.ensure_future(writer.flushed())
+    await asyncio.sleep(0)
+    writer.output(b"its last\r\n")
+    writer.end(3)
+    writer.begin(RecordingSettings(), epoch="def", sandbox="s", cols=80, rows=24)
+    writer.output(b"new\r\n")
+    slow.set()
+    await flushing
+    await writer.close()
+    old, new = (next((tmp_path / "r").glob(f"*-{epoch}.cast")) for epoch in ("abc", "def"))
+    assert [event[1:] for event in events(old.read_text())] == [["o", "old\r\n"], ["o", "its last\r\n"], ["x", "3"]]
+    assert [event[1:] for event in events(new.read_text())] == [["o", "new\r\n"]]
+    assert [described(file)["complete"] for file in (old, new)] == [True, True]
 
 
 async def test_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
