@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .client.command import CommandResult
     from .widgets.terminal import Terminal
 
-INTERRUPT = "\x03"
 MAGICS = (("line", "terminal"), ("cell", "terminal"), ("line", "ops"))
 
 
@@ -106,7 +105,8 @@ class PartyMagics(Magics):
         try:
             return handle.wait()
         except KeyboardInterrupt:
-            terminal.send(INTERRUPT)
+            # Not a bare Ctrl-C: it may still wait behind somebody else's command.
+            terminal.interrupt()
             raise
 
     @magic_arguments()

@@ -111,6 +111,7 @@ export type TerminalControl =
   | { type: "exit"; code: number | null; reason: string }
   | { type: "ticket"; ticket: string; expires_in: number }
   | ({ type: "reply" } & Reply)
+  | { type: "waits"; id: string; reason: string }
   | { type: "error"; message: string };
 
 /** Control to a terminal room. */
@@ -124,6 +125,7 @@ export type TerminalRequest =
   | { type: "eject"; id: string; connection: string }
   | { type: "restart"; id: string }
   | { type: "run"; id: string; command: string; timeout_s: number | null }
+  | { type: "cancel"; run: string; interrupt?: boolean }
   | { type: "send"; id: string; text: string }
   | { type: "screen"; id: string; format: "text" | "html" }
   | { type: "history"; id: string };

@@ -6,7 +6,10 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-from collections.abc import Coroutine, Generator
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -18,12 +21,17 @@ class Handle(Generic[T]):
     """What `run()` and `scan()` return: `await handle`, or `handle.wait()` where nothing can be awaited.
 
     It wraps a `concurrent.futures.Future`. Awaiting may be repeated, from any loop and several at once; giving up on an await leaves the
-    work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it.
+    work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it. What `note` is given is printed
+    to stderr by whoever awaits it or waits for it, so in a notebook below the cell that does; so is `left` when an await is given up.
     """
 
-    def __init__(self, future: concurrent.futures.Future[T], label: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._future, self.label, self._loop = future, label, loop
+    def __init__(
+        self, future: concurrent.futures.Future[T], label: str, *, loop: asyncio.AbstractEventLoop | None = None, left: str = ""
+    ) -> None:
+        self._future, self.label, self._loop, self._left = future, label, loop, left
         self._looked_at = False
+        self._notes: list[str] = []
+        self._noted: list[Callable[[], None]] = []
 
     @classmethod
     def start(cls, coroutine: Coroutine[Any, Any, T], label: str, *, loop: asyncio.AbstractEventLoop) -> Handle[T]:
@@ -37,13 +45,34 @@ class Handle(Generic[T]):
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
 
-        def tell(_: concurrent.futures.Future[T]) -> None:
+        def tell(_: object = None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop that waited is closed: nobody is there to be told
                 loop.call_soon_threadsafe(arrived.set)
 
         self._future.add_done_callback(tell)
-        await arrived.wait()
+        self._noted.append(tell)
+        try:
+            while not self._future.done():
+                self._print_notes()
+                await arrived.wait()
+                arrived.clear()
+        except asyncio.CancelledError:
+            if self._left and not self._future.done():
+                print(self._left, file=sys.stderr)
+            raise
+        finally:
+            self._noted.remove(tell)
         return self.result()
+
+    def note(self, sentence: str) -> None:
+        """Something to be said before the work is done; from any thread."""
+        self._notes.append(sentence)
+        for tell in list(self._noted):
+            tell()
+
+    def _print_notes(self) -> None:
+        while self._notes:
+            print(self._notes.pop(0), file=sys.stderr)
 
     def wait(self, timeout: float | None = None) -> T:
         """Blocks until the work is done, at most `timeout` seconds (None: for ever), and returns its result.
@@ -57,7 +86,19 @@ class Handle(Generic[T]):
         if running is not None and running is self._loop and not self._future.done():
             raise RuntimeError(f"wait() would block the loop that does this work: write `await` before {self.label!r} instead")
         self._looked_at = True
-        return self._future.result(timeout)
+        woken = threading.Event()
+        self._future.add_done_callback(lambda _: woken.set())
+        self._noted.append(woken.set)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            while not self._future.done():
+                self._print_notes()
+                if not woken.wait(None if deadline is None else deadline - time.monotonic()):
+                    break
+                woken.clear()
+        finally:
+            self._noted.remove(woken.set)
+        return self._future.result(0 if deadline is not None else None)
 
     def result(self) -> T:
         """The result of finished work, or its exception raised. Raises RuntimeError while it runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import PartyError
@@ -14,20 +15,29 @@ class Requests:
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._told: dict[str, Callable[[str], None]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def open(self) -> tuple[str, asyncio.Future[Any]]:
-        """A random id and the future of its reply's `result`."""
+    def open(self, told: Callable[[str], None] | None = None) -> tuple[str, asyncio.Future[Any]]:
+        """A random id and the future of its reply's `result`; `told` is given what the room says of it before."""
         request_id = secrets.token_urlsafe(9)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
+        if told is not None:
+            self._told[request_id] = told
         return request_id, future
 
     def forget(self, request_id: str) -> None:
         """Its sender no longer waits."""
         self._waiting.pop(request_id, None)
+        self._told.pop(request_id, None)
+
+    def tell(self, request_id: str, sentence: str) -> None:
+        """The room says something of a request that it has not replied to."""
+        if (told := self._told.get(request_id)) is not None:
+            told(sentence)
 
     def replied(self, reply: dict[str, Any], refusal: type[PartyError]) -> None:
         """A `reply` came: `ok` gives its result, else `refusal` is raised with its sentence. An unknown id is no longer waited for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -84,10 +85,21 @@ class RoomClient(ABC):
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
         """Sends one message in the room's dialect; False when the socket is down."""
 
-    async def _request(self, kind: str, timeout: float | None, fields: dict[str, Any], *, overdue: type[PartyError] = HostError) -> Any:
-        """Sends a request, and returns its reply's `result`. Raises `overdue` after `timeout` seconds, what the room refused, HostError."""
+    async def _request(
+        self,
+        kind: str,
+        timeout: float | None,
+        fields: dict[str, Any],
+        *,
+        overdue: type[PartyError] = HostError,
+        told: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Sends a request, and returns its reply's `result`. `told` hears what the room says of it before.
+
+        Raises `overdue` after `timeout` seconds, what the room refused, HostError.
+        """
         await self.ready(self.timeout)
-        request_id, future = self._requests.open()
+        request_id, future = self._requests.open(told)
         try:
             if not self._put(kind, {"id": request_id, **fields}):
                 raise HostError(f"{self.kind} {self.room}: not connected, {kind} was not sent")
@@ -95,8 +107,15 @@ class RoomClient(ABC):
                 return await future
         except TimeoutError:
             raise overdue(f"{self.kind} {self.room}: no answer to {kind} within {timeout:g} s") from None
+        except asyncio.CancelledError:
+            self._gave_up(kind, request_id)
+            raise
         finally:
             self._requests.forget(request_id)
+
+    def _gave_up(self, kind: str, request_id: str) -> None:
+        """Whoever sent a request was cancelled; the room may be told."""
+        return
 
     def _pulse(self) -> None:
         self._changed.set()

@@ -102,11 +102,13 @@ class TerminalClient(RoomClient):
 
     # What one does with it
 
-    async def run(self, command: str, timeout: float | None = None) -> CommandResult:
+    async def run(self, command: str, timeout: float | None = None, *, on_waits: Callable[[str], None] | None = None) -> CommandResult:
         """Runs a command in the shared shell, visible to all, and returns when it ended.
 
-        `timeout` is in seconds; None waits for ever. Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is
-        there, the shell tells no exit codes), HostError when the connection is lost meanwhile; the command itself then runs on.
+        `timeout` is in seconds; None waits for ever. `on_waits` is given a sentence when the command seems to wait for a person (a
+        password, a question, a pager). Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is there, the
+        shell tells no exit codes, the command is not whole), HostError when the connection is lost meanwhile; the command itself then
+        runs on. So it does when the call is cancelled; one that still waits for its turn is withdrawn.
         """
         check_text("a command", command)
         if timeout is not None and not 0 < timeout <= MAX_SECONDS:
@@ -115,7 +117,9 @@ class TerminalClient(RoomClient):
         began = clock()
         await self._shell()
         try:
-            reply = await self._ask("run", timeout + REPLY_TIMEOUT if timeout is not None else None, command=command, timeout_s=timeout)
+            reply = await self._ask(
+                "run", timeout + REPLY_TIMEOUT if timeout is not None else None, told=on_waits, command=command, timeout_s=timeout
+            )
         except CommandTimeoutError:
             raise
         except CommandError as error:
@@ -123,6 +127,11 @@ class TerminalClient(RoomClient):
                 raise CommandTimeoutError(str(error)) from None
             raise
         return CommandResult.from_wire(reply)
+
+    async def interrupt(self) -> None:
+        """Presses Ctrl-C for the command of this client's `run` that the shell has; those that wait for their turn are withdrawn."""
+        await self.ready(self.timeout)
+        self._tell("cancel", run="", interrupt=True)
 
     async def send(self, text: str) -> None:
         """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
@@ -282,8 +291,12 @@ class TerminalClient(RoomClient):
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
         return self._tell(kind, **fields)
 
-    async def _ask(self, kind: str, timeout: float | None, **fields: Any) -> Any:
-        return await self._request(kind, timeout, fields, overdue=CommandTimeoutError if kind == "run" else HostError)
+    async def _ask(self, kind: str, timeout: float | None, told: Callable[[str], None] | None = None, **fields: Any) -> Any:
+        return await self._request(kind, timeout, fields, overdue=CommandTimeoutError if kind == "run" else HostError, told=told)
+
+    def _gave_up(self, kind: str, request_id: str) -> None:
+        if kind == "run":
+            self._tell("cancel", run=request_id)
 
     async def _lease(self, action: str, reached: Callable[[], bool], **fields: Any) -> None:
         await self.ready(self.timeout)
@@ -375,6 +388,9 @@ class TerminalClient(RoomClient):
 
     def _on_mark(self, frame: dict[str, Any]) -> None:
         """Command marks are for views; `history()` asks the room."""
+
+    def _on_waits(self, frame: dict[str, Any]) -> None:
+        self._requests.tell(frame["id"], frame["reason"])
 
     def _on_upstream(self, frame: dict[str, Any]) -> None:
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])

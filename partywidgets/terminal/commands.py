@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -18,9 +19,13 @@ from .vt import ModeReader, plain_text
 
 PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
+QUIET_SECONDS = 3.0
+"""A command that has printed nothing for so long is looked at: it may wait for a person."""
 OUTPUT_LIMIT = 512 * 1024
 """Bytes of a command's output that come back: the last ones."""
 COMMAND_LIMIT = 16 * 1024
+LOOKED_AT = 4096
+"""Bytes of output in which a question is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class _Request:
     began: float
     started: float
     result: asyncio.Future[dict[str, Any]]
+    task: asyncio.Task[Any] | None
 
 
 @dataclass(slots=True)
@@ -150,6 +156,10 @@ class Commands:
             self._at_prompt.set()
         elif mark.kind == "E":
             self._line = mark.fields[0] if mark.fields else ""
+        elif mark.kind == "F":
+            # The shell asks for more. `env` in a plain sh prints its PS2 too, with `$?` in the mark.
+            if mark.fields and mark.fields[0].isdecimal():
+                self._goes_on()
         elif mark.kind == "C":
             self._started(mark.end, mark.start)
         elif mark.kind == "D":
@@ -194,6 +204,21 @@ class Commands:
             self._running = _Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
         running = self._running
         self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
+
+    def _goes_on(self) -> None:
+        """What `run` typed is no whole command: it is taken back, for nobody would type the rest of it."""
+        request = self._request
+        if request is None or self._running is not None:
+            return
+        self._write(b"\x03")
+        self._request, self._typist = None, request.actor
+        if not request.result.done():
+            request.result.set_exception(
+                CommandError(
+                    f"`{_short(request.command)}` is no whole command, and was taken back with Ctrl-C: the shell waits for the rest of it, "
+                    "such as a quote, a bracket, `done` or the end of a here-document"
+                )
+            )
 
     def _since(self, request: _Request, end: int) -> bytes:
         start = max(request.typed_at, self._ring.base)
@@ -250,30 +275,69 @@ class Commands:
 
     # Running
 
-    async def run(self, command: str, actor: str, timeout: float | None) -> dict[str, Any]:
+    async def run(self, command: str, actor: str, timeout: float | None, waits: Callable[[str], None]) -> dict[str, Any]:
         """Runs a command in the visible shell, after those before it: `{id, command, exit_code, output, duration_s, cwd, offset}`.
 
         `output_lost` is there when the beginning of the output, so many bytes, is not kept. `timeout` is in seconds and counts the
-        waiting too; None: no end. Raises CommandTimeoutError (the command goes on) and CommandError.
+        waiting too; None: no end. `waits` is given a sentence when the command seems to wait for a person. Raises CommandTimeoutError
+        (the command goes on) and CommandError. Cancelled, it types nothing more; a command that was typed goes on.
         """
         if not command.strip():
             raise CommandError("run needs a command, got only blanks")
         if len(command.encode()) > COMMAND_LIMIT or "\0" in command:
             raise CommandError(f"a command has at most {COMMAND_LIMIT} bytes and no NUL: put a longer one into a script")
-        typed = False
+        request: _Request | None = None
         try:
             async with asyncio.timeout(timeout), self._turn:
                 await self._prompt()
                 request = self._type(command, actor)
-                typed = True
-                return await request.result
+                return await self._watched(request, waits)
         except TimeoutError:
-            what = f"`{_short(command)}` did not end within {timeout:g} s: it still runs in the terminal; press Ctrl-C there to end it"
+            if request is None:
+                raise CommandTimeoutError(f"{self._busy()}; `{_short(command)}` was not typed within {timeout:g} s") from None
+            shown = f" and {doing}" if (doing := self._doing(request)) else ""
             raise CommandTimeoutError(
-                what if typed else f"{self._busy()}; `{_short(command)}` was not typed within {timeout:g} s"
+                f"`{_short(command)}` did not end within {timeout:g} s: it still runs in the terminal{shown}; press Ctrl-C there to end it"
             ) from None
 
+    def typed_for(self, task: asyncio.Task[Any]) -> bool:
+        """True while the shell has the command that `run` was asked for in this task."""
+        return self._request is not None and self._request.task is task
+
+    async def _watched(self, request: _Request, waits: Callable[[str], None]) -> dict[str, Any]:
+        """The request's result; `waits` hears of each thing that it seems to wait for, once."""
+        told, seen, since = "", -1, 0.0
+        while True:
+            done, _ = await asyncio.wait([request.result], timeout=QUIET_SECONDS / 3)
+            if done:
+                return request.result.result()
+            now = time.monotonic()
+            if seen != self._ring.end:
+                seen, since = self._ring.end, now
+            elif now - since >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
+                told = doing
+                waits(f"`{_short(request.command)}` {doing}: it waits for somebody in the terminal")
+
+    def _doing(self, request: _Request) -> str:
+        """What a command does that has not ended, as far as its output tells; "" for nothing that needs a person."""
+        if self._request is not request:
+            return ""
+        if self._modes.alternate:
+            return "has opened a full-screen program"
+        end = self._ring.end
+        if self._running is None:  # a shell that does not tell when a command begins
+            text = behind_echo(self._since(request, end)[:LOOKED_AT], request.line) or ""
+        else:
+            text = printed(self._ring.read(min(max(self._running.offset, self._ring.base, end - LOOKED_AT), end), end))
+        line = text.split("\n")[-1].strip()
+        return f"asks {line[-80:]!r}" if _QUESTION.search(line) else ""
+
     def _busy(self) -> str:
+        if self._running is not None and self._source == "shell" and self._at_prompt.is_set():
+            return (
+                f"there is a prompt, but the shell never told that `{_short(self._running.command)}` ended: leave the shell that was "
+                "started in it, or restart the terminal where something replaced PROMPT_COMMAND or precmd"
+            )
         if self._running is not None:
             return f"the shell is busy with `{_short(self._running.command)}`"
         return "the shell shows no prompt yet"
@@ -308,11 +372,15 @@ class Commands:
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         # Whoever asked may be gone when the shell ends.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        request = _Request(_new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future)
+        request = _Request(_new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task())
         self._write(keys)
         self._request = request
         self._at_prompt.clear()
         return request
+
+
+_QUESTION = re.compile(r"[:?>\])%#$]$")
+"""How a line ends behind which a program waits for keys: `password:`, `[Y/n]`, `(yes/no)?`, `>>>`, less' `(END)`."""
 
 
 def _new_id() -> str:

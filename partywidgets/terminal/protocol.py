@@ -80,6 +80,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "eject": {"id": (str,), "connection": (str,)},
     "restart": {"id": (str,)},
     "run": {"id": (str,), "command": (str,)},
+    "cancel": {"run": (str,)},
     "send": {"id": (str,), "text": (str,)},
     "screen": {"id": (str,)},
     "history": {"id": (str,)},

@@ -35,6 +35,7 @@ class Requests:
             "eject": self._eject,
             "restart": self._restart,
             "run": self._run,
+            "cancel": self._cancel,
             "send": self._send,
             "screen": self._screen,
             "history": self._history,
@@ -114,7 +115,7 @@ class Requests:
     def _restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def restart() -> dict[str, Any]:
             if viewer.person.role not in ("peer", "moderator"):
-                raise CommandError("restart needs the role moderator")
+                raise CommandError(f"restart needs the role peer or moderator; this connection is {viewer.person.role}")
             self._room.audit.note("restart", viewer.person)
             await self._room.restart()
             return {}
@@ -125,9 +126,23 @@ class Requests:
         async def run() -> dict[str, Any]:
             self._require_typing(viewer)
             self._room.audit.note("run", viewer.person)
-            return await self._room.commands.run(message["command"], viewer.person.name, message.get("timeout_s"))
+            return await self._room.commands.run(message["command"], viewer.person.name, message.get("timeout_s"), waits)
+
+        def waits(reason: str) -> None:
+            viewer.note(type="waits", id=message["id"][:128], reason=reason)
 
         self._answer(viewer, message, run)
+
+    def _cancel(self, viewer: Viewer, message: dict[str, Any]) -> None:
+        for run, task in list(viewer.runs.items()):
+            if message["run"] not in ("", run):
+                continue
+            if not self._room.commands.typed_for(task):
+                self._room.audit.note("run-withdrawn", viewer.person)
+                task.cancel()
+                viewer.note(type="reply", id=run, ok=False, error="the command was withdrawn before it was typed")
+            elif message.get("interrupt") is True:
+                self._room.typed(viewer, b"\x03")
 
     def _send(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def send() -> dict[str, Any]:
@@ -187,4 +202,7 @@ class Requests:
             else:
                 viewer.note(type="reply", id=request_id, ok=True, result=result)
 
-        self._room.spawn_for(viewer, reply(), message["type"])
+        task = self._room.spawn_for(viewer, reply(), message["type"])
+        if message["type"] == "run":
+            viewer.runs[request_id] = task
+            task.add_done_callback(lambda _: viewer.runs.pop(request_id, None))

@@ -363,11 +363,12 @@ class TerminalServer(Server):
         self._note_all(type="resize", cols=cols, rows=rows, by=by, offset=offset)
         await self.upstream.resize(cols, rows)
 
-    def spawn_for(self, viewer: Viewer, work: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn_for(self, viewer: Viewer, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task that ends when its viewer leaves."""
         task = self.spawn(work, name=name)
         viewer.tasks.add(task)
         task.add_done_callback(viewer.tasks.discard)
+        return task
 
     # Commands
 

@@ -26,7 +26,7 @@ def new_nonce() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One mark: `kind` A B C D E or P, its fields without the nonce, the offsets of its first byte and behind its last."""
+    """One mark: `kind` A B C D E F or P, its fields without the nonce, the offsets of its first byte and behind its last."""
 
     kind: str
     fields: tuple[str, ...]
@@ -112,6 +112,11 @@ def _prompt(nonce: str, text: str, *, edited: bool) -> str:
     return mark("D;$?") + mark("P;Cwd=$PWD") + mark("P;Shell=sh") + mark("A") + text + mark("B")
 
 
+def _second_prompt(nonce: str) -> str:
+    """PS2 of such a shell, which does not edit the line: the mark says that a command goes on."""
+    return f"\x1b]633;F;$?;{nonce}\x07> "
+
+
 def local_start(shell: str, nonce: str, environ: dict[str, str]) -> Start:
     """An interactive local shell with our marks where it can have them. `environ` is the one that it will get."""
     name = shell.rsplit("/", 1)[-1]
@@ -124,7 +129,7 @@ def local_start(shell: str, nonce: str, environ: dict[str, str]) -> Start:
             own["__PW_ZDOTDIR"] = environ["ZDOTDIR"]
         return Start([shell, "-i"], own)
     if name in ("sh", "dash", "ash"):
-        return Start([shell, "-i"], {"PS1": _prompt(nonce, "$ ", edited=False)})
+        return Start([shell, "-i"], {"PS1": _prompt(nonce, "$ ", edited=False), "PS2": _second_prompt(nonce)})
     return Start([shell], marked=False)
 
 

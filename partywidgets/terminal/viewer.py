@@ -102,6 +102,8 @@ class Viewer(ABC):
         self.ticket = ""
         self.tasks: set[asyncio.Task[None]] = set()
         """What it asked for and waits for; cancelled when it leaves."""
+        self.runs: dict[str, asyncio.Task[None]] = {}
+        """Of these the commands that it runs, by the request's id."""
 
     def send(self, frame: Frame) -> None:
         """Queues a frame; one that left in this moment gets nothing."""

@@ -92,9 +92,19 @@ class Terminal(PartyWidget):
         """Runs a command in the visible shell: `result = await term.run("df -h /")`, or `.wait()` in a plain script.
 
         `timeout` is in seconds, None waits for ever. Awaiting raises CommandTimeoutError, or CommandError (one may not type, a
-        full-screen program is there).
+        full-screen program is there, the command is not whole). When the command seems to wait for a person, at a password or in a pager,
+        the cell that awaits it says so. Giving up on it leaves it running; `interrupt()` presses Ctrl-C.
         """
-        return self._start(lambda client: client.run(command, timeout), command)
+        handle: Handle[CommandResult] = self._start(
+            lambda client: client.run(command, timeout, on_waits=lambda sentence: handle.note(sentence)),
+            command,
+            left=f"{command!r} goes on in the terminal {self.room!r}: interrupt() presses Ctrl-C there",
+        )
+        return handle
+
+    def interrupt(self) -> Handle[None]:
+        """Presses Ctrl-C for the command of Python's `run` that the shell has; those that wait for their turn are withdrawn."""
+        return self._start(lambda client: client.interrupt(), "interrupt")
 
     def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
         """Types text as it is (`term.send("ls\\r")`) and returns a handle. Anything but text is ipywidgets' own message to the page."""
@@ -161,8 +171,8 @@ class Terminal(PartyWidget):
 
     # its client, on the room loop
 
-    def _start(self, work: Any, label: str) -> Handle[Any]:
-        return Handle(self._thread.submit(self._with_client(work)), label, loop=self._thread.loop)
+    def _start(self, work: Any, label: str, left: str = "") -> Handle[Any]:
+        return Handle(self._thread.submit(self._with_client(work)), label, loop=self._thread.loop, left=left)
 
     async def _with_client(self, work: Any) -> Any:
         self._users += 1

@@ -50,6 +50,29 @@ async def test_await_from_another_loop(room_loop: asyncio.AbstractEventLoop) -> 
     assert repr(handle) == "'done'"
 
 
+async def test_notes_are_printed_where_it_is_awaited(room_loop: asyncio.AbstractEventLoop, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the work has to say comes to stderr of who awaits it or waits for it; who gives up on it is told what becomes of it."""
+    gate = asyncio.Event()
+    handle: Handle[str] = Handle(asyncio.run_coroutine_threadsafe(work(gate), room_loop), "x", loop=room_loop, left="it goes on")
+    handle.note("it asks")
+    waiting = asyncio.ensure_future(handle._arrive())
+    blocked = asyncio.ensure_future(asyncio.to_thread(handle.wait, WAIT))
+    said = ""
+    async with asyncio.timeout(WAIT):
+        while "it asks" not in said:
+            said += capsys.readouterr().err
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert "it goes on" in capsys.readouterr().err
+        handle.note("and again")
+        while "and again" not in said:
+            said += capsys.readouterr().err
+            await asyncio.sleep(0.01)
+        room_loop.call_soon_threadsafe(gate.set)
+        assert await blocked == "done"
+
+
 def test_wait_in_a_script(room_loop: asyncio.AbstractEventLoop) -> None:
     """wait() blocks a plain script, within its timeout."""
     gate = asyncio.Event()

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from partywidgets.terminal import commands
 from tests.engines_fixture import Engine
 
 from .conftest import Serve
@@ -86,6 +87,71 @@ async def test_syntax_error_comes_back(serve: Serve) -> None:
         done = (await ana.ask("run", command="if )", timeout_s=15))["result"]
         assert done["exit_code"] == 2
         assert "syntax error" in done["output"]
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
+async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str) -> None:
+    """A line for which the shell wants more (its PS2) is refused in a moment, and the next command finds a prompt; whole ones of several
+    lines, and a program that prints the prompts' variables, are none."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        for command in ("echo 'no end", "if true; then", "echo $("):
+            assert "is no whole command" in (await ana.ask("run", command=command, timeout_s=20))["error"]
+        for command, output in (
+            ("for i in 1 2; do\n  echo $i\ndone", "1\n2"),
+            ("cat <<END\nin it\nEND", "in it"),
+            ("env >/dev/tty; echo ok", "ok"),
+        ):
+            done = await ana.ask("run", command=command, timeout_s=20)
+            assert done["result"]["output"].endswith(output)
+
+
+@pytest.mark.parametrize("name", ["bash", "dash"])
+async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ran a command that asks something, or opened a full-screen program, is told so, once for each; so is who waited too long."""
+    monkeypatch.setattr(commands, "QUIET_SECONDS", 0.3)
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana, place.watch(who="pia") as pia:
+        await ana.running()
+        await ana.tell(
+            "run", id="r1", command="printf 'Pass''word: '; read x; printf '\\033[?1049h'; read x; printf '\\033[?1049l'; echo done-$x"
+        )
+        first = await ana.message("waits", id="r1")
+        assert first["reason"].endswith("asks 'Password:': it waits for somebody in the terminal")
+        await ana.type("it\r")
+        await ana.until(lambda: len(ana.of("waits")) == 2)
+        assert "has opened a full-screen program" in ana.of("waits")[1]["reason"]
+        await ana.type("now\r")
+        done = await ana.message("reply", id="r1")
+        assert done["result"]["output"].endswith("done-now")
+        assert len(ana.of("waits")) == 2
+        assert pia.of("waits") == []
+        late = await ana.ask("run", command="printf 'sure? [y/''n] '; read x", timeout_s=5)
+        assert "still runs in the terminal and asks 'sure? [y/n]'" in late["error"]
+
+
+async def test_cancel(serve: Serve) -> None:
+    """Of one's own commands those that are not typed yet are withdrawn, and the one that runs is interrupted; others' are left alone."""
+    async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
+        await ana.running()
+        await pia.tell("run", id="p1", command="read -p go? x; echo $x")
+        await ana.shows(b"go?")
+        await ana.tell("run", id="a1", command="echo never")
+        await ana.tell("cancel", run="", interrupt=True)
+        assert "withdrawn" in (await ana.message("reply", id="a1"))["error"]
+        await pia.type("on\r")
+        assert (await pia.message("reply", id="p1"))["result"]["output"].endswith("on")
+        await ana.tell("run", id="a2", command="echo begun; sleep 60")
+        await ana.message("mark", kind="start", command="echo begun; sleep 60")
+        await ana.tell("cancel", run="a2")
+        await pia.tell("cancel", run="", interrupt=True)
+        await ana.tell("cancel", run="a2", interrupt=True)
+        assert (await ana.message("reply", id="a2"))["result"]["exit_code"] == 130
+        assert "never" not in [entry["command"] for entry in (await ana.ask("history"))["result"]["commands"]]
 
 
 async def test_half_typed_line_is_not_mixed_in(serve: Serve) -> None:

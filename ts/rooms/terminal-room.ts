@@ -243,6 +243,7 @@ export class TerminalRoom {
         break;
       case "resync":
       case "ticket":
+      case "waits":
         break;
       default:
         console.debug("partywidgets: unknown terminal message", message);

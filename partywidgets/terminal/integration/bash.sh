@@ -51,6 +51,7 @@ __pw_ended() {
 # Last, because others set PS1 in PROMPT_COMMAND.
 __pw_prompted() {
   __pw_last_entry=$(__pw_entry)
+  if [[ $PS2 != *"633;F;"* ]]; then PS2='\[\033]633;F;0;'$__pw_nonce'\007\]'$PS2; fi
   if [[ $PS1 != *"633;B;"* ]]; then PS1='\[\033]633;A;'$__pw_nonce'\007\]'$PS1'\[\033]633;B;'$__pw_nonce'\007\]'; fi
 }
 

@@ -35,10 +35,16 @@ zsh)
 sh | ash | dash)
   # busybox and bash edit the line themselves and must know what takes no room on it; dash leaves that to the terminal.
   case $program in
-  dash) PS1=$__PW_PS1 ;;
-  *) PS1=$__PW_PS1_EDITED ;;
+  dash)
+    PS1=$__PW_PS1
+    PS2=$(printf '\033]633;F;$?;%s\007> ' "$__PW_NONCE")
+    ;;
+  *)
+    PS1=$__PW_PS1_EDITED
+    PS2=$(printf '\\[\033]633;F;$?;%s\007\\]> ' "$__PW_NONCE")
+    ;;
   esac
-  export PS1
+  export PS1 PS2
   ;;
 esac
 unset __PW_BASH __PW_ZSHENV __PW_ZSHRC __PW_PS1 __PW_PS1_EDITED __PW_NONCE __PW_LOGIN

@@ -36,6 +36,7 @@ __pw_ended() {
 
 # Last, because themes set PROMPT in precmd.
 __pw_prompted() {
+  if [[ $PROMPT2 != *'633;F;'* ]]; then PROMPT2=$'%{\033]633;F;0;'$__pw_nonce$'\007%}'$PROMPT2; fi
   if [[ $PROMPT != *'633;B;'* ]]; then
     PROMPT=$'%{\033]633;A;'$__pw_nonce$'\007%}'$PROMPT$'%{\033]633;B;'$__pw_nonce$'\007%}'
   fi
