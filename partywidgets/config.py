@@ -18,7 +18,7 @@ from .exceptions import ConfigError, SandboxError
 from .party.grant import parse_roles
 from .references import REFERENCE, resolve
 from .scans.checks import CHECK_TYPES
-from .scans.checks.base import CheckModel
+from .scans.checks.base import CheckModel, PlacedError
 from .scans.maintenance import MaintenanceSettings
 from .scans.model import Severity
 from .scans.notify_settings import NotifySettings
@@ -92,10 +92,11 @@ Name = TypeVar("Name", NotifySettings, MaintenanceSettings, WaiverSettings)
 
 
 def _distinct(items: tuple[Name, ...]) -> tuple[Name, ...]:
-    names = [item.name for item in items]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the name {twice!r} is used a second time: a name means one entry")
+    names: set[str] = set()
+    for index, item in enumerate(items):
+        if item.name in names:
+            raise PlacedError(f"the name {item.name!r} is used a second time: a name means one entry", (index, "name"))
+        names.add(item.name)
     return items
 
 

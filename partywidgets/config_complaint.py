@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from .config_nodes import Position
 from .config_source import Loc, Source
+from .config_words import shown, words
 from .exceptions import ConfigError
-
-_PLAIN = {
-    "model_type": "expected a mapping of keys",
-    "model_attributes_type": "expected a mapping of keys",
-    "dict_type": "expected a mapping of keys",
-    "tuple_type": "expected a list",
-    "list_type": "expected a list",
-    "string_type": "expected text, if need be in quotes",
-}
-"""What pydantic says of types, in the words of YAML."""
+from .spelling import nearest
 
 Fault = tuple[Position, str]
 """Where, and a sentence."""
-
-MAX_NAMES = 20
-"""How many valid keys an error lists when none is near."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: Source, root: Loc = (), *, beside: Iterable[Fault] = ()) -> ConfigError:
     """The first thing that is wrong, by its place in the text, and how many more there are. `root` is where `model` stands in the text;
     `beside` are faults that pydantic does not look for."""
     # A missing key comes last: the misspelt one beside it says more.
-    complaints = [(detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in error.errors(include_url=False)]
+    details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
+    complaints = [(detail["type"] == "missing", *_complaint(detail, model, source, root)) for detail in details]
     return told(source, [*complaints, *((False, *fault) for fault in beside)])
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """True for a list called too short because wrong items of it, which are told, do not count."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
 
 
 def told(source: Source, complaints: Iterable[tuple[bool, Position, str]]) -> ConfigError:
@@ -50,60 +46,58 @@ def told(source: Source, complaints: Iterable[tuple[bool, Position, str]]) -> Co
     return ConfigError(sentence, path=source.path, line=line, column=column, faults=faults)
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """What to say after a word that is not among the valid ones: the near ones, else all."""
-    valid = list(valid)
-    near = difflib.get_close_matches(word, valid, n=2, cutoff=0.55)
-    if len(near) == 2 and _likeness(word, near[1]) < _likeness(word, near[0]) - 0.05:
-        near.pop()
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
-    listed = ", ".join(valid[:MAX_NAMES]) + (", …" if len(valid) > MAX_NAMES else "")
-    return f"it is one of {listed}" if valid else "none is valid here"
-
-
-def _likeness(word: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, other, word).ratio()
-
-
 def _complaint(detail: ErrorDetails, model: type[BaseModel], source: Source, root: Loc) -> tuple[tuple[int, int], str]:
     kind = detail["type"]
-    loc, owner = _locate(detail["loc"], model, _value_at(source.value, root), adds_key=kind in ("missing", "extra_forbidden"))
-    loc = root + loc
+    at = _locate(detail["loc"], model, _value_at(source.value, root), adds_key=kind in ("missing", "extra_forbidden"))
+    loc = root + at.loc
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return source.position(loc, key=True), f"{_place(source, loc[:-1])}unknown key {loc[-1]!r}, {nearest(str(loc[-1]), _keys(owner))}"
+        return source.position(
+            loc, key=True
+        ), f"{_place(source, loc[:-1])}unknown key {loc[-1]!r}, {nearest(str(loc[-1]), _keys(at.owner))}"
     if kind == "missing":
         return source.position(loc[:-1]), f"{_place(source, loc[:-1])}the key {loc[-1]!r} is missing"
     if kind == "union_tag_invalid":
         tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
-        found = str(context.get("tag", ""))
-        return source.position((*loc, "type")), f"{_place(source, loc)}unknown check type {found!r}, {nearest(found, tags)}"
+        found = detail["input"].get("type")
+        if found is None:
+            said = f"expected a check type, got nothing: {nearest('', tags)}"
+        else:
+            said = f"unknown check type {shown(found)}, {nearest(found if isinstance(found, str) else '', tags)}"
+        return source.position((*loc, "type")), _place(source, loc) + said
     if kind == "union_tag_not_found":
         return source.position(loc), f"{_place(source, loc)}the key 'type' is missing: it says what kind of check this is, for example http"
-    if kind == "literal_error":
-        valid = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return source.position(
-            loc
-        ), f"{_place(source, loc)}{_shown(detail['input'])} is not valid here, {nearest(str(detail['input']), valid)}"
     if kind == "value_error":
         loc += getattr(context["error"], "where", ())
-        return source.position(loc), f"{_place(source, loc)}{context['error']}"
-    message = _PLAIN.get(kind) or detail["msg"].replace("Input should be", "expected").replace("Value error, ", "")
-    got = f", got {_shown(detail['input'])}" if isinstance(detail["input"], (str, int, float, bool, type(None))) else ""
-    return source.position(loc), f"{_place(source, loc)}{message[:1].lower()}{message[1:]}{got}"
+    if at.of_key:
+        return source.position(loc, key=True), f"{_place(source, loc[:-1])}the key {loc[-1]!r}: {words(detail, None)}"
+    return source.position(loc), f"{_place(source, loc)}{words(detail, at.field)}"
 
 
-def _locate(loc: Loc, model: type[BaseModel], value: Any, *, adds_key: bool) -> tuple[Loc, type[BaseModel] | None]:
-    """pydantic's location without the tags of unions, and the model in whose keys its last part would be."""
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where pydantic points: the place in the text, the model in whose keys its last part would be, and the field that it is in.
+
+    `of_key`: the key itself is wrong, and not what stands under it.
+    """
+
+    loc: Loc
+    owner: type[BaseModel] | None
+    field: FieldInfo | None
+    of_key: bool
+
+
+def _locate(loc: Loc, model: type[BaseModel], value: Any, *, adds_key: bool) -> _Spot:
+    """pydantic's location without the tags of unions."""
     here: list[str | int] = []
     owner: type[BaseModel] | None = model
     inside: Any = model
+    field: FieldInfo | None = None
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
         known = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int) and part < len(value))
         tagged = None if known and not _is_tag(part, value) else _tagged(inside, part)
-        if tagged is not None:
+        if tagged is not None and tagged is not inside:
             inside = owner = tagged
             continue
         if not known and not (last and adds_key):
@@ -112,9 +106,11 @@ def _locate(loc: Loc, model: type[BaseModel], value: Any, *, adds_key: bool) -> 
         value = value[part] if known else None
         if last and adds_key:
             break
+        if owner is not None and owner is inside and part in owner.model_fields:
+            field = owner.model_fields[str(part)]
         inside = _part(inside, part)
         owner = next(_models(inside), None)
-    return tuple(here), owner
+    return _Spot(tuple(here), owner, field, loc[-1:] == ("[key]",))
 
 
 def _is_tag(part: str | int, value: Any) -> bool:
@@ -173,8 +169,3 @@ def _place(source: Source, loc: Loc) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     words += [path] if path else []
     return f"{', '.join(words)}: " if words else ""
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"

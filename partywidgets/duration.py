@@ -15,7 +15,8 @@ PATTERN = r"^-?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w))+$"
 def parse_duration(text: str | float) -> float:
     """Seconds of a duration; a plain number is seconds. Raises ValueError with an example of what would be right."""
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise ValueError(f"expected a duration such as '30s' or '5m', got {type(text).__name__}")
+        got = {bool: str(text).lower(), list: "a list", dict: "a mapping of keys", type(None): "nothing"}.get(type(text), repr(text)[:80])
+        raise ValueError(f"expected a duration such as '30s' or '5m', got {got}")
     if not isinstance(text, str):
         return float(text)
     bare = text.strip()
@@ -49,6 +50,11 @@ def _positive(value: Any) -> float:
     if seconds <= 0:
         raise ValueError(f"a duration here is longer than zero, got {value!r}")
     return seconds
+
+
+def is_duration(validator: Any) -> bool:
+    """True for what reads the durations of a model's fields: such a field's bounds are durations, too."""
+    return validator in (parse_duration, _positive)
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": ["string", "number"], "pattern": PATTERN})]

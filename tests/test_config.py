@@ -118,7 +118,7 @@ def test_a_terminal_is_kept_for_a_duration_or_for_ever(written: str, seconds: fl
         (f"checks:\n  - {{cron: '0 9 * * *', every: 1m, {BARE}\n", 2, 12, "check 'b', cron: a check has `every` or `cron`, not both"),
         (f"checks:\n  - {{cron: '0 9 * *', {BARE}\n", 2, 12, "check 'b', cron: '0 9 * *' is no cron expression"),
         ("schedule: {full: 'every day'}\n", 1, 18, "schedule.full: 'every day' is no cron expression"),
-        ("schedule:\n  jitter: 4\n", 2, 11, "schedule.jitter: expected less than or equal to 1, got 4"),
+        ("schedule:\n  jitter: 4\n", 2, 11, "schedule.jitter: expected 0 to 1, got 4"),
         ("terminal: {keep: 15x}", 1, 18, "terminal.keep: '15x' is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'"),
         ("modules: ['team checks']", 1, 11, "modules[0]: 'team checks' is no module name"),
         ("auth: {tokens: [{subject: ci, token: '${env:T}', roles: [admn]}]}", 1, 57, "auth.tokens[0].roles: unknown role 'admn'"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..duration import PositiveSeconds
+from ..spelling import nearest
 
 DAY = 86_400.0
 
@@ -75,9 +75,7 @@ def _types(limits: dict[str, int]) -> dict[str, int]:
 
     unknown = next((name for name in limits if name not in CHECK_TYPES), None)
     if unknown is not None:
-        near = get_close_matches(unknown, CHECK_TYPES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(CHECK_TYPES)}"
-        raise ValueError(f"unknown check type {unknown!r}, {hint}")
+        raise ValueError(f"unknown check type {unknown!r}, {nearest(unknown, CHECK_TYPES)}")
     return limits
 
 

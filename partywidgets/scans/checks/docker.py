@@ -49,7 +49,7 @@ class DockerCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "refused", "timeout", "parse"})
 
     type: Literal["docker"] = "docker"
-    container: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$")
+    container: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$", description="the name or id of a container", examples=["web-1"])
     engine: EngineKind = "docker"
     url: str | None = Field(default=None, max_length=2048)
 

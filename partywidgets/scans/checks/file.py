@@ -40,9 +40,11 @@ class FileCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["file"] = "file"
-    path: str = Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")
+    path: str = Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$", description="a path", examples=["/var/log/syslog"])
     max_age: PositiveSeconds | None = None
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-fA-F]{64}$", description="a SHA-256 in hexadecimal: 64 digits, as sha256sum prints it"
+    )
 
     @property
     def target(self) -> str:

@@ -64,7 +64,13 @@ class FunctionCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["function"] = "function"
-    function: str = Field(min_length=3, max_length=500, pattern=r"^[^:\s]+:[^:\s]+$")
+    function: str = Field(
+        min_length=3,
+        max_length=500,
+        pattern=r"^[^:\s]+:[^:\s]+$",
+        description="a module and a function",
+        examples=["team.checks:queue_depth"],
+    )
     warn: Condition | None = None
     crit: Condition | None = None
 

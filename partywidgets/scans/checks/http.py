@@ -45,7 +45,7 @@ class HttpCheck(CheckModel):
 
     type: Literal["http"] = "http"
     url: str = Field(max_length=2048)
-    method: str = Field(default="GET", pattern=r"^[A-Za-z]{1,20}$")
+    method: str = Field(default="GET", pattern=r"^[A-Za-z]{1,20}$", description="a method of HTTP", examples=["GET"])
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | None = None
     follow: bool = False

@@ -60,7 +60,7 @@ class LogCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["log"] = "log"
-    path: str = Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")
+    path: str = Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$", description="a path", examples=["/var/log/syslog"])
     pattern: str | None = Field(default=None, min_length=1, max_length=1000)
     max_age: PositiveSeconds | None = None
     from_start: bool = False

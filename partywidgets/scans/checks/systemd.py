@@ -35,7 +35,9 @@ class SystemdCheck(CheckModel):
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["systemd"] = "systemd"
-    unit: str = Field(pattern=r"^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}$")
+    unit: str = Field(
+        pattern=r"^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}$", description="the name of a systemd unit", examples=["nginx.service"]
+    )
     user: bool = False
 
     @property
