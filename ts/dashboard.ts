@@ -115,6 +115,7 @@ export function mount(options: MountOptions): void {
   followTheme(root, signal);
   table.open(signal);
   followModel(options, table, (fingerprints) => show(fingerprints.at(-1)));
+  ops.attend(table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
 }

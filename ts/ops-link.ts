@@ -17,6 +17,8 @@ export interface OpsLink {
   actions: RowActions;
   /** The room is reached: what is asked now goes out. */
   readonly live: boolean;
+  /** The table that the bar's counts lead to, and that is told of each second. */
+  attend(table: ScanTable): void;
   /** Opens the room; called when the view is in the page. */
   connect(): void;
 }
@@ -48,10 +50,19 @@ export function opsLink(
   const bar = new OpsBar(title, {
     scan: () => room.ask("scan", { checks: [], labels: {} }),
     retry: () => link?.restart(),
+    stale() {
+      attended?.toggleStale();
+      tick();
+    },
   });
 
+  let attended: ScanTable | null = null;
+  const tick = () => {
+    if (live) attended?.tick();
+    bar.staleOnly(attended?.staleOnly ?? false);
+  };
   const ticking = setInterval(() => {
-    if (!document.hidden) bar.tick();
+    if (!document.hidden) tick();
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(ticking));
 
@@ -85,6 +96,9 @@ export function opsLink(
     actions,
     get live() {
       return live;
+    },
+    attend(table) {
+      attended = table;
     },
     connect() {
       const channel = new CommChannel(model, signal, tickets);

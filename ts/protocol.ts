@@ -336,6 +336,10 @@ export interface OpsWindow {
   groups: [name: string, count: number, counts: Counts][];
   /** Of the pinned rows those that have left the board. */
   gone?: string[];
+  /** When the row looked at last was looked at; left out by older hosts. */
+  newest?: string | null;
+  /** How many rows of the board are older than they should be. */
+  stale?: number;
   results: Result[];
 }
 export interface WindowQuery {

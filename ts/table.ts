@@ -38,6 +38,7 @@ export function mount(options: MountOptions): void {
   followTheme(root, signal);
   table.open(signal);
   followModel(options, table);
+  ops.attend(table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
 }

@@ -7,6 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from bare_page import Place, host, token_of
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from partywidgets.scans.model import CheckResult, ScanReport, Status, uuid7
+from partywidgets.scans.model import CheckResult, ScanReport, Status, utc_now, uuid7
 
 ROWS = 12_000
 STATUSES: tuple[Status, ...] = ("ok", "ok", "ok", "warn", "crit")
@@ -32,6 +33,8 @@ def row(number: int, **change: Any) -> CheckResult:
         summary=change.get("summary", f"answered {number}"),
         duration_ms=float(number),
         labels={"team": "web" if number % 2 else "data"},
+        observed_at=change.get("observed_at", utc_now()),
+        ttl_s=change.get("ttl_s"),
     )
 
 
@@ -185,6 +188,34 @@ def test_one_update_lands_in_view(page: Page, place: Place) -> None:
     expect(line).to_have_count(0)
     publish(place.url, token_of("ana"), [row(3, summary="answers again")])
     expect(detail).to_contain_text("answers again")
+
+
+def test_the_bar_says_how_fresh_the_board_is_and_leads_to_its_stale_rows(page: Page, place: Place) -> None:
+    """The newest look, the last scan and how many rows are stale, by key and by click; time alone makes a row stale, and one goes."""
+    bar = page.locator(".pw-bar")
+    expect(bar).to_contain_text("last scan")
+    long_ago = utc_now() - timedelta(hours=1)
+    publish(place.url, token_of("ana"), [row(number, observed_at=long_ago, ttl_s=60.0) for number in (11, 5_003)])
+    publish(place.url, token_of("ana"), [row(9_999)])
+    expect(bar).to_contain_text(re.compile(r"newest look (just now|\d+s ago)"))
+    stale = bar.get_by_role("button", name="2 stale")
+    expect(stale).to_have_attribute("aria-pressed", "false")
+    stale.focus()
+    page.keyboard.press("Enter")
+    expect(grid(page)).to_have_attribute("aria-rowcount", "3")
+    expect(page.locator(".pw-row[data-fingerprint]")).to_have_count(2)
+    assert sorted(titles(page)) == ["Check 00011", "Check 05003"]
+    expect(page.get_by_label("Filter the results by text")).to_have_value("is:stale")
+    expect(bar.get_by_role("button", name="2 stale")).to_have_attribute("aria-pressed", "true")
+    publish(place.url, token_of("ana"), [row(20, ttl_s=3.0), row(11)])
+    expect(grid(page)).to_have_attribute("aria-rowcount", "2")
+    expect(grid(page)).to_have_attribute("aria-rowcount", "3", timeout=30_000)
+    expect(bar.get_by_role("button", name="2 stale")).to_be_visible()
+    publish(place.url, token_of("ana"), [row(20), row(5_003)])
+    expect(page.get_by_text("No row fits the filter")).to_be_visible()
+    bar.get_by_role("button", name="0 stale").click()
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS + 1))
+    expect(bar.get_by_role("button", name="stale")).to_have_count(0)
 
 
 def test_the_csv_has_all_rows(page: Page, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 
 from .model import CheckResult
-from .row_filter import compile_filter
-from .row_values import SortValue, group_of, group_rank, sort_value
+from .row_filter import compile_filter, goes_by_time
+from .row_values import SortValue, group_of, group_rank, sort_value, stale_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,34 @@ class Ordering:
     groups: list[Group] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """How many rows have each status, with those that the filter leaves out."""
+    newest: datetime | None = None
+    """When the row looked at last was looked at."""
+    clock: Callable[[], float] = time.time
     _entries: dict[str, _Entry] = field(default_factory=dict)
+    _stale_at: list[float] = field(default_factory=list)
+    """When each row that can be stale is so, in order."""
+
+    @property
+    def by_time(self) -> bool:
+        """True when time alone changes which rows are shown: it is brought up to date though no row is another."""
+        return goes_by_time(self.look.search)
+
+    def stale(self, now: float) -> int:
+        """How many rows, with those that the filter leaves out, are older than they should be at `now`."""
+        return bisect_left(self._stale_at, now)
 
     def update(self, rows: Mapping[str, CheckResult]) -> None:
         """Brings the order to `rows`, which nobody changes meanwhile: it may run in a thread, with a copy of the board's."""
-        keep = compile_filter(self.look.search, self.look.statuses)
+        keep = compile_filter(self.look.search, self.look.statuses, self.clock)
+        by_time = self.by_time
         entries: dict[str, _Entry] = {}
         changed = len(rows) != len(self._entries)
         for fingerprint, row in rows.items():
             entry = self._entries.get(fingerprint)
             if entry is None or entry.row is not row:
                 entry, changed = self._entry(row, keep(row)), True
+            elif by_time and entry.shown is not (shown := keep(row)):
+                entry, changed = self._entry(row, shown), True
             entries[fingerprint] = entry
         if not changed:
             return
@@ -69,6 +89,8 @@ class Ordering:
         self.order = self._sorted(order)
         self.groups = self._divided() if self.look.group else []
         self.counts = _count(entries.values())
+        self.newest = max((row.observed_at for row in rows.values()), default=None)
+        self._stale_at = sorted(stale_at(row) for row in rows.values() if row.ttl_s is not None)
 
     def rows(self) -> list[CheckResult]:
         """All rows in order, also those of folded groups: as they were sorted, whatever came since."""

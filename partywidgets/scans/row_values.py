@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -40,6 +41,11 @@ def text_of(row: CheckResult, key: str) -> str:
     if key == "duration_ms":
         return f"{row.duration_ms:g}"
     return str(getattr(row, key))
+
+
+def stale_at(row: CheckResult) -> float:
+    """When a row is older than it should be, in seconds since the epoch; infinite when it never is."""
+    return math.inf if row.ttl_s is None else row.observed_at.timestamp() + row.ttl_s
 
 
 def label_texts(row: CheckResult) -> list[str]:

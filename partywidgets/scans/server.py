@@ -275,6 +275,7 @@ class OpsMonitorBroadcastServer(Server):
             return
         for frame in window.frames(ordering, self.service.board):
             connection.send(frame)
+        self._stale |= window.late
 
     async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What came before a row: its hours and looks of the last day, its changes and the last proof of a week."""

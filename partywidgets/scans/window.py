@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from ..exceptions import ScanError
 from .board import Board
 from .columns import COLUMN_KEYS, DEFAULT_SORT, is_grouping
-from .model import FRAME_BYTES, STATUSES, one_line
+from .model import FRAME_BYTES, STATUSES, one_line, wire_time
 from .ordering import Look, Ordering
 
 ROWS = 200
@@ -27,6 +28,8 @@ SORT_KEYS = 4
 NAME = 200
 QUERY_BYTES = 12 * 1024
 """A query is kept with its connection while the room hibernates, where 16 KiB are allowed."""
+FRESH_EVERY = 1.0
+"""Seconds between two frames of a window that tell nothing but how fresh the board is; and of looks that time alone changes."""
 ORDERINGS = 32
 """Most ways of looking that are kept in order; of 20,000 rows each takes some MB."""
 
@@ -67,6 +70,10 @@ class Window:
     _head: dict[str, Any] = field(default_factory=dict)
     _told: dict[str, int] = field(default_factory=dict)
     """The seq of each row in the window that was sent."""
+    late: bool = False
+    """True when how fresh the board is waits to be told, for it was told less than `FRESH_EVERY` ago."""
+    _fresh: tuple[str | None, int] = (None, 0)
+    _fresh_at: float = float("-inf")
 
     def ask(self, query: WindowQuery) -> None:
         """Looks elsewhere: what is told next is complete."""
@@ -92,9 +99,13 @@ class Window:
         names = dict.fromkeys((*order, *query.pinned))
         rows = [row for name in names if (row := board.rows.get(name)) is not None and self._told.get(name) != row.seq]
         self._told = {name: self._told[name] for name in names if name in self._told}
-        if head == self._head and not rows:
+        newest = None if ordering.newest is None else wire_time(ordering.newest)
+        fresh, now = (newest, ordering.stale(ordering.clock())), time.monotonic()
+        self.late = head == self._head and not rows and fresh != self._fresh and now - self._fresh_at < FRESH_EVERY
+        if self.late or (head == self._head and not rows and fresh == self._fresh):
             return
-        self._head = head
+        self._head, self._fresh, self._fresh_at = head, fresh, now
+        head = {**head, "newest": newest, "stale": fresh[1]}
         while True:
             start = json.dumps({"seq": board.seq, **head}, separators=(",", ":"))[:-1]
             left = FRAME_BYTES - len(start) - 64
@@ -116,6 +127,7 @@ class Orderings:
         self._board = board
         self._kept: OrderedDict[Look, Ordering] = OrderedDict()
         self._seq: dict[Look, int] = {}
+        self._updated: dict[Look, float] = {}
         self._lock = asyncio.Lock()
 
     async def of(self, look: Look) -> Ordering:
@@ -123,13 +135,15 @@ class Orderings:
         async with self._lock:
             ordering = self._kept.setdefault(look, Ordering(look))
             self._kept.move_to_end(look)
-            if self._seq.get(look) != self._board.seq:
-                seq, rows = self._board.seq, dict(self._board.rows)
+            late = ordering.by_time and time.monotonic() - self._updated.get(look, float("-inf")) >= FRESH_EVERY
+            if late or self._seq.get(look) != self._board.seq:
+                seq, rows, self._updated[look] = self._board.seq, dict(self._board.rows), time.monotonic()
                 await asyncio.to_thread(ordering.update, rows)
                 self._seq[look] = seq
             while len(self._kept) > ORDERINGS:
                 gone, _ = self._kept.popitem(last=False)
                 self._seq.pop(gone, None)
+                self._updated.pop(gone, None)
             if len(ordering.groups) > GROUPS:
                 raise ScanError(f"by {look.group} there are {len(ordering.groups)} groups, at most {GROUPS} are shown: filter first")
             return ordering

@@ -31,6 +31,7 @@ def row(wire: dict[str, Any]) -> CheckResult:
         severity=wire["severity"],
         summary=wire["summary"],
         duration_ms=wire["duration_ms"],
+        ttl_s=wire["ttl_s"],
         observed_at=parse_time(wire["observed_at"]),
         state=State(since=parse_time(wire["state"]["since"])),
         labels=wire["labels"],
@@ -38,13 +39,14 @@ def row(wire: dict[str, Any]) -> CheckResult:
     )
 
 
+NOW = parse_time(VECTORS["now"]).timestamp()
 ROWS = {item.fingerprint: item for item in map(row, VECTORS["rows"])}
 
 
 @pytest.mark.parametrize("view", VECTORS["views"], ids=lambda view: f"{','.join(view['sort'])} {view['group']} {view['search']}".strip())
 def test_the_order_is_the_page_s(view: dict[str, Any]) -> None:
     """Each view of the vectors has the order and the groups that the page gives it."""
-    ordering = Ordering(Look(tuple(view["sort"]), view["group"], view["search"], tuple(view["statuses"])))
+    ordering = Ordering(Look(tuple(view["sort"]), view["group"], view["search"], tuple(view["statuses"])), clock=lambda: NOW)
     ordering.update(ROWS)
     assert ordering.order == view["order"]
     if "groups" in view:
@@ -88,3 +90,17 @@ def test_a_page_leaves_out_what_is_folded_away() -> None:
     assert ordering.page(1, 3, ["web"]) == ["e", "f", "c"]
     assert ordering.page(0, 9, ["data", "web", ""]) == []
     assert ordering.page(50, 3) == []
+
+
+def test_time_alone_makes_rows_stale() -> None:
+    """The number goes by the moment asked for; a filter for them shows, when it is brought up to date, those that became so meanwhile."""
+    moment = NOW - 39
+    ordering = Ordering(Look(("title",), "", "is:stale"), clock=lambda: moment)
+    ordering.update(ROWS)
+    assert (ordering.order, ordering.newest) == (["c"], ROWS["d"].observed_at)
+    assert [ordering.stale(NOW + later) for later in (-41, -39, 0, 21, 99)] == [0, 1, 2, 3, 4]
+    assert ordering.by_time
+    moment = NOW
+    ordering.update(ROWS)
+    assert ordering.order == ["c", "d"]
+    assert not Ordering(Look(("title",), "", "stale")).by_time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from partywidgets.client.ops import OpsClient
 from partywidgets.scans.columns import COLUMN_KEYS
-from partywidgets.scans.model import FRAME_BYTES, CheckResult, Evidence, ScanReport, Status, uuid7
+from partywidgets.scans.model import FRAME_BYTES, CheckResult, Evidence, ScanReport, Status, parse_time, utc_now, uuid7, wire_time
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.window import WindowQuery
 
@@ -112,6 +113,31 @@ async def test_a_large_board_is_looked_at_by_windows(tmp_path: Path) -> None:
 
         async with OpsClient(room.url, token=token_of("val-viewer")) as client:
             assert len(client.rows) == ROWS
+
+
+async def test_a_window_says_how_fresh_the_board_is(tmp_path: Path) -> None:
+    """When the newest row was looked at and how many are stale comes with each window; `is:stale` shows them, whatever is in view."""
+    long_ago = utc_now() - timedelta(hours=1)
+    rows = [row(number, observed_at=long_ago, ttl_s=60.0 if number < 3 else None) for number in range(ROWS)]
+    async with ops_room(tmp_path) as room:
+        await publish(room, rows)
+        async with room.join(path=f"parties/ops-monitor-broadcast/main{LIMIT}") as person:
+            told, _ = await window(person, sort=["title"], **{"from": 0, "count": 5})
+            assert (parse_time(told["newest"]), told["stale"]) == (parse_time(wire_time(long_ago)), 3)
+            # A row out of view is looked at: nothing in view is another, and the window says so all the same.
+            await publish(room, [row(9_000, observed_at=utc_now())])
+            update = await person.until("window", lambda data: data["newest"] != told["newest"])
+            assert (update["results"], update["order"], update["stale"]) == ([], told["order"], 3)
+            told, _ = await window(person, sort=["title"], search="is:stale", **{"from": 0, "count": 5})
+            assert told["order"] == [one.fingerprint for one in rows[:3]]
+            # Time alone makes one stale: who asks again is told.
+            soon = utc_now()
+            await publish(room, [row(5, observed_at=soon, ttl_s=0.5)])
+            while told["rows"] == 3:
+                told, _ = await window(person, sort=["title"], search="is:stale", **{"from": 0, "count": 5})
+                await asyncio.sleep(0.1)
+            assert told["order"][3] == row(5).fingerprint
+            assert (told["rows"], told["stale"]) == (4, 4)
 
 
 async def listed(person: Person, **query: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -16,6 +16,7 @@ import {
 } from "../protocol.ts";
 import { instant } from "./instant.ts";
 import { reuse } from "./reuse.ts";
+import { staleAt } from "./row-values.ts";
 import { type Point, Series } from "./series.ts";
 
 const SERIES_POINTS = 300;
@@ -168,15 +169,31 @@ export class OpsStore {
     return this.#past?.fingerprint === fingerprint ? this.#past.next : null;
   }
 
-  /** When the row looked at last was looked at, in milliseconds since 1970, and how many are older than they should be. Null: no row is here. */
+  /**
+   * When the row looked at last was looked at, in milliseconds since 1970, and how many are older than they should be. Of a board that is
+   * looked at by windows as the host said last. Null: no row is here, or the host did not say.
+   */
   freshness(now: number): { newest: number; stale: number } | null {
+    if (this.window) {
+      const { newest, stale = 0 } = this.window;
+      return newest ? { newest: instant(newest), stale } : null;
+    }
     let [newest, stale] = [Number.NEGATIVE_INFINITY, 0];
-    for (const { observed_at, ttl_s } of this.rows.values()) {
-      const at = instant(observed_at);
+    for (const row of this.rows.values()) {
+      const at = instant(row.observed_at);
       if (at > newest) newest = at;
-      if (ttl_s !== null && now - at > ttl_s * 1000) stale++;
+      if (staleAt(row) < now) stale++;
     }
     return newest === Number.NEGATIVE_INFINITY ? null : { newest, stale };
+  }
+
+  /** True when a row has become stale after `since` and by `now`, in milliseconds since 1970. */
+  agedSince(since: number, now: number): boolean {
+    for (const row of this.rows.values()) {
+      const at = staleAt(row);
+      if (at >= since && at < now) return true;
+    }
+    return false;
   }
 
   /** Takes an answer to `past`. */

@@ -1,6 +1,6 @@
 /** The language of the filter: words that all must be there. Pure; `partywidgets/scans/row_filter.py` reads the same, by the same vectors. */
 import type { Result } from "../protocol.ts";
-import { COLUMN_KEYS, type ColumnKey, labelTexts, textOf } from "./row-values.ts";
+import { COLUMN_KEYS, type ColumnKey, labelTexts, staleAt, textOf } from "./row-values.ts";
 
 export interface RowFilter {
   /** Words; `-word` must not be there, `column:word` looks into one column, `duration>500` compares, `"two words"` keeps them together. */
@@ -23,9 +23,28 @@ const TERM = /^(-?)(?:([a-z_]+)(:|[<>]=?))?("?)(.*?)"?$/is;
 
 type Test = (row: Result, text: () => string) => boolean;
 
+/** The word for rows that were not looked at in time. */
+export const STALE = "is:stale";
+
+/** True when time alone changes which rows a filter keeps. */
+export function goesByTime(search: string): boolean {
+  return wordsOf(search).some((word) => word.toLowerCase().replace(/^-/, "") === STALE);
+}
+
+/** A search with a word taken out of it, or put behind it. */
+export function toggleWord(search: string, word: string): string {
+  const words = wordsOf(search);
+  const others = words.filter((other) => other.toLowerCase() !== word);
+  return (others.length < words.length ? others : [...words, word]).join(" ");
+}
+
+function wordsOf(search: string): string[] {
+  return search.match(WORD) ?? [];
+}
+
 /** True for the rows that the filter keeps. */
-export function compileFilter({ search, statuses }: RowFilter): (row: Result) => boolean {
-  const tests = (search.match(WORD) ?? []).map(readTerm);
+export function compileFilter({ search, statuses }: RowFilter, now: () => number = Date.now): (row: Result) => boolean {
+  const tests = wordsOf(search).map((word) => readTerm(word, now));
   const only = new Set(statuses);
   return (row) => {
     if (only.size > 0 && !only.has(row.status)) return false;
@@ -38,10 +57,11 @@ export function compileFilter({ search, statuses }: RowFilter): (row: Result) =>
   };
 }
 
-function readTerm(word: string): Test {
+function readTerm(word: string, now: () => number): Test {
   const [, minus = "", name = "", operator = "", , rest = ""] = TERM.exec(word) ?? [];
   const key = columnOf(name);
   const wanted = minus === "";
+  if (word.toLowerCase().slice(minus.length) === STALE) return (row) => staleAt(row) < now() === wanted;
   if (key === "duration_ms" && operator !== ":" && operator !== "") {
     if (/^\d+(\.\d+)?$/.test(rest)) return (row) => compare(row.duration_ms, operator, Number(rest)) === wanted;
   }

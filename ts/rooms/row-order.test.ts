@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Result } from "../protocol.ts";
-import { compileFilter } from "./row-filter.ts";
+import { compileFilter, goesByTime, toggleWord } from "./row-filter.ts";
 import { RowOrder } from "./row-order.ts";
 import { hostOf, readSort } from "./row-values.ts";
 import type { Steps } from "./slices.ts";
@@ -15,6 +15,7 @@ interface View {
   groups?: [string, number][];
 }
 const vectors = JSON.parse(readFileSync("../tests/vectors/table.json", "utf8")) as {
+  now: string;
   rows: Result[];
   views: View[];
   hosts: Record<string, string>;
@@ -33,9 +34,18 @@ describe("rows in order", () => {
   it.each(vectors.views)("sorted by $sort, in groups of '$group', with '$search' and $statuses", (view) => {
     const order = new RowOrder();
     all(order.put(vectors.rows));
-    all(order.arrange({ sort: readSort(view.sort), group: view.group, keep: compileFilter(view) }));
+    all(order.arrange({ sort: readSort(view.sort), group: view.group, keep: compileFilter(view, () => Date.parse(vectors.now)) }));
     expect(order.order()).toEqual(view.order);
     if (view.groups) expect(order.groups.map(({ name, count }) => [name, count])).toEqual(view.groups);
+  });
+
+  it("are filtered by a word that a click puts behind the others and takes out again", () => {
+    expect([toggleWord("", "is:stale"), toggleWord('team=web "two words"', "is:stale")]).toEqual([
+      "is:stale",
+      'team=web "two words" is:stale',
+    ]);
+    expect([toggleWord("IS:stale", "is:stale"), toggleWord("a is:stale -b", "is:stale")]).toEqual(["", "a -b"]);
+    expect(["is:stale", "a -is:STALE", "is:stalest", '"is:stale"', ""].map(goesByTime)).toEqual([true, true, false, false, false]);
   });
 
   it("know the host of a target", () => {

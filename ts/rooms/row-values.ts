@@ -1,5 +1,6 @@
 /** What a row is sorted, filtered and grouped by. Pure; `partywidgets/scans/ordering.py` does the same, by the same vectors. */
 import { type Result, SEVERITIES, STATUSES } from "../protocol.ts";
+import { instant } from "./instant.ts";
 
 export const COLUMN_KEYS = [
   "status",
@@ -65,6 +66,12 @@ export function textOf(row: Result, key: ColumnKey): string {
     default:
       return String(row[key] ?? "");
   }
+}
+
+/** When a row is older than it should be, in milliseconds since 1970; infinite when it never is. */
+export function staleAt({ observed_at, ttl_s }: Result): number {
+  const at = ttl_s === null || ttl_s === undefined ? Number.NaN : instant(observed_at) + ttl_s * 1000;
+  return Number.isNaN(at) ? Number.POSITIVE_INFINITY : at;
 }
 
 export function labelTexts(row: Result): string[] {

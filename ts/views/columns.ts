@@ -1,6 +1,6 @@
 /** The columns of a table of results: their widths, and what stands in their cells. */
 import type { Result } from "../protocol.ts";
-import { COLUMN_KEYS, type ColumnKey, labelTexts } from "../rooms/row-values.ts";
+import { COLUMN_KEYS, type ColumnKey, labelTexts, staleAt } from "../rooms/row-values.ts";
 import { element } from "./element.ts";
 import { age, clock, duration, isStale, statusMark, suppressionText } from "./status.ts";
 
@@ -122,7 +122,6 @@ function statusCell({ status, state, suppression }: Result): HTMLElement {
 }
 
 function ageCell(row: Result): HTMLElement {
-  const until = row.ttl_s === null ? Number.POSITIVE_INFINITY : Date.parse(row.observed_at) + row.ttl_s * 1000;
   const stale = isStale(row);
   return element(
     "span",
@@ -130,7 +129,7 @@ function ageCell(row: Result): HTMLElement {
       class: stale ? "pw-age pw-stale" : "pw-age",
       title: `${clock(row.observed_at)}${stale ? ": older than it should be" : ""}`,
       "data-at": row.observed_at,
-      "data-until": until,
+      "data-until": staleAt(row),
     },
     (stale ? "! " : "") + age(row.observed_at),
   );

@@ -13,7 +13,7 @@ const [ROW, REPORT] = [SNAPSHOT.results[0]!, SNAPSHOT.scan];
 it("says of the last scan how many checks it ran, beside what started it; midnight is 00:00", () => {
   const store = new OpsStore();
   store.checks = 5;
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
   bar.draw(store);
   expect(bar.node.textContent).toContain("5 checks");
   store.lastScan = {
@@ -30,7 +30,7 @@ it("says of the last scan how many checks it ran, beside what started it; midnig
 
 it("says as a status that notifications do not arrive, as text, from the snapshot and live, and that they do again", () => {
   const store = new OpsStore();
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
   const line = bar.node.querySelector(".pw-failing")!;
   const failing = [
     { target: "<b>mail", error: "the service answered HTTP 503" },
@@ -53,7 +53,7 @@ it("says as a status that notifications do not arrive, as text, from the snapsho
 
 it("says as a status that the history is not written, from the snapshot and live, beside what else is wrong", () => {
   const store = new OpsStore();
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
   const line = bar.node.querySelector(".pw-failing")!;
   const data = { epoch: "e", seq: 1, part: 1, of: 1, results: [], unkept: "database or disk is full" };
   store.apply({ type: "snapshot", data }, noChanges());
@@ -71,7 +71,7 @@ it("says as a status that the history is not written, from the snapshot and live
 
 it("says how fresh the rows are, and keeps the last whole scan while checks run that were just due", () => {
   const store = new OpsStore();
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {} });
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
   const at = (seconds: number) => new Date(Date.UTC(2026, 10, 28, 3, 0, seconds)).toISOString();
   const row = (fingerprint: string, seconds: number, ttl: number | null) => ({
     ...ROW,
@@ -90,7 +90,8 @@ it("says how fresh the rows are, and keeps the last whole scan while checks run 
   bar.draw(store);
   bar.tick(Date.parse(at(45)));
   expect(bar.node.textContent).toMatch(/! 1 stale.*newest look 5s ago.*3 checks · next .*04:00:00/);
-  expect(bar.node.querySelector(".pw-stale")!.getAttribute("role")).toBe("status");
+  const stale = bar.node.querySelector<HTMLButtonElement>(".pw-stale[role=status] > button")!;
+  expect(stale.hidden).toBe(false);
   scanned("schedule");
   bar.draw(store);
   for (const trigger of ["interval", "recheck"]) {
@@ -105,4 +106,49 @@ it("says how fresh the rows are, and keeps the last whole scan while checks run 
   expect(bar.node.textContent).toContain("scanning 0/9");
   bar.tick(Date.parse(at(300)));
   expect(bar.node.textContent).toContain("! 2 stale");
+});
+
+it("leads to the stale rows, and keeps the way back when there are none any more", () => {
+  const store = new OpsStore();
+  let clicks = 0;
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale: () => clicks++ });
+  const button = bar.node.querySelector<HTMLButtonElement>(".pw-stale > button")!;
+  const at = Date.parse(ROW.observed_at);
+  store.apply({ type: "snapshot", data: { epoch: "e", seq: 1, part: 1, of: 1, results: [{ ...ROW, ttl_s: 10 }] } }, noChanges());
+  bar.draw(store);
+  bar.tick(at + 10_000);
+  expect(button.hidden).toBe(true);
+  bar.tick(at + 10_001);
+  expect([button.hidden, button.textContent, button.getAttribute("aria-pressed")]).toEqual([false, "! 1 stale", "false"]);
+  button.click();
+  bar.staleOnly(true);
+  expect([clicks, button.getAttribute("aria-pressed")]).toEqual([1, "true"]);
+  bar.tick(at);
+  expect([button.hidden, button.textContent]).toEqual([false, "0 stale"]);
+});
+
+it("says of a board that is looked at by windows how fresh it is, as its host does", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
+  const next = new Date(2026, 10, 28, 4).toISOString();
+  const head = {
+    epoch: "e",
+    seq: 1,
+    part: 1,
+    of: 1,
+    results: [],
+    total: 12_000,
+    checks: 12_000,
+    next,
+    scan: { ...REPORT, trigger: "schedule" },
+  };
+  store.apply({ type: "snapshot", data: head }, noChanges());
+  bar.draw(store);
+  expect(bar.node.textContent).toMatch(/last scan .* · next .*04:00:00/);
+  expect(bar.node.textContent).not.toContain("newest");
+  const counts = store.counts();
+  const told = { epoch: "e", seq: 2, rows: 12_000, total: 12_000, counts, from: 0, order: [], groups: [], results: [] };
+  store.apply({ type: "window", data: { ...told, newest: "2026-11-28T03:00:00.000Z", stale: 1234 } }, noChanges());
+  bar.tick(Date.parse("2026-11-28T03:00:42.000Z"));
+  expect(bar.node.textContent).toMatch(/! 1,234 stale.*newest look 42s ago/);
 });

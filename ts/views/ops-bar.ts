@@ -10,6 +10,8 @@ import { age, clock, duration } from "./status.ts";
 export interface OpsBarActions {
   scan(): Promise<Reply>;
   retry(): void;
+  /** Shows the stale rows alone, or all again. */
+  stale(): void;
 }
 
 const WORDS: Record<LinkState, [string, string]> = {
@@ -25,11 +27,9 @@ export class OpsBar {
   readonly node: HTMLElement;
   #state = element("span", { class: "pw-state", role: "status" });
   #pulse = element("span", { class: "pw-muted" });
-  #stale = element("span", {
-    class: "pw-stale",
-    role: "status",
-    title: "These checks were not looked at in time: what their rows say may be over. Sort by Age to see them",
-  });
+  /** The words are a button's, so that they lead to the rows; the place around it speaks when they change. */
+  #stale = element("span", { class: "pw-stale", role: "status" });
+  #staleOnly: HTMLButtonElement;
   #scan = element("span", { class: "pw-muted" });
   #store: OpsStore | null = null;
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -53,6 +53,15 @@ export class OpsBar {
       { type: "button", hidden: true, title: "Look for the host again", onclick: actions.retry },
       "Try again",
     );
+    this.#staleOnly = element("button", {
+      type: "button",
+      class: "pw-stale-only",
+      hidden: true,
+      "aria-pressed": "false",
+      title: "These checks were not looked at in time: what their rows say may be over. Shows them alone, or all rows again",
+      onclick: actions.stale,
+    });
+    this.#stale.append(this.#staleOnly);
     this.node = element(
       "div",
       { class: "pw-bar", role: "toolbar", "aria-label": title },
@@ -108,15 +117,24 @@ export class OpsBar {
     setText(this.#scan, words.join(" · "));
   }
 
-  /** How fresh the rows are, now: called once a second. Of a board that is looked at by windows the host alone would know. */
+  /** The table shows the stale rows alone. */
+  staleOnly(pressed: boolean): void {
+    this.#staleOnly.setAttribute("aria-pressed", String(pressed));
+    this.tick();
+  }
+
+  /** How fresh the rows are, now: called once a second. */
   tick(now = Date.now()): void {
     const store = this.#store;
     if (!store) return;
     this.#toldAt = performance.now();
-    const fresh = store.window ? null : store.freshness(now);
+    const fresh = store.freshness(now);
     setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
     this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
-    setText(this.#stale, fresh && fresh.stale > 0 ? `! ${fresh.stale.toLocaleString("en")} stale` : "");
+    const stale = fresh?.stale ?? 0;
+    setText(this.#staleOnly, stale > 0 ? `! ${stale.toLocaleString("en")} stale` : "0 stale");
+    // Who looks at the stale rows alone keeps the way back to all.
+    this.#staleOnly.hidden = stale === 0 && this.#staleOnly.getAttribute("aria-pressed") === "false";
   }
 }
 

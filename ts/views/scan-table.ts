@@ -1,7 +1,7 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
 import { type Counts, type Reply, type Result, type RowsQuery, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
 import { type Changes, hold, noChanges, type OpsStore } from "../rooms/ops-store.ts";
-import { compileFilter } from "../rooms/row-filter.ts";
+import { compileFilter, goesByTime, STALE, toggleWord } from "../rooms/row-filter.ts";
 import { type RowLines, RowOrder } from "../rooms/row-order.ts";
 import { writeSort } from "../rooms/row-values.ts";
 import { Slices, type Steps } from "../rooms/slices.ts";
@@ -33,6 +33,8 @@ export const WINDOW_ROWS = 10_000;
 /** Most rows that the host tells of though they are not in view, as `scans/window.py` has it. */
 const PINNED = 200;
 const ASK_EVERY_MS = 100;
+/** A quiet host is asked again what is in view: that rows become stale is no news of any row. */
+const ASK_AGAIN_MS = 5000;
 const SEARCH_HINT =
   "Words that all must be there; -word must not, target:web looks into one column, duration>500 compares (press / in the table)";
 
@@ -56,6 +58,10 @@ export class ScanTable {
   #whole = true;
   /** How the order stands; null: as a new one does. */
   #arranged: TableLook | null = null;
+  /** When the order was arranged last, in milliseconds since 1970. */
+  #arrangedAt = Number.NEGATIVE_INFINITY;
+  /** When the host told of its window last, of `performance.now()`. */
+  #toldAt = Number.NEGATIVE_INFINITY;
   /** What changed and is not in the order yet. */
   #waiting: Changes | null = null;
   #look: TableLook;
@@ -182,6 +188,29 @@ export class ScanTable {
     this.#grid?.node.focus();
   }
 
+  /** The filter keeps stale rows alone. */
+  get staleOnly(): boolean {
+    return toggleWord(this.#look.search, STALE).length < this.#look.search.length;
+  }
+
+  /** Shows stale rows alone, or takes that out of the filter again. */
+  toggleStale(): void {
+    this.#change({ search: toggleWord(this.#look.search, STALE) });
+  }
+
+  /** A second has passed: time alone makes rows stale. */
+  tick(now = Date.now()): void {
+    if (this.#store.window) {
+      if (this.#asked === "" || performance.now() - this.#toldAt < ASK_AGAIN_MS) return;
+      this.#toldAt = performance.now();
+      this.#asked = "";
+      this.#ask();
+    } else if (!this.#held && goesByTime(this.#look.search) && this.#store.agedSince(this.#arrangedAt, now)) {
+      this.#arranged = null;
+      this.#slices?.start();
+    }
+  }
+
   get selection(): string[] {
     return [...this.#selected];
   }
@@ -207,6 +236,7 @@ export class ScanTable {
 
   #put(changes: Changes): void {
     if (changes.reset) this.#asked = "";
+    if (changes.moved) this.#toldAt = performance.now();
     if (!this.#store.window) {
       if (!this.#whole) this.#forgetOrder(changes, this.#store.rows.keys());
       this.#whole = true;
@@ -235,6 +265,7 @@ export class ScanTable {
       const [look, changes] = [this.#look, this.#waiting];
       const { sort, group, search, statuses } = this.#arranged ?? {};
       if (look.sort !== sort || look.group !== group || look.search !== search || look.statuses !== statuses) {
+        this.#arrangedAt = Date.now();
         yield* this.#order.arrange({ sort: look.sort, group: look.group, keep: compileFilter(look) });
         this.#arranged = look;
         this.#show();

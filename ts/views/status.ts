@@ -1,5 +1,6 @@
 /** Status, severity, durations and times in words and signs. */
 import { type Result, STATUSES, type Status, type Suppression } from "../protocol.ts";
+import { staleAt } from "../rooms/row-values.ts";
 import { element } from "./element.ts";
 
 /** A sign beside every word, so that no state is told by colour alone. */
@@ -48,7 +49,7 @@ export function clock(at: string | number): string {
 
 /** True when a result is older than it may be. */
 export function isStale(result: Result, now = Date.now()): boolean {
-  return result.ttl_s !== null && Number.isFinite(result.ttl_s) && now - Date.parse(result.observed_at) > result.ttl_s * 1000;
+  return staleAt(result) < now;
 }
 
 /** Why a result does not alert, in a few words. */
