@@ -27,10 +27,12 @@ PUBLISHED = "published"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What placing a result did: what goes to disk, and the ack that its recovery ended."""
+    """What placing a result did: what goes to disk, the ack that its recovery ended, and whether people are to be told: a problem, or its
+    end, is hard now."""
 
     recorded: Recorded
     ended_ack: Ack | None = None
+    hardened: bool = False
 
 
 class Board:
@@ -80,7 +82,7 @@ class Board:
         elif transition.hardened:
             changes = (self._change(result, None if before is None else before.hard, hardening=True),)
         standing = transition.standing
-        return Placement(Recorded(result, owner, standing.hard, standing.flips, changes, self.encoded(result)), ended)
+        return Placement(Recorded(result, owner, standing.hard, standing.flips, changes, self.encoded(result)), ended, transition.hardened)
 
     def remove(self, fingerprint: str) -> CheckResult:
         """Takes a row off; returns its last form, `absent` and skipped, for those who show it."""

@@ -1,7 +1,8 @@
 """When each check is due next: one heap, derived from when things last ran; and the loop that hands out what is due.
 
-Times are seconds since the epoch, so that a restart goes on where the last run left off. A clock that jumps back moves nothing further
-away than one interval; one that jumps forward makes things due once, not once per interval missed.
+Times are seconds since the epoch, so that a restart goes on where the last run left off. A clock that is set, back or forward, moves
+intervals along with it: a check is looked at when it would have been. Time that has really passed, as in a machine that slept, makes
+things due once, not once per interval missed.
 """
 
 from __future__ import annotations
@@ -30,13 +31,25 @@ FIRST_SPREAD = 0.005
 """Seconds a check by which those that never ran are spread: 2,000 of them start within ten seconds."""
 TICK = 0.05
 """Seconds in which what comes due is handed out together."""
-LONGEST_SLEEP = 30.0
+LONGEST_SLEEP = 1.0
 """Seconds after which the clock is looked at again, for it may have been set."""
-CLOCK_JUMP = 2.0
-LATE = 2 * LONGEST_SLEEP
+CLOCK_STEP = 2.0
+"""Seconds by which a clock was set, and did not just run a little fast."""
+LATE = 60.0
 """Seconds past its time after which something was missed, not just late: the machine slept, or its clock was set."""
+OUTDATED = 2
+"""Intervals by which a clock may be set forward before results may look stale, which are when the third look is overdue."""
 
 _log = logging.getLogger("partywidgets.scans.schedule")
+
+
+def elapsed() -> float:
+    """Seconds that have passed since some moment, whatever the clock says; with the time that the machine slept, where the system tells."""
+    return time.clock_gettime(_RUNNING)
+
+
+_RUNNING: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's, and what runs on in the sleep of macOS."""
 
 
 class Rhythm(Protocol):
@@ -172,15 +185,22 @@ class Schedule:
         if entry is not None and when < entry.due:
             self._push(key, _Entry(entry.rhythm, when))
 
-    def after_clock_jump(self, now: float) -> None:
-        """Brings back what a clock that went back has left further away than its rhythm allows."""
-        for key, entry in list(self._entries.items()):
-            if entry.due > entry.rhythm.latest(now):
-                self._push(key, _Entry(entry.rhythm, entry.rhythm.after(now, now)))
-            elif isinstance(entry.rhythm, CronRhythm):
-                due = entry.rhythm.after(now, now)
-                if due < entry.due:
-                    self._push(key, _Entry(entry.rhythm, due))
+    def after_clock_step(self, now: float, step: float) -> None:
+        """Moves everything along with a clock that was set by `step` seconds and says `now`.
+
+        A step forward that is long beside an interval makes results look stale that are not: those checks are looked at soon, a few
+        milliseconds apart.
+        """
+        soon = now
+        for key, entry in sorted(self._entries.items(), key=lambda item: item[1].due):
+            if isinstance(entry.rhythm, CronRhythm):
+                due = entry.due if step > 0 else min(entry.due, entry.rhythm.after(now, now))
+            else:
+                due = min(entry.due + step, entry.rhythm.latest(now))
+                if isinstance(entry.rhythm, Every) and step > OUTDATED * entry.rhythm.seconds:
+                    due, soon = min(due, soon), soon + FIRST_SPREAD
+            if due != entry.due:
+                self._push(key, _Entry(entry.rhythm, due))
 
     def _push(self, key: str, entry: _Entry) -> None:
         self._turns += 1
@@ -207,10 +227,11 @@ Handler = Callable[[list[str]], Awaitable[None]]
 class Scheduler:
     """The loop over a Schedule. `run` is a task of the service's; everything else may be called at any time on its loop."""
 
-    def __init__(self, handler: Handler, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, handler: Handler, *, clock: Callable[[], float] = time.time, elapsed: Callable[[], float] = elapsed) -> None:
         self.schedule = Schedule()
         self._handler = handler
         self._clock = clock
+        self._elapsed = elapsed
         self._settings: dict[str, ScheduleSettings] = {}
         self._last_full: float | None = None
         self._changed = asyncio.Event()
@@ -267,14 +288,14 @@ class Scheduler:
 
     async def run(self) -> None:
         """For ever: hands out what is due."""
-        loop = asyncio.get_running_loop()
-        offset = self._clock() - loop.time()
+        offset = self._clock() - self._elapsed()
         while True:
             now = self._clock()
-            if abs(now - loop.time() - offset) > CLOCK_JUMP:
-                _log.warning("the clock was set by %+.0f s; what is due is worked out anew", now - loop.time() - offset)
-                self.schedule.after_clock_jump(now)
-            offset = now - loop.time()
+            step = now - self._elapsed() - offset
+            if abs(step) > CLOCK_STEP:
+                _log.warning("the clock was set by %+.0f s; what is due moves along with it", step)
+                self.schedule.after_clock_step(now, step)
+            offset += step
             keys = self.schedule.pop_due(now)
             if keys:
                 try:

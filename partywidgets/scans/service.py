@@ -368,9 +368,8 @@ class OpsMonitorService:
             stream.skip()
             return
         stream.add(placement)
-        for change in placement.recorded.changes:
-            if change.phase == "hard" and (change.from_status, change.to_status) != (None, "ok"):
-                _log.info("check %s is %s (%s): %s", change.check_id, change.to_status, change.severity, one_line(change.summary, 200))
+        if placement.hardened:  # of a problem that went before it was hard nobody was told, nor is its end told
+            _log.info("check %s is %s (%s): %s", result.check_id, result.status, result.severity, one_line(result.summary, 200))
         self.notifier.seen(result)
         if placement.ended_ack is not None:
             self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")

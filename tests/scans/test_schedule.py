@@ -144,15 +144,47 @@ def test_misfire() -> None:
     assert once.after(NOON - 1, NOON - 0.5) == NOON
 
 
-def test_a_clock_that_goes_back_postpones_nothing_by_more_than_an_interval() -> None:
-    """After the clock was set back by an hour, an interval is due within the interval, and cron at its next time."""
+STEPS = (-86_400, -3600, -60, 60, 3600, 86_400)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_that_is_set_moves_intervals_along(step: float) -> None:
+    """What was due in 30 s is so still, whether the clock was set back or forward; what would look stale by that alone is due at once."""
     schedule = Schedule()
-    schedule.set("a", Every(60), last=NOON, now=NOON)
-    schedule.set(FULL, CronRhythm("*/5 * * * *", ZoneInfo("UTC")), last=None, now=NOON)
-    earlier = NOON - 3600
-    schedule.after_clock_jump(earlier)
-    assert (schedule.due_of("a") or 0) <= earlier + 60
-    assert schedule.due_of(FULL) == earlier + 300
+    schedule.set("a", Every(60), last=NOON - 30, now=NOON)
+    schedule.set("rare", Every(86_400), last=NOON - 60, now=NOON)
+    schedule.after_clock_step(NOON + step, step)
+    assert schedule.due_of("a") == NOON + step + (0 if step > 120 else 30)
+    assert schedule.due_of("rare") == NOON + step + 86_340
+
+
+def test_what_a_clock_made_look_stale_is_looked_at_one_after_the_other() -> None:
+    """A day forward: each check once, in the order in which they were due, 5 ms apart, and then in its own rhythm."""
+    schedule = Schedule()
+    for number in range(1000):
+        schedule.set(f"c{number}", Every(60), last=NOON - 60 + number * 0.06, now=NOON)
+    now = NOON + 86_400
+    schedule.after_clock_step(now, 86_400)
+    assert schedule.pop_due(now) == ["c0"]
+    assert schedule.pop_due(now + 0.0501) == [f"c{number}" for number in range(1, 11)]
+    assert len(schedule.pop_due(now + 5)) == 989
+    assert schedule.pop_due(now + 59) == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_cron_goes_by_the_clock_that_was_set(step: float) -> None:
+    """Its next time is that of the new clock: nothing that was passed over is looked at more than once."""
+    skip, once = (CronRhythm("*/5 * * * *", ZoneInfo("UTC"), catch_up) for catch_up in (False, True))
+    schedule = Schedule()
+    schedule.set("skip", skip, last=None, now=NOON + 1)
+    schedule.set("once", once, last=None, now=NOON + 1)
+    now = NOON + 1 + step
+    schedule.after_clock_step(now, step)
+    assert sorted(schedule.pop_due(now)) == (["once"] if step >= 3600 else [])
+    due = now + 299 - step % 300
+    assert schedule.due_of("skip") == schedule.due_of("once") == due
+    assert sorted(schedule.pop_due(due)) == ["once", "skip"]
+    assert schedule.pop_due(due) == []
 
 
 def test_hasten_only_brings_forward() -> None:
@@ -179,25 +211,42 @@ def test_an_unknown_zone_is_refused() -> None:
         ScheduleSettings(timezone="Mars/Olympus")
 
 
-async def test_the_loop_notices_a_clock_that_was_set_back() -> None:
-    """A clock that is set back by an hour while the scheduler runs: a check of every minute is looked at within the minute."""
-    now, came = NOON, asyncio.Event()
+@pytest.mark.parametrize("step", STEPS)
+async def test_the_loop_notices_a_clock_that_was_set(step: float, caplog: pytest.LogCaptureFixture) -> None:
+    """It is noticed by the loop itself; the check of every minute is looked at when it would have been, and once."""
+    now, passed, calls, came = NOON, 0.0, list[list[str]](), asyncio.Event()
 
     async def handler(keys: list[str]) -> None:
+        calls.append(keys)
         came.set()
 
-    scheduler = Scheduler(handler, clock=lambda: now)
-    scheduler.put(scripted("a", every=60), owner="x", last=NOON)
+    async def turns() -> None:
+        scheduler.wake()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    scheduler = Scheduler(handler, clock=lambda: now, elapsed=lambda: passed)
+    scheduler.put(scripted("a", every=600), owner="x", last=NOON - 300)
+    due = scheduler.next_of("a", "x")
+    assert due is not None
     task = asyncio.create_task(scheduler.run())
     try:
-        await asyncio.sleep(0)
-        for seconds in (-3600, -3600 + 61):
-            now = NOON + seconds
-            scheduler.wake()
-            for _ in range(5):  # the scheduler's turns
-                await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        await turns()
+        now += step
+        async with asyncio.timeout(20):
+            while f"the clock was set by {step:+.0f} s" not in caplog.text:
+                await asyncio.sleep(0.05)
+        if step <= 1200:
+            assert calls == []
+            passed += due - NOON - 1
+            now += due - NOON - 1
+            await turns()
+            assert calls == []
+            passed, now = passed + 1.5, now + 1.5
+            await turns()
+        async with asyncio.timeout(20):
             await came.wait()
+        assert calls == [["a"]]
     finally:
         task.cancel()
 

@@ -598,11 +598,12 @@ async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.Monk
 
 
 async def test_the_log_tells_each_hard_change_once(play: Play, caplog: pytest.LogCaptureFixture) -> None:
-    """What a check became, in one line, when it is sure: not that it was ok from the beginning, not each look, not a soft problem."""
+    """What a check became, in one line, when it is sure: not that it was ok from the beginning, not each look, not a soft problem nor
+    its end."""
     caplog.set_level(logging.INFO)
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=2, severity="high")])
-        statuses: tuple[Status, ...] = ("ok", "ok", "ok", "crit", "crit", "crit", "ok", "ok")
+        statuses: tuple[Status, ...] = ("ok", "ok", "crit", "ok", "crit", "crit", "crit", "ok", "ok", "crit", "ok")
         for status in statuses:
             play.statuses["one"] = status
             await service.run_scan()
