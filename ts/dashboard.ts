@@ -1,5 +1,4 @@
 /** The bundle of a dashboard: counts, the running scan, the table, and the selected check in full. */
-import uplotStyles from "uplot/dist/uPlot.min.css";
 import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
 import type { Past } from "./protocol.ts";
@@ -9,6 +8,7 @@ import dashboardStyles from "./styles/dashboard.css";
 import tableStyles from "./styles/table.css";
 import { Detail } from "./views/detail.ts";
 import { addStyles, element } from "./views/element.ts";
+import type { ChartBundle } from "./views/latency-chart.ts";
 import { ScanTable } from "./views/scan-table.ts";
 import { Still } from "./views/still.ts";
 import { followTheme } from "./views/theme.ts";
@@ -17,7 +17,7 @@ export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
   addStyles(el, "table", tableStyles);
-  addStyles(el, "dashboard", uplotStyles + dashboardStyles);
+  addStyles(el, "dashboard", dashboardStyles);
   const ops = opsLink(
     options,
     option(model, "title", "Operations"),
@@ -81,6 +81,7 @@ export function mount(options: MountOptions): void {
       },
     },
     signal,
+    (attempt) => options.load("chart.js", attempt) as Promise<ChartBundle>,
   );
   const remedy = new RemedyPane(options, { room: ops.room, live: () => ops.live }, () => {
     if (detail.fingerprint) detail.focus(true);

@@ -53,7 +53,8 @@ MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme, query 
   const { mount } = await import(bundle);
   const page = new AbortController();
   window.leave = () => { page.abort(); el.remove(); };
-  mount({ model, el, signal: page.signal, tickets: [{ ticket, until: Infinity }] });
+  const load = (name, attempt = 0) => import(new URL(name + (attempt ? `?${attempt}` : ""), new URL(bundle, location.href)).href);
+  mount({ model, el, signal: page.signal, tickets: [{ ticket, until: Infinity }], load });
 }"""
 
 

@@ -52,7 +52,7 @@ MOUNT = """async ({ token, bundle, endpoint }) => {
   };
   const el = document.body.appendChild(document.createElement("div"));
   const { mount } = await import(bundle);
-  const load = (name) => import(new URL(name, new URL(bundle, location.href)).href);
+  const load = (name, attempt = 0) => import(new URL(name + (attempt ? `?${attempt}` : ""), new URL(bundle, location.href)).href);
   mount({ model, el, signal: new AbortController().signal, tickets: [{ ticket, until: Infinity }], load });
 }"""
 

@@ -2,7 +2,7 @@
 import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
 import type { Point } from "../rooms/series.ts";
 import { element, setText, toClipboard } from "./element.ts";
-import { LatencyChart } from "./latency-chart.ts";
+import { LatencyChart, type LoadChart } from "./latency-chart.ts";
 import { proofText } from "./proof.ts";
 import { age, clock, duration, isStale, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
 import { uptimeBars } from "./uptime.ts";
@@ -36,9 +36,9 @@ export class Detail {
   /** What a person folded or unfolded, by its title. */
   #folds = new Map<string, boolean>();
 
-  constructor(actions: DetailActions, signal: AbortSignal) {
+  constructor(actions: DetailActions, signal: AbortSignal, chart: LoadChart) {
     this.#actions = actions;
-    this.#chart = new LatencyChart(signal);
+    this.#chart = new LatencyChart(chart, signal);
     this.node.append(this.#head, this.#body);
     this.node.addEventListener("keydown", (event) => {
       if (event.key === "Escape") actions.close();

@@ -1,11 +1,21 @@
 /** How long a check took, over the results this page saw: a line for the eye, a sentence for everybody. */
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import type { Point } from "../rooms/series.ts";
-import { element, setText } from "./element.ts";
+import { addStyles, element, setText } from "./element.ts";
 import { clock, duration } from "./status.ts";
 import { palette, watchTheme } from "./theme.ts";
 
 const HEIGHT = 96;
+/** Between two attempts at a bundle that did not come. */
+const AGAIN_MS = 5000;
+
+/** The bundle `chart.ts`. */
+export interface ChartBundle {
+  uPlot: typeof uPlot;
+  styles: string;
+}
+/** Brings it; `attempt` counts the failures before. */
+export type LoadChart = (attempt: number) => Promise<ChartBundle>;
 
 export class LatencyChart {
   readonly node: HTMLElement;
@@ -13,8 +23,16 @@ export class LatencyChart {
   #words = element("div", { class: "pw-muted pw-small pw-number" });
   #plot: uPlot | null = null;
   #points: readonly Point[] = [];
+  #load: LoadChart;
+  #signal: AbortSignal;
+  #bundle: ChartBundle | null = null;
+  #attempt = 0;
+  /** When the bundle may be asked for, of `performance.now()`; infinite while it is on its way. */
+  #askAt = Number.NEGATIVE_INFINITY;
 
-  constructor(signal: AbortSignal) {
+  constructor(load: LoadChart, signal: AbortSignal) {
+    this.#load = load;
+    this.#signal = signal;
     this.node = element("div", {}, this.#canvas, this.#words);
     const observer = new ResizeObserver(() => this.#resize());
     observer.observe(this.#canvas);
@@ -34,6 +52,23 @@ export class LatencyChart {
     else this.#rebuild();
   }
 
+  /** The words stand there without it. One that does not come is asked for again when there is more to draw. */
+  async #fetch(): Promise<void> {
+    if (performance.now() < this.#askAt) return;
+    this.#askAt = Number.POSITIVE_INFINITY;
+    try {
+      const bundle = await this.#load(this.#attempt);
+      if (this.#signal.aborted) return;
+      addStyles(this.#canvas, "chart", bundle.styles);
+      this.#bundle = bundle;
+      this.#rebuild();
+    } catch (error) {
+      this.#attempt++;
+      this.#askAt = performance.now() + AGAIN_MS;
+      console.debug("partywidgets: no lines for now:", error);
+    }
+  }
+
   #resize(): void {
     const width = this.#canvas.clientWidth;
     if (width <= 0) return;
@@ -45,11 +80,15 @@ export class LatencyChart {
     const root = this.#canvas.closest<HTMLElement>(".pw");
     const width = this.#canvas.clientWidth;
     if (!root || width <= 0 || this.#points.length < 2) return;
+    if (!this.#bundle) {
+      void this.#fetch();
+      return;
+    }
     this.#plot?.destroy();
     const { muted, border, accent } = palette(root);
     const font = `10px ${getComputedStyle(root).fontFamily}`;
     const axis = { stroke: muted, font, grid: { stroke: border, width: 1 }, ticks: { show: false } };
-    this.#plot = new uPlot(
+    this.#plot = new this.#bundle.uPlot(
       {
         width,
         height: HEIGHT,

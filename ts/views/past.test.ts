@@ -43,7 +43,7 @@ const hour = (index: number, change: Partial<Hour> = {}): Hour => ({
 describe("the last remedy of a row", () => {
   let detail: Detail;
   beforeEach(() => {
-    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal);
+    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal, () => import("../chart.ts"));
     document.body.replaceChildren(detail.node);
   });
 

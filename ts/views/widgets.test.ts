@@ -20,7 +20,7 @@ const button = (root: HTMLElement, text: string) =>
 describe("details", () => {
   let detail: Detail;
   beforeEach(() => {
-    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal);
+    detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal, () => import("../chart.ts"));
     document.body.replaceChildren(detail.node);
   });
 
