@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.scans.checks.tcp import TcpCheck
-from partywidgets.scans.schedule import FULL, CronRhythm, Every, Schedule, Scheduler, phase_of, rhythm_of
+from partywidgets.scans.schedule import CronRhythm, Every, Schedule, Scheduler, phase_of, rhythm_of
 from partywidgets.scans.settings import ScheduleSettings
 
 BERLIN = ZoneInfo("Europe/Berlin")
