@@ -10,6 +10,7 @@ import io
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -116,9 +117,15 @@ def _require(*binaries: tuple[str, str]) -> None:
         pytest.skip("an engine of the suite's own needs root: run the tests as root, or in a container")
 
 
-def _wait(process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
+def listens(place: Path) -> bool:
+    """Whether somebody takes connections there: a socket is in its folder before its owner listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0
+
+
+def _wait(process: subprocess.Popen[bytes], place: Path, log: Path) -> None:
     deadline = time.monotonic() + 45
-    while not socket.is_socket():
+    while not listens(place):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise AssertionError(f"the engine did not start: {log.read_text(errors='replace')[-2000:]}")
@@ -154,15 +161,15 @@ def docker_engine() -> Iterator[Engine]:
         ("dockerd", "docker.io"), ("docker", "docker.io"), ("containerd", "containerd"), ("runc", "runc"), ("busybox", "busybox-static")
     )
     folder = _short_folder()
-    socket, log = folder / "docker.sock", folder / "dockerd.log"
+    place, log = folder / "docker.sock", folder / "dockerd.log"
     arguments = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs", f"--data-root={folder}/data"]
-    arguments += [f"--exec-root={folder}/exec", f"--pidfile={folder}/dockerd.pid", f"--host=unix://{socket}"]
+    arguments += [f"--exec-root={folder}/exec", f"--pidfile={folder}/dockerd.pid", f"--host=unix://{place}"]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     with log.open("wb") as into:
         process = subprocess.Popen(["dockerd", *arguments], stdout=into, stderr=into, env={**os.environ, "PATH": path})
     try:
-        _wait(process, socket, log)
-        engine = Engine("docker", f"unix://{socket}", ["docker", "--host", f"unix://{socket}"], ["--network=none"], process)
+        _wait(process, place, log)
+        engine = Engine("docker", f"unix://{place}", ["docker", "--host", f"unix://{place}"], ["--network=none"], process)
         _answers(engine, process, log)
         engine.call("import", "-", IMAGE, stdin=busybox_layer())
         yield engine
@@ -178,15 +185,15 @@ def podman_engine() -> Iterator[Engine]:
     """Podman's Docker-compatible socket, with storage of this session's own."""
     _require(("podman", "podman"), ("runc", "runc"), ("conmon", "conmon"), ("busybox", "busybox-static"))
     folder = _short_folder()
-    socket, log = folder / "podman.sock", folder / "podman.log"
+    place, log = folder / "podman.sock", folder / "podman.log"
     runc = shutil.which("runc", path="/usr/sbin:/usr/bin:/sbin:/bin") or "runc"
     own = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--tmpdir", f"{folder}/tmp", "--storage-driver=vfs"]
     own += ["--runtime", runc, "--cgroup-manager=cgroupfs", "--events-backend=file"]
     with log.open("wb") as into:
-        process = subprocess.Popen([*own, "system", "service", "--time=0", f"unix://{socket}"], stdout=into, stderr=into)
+        process = subprocess.Popen([*own, "system", "service", "--time=0", f"unix://{place}"], stdout=into, stderr=into)
     try:
-        _wait(process, socket, log)
-        engine = Engine("podman", f"unix://{socket}", own, ["--network=none", *_LIMITS], process)
+        _wait(process, place, log)
+        engine = Engine("podman", f"unix://{place}", own, ["--network=none", *_LIMITS], process)
         engine.call("import", "-", f"localhost/{IMAGE}", stdin=busybox_layer())
         yield engine
         engine.clean()

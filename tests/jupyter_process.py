@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TOKEN = "a-token-for-this-server-alone"
-START_TIMEOUT = 40.0
+START_TIMEOUT = 90.0
 
 
 @dataclass
@@ -152,7 +152,7 @@ def jupyter_server(
         finally:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

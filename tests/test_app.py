@@ -186,8 +186,7 @@ async def test_a_ticket_carries_the_roles_of_whoever_fetched_it(app: Running) ->
     async with connect(f"{app.ws}/api/ops/broadcast?ticket={ticket}") as socket:
         await socket.recv()
         await socket.send(json.dumps({"type": "scan", "data": {"id": "1", "checks": [], "labels": {}}}))
-        reply = json.loads(await socket.recv())
-    assert reply["type"] == "reply"
+        reply = await control(socket, "reply")
     assert reply["data"]["ok"] is False
     assert "admin" in reply["data"]["error"]
 

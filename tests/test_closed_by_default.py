@@ -70,7 +70,7 @@ async def raw_request(port: int, head: str) -> int:
     """The status that a hand-written request gets."""
     import asyncio
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(head.encode("latin-1"))

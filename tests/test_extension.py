@@ -375,14 +375,14 @@ def test_it_stops_in_order(tmp_path: Path) -> None:
     with jupyter_server(tmp_path) as running:
         asyncio.run(_type_something(running))
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(20) == 0
+        assert running.process.wait(40) == 0
         assert "Traceback" not in running.log
         assert "did not stop" not in running.log
 
 
 async def _type_something(jupyter: Jupyter, room: str = "t") -> None:
     url = ws_url(jupyter, f"parties/terminal-server/{room}?token={TOKEN}")
-    async with asyncio.timeout(20), connect(url, proxy=None) as socket:
+    async with asyncio.timeout(40), connect(url, proxy=None) as socket:
         await socket.send("echo a$((1+1))b\r")
         shown = ""
         while "a2b" not in shown:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import partywidgets as pw
 from partywidgets.partysocket import PartySocket
 
 from .party.serving import received
+from .ports import kept_port
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/topics/partykit.md").read_text()
@@ -42,16 +42,10 @@ asyncio.run(main())
 """
 
 
-def free_port() -> str:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
-
-
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, str]:
     """The page's examples in a folder, under the names in their first lines, and the port that they have there for 8787."""
-    port = free_port()
+    port = str(kept_port())
     for block in BLOCK.findall(PAGE):
         name = re.match(r"# (\w+\.py)\b", block)
         assert name, f"an example without a file's name: {block[:60]}"

@@ -42,7 +42,7 @@ def grant_id(gate: Gate, subject: str) -> str:
 )
 async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Running, method: str, path: str, body: str) -> None:
     """It was let in by its head; its sender held the body back until the grant was ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\n"
@@ -94,7 +94,7 @@ async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp
     SlowToStart.seen.clear()
     token = new_token()
     gate = Gate(tokens={token: Identity("ada", "Ada", GUEST_ROLES)})
-    async with PartyHost({"slow": SlowToStart}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server, asyncio.timeout(10):
+    async with PartyHost({"slow": SlowToStart}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server, asyncio.timeout(20):
         url = f"ws://127.0.0.1:{server.port}/parties/slow/one"
         coming = asyncio.ensure_future(connect(url, additional_headers={"Authorization": f"Bearer {token}"}).__aenter__())
         await SlowToStart.begun.wait()
@@ -119,7 +119,7 @@ async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Pa
     async with (
         PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
         serve(host, port=0, auth=Gate(tokens=tokens)) as server,
-        asyncio.timeout(10),
+        asyncio.timeout(20),
     ):
         url = f"ws://127.0.0.1:{server.port}/parties/slow/one?_pk=same"
         coming = [

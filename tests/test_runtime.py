@@ -75,7 +75,7 @@ def test_a_timeout_cancels_there(thread: RoomThread) -> None:
 
     with pytest.raises(TimeoutError, match="sleeps"):
         thread.run(sleeps(), timeout=0.05)
-    assert cancelled.wait(5)
+    assert cancelled.wait(20)
 
 
 def test_cancelling_the_future_cancels_there(thread: RoomThread) -> None:
@@ -91,9 +91,9 @@ def test_cancelling_the_future_cancels_there(thread: RoomThread) -> None:
             raise
 
     future = thread.submit(sleeps())
-    assert started.wait(5)
+    assert started.wait(20)
     assert future.cancel()
-    assert cancelled.wait(5)
+    assert cancelled.wait(20)
 
 
 def test_stop_cancels_and_ends_the_thread() -> None:
@@ -109,7 +109,7 @@ def test_stop_cancels_and_ends_the_thread() -> None:
             cancelled.set()
 
     room_thread.submit(sleeps())
-    assert started.wait(5)
+    assert started.wait(20)
     room_thread.stop()
     room_thread.stop()
     assert cancelled.is_set()
@@ -137,7 +137,7 @@ def test_a_dropped_future_does_not_lose_the_work(thread: RoomThread) -> None:
     thread.submit(work())
     gc.collect()
     go.set()
-    assert done.wait(5)
+    assert done.wait(20)
 
 
 def _child(thread: RoomThread, answers: Any) -> None:

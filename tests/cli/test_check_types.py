@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 
 from tests.cli.conftest import Serve
+from tests.ports import kept_port
 from tests.scans.checks.kubernetes_peer import Cluster, cluster, pod
-from tests.scans.checks.servers import Authority, answer, closed_port, dns_server, serving, web_server
+from tests.scans.checks.servers import Authority, answer, dns_server, serving, web_server
 
 SECRET = "a-secret-of-the-tests-"
 FUNCTIONS = """
@@ -68,7 +69,7 @@ async def pairs(stack: AsyncExitStack, folder: Path) -> dict[str, tuple[dict[str
     ready = {"kubeconfig": kube, "kinds": ["pods"], "timeout": "30s"}
     return {
         "http": ({"url": f"{base}/json", "conditions": ["body.status == 'ok'"]}, {"url": f"{base}/status/503"}),
-        "tcp": ({"host": "127.0.0.1", "port": web.port}, {"host": "127.0.0.1", "port": closed_port()}),
+        "tcp": ({"host": "127.0.0.1", "port": web.port}, {"host": "127.0.0.1", "port": kept_port()}),
         "dns": ({"name": "shop.example", "resolver": names}, {"name": "missing.example", "resolver": names}),
         "tls": ({**tls, "port": secure.port}, {**tls, "port": expired.port}),
         "icmp": ({"host": "127.0.0.1", "count": 1}, {"host": "no-such-host.invalid", "count": 1}),

@@ -20,6 +20,7 @@ import trustme
 import partywidgets
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.partysocket import PartySocket, fetch_url
+from tests.ports import kept_port
 
 from .conftest import LIMIT, Host, Run, Serve
 
@@ -215,13 +216,14 @@ def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]
 
 def test_attach_over_a_restart_of_the_host(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
     """A lost host is said, and attach comes back when the host does."""
-    host = serve(config)
+    port = str(kept_port())
+    host = serve(config, "--port", port)
     child = attach("worker-1", "--url", host.url, token=host.token)
     drawn(child)
     host.process.send_signal(signal.SIGTERM)
     assert host.process.wait(LIMIT) == 0
     child.expect_exact("connection lost, trying again")
-    serve(config, "--port", host.url.rpartition(":")[2])
+    serve(config, "--port", port)
     child.expect_exact("connected again")
     child.send("echo back-$((6*7))\r")
     child.expect_exact("back-42")

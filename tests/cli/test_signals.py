@@ -203,7 +203,7 @@ def test_a_second_ctrl_c_ends_serve_at_once(start: Start, tmp_path: Path) -> Non
     url, port = found[1], int(found[2])
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.sendall(upgrade_request(port, "/parties/terminal-server/w"))
-        assert peer.recv(12) == b"HTTP/1.1 101"
+        assert peer.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 101"
         peer.sendall(frame(Opcode.TEXT, f"echo $$ > {told}.new; mv {told}.new {told}; exec yes\r".encode()))
         deadline = time.monotonic() + LIMIT
         while not told.exists() or unread(url) == 0:

@@ -14,7 +14,7 @@ import pytest
 from partywidgets.client.command import CommandResult
 from partywidgets.client.handle import Handle
 
-WAIT = 10.0
+WAIT = 20.0
 
 
 @pytest.fixture

@@ -151,7 +151,8 @@ async def test_hours(tmp_path: Path) -> None:
             await ops.scan()
         await room.service.history.roll_up(datetime.now(UTC) + timedelta(hours=1))
         hours = await ops.hours(check="disk", hours=2)
-        assert (list(hours["check_id"]), list(hours["looks"]), list(hours["uptime"])) == (["disk"], [2], [1.0])
+        # Two rows where an hour ended between the scans.
+        assert (set(hours["check_id"]), hours["looks"].sum(), set(hours["uptime"])) == ({"disk"}, 2, {1.0})
         assert isinstance(hours["hour"].dtype, pd.DatetimeTZDtype)
         assert set((await ops.hours(hours=2))["check_id"]) == {"disk", "shop"}
 

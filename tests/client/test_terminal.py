@@ -301,11 +301,13 @@ async def test_a_lost_connection_ends_a_run(tmp_path: Path) -> None:
     """A run whose connection is lost says so; the command itself goes on, and the client comes back."""
     async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as term:
         await term.run("true", timeout=WAIT)
-        run = asyncio.ensure_future(term.run("sleep 0.3; echo went-on", timeout=WAIT))
+        go = tmp_path / "go"
+        run = asyncio.ensure_future(term.run(f"until [ -e {go} ]; do sleep 0.05; done; echo went-on", timeout=WAIT))
         await term.expect("went-on", WAIT)
         cut(term)
         with pytest.raises(HostError, match="history"):
             await run
+        go.touch()
         assert await term.expect("\nwent-on", WAIT)
 
 

@@ -18,6 +18,7 @@ from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.party.grant import OWNER_ROLES
 from partywidgets.partysocket import fetch_url
 from partywidgets.transport.server import serve
+from tests.ports import kept_port
 
 from .conftest import VERSIONS, WAIT, Join
 
@@ -112,7 +113,8 @@ async def test_reconnection(tmp_path: Path, join: Join, version: str) -> None:
     """The guide's reconnection test: the host restarts on its port; the client comes back by itself with a fresh ticket and goes on."""
     place: dict[str, Any] = {"party": "ops-monitor-broadcast", "room": "main", "token": TOKEN, "ticketAs": "query"}
     async with contextlib.AsyncExitStack() as stack:
-        async with host(tmp_path) as port:
+        port = kept_port()
+        async with host(tmp_path, port):
             client = await stack.enter_async_context(join(version, host=f"127.0.0.1:{port}", **place))
             first = await client.event("open")
             await client.message("snapshot")

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.transport.server import RunningServer, serve
 
-LIMIT = 10.0
+LIMIT = 20.0
 
 
 class Running:

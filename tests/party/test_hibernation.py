@@ -81,7 +81,10 @@ async def test_a_message_wakes_a_room_with_everything_of_its_connections(tmp_pat
             after = json.loads(await received(socket))
         assert before == after == [1, "me", ["me", "red"], {"since": [1]}, "anyone", run.url(scheme="http", query="_pk=me")]
         await until(lambda: ("close", 1000) in Room.log)
-    assert Room.log[:4] == [("start", {"x": 1}), "stop", ("start", {"x": 1}), ("close", 1000)]
+    # On a slow machine it may have slept between two steps as well.
+    lives, rest = divmod(Room.log.index(("close", 1000)), 2)
+    assert (lives >= 1, rest) == (True, 1)
+    assert Room.log[: 2 * lives + 1] == [("start", {"x": 1}), "stop"] * lives + [("start", {"x": 1})]
 
 
 async def test_a_request_an_alarm_and_a_close_wake_a_room(tmp_path: Path) -> None:
@@ -213,7 +216,7 @@ async def test_messages_during_on_stop_wait_for_the_next_instance(tmp_path: Path
             await release.wait()
 
     async with running(Room, tmp_path, hibernate_after=IDLE) as run, run.connect() as socket:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await stopping.wait()
         await socket.send("1")
         await socket.send("2")
@@ -254,9 +257,10 @@ async def test_five_hundred_sockets_of_a_hundred_rooms_are_held_asleep(tmp_path:
         sockets = [await run.connect(f"room{number % 100}", id=str(number)) for number in range(500)]
         await until(lambda: all(asleep(run, f"room{number}") for number in range(100)))
         assert run.host.connection_count() == 500
+        starts = Room.log.count(("start", None))
         await sockets[123].send("x")
         assert json.loads(await received(sockets[123]))[1] == "123"
-        assert sum(not asleep(run, f"room{number}") for number in range(100)) == 1
+        assert Room.log.count(("start", None)) == starts + 1
         for socket in sockets:
             socket.transport.abort()
 

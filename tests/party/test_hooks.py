@@ -126,7 +126,7 @@ async def test_a_cancelled_alarm_is_tried_again_with_a_delay(tmp_path: Path, cap
         host._alarms._retry_base = 0.001
         room = await host.get_server_by_name("room", "lobby")
         await room.storage.set_alarm(0.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while await room.storage.get_alarm() is not None or tries < 7:
                 await asyncio.sleep(0.005)
         assert tries == 7
@@ -149,12 +149,12 @@ async def test_a_full_host_keeps_its_alarms(tmp_path: Path) -> None:
             await host._alarms.get("room", "early")
             await asyncio.sleep(0.005)
         assert not rung.is_set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while await host._alarms.get("room", "early") is None:  # in the moment of a try it is taken as rung
                 await asyncio.sleep(0)
         other._room.host.forget(other._room)
         host._alarms._changed.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await rung.wait()
 
 

@@ -152,7 +152,7 @@ async def test_a_start_that_takes_too_long_is_given_up_and_tried_again(tmp_path:
         def on_request(self, request: Request) -> Response:
             return PlainTextResponse(f"start {len(started)}")
 
-    async with running(Room, tmp_path, start_timeout=0.1) as run, httpx.AsyncClient() as http:
+    async with running(Room, tmp_path, start_timeout=1.0) as run, httpx.AsyncClient() as http:
         assert (await http.get(run.url(scheme="http"))).status_code == 500
         assert (await http.get(run.url(scheme="http"))).text == "start 2"
     assert started[0] == started[1]

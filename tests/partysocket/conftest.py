@@ -33,7 +33,7 @@ class Peer:
 
     async def arrival(self) -> ServerConnection:
         """The next connection that came."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.arrivals.get()
 
 

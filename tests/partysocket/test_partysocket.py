@@ -14,10 +14,11 @@ from websockets.http11 import Request, Response
 from partywidgets.exceptions import ConnectionClosedError, HostError, RefusedError
 from partywidgets.party.connection import ReadyState
 from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
+from tests.ports import kept_port
 
 from .conftest import echo, peer
 
-WAIT = 10.0
+WAIT = 20.0
 
 
 async def soon(awaitable: Any) -> Any:
@@ -240,8 +241,7 @@ async def test_redirects_are_not_followed(fast: dict[str, Any]) -> None:
 async def test_max_retries(fast: dict[str, Any]) -> None:
     """One attempt and max_retries more, then HostError; reconnect() grants as many again (PS21)."""
     attempts: list[Exception] = []
-    async with peer() as server:
-        host = server.host
+    host = f"127.0.0.1:{kept_port()}"
     async with PartySocket(host=host, room="r", max_retries=2, on_error=attempts.append, **fast) as socket:
         with pytest.raises(HostError, match="retries used up"):
             await socket.opened(WAIT)
@@ -255,8 +255,7 @@ async def test_max_retries(fast: dict[str, Any]) -> None:
 
 async def test_reconnect_shortens_a_wait() -> None:
     """reconnect() during a wait connects now (npm's does not: PS35)."""
-    async with peer() as server:
-        port = server.port
+    port = kept_port()
     failed = asyncio.Event()
     async with PartySocket(
         host=f"127.0.0.1:{port}", room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set()
@@ -269,8 +268,7 @@ async def test_reconnect_shortens_a_wait() -> None:
 
 async def test_close_ends_a_wait() -> None:
     """close() during a wait returns at once, and nothing follows (PS36)."""
-    async with peer() as server:
-        host = server.host
+    host = f"127.0.0.1:{kept_port()}"
     failed = asyncio.Event()
     socket = PartySocket(host=host, room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set())
     async with socket:
@@ -375,7 +373,7 @@ async def test_half_open_is_found(fast: dict[str, Any]) -> None:
 
     async with (
         peer(first_stalls, ping_interval=None) as server,
-        PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=0.05, close_timeout=0.1, **fast) as socket,
+        PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=2.0, close_timeout=0.1, **fast) as socket,
     ):
         first = await server.arrival()
         await server.arrival()
@@ -553,10 +551,9 @@ async def test_fetch() -> None:
 
 async def test_fetch_without_a_server() -> None:
     """No server is one sentence."""
-    async with peer() as server:
-        host = server.host
+    host = f"127.0.0.1:{kept_port()}"
     with pytest.raises(HostError, match=r"cannot be reached \(Connection refused\): is the host running there"):
-        await PartySocket.fetch(host=host, room="r", timeout=5)
+        await PartySocket.fetch(host=host, room="r", timeout=20)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

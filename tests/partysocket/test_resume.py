@@ -13,6 +13,7 @@ from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.partysocket import PartySocket
 from partywidgets.partysocket.resume import Count
 from partywidgets.transport.server import serve
+from tests.ports import kept_port
 
 from .conftest import peer
 
@@ -122,8 +123,8 @@ async def test_a_new_epoch_says_no(tmp_path: Path, fast: dict[str, Any]) -> None
         verdicts.append(recovered)
         told.set()
 
-    async with PartyHost({"ticker": Ticker}, storage=tmp_path) as host, serve(host, port=0, auth=None) as server:
-        port = server.port
+    port = kept_port()
+    async with PartyHost({"ticker": Ticker}, storage=tmp_path) as host, serve(host, port=port, auth=None):
         socket = PartySocket(host=f"127.0.0.1:{port}", party="ticker", room="r", resume=True, on_resumed=on_resumed, **fast)
         socket.reconnect()
         await socket.opened(WAIT)

@@ -51,6 +51,7 @@ def heard_enough(ids: list[str], finished: list[str]) -> bool:
     return set(finished[:SCANS]) <= set(ids) or len(set(ids) & set(finished[SCANS:])) > 1
 
 
+@pytest.mark.timeout(180)
 async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_path: Path, play: Play) -> None:
     """Of two hundred people each knows every scheduled scan since it came; who comes late has the last one in the snapshot."""
     finished: list[str] = []
@@ -124,6 +125,7 @@ async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_pat
         assert_without_gap(ids, finished)
 
 
+@pytest.mark.timeout(180)
 async def test_who_does_not_read_is_told_by_the_end_of_its_socket(tmp_path: Path, play: Play) -> None:
     """A person who reads nothing is cut, which it sees; coming again it has the last scan, and the others missed nothing."""
     finished: list[str] = []

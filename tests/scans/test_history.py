@@ -460,7 +460,8 @@ async def test_retention_removes_what_is_old(tmp_path: Path) -> None:
 
 async def test_hours_stay_when_their_results_go(tmp_path: Path) -> None:
     """Ended hours become one row each, with counts, uptime and nearest-rank percentiles; they outlive the results they were made of."""
-    hour = utc_now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
+    now = utc_now()
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
     async with History(tmp_path / FILE) as history:
         batch = []
         for number in range(1, 101):
@@ -469,11 +470,11 @@ async def test_hours_stay_when_their_results_go(tmp_path: Path) -> None:
             one.duration_ms = float(number)
             batch.append(Recorded(one, "a", None, ""))
         batch.append(Recorded(result(101, hour + timedelta(hours=27), "unknown"), "a", None, ""))
-        batch.append(Recorded(result(102, utc_now()), "a", None, ""))
+        batch.append(Recorded(result(102, now), "a", None, ""))
         await history.record(batch)
-        await history.roll_up(utc_now())
-        await history.roll_up(utc_now())
-        await history.prune(utc_now() + timedelta(seconds=1), rollups_before=hour)
+        await history.roll_up(now)
+        await history.roll_up(now)
+        await history.prune(now + timedelta(seconds=1), rollups_before=hour)
         assert await history.history(hours=48) == []
         frame = hours_frame(await history.rollups(check="c", hours=48))
         assert list(frame["looks"]) == [100, 1]

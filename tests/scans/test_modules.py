@@ -175,7 +175,7 @@ async def test_a_function_that_holds_up_its_process(team: Team, monkeypatch: pyt
 
 async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The crash is a result and a log line; until the process may start again, results say that; then it works again."""
-    monkeypatch.setattr(modules, "BACKOFF", 0.5)
+    monkeypatch.setattr(modules, "BACKOFF", 4.0)
     await team.load(
         """
         @pw.check
@@ -192,7 +192,7 @@ async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.
     results = await team.scan("pid")
     assert results["pid"].status == "unknown"
     assert "ended with exit code 3, and is started again in" in results["pid"].summary
-    assert "it is started again in 0.5 s at the earliest" in caplog.text
+    assert "it is started again in 4 s at the earliest" in caplog.text
     async with asyncio.timeout(WAIT):
         while (await team.scan("pid"))["pid"].status != "ok":
             await asyncio.sleep(0.05)
@@ -256,10 +256,10 @@ async def test_a_module_that_is_not_there(team: Team) -> None:
 
 async def test_a_module_that_does_not_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that hangs is given up after its time, and its process is gone."""
-    monkeypatch.setattr(modules, "START_TIMEOUT", 5.0)
+    monkeypatch.setattr(modules, "START_TIMEOUT", 10.0)
     code = "import os\nopen('begun', 'w').write(str(os.getpid()))\nwhile True: ...\n"
     await asyncio.to_thread((team.base / "endless.py").write_text, code)
-    with pytest.raises(ConfigError, match="endless could not be imported within 5 s"):
+    with pytest.raises(ConfigError, match="endless could not be imported within 10 s"):
         async with team.processes.loading("team.yaml", ["endless"], team.base):
             pytest.fail("the module was imported")
     await gone(int(await asyncio.to_thread((team.base / "begun").read_text)))
@@ -354,7 +354,7 @@ async def test_retries_of_one_that_hangs(team: Team) -> None:
     """The further look is in a process of its own, where nothing hangs from before."""
     await team.load(
         """
-        @pw.check(timeout="0.5s", retries=1, retry_delay="0s")
+        @pw.check(timeout="2s", retries=1, retry_delay="0s")
         def second_time():
             if not Path("hung").exists():
                 Path("hung").touch()
@@ -379,8 +379,7 @@ async def test_what_functions_print(team: Team, caplog: pytest.LogCaptureFixture
     )
     assert (await team.scan())["talks"].summary == "value 0"
     async with asyncio.timeout(WAIT):
-        while "xxx" not in caplog.text:
+        while not all(said in caplog.text for said in ("team_checks: the password is ***", "a program says this too", "xxx")):
             await asyncio.sleep(0.01)
-    assert "team_checks: the password is ***" in caplog.text
-    assert "a program says this too" in caplog.text
+    assert "hunter2" not in caplog.text
     assert max(len(record.getMessage()) for record in caplog.records) < 600

@@ -111,7 +111,7 @@ async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None
     """Ten failing rows of one team are one message, the worst first; those below the asked severity are left out."""
     checks = [ScriptedCheck(id=f"c{number}", severity="high", labels={"team": "web"}) for number in range(10)]
     play.statuses.update({f"c{number}": "warn" for number in range(9)}, c9="crit", quiet="crit")
-    options: dict[str, Any] = {"group_by": ["team"], "severity": "medium", "group_wait": "200ms"}
+    options: dict[str, Any] = {"group_by": ["team"], "severity": "medium", "group_wait": "2s"}
     async with telling(inbox, *checks, ScriptedCheck(id="quiet", severity="low"), **options) as service:
         await service.run_scan()
         told = await inbox.next()
@@ -125,7 +125,7 @@ async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None
 async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: Play) -> None:
     """With one message in a span, what comes meanwhile is told together when the span is over."""
     checks = [ScriptedCheck(id=name, title=name) for name in "abc"]
-    async with telling(inbox, *checks, limit=1, per="1s") as service:
+    async with telling(inbox, *checks, limit=1, per="3s") as service:
         play.statuses["a"] = "crit"
         await service.run_scan()
         assert (await inbox.next())["title"] == "CRIT: a"

@@ -30,6 +30,7 @@ from partywidgets.scans.judge import RunContext, run_check
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.packing import packed, unpacked
 from partywidgets.scans.probing import ProbeProcess
+from tests.ports import kept_port
 
 from .checks.servers import Served, serving, web_server
 
@@ -73,8 +74,9 @@ def context(secrets: Secrets | None = None, base: Path = Path()) -> RunContext:
     return RunContext(resolve=secrets.resolver(base), redact=secrets.redact)
 
 
-async def test_both_ways_say_the_same(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_both_ways_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every kind of outcome of every type that another process may look at comes back as this process would have seen it."""
+    closed = kept_port()
     monkeypatch.delattr(probing, "run_check")  # so that what is looked at elsewhere is
     async with web_server() as web:
         place = f"http://127.0.0.1:{web.port}"
@@ -83,10 +85,10 @@ async def test_both_ways_say_the_same(unused_tcp_port: int, monkeypatch: pytest.
             HttpCheck(id="down", url=f"{place}/status/503", remediation=RemediationModel(text="restart it", command="restart")),
             HttpCheck(id="garbage", url=f"{place}/garbage", severity="critical", runbook="https://runbooks.example/garbage"),
             HttpCheck(id="hang", url=f"{place}/hang", timeout=0.2, retries=1, retry_delay=0.01),
-            HttpCheck(id="refused", url=f"http://127.0.0.1:{unused_tcp_port}/", warn="error == 'refused'"),
+            HttpCheck(id="refused", url=f"http://127.0.0.1:{closed}/", warn="error == 'refused'"),
             TcpCheck(id="port", host="127.0.0.1", port=web.port),
-            TlsCheck(id="no tls", host="127.0.0.1", port=web.port, timeout=2),
-            DnsCheck(id="no dns", name="example.org", resolver=f"127.0.0.1:{unused_tcp_port}", timeout=0.3),
+            TlsCheck(id="no tls", host="127.0.0.1", port=web.port, timeout=1),
+            DnsCheck(id="no dns", name="example.org", resolver=f"127.0.0.1:{closed}", timeout=20),
         ]
         assert all(check.apart for check in checks)
         async with process(*checks) as probes:

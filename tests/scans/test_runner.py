@@ -43,7 +43,7 @@ class Kernel:
     async def offer(self) -> dict[str, Any]:
         """Offers what is registered and gives the reply."""
         await self.person.socket.send(self.client.offer_message())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.replies.get()
 
     async def serve(self) -> None:
@@ -173,9 +173,9 @@ async def test_a_runner_that_leaves_in_the_middle_of_a_run(tmp_path: Path) -> No
         async with kernel(room) as runner:
             await runner.offer()
             scan = room.ops.start_scan()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await begun.wait()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             report = await scan.wait()
     assert [(result.status, result.error and result.error.kind) for result in report.results] == [("unknown", "internal")]
     assert "has left" in report.results[0].summary
@@ -261,7 +261,7 @@ async def test_the_newest_connection_of_a_runner_counts(tmp_path: Path) -> None:
         await old.offer()
         await new.offer()
         await old.person.socket.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(room.service.runners) > 1:
                 await asyncio.sleep(0.01)
         assert (await room.ops.run_scan()).counts["ok"] == 1

@@ -196,7 +196,7 @@ async def test_hibernation_keeps_rows_and_sockets(tmp_path: Path, play: Play, mo
         await person.until("scan-result")
         slept.clear()
         before = await room.host.get_server_by_name(PARTY, ROOM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await slept.wait()
         assert room.host.connection_count() == 1
         report = await room.ops.run_scan()

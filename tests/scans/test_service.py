@@ -165,12 +165,12 @@ async def test_limits_of_a_type() -> None:
         async with server, OpsMonitorService(limits=LimitSettings(per_type={"function": 2})) as service:
             await service.load_config("a.yaml", [*functions, TcpCheck(id="tcp", host="127.0.0.1", port=port)])
             report = await service.run_scan()
+            await asyncio.wait_for(met.wait(), 20)
     finally:
         for one in functions:
             forget(one.function)
     assert report.counts["ok"] == 9
     assert most == 2
-    assert met.is_set()
 
 
 def test_limits_name_types_that_are_there() -> None:
@@ -192,7 +192,7 @@ async def test_one_check_is_never_looked_at_twice_at_once(play: Play) -> None:
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="one")])
         scans = [service.start_scan() for _ in range(3)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await begun.wait()
             gate.set()
             reports = [await scan.wait() for scan in scans]
@@ -214,7 +214,7 @@ async def test_what_waits_in_a_scan_is_not_due_again(play: Play) -> None:
     async with OpsMonitorService(limits=LimitSettings(total=1)) as service:
         await service.load_config("a.yaml", [ScriptedCheck(id=f"check-{number}") for number in range(10)])
         scan = service.start_scan()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await begun.wait()
             assert not service.bench.busy("check-9")
             await service._scheduled(["check-0", "check-9"])
@@ -281,7 +281,7 @@ async def test_cancelling_the_caller_ends_the_scan(play: Play) -> None:
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="fast"), ScriptedCheck(id="slow", timeout=3600)])
         task = asyncio.create_task(service.run_scan(broadcast=told))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await begun.wait()
             while "check-result" not in told.kinds():
                 await asyncio.sleep(0.01)
@@ -435,7 +435,7 @@ async def test_a_check_that_leaves_while_it_is_looked_at(play: Play) -> None:
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
         scan = service.start_scan()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await begun.wait()
             await service.load_config("a.yaml", [ScriptedCheck(id="one")])
             gate.set()
@@ -451,7 +451,7 @@ async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
         told = asyncio.Event()
         service.announcer.broadcast = lambda kind, message: told.set() if kind == "scan-result" else None
         await service.load_config("a.yaml", [ScriptedCheck(id="often", every=0.1), ScriptedCheck(id="asked")])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await told.wait()
             assert service.last_scan is not None
             assert service.last_scan["trigger"] == "interval"

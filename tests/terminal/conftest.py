@@ -14,6 +14,7 @@ from partywidgets.auth import Gate, Identity
 from partywidgets.party import Environment, PartyHost
 from partywidgets.terminal.server import TerminalServer
 from partywidgets.terminal.settings import TerminalSettings
+from partywidgets.transport.websocket import Limits
 from tests.engines_fixture import docker_engine, podman_engine
 from tests.terminal.viewers import Place
 
@@ -33,16 +34,19 @@ Serve = Callable[..., AbstractAsyncContextManager[Place]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """`async with serve(default="local:/bin/bash", keep=…) as place`: a real server with terminal rooms and six people's tokens."""
+    """`async with serve(default="local:/bin/bash", keep=…) as place`: a real server with terminal rooms and six people's tokens.
+
+    `limits` are those of the server.
+    """
 
     @asynccontextmanager
-    async def start(settings: TerminalSettings | None = None, **options: Any) -> AsyncIterator[Place]:
+    async def start(settings: TerminalSettings | None = None, *, limits: Limits | None = None, **options: Any) -> AsyncIterator[Place]:
         known = TerminalSettings.__dataclass_fields__
         sandboxes = {name: value for name, value in options.items() if name not in known} or {"default": "local:/bin/bash"}
         settings = settings or TerminalSettings(sandboxes=sandboxes, host_id="h1", **{k: v for k, v in options.items() if k in known})
         host = PartyHost({"terminal-server": TerminalServer}, storage=tmp_path / "rooms", env=Environment(settings))
         gate = Gate(tokens=PEOPLE, hosts=None)
-        async with host, partywidgets.serve(host, bind="127.0.0.1", port=0, auth=gate) as server:
+        async with host, partywidgets.serve(host, bind="127.0.0.1", port=0, auth=gate, limits=limits) as server:
             yield Place(server.url.rstrip("/"), host, settings, gate)
 
     return start

@@ -102,7 +102,7 @@ async def test_who_is_away_answers_by_being_idle(serve: Serve) -> None:
         assert (await cyd.ask("ask"))["ok"]
         await ben.message("lease", holder={"connection": await connection_of(cyd), "name": "Cyd"})
         room = await place.room("w1")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not room.lease.idle:
                 await asyncio.sleep(0.02)
         assert (await ben.ask("ask"))["ok"]

@@ -154,6 +154,10 @@ class Viewer:
         found: dict[str, Any] = await self.until(find)
         return found
 
+    async def live(self) -> None:
+        """Waits until it was told that the terminal runs, by the welcome where it ran already."""
+        await self.until(lambda: any(message.get("state") == "running" for message in self.of("welcome") + self.of("upstream")))
+
     async def running(self) -> None:
         """Waits until the shell runs and shows its prompt."""
         await self.until(lambda: b"633;B;" in self.drawn())

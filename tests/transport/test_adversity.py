@@ -32,7 +32,7 @@ async def test_no_more_files(tmp_path: Path) -> None:
 
         async def come(number: int) -> Watch | None:
             with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-                return Watch(await beacon.connect(f"late{number}", open_timeout=1.0))
+                return Watch(await beacon.connect(f"late{number}", open_timeout=3.0))
             return None
 
         came: list[Watch] = []
@@ -121,7 +121,8 @@ async def test_a_full_disk(small_disk: Path) -> None:
         assert sorted(await room.storage.list()) == ["again", "first"]
 
 
-SERVER_ADDRESS, CLIENT_ADDRESS = "10.213.7.1", "10.213.7.2"
+_NUMBER = os.getpid() % 16384 * 4  # of four addresses: two runs of the tests on one machine have cables of their own
+SERVER_ADDRESS, CLIENT_ADDRESS = (f"10.213.{_NUMBER >> 8}.{(_NUMBER & 255) + end}" for end in (1, 2))
 
 
 def root(*command: str) -> None:
@@ -161,7 +162,7 @@ def swallow(network: list[str], client: ClientConnection) -> None:
 async def test_a_network_that_swallows_everything(tmp_path: Path, network: list[str]) -> None:
     """No packet of one connection passes any more: its peer is pinged and let go, and its successor with the same id misses nothing."""
     async with (
-        lit(tmp_path, "--ping", "1", within=network, address=SERVER_ADDRESS) as beacon,
+        lit(tmp_path, "--ping", "3", within=network, address=SERVER_ADDRESS) as beacon,
         beacon.connect("me") as gone,
         beacon.connect("other") as other,
     ):
@@ -181,7 +182,7 @@ async def test_a_network_that_swallows_everything(tmp_path: Path, network: list[
 async def test_a_network_that_swallows_everything_of_a_paused_socket(tmp_path: Path, network: list[str]) -> None:
     """Its room hangs in one of its messages and reads no more of it: the kernel tells that nobody is there."""
     async with (
-        lit(tmp_path, "--ping", "0.5", "--user-timeout", "1", "--period", "3600", within=network, address=SERVER_ADDRESS) as beacon,
+        lit(tmp_path, "--ping", "2", "--user-timeout", "1", "--period", "3600", within=network, address=SERVER_ADDRESS) as beacon,
         beacon.connect("me") as gone,
         beacon.connect("other") as other,
     ):

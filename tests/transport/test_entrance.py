@@ -27,7 +27,7 @@ from ..party.serving import received, running, until, upgrade_request
 )
 async def test_a_body_with_two_ends_is_refused_and_nothing_behind_it_is_read(tmp_path: Path, head: str) -> None:
     """What a proxy took for the body is not answered as another request: one 400, then the end."""
-    async with running(Server, tmp_path) as run, asyncio.timeout(10):
+    async with running(Server, tmp_path) as run, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
         host = f"127.0.0.1:{run.server.port}"
         behind = f"0\r\n\r\nGET /parties/room/smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n"
@@ -111,7 +111,7 @@ async def test_five_hundred_who_never_finish_their_handshake(tmp_path: Path) -> 
 async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
     """A request line or a header that goes on and on is not kept: 400 after some ten kilobytes, then the end."""
     for head in (b"GET /parties/room/", b"GET / HTTP/1.1\r\nX: "):
-        async with running(Server, tmp_path) as run, asyncio.timeout(10):
+        async with running(Server, tmp_path) as run, asyncio.timeout(20):
             reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
             writer.write(head)
             with contextlib.suppress(ConnectionError):

@@ -35,7 +35,7 @@ async def test_a_silent_peer_is_pinged_and_cut(tmp_path: Path) -> None:
         pass
 
     Room.log = log
-    limits = Limits(ping_interval=0.05, ping_timeout=0.2)
+    limits = Limits(ping_interval=0.05, ping_timeout=2.0)
     async with running(Room, tmp_path, serve_limits=limits) as run, run.connect(id="alive", ping_interval=None) as alive:
         async with Raw.to(run, "/parties/room/lobby?_pk=silent") as raw:
             assert (await raw.frame())[0] is Opcode.PING
@@ -152,7 +152,7 @@ async def hearing(beacon: Lit, count: int, size: int) -> AsyncIterator[asyncio.s
 @linux
 async def test_a_program_that_stops_while_its_room_reads_nothing(tmp_path: Path) -> None:
     """Its machine answers in TCP, its pongs are never read: it stays for as long as it answers pings, and is cut once it is stopped."""
-    async with lit(tmp_path, "--ping", "0.5", "--period", "3600") as beacon, beacon.connect("other"), hearing(beacon, 200, 1) as hearer:
+    async with lit(tmp_path, "--ping", "1.5", "--period", "3600") as beacon, beacon.connect("other"), hearing(beacon, 200, 1) as hearer:
         assert hearer.stdout is not None
         for _ in range(4):
             async with asyncio.timeout(WAIT):
@@ -167,7 +167,7 @@ async def test_a_program_that_stops_behind_a_full_buffer(tmp_path: Path) -> None
     """No pong of it could come through: it is cut when its room has taken nothing from it for long, and the log names both."""
     log_file = tmp_path / "log"
     with log_file.open("wb") as log:
-        options = ("--ping", "0.5", "--period", "3600", "--held-back", "2")
+        options = ("--ping", "1.5", "--period", "3600", "--held-back", "2")
         async with lit(tmp_path / "rooms", *options, log=log) as beacon, beacon.connect("other"), hearing(beacon, 100, 65_536) as hearer:
             os.kill(hearer.pid, signal.SIGSTOP)
             await beacon.until(["other"])
@@ -196,7 +196,7 @@ async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path:
         await until(lambda: wire._transport is not None and silence.has_room(wire._transport.get_extra_info("socket")) is False)
         watch = wire._keepalive
         for _ in range(3):
-            watch.held_back_at -= keepalive.HELD_BACK - 0.5
+            watch.held_back_at -= keepalive.HELD_BACK - 5.0
             before, count = watch.held_back_at, len(taken)
             Room.one.release()
             await until(lambda count=count: len(taken) > count)  # type: ignore[misc]

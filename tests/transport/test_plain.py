@@ -51,7 +51,7 @@ async def test_a_server_that_does_not_tell_of_the_end_is_not_waited_for(monkeypa
     async def connect(accept: Accept) -> None:
         accept(receiver).close(4000, "out")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await serve_plain(silent, send, connect)
         assert await receiver.end == (1006, "")
     assert sent == ["websocket.accept", "websocket.close"]
@@ -71,7 +71,7 @@ async def test_a_paused_socket_that_is_cut_ends() -> None:
         asyncio.get_running_loop().call_later(0.01, wire.abort)
         wires.append(wire)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await serve_plain(silent, send, connect)
         assert await receiver.end == (1006, "")
     wires[0].write(Batch((Frame("late"),)))
@@ -90,6 +90,6 @@ async def test_a_server_that_takes_nothing_is_given_up(monkeypatch: pytest.Monke
     async def connect(accept: Accept) -> None:
         accept(receiver).write(Batch((Frame("one"), Frame("two"))))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await serve_plain(silent, send, connect)
         assert await receiver.end == (1006, "")

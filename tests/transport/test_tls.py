@@ -52,7 +52,7 @@ async def test_a_tls_handshake_that_does_not_come_is_given_up(tmp_path: Path) ->
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
     async with (
-        running(Echo, tmp_path, serve_ssl_context=server_side, serve_head_timeout=0.5) as run,
+        running(Echo, tmp_path, serve_ssl_context=server_side, serve_head_timeout=2.0) as run,
         asyncio.timeout(20),
     ):
         for said in (b"GET / HTTP/1.1\r\n\r\n", b""):

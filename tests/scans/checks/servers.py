@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -135,13 +134,6 @@ async def web_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Served]
     async with serving(handle, tls) as port:
         served.port = port
         yield served
-
-
-def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.scans.checks.dns import DnsCheck, split_server
+from tests.ports import kept_port
 
-from .servers import closed_port, dns_server, look
+from .servers import dns_server, look
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -65,10 +66,10 @@ async def test_no_answer() -> None:
         result = await look(DnsCheck(id="z", name="broken.example", resolver=resolver))
         assert result.error is not None
         assert (result.status, result.error.kind) == ("crit", "parse")
-    result = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{closed_port()}"))
+    result = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{kept_port()}"))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")
-    asked = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{closed_port()}", conditions=("error == 'refused'",)))
+    asked = await look(DnsCheck(id="z", name="shop.example", resolver=f"127.0.0.1:{kept_port()}", conditions=("error == 'refused'",)))
     assert (asked.status, "refused" in asked.summary) == ("ok", True), asked.summary
 
 

@@ -13,8 +13,9 @@ from partywidgets.scans.checks.dial import DialError
 from partywidgets.scans.checks.exec import ExecCheck
 from partywidgets.scans.checks.icmp import IcmpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
+from tests.ports import kept_port
 
-from .servers import closed_port, look
+from .servers import look
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -22,7 +23,7 @@ uvloop = pytest.importorskip("uvloop")
 def test_durations_are_finer_than_a_millisecond() -> None:
     """Of some looks of each kind not every duration, phase and round trip is a whole number of milliseconds."""
     checks: list[CheckModel] = [
-        TcpCheck(id="tcp", host="127.0.0.1", port=closed_port()),
+        TcpCheck(id="tcp", host="127.0.0.1", port=kept_port()),
         ExecCheck(id="exec", command=(sys.executable, "-S", "-c", "")),
     ]
     try:

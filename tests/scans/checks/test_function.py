@@ -194,7 +194,7 @@ async def test_blocked_loop() -> None:
     with Calls("test") as calls:
         with pytest.raises(OverdueError):
             await calls.call("blocking", blocking, 0.1)
-        assert await calls.call("polite", polite, 5) is True
+        assert await calls.call("polite", polite, 20) is True
         with pytest.raises(StillRunningError):
             await calls.call("blocking", blocking, 0.1)
         release.set()

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from partywidgets.scans.checks import host
 from partywidgets.scans.checks.host import HostCheck
+from tests.ports import kept_port
 
-from .servers import closed_port, look
+from .servers import look
 
 PYTHON = Path(sys.executable).resolve().name
 """The name of this program."""
@@ -84,7 +85,7 @@ async def test_port() -> None:
         sock.listen()
         result = await look(check(port=sock.getsockname()[1], conditions=["listening", "addresses == ['127.0.0.1']"]))
     assert result.status == "ok"
-    result = await look(check(port=closed_port()))
+    result = await look(check(port=kept_port()))
     assert (result.status, result.summary) == ("crit", "listening: got false")
 
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from partywidgets.scans.checks.exchange import BODY_BYTES
 from partywidgets.scans.checks.http import HttpCheck, place_of, request_bytes, split_url, without_password
 from partywidgets.scans.judge import RunContext
+from tests.ports import kept_port
 
-from .servers import Authority, Served, closed_port, look, serving, web_server
+from .servers import Authority, Served, look, serving, web_server
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ async def test_broken_answers(web: Served, path: str, kind: str, sentence: str) 
 
 async def test_refused() -> None:
     """A closed port is `refused`."""
-    result = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := closed_port())}/"))
+    result = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := kept_port())}/"))
     assert result.error is not None
     assert (result.status, result.error.kind, result.error.message) == ("crit", "refused", f"127.0.0.1:{port}: connection refused")
 
@@ -103,7 +104,7 @@ async def test_unknown_name() -> None:
 
 async def test_error_as_value() -> None:
     """A check whose author asks for `error` decides itself what an error means."""
-    check = HttpCheck(id="closed", url=f"http://127.0.0.1:{closed_port()}/", conditions=("error == 'refused'",))
+    check = HttpCheck(id="closed", url=f"http://127.0.0.1:{kept_port()}/", conditions=("error == 'refused'",))
     expected = await look(check)
     assert (expected.status, "refused" in expected.summary) == ("ok", True), expected.summary
 
@@ -221,7 +222,7 @@ async def test_url_of_references() -> None:
 async def test_redacted_evidence(web: Served) -> None:
     """The run's redactor takes secrets out of evidence, and the item says so; out of what conditions saw and errors, too."""
     context = RunContext(redact=lambda text: text.replace("down", "***").replace("127.0.0.1", "***"))
-    refused = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := closed_port())}/"), context)
+    refused = await look(HttpCheck(id="shop", url=f"http://127.0.0.1:{(port := kept_port())}/"), context)
     assert refused.error is not None
     assert refused.error.message == refused.summary == f"***:{port}: connection refused"
     result = await look(http(web, "/status/500", conditions=["body == 'up'"]), context)

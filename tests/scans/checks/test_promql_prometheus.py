@@ -12,8 +12,9 @@ import pytest
 
 from partywidgets.scans.checks.promql import PromqlCheck
 from tests.debian_package import unpacked
+from tests.ports import kept_port
 
-from .servers import closed_port, look
+from .servers import look
 
 START = 60.0
 
@@ -21,7 +22,7 @@ START = 60.0
 @pytest.fixture
 async def prometheus(tmp_path: Path) -> AsyncIterator[str]:
     """The address of a Prometheus that is ready."""
-    program, port = unpacked("prometheus") / "usr/bin/prometheus", closed_port()
+    program, port = unpacked("prometheus") / "usr/bin/prometheus", kept_port()
     scrapes = [{"job_name": "itself", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
     config = tmp_path / "prometheus.yml"
     await asyncio.to_thread(config.write_text, json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}))

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -17,8 +18,9 @@ from partywidgets.scans.checks.dns import DnsCheck
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
 from tests.debian_package import unpacked
+from tests.ports import kept_port
 
-from .servers import Authority, closed_port, dns_server, look, serving, web_server
+from .servers import Authority, dns_server, look, serving, web_server
 from .test_tcp import hold, speak
 
 
@@ -32,7 +34,7 @@ class Exporter:
         """The metrics of one probe."""
         path = f"/probe?module={module}&target={quote(target, safe='')}"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.0\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 2\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.0\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 20\r\n\r\n".encode())
         text = (await asyncio.wait_for(reader.read(), 30)).decode()
         writer.transport.abort()
         return {name: float(value) for name, value in re.findall(r"^(probe_[^\s]+) (\S+)$", text, re.M)}
@@ -49,14 +51,17 @@ async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Export
     """An exporter with a module for each kind of check, ready."""
     program = unpacked("prometheus-blackbox-exporter") / "usr/bin/prometheus-blackbox-exporter"
     trusted = {"tls_config": {"ca_file": authority.ca_file}, "preferred_ip_protocol": "ip4"}
-    modules = {
-        "http": {"prober": "http", "timeout": "1s", "http": {**trusted, "follow_redirects": False, "valid_status_codes": [200]}},
-        "tcp": {"prober": "tcp", "timeout": "1s"},
-        "banner": {"prober": "tcp", "timeout": "1s", "tcp": {"query_response": [{"expect": "^220 "}]}},
-        "dns": {"prober": "dns", "timeout": "1s", "dns": {"query_name": "plain.example", "query_type": "A"}},
-        "nxdomain": {"prober": "dns", "timeout": "1s", "dns": {"query_name": "missing.example", "query_type": "A"}},
+    modules: dict[str, dict[str, Any]] = {
+        "http": {"prober": "http", "http": {**trusted, "follow_redirects": False, "valid_status_codes": [200]}},
+        "tcp": {"prober": "tcp"},
+        "banner": {"prober": "tcp", "tcp": {"query_response": [{"expect": "^220 "}]}},
+        "dns": {"prober": "dns", "dns": {"query_name": "plain.example", "query_type": "A"}},
+        "nxdomain": {"prober": "dns", "dns": {"query_name": "missing.example", "query_type": "A"}},
     }
-    config, port = tmp_path / "blackbox.yml", closed_port()
+    # One second where no answer comes, many where this machine may be busy.
+    modules |= {f"{name}-hung": {**module, "timeout": "1s"} for name, module in modules.items()}
+    modules |= {name: {**module, "timeout": "15s"} for name, module in modules.items() if "timeout" not in module}
+    config, port = tmp_path / "blackbox.yml", kept_port()
     await asyncio.to_thread(config.write_text, json.dumps({"modules": modules}))
     process = await asyncio.create_subprocess_exec(
         program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.PIPE
@@ -79,14 +84,15 @@ async def test_http(exporter: Exporter, authority: Authority) -> None:
     async with web_server() as served:
         for path in ("/json", "/status/503", "/status/302", "/hang", "/half", "/garbage", "/silent", "/chunked"):
             url = f"http://127.0.0.1:{served.port}{path}"
-            theirs = await exporter.probe("http", url)
-            ours = await look(HttpCheck(id="x", url=url, timeout=1, conditions=("status == 200",)))
+            hung = path in ("/hang", "/half")
+            theirs = await exporter.probe("http-hung" if hung else "http", url)
+            ours = await look(HttpCheck(id="x", url=url, timeout=1 if hung else 15, conditions=("status == 200",)))
             assert theirs["probe_success"] == (ours.status == "ok"), path
             for phase in ours.phases_ms:
                 assert f'probe_http_duration_seconds{{phase="{phase}"}}' in theirs
-    url = f"http://127.0.0.1:{closed_port()}/"
+    url = f"http://127.0.0.1:{kept_port()}/"
     assert (await exporter.probe("http", url))["probe_success"] == 0
-    assert (await look(HttpCheck(id="x", url=url, timeout=1))).status == "crit"
+    assert (await look(HttpCheck(id="x", url=url, timeout=15))).status == "crit"
 
 
 @pytest.mark.parametrize(("name", "days"), [("localhost", 30), ("localhost", -2), ("other.example", 30)])
@@ -95,7 +101,7 @@ async def test_certificates(exporter: Exporter, authority: Authority, name: str,
     async with web_server(authority.server_context(name, ends=timedelta(days=days))) as served:
         url = f"https://localhost:{served.port}/json"
         theirs = await exporter.probe("http", url)
-        ours = await look(HttpCheck(id="x", url=url, timeout=1, ca_file=authority.ca_file))
+        ours = await look(HttpCheck(id="x", url=url, timeout=15, ca_file=authority.ca_file))
     assert theirs["probe_success"] == (ours.status == "ok")
     if ours.status == "ok":
         left = next(metric.value for metric in ours.metrics if metric.name == "certificate_expires_in")
@@ -107,12 +113,12 @@ async def test_tcp(exporter: Exporter) -> None:
     async with serving(speak) as greeting, serving(hold) as silent:
         for module, port, expect in (
             ("tcp", greeting, None),
-            ("tcp", closed_port(), None),
+            ("tcp", kept_port(), None),
             ("banner", greeting, "220 "),
-            ("banner", silent, "220 "),
+            ("banner-hung", silent, "220 "),
         ):
             theirs = await exporter.probe(module, f"127.0.0.1:{port}")
-            ours = await look(TcpCheck(id="x", host="127.0.0.1", port=port, expect=expect, timeout=1))
+            ours = await look(TcpCheck(id="x", host="127.0.0.1", port=port, expect=expect, timeout=1 if "hung" in module else 15))
             assert theirs["probe_success"] == (ours.status == "ok"), (module, port)
 
 
@@ -121,7 +127,7 @@ async def test_dns(exporter: Exporter) -> None:
     async with dns_server() as resolver:
         for module, name, rcode in (("dns", "plain.example", "NOERROR"), ("nxdomain", "missing.example", "NXDOMAIN")):
             theirs = await exporter.probe(module, resolver)
-            ours = await look(DnsCheck(id="x", name=name, resolver=resolver, timeout=1, conditions=(f"rcode == '{rcode}'",)))
+            ours = await look(DnsCheck(id="x", name=name, resolver=resolver, timeout=15, conditions=(f"rcode == '{rcode}'",)))
             assert ours.status == "ok"
             assert theirs["probe_dns_query_succeeded"] == 1
             assert theirs["probe_success"] == (rcode == "NOERROR")
@@ -132,8 +138,8 @@ async def test_metrics_have_the_names_of_the_exporter(exporter: Exporter, author
     async with web_server(authority.server_context("localhost")) as served, dns_server() as resolver:
         url = f"https://localhost:{served.port}/json"
         theirs = await exporter.probe("http", url) | await exporter.probe("dns", resolver)
-        web = await look(HttpCheck(id="web", url=url, timeout=5, ca_file=authority.ca_file))
-        name = await look(DnsCheck(id="name", name="plain.example", resolver=resolver, timeout=5))
+        web = await look(HttpCheck(id="web", url=url, timeout=15, ca_file=authority.ca_file))
+        name = await look(DnsCheck(id="name", name="plain.example", resolver=resolver, timeout=15))
     ours: dict[str, float] = {}
     for family in probe_families([web, name]):
         for sample in family.samples:

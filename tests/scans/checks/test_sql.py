@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.scans.checks.sql import SqlCheck
+from tests.ports import kept_port
 
-from .servers import closed_port, look
+from .servers import look
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ async def test_hung_query_ends(url: str) -> None:
 async def test_postgres_refused() -> None:
     """A PostgreSQL that nobody runs is crit, and no password is in the result."""
     pytest.importorskip("asyncpg")
-    result = await look(SqlCheck(id="x", url=f"postgresql://u:hush@127.0.0.1:{closed_port()}/d", query="select 1"))
+    result = await look(SqlCheck(id="x", url=f"postgresql://u:hush@127.0.0.1:{kept_port()}/d", query="select 1"))
     assert (result.status, result.error and result.error.kind) == ("crit", "refused")
     assert "hush" not in str(result.to_wire())
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from partywidgets.scans.checks.sql import SqlCheck
+from tests.ports import kept_port
 
-from .servers import closed_port, look
+from .servers import look
 
 pytest.importorskip("asyncpg")
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL server is in
 def url() -> Iterator[str]:
     """A cluster made for these tests; PostgreSQL refuses to run as root."""
     user = "nobody" if os.geteuid() == 0 else None
-    place, port = Path(tempfile.mkdtemp(prefix="pw-pg-", dir="/tmp")), closed_port()
+    place, port = Path(tempfile.mkdtemp(prefix="pw-pg-", dir="/tmp")), kept_port()
     if user is not None:
         os.chown(place, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     password = place / "password"

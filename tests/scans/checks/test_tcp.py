@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from partywidgets.scans.checks.tcp import TcpCheck
+from tests.ports import kept_port
 
-from .servers import Authority, closed_port, look, serving
+from .servers import Authority, look, serving
 
 
 async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +55,7 @@ async def test_send_and_expect() -> None:
 async def test_unexpected() -> None:
     """Another banner than the expected one is crit, and shown."""
     async with serving(speak) as port:
-        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect='SSH-"2"', timeout=0.3))
+        result = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, expect='SSH-"2"', timeout=2))
     assert (result.status, result.conditions[0].expr) == ("crit", r'banner.contains("SSH-\"2\"")')
     assert result.conditions[0].actual == "220 mail.example ESMTP"
 
@@ -69,7 +70,7 @@ async def test_silence() -> None:
 
 async def test_refused() -> None:
     """A closed port is `refused`; a check may want just that."""
-    result = await look(TcpCheck(id="mail", host="127.0.0.1", port=(port := closed_port())))
+    result = await look(TcpCheck(id="mail", host="127.0.0.1", port=(port := kept_port())))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")
     expected = await look(TcpCheck(id="mail", host="127.0.0.1", port=port, conditions=("error == 'refused' && !connected",)))

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from partywidgets.scans.checks.tls import TlsCheck
+from tests.ports import kept_port
 
-from .servers import Authority, closed_port, look, serving, web_server
+from .servers import Authority, look, serving, web_server
 from .test_tcp import hold, speak
 
 
@@ -99,9 +100,9 @@ async def test_no_tls() -> None:
         assert result.error is not None
         assert (result.status, result.error.kind) == ("crit", "tls")
     async with serving(hold) as port:
-        result = await look(TlsCheck(id="cert", host="127.0.0.1", port=port, timeout=0.3))
+        result = await look(TlsCheck(id="cert", host="127.0.0.1", port=port, timeout=2))
         assert result.error is not None
         assert (result.status, result.error.kind, result.summary[-24:]) == ("crit", "timeout", "it hung in the handshake")
-    result = await look(TlsCheck(id="cert", host="127.0.0.1", port=closed_port()))
+    result = await look(TlsCheck(id="cert", host="127.0.0.1", port=kept_port()))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")

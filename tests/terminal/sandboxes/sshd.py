@@ -7,6 +7,7 @@ import os
 import pwd
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from tests.debian_package import unpacked
+from tests.ports import kept_port
 
 USER = getpass.getuser()
 
@@ -41,12 +43,6 @@ class Sshd:
         return [listener, *(child for child in listener.children(recursive=True) if child.name().startswith("sshd"))]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An sshd of Debian's package with its own keys and config."""
@@ -70,7 +66,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     apart = ["unshare", "--mount", "sh", "-c", script, "sh", str(accounts)]
     if subprocess.run([*apart, "true"], capture_output=True, timeout=60).returncode:
         pytest.skip("this machine lets nobody make a mount namespace: sshd cannot be started beside the system")
-    port = free_port()
+    port = kept_port()
     known_hosts = place / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
     config = place / "sshd_config"
@@ -95,8 +91,8 @@ def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) ->
         assert process.poll() is None, f"sshd ended: {log.read_text()}"
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=20) as probe:
-                assert probe.recv(4) == b"SSH-"
+                assert probe.recv(4, socket.MSG_WAITALL) == b"SSH-"
                 return
         except ConnectionRefusedError:
             # It tells nobody that it listens; its end is noticed above, and the test has its own timeout.
-            continue
+            time.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from .conftest import Open, Shell
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that would only make the tests long."""
     monkeypatch.setattr(cloudflare, "QUIET", 0.05)
-    monkeypatch.setattr(cloudflare, "ANSWER", 1.0)
+    monkeypatch.setattr(cloudflare, "ANSWER", 3.0)
     monkeypatch.setattr(cloudflare_preview, "FIRST_WAIT", 0.05)
 
 
@@ -41,7 +42,7 @@ async def test_stable_shell_is_typed_into_and_sized(serve: Serve) -> None:
     """The path alone says which protocol it is; what is typed arrives, sizes count, `run` gives the code, a late room gets the replay."""
     async with cloudflare_container() as container, serve(default=container.stable(), also=container.stable()) as place:
         async with place.watch(query="?cols=91&rows=33") as ana:
-            await ana.message("upstream", state="running")
+            await ana.live()
             await ana.type("echo here-$((20+22))\r")
             await ana.shows(b"here-42")
             assert (await ana.ask("run", command="stty size; (exit 6)", timeout_s=20))["result"]["exit_code"] == 6
@@ -54,7 +55,7 @@ async def test_stable_shell_is_typed_into_and_sized(serve: Serve) -> None:
 async def test_stable_shell_that_ended_silently_is_told(serve: Serve) -> None:
     """The container says nothing when its shell exits, and `ready` on the dead one: the room finds out both times, and says what to do."""
     async with cloudflare_container() as container, serve(default=container.stable()) as place, place.watch() as ana:
-        await ana.message("upstream", state="running")
+        await ana.live()
         await ana.type("exit 3\r")
         end = await ana.message("exit")
         assert end["code"] is None
@@ -110,26 +111,30 @@ async def test_preview_shell_ends_with_its_code(serve: Serve) -> None:
 
 
 async def _run(viewer: Viewer, command: str) -> dict[str, Any]:
-    await viewer.message("upstream", state="running")
+    await viewer.live()
     return await viewer.ask("run", command=command, timeout_s=20)
 
 
 @pytest.mark.parametrize("hazard", ["cut", "slow", "mixed up"])
-async def test_preview_goes_on_where_a_lost_connection_was(opened: Open, hazard: str) -> None:
+async def test_preview_goes_on_where_a_lost_connection_was(opened: Open, hazard: str, tmp_path: Path) -> None:
     """After a broken socket, a close for slow reading, or data without its chunk: nothing is missed and nothing comes twice."""
+    go = tmp_path / "go"
     async with cloudflare_container() as container:
         await container.make("t1")
         async with opened(container.preview()) as shell:
             shell.sandbox.write(b"echo first-$((1+1))\r")
             await shows(shell, b"first-2")
-            shell.sandbox.write(b"i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line-$i-$((i+100)); sleep 0.01; done; echo over-$((2+2))\r")
-            await shows(shell, b"line-5-105")
+            wait = f"[ $i = 5 ] && until [ -e {go} ]; do sleep 0.01; done"
+            loop = f"i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line-$i-$((i+100)); {wait}; done; echo over-$((2+2))\r"
+            shell.sandbox.write(loop.encode())
+            await shows(shell, b"line-5-105\r\n")
             if hazard == "cut":
                 container.cut()
             elif hazard == "slow":
                 container.drop_readers = True
             else:
                 container.mixed_up = 1
+            go.touch()
             await shows(shell, b"over-4")
             for number in range(1, 41):
                 assert shell.output.count(f"line-{number}-{number + 100}\r\n".encode()) == 1
@@ -292,8 +297,8 @@ async def test_refusals_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_stable_container_that_hangs(serve: Serve) -> None:
     """Connections that stay open while nothing comes are not shown as alive for longer than `gone_after`; awake again, it has its shell."""
-    async with cloudflare_container() as container, serve(default=container.stable("&gone_after=1")) as place, place.watch() as ana:
-        await ana.message("upstream", state="running")
+    async with cloudflare_container() as container, serve(default=container.stable("&gone_after=3")) as place, place.watch() as ana:
+        await ana.live()
         assert "gone_after" not in container.urls[0]
         container.hang()
         doubt = await ana.until(lambda: next((m for m in ana.of("upstream") if "has not answered for" in m["reason"]), None))
@@ -309,10 +314,10 @@ async def test_stable_container_that_hangs(serve: Serve) -> None:
 
 async def test_preview_container_that_hangs(serve: Serve) -> None:
     """1.0: the bar says that it no longer answers while the room tries again; when it answers, the room goes on where it was."""
-    async with cloudflare_container() as container, serve(default=container.preview("&gone_after=1")) as place:
+    async with cloudflare_container() as container, serve(default=container.preview("&gone_after=3")) as place:
         await container.make("t1")
         async with place.watch() as ana:
-            await ana.message("upstream", state="running")
+            await ana.live()
             await ana.type("echo before-$((1+1))\r")
             await ana.shows(b"before-2")
             container.hang()
@@ -328,7 +333,7 @@ async def test_preview_container_that_hangs(serve: Serve) -> None:
 async def test_a_container_that_was_silent_for_a_moment(serve: Serve) -> None:
     """Who answers late is live again, and nothing is lost."""
     async with cloudflare_container() as container, serve(default=container.stable("&gone_after=9")) as place, place.watch() as ana:
-        await ana.message("upstream", state="running")
+        await ana.live()
         container.hang()
         await ana.until(lambda: [m for m in ana.of("upstream") if "has not answered for 6 s" in m["reason"]])
         await ana.type("echo late-$((1+1))\r")

@@ -32,11 +32,11 @@ async def test_the_programs_own_shell_is_joined_and_left_running(engine: Engine,
     address = f"{engine.kind}:{name}?attach"
     async with serve(default=address, also=address, keep=0.0) as place:
         async with place.watch(query="?cols=91&rows=33") as ana:
-            await ana.message("upstream", state="running")
+            await ana.live()
             await ana.type("kept=here-$((20+22)); echo $kept $$\r")
             await ana.shows(b"here-42 1\r\n")
             async with place.watch("w2", query="?cols=91&rows=33&sandboxId=also") as ben:
-                await ben.message("upstream", state="running")
+                await ben.live()
                 result = (await ben.ask("run", command="stty size; (exit 6)", timeout_s=20))["result"]
                 assert (result["output"], result["exit_code"]) == ("33 91", 6)
                 await ana.shows(b"33 91")
@@ -44,7 +44,7 @@ async def test_the_programs_own_shell_is_joined_and_left_running(engine: Engine,
             await ana.shows(b"still-2")
         assert await runs(engine, name)
         async with place.watch() as ana:
-            await ana.message("upstream", state="running")
+            await ana.live()
             await ana.type("echo again-$kept\r")
             await ana.shows(b"again-here-42")
     assert await runs(engine, name)
@@ -77,7 +77,7 @@ async def test_killed_under_the_viewers_and_started_again(engine: Engine, serve:
     """A kill ends the terminal with 137 for everyone; what cannot be joined then says why, and after a start the room joins again."""
     name = await asyncio.to_thread(start, engine, "-it")
     async with serve(default=f"{engine.kind}:{name}?attach") as place, place.watch() as ana, place.watch(who="pia") as pia:
-        await ana.message("upstream", state="running")
+        await ana.live()
         await asyncio.to_thread(engine.call, "kill", name)
         for viewer in (ana, pia):
             assert (await viewer.message("exit"))["code"] == 137

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from partywidgets.terminal.sandboxes.opening import SCHEMES
+from tests.ports import kept_port
 from tests.terminal.conftest import Serve
 from tests.terminal.viewers import Viewer
-
-from .sshd import free_port
 
 NOTHING = {
     "local:/no/such/shell": "cannot run /no/such/shell: it is not an executable file",
@@ -52,7 +51,7 @@ async def test_nothing_there(address: str, serve: Serve, tmp_path: Path, monkeyp
     if address.startswith("kubernetes:"):
         pytest.importorskip("kubernetes_asyncio")
     async with (
-        serve(default=address.replace("PORT", str(free_port()))) as place,
+        serve(default=address.replace("PORT", str(kept_port()))) as place,
         place.watch() as ana,
         place.watch(who="obi") as obi,
         place.watch(who="pia", dialect=None) as pia,

@@ -74,11 +74,11 @@ async def relayed(path: str) -> AsyncIterator[int]:
 async def test_sshd_that_hangs(sshd: Sshd, serve: Serve) -> None:
     """A machine that no longer answers is not shown as live, also behind a large paste; then its terminal has ended and says what to do."""
     pytest.importorskip("asyncssh")
-    async with serve(default=sshd.address(more="&shell=/bin/bash&gone_after=1")) as place, place.watch() as ana:
+    async with serve(default=sshd.address(more="&shell=/bin/bash&gone_after=3")) as place, place.watch() as ana:
         await ana.running()
         with stopped(sshd.processes()):
             await ana.type("x" * 900_000)
-            await told(ana, "has not answered for 0.667 s: what is typed waits for it")
+            await told(ana, "has not answered for 2 s: what is typed waits for it")
             assert (await ana.message("exit"))["reason"].endswith(
                 f"@127.0.0.1:{sshd.port} no longer answers: look whether it runs, then restart the terminal"
             )
@@ -118,13 +118,13 @@ async def test_restart_of_a_terminal_whose_host_hangs(sshd: Sshd, serve: Serve) 
 async def test_engine_that_hangs(engine: Engine, serve: Serve, way: str) -> None:
     """An engine that no longer answers, also on its socket here, is told; the container is still there, and is entered again."""
     name = await asyncio.to_thread(start, engine, "-it")
-    query = "?gone_after=1" if way == "exec" else "?attach&gone_after=1"
+    query = "?gone_after=3" if way == "exec" else "?attach&gone_after=3"
     async with serve(default=f"{engine.kind}:{name}{query}") as place, place.watch() as ana:
-        await ana.message("upstream", state="running")
+        await ana.live()
         await ana.type("echo up-$((1+1))\r")
         await ana.shows(b"up-2")
         with stopped(only(engine.process)):
-            await told(ana, f"the {engine.kind} engine at {engine.url.removeprefix('unix://')} has not answered for 0.667 s")
+            await told(ana, f"the {engine.kind} engine at {engine.url.removeprefix('unix://')} has not answered for 2 s")
             end = await ana.message("exit")
             assert end["reason"].startswith(f"the {engine.kind} engine at ")
             assert end["reason"].endswith(" no longer answers: look whether it runs, then restart the terminal")
@@ -138,7 +138,7 @@ async def test_engine_behind_tcp_that_hangs(docker_engine: Engine, serve: Serve,
     name = await asyncio.to_thread(docker_engine.start)
     async with relayed(docker_engine.url.removeprefix("unix://")) as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-        async with serve(default=f"docker:{name}?gone_after=1") as place, place.watch() as ana:
+        async with serve(default=f"docker:{name}?gone_after=3") as place, place.watch() as ana:
             await ana.running()
             with stopped(only(docker_engine.process)):
                 await told(ana, f"the docker engine at tcp://127.0.0.1:{port} has not answered")
@@ -169,7 +169,7 @@ async def test_containerd_that_hangs(cri_runtime: CriRuntime, serve: Serve, tmp_
     container = await asyncio.to_thread(cri_runtime.start)
     async with (
         api(containerd(cri_runtime, container), container, tmp_path, monkeypatch),
-        serve(default="kubernetes:shop/web?gone_after=1") as place,
+        serve(default="kubernetes:shop/web?gone_after=3") as place,
         place.watch() as ana,
     ):
         await ana.running()

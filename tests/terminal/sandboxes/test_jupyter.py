@@ -37,7 +37,7 @@ async def test_a_terminal_of_jupyter_is_shared(serve: Serve, jupyter: Jupyter) -
         serve(default=address(jupyter, "shared"), also=address(jupyter, "shared")) as place,
         place.watch("w1", query="?cols=101&rows=33") as ana,
     ):
-        await ana.message("upstream", state="running")
+        await ana.live()
         await ana.type("echo here-$((20+22))-é\r")
         await ana.shows("here-42-é".encode())
         assert "shared" in [terminal["name"] for terminal in jupyter.as_owner("GET", "/api/terminals").json()]
@@ -56,8 +56,8 @@ async def test_two_rooms_at_once_have_one_terminal(serve: Serve, jupyter: Jupyte
         place.watch("w1") as ana,
         place.watch("w2", query="?sandboxId=also") as other,
     ):
-        await ana.message("upstream", state="running")
-        await other.message("upstream", state="running")
+        await ana.live()
+        await other.live()
         await ana.type("echo one-$((1+1))\r")
         await ana.shows(b"one-2")
         await other.shows(b"one-2")
@@ -66,7 +66,7 @@ async def test_two_rooms_at_once_have_one_terminal(serve: Serve, jupyter: Jupyte
 async def test_its_end_reaches_the_viewers_and_restart_makes_a_new_one(serve: Serve, jupyter: Jupyter) -> None:
     """Whether its shell exits or Jupyter shuts it down, viewers hear it; restart begins a new terminal of that name."""
     async with serve(default=address(jupyter, "ends")) as place, place.watch() as ana:
-        await ana.message("upstream", state="running")
+        await ana.live()
         await ana.type("exit 3\r")
         end = await ana.message("exit")
         assert end["code"] is None

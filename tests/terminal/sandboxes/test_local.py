@@ -98,14 +98,21 @@ async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
         await shell.prompt()
         shell.sandbox.write(b"sh -c 'trap \"\" HUP TERM; echo pid-$$-; while :; do sleep 0.05; done'\r")
         await shell.until(lambda: shell.output.count(b"pid-") > 1 and b"-\r\n" in shell.output.split(b"pid-")[-1])
-        stubborn = int(shell.output.split(b"pid-")[-1].split(b"-")[0])
-        assert psutil.pid_exists(stubborn)
-    for _ in range(200):
-        if not psutil.pid_exists(stubborn) or psutil.Process(stubborn).status() == psutil.STATUS_ZOMBIE:
-            break
-        await asyncio.sleep(0.01)
-    children = psutil.Process().children(recursive=True)
-    assert not [child for child in children if child.name() in ("bash", "sh")]
+        stubborn = psutil.Process(int(shell.output.split(b"pid-")[-1].split(b"-")[0]))
+        parent = stubborn.parent()
+        assert parent is not None
+        assert parent.parent() == psutil.Process()
+    async with asyncio.timeout(20):
+        while parent.is_running() or not _ended(stubborn):
+            await asyncio.sleep(0.01)
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Whether it is gone, or waits for a parent that is not ours to take note of it."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 async def test_closed_before_it_took_its_terminal() -> None:

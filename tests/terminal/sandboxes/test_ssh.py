@@ -10,10 +10,11 @@ import pytest
 
 from partywidgets.exceptions import SandboxError
 from partywidgets.terminal.sandboxes import open_sandbox
+from tests.ports import kept_port
 from tests.terminal.conftest import Serve
 
 from .conftest import Open
-from .sshd import USER, Sshd, free_port, sshd
+from .sshd import USER, Sshd, sshd
 
 __all__ = ["sshd"]
 
@@ -76,7 +77,7 @@ async def test_what_is_refused_is_told_in_the_bar(sshd: Sshd, serve: Serve, tmp_
     wrong_host = tmp_path / "changed"
     wrong_host.write_text(f"[127.0.0.1]:{sshd.port} {sshd.stranger.with_suffix('.pub').read_text()}")
     changed = f"ssh:{USER}@127.0.0.1:{sshd.port}?config=none&known_hosts={quote(str(wrong_host))}&identity={quote(str(sshd.key))}"
-    closed = sshd.address().replace(f":{sshd.port}", f":{free_port()}")
+    closed = sshd.address().replace(f":{sshd.port}", f":{kept_port()}")
     cases = {
         "key": (sshd.address(key=sshd.stranger), "refused the login (the key was not accepted)"),
         "unknown": (unknown, "compare it with the host's own, then connect once with `ssh -p"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 
 from partywidgets.exceptions import SandboxError
 from partywidgets.terminal.sandboxes import open_sandbox
+from tests.engines_fixture import listens
+from tests.ports import kept_port
 from tests.terminal.conftest import Serve
 
 from .conftest import Open
-from .sshd import USER, Sshd, free_port, sshd
+from .sshd import USER, Sshd, sshd
 
 __all__ = ["sshd"]
 
@@ -41,8 +44,9 @@ def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
     try:
-        while not socket.is_socket():
+        while not listens(socket):
             assert process.poll() is None, "ssh-agent ended"
+            time.sleep(0.02)
         yield socket
     finally:
         process.terminate()
@@ -102,6 +106,7 @@ async def test_jump_hosts_of_the_config_are_gone_through(sshd: Sshd, home: Path,
         "Host hop hop2\n  HostName 127.0.0.1\nHost inner\n  HostName 127.0.0.1\n  ProxyJump hop,hop2\n"
     )
     server = psutil.Process(sshd.process.pid)
+    await asyncio.to_thread(psutil.wait_procs, server.children(), 20)  # those of a test before may still be leaving
     async with opened("ssh:inner?shell=/bin/bash") as there:
         await there.prompt()
         assert (await there.command("(exit 4)"))[0] == 4
@@ -122,10 +127,10 @@ async def test_a_jump_host_is_verified_and_named(sshd: Sshd, home: Path) -> None
             r"the host key of hop \(ssh-ed25519 SHA256:",
         ),
         (inner % sshd.port + hop % sshd.stranger, r"\Ahop refused the login"),
-        (inner % free_port() + hop % sshd.key, r"no SSH server answers at inner from hop"),
+        (inner % kept_port() + hop % sshd.key, r"no SSH server answers at inner from hop"),
         (inner % sshd.port + "Host hop\n  ProxyJump inner\n", "has more than 8 hosts: does a ProxyJump lead in a circle"),
         (inner.replace("ProxyJump hop", "ProxyJump hop:x") % sshd.port, r"the ProxyJump of inner is not USER@HOST:PORT"),
-        (inner.replace("ProxyJump hop", "ProxyJump none") % free_port(), r"no SSH server answers at inner \("),
+        (inner.replace("ProxyJump hop", "ProxyJump none") % kept_port(), r"no SSH server answers at inner \("),
         (inner % sshd.port + "Nonsense\n  Port x\n", r"the SSH config for inner cannot be read"),
     ]
     for number, (config, sentence) in enumerate(cases):

@@ -32,7 +32,7 @@ async def test_run_size_and_both_kinds_of_end(serve: Serve, tmp_path: Path) -> N
     """`run` gives output and code, the size counts, the end tells whether the code was 0, and restart starts another program."""
     with ttyd(tmp_path, "-W") as there:
         async with serve(default=there.address()) as place, place.watch(query="?cols=91&rows=33") as ana:
-            await ana.message("upstream", state="running")
+            await ana.live()
             result = (await ana.ask("run", command="stty size; (exit 6)", timeout_s=20))["result"]
             assert (result["output"], result["exit_code"]) == ("33 91", 6)
             await ana.tell("resize", cols=100, rows=40)

@@ -123,7 +123,7 @@ async def test_run_types_its_own_marks(serve: ServeRooms) -> None:
     """In a shell that we did not start, `run` prints the marks around the command, and finds output and code by them."""
     async with container(b"") as known, serve(default=f"ws://127.0.0.1:{known.port}/") as place, place.watch() as ana:
         socket = await known.socket()
-        await ana.message("upstream", state="running")
+        await ana.live()
         asked = asyncio.ensure_future(ana.ask("run", command="uptime", timeout_s=20))
         await known.until(1)
         typed = b"".join(part for part in known.received if isinstance(part, bytes)).decode()
