@@ -14,7 +14,7 @@ from partywidgets.auth import Gate, Identity
 from partywidgets.party import Environment, PartyHost
 from partywidgets.terminal.server import TerminalServer
 from partywidgets.terminal.settings import TerminalSettings
-from partywidgets.transport.websocket import Limits
+from partywidgets.transport.limits import Limits
 from tests.engines_fixture import docker_engine, podman_engine
 from tests.terminal.viewers import Place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from partywidgets.transport.websocket import Limits
+from partywidgets.transport.limits import Limits
 
 from .conftest import Serve
 
