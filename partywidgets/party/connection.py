@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,34 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from ..exceptions import ConnectionClosedError, PartyError, StartError
+from ..exceptions import ConnectionClosedError, PartyError
 from . import resume
 from .fanout import Held, Outlet
 from .grant import Grant
-from .hook import outcome
+from .lane import Departure, Lane
 from .wire import Batch, Frame, Wire
 
 if TYPE_CHECKING:
     from .room import Room
-    from .server import Server
-
-logger = logging.getLogger("partywidgets.party")
 
 STATE_LIMIT = 16 * 1024
 """Bytes of JSON that a hibernating connection's state may have: the size of a Durable Object's attachment."""
 
-WAKE_RETRIES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Seconds between the attempts to start a hibernating room for an on_close that is owed; an alarm has the same."""
-
 LONGEST_SLEEP = 60.0
 """Seconds between two looks at the clock for a grant that expires: it may be set, and a suspended machine's timers sleep with it."""
-
-PAUSE_ABOVE = 64
-RESUME_BELOW = 16
-"""Queued messages of one connection between which its socket is not read."""
-
-PAUSE_ABOVE_BYTES = 1024 * 1024
-"""Nor while this much is queued, however few messages it is."""
 
 UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
 
@@ -69,15 +54,6 @@ class ConnectionContext:
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """How a connection ended, waiting for its turn behind the messages that came before."""
-
-    code: int
-    reason: str
-    was_clean: bool
-
-
 class Connection(Outlet):
     """The room's end of one socket. Identity, not `id`, is what the room registers it by.
 
@@ -89,13 +65,10 @@ class Connection(Outlet):
         "_counts",
         "_departed",
         "_expiry",
-        "_jobs",
-        "_paused",
+        "_lane",
         "_ready",
         "_room",
         "_state",
-        "_waiting",
-        "_worker",
         "grant",
         "id",
         "resumed",
@@ -122,10 +95,8 @@ class Connection(Outlet):
         self._room = room
         self._ready = ReadyState.CONNECTING
         self._state: Any = None
-        self._jobs: deque[str | bytes | Exception | Departure] | None = None
-        self._worker: asyncio.Task[None] | None = None
-        self._paused = False
-        self._waiting = 0
+        self._lane: Lane | None = None
+        """None while no hook of this connection takes its time."""
         self.resumed = False
         self._counts = False
         self._closed = False
@@ -211,13 +182,13 @@ class Connection(Outlet):
     def message_received(self, message: str | bytes) -> None:
         if self._ready is not OPEN:
             return
-        if self._jobs is not None:
-            self._enqueue(message)
+        if self._lane is not None:
+            self._lane.put(message)
             return
         room = self._room
         instance = room.instance
         if instance is None:
-            self._start_worker(None, message)
+            Lane(self, room, None, message)
             return
         room.touched = room.loop.time()
         try:
@@ -227,7 +198,7 @@ class Connection(Outlet):
             return
         # A hook without a result is the common one, and asking a None whether it is awaitable takes as long as a broadcast.
         if result is not None and inspect.isawaitable(result):
-            self._start_worker(result)
+            Lane(self, room, result)
 
     def detour(self) -> None:
         self._room.fanout.detour()
@@ -240,7 +211,7 @@ class Connection(Outlet):
         self._ready = max(self._ready, ReadyState.CLOSING)
         self._room.leave(self)
         if not self._departed:
-            self._enqueue_or_start(error)
+            self._wait(error)
 
     def lost(self, code: int, reason: str) -> None:
         self._ready = ReadyState.CLOSED
@@ -250,10 +221,10 @@ class Connection(Outlet):
         """The host ends and waits no longer: the socket is dropped, the hook that runs is cancelled, and on_close has its turn."""
         self.wire.abort()
         self.lost(1006, "the server stopped")
-        if self._worker is not None:
-            self._worker.cancel()
+        if self._lane is not None:
+            self._lane.worker.cancel()
 
-    # The lane: hooks of one connection, one at a time.
+    # How it ends.
 
     def _depart(self, departure: Departure) -> None:
         if self._expiry is not None:
@@ -264,7 +235,7 @@ class Connection(Outlet):
             return
         self._departed = True
         instance = self._room.instance
-        if self._jobs is None and instance is not None:
+        if self._lane is None and instance is not None:
             self._room.touch()
             try:
                 result = instance.on_close(self, departure.code, departure.reason, departure.was_clean)
@@ -275,9 +246,16 @@ class Connection(Outlet):
             if not inspect.isawaitable(result):
                 self._answer(departure)
                 return
-            self._start_worker(self._finish_close(result, departure), hook="on_close")
+            Lane(self, self._room, self._finish_close(result, departure), hook="on_close")
         else:
-            self._enqueue_or_start(departure)
+            self._wait(departure)
+
+    def _wait(self, job: Exception | Departure) -> None:
+        """For its turn behind the messages that came before."""
+        if self._lane is not None:
+            self._lane.put(job)
+        else:
+            Lane(self, self._room, None, job)
 
     async def _finish_close(self, result: Awaitable[None], departure: Departure) -> None:
         try:
@@ -295,90 +273,6 @@ class Connection(Outlet):
         if self._ready is ReadyState.CLOSING and not self._closed:
             self._closed = True
             self.wire.close(None if departure.code == 1005 else departure.code, departure.reason)
-
-    def _enqueue(self, job: str | bytes | Exception | Departure) -> None:
-        assert self._jobs is not None
-        self._jobs.append(job)
-        self._waiting += _weight(job)
-        if not self._paused and (len(self._jobs) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES):
-            self._paused = True
-            self.wire.pause()
-
-    def _enqueue_or_start(self, job: Exception | Departure) -> None:
-        if self._jobs is not None:
-            self._enqueue(job)
-        else:
-            self._start_worker(None, job)
-
-    def _start_worker(self, first: Awaitable[None] | None, *jobs: str | bytes | Exception | Departure, hook: str = "on_message") -> None:
-        """Goes on with a hook that has begun, then with what waits."""
-        self._jobs = deque(jobs)
-        self._waiting = sum(map(_weight, jobs))
-        self._worker = self._room.run(self._work(first, hook), name=f"{self._room.place} {self.id}")
-
-    async def _work(self, first: Awaitable[None] | None, hook: str) -> None:
-        room = self._room
-        jobs = self._jobs
-        assert jobs is not None
-        try:
-            with room.busy():
-                if first is not None:
-                    await room.guard(first, hook)
-                while jobs:
-                    job = jobs.popleft()
-                    self._waiting -= _weight(job)
-                    if self._paused:
-                        if len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
-                            self._paused = False
-                            self.wire.resume()
-                        else:
-                            self.wire.pause()
-                    await self._handle(job)
-        finally:
-            self._jobs = self._worker = None
-            if jobs:
-                self._abandoned(jobs)
-
-    def _abandoned(self, jobs: deque[str | bytes | Exception | Departure]) -> None:
-        """The room ended in the middle: on_close still comes, on a lane of its own."""
-        for job in jobs:
-            if isinstance(job, Departure):
-                self._start_worker(None, job)
-
-    async def _handle(self, job: str | bytes | Exception | Departure) -> None:
-        room = self._room
-        hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
-        try:
-            instance = await self._start_to_depart(job) if isinstance(job, Departure) else await room.live()
-            result: Any
-            if isinstance(job, Departure):
-                result = instance.on_close(self, job.code, job.reason, job.was_clean)
-            elif isinstance(job, Exception):
-                result = instance.on_error(self, job)
-            elif not self._closed:
-                result = instance.on_message(self, job)
-            else:
-                return
-            await outcome(result)
-        except Exception as error:
-            room.report(error, hook)
-        finally:
-            if isinstance(job, Departure):
-                self._answer(job)
-
-    async def _start_to_depart(self, departure: Departure) -> Server:
-        """The instance for an on_close. Nobody else would tell a room that could not start, so this tries again; the peer is answered."""
-        room = self._room
-        for delay in WAKE_RETRIES:
-            try:
-                return await room.live()
-            except StartError as error:
-                if room.host.closing:
-                    raise
-                logger.warning("%s: on_close of %r has to wait %g s: %s", room.place, self.id, delay, error)
-                self._reply(departure)
-                await asyncio.sleep(delay)
-        return await room.live()
 
     def watch_grant(self) -> None:
         """Closes this connection with 4401 when its grant expires, by the clock on the wall."""
@@ -402,10 +296,6 @@ class Connection(Outlet):
             wire.write(Batch(held.frames))
         if held.close_args is not None:
             wire.close(*held.close_args)
-
-
-def _weight(job: str | bytes | Exception | Departure) -> int:
-    return len(job) if isinstance(job, (str, bytes)) else 0
 
 
 def check_close(code: int | None, reason: str) -> None:

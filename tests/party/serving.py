@@ -52,6 +52,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def is_paused(connection: Connection | None) -> bool:
+    """True while its socket is not read, since so much waits for its hooks."""
+    return connection is not None and connection._lane is not None and connection._lane.paused
+
+
 class Raw:
     """A client that says exactly what it is told to."""
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
 from partywidgets.exceptions import ConnectionClosedError
-from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, ReadyState, Server
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, ReadyState, Server, lane
 from partywidgets.party import connection as connection_module
 
 from .serving import Raw, Recorder, received, running, until
@@ -152,7 +152,7 @@ async def test_on_close_is_owed_while_the_room_cannot_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A hibernating room that fails to wake for a Close: the peer is answered, and on_close comes once, when the room starts again."""
-    monkeypatch.setattr(connection_module, "WAKE_RETRIES", (0.01, *[0.02] * 1000))
+    monkeypatch.setattr(lane, "WAKE_RETRIES", (0.01, *[0.02] * 1000))
     log: list[Any] = []
     may_start = True
 
@@ -185,7 +185,7 @@ async def test_on_close_is_given_up_when_the_room_never_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After its attempts the log says so, and nothing of the connection is left."""
-    monkeypatch.setattr(connection_module, "WAKE_RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(lane, "WAKE_RETRIES", (0.01, 0.01))
     starts = 0
 
     class Room(Server):

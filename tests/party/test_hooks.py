@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from partywidgets.exceptions import StartError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server, failures
 
-from .serving import Raw, received, running, until
+from .serving import Raw, is_paused, received, running, until
 
 
 async def cancelled() -> Any:
@@ -47,7 +47,7 @@ async def test_a_hook_that_awaits_what_was_cancelled_has_failed(tmp_path: Path) 
         for number in range(200):
             await socket.send(str(number))
         connection = run.host._rooms["room", "lobby"].get_connections(None)[0]
-        await until(lambda: connection._paused)
+        await until(lambda: is_paused(connection))
         go.set()
         assert [await received(socket) for _ in range(199)] == [str(number) for number in range(1, 200)]
         assert told == ["HookError"]

@@ -18,7 +18,7 @@ from websockets.frames import Opcode
 from partywidgets.exceptions import ConnectionClosedError, RoomNameError, StartError, UnknownPartyError
 from partywidgets.party import Connection, ConnectionContext, Server, grant_of
 
-from .serving import Raw, Recorder, frame, received, running, until
+from .serving import Raw, Recorder, frame, is_paused, received, running, until
 
 
 async def test_frames_sent_with_the_upgrade_wait_for_on_connect(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ async def test_a_slow_hook_stops_the_reading_of_its_socket_alone(tmp_path: Path)
         room = await run.host.get_server_by_name("room", "lobby")
         connection = room.get_connection("a")
         assert connection is not None
-        await until(lambda: connection._paused)
+        await until(lambda: is_paused(connection))
         release.set()
         await until(lambda: len(seen) == 1000)
     assert seen == [str(number) for number in range(1000)]
@@ -134,9 +134,9 @@ async def test_large_messages_pause_sooner(tmp_path: Path) -> None:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(send())
-            await until(lambda: connection._paused)
-            assert connection._jobs is not None
-            assert len(connection._jobs) <= 4
+            await until(lambda: is_paused(connection))
+            assert connection._lane is not None
+            assert len(connection._lane.jobs) <= 4
             release.set()
             await until(lambda: seen == 30)
 

@@ -55,7 +55,7 @@ class Beacon(Server):
 
     def on_request(self, request: Request) -> Response:
         here = self.get_connections()
-        ids, paused = [one.id for one in here], [one.id for one in here if one._paused]
+        ids, paused = [one.id for one in here], [one.id for one in here if one._lane is not None and one._lane.paused]
         return JSONResponse({"tasks": len(asyncio.all_tasks()), "ids": ids, "paused": paused, "peaks": self.peaks})
 
 

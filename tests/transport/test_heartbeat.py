@@ -21,7 +21,7 @@ from partywidgets.transport import keepalive, silence
 from partywidgets.transport.limits import Limits
 from partywidgets.transport.websocket import WebSocket
 
-from ..party.serving import Raw, Recorder, frame, running, until
+from ..party.serving import Raw, Recorder, frame, is_paused, running, until
 from .lit import ROOT, WAIT, Lit, lit
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when unread data came")
@@ -97,7 +97,7 @@ async def test_a_dead_peer_of_a_paused_socket_is_noticed(tmp_path: Path, ending:
         async with Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
             [connection] = run.host._rooms["room", "lobby"].get_connections(None)
             raw.writer.write(frame(Opcode.TEXT, b"x") * 500)
-            await until(lambda: isinstance(connection, Connection) and connection._paused)
+            await until(lambda: is_paused(connection))
             if ending == "reset":
                 raw.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await until(lambda: run.host.connection_count() == 0)
@@ -192,7 +192,7 @@ async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path:
         wire = connection.wire
         assert isinstance(wire, WebSocket)
         raw.writer.write(frame(Opcode.BINARY, b"x" * 65_536) * 200)
-        await until(lambda: isinstance(connection, Connection) and connection._paused)
+        await until(lambda: is_paused(connection))
         await until(lambda: wire._transport is not None and silence.has_room(wire._transport.get_extra_info("socket")) is False)
         watch = wire._keepalive
         for _ in range(3):

@@ -240,8 +240,8 @@ async def test_a_flood_of_tiny_frames_lets_others_in(tmp_path: Path) -> None:
                 connection.send(message)
                 return
             seen += 1
-            if connection._jobs is not None:
-                most = max(most, len(connection._jobs))
+            if connection._lane is not None:
+                most = max(most, len(connection._lane.jobs))
             if seen % 100 == 0:
                 await asyncio.sleep(0)
 
