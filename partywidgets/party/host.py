@@ -21,7 +21,8 @@ from .connection import Connection
 from .fanout import DEFAULT_CAP
 from .grant import Grant
 from .hook import outcome
-from .room import Nobody, Room
+from .nobody import Nobody
+from .room import Room
 from .routing import SEGMENT, check_room_name, kebab
 from .sender import Sender
 from .server import Environment, Server
@@ -133,9 +134,9 @@ class PartyHost:
             await self._close_connections(deadline - 2.0)
             rooms = list(self._rooms.values())
             if rooms:
-                stops = [room.run(room.sleep(), name=f"stop {room.place}") for room in rooms]
+                stops = [room.tasks.run(room.sleep(), name=f"stop {room.place}") for room in rooms]
                 await asyncio.wait(stops, timeout=max(0.1, deadline - asyncio.get_running_loop().time() - 0.5))
-                await asyncio.gather(*(room.stop_tasks() for room in rooms))
+                await asyncio.gather(*(room.end() for room in rooms))
         finally:
             self._rooms.clear()
             self.sender.close()

@@ -61,7 +61,7 @@ class Lane:
         self.jobs: deque[Job] = deque(jobs)
         self._waiting = sum(map(_weight, jobs)) if jobs else 0
         connection._lane = self
-        self.worker = room.run(self._work(first, hook), name=f"{room.place} {connection.id}")
+        self.worker = room.tasks.run(self._work(first, hook), name=f"{room.place} {connection.id}")
 
     def put(self, job: Job) -> None:
         """Behind what waits."""

@@ -7,8 +7,8 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -21,38 +21,19 @@ from .failures import Failures
 from .fanout import Fanout
 from .grant import Grant
 from .hook import outcome
+from .nobody import Nobody, refuse_session
 from .server import Server
 from .storage import Storage
-from .wire import Batch, Frame, Receiver, Wire
+from .tasks import Tasks
+from .wire import Frame
 
 if TYPE_CHECKING:
     from .host import Accept, PartyHost
 
-T = TypeVar("T")
-
 logger = logging.getLogger("partywidgets.party")
 
-SETUP_ERROR = "The room could not let this connection in"
-SETUP_REASON = "Uncaught exception during session setup"
 REQUEST_ERROR = "The room could not answer this request"
 STOP_TIMEOUT = 5.0
-
-
-class Nobody:
-    """The receiver of a socket that no room wants to hear: it was opened only to be told why it closes."""
-
-    def __repr__(self) -> str:
-        return "<a WebSocket that was refused>"
-
-    def message_received(self, message: str | bytes) -> None: ...
-
-    def detour(self) -> None: ...
-
-    def close_received(self, code: int, reason: str) -> None: ...
-
-    def lost(self, code: int, reason: str) -> None: ...
-
-    def failed(self, error: Exception) -> None: ...
 
 
 class Room:
@@ -86,8 +67,7 @@ class Room:
         self._ended = False
         self.touched = self.loop.time()
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._spawned: set[asyncio.Task[Any]] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = Tasks(self.loop, self.place)
 
     # Life of the instance.
 
@@ -104,7 +84,7 @@ class Room:
         if self._ended:
             raise StartError(f"{self.place} could not start: its host has ended")
         if self._starting is None:
-            self._starting = self.run(self._start(), name=f"start {self.place}")
+            self._starting = self.tasks.run(self._start(), name=f"start {self.place}")
         # Shielded: whoever asked first may give up without ending the start of the others.
         return await asyncio.shield(self._starting)
 
@@ -165,7 +145,7 @@ class Room:
         elif self._running or self.holds or self._starting is not None or not may_sleep:
             self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
         elif self.instance is not None:
-            self._stopping = self.run(self.sleep(), name=f"stop {self.place}")
+            self._stopping = self.tasks.run(self.sleep(), name=f"stop {self.place}")
         else:
             self._forget()
 
@@ -183,7 +163,7 @@ class Room:
                         await outcome(stopping)
                 except Exception as error:
                     self.report_line(error, "on_stop")
-                await cancel_all(self._spawned)
+                await self.tasks.end_spawned()
             await self.storage.close()
         finally:
             self._stopping = None
@@ -197,35 +177,7 @@ class Room:
             self._unborn = None
             self.host.forget(self)
 
-    # Tasks.
-
-    def run(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """A task of the engine for this room; the host cancels it at its end."""
-        task = self.loop.create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(self._retrieve)
-        return task
-
-    @staticmethod
-    def _retrieve(task: asyncio.Task[Any]) -> None:
-        # The error of a start is raised to everyone who waits for it; here it is only marked as seen.
-        if not task.cancelled():
-            task.exception()
-
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
-        """A task of the instance; see Server.spawn."""
-        task = self.loop.create_task(coroutine, name=f"{self.place} {name}")
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned_ended)
-        return task
-
-    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
-        self._spawned.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s: the task %r failed", self.place, task.get_name(), exc_info=error)
-
-    async def stop_tasks(self) -> None:
+    async def end(self) -> None:
         """Cancels what still runs for this room, which starts no more."""
         self._ended = True
         for timer in (self._idle_timer, self._heart):
@@ -233,8 +185,7 @@ class Room:
                 timer.cancel()
         self._idle_timer = self._heart = None
         self.failures.stop()
-        await cancel_all(self._spawned)
-        await cancel_all(self._tasks)
+        await self.tasks.end()
 
     # Errors.
 
@@ -258,7 +209,7 @@ class Room:
             self.report_line(second, "on_exception")
             return
         if inspect.isawaitable(result):
-            self.run(self.guard(result, "on_exception"), name=f"{self.place} on_exception")
+            self.tasks.run(self.guard(result, "on_exception"), name=f"{self.place} on_exception")
 
     async def guard(self, awaitable: Awaitable[Any], hook: str) -> None:
         """Awaits a hook's result; what it raises goes to on_exception."""
@@ -452,20 +403,4 @@ class Room:
             self._watch_idle()
 
 
-def refuse_session(accept: Callable[[Receiver], Wire], log_id: str) -> None:
-    """Finishes a handshake only to say that the session could not be set up: a fixed text and an id found in the log, then 1011."""
-    wire = accept(Nobody())
-    wire.write(Batch((Frame(f'{{"error": "{SETUP_ERROR}", "id": "{log_id}"}}'),)))
-    wire.close(1011, SETUP_REASON)
-
-
-async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancels tasks other than the running one and waits at most two seconds for them."""
-    waiting = [task for task in tasks if task is not asyncio.current_task()]
-    for task in waiting:
-        task.cancel()
-    if waiting:
-        await asyncio.wait(waiting, timeout=2.0)
-
-
-__all__ = ["Nobody", "Room", "refuse_session"]
+__all__ = ["Room"]

@@ -143,7 +143,7 @@ class Server:
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Runs a coroutine as a task that the room owns: cancelled when the instance ends, its error logged with the room's name."""
-        return self._room.spawn(coroutine, name=name)
+        return self._room.tasks.spawn(coroutine, name=name)
 
     async def on_stop(self) -> None:
         """The host is shutting down (or evicts the idle instance): end what on_start began. Within 5 s. Not called on kill -9."""

@@ -23,7 +23,7 @@ from ..party.failures import Failures
 from ..party.grant import OPEN_ROLES, Grant
 from ..party.hook import outcome
 from ..party.host import PartyHost
-from ..party.room import Nobody
+from ..party.nobody import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, Target, match
 from ..party.wire import Receiver, Wire
 from .notices import Notices

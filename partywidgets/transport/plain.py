@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from ..party.room import Nobody
+from ..party.nobody import Nobody
 from ..party.wire import Batch, Receiver, Wire
 
 Message = MutableMapping[str, Any]

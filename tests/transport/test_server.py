@@ -20,7 +20,7 @@ from websockets.frames import Opcode
 from partywidgets.auth import Gate
 from partywidgets.exceptions import ConfigError, HostError, PortInUseError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
-from partywidgets.party.room import Nobody
+from partywidgets.party.nobody import Nobody
 from partywidgets.transport import handshake
 from partywidgets.transport.handshake import adopt_socket
 from partywidgets.transport.limits import Limits
