@@ -46,6 +46,9 @@ HOOK_TIME = 30.0
 SECRET_QUERY = frozenset({"ticket", "token"})
 SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 
+NEVER = frozenset({"CONNECT", "TRACE"})
+"""Methods that no room sees: a 200 would open a tunnel for whatever stands in front, and an echo shows it what was sent (RFC 9110 §9.3)."""
+
 CORS_ALL = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, HEAD, OPTIONS",
@@ -213,6 +216,8 @@ class Door:
         if isinstance(decision, Refusal):
             headers = {"WWW-Authenticate": "Bearer"} if decision.status == 401 else None
             return PlainTextResponse(decision.reason, status_code=decision.status, headers=headers)
+        if scope["method"] in NEVER:
+            return PlainTextResponse(f"a room takes no {scope['method']}", status_code=501)
         cleaned = clean(scope)
         cleaned["partywidgets.grant"] = decision
         outcome = await self.before(self.on_before_request, Request(cleaned, receive), lobby)

@@ -287,6 +287,22 @@ async def test_cors(tmp_path: Path) -> None:
         assert (await http.options(run.http + "/parties/room/x")).json()[0] == "x"
 
 
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
+async def test_no_room_sees_a_connect_or_a_trace(tmp_path: Path, method: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Who is let in gets 501, and no room starts: an answer of 200 to a CONNECT would be a tunnel, and was an error of the server."""
+    async with serving(tmp_path) as run, asyncio.timeout(20):
+        port = int(run.http.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"{method} /parties/room/x HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert answer.startswith(b"HTTP/1.1 501 ")
+        assert answer.endswith(f"a room takes no {method}".encode())
+        assert Mirror.started == []
+    assert "Traceback" not in caplog.text
+
+
 async def test_cors_is_on_every_answer_of_a_party(tmp_path: Path) -> None:
     """Refusals, hooks' answers, errors of hooks and of rooms have the headers; what is no room's has none."""
 
