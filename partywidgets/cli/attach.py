@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..exceptions import ConfigError
+from ..exceptions import CommandError, ConfigError
 from .running import run_to_end
 from .tokens import read_token
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DETACH = b"\x1d"
 """Ctrl-]"""
+RESTARTERS = frozenset({"peer", "moderator"})
 _RESET = b"\x1bc"
 # Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
 _PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\r\n"
@@ -56,13 +57,16 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
 async def _pump(terminal: TerminalClient, *, quiet: bool, room: str, notice: str) -> str:
     """Copies both ways; returns the sentence to end with."""
     loop = asyncio.get_running_loop()
-    left = asyncio.Event()
+    left, again = asyncio.Event(), asyncio.Event()
     stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
 
     def typed() -> None:
         keys = os.read(stdin, 4096)
         keys, detach, _ = keys.partition(DETACH)
-        if keys and not quiet:
+        if keys and terminal.upstream.state == "failed":
+            if keys in (b"\r", b"\n") and terminal.role in RESTARTERS:
+                again.set()
+        elif keys and not quiet:
             terminal.write(keys)
         if detach or not keys:
             left.set()
@@ -74,21 +78,31 @@ async def _pump(terminal: TerminalClient, *, quiet: bool, room: str, notice: str
         async for output in terminal.output():
             # In a thread: a terminal held with Ctrl-S must not stop the answers to pings.
             if output.startswith(_RESET):
-                output += _badge(notice)
+                output += _failure(terminal, room) + _badge(notice)
             await asyncio.to_thread(_write_all, stdout, output)
 
+    async def restart() -> None:
+        while True:
+            await again.wait()
+            again.clear()
+            with suppress(CommandError):  # what kept it from starting comes as the next state
+                await terminal.restart()
+
     async def ended() -> None:
-        known = terminal.state
+        known, before = terminal.state, terminal.upstream.state
         while terminal.exit is None:
             await terminal.changed()
+            if terminal.upstream.state != before and (text := _failure(terminal, room)):
+                await asyncio.to_thread(_write_all, stdout, text)
+            before = terminal.upstream.state
             if terminal.state != known and "lost" in (terminal.state, known):
-                text = "connection lost, trying again" if terminal.state == "lost" else "connected again"
-                await asyncio.to_thread(_write_all, stdout, _badge(f"{room}: {text}; Ctrl-] leaves"))
+                news = "connection lost, trying again" if terminal.state == "lost" else "connected again"
+                await asyncio.to_thread(_write_all, stdout, _badge(f"{room}: {news}; Ctrl-] leaves"))
             known = terminal.state
 
     loop.add_reader(stdin, typed)
     loop.add_signal_handler(signal.SIGWINCH, resized)
-    tasks = [asyncio.ensure_future(work) for work in (show(), ended(), left.wait())]
+    tasks = [asyncio.ensure_future(work) for work in (show(), ended(), restart(), left.wait())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -102,6 +116,15 @@ async def _pump(terminal: TerminalClient, *, quiet: bool, room: str, notice: str
     if terminal.exit is not None and not left.is_set():
         return f"the terminal of {room} ended: {terminal.exit.reason}"
     return f"left {room}; its terminal lives on"
+
+
+def _failure(terminal: TerminalClient, room: str) -> bytes:
+    """Why there is no shell, on a line of its own; nothing where there is one."""
+    if terminal.upstream.state != "failed":
+        return b""
+    reason = "".join(character if character.isprintable() else " " for character in terminal.upstream.reason)
+    again = "; Enter tries again" if terminal.role in RESTARTERS else ""
+    return f"\r\n{room}: {reason or 'its shell could not be started'}{again}\r\n".encode()
 
 
 def _badge(text: str) -> bytes:

@@ -63,6 +63,7 @@ class Upstream:
 
     def fail(self, sentence: str) -> None:
         """The start came to nothing."""
+        log.warning("room %s: the sandbox %s could not be opened: %s", self._place, self.sandbox_id, sentence)
         self._become("failed", sentence)
 
     async def run(self, address: Address, *, cols: int, rows: int, nonce: str) -> None:

@@ -258,6 +258,22 @@ def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callabl
     assert child.exitstatus == 0
 
 
+def test_attach_to_a_sandbox_that_cannot_be_opened(
+    serve: Serve, config: Path, attach: Callable[..., pexpect.spawn], environment: dict[str, str]
+) -> None:
+    """Whoever comes reads why there is no shell, and again when Enter has tried in vain."""
+    environment["DOCKER_HOST"] = f"unix://{config.with_name('no-engine')}"
+    config.write_text(CONFIG.replace("local:/bin/bash", "docker:toolbox"))
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    sentence = r"worker-1: .*no-engine.*; Enter tries again"
+    child.expect(sentence)
+    child.send("\r")
+    child.expect(sentence)
+    child.send("\x1d")
+    child.expect_exact("left worker-1")
+
+
 def test_attach_mistakes(run: Run, serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
     """No terminal, a wrong token, no host: one sentence each."""
     host = serve(config)

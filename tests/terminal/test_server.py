@@ -136,14 +136,15 @@ async def test_other_sandbox_is_refused_with_4409(serve: Serve) -> None:
         await ana.shows(b"still-2")
 
 
-async def test_unknown_sandbox_fails_in_one_sentence(serve: Serve) -> None:
-    """An id that no config names gives the state `failed`, with the ids that there are; a right id works afterwards."""
+async def test_unknown_sandbox_fails_in_one_sentence(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """An id that no config names gives the state `failed`, with the ids that there are, and a line in the log; a right id works then."""
     async with serve() as place:
         async with place.watch(query="?sandboxId=nope") as ana, place.watch(dialect=None, query="?sandboxId=nope") as plain:
             failed = await ana.message("upstream", state="failed")
             assert "'nope'" in failed["reason"]
             assert "default" in failed["reason"]
             await plain.until(lambda: "nope" in plain.text)
+        assert f"the sandbox nope could not be opened: {failed['reason']}" in caplog.text
         async with place.watch() as ana:
             await ana.running()
 
