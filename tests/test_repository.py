@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import nbformat
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -52,3 +57,38 @@ def test_notebooks_are_stored_as_they_are_written(path: Path) -> None:
 def test_notebooks_are_the_two_of_the_readme() -> None:
     """Both demo notebooks are there."""
     assert {path.name for path in NOTEBOOKS} >= {"ops_dashboard.ipynb", "terminal.ipynb"}
+
+
+def brought_by(*requirements: str) -> set[str]:
+    """Distributions that an installation of these brings, with what those need."""
+    found: set[str] = set()
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        needed = waiting.pop()
+        name = canonicalize_name(needed.name)
+        if name in found or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        try:
+            waiting += map(Requirement, requires(name) or ())
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_dev_lab_installs_what_the_notebooks_need(path: Path) -> None:
+    """Whoever runs the README's first command runs every cell: a module that only the tests' extra brings is missing there."""
+    extra = re.search(r"def lab\(.*?\n    install\(\"?(\w*)", (ROOT / "dev").read_text(), re.DOTALL)
+    assert extra is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = brought_by(*project["dependencies"], *project["optional-dependencies"].get(extra[1], []))
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    tree = ast.parse("\n".join(re.sub(r"(?m)^%.*", "", source) for source in code))
+    modules = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    if any(isinstance(node, ast.Attribute) and node.attr == "plot" for node in ast.walk(tree)):
+        modules.add("matplotlib")  # pandas imports it when it draws
+    owners = packages_distributions()
+    for module in sorted({module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"partywidgets"}):
+        assert installed.intersection(map(canonicalize_name, owners.get(module, []))), f"./dev lab does not install {module}"
