@@ -178,6 +178,8 @@ async def clicks(url: str, token: str, client: OpsClient, rounds: int) -> None:
             if reading.done():
                 break
         await reading
+        for _ in range(rounds):
+            await timed("read: history(hours=1, raw), over HTTP", client.history(hours=1, resolution="raw"))
         for number in range(rounds):
             check = rows[number * 41 % len(rows)]["check_id"]
             await timed("read: history(check=, hours=24), over HTTP", client.history(check=check, hours=24))

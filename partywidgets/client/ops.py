@@ -18,7 +18,16 @@ from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanE
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
-from ..scans.export import backtest_frame, changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
+from ..scans.export import (
+    backtest_frame,
+    changes_frame,
+    diff_frame,
+    figures_frame,
+    history_columns_frame,
+    history_frame,
+    hours_frame,
+    scans_frame,
+)
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from ..scans.proof import Proof
 from .board import Board, Progress
@@ -277,15 +286,21 @@ class OpsClient(RoomClient):
         `auto` is the finest that has the whole in at most 100,000 rows. `attrs["resolution"]` says which it is (`scans/export.py` has the
         columns). Of `raw` the newest 100,000 come: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` is True.
         """
-        answer = await self._get("/history", check=check, hours=hours, resolution=resolution)
-        frame = await asyncio.to_thread(figures_frame, answer["columns"]) if "columns" in answer else history_frame(answer["results"])
+        answer = await self._get("/history", check=check, hours=hours, resolution=resolution, form="columns")
+        # In a thread: the loop may be that of a kernel's own host, whose terminals would stand still for seconds.
+        if "columns" in answer:
+            frame = await asyncio.to_thread(figures_frame, answer["columns"])
+        elif "results_by_column" in answer:
+            frame = await asyncio.to_thread(history_columns_frame, answer["results_by_column"])
+        else:  # of an older host
+            frame = await asyncio.to_thread(history_frame, answer["results"])
         frame.attrs["resolution"] = answer.get("resolution", "raw")
         return _told(frame, answer, "history", hours)
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
         answer = await self._get("/changes", check=check, hours=hours)
-        return _told(changes_frame(answer["changes"]), answer, "changes", hours)
+        return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours)
 
     async def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> DataFrame:
         """When a condition would have fired over the last `hours`: `await ops.backtest("shop", "duration_ms > 500", attempts=3)`.

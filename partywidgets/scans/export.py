@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .frame import STATUS_ORDER
 from .model import SEVERITIES, STATUSES
+from .result_columns import PLAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,38 @@ def history_frame(rows: Rows) -> pd.DataFrame:
 
     frame = _frame(rows, _HISTORY)
     # Under a name of its own: pandas refuses to group or sort by a name that is a column's and the index's.
+    frame.index = pd.DatetimeIndex(frame["observed_at"], name="time")
+    return frame
+
+
+def history_columns_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The same frame of results by column, as `result_columns.read` gives them: a hundred thousand rows in a tenth of the time."""
+    import numpy as np
+    import pandas as pd
+
+    made: dict[str, Any] = {}
+    for name, kind in _HISTORY.items():
+        given = columns[name]
+        if kind == "time":  # to the microsecond as Python reads it, and milliseconds as they are written
+            millis = np.floor(np.round(np.asarray(given, dtype="float64") * 1e6) / 1e3).astype("int64")
+            made[name] = pd.to_datetime(millis, unit="ms", utc=True).as_unit("ms")
+        elif kind in ("float64", "int64"):
+            made[name] = np.asarray(given, dtype=kind)
+        elif name in PLAIN:
+            made[name] = pd.array(given, dtype="str")
+        elif kind in ("status", "severity"):
+            order = list(STATUS_ORDER if kind == "status" else SEVERITIES)
+            codes = np.asarray([order.index(value) for value in given[0]], dtype="int64")
+            made[name] = pd.Categorical.from_codes(
+                codes[np.asarray(given[1], dtype="int64")], dtype=pd.CategoricalDtype(order, ordered=True)
+            )
+        else:
+            values = pd.array(given[0], dtype="str")
+            made[name] = values.take(np.asarray(given[1], dtype="int64")) if len(values) else values
+    frame = pd.DataFrame(made)
+    for name, kind in _HISTORY.items():
+        if kind == "category":
+            frame[name] = frame[name].astype("category")
     frame.index = pd.DatetimeIndex(frame["observed_at"], name="time")
     return frame
 

@@ -7,7 +7,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from ..exceptions import ScanError
-from . import looks, rollup
+from . import looks, result_columns, rollup
 from .history_file import HistoryFile
 from .model import CheckResult, parse_time, wire_time
 from .recorded import Row
@@ -58,6 +58,11 @@ class Past(HistoryFile):
         query = f"SELECT {_RESULT_COLUMNS} FROM results WHERE {where} ORDER BY observed_at DESC, seq DESC LIMIT ?"
         rows = await self._ask(query, (*params, max(1, min(limit, ROWS))))
         return [_timed(row, "observed_at") for row in reversed(rows)]
+
+    async def columns(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> result_columns.Columns:
+        """As `history`, by column (`scans/result_columns.py`): for whoever makes a table of them."""
+        moment, most = datetime.now(UTC).timestamp() - hours * 3600, max(1, min(limit, ROWS))
+        return await self.look(lambda database: result_columns.read(database, check=check, moment=moment, limit=most))
 
     async def changes(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> list[Row]:
         """State changes of the last `hours`, the oldest first.

@@ -4,6 +4,7 @@
     GET  scans/latest · scans/<id>      a whole report
     GET  scans/rows                     the present row of every fingerprint
     GET  scans/history?check=&hours=&resolution=  results of the past, or figures of its minutes, hours or days, by column
+    GET  scans/history?…&form=columns   the results by column, for tables
     GET  scans/looks?check=&hours=      the numbers of one check's results, for a backtest
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
@@ -30,7 +31,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import backtest, plan, proof, rollup, snapshot
+from . import backtest, plan, proof, result_columns, rollup, snapshot
 from .history import ROWS
 from .model import ScanReport, one_line, parse_time
 from .registry import Selection
@@ -163,7 +164,12 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
             figures = {name: values[-limit:] for name, values in figures.items()}
             past = {"columns": rollup.keyed(figures), "resolution": resolution, "cut": cut}
             return _json(await asyncio.to_thread(to_json, past))  # hundreds of thousands of numbers
-        elif what == "hours":
+        if what == "history" and query.get("form") == "columns":
+            columns = await history.columns(check=query.get("check"), hours=hours, limit=limit + 1)
+            cut = result_columns.count(columns) > limit
+            past = {"results_by_column": result_columns.newest(columns, limit), "resolution": "raw", "cut": cut}
+            return _json(await asyncio.to_thread(to_json, past))
+        if what == "hours":
             past = {"hours": await history.rollups(check=query.get("check"), hours=hours)}
         else:
             # One more than asked for tells whether the oldest are left out.
