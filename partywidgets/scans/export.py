@@ -218,6 +218,8 @@ def _frame(rows: Rows, columns: Mapping[str, str]) -> pd.DataFrame:
             frame[name] = pd.Categorical(frame[name], categories=list(SEVERITIES), ordered=True)
         elif kind == "time":
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ms")
+        elif kind == "category":
+            frame[name] = frame[name].astype("str").astype("category")  # of texts, also where there are no rows
         else:
             frame[name] = frame[name].astype(kind)  # type: ignore[call-overload]
     return frame
