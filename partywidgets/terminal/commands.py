@@ -287,9 +287,13 @@ class Commands:
         if len(command.encode()) > COMMAND_LIMIT or "\0" in command:
             raise CommandError(f"a command has at most {COMMAND_LIMIT} bytes and no NUL: put a longer one into a script")
         request: _Request | None = None
+        # `_busy` is asked when the time has come: what the shell is busy with then.
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(QUIET_SECONDS, lambda: waits(f"{self._busy()}; `{_short(command)}` waits for its turn"))
         try:
             async with asyncio.timeout(timeout), self._turn:
                 await self._prompt()
+                late.cancel()
                 request = self._type(command, actor)
                 return await self._watched(request, waits)
         except TimeoutError:
@@ -299,6 +303,8 @@ class Commands:
             raise CommandTimeoutError(
                 f"`{_short(command)}` did not end within {timeout:g} s: it still runs in the terminal{shown}; press Ctrl-C there to end it"
             ) from None
+        finally:
+            late.cancel()
 
     def typed_for(self, task: asyncio.Task[Any]) -> bool:
         """True while the shell has the command that `run` was asked for in this task."""

@@ -134,6 +134,20 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
         assert "still runs in the terminal and asks 'sure? [y/n]'" in late["error"]
 
 
+async def test_run_says_what_it_waits_behind(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who runs a command in a shell that is busy is told with what, and that theirs has not begun."""
+    monkeypatch.setattr(commands, "QUIET_SECONDS", 0.3)
+    async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
+        await ana.running()
+        await ana.type("read x; echo $x\r")
+        await ana.message("mark", kind="start", command="read x; echo $x")
+        await pia.tell("run", id="p1", command="echo mine")
+        told = await pia.message("waits", id="p1")
+        assert told["reason"] == "the shell is busy with `read x; echo $x`; `echo mine` waits for its turn"
+        await ana.type("on\r")
+        assert (await pia.message("reply", id="p1"))["result"]["output"] == "mine"
+
+
 async def test_cancel(serve: Serve) -> None:
     """Of one's own commands those that are not typed yet are withdrawn, and the one that runs is interrupted; others' are left alone."""
     async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
