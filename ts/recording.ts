@@ -37,6 +37,8 @@ export function mount({ model, el, signal }: MountOptions): void {
         fit: "width",
         preload: true,
         idleTimeLimit: limit,
+        // The last screen rather than the empty first one: what there is to see.
+        poster: `npt:${seekTime(played(recording.duration_s))}`,
         markers: commands.map(({ time, command }) => [time, command]),
         terminalFontFamily: getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace",
       });

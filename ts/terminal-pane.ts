@@ -75,6 +75,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
         return (size?.cols === cols && size.rows === rows) || party.tell({ type: "resize", cols, rows });
       },
       escape: () => bar.focus(),
+      find: () => search.open(),
       title: (title) => bar.title(room, title),
       clipboard: (text) => consent.ask(text),
     },

@@ -180,7 +180,8 @@ def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:
 
 
 def test_search_and_copy(enter: Callable[..., Locator]) -> None:
-    """Find counts what is on the screen and above it; Copy gives the screen with its history as text; Escape leads back to the shell."""
+    """Find counts what is on the screen and above it, by case and regular expression where wanted; Copy gives the screen with its history
+    as text; Escape leads back to the shell."""
     ana = enter("find", "ana")
     type_into(ana, "for n in $(seq 30); do echo needle-$n; done; echo end-$((1+1))\n")
     shows(ana, "end-2")
@@ -190,7 +191,31 @@ def test_search_and_copy(enter: Callable[..., Locator]) -> None:
     box.fill("needle-1")
     expect(ana.locator(".pw-search [role=status]")).to_have_text(re.compile(r"of 11$"))
     box.fill("no such thing")
-    expect(ana.locator(".pw-search [role=status]")).to_have_text("nothing found")
+    found = ana.locator(".pw-search [role=status]")
+    expect(found).to_have_text("nothing found")
+    ana.page.keyboard.press("Escape")
+    expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
+    ana.page.keyboard.press("Control+Shift+F")
+    expect(box).to_be_focused()
+    box.fill("NEEDLE-3[0-9]")
+    expect(found).to_have_text("nothing found")
+    ana.get_by_role("button", name="Regular expression").click()
+    expect(found).to_have_text("1 of 1")
+    ana.get_by_role("button", name="Match case").click()
+    expect(found).to_have_text("nothing found")
+    box.fill("needle-[")
+    expect(found).to_have_text("not a regular expression")
+    box.fill("needle-[0-9]0")
+    expect(found).to_have_text(re.compile(r"of 3$"))
+    here = int((found.text_content() or "").split()[0])
+    ana.page.keyboard.press("Enter")
+    expect(found).to_have_text(f"{here % 3 + 1} of 3")
+    ana.page.keyboard.press("Shift+Enter")
+    expect(found).to_have_text(f"{here} of 3")
+    ana.screenshot(path=SCREENSHOTS / "search.png")
+    box.fill("no such thing")  # what was found last stays selected, and Copy takes a selection before the screen
+    expect(found).to_have_text("nothing found")
+    ana.get_by_role("button", name="Match case").focus()
     ana.page.keyboard.press("Escape")
     expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
     ana.get_by_role("button", name="Copy").click()

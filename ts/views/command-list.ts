@@ -20,7 +20,7 @@ export function commandList(commands: RecordedCommand[], seek: (seconds: number)
         {},
         element(
           "button",
-          { type: "button", title: `By ${entry.actor || "somebody"}: play from ${position(entry.time)}`, onclick: () => seek(entry.time) },
+          { type: "button", title: hint(entry), onclick: () => seek(entry.time) },
           element("span", { class: "pw-muted" }, position(entry.time)),
           element("code", {}, entry.command),
           element("span", { class: "pw-muted" }, outcome(entry)),
@@ -30,7 +30,17 @@ export function commandList(commands: RecordedCommand[], seek: (seconds: number)
   );
 }
 
+/** The command whole: the list has room for its beginning. */
+function hint({ actor, command, time }: RecordedCommand): string {
+  return `${command}\nBy ${actor || "somebody"}: play from ${position(time)}`;
+}
+
 function outcome({ exit_code, duration_s }: RecordedCommand): string {
   if (exit_code === null) return "did not end";
-  return `${exit_code === 0 ? "✓" : "✕"} exit ${exit_code}${duration_s === null ? "" : ` · ${duration_s.toFixed(1)} s`}`;
+  return `${exit_code === 0 ? "✓" : "✕"} exit ${exit_code}${duration_s === null ? "" : ` · ${lasting(duration_s)}`}`;
+}
+
+function lasting(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : position(seconds);
 }

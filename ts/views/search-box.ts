@@ -15,6 +15,8 @@ export class SearchBox {
   #view: TerminalView;
   #input = element("input", { type: "search", placeholder: "Find in terminal", "aria-label": "Find in terminal" });
   #count = element("span", { class: "pw-muted", role: "status" });
+  #matchCase = this.#toggle("Aa", "Match case");
+  #regex = this.#toggle(".*", "Regular expression");
 
   constructor(view: TerminalView) {
     this.#view = view;
@@ -22,6 +24,8 @@ export class SearchBox {
       "div",
       { class: "pw-search", hidden: true },
       this.#input,
+      this.#matchCase,
+      this.#regex,
       element(
         "button",
         { type: "button", title: "Previous (Shift+Enter)", "aria-label": "Previous match", onclick: () => this.#find(false) },
@@ -33,8 +37,10 @@ export class SearchBox {
     );
     this.#input.addEventListener("input", () => this.#find(false));
     this.#input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.#find(event.shiftKey);
-      else if (event.key === "Escape") this.close();
+      if (event.key === "Enter") this.#find(!event.shiftKey);
+    });
+    this.node.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
     });
     view.search.onDidChangeResults(({ resultIndex, resultCount }) => {
       this.#count.textContent =
@@ -54,12 +60,41 @@ export class SearchBox {
     this.#view.terminal.focus();
   }
 
+  #toggle(label: string, title: string): HTMLButtonElement {
+    const button = element("button", { type: "button", title, "aria-label": title, "aria-pressed": "false" }, label);
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(!isPressed(button)));
+      // The addon counts anew for another text only.
+      this.#view.search.clearDecorations();
+      this.#find(false);
+    });
+    return button;
+  }
+
   #find(forward: boolean): void {
     const { value } = this.#input;
-    if (value === "") {
-      this.#view.search.clearDecorations();
-      this.#count.textContent = "";
-    } else if (forward) this.#view.search.findNext(value, { decorations: DECORATIONS });
-    else this.#view.search.findPrevious(value, { decorations: DECORATIONS });
+    const { search } = this.#view;
+    const regex = isPressed(this.#regex);
+    if (value === "" || (regex && !isRegex(value))) {
+      search.clearDecorations();
+      this.#count.textContent = value === "" ? "" : "not a regular expression";
+      return;
+    }
+    const options = { decorations: DECORATIONS, caseSensitive: isPressed(this.#matchCase), regex };
+    if (forward) search.findNext(value, options);
+    else search.findPrevious(value, options);
+  }
+}
+
+function isPressed(button: HTMLElement): boolean {
+  return button.getAttribute("aria-pressed") === "true";
+}
+
+function isRegex(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -105,7 +105,9 @@ export class TerminalBar {
         element("kbd", {}, "Ctrl+C"),
         " copies when text is selected, and interrupts otherwise; ",
         element("kbd", {}, "Ctrl+Shift+V"),
-        " pastes.",
+        " pastes; ",
+        element("kbd", {}, "Ctrl+Shift+F"),
+        " searches.",
       ),
       element(
         "p",
@@ -122,7 +124,7 @@ export class TerminalBar {
       element("label", {}, reader, " Screen reader mode"),
     );
     const find = button("Find", "Search the screen and its history", actions.search);
-    const copy = button("Copy", "Copy the screen and its history as text", actions.copy);
+    const copy = button("Copy", "Copy what is selected, or the screen and its history, as text", actions.copy);
     const recording = actions.recording ? [button("Recording", "Download this terminal's recording", actions.recording)] : [];
     const more = named(button("⋯", "More", () => {}));
     const help = named(

@@ -7,7 +7,7 @@ const base64 = (text: string) => Buffer.from(text).toString("base64");
 describe("a terminal's screen", () => {
   let page: AbortController;
   let view: TerminalView;
-  const events = { input: vi.fn(), fit: () => false, escape: vi.fn(), title: vi.fn(), clipboard: vi.fn() };
+  const events = { input: vi.fn(), fit: () => false, escape: vi.fn(), find: vi.fn(), title: vi.fn(), clipboard: vi.fn() };
   const write = (text: string) => new Promise<void>((done) => view.write(Buffer.from(text, "latin1"), done));
   const restore = (text: string) => new Promise<void>((done) => view.restore({ cols: 40, rows: 6 }, Buffer.from(text), done));
 

@@ -25,6 +25,8 @@ export interface TerminalViewEvents {
   fit(size: { cols: number; rows: number }): boolean;
   /** The person left by the keyboard. */
   escape(): void;
+  /** The person wants to search by the keyboard. */
+  find(): void;
   title(title: string): void;
   /** A program would put this text onto the clipboard (OSC 52): nothing happens unless the person agrees. */
   clipboard(text: string): void;
@@ -296,6 +298,11 @@ export class TerminalView implements Screen {
     if ((key === "Escape" && ctrlKey && shiftKey) || (key === "F6" && ctrlKey)) {
       event.preventDefault();
       this.#events.escape();
+      return false;
+    }
+    if (key === "F" && ctrlKey && shiftKey && !altKey && !metaKey) {
+      event.preventDefault();
+      this.#events.find();
       return false;
     }
     if (ctrlKey && altKey && !metaKey && ["+", "=", "-", "0"].includes(key)) {
