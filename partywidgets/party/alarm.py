@@ -7,10 +7,14 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
+from ..exceptions import StorageError
 from .storage import StorageThread, open_database
+
+T = TypeVar("T")
 
 VERSION = 1
 SCHEMA = """
@@ -71,7 +75,7 @@ class Alarms:
             self._database = open_database(self._path, version=VERSION, schema=SCHEMA)
             return [(row[0], row[1]) for row in self._database.execute("SELECT party, count(*) FROM alarms GROUP BY party")]
 
-        for party, count in await self._thread.run(call):
+        for party, count in await self._call(call):
             if party not in self._parties:
                 logger.warning(
                     "this host has no party %r, whose alarms (%d in %s) wait: they ring when a host with it starts here; "
@@ -96,7 +100,10 @@ class Alarms:
                 self._database.close()
                 self._database = None
 
-        await self._thread.run(call)
+        await self._call(call)
+
+    def _call(self, call: Callable[[], T]) -> Coroutine[Any, Any, T]:
+        return self._thread.run(call, file=self._path)
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
@@ -108,7 +115,7 @@ class Alarms:
             "INSERT INTO alarms VALUES (?, ?, ?, 0, 1) ON CONFLICT (party, room) "
             "DO UPDATE SET due = excluded.due, failures = 0, turn = turn + 1"
         )
-        await self._thread.run(lambda: self._open().execute(query, (party, room, due)))
+        await self._call(lambda: self._open().execute(query, (party, room, due)))
         self._changed.set()
 
     async def get(self, party: str, room: str) -> float | None:
@@ -116,25 +123,25 @@ class Alarms:
             row = self._open().execute("SELECT due, turn FROM alarms WHERE party = ? AND room = ?", (party, room)).fetchone()
             return None if row is None else (row[0], row[1])
 
-        row = await self._thread.run(call)
+        row = await self._call(call)
         if row is None or self._ringing.get((party, room)) == row[1]:
             return None
         return row[0]
 
     async def delete(self, party: str, room: str) -> None:
-        await self._thread.run(lambda: self._open().execute("DELETE FROM alarms WHERE party = ? AND room = ?", (party, room)))
+        await self._call(lambda: self._open().execute("DELETE FROM alarms WHERE party = ? AND room = ?", (party, room)))
 
     async def delete_all(self, party: str) -> int:
         """Removes every alarm of a party; returns how many there were."""
-        return await self._thread.run(lambda: self._open().execute("DELETE FROM alarms WHERE party = ?", (party,)).rowcount)
+        return await self._call(lambda: self._open().execute("DELETE FROM alarms WHERE party = ?", (party,)).rowcount)
 
     async def _watch(self) -> None:
         while True:
             self._changed.clear()
             try:
-                due, wait = await self._thread.run(self._next)
-            except Exception:
-                logger.exception("the alarms in %s cannot be read, trying again in 5 s", self._path)
+                due, wait = await self._call(self._next)
+            except Exception as error:
+                logger.error("the alarms in %s wait, another look in 5 s: %s", self._path, error, exc_info=_unexpected(error))
                 due, wait = [], 5.0
             for party, room, turn, failures in due:
                 self._ringing[party, room] = turn
@@ -173,22 +180,22 @@ class Alarms:
                 delay = self._retry_base * 2 ** (RETRIES - 1)
                 self._tell_postponed(f"{party}/{room}", delay, reason)
                 again = time.time() + delay
-                await self._thread.run(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)))
+                await self._call(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)))
             except Exception as error:
                 if failures >= RETRIES:
                     logger.exception("room %s/%s: its alarm failed %d times and is given up", party, room, failures + 1)
-                    await self._thread.run(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
+                    await self._call(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
                 else:
                     delay = self._retry_base * 2**failures
                     logger.error("room %s/%s: on_alarm failed, again in %g s", party, room, delay, exc_info=error)
                     again = time.time() + delay
-                    await self._thread.run(
+                    await self._call(
                         lambda: self._open().execute(f"UPDATE alarms SET due = ?, failures = ? {where}", (again, failures + 1, *key))
                     )
             else:
-                await self._thread.run(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
-        except Exception:
-            logger.exception("room %s/%s: its alarm could not be recorded", party, room)
+                await self._call(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
+        except Exception as error:
+            logger.error("room %s/%s: what became of its alarm could not be kept: %s", party, room, error, exc_info=_unexpected(error))
         finally:
             turn_over.cancel()
             self._ringing.pop((party, room), None)
@@ -207,3 +214,8 @@ class Alarms:
         """Another may ring."""
         self._taking_turns.discard((party, room))
         self._changed.set()
+
+
+def _unexpected(error: Exception) -> Exception | None:
+    """What a log line shows with its traceback; of a StorageError its sentence says all."""
+    return None if isinstance(error, StorageError) else error

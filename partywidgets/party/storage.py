@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,7 +14,7 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +97,8 @@ class Directory:
                 keep_private(candidate / "lock")
                 lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
             except OSError as error:
-                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): {self._remedy}") from error
+                remedy = f"make room on its disk, or {self._remedy}" if error.errno == errno.ENOSPC else self._remedy
+                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): {remedy}") from error
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -104,7 +106,11 @@ class Directory:
                 continue
             self._lock, self.path = lock, candidate
             if number > 1:
-                logger.warning("another host holds %s: this one keeps its rooms in %s", wanted, candidate)
+                logger.warning(
+                    "another host holds %s: this one keeps its rooms in %s, apart from those; to have those, end the other one first",
+                    wanted,
+                    candidate,
+                )
             elif (mode := stat.S_IMODE(candidate.stat().st_mode)) & 0o077:
                 # Not changed: whoever made it may want others in it. What is in it is readable by this user alone all the same.
                 logger.warning(
@@ -123,6 +129,27 @@ class Directory:
         """The database of a room. Named by a hash, so that no room name reaches the file system."""
         digest = hashlib.sha256(f"{party}/{name}".encode()).hexdigest()
         return self.path / "rooms" / f"{digest}.sqlite3"
+
+
+ANEW = "put a backup in its place, or move the file away to start anew"
+WRITABLE = "make the file and its directory writable for the user that runs this"
+REMEDIES = {
+    sqlite3.SQLITE_NOTADB: ANEW,
+    sqlite3.SQLITE_CORRUPT: ANEW,
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "look at its disk",
+    sqlite3.SQLITE_READONLY: WRITABLE,
+    sqlite3.SQLITE_PERM: WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: WRITABLE,
+    sqlite3.SQLITE_BUSY: "another program holds it: end that one",
+    sqlite3.SQLITE_LOCKED: "another program holds it: end that one",
+}
+"""What helps, by SQLite's primary result code, where it is the file's fault and not the statement's."""
+
+
+def remedy_of(error: sqlite3.Error) -> str | None:
+    """What helps against an error of a database's file; None for one of a statement."""
+    return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
 
 
 NO_UPGRADES: Mapping[int, str] = {}
@@ -173,7 +200,7 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         return database
     except sqlite3.Error as error:
         database.close()
-        raise StorageError(f"the database {path} cannot be read ({error}): move it away to start anew") from error
+        raise StorageError(f"the database {path} cannot be used ({error}): {remedy_of(error) or ANEW}") from error
     except BaseException:
         database.close()
         raise
@@ -193,8 +220,8 @@ class StorageThread:
         self._began = 0.0
         self._end_by = float("inf")
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """Runs `call` there; sqlite3's errors become StorageError."""
+    async def run(self, call: Callable[[], T], *, file: Path) -> T:
+        """Runs `call` there; sqlite3's errors become StorageError, which names `file` where that is at fault."""
 
         def timed() -> T:
             self._began = time.monotonic()
@@ -208,6 +235,9 @@ class StorageThread:
                     f"a statement ran longer than {self._statement_time:g} s, or into the end of its host, and was ended: "
                     "every room's storage waits for it, so give it an index or less to do"
                 ) from error
+            remedy = remedy_of(error)
+            if remedy is not None:
+                raise StorageError(f"the database {file} cannot be used ({error}): {remedy}") from error
             raise StorageError(f"the database refused: {error}") from error
 
     def watch(self, database: sqlite3.Connection) -> None:
@@ -273,6 +303,9 @@ class Storage:
                 self._database.execute("INSERT INTO partywidgets_room VALUES (?, ?)", (self._party, self._room))
         return self._database
 
+    def _run(self, call: Callable[[], T]) -> Coroutine[Any, Any, T]:
+        return self._thread.run(call, file=self._path)
+
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""
 
@@ -280,17 +313,17 @@ class Storage:
             row = self._open().execute("SELECT value FROM partywidgets_kv WHERE key = ?", (key,)).fetchone()
             return None if row is None else str(row[0])
 
-        text = await self._thread.run(call)
+        text = await self._run(call)
         return default if text is None else json.loads(text)
 
     async def put(self, key: str, value: Any) -> None:
         """Stores a value; durable against a process crash when this returns. Raises TypeError for what is not JSON."""
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        await self._thread.run(lambda: self._open().execute("INSERT OR REPLACE INTO partywidgets_kv VALUES (?, ?)", (key, text)))
+        await self._run(lambda: self._open().execute("INSERT OR REPLACE INTO partywidgets_kv VALUES (?, ?)", (key, text)))
 
     async def delete(self, key: str) -> bool:
         """Removes a key; True when it was there."""
-        return await self._thread.run(lambda: self._open().execute("DELETE FROM partywidgets_kv WHERE key = ?", (key,)).rowcount > 0)
+        return await self._run(lambda: self._open().execute("DELETE FROM partywidgets_kv WHERE key = ?", (key,)).rowcount > 0)
 
     async def list(self, prefix: str = "", *, limit: int | None = None) -> dict[str, Any]:
         """Keys with `prefix`, in order, at most `limit`."""
@@ -300,7 +333,7 @@ class Storage:
             rows = self._open().execute(query, (len(prefix), prefix, prefix, -1 if limit is None else limit))
             return [(row[0], row[1]) for row in rows]
 
-        return {key: json.loads(text) for key, text in await self._thread.run(call)}
+        return {key: json.loads(text) for key, text in await self._run(call)}
 
     async def sql(self, query: str, *params: Any) -> Rows:
         """Runs one statement and returns its rows."""
@@ -308,7 +341,7 @@ class Storage:
         def call() -> Rows:
             return [dict(row) for row in self._open().execute(query, params)]
 
-        return await self._thread.run(call)
+        return await self._run(call)
 
     async def set_alarm(self, when: datetime | float) -> None:
         """Sets the room's one alarm: an aware datetime, or seconds since the epoch. A past time fires at once.
@@ -338,5 +371,5 @@ class Storage:
             database, self._database = self._database, None
             return database
 
-        if self._database is not None and (database := await self._thread.run(take)) is not None:
+        if self._database is not None and (database := await self._run(take)) is not None:
             await self._thread.close(database)

@@ -170,7 +170,8 @@ class CastFile:
             return
         content = ("\n".join(self._lines) + "\n").encode("utf-8", "replace")
         self._lines = []
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder.parent, self._folder):  # mkdir gives its mode to the last alone
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = os.open(self._folder / f"{self.identity}.cast", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with open(target, "ab", buffering=0) as file:
             before, left = os.fstat(target).st_size, memoryview(content)

@@ -152,6 +152,65 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
             await (await host.get_server_by_name("room", "lobby")).storage.get("x")
 
 
+async def filled(storage: Path, *rooms: str) -> None:
+    """Rooms of a host that has ended, with what fills several pages of their files."""
+    async with PartyHost({"room": Server}, storage=storage) as host:
+        for room in rooms:
+            for number in range(40):
+                await (await host.get_server_by_name("room", room)).storage.put(f"{number:02}", "x" * 500)
+
+
+@pytest.mark.parametrize("damage", ["header", "pages"])
+async def test_a_damaged_room_says_what_to_do_and_the_others_go_on(tmp_path: Path, damage: str) -> None:
+    """The error names the file, which is left as it was, and the remedy; a backup put in its place is read without a restart."""
+    await filled(tmp_path, "hurt", "well")
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        hurt = (await host.get_server_by_name("room", "hurt")).storage
+        file = host._directory.room_file("room", "hurt")
+        backup = file.read_bytes()
+        bad = bytearray(backup)
+        where = range(16) if damage == "header" else range(4096, len(bad))
+        for at in where:
+            bad[at] ^= 0x5A
+        file.write_bytes(bad)
+        with pytest.raises(StorageError) as told:
+            await hurt.list()
+        assert str(told.value).startswith(f"the database {file} cannot be used (")
+        assert str(told.value).endswith("): put a backup in its place, or move the file away to start anew")
+        well = (await host.get_server_by_name("room", "well")).storage
+        assert len(await well.list()) == 40
+        await well.put("more", 1)
+        await hurt.close()
+        assert file.read_bytes() == bad
+        file.write_bytes(backup)
+        assert len(await hurt.list()) == 40
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.4, 0.99])
+async def test_a_log_that_was_cut_short_loses_its_end_alone(tmp_path: Path, kept: float) -> None:
+    """Of a WAL that is not all there, as after a power loss, what is whole counts: each put before the first one that is missing."""
+    there, later = tmp_path / "there", tmp_path / "later"
+    async with PartyHost({"room": Server}, storage=there) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        await storage.put("00", "x" * 500)
+        await storage.close()
+        for number in range(1, 40):
+            await storage.put(f"{number:02}", "x" * 500)
+        file = host._directory.room_file("room", "lobby")
+        copy = later / "rooms" / file.name
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(file.read_bytes())
+        log = file.with_name(file.name + "-wal").read_bytes()
+        copy.with_name(copy.name + "-wal").write_bytes(log[: int(len(log) * kept)])
+    async with PartyHost({"room": Server}, storage=later) as host:
+        storage = (await host.get_server_by_name("room", "lobby")).storage
+        keys = list(await storage.list())
+        assert keys == [f"{number:02}" for number in range(len(keys))]
+        assert 1 <= len(keys) < 40
+        await storage.put("more", 1)
+        assert await storage.get("more") == 1
+
+
 FIRST = "CREATE TABLE note (text TEXT);"
 SECOND = "CREATE TABLE note (text TEXT, author TEXT NOT NULL DEFAULT 'nobody', size INTEGER);"
 
