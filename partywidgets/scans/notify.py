@@ -22,12 +22,11 @@ from typing import Any
 
 from ..duration import format_duration
 from ..exceptions import ConfigError, StorageError
-from .model import SEVERITIES, CheckResult, one_line
+from .model import CheckResult, one_line
+from .notice import BADNESS, Notice, compose, standing_of
 from .notify_delivery import deliver
 from .notify_settings import NotifySettings
 
-SHOWN = 20
-"""Rows named in one message; the others are counted."""
 LONGEST_WAIT = 300.0
 """Seconds between two attempts at a target that fails, at most."""
 RESTLESS, RESTLESS_SPAN = 6, 6 * 3600.0
@@ -36,12 +35,6 @@ CALM, LONGEST_CALM = 900.0, 4 * 3600.0
 """Seconds that the first recovery must last then, and any at most."""
 FAILING = 20
 """Targets that do not take messages which everyone in the room is told of."""
-BODY_CHARS = 3500
-"""Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
-
-_BADNESS = {"ok": 0, "warn": 1, "flapping": 2, "unknown": 2, "crit": 3}
-_KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": "warning", "crit": "failure"}
-
 _log = logging.getLogger("partywidgets.scans.notify")
 
 Troubled = Callable[[], Awaitable[None]]
@@ -50,64 +43,6 @@ Told = dict[str, str]
 """Fingerprint → the status that a target was last told, for those that it knows as failing."""
 Keep = Callable[[str, Mapping[str, str | None]], Awaitable[None]]
 """Stores what a target (by key) was told; None: nothing any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One row that a target is to be told of: `before` is what it was told last, `standing` what is true now."""
-
-    fingerprint: str
-    title: str
-    before: str
-    standing: str
-    severity: str
-    summary: str
-    target: str
-    remedy: str
-    restless: str = ""
-    """What is to be said of a row that comes and goes; empty for others."""
-
-    @property
-    def line(self) -> str:
-        """The notice on one line."""
-        was = "" if self.before == "ok" else f" (was {self.before})"
-        return f"{self.standing.upper()}{was} {self.title}: {self.summary}"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What goes out. `kind` is Apprise's: success, warning or failure."""
-
-    title: str
-    body: str
-    kind: str
-
-
-def standing_of(row: CheckResult) -> str | None:
-    """What people would be told of a row: its hard status or `flapping`; None while that is open (soft, or skipped)."""
-    if row.state.phase == "flapping":
-        return "flapping"
-    if row.status == "skip" or (row.state.phase == "soft" and row.status != "ok"):
-        return None
-    return row.status
-
-
-def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "") -> Message:
-    """The message about some rows, the worst first, without secrets and within bounds."""
-    notices = sorted(notices, key=lambda one: (-_BADNESS[one.standing], -SEVERITIES.index(one.severity), one.title))
-    worst = notices[0]
-    if len(notices) == 1:
-        title = f"{worst.standing.upper()}: {worst.title}"
-        lines = [worst.line, f"severity {worst.severity}, target {worst.target}", *filter(None, (worst.remedy, worst.restless))]
-    else:
-        over = sum(one.standing == "ok" for one in notices)
-        counted = [f"{len(notices) - over} failing"] * (over < len(notices)) + [f"{over} recovered"] * (over > 0)
-        title = ", ".join(counted) + (f" ({group})" if group else "")
-        lines = [one.line for one in notices[:SHOWN]]
-        if len(notices) > SHOWN:
-            lines.append(f"… and {len(notices) - SHOWN} more")
-    body = redact("\n".join(lines))
-    return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", _KINDS[worst.standing])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +116,7 @@ class Target:
             "" if standing == "ok" else "; ".join(part for part in parts if part),
             "" if standing == "ok" else self._restless(row.fingerprint, now),
         )
-        better = _BADNESS[standing] < _BADNESS[told]
+        better = BADNESS[standing] < BADNESS[told]
         if waiting is not None and waiting.notice.standing == standing:
             ready = waiting.ready
         else:

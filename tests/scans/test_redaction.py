@@ -17,7 +17,7 @@ from partywidgets.scans.checks.exec import ExecCheck
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.judge import RunContext, run_check
 from partywidgets.scans.model import CheckResult, ConditionResult, Evidence, Failure
-from partywidgets.scans.notify import Notice, compose
+from partywidgets.scans.notice import Notice, compose
 from partywidgets.scans.redaction import Seen, remove_secrets
 from partywidgets.scans.service import OpsMonitorService
 
