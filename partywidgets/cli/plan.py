@@ -86,4 +86,10 @@ def _print_changes(found: Comparison, url: str, name: str) -> None:
 
 
 def _moments(times: Iterable[datetime], between: str = ", ") -> str:
-    return between.join(moment.strftime("%Y-%m-%d %H:%M:%S") for moment in times)
+    """Times with the day where it is another than before: columns of equal days hide what differs."""
+    told: list[str] = []
+    day = None
+    for moment in times:
+        told.append(moment.strftime("%H:%M:%S" if moment.date() == day else "%Y-%m-%d %H:%M:%S"))
+        day = moment.date()
+    return between.join(told)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from ..duration import format_duration
 from .model import SEVERITIES, CheckResult, one_line
 
 SHOWN = 20
 """Rows named in one message; the others are counted."""
+REMEDIES = 3
+"""Most different remedies that are told in one message: of a whole outage they would hide what fails."""
 BODY_CHARS = 3500
 """Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
 
@@ -31,11 +35,16 @@ class Notice:
     remedy: str
     restless: str = ""
     """What is to be said of a row that comes and goes; empty for others."""
+    since: datetime | None = None
+    """When it began to stand like this."""
+    lasted: float | None = None
+    """Of a problem that is over, for how many seconds it lasted, where that is known."""
 
     @property
     def line(self) -> str:
         """The notice on one line."""
-        was = "" if self.before == "ok" else f" (was {self.before})"
+        lasted = "" if self.lasted is None else f" for {format_duration(max(1, round(self.lasted)))}"
+        was = "" if self.before == "ok" else f" (was {self.before}{lasted})"
         return f"{self.standing.upper()}{was} {self.title}: {self.summary}"
 
 
@@ -57,19 +66,39 @@ def standing_of(row: CheckResult) -> str | None:
     return row.status
 
 
-def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "") -> Message:
-    """The message about some rows, the worst first, without secrets and within bounds."""
+def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "", others: int = 0) -> Message:
+    """The message about some rows, the worst first, without secrets and within bounds.
+
+    `others` of the group fail beside them, of which was told before: who reads that something recovered must not take it for all.
+    """
     notices = sorted(notices, key=lambda one: (-BADNESS[one.standing], -SEVERITIES.index(one.severity), one.title))
-    worst = notices[0]
+    worst, failing = notices[0], [one for one in notices if one.standing != "ok"]
+    over = len(notices) - len(failing)
     if len(notices) == 1:
-        title = f"{worst.standing.upper()}: {worst.title}"
-        lines = [worst.line, f"severity {worst.severity}, target {worst.target}", *filter(None, (worst.remedy, worst.restless))]
+        title = f"{worst.standing.upper()}: {worst.title}" + (f" ({others} more still failing)" if others else "")
+        about = [f"severity {worst.severity}, target {worst.target}", *_since(failing, "since ")]
+        lines = [worst.line, ", ".join(about), *filter(None, (worst.remedy, worst.restless))]
     else:
-        over = sum(one.standing == "ok" for one in notices)
-        counted = [f"{len(notices) - over} failing"] * (over < len(notices)) + [f"{over} recovered"] * (over > 0)
+        counted = [f"{len(failing)} more failing" if others else f"{len(failing)} failing"] if failing else []
+        counted += [f"{over} recovered"] if over else []
+        if others:
+            counted.append(f"{len(failing) + others} failing in all" if failing else f"{others} still failing")
         title = ", ".join(counted) + (f" ({group})" if group else "")
         lines = [one.line for one in notices[:SHOWN]]
         if len(notices) > SHOWN:
             lines.append(f"… and {len(notices) - SHOWN} more")
+        lines += _since(failing, "the first since ") if len(failing) > 1 else _since(failing, "since ")
+        remedies = {one.remedy: one.title for one in failing if one.remedy}
+        if len(remedies) == 1 and len(failing) > 1:
+            lines += remedies
+        elif len(remedies) <= REMEDIES:
+            lines += [f"{title}: {remedy}" for remedy, title in remedies.items()]
+    kind = "warning" if worst.standing == "ok" and others else _KINDS[worst.standing]
     body = redact("\n".join(lines))
-    return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", _KINDS[worst.standing])
+    return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", kind)
+
+
+def _since(failing: Sequence[Notice], words: str) -> list[str]:
+    """When the first of some problems began."""
+    moments = [one.since for one in failing if one.since is not None]
+    return [f"{words}{min(moments).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"] if moments else []

@@ -17,6 +17,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib.util import find_spec
 from typing import Any
 
@@ -81,6 +82,8 @@ class Target:
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
         self._spoken: dict[str, deque[float]] = {}
+        self._began: dict[str, datetime] = {}
+        """When the problems that it knows began, as far as this process saw them."""
         self._failures = 0
         self._not_before = 0.0
         self._wake = asyncio.Event()
@@ -99,8 +102,8 @@ class Target:
             self.waiting.pop(row.fingerprint, None)
             return
         if standing == "ok" and not self.settings.recovery:
-            self.waiting.pop(row.fingerprint, None)
-            self.told.pop(row.fingerprint, None)
+            for known in (self.waiting, self.told, self._began):
+                known.pop(row.fingerprint, None)
             return
         remedy = row.remediation
         parts = [] if remedy is None else [remedy.text, f"runbook {remedy.runbook}" if remedy.runbook else ""]
@@ -115,6 +118,8 @@ class Target:
             row.target,
             "" if standing == "ok" else "; ".join(part for part in parts if part),
             "" if standing == "ok" else self._restless(row.fingerprint, now),
+            since=row.state.since,
+            lasted=self._lasted(row) if standing == "ok" else None,
         )
         better = BADNESS[standing] < BADNESS[told]
         if waiting is not None and waiting.notice.standing == standing:
@@ -129,7 +134,19 @@ class Target:
         """A row has left the board: nothing more is said of it."""
         self.waiting.pop(fingerprint, None)
         self._spoken.pop(fingerprint, None)
+        self._began.pop(fingerprint, None)
         self.told.pop(fingerprint, None)
+
+    def _lasted(self, row: CheckResult) -> float | None:
+        """For how many seconds the problem of a row that is ok lasted."""
+        began, ended = self._began.get(row.fingerprint), row.state.since
+        return None if began is None or ended is None else (ended - began).total_seconds()
+
+    def _others(self, groups: Sequence[str], notices: Sequence[Notice]) -> int:
+        """How many rows of some groups fail beside these, of which was told before."""
+        told = self.told.keys() - {notice.fingerprint for notice in notices}
+        rows = (row for name in told if (row := self._current(name)) is not None)
+        return sum(row.status != "ok" and self.settings.group_of(row) in groups for row in rows)
 
     def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
         """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""
@@ -148,8 +165,9 @@ class Target:
     async def run(self) -> None:
         """For ever: tells what is due, within the limits, and again later what did not arrive."""
         while True:
-            group, notices = await self._next()
-            message = compose(notices, redact=self._redact, group=group)
+            groups, notices = await self._next()
+            named = ", ".join(filter(None, groups[:3]))
+            message = compose(notices, redact=self._redact, group=named, others=self._others(groups, notices))
             # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
             error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
             now = asyncio.get_running_loop().time()
@@ -181,8 +199,11 @@ class Target:
         for notice in notices:
             if notice.standing == "ok":
                 self.told.pop(notice.fingerprint, None)
+                self._began.pop(notice.fingerprint, None)
             else:
                 self.told[notice.fingerprint] = notice.standing
+                if notice.since is not None:
+                    self._began.setdefault(notice.fingerprint, notice.since)
             spoken = self._spoken.setdefault(notice.fingerprint, deque(maxlen=2 * RESTLESS))
             spoken.append(asyncio.get_running_loop().time())
             if (waiting := self.waiting.get(notice.fingerprint)) is not None and waiting.notice is notice:
@@ -200,7 +221,7 @@ class Target:
             else:
                 self.seen(row)
 
-    async def _next(self) -> tuple[str, list[Notice]]:
+    async def _next(self) -> tuple[list[str], list[Notice]]:
         """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""
         loop = asyncio.get_running_loop()
         while True:
@@ -225,7 +246,7 @@ class Target:
                 chosen = [group for _, group in due] if held_back else [due[0][1]]
                 if self._failures == 0:
                     self._not_before = now
-                return ", ".join(filter(None, chosen[:3])), [notice for group in chosen for notice in groups[group]]
+                return chosen, [notice for group in chosen for notice in groups[group]]
             self._wake.clear()
             try:
                 async with asyncio.timeout(max(earliest - now, 0.01)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -105,6 +106,26 @@ async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play:
     assert "it is crit" in down["message"]
     assert "restart it" in down["message"]
     assert (over["title"], over["type"]) == ("OK: Shop", "success")
+    assert over["message"].startswith("OK (was crit for ")
+
+
+async def test_who_hears_of_a_recovery_hears_of_what_still_fails(inbox: Inbox, play: Play) -> None:
+    """Two of three recover: the message counts the third, is no success, and the last recovery is."""
+    checks = [ScriptedCheck(id=name, title=name, labels={"team": "web"}) for name in "abc"]
+    other = ScriptedCheck(id="other", title="other", labels={"team": "data"})
+    async with telling(inbox, *checks, other, group_by=["team"], group_wait="0.5s") as service:
+        play.statuses.update(dict.fromkeys(("a", "b", "c", "other"), "crit"))
+        await service.run_scan()
+        titles = {(await inbox.next())["title"] for _ in range(2)}
+        assert titles == {"3 failing (team=web)", "CRIT: other"}
+        play.statuses.update(a="ok", b="ok")
+        await service.run_scan()
+        part = await inbox.next()
+        assert (part["title"], part["type"]) == ("2 recovered, 1 still failing (team=web)", "warning")
+        play.statuses["c"] = "ok"
+        await service.run_scan()
+        whole = await inbox.next()
+        assert (whole["title"], whole["type"]) == ("OK: c", "success")
 
 
 async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None:
@@ -118,7 +139,8 @@ async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None
     lines = told["message"].splitlines()
     assert told["title"] == "10 failing (team=web)"
     assert lines[0].startswith("CRIT c9")
-    assert len(lines) == 10
+    assert len(lines) == 11
+    assert re.fullmatch(r"the first since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", lines[10])
     assert "quiet" not in told["message"]
 
 
@@ -131,7 +153,7 @@ async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: 
         assert (await inbox.next())["title"] == "CRIT: a"
         play.statuses["b"] = play.statuses["c"] = "crit"
         await service.run_scan()
-        assert (await inbox.next())["title"] == "2 failing"
+        assert (await inbox.next())["title"] == "2 more failing, 3 failing in all"
 
 
 async def test_a_failing_target_is_tried_again_and_its_url_stays_secret(inbox: Inbox, play: Play, caplog: pytest.LogCaptureFixture) -> None:

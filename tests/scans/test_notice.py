@@ -1,0 +1,53 @@
+"""What a phone says at night: the words of notifications."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from partywidgets.scans.notice import Message, Notice, compose
+
+BEGAN = datetime(2026, 11, 28, 2, 59, 7, tzinfo=UTC)
+DOWN = Notice("f1", "Shop", "ok", "crit", "critical", "got 503", "https://shop.example", "restart it; runbook R", since=BEGAN)
+UP = replace(DOWN, before="crit", standing="ok", summary="HTTP 200", remedy="", lasted=3725.4)
+
+
+def told(*notices: Notice, group: str = "", others: int = 0) -> Message:
+    """The message, with no secrets to hide."""
+    return compose(notices, redact=str, group=group, others=others)
+
+
+def test_one_problem_says_since_when_and_what_to_do() -> None:
+    """What, where, how bad, since when, and the remedy."""
+    assert told(DOWN) == Message(
+        "CRIT: Shop",
+        "CRIT Shop: got 503\nseverity critical, target https://shop.example, since 2026-11-28 02:59:07 UTC\nrestart it; runbook R",
+        "failure",
+    )
+
+
+def test_a_recovery_says_how_long_it_lasted() -> None:
+    """In its two largest units; after a restart of the host, which does not know, without."""
+    assert told(UP).body.splitlines() == ["OK (was crit for 1h2m) Shop: HTTP 200", "severity critical, target https://shop.example"]
+    assert told(replace(UP, lasted=None)).body.startswith("OK (was crit) Shop")
+
+
+def test_a_recovery_is_not_taken_for_all() -> None:
+    """Others that still fail stand in the title, and take its green away."""
+    alone = told(UP, others=2)
+    assert (alone.title, alone.kind) == ("OK: Shop (2 more still failing)", "warning")
+    several = told(UP, replace(UP, fingerprint="f2", title="Pay"), group="team=web", others=1)
+    assert (several.title, several.kind) == ("2 recovered, 1 still failing (team=web)", "warning")
+    mixed = told(UP, DOWN, others=1)
+    assert (mixed.title, mixed.kind) == ("1 more failing, 1 recovered, 2 failing in all", "failure")
+
+
+def test_an_outage_says_when_it_began_and_a_remedy_that_all_share() -> None:
+    """The earliest of all; one remedy once, a few with the names of their rows, many not at all."""
+    rows = [replace(DOWN, fingerprint=f"f{n}", title=f"S{n:02}", since=BEGAN + timedelta(seconds=n)) for n in range(25)]
+    lines = told(*rows).body.splitlines()
+    assert lines[19:] == ["CRIT S19: got 503", "… and 5 more", "the first since 2026-11-28 02:59:07 UTC", "restart it; runbook R"]
+    two = told(rows[0], replace(rows[1], remedy="ask Ana")).body.splitlines()
+    assert two[2:] == ["the first since 2026-11-28 02:59:07 UTC", "S00: restart it; runbook R", "S01: ask Ana"]
+    many = told(*(replace(row, remedy=f"restart {row.title}") for row in rows)).body
+    assert "restart" not in many
