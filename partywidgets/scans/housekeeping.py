@@ -18,6 +18,8 @@ PRUNE_EVERY = 3600.0
 """Seconds between two looks for results that are older than the history keeps."""
 ROLL_UP_EVERY = 60.0
 """Seconds between two looks for minutes, hours and days that have ended."""
+ABANDONED_AFTER = 600.0
+"""Seconds after a start in which who loads configs into this host (a notebook, a deployment) may come back."""
 SLICE = 100
 """Rows that are encoded in one turn of the loop."""
 
@@ -34,7 +36,11 @@ async def keep_house(service: OpsMonitorService) -> None:
     """Ends what is over, sums up what has ended, and removes what is too old. Runs until it is cancelled."""
     pruned = rolled = float("-inf")
     loop = asyncio.get_running_loop()
+    abandoned = loop.time() + ABANDONED_AFTER
     while True:
+        if loop.time() >= abandoned:
+            abandoned = float("inf")
+            await service.disown_configs()
         await service.suppressions.refresh(only_ended=True)
         if loop.time() - rolled >= ROLL_UP_EVERY:
             rolled = loop.time()

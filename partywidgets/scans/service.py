@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -415,25 +416,44 @@ class OpsMonitorService:
 
     async def _disown_runners(self) -> None:
         """After a start, no runner is here yet: what their functions saw last is not what is."""
-        recorded = []
-        for row in list(self.board.rows.values()):
+        rows = [row for row in self.board.rows.values() if self.board.owner_of(row.fingerprint).startswith(OWNER)]
+        await self._disown(rows, "the host started anew and {owner} has not come back: run its notebook again", at=utc_now())
+
+    async def disown_configs(self) -> None:
+        """Turns rows unknown whose config nobody loaded since the host started, and tells everyone: what was so then may be so no more.
+
+        Their time stays that of their last look, and nobody is notified.
+        """
+        rows = []
+        for row in self.board.rows.values():
             owner = self.board.owner_of(row.fingerprint)
-            if owner.startswith(OWNER) and row.status not in ("unknown", "skip"):
-                reason = f"the host started anew and {owner} has not come back: run its notebook again"
-                gone = replace(
-                    row,
-                    result_id=uuid7(),
-                    scan_id="",
-                    status="unknown",
-                    summary=reason,
-                    details="",
-                    conditions=[],
-                    evidence=[],
-                    error=Failure("internal", reason),
-                    observed_at=utc_now(),
-                )
-                recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
+            if row.check_id not in self.registry.checks and owner != PUBLISHED and not owner.startswith(OWNER):
+                rows.append(row)
+        reason = "nobody looks at this: {owner} was not loaded since the host started; load it again, or its rows go when they are old"
+        await self.announcer.tell_rows(await self._disown(rows, reason))
+
+    async def _disown(self, rows: Sequence[CheckResult], reason: str, *, at: datetime | None = None) -> list[CheckResult]:
+        recorded = []
+        for row in rows:
+            if row.status in ("unknown", "skip"):
+                continue
+            owner = self.board.owner_of(row.fingerprint)
+            said = reason.format(owner=Path(owner).name if owner.startswith("/") else owner)
+            gone = replace(
+                row,
+                result_id=uuid7(),
+                scan_id="",
+                status="unknown",
+                summary=said,
+                details="",
+                conditions=[],
+                evidence=[],
+                error=Failure("internal", said),
+                observed_at=at or row.observed_at,
+            )
+            recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
         await self.kept(self.history.record(recorded))
+        return [item.result for item in recorded]
 
     def snapshot_head(self) -> dict[str, Any]:
         """What the first part of a snapshot has beside rows."""

@@ -1,0 +1,64 @@
+"""What a service does beside its scans: rows of configs that nobody loads any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partywidgets.scans import housekeeping
+from partywidgets.scans.model import ScanReport, uuid7, wire_time
+
+from .ops_room import OpsRoom, Play, ScriptedCheck, ops_room
+
+
+async def statuses(room: OpsRoom) -> dict[str, tuple[str, str]]:
+    """Status and summary of each row, by check id, as who comes in now sees them."""
+    async with room.join() as person:
+        return {row["check_id"]: (row["status"], row["summary"]) for row in await person.snapshot()}
+
+
+async def test_rows_of_a_config_that_nobody_loaded_again_are_not_shown_as_true(tmp_path: Path, play: Play) -> None:
+    """They turn unknown for who is there and who comes, with the reason, at the time of their last look; others stay; a look mends them."""
+    play.statuses |= {"yesterday": "crit", "today": "warn"}
+    old, new = ScriptedCheck(id="yesterday"), ScriptedCheck(id="today")
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("/srv/old.yaml", [old])
+        await room.service.load_config("/srv/new.yaml", [new])
+        report = await room.ops.run_scan()
+        results = {result.check_id: result for result in report.results}
+        elsewhere = replace(results["today"], check_id="elsewhere", fingerprint="00000000000000ee", result_id=uuid7())
+        await room.service.publish(ScanReport(results=[elsewhere], finished_at=report.finished_at))
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("/srv/new.yaml", [new])
+        async with room.join() as person:
+            await person.snapshot()
+            await room.service.disown_configs()
+            told = await person.until("check-result")
+        assert [row["check_id"] for row in told["results"]] == ["yesterday"]
+        assert told["results"][0]["observed_at"] == wire_time(results["yesterday"].observed_at)
+        seen = await statuses(room)
+        assert seen["yesterday"][0] == "unknown"
+        assert "old.yaml was not loaded since the host started; load it again" in seen["yesterday"][1]
+        assert "/srv" not in seen["yesterday"][1]
+        assert [seen[name][0] for name in ("today", "elsewhere")] == ["warn", "warn"]
+        await room.service.load_config("/srv/old.yaml", [old])
+        await room.ops.run_scan()
+        assert (await statuses(room))["yesterday"] == ("crit", "it is crit")
+
+
+async def test_who_loads_configs_has_a_while_to_come_back(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For some minutes after a start rows are as they were; then the house is kept."""
+    play.statuses["yesterday"] = "crit"
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("/srv/old.yaml", [ScriptedCheck(id="yesterday")])
+        await room.ops.run_scan()
+    async with ops_room(tmp_path) as room:
+        assert (await statuses(room))["yesterday"][0] == "crit"
+    monkeypatch.setattr(housekeeping, "ABANDONED_AFTER", 0.0)
+    async with ops_room(tmp_path) as room, room.join() as person:
+        rows: list[dict[str, Any]] = await person.snapshot()
+        while rows[0]["status"] != "unknown":
+            rows = (await person.until("check-result"))["results"]
