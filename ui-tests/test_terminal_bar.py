@@ -223,6 +223,23 @@ def test_search_and_copy(enter: Callable[..., Locator]) -> None:
     assert [f"needle-{n}" for n in range(1, 31)] == [line for line in copied.splitlines() if line.startswith("needle-")]
 
 
+def test_the_wheel_in_a_pager(enter: Callable[..., Locator]) -> None:
+    """Over a full-screen program without a mouse the wheel moves as many lines as it would scroll, and the page stays where it is."""
+    ana = enter("wheel", "ana")
+    type_into(ana, "seq 100 300 | less\n")
+    shows(ana, "106")
+    row = ana.locator(".xterm-rows > div").first
+    expect(row).to_have_text("100")
+    box = row.bounding_box()
+    assert box is not None
+    ana.page.mouse.move(box["x"] + 20, box["y"] + 5)
+    ana.page.mouse.wheel(0, box["height"] * 5 + 1)
+    expect(row).to_have_text("105")
+    ana.page.mouse.wheel(0, -(box["height"] * 2 + 1))
+    expect(row).to_have_text("103")
+    assert ana.page.evaluate("() => scrollY") == 0
+
+
 def test_several_lines_are_not_pasted_by_accident(enter: Callable[..., Locator]) -> None:
     """bash gets pasted lines at once, as text that runs nothing; for a program that would run each the person is asked first."""
     ana = enter("paste", "ana")

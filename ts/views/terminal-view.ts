@@ -8,6 +8,7 @@ import { type ITheme, Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
 import { contrast as contrastRatio, dress, standingOut, watchTheme } from "./theme.ts";
+import { scrollByArrows } from "./wheel.ts";
 
 export interface TerminalViewOptions {
   fontSize: number;
@@ -137,6 +138,7 @@ export class TerminalView implements Screen {
     this.terminal.onBinary((text) => this.#restoring === 0 && events.input(text, false));
     this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
     this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
+    scrollByArrows(this.terminal, () => this.#cell().height);
     this.terminal.parser.registerOscHandler(52, (request) => {
       const text = this.#restoring === 0 ? clipboardText(request) : "";
       if (text) events.clipboard(text);
