@@ -101,8 +101,8 @@ async def scanned(url: str, token: str) -> None:
 def live(page: Page) -> Locator:
     """The terminal of a page, once its shell shows a prompt."""
     terminal = page.locator(".pw-terminal")
-    expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
-    expect(terminal.locator(".xterm-rows")).to_contain_text(re.compile(r"[$#]"), timeout=30_000)
+    expect(terminal).to_have_attribute("data-state", "live")
+    expect(terminal.locator(".xterm-rows")).to_contain_text(re.compile(r"[$#]"))
     return terminal
 
 

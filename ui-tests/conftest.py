@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from lab import Lab
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from program import end
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bare_page import Place
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+# What is expected comes as soon as it can: the bound is for machines that have much else to do.
+expect.set_options(timeout=30_000)
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -95,7 +97,7 @@ class JupyterServer:
     def _wait(self) -> str:
         """The server's URL, from the runtime file that it writes when it listens."""
         file = self.folder / "runtime" / f"jpserver-{self.process.pid}.json"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
@@ -111,7 +113,7 @@ class JupyterServer:
 
     def stop(self) -> None:
         """Ends the server and its kernels."""
-        end(self.process, 15)
+        end(self.process, 30)
 
 
 @pytest.fixture
@@ -167,7 +169,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser test may take two minutes; most take ten seconds."""
+    """A browser test may take four minutes; most take ten seconds."""
     for item in items:
-        item.add_marker(pytest.mark.timeout(120))
+        item.add_marker(pytest.mark.timeout(240))
         item.add_marker(pytest.mark.browser)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from laptop import wait_for
 from playwright.sync_api import Locator, Page, expect
 
 LONG = 60_000
@@ -118,6 +122,22 @@ class Lab:
             [code, wait],
         )
 
+    @contextmanager
+    def busy(self, folder: Path, *, awaits: bool = False) -> Iterator[Path]:
+        """Runs a cell that lasts as long as the block: it holds the kernel up, or awaits. Gives a file that is there once it runs."""
+        runs, ends = folder / "cell-runs", folder / "cell-ends"
+        wait = "await asyncio.sleep(0.05)" if awaits else "time.sleep(0.05)"
+        self.run_code(
+            f"import asyncio, pathlib, time\npathlib.Path({str(runs)!r}).touch()\n"
+            f"while not pathlib.Path({str(ends)!r}).exists():\n    {wait}",
+            wait=False,
+        )
+        try:
+            wait_for(runs.exists, "the cell did not begin")
+            yield runs
+        finally:
+            ends.touch()
+
     def output_of_last(self) -> str:
         """Text of the last cell's outputs."""
         return str(
@@ -137,9 +157,11 @@ class Lab:
     def type(self, text: str, index: int = 0) -> None:
         """Types into a terminal."""
         self.terminals().nth(index).locator(".xterm").click()
+        # The notebook takes the focus back while it scrolls to a cell that was just run: keys would go to it, as commands.
+        expect(self.terminals().nth(index).locator(".xterm-helper-textarea")).to_be_focused(timeout=LONG)
         self.page.keyboard.type(text, delay=5)
 
-    def expect_screen(self, text: str, index: int = 0, timeout: int = 15_000) -> None:
+    def expect_screen(self, text: str, index: int = 0, timeout: int = LONG) -> None:
         """Waits until a terminal shows `text`; in view, since xterm draws nothing for an eye that cannot see it."""
         self.terminals().nth(index).scroll_into_view_if_needed(timeout=LONG)
         expect(self.screen(index)).to_contain_text(text, timeout=timeout)

@@ -27,7 +27,7 @@ class Laptop:
         self.proxy = self._run(self._proxy.__aenter__())
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     def close(self) -> int:
         """Cuts what there is and lets nothing through; returns how many connections there were."""
@@ -64,7 +64,7 @@ class Laptop:
         """Ends the proxy and its thread."""
         self._run(self._proxy.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(30)
         self._loop.close()
 
 

@@ -17,4 +17,4 @@ def end(process: subprocess.Popen[Any], seconds: float) -> None:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(5)
+        process.wait(20)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from program import end
 
+from tests.ports import kept_port
+
 CONFIG = """\
 auth: { origins: %s }
 sandboxes: { default: "local:/bin/sh" }
@@ -24,7 +26,7 @@ class Host:
     """`partywidgets serve` in a process of its own, on a port that it keeps over restarts."""
 
     def __init__(self, folder: Path, *, origins: Sequence[str] = ()) -> None:
-        self.folder, self.port = folder, 0
+        self.folder, self.port = folder, kept_port()
         (folder / "partywidgets.yaml").write_text(CONFIG % json.dumps(origins))
         self.process: subprocess.Popen[str] | None = None
 
@@ -45,20 +47,20 @@ class Host:
             if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
                 self.port = int(found[1])
                 return
-        raise RuntimeError(f"the host did not start (exit code {self.process.wait(5)})")
+        raise RuntimeError(f"the host did not start (exit code {self.process.wait(20)})")
 
     def kill(self) -> None:
         """Ends it as a lack of memory does."""
         assert self.process is not None
         assert self.process.stdout is not None
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(20)
         self.process.stdout.close()
 
     def stop(self) -> None:
         """Ends it as a service manager does."""
         if self.process is None:
             return
-        end(self.process, 10)
+        end(self.process, 30)
         assert self.process.stdout is not None
         self.process.stdout.close()

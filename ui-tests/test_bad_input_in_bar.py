@@ -47,8 +47,8 @@ def enter(browser: Browser) -> Iterator[Enter]:
 
 def at_prompt(terminal: Locator, prompt: str = "$") -> None:
     """Waits until the shell runs."""
-    expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
-    expect(terminal.locator(".xterm-rows")).to_contain_text(prompt, timeout=30_000)
+    expect(terminal).to_have_attribute("data-state", "live")
+    expect(terminal.locator(".xterm-rows")).to_contain_text(prompt)
 
 
 def types(terminal: Locator, keys: str) -> None:
@@ -60,7 +60,7 @@ def types(terminal: Locator, keys: str) -> None:
 def goes_on(terminal: Locator) -> None:
     """The shell takes a command and answers, and the bar says live."""
     types(terminal, "echo goes-$((40+2))-on\n")
-    expect(terminal.locator(".xterm-rows")).to_contain_text("goes-42-on", timeout=30_000)
+    expect(terminal.locator(".xterm-rows")).to_contain_text("goes-42-on")
     expect(terminal.locator(".pw-state")).to_have_text("live")
 
 

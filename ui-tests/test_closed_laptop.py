@@ -120,7 +120,7 @@ def ask(jupyter: JupyterServer, method: str, path: str, body: str | None = None)
     """A request to the extension, past the proxy."""
     request = urllib.request.Request(f"{jupyter.url}partywidgets/{path}", method=method, data=None if body is None else body.encode())
     request.add_header("Authorization", f"token {jupyter.token}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -18,16 +18,12 @@ from laptop import LONG, Laptop, wait_for
 from playwright.sync_api import expect
 from waiting_shell import expect_exact, waiting_shell
 
+from tests.ports import kept_port
+
 StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
 
 TOKEN = "a-token-for-the-tests-of-closed-laptops"
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def comm_lab(start_jupyter: StartJupyter, open_lab: OpenLab) -> Iterator[tuple[L
 def remote_lab(start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -> Iterator[tuple[Lab, Laptop]]:
     """A notebook that uses a `partywidgets serve` elsewhere, and the network to that host; Jupyter itself stays at hand."""
     jupyter = start_jupyter(extension=False)
-    port = free_port()
+    port = kept_port()
     lid = Laptop(port)
     parts = urllib.parse.urlsplit(jupyter.url)
     config = tmp_path / "serve.yaml"
@@ -75,14 +71,14 @@ def remote_lab(start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -
         yield lab, lid
     finally:
         host.terminate()
-        host.wait(15)
+        host.wait(30)
         lid.end()
 
 
 def listens(port: int) -> bool:
     """Whether somebody takes connections there."""
     with socket.socket() as probe:
-        probe.settimeout(1)
+        probe.settimeout(20)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 

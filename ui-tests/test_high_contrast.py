@@ -179,7 +179,7 @@ def test_ops_widgets(bundle: str, look: str, show: Callable[..., Page]) -> None:
     """Rows, heads, buttons and fields have lines; the row that is selected and a filter that is on are told by a line, too."""
     page = show(look, bundle, "main")
     row = page.locator(".pw-row").first
-    expect(row).to_contain_text("A disk that is full", timeout=30_000)
+    expect(row).to_contain_text("A disk that is full")
     row.click()
     root = page.locator(".pw").first
     ground = style_of(root, "background-color")
@@ -191,7 +191,7 @@ def test_ops_widgets(bundle: str, look: str, show: Callable[..., Page]) -> None:
     assert style_of(row, "outline-style") == "solid"
     assert ratio(style_of(row, "outline-color"), ground) >= 3
     if bundle == "dashboard":
-        expect(page.locator(".pw-detail")).to_contain_text("Uptime", timeout=30_000)
+        expect(page.locator(".pw-detail")).to_contain_text("Uptime")
     SCREENSHOTS.mkdir(exist_ok=True)
     root.screenshot(path=SCREENSHOTS / f"contrast_{bundle}_{look}.png")
     assert serious(page) == []
@@ -251,7 +251,7 @@ def test_in_jupyterlab(start_jupyter: Callable[..., JupyterServer], open_lab: Ca
     page = lab.page
     lab.run_all()
     lab.run_code("term = pw.Terminal('contrast', rows=8); term", wait=False)
-    lab.expect_screen("$", timeout=30_000)
+    lab.expect_screen("$")
     lab.use_theme("dark high contrast")
     terminal, dashboard = lab.terminals().first, page.locator(".pw-dashboard").first
     SCREENSHOTS.mkdir(exist_ok=True)

@@ -22,6 +22,14 @@ ROWS = 12_000
 STATUSES: tuple[Status, ...] = ("ok", "ok", "ok", "warn", "crit")
 
 
+KEEP_FLASHES = """selector => {
+    window.flashed = false;
+    const look = () => { window.flashed ||= document.querySelector(selector) !== null; };
+    new MutationObserver(look).observe(document.body, { attributes: true, childList: true, subtree: true });
+}"""
+"""Remembers that a cell was marked as changed: it is for a moment only."""
+
+
 def row(number: int, **change: Any) -> CheckResult:
     """One of many rows; each fifth is crit, and the slowest has the highest number."""
     return CheckResult(
@@ -66,7 +74,7 @@ def page(browser: Browser, place: Place) -> Iterator[Page]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     place.mount(page, "dashboard", "main")
-    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS + 1), timeout=30_000)
+    expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS + 1))
     yield page
     page.close()
     assert errors == []
@@ -97,7 +105,8 @@ def test_sorted_filtered_grouped_and_paged_by_the_host(page: Page) -> None:
     expect(first_row(page)).to_contain_text("Check 00004")  # the first crit
     page.get_by_role("columnheader", name="Duration").click()
     expect(first_row(page)).to_contain_text("Check 11999")
-    assert titles(page)[:3] == ["Check 11999", "Check 11998", "Check 11997"]
+    for place, number in enumerate((11999, 11998, 11997), 2):
+        expect(page.locator(f".pw-row[aria-rowindex='{place}']")).to_contain_text(f"Check {number}")
 
     grid(page).focus()
     page.keyboard.press("End")
@@ -173,10 +182,11 @@ def test_one_update_lands_in_view(page: Page, place: Place) -> None:
     expect(first_row(page)).to_contain_text("Check 00000")
     line = page.locator(f".pw-row[data-fingerprint='{row(3).fingerprint}']")
     expect(line).to_have_attribute("aria-rowindex", "5")
+    page.evaluate(KEEP_FLASHES, f"[data-fingerprint='{row(3).fingerprint}'] .pw-flash")
     publish(place.url, token_of("ana"), [row(3, status="crit", summary="refused"), row(9_000, summary="far away")])
     expect(line).to_contain_text("refused")
     expect(line).to_have_attribute("data-status", "crit")
-    expect(line.locator(".pw-flash, .pw-flash-again").first).to_be_attached()
+    page.wait_for_function("() => window.flashed")
     assert titles(page)[:6] == [f"Check {number:05}" for number in range(6)]
     expect(page.get_by_title("Show crit only")).to_contain_text(str(ROWS // 5 + 1))
 
@@ -207,9 +217,10 @@ def test_the_bar_says_how_fresh_the_board_is_and_leads_to_its_stale_rows(page: P
     assert sorted(titles(page)) == ["Check 00011", "Check 05003"]
     expect(page.get_by_label("Filter the results by text")).to_have_value("is:stale")
     expect(bar.get_by_role("button", name="2 stale")).to_have_attribute("aria-pressed", "true")
-    publish(place.url, token_of("ana"), [row(20, ttl_s=3.0), row(11)])
+    publish(place.url, token_of("ana"), [row(11)])
     expect(grid(page)).to_have_attribute("aria-rowcount", "2")
-    expect(grid(page)).to_have_attribute("aria-rowcount", "3", timeout=30_000)
+    publish(place.url, token_of("ana"), [row(20, ttl_s=3.0)])
+    expect(grid(page)).to_have_attribute("aria-rowcount", "3")
     expect(bar.get_by_role("button", name="2 stale")).to_be_visible()
     publish(place.url, token_of("ana"), [row(20), row(5_003)])
     expect(page.get_by_text("No row fits the filter")).to_be_visible()

@@ -78,7 +78,7 @@ def page(browser: Browser, host: Host, bundle: str) -> Iterator[Page]:
 def join(page: Page, host: Host, party: str, room: str) -> None:
     """Opens a socket and waits until it is open."""
     page.evaluate(JOIN, [host.token, party, room])
-    page.wait_for_function("() => window.opened > 0", timeout=15_000)
+    page.wait_for_function("() => window.opened > 0")
 
 
 def scan(page: Page, token: str) -> None:
@@ -95,7 +95,7 @@ def test_connection_and_proxy(page: Page, host: Host) -> None:
     """The guide's terminal client: what it sends is typed, and the shell's output comes back as text."""
     join(page, host, "terminal-server", "worker-123")
     page.evaluate("() => socket.send('echo proxied-$((40+2))\\r')")
-    page.wait_for_function("() => seen.every(data => typeof data === 'string') && seen.join('').includes('proxied-42')", timeout=15_000)
+    page.wait_for_function("() => seen.every(data => typeof data === 'string') && seen.join('').includes('proxied-42')")
 
 
 def test_broadcast(page: Page, host: Host) -> None:
@@ -112,9 +112,9 @@ def test_reconnection(page: Page, host: Host) -> None:
     """After the host came back, PartySocket comes back by itself with a new ticket, and goes on."""
     join(page, host, "ops-monitor-broadcast", "main")
     host.stop()
-    page.wait_for_function("() => socket.readyState !== WebSocket.OPEN", timeout=15_000)
+    page.wait_for_function("() => socket.readyState !== WebSocket.OPEN")
     host.start()
-    page.wait_for_function("() => opened > 1", timeout=30_000)
+    page.wait_for_function("() => opened > 1")
     page.evaluate("() => { seen.length = 0; }")
     scan(page, host.token)
-    page.wait_for_function("() => seen.map(JSON.parse).some(message => message.type === 'scan-result')", timeout=15_000)
+    page.wait_for_function("() => seen.map(JSON.parse).some(message => message.type === 'scan-result')")

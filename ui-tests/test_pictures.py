@@ -23,7 +23,7 @@ def test_dashboard_picture(theme: str, start_jupyter: StartJupyter, open_lab: Op
     lab.run_code("maintenance.touch(); _ = await ops.scan()")
     dashboard.scroll_into_view_if_needed()
     row = dashboard.locator(".pw-row", has_text="got 503").first
-    expect(row).to_be_visible(timeout=15_000)
+    expect(row).to_be_visible()
     row.click()
     expect(dashboard).to_contain_text("body.status")
     dashboard.scroll_into_view_if_needed()

@@ -67,7 +67,7 @@ def test_three_clicks(way: str, start_jupyter: StartJupyter, open_lab: OpenLab) 
     asked: list[str] = []
     lab.page.on("request", lambda request: asked.append(request.url))
     lab.run_all()
-    expect(row(lab, "Orders")).to_contain_text("crit", timeout=20_000)
+    expect(row(lab, "Orders")).to_contain_text("crit")
     # 605 kB that most never need, and 53 that are not needed before the first line is drawn.
     assert not [url for url in asked if "terminal.js" in url or "chart.js" in url]
 
@@ -76,16 +76,16 @@ def test_three_clicks(way: str, start_jupyter: StartJupyter, open_lab: OpenLab) 
     remedy = lab.page.locator(".pw-remedy")
     expect(remedy.get_by_label("Command")).to_have_value(f"rm -v {lock}")
     assert lock.exists()
-    remedy.get_by_role("button", name="Run in local").click(timeout=20_000)
+    remedy.get_by_role("button", name="Run in local").click()
 
-    expect(remedy.locator(".pw-said")).to_contain_text("exit 0", timeout=20_000)
-    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok: OK - orders are taken", timeout=20_000)
+    expect(remedy.locator(".pw-said")).to_contain_text("exit 0")
+    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok: OK - orders are taken")
     assert not lock.exists()
     lab.expect_screen("removed")
     expect(remedy.locator(".pw-badge").first).to_contain_text(way)
     expect(row(lab, "Orders")).to_contain_text("ok")
     # It was looked at twice, so there is a line, and what draws it has come over the same way.
-    expect(lab.page.locator(".pw-chart canvas")).to_be_visible(timeout=20_000)
+    expect(lab.page.locator(".pw-chart canvas")).to_be_visible()
     assert bool([url for url in asked if "chart.js" in url]) is (way != "comm")
     detail = lab.page.locator(".pw-detail")
     expect(detail).to_contain_text("Last remedy")
@@ -110,15 +110,15 @@ def test_everyone_sees_it(start_jupyter: StartJupyter, open_lab: OpenLab) -> Non
     row(lab, "Backup").click()
     lab.page.get_by_role("button", name="Open terminal").click()
     remedy = lab.page.locator(".pw-remedy")
-    remedy.get_by_role("button", name="Run in local").click(timeout=20_000)
-    expect(remedy.locator(".pw-said")).to_contain_text("exit 2. warn → warn", timeout=20_000)
+    remedy.get_by_role("button", name="Run in local").click()
+    expect(remedy.locator(".pw-said")).to_contain_text("exit 2. warn → warn")
     expect(remedy.locator(".pw-said")).to_have_attribute("data-stage", "unmended")
-    expect(detail).to_contain_text("Last remedy", timeout=20_000)
+    expect(detail).to_contain_text("Last remedy")
     expect(detail).to_contain_text("exit 2")
     expect(detail).to_contain_text("ls /nowhere/backup")
 
     other.page.get_by_role("button", name="Open terminal").click()
-    other.expect_screen("cannot access '/nowhere/backup'", timeout=20_000)
+    other.expect_screen("cannot access '/nowhere/backup'")
 
 
 def test_by_keyboard_and_nothing_is_left(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
@@ -136,12 +136,12 @@ def test_by_keyboard_and_nothing_is_left(start_jupyter: StartJupyter, open_lab: 
     remedy = lab.page.locator(".pw-remedy")
     command, run = remedy.get_by_label("Command"), remedy.get_by_role("button", name="Run in local")
     expect(command).to_be_focused()
-    expect(run).to_be_enabled(timeout=20_000)
+    expect(run).to_be_enabled()
     keyboard.press("Enter")
     expect(run).to_be_focused()
     assert lock.exists()
     keyboard.press("Enter")
-    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok", timeout=20_000)
+    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok")
     keyboard.type("echo typed-$((40+2))\n")  # the focus went into the terminal, where a command may ask something
     lab.expect_screen("typed-42")
     keyboard.press("Escape")
@@ -154,10 +154,10 @@ def test_by_keyboard_and_nothing_is_left(start_jupyter: StartJupyter, open_lab: 
     terminals = [socket for socket in sockets if "/terminal-server/" in socket.url]
     assert len(terminals) == 1
     if not terminals[0].is_closed():
-        terminals[0].wait_for_event("close", timeout=10_000)
+        terminals[0].wait_for_event("close")
     lock.touch()
     lab.page.locator(".pw-detail").get_by_role("button", name="Re-check").click()
-    expect(row(lab, "Orders")).to_contain_text("crit", timeout=20_000)
+    expect(row(lab, "Orders")).to_contain_text("crit")
 
 
 def test_remedy_picture(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
@@ -171,12 +171,12 @@ def test_remedy_picture(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
     lab.page.get_by_role("button", name="Open terminal").click()
     remedy = lab.page.locator(".pw-remedy")
     run = remedy.get_by_role("button", name="Run in local")
-    expect(run).to_be_enabled(timeout=20_000)
+    expect(run).to_be_enabled()
     SCREENSHOTS.mkdir(exist_ok=True)
     dashboard = lab.page.locator(".pw-dashboard")
     dashboard.screenshot(path=SCREENSHOTS / "remedy_before_light.png")
     run.click()
-    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok", timeout=20_000)
+    expect(remedy.locator(".pw-said")).to_contain_text("crit → ok")
     for theme in ("light", "dark"):
         lab.use_theme(theme)
         expect(dashboard).to_contain_class("pw-dark") if theme == "dark" else None

@@ -18,9 +18,9 @@ def opened(page: Page, app: dict[str, Any], token: str) -> None:
     page.goto(f"{app['url']}/healthz")
     endpoint = {"kind": "remote", "host_id": "", "url": f"{app['url']}/"}
     page.evaluate(MOUNT, {"token": token, "bundle": f"/static/{bundles.static_hash()}/dashboard.js", "endpoint": endpoint})
-    page.locator(".pw-row").first.click(timeout=30_000)
+    page.locator(".pw-row").first.click()
     page.get_by_role("button", name="Open terminal").click()
-    expect(page.locator(".pw-remedy .pw-terminal")).to_be_visible(timeout=30_000)
+    expect(page.locator(".pw-remedy .pw-terminal")).to_be_visible()
 
 
 def test_who_only_looks_on_and_an_unknown_sandbox(browser: Browser, tmp_path: Path) -> None:
@@ -31,13 +31,13 @@ def test_who_only_looks_on_and_an_unknown_sandbox(browser: Browser, tmp_path: Pa
             opened(page, app, app["guest"])
             remedy = page.locator(".pw-remedy")
             said, run = remedy.locator(".pw-said"), remedy.get_by_role("button", name="Run in box")
-            expect(said).to_contain_text("you are viewer here: running a remedy needs the ops role responder or admin", timeout=30_000)
-            expect(remedy.locator(".pw-bar")).to_contain_text("observer", timeout=30_000)
+            expect(said).to_contain_text("you are viewer here: running a remedy needs the ops role responder or admin")
+            expect(remedy.locator(".pw-bar")).to_contain_text("observer")
             expect(run).to_be_disabled()
             expect(remedy.get_by_label("Command")).to_have_value(EVIL)
 
             opened(page, app, app["token"])
-            expect(said).to_contain_text("no sandbox has the id 'box'", timeout=30_000)
+            expect(said).to_contain_text("no sandbox has the id 'box'")
             expect(said).to_contain_text("add it under `sandboxes:` in the config")
             expect(run).to_be_disabled()
             assert page.evaluate("window.pwned") is None
@@ -75,9 +75,9 @@ def test_a_connection_lost_while_the_command_runs(browser: Browser, tmp_path: Pa
             page.route_web_socket("**/terminal-server/**", through)
             opened(page, app, app["token"])
             remedy = page.locator(".pw-remedy")
-            remedy.get_by_role("button", name="Run in local").click(timeout=30_000)
+            remedy.get_by_role("button", name="Run in local").click()
             expect(remedy.locator(".pw-said")).to_contain_text("exit 7", timeout=40_000)
-            expect(remedy.locator(".pw-said")).to_contain_text("→ ok", timeout=30_000)
+            expect(remedy.locator(".pw-said")).to_contain_text("→ ok")
             expect(page.locator(".pw-detail")).to_contain_text("Last remedy")
             assert lost
             assert not lock.exists()

@@ -78,7 +78,7 @@ def test_what_was_missed_comes_once(page: Page) -> None:
     page.wait_for_function("() => seen.length === 2")
     for cut in range(3):
         say(page, "cut", f"missed {cut}", f"missed too {cut}")
-        page.wait_for_function(f"() => verdicts.length === {cut + 1}", timeout=15_000)
+        page.wait_for_function(f"() => verdicts.length === {cut + 1}")
     say(page, "last")
     page.evaluate("() => { socket.send('echo'); socket.send(new Uint8Array([0, 255])); }")
     page.wait_for_function("() => seen.length === 11")
@@ -96,11 +96,11 @@ def test_silence_is_noticed(page: Page, host: ResumingHost) -> None:
     page.wait_for_function("() => seen.length === 1")
     host.process.send_signal(signal.SIGSTOP)
     try:
-        page.wait_for_function("() => ends.length > 0", timeout=15_000)
+        page.wait_for_function("() => ends.length > 0")
     finally:
         host.process.send_signal(signal.SIGCONT)
     assert page.evaluate("() => ends[0]") == [4000, "the room was silent"]
     say(page, "2")
-    page.wait_for_function("() => seen.length === 2", timeout=15_000)
+    page.wait_for_function("() => seen.length === 2")
     assert page.evaluate("() => verdicts.every(Boolean) && verdicts.length > 0")
     assert page.evaluate("() => seen") == ["1", "2"]

@@ -23,5 +23,5 @@ def test_stored_notebook_is_readable(name: str, shown: str, trusted: bool, start
     shows = {"has_text": "No live host"} if trusted else {"has": lab.page.locator(".pw-still")}
     still = lab.page.locator(".jp-OutputArea-child", **shows).first
     still.scroll_into_view_if_needed()
-    expect(still).to_contain_text(shown, timeout=20_000)
+    expect(still).to_contain_text(shown)
     expect(lab.page.locator(".jp-Notebook")).not_to_contain_text("model not found")

@@ -22,8 +22,8 @@ def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
         pages.append(context.new_page())
         place.mount(pages[-1], "terminal", room, who=who, rows=8)
         terminal = pages[-1].locator(".pw-terminal")
-        expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
-        expect(terminal.locator(".xterm-rows")).to_contain_text("$", timeout=30_000)
+        expect(terminal).to_have_attribute("data-state", "live")
+        expect(terminal.locator(".xterm-rows")).to_contain_text("$")
         return terminal
 
     yield open_page
@@ -33,7 +33,7 @@ def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
 
 def shows(terminal: Locator, text: str) -> None:
     """Waits for output."""
-    expect(terminal.locator(".xterm-rows")).to_contain_text(text, timeout=15_000)
+    expect(terminal.locator(".xterm-rows")).to_contain_text(text)
 
 
 def test_control_is_handed_to_a_chosen_person(enter: Callable[..., Locator]) -> None:
@@ -172,7 +172,7 @@ def test_somebody_is_put_out(enter: Callable[..., Locator]) -> None:
     ana.get_by_role("button", name="Eject Ben").click()
     expect(ben).to_have_attribute("data-state", "live")
     ana.get_by_role("button", name="Really eject Ben?").click()
-    expect(ben).to_have_attribute("data-state", "refused", timeout=15_000)
+    expect(ben).to_have_attribute("data-state", "refused")
     expect(ben.locator(".pw-bar")).to_contain_text("ejected")
     expect(ana.get_by_role("button", name=re.compile("people"))).to_have_count(0)
     type_into(ana, "echo goes-on-$((1+1))\n")
@@ -286,7 +286,7 @@ def test_restart(enter: Callable[..., Locator]) -> None:
     expect(ben.locator(".pw-bar")).to_contain_text("a peer or a moderator can start it again")
     ana.get_by_role("button", name="Restart").click()
     for page in (ana, ben):
-        expect(page).to_have_attribute("data-state", "live", timeout=30_000)
+        expect(page).to_have_attribute("data-state", "live")
         shows(page, "$")
     type_into(ana, "echo new-$((1+1))\n")
     shows(ben, "new-2")

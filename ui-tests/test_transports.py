@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import JupyterServer
@@ -21,15 +22,15 @@ SETUPS = {
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_terminal_over_one_transport(name: str, start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+def test_terminal_over_one_transport(name: str, start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -> None:
     """What is typed is answered while a cell awaits, and the badge names the transport."""
     lab = open_lab(start_jupyter(**SETUPS[name]), "notebooks/terminal.ipynb")
     lab.run_all()
     lab.expect_screen("both see this")
     expect(lab.terminals().first).to_contain_text(name.split("-")[0])
-    lab.run_code("import asyncio; await asyncio.sleep(15)", wait=False)
-    lab.type("echo typed-$((40+2))\n")
-    lab.expect_screen("typed-42", timeout=12_000)
+    with lab.busy(tmp_path, awaits=True):
+        lab.type("echo typed-$((40+2))\n")
+        lab.expect_screen("typed-42")
 
 
 @pytest.mark.parametrize("name", SETUPS)
@@ -37,18 +38,18 @@ def test_dashboard_over_one_transport(name: str, start_jupyter: StartJupyter, op
     """Rows come over each transport."""
     lab = open_lab(start_jupyter(**SETUPS[name]), "notebooks/ops_dashboard.ipynb")
     lab.run_all()
-    expect(lab.page.locator(".pw-dashboard").first).to_contain_text("root-disk", timeout=15_000)
+    expect(lab.page.locator(".pw-dashboard").first).to_contain_text("root-disk")
 
 
-def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -> None:
     """Over comm alone, output still arrives while a cell blocks, and the badge says that the kernel is busy."""
     lab = open_lab(start_jupyter(**SETUPS["comm-in-process"]), "notebooks/terminal.ipynb")
     lab.run_all()
-    lab.type("echo go-$((1+1)); sleep 3; echo late-$((40+2))\n")
+    lab.type(f"echo go-$((1+1)); until [ -e {tmp_path}/cell-runs ]; do sleep 0.1; done; echo late-$((40+2))\n")
     lab.expect_screen("go-2")  # every keystroke has left the page
-    lab.run_code("import time; time.sleep(15)", wait=False)
-    lab.expect_screen("late-42", timeout=12_000)
-    expect(lab.terminals().first).to_contain_text("kernel busy", timeout=12_000)
+    with lab.busy(tmp_path):
+        lab.expect_screen("late-42")
+        expect(lab.terminals().first).to_contain_text("kernel busy")
 
 
 def test_below_a_base_url(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:

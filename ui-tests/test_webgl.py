@@ -41,7 +41,7 @@ def test_the_dom_draws_when_webgl_is_lost(place: Place, page: Page) -> None:
     """With WebGL a canvas draws and no rows are there; without its context the same screen stands in rows, and typing goes on."""
     place.mount(page, "terminal", "gl", rows=8)
     terminal = page.locator(".pw-terminal")
-    expect(terminal).to_have_attribute("data-state", "live", timeout=30_000)
+    expect(terminal).to_have_attribute("data-state", "live")
     page.wait_for_function(LIT)
     expect(page.locator(".xterm-rows")).to_have_count(0)
     page.locator(".xterm").click()
@@ -49,7 +49,7 @@ def test_the_dom_draws_when_webgl_is_lost(place: Place, page: Page) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     terminal.screenshot(path=SCREENSHOTS / "terminal_webgl.png")
     page.evaluate(LOSE)
-    expect(page.locator(".xterm-rows")).to_contain_text("drawn-42", timeout=20_000)
+    expect(page.locator(".xterm-rows")).to_contain_text("drawn-42")
     page.locator(".xterm").click()
     page.keyboard.type("echo again-$((40+2))\n")
     expect(page.locator(".xterm-rows")).to_contain_text("again-42")

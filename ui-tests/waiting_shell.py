@@ -25,14 +25,21 @@ def waiting_shell(lab: Lab, tmp_path: Path, lines: int = LINES) -> tuple[Locator
     return terminal, go, done
 
 
+def rows_of(terminal: Locator) -> list[str]:
+    """What stands on the screen, without what is empty below it."""
+    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
+    while rows and rows[-1] == "":
+        rows.pop()
+    return rows or [""]
+
+
 def expect_exact(lab: Lab, terminal: Locator, lines: int = LINES, *, timeout: int = LONG) -> None:
     """The terminal is live within `timeout` milliseconds, its screen has every line once, and what is typed is answered."""
     expect(terminal).to_have_attribute("data-state", "live", timeout=timeout)
     lab.expect_screen("waits-42", timeout=timeout)
     expect(terminal.locator(".pw-bar .pw-state")).to_have_text("live")
-    rows = [row.rstrip("\xa0 ") for row in terminal.locator(".xterm-rows > div").all_inner_texts()]
-    while rows[-1] == "":
-        rows.pop()
+    wait_for(lambda: rows_of(terminal)[-1].endswith("$"), "the prompt did not come")
+    rows = rows_of(terminal)
     assert rows[-2] == "waits-42"
     assert rows[-1].endswith("$")
     first = lines - len(rows) + 3
