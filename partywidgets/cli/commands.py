@@ -16,7 +16,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file that holds the host's token. Else PARTYWIDGETS_TOKEN.")]
+# No `readable`: typer's check says that a file is not readable, what opens it says why and what to do.
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", readable=False, help="A file that holds the host's token. Else PARTYWIDGETS_TOKEN.")
+]
 Url = Annotated[str, typer.Option("--url", envvar="PARTYWIDGETS_URL", help="The host's root, for example http://127.0.0.1:8787.")]
 
 
@@ -35,18 +38,24 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 @app.command()
 def serve(
-    config: Annotated[Path | None, typer.Argument(help="A partywidgets.yaml. Without one: rooms, no checks, no sandboxes.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(readable=False, help="A partywidgets.yaml. Without one: rooms, no checks, no sandboxes.")
+    ] = None,
     bind: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8787,
     storage: Annotated[
-        Path | None, typer.Option(help="Where rooms keep their state. Else PARTYWIDGETS_HOME or the user's state directory.")
+        Path | None,
+        typer.Option(readable=False, help="Where rooms keep their state. Else PARTYWIDGETS_HOME or the user's state directory."),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Holds the owner's token; made when it is not there. Else a random one, printed once.")
+        Path | None,
+        typer.Option(readable=False, help="Holds the owner's token; made when it is not there. Else a random one, printed once."),
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everybody on this machine in. Only on a loopback address.")] = False,
-    certificate: Annotated[Path | None, typer.Option("--certificate", help="A PEM file with the TLS certificate chain.")] = None,
-    key: Annotated[Path | None, typer.Option("--key", help="A PEM file with the certificate's key.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", readable=False, help="A PEM file with the TLS certificate chain.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", readable=False, help="A PEM file with the certificate's key.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Load the config again when it, or one of its modules, has changed.")] = False,
 ) -> None:
     """Serve the rooms to a team, until Ctrl-C or SIGTERM. SIGHUP loads the config again."""
@@ -57,7 +66,7 @@ def serve(
 
 @app.command()
 def scan(
-    config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")],
+    config: Annotated[Path, typer.Argument(readable=False, help="A partywidgets.yaml.")],
     check: Annotated[list[str] | None, typer.Option("--check", "-c", help="Only this check id; may be repeated.")] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", "-l", help="Only checks with this label, as key=value; may be repeated.")
@@ -103,7 +112,7 @@ def token(
 
 
 @app.command(short_help="Check a config without running anything.")
-def validate(config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")]) -> None:
+def validate(config: Annotated[Path, typer.Argument(readable=False, help="A partywidgets.yaml.")]) -> None:
     """Check a config: its keys, its checks, and that what `${env:…}` and `${file:…}` name is there."""
     from .validate import run
 
@@ -120,7 +129,7 @@ def schema(file: Annotated[Path | None, typer.Argument(help="Where to write it. 
 
 @app.command(short_help="Say what a config would run and when.")
 def plan(
-    config: Annotated[Path, typer.Argument(help="A partywidgets.yaml.")],
+    config: Annotated[Path, typer.Argument(readable=False, help="A partywidgets.yaml.")],
     url: Annotated[
         str | None, typer.Option("--url", help="Compare with the host at this URL: what loading the config would change.")
     ] = None,
@@ -154,7 +163,7 @@ def _audit() -> None:
 
 
 @audit.command("verify", short_help="Check that an audit log is as it was written.")
-def verify_audit(file: Annotated[Path, typer.Argument(help="terminals.jsonl in the host's directory `audit`.")]) -> None:
+def verify_audit(file: Annotated[Path, typer.Argument(readable=False, help="terminals.jsonl in the host's directory `audit`.")]) -> None:
     """Check that no line of an audit log was changed, left out or put in. The exit code is 1 when one was, and the first is named."""
     from .audit import run
 

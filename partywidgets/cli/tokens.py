@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..exceptions import ConfigError
+from ..party.owner import owner_of
 
 
 def read_token(token_file: Path | None) -> str | None:
@@ -22,7 +23,7 @@ def read_token(token_file: Path | None) -> str | None:
         text = token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"the token file cannot be read: {reason}", path=str(token_file)) from None
+        raise ConfigError(f"the token file cannot be read: {reason}{owner_of(token_file)}", path=str(token_file)) from None
     if not text or len(text.split()) != 1:
         raise ConfigError("a token file holds one token on one line: make one with `partywidgets token --file`", path=str(token_file))
     if stat.S_IMODE(mode) & 0o077:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, TypeVar
 
 from ..exceptions import SchemaError, StorageError
+from .owner import owner_of
 
 T = TypeVar("T")
 Rows: TypeAlias = list[dict[str, Any]]
@@ -98,7 +99,8 @@ class Directory:
                 lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
             except OSError as error:
                 remedy = f"make room on its disk, or {self._remedy}" if error.errno == errno.ENOSPC else self._remedy
-                raise StorageError(f"the storage directory {candidate} cannot be used ({error.strerror}): {remedy}") from error
+                reason = "it is a file" if error.errno == errno.EEXIST else f"{error.strerror}{owner_of(candidate / 'lock')}"
+                raise StorageError(f"the storage directory {candidate} cannot be used ({reason}): {remedy}") from error
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -171,7 +173,9 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         keep_private(path)
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"the database {path} cannot be opened ({error}): check the directory's space and rights") from error
+        raise StorageError(
+            f"the database {path} cannot be opened ({error}{owner_of(path)}): {WRITABLE}, and see that there is space"
+        ) from error
     try:
         database.row_factory = sqlite3.Row
         if not path.stat().st_size:
@@ -200,7 +204,7 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         return database
     except sqlite3.Error as error:
         database.close()
-        raise StorageError(f"the database {path} cannot be used ({error}): {remedy_of(error) or ANEW}") from error
+        raise StorageError(f"the database {path} cannot be used ({error}{owner_of(path)}): {remedy_of(error) or ANEW}") from error
     except BaseException:
         database.close()
         raise
@@ -237,7 +241,7 @@ class StorageThread:
                 ) from error
             remedy = remedy_of(error)
             if remedy is not None:
-                raise StorageError(f"the database {file} cannot be used ({error}): {remedy}") from error
+                raise StorageError(f"the database {file} cannot be used ({error}{owner_of(file)}): {remedy}") from error
             raise StorageError(f"the database refused: {error}") from error
 
     def watch(self, database: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..exceptions import StorageError
+from ..party.owner import owner_of
 from ..party.storage import keep_private
 from . import history_schema as schema
 from .recorded import Row
@@ -99,7 +100,8 @@ class HistoryFile:
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
         except sqlite3.Error as error:
-            raise StorageError(f"the ops history {self.path or 'in memory'} cannot be used: {error}; {_remedy(error)}") from error
+            whose = "" if self.path is None else owner_of(self.path)
+            raise StorageError(f"the ops history {self.path or 'in memory'} cannot be used: {error}{whose}; {_remedy(error)}") from error
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -111,7 +113,7 @@ class HistoryFile:
             try:
                 keep_private(self.path)
             except OSError as error:
-                reason = error.strerror or error
+                reason = f"{error.strerror or error}{owner_of(self.path)}"
                 raise StorageError(f"the ops history {self.path} cannot be used: {reason}; make its directory writable") from error
         database = sqlite3.connect(
             ":memory:" if self.path is None else self.path, isolation_level=None, check_same_thread=False, timeout=5.0

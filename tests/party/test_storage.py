@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import pwd
 import sqlite3
 import stat
 import subprocess
@@ -132,6 +133,47 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.Mon
     monkeypatch.setenv("PARTYWIDGETS_HOME", str(place))
     with pytest.raises(StorageError, match=r"Not a directory.*: set PARTYWIDGETS_HOME to one of yours"):
         Directory(None).open()
+
+
+def test_a_file_in_the_directory_s_place_is_one_sentence(tmp_path: Path) -> None:
+    """It says that it is a file."""
+    (tmp_path / "rooms").touch()
+    with pytest.raises(StorageError, match=r"it is a file\): name one"):
+        Directory(tmp_path / "rooms").open()
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from partywidgets.exceptions import StorageError
+from partywidgets.party.storage import Directory, open_database
+place = Path(sys.argv[1])
+for opening in (Directory(place / "shut").open, lambda: open_database(place / "open" / "room.sqlite3", version=1, schema="")):
+    try:
+        opening()
+    except StorageError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_is_another_s_is_told_with_whose_it_is(tmp_path: Path) -> None:
+    """A directory and a database that somebody else's host left behind, to one who may not write them."""
+    nobody = pwd.getpwuid(65534)
+    (tmp_path / "shut").mkdir(mode=0o700)
+    (tmp_path / "open").mkdir()
+    file = tmp_path / "open" / "room.sqlite3"
+    file.touch(mode=0o600)
+    for theirs in (tmp_path / "shut", file):
+        os.chown(theirs, nobody.pw_uid, nobody.pw_gid)
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all"]
+    if subprocess.run([*without, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("root cannot give up its rights here")
+    done = subprocess.run([*without, sys.executable, "-c", OPENING, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True)
+    shut, unreadable = done.stdout.splitlines()
+    who = f"belongs to {nobody.pw_name}, and this runs as {pwd.getpwuid(0).pw_name})"
+    assert shut.startswith(f"the storage directory {tmp_path / 'shut'} cannot be used (Permission denied; its directory {who}: ")
+    assert unreadable.startswith(f"the database {file} cannot be opened (unable to open database file; it {who}: ")
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
