@@ -217,6 +217,13 @@ def test_the_bar_says_how_fresh_the_board_is_and_leads_to_its_stale_rows(page: P
     assert sorted(titles(page)) == ["Check 00011", "Check 05003"]
     expect(page.get_by_label("Filter the results by text")).to_have_value("is:stale")
     expect(bar.get_by_role("button", name="2 stale")).to_have_attribute("aria-pressed", "true")
+    # In a notebook beside a list of files it is one line still, without what the last scan was.
+    page.set_viewport_size({"width": 880, "height": 900})
+    page.wait_for_function("() => document.querySelector('.pw-bar').offsetHeight < 34")
+    expect(bar.locator(".pw-scan-detail")).to_be_hidden()
+    expect(bar.locator("[title^='last scan']")).to_have_attribute("title", re.compile(r"\(manual, [\d,]+ checks?, "))
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(bar.locator(".pw-scan-detail")).to_be_visible()
     publish(place.url, token_of("ana"), [row(11)])
     expect(grid(page)).to_have_attribute("aria-rowcount", "2")
     publish(place.url, token_of("ana"), [row(20, ttl_s=3.0)])

@@ -104,17 +104,24 @@ export class OpsBar {
     if (running) {
       this.#progress.max = Math.max(running.total, 1);
       if (running.total > 0) this.#progress.value = running.done;
-      setText(this.#scan, running.total > 0 ? `scanning ${running.done}/${running.total}` : "scanning");
+      this.#say(running.total > 0 ? `scanning ${running.done}/${running.total}` : "scanning");
       return;
     }
     const last = store.lastScan;
-    const words: string[] = [];
+    const next = store.nextScan ? `next ${clock(store.nextScan)}` : "";
     if (last) {
       const took = Date.parse(last.finished_at) - Date.parse(last.started_at);
-      words.push(`last scan ${clock(last.finished_at)} (${last.trigger}, ${count(last.total)}, ${duration(took)})`);
-    } else if (store.checks > 0) words.push(count(store.checks));
-    if (store.nextScan) words.push(`next ${clock(store.nextScan)}`);
-    setText(this.#scan, words.join(" · "));
+      const detail = ` (${last.trigger}, ${count(last.total)}, ${duration(took)})`;
+      this.#say(`last scan ${clock(last.finished_at)}`, detail, next && ` · ${next}`);
+    } else this.#say([store.checks > 0 && count(store.checks), next].filter(Boolean).join(" · "));
+  }
+
+  /** What is said of scans; `detail` is left out where the bar is narrow. */
+  #say(begin: string, detail = "", end = ""): void {
+    const whole = begin + detail + end;
+    if (this.#scan.textContent === whole) return;
+    this.#scan.replaceChildren(begin, element("span", { class: "pw-scan-detail" }, detail), end);
+    this.#scan.title = whole;
   }
 
   /** The table shows the stale rows alone. */
