@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -29,6 +27,7 @@ from partywidgets.transport.asgi import PartyMiddleware, clean, not_found
 from partywidgets.transport.server import serve
 
 from ..party.serving import Recorder, received, until
+from .plain_uvicorn import plain_uvicorn
 
 TOKEN = "a-token-that-is-long-enough"
 
@@ -75,21 +74,6 @@ async def serving(
         serve(PartyMiddleware(app, host, auth=auth, **options), port=0) as server,
     ):
         yield App(server.url, host)
-
-
-@contextlib.asynccontextmanager
-async def plain_uvicorn(app: Any) -> AsyncIterator[str]:
-    """uvicorn as it comes: no adopt extension."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=2))
-    task = asyncio.create_task(server._serve([sock]))
-    try:
-        await until(lambda: server.started)
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        sock.close()
 
 
 async def test_what_is_not_a_room_falls_through(tmp_path: Path) -> None:
