@@ -5,20 +5,39 @@ A result is bounded when it is made (`bounds.py`), and its texts are safe to sho
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 from . import bounds
-from .bounds import EVIDENCE_BYTES, FRAME_BYTES
+from .bounds import FRAME_BYTES
+from .identifiers import fingerprint, function_fingerprint, utc_now, uuid7
+from .result_parts import (
+    CHANGES,
+    ERROR_CLASSES,
+    PHASES,
+    SEVERITIES,
+    STATUS_CODES,
+    STATUSES,
+    SUPPRESSIONS,
+    Change,
+    ConditionResult,
+    ErrorClass,
+    Evidence,
+    Failure,
+    Metric,
+    Phase,
+    Remediation,
+    Runner,
+    Severity,
+    State,
+    Status,
+    SuppressedBy,
+    Suppression,
+)
 from .text import capped, one_line, safe_text
 from .wire import WireReader, parse_time, wire_time
 
@@ -26,21 +45,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
-Status = Literal["ok", "warn", "crit", "unknown", "skip"]
-Severity = Literal["info", "low", "medium", "high", "critical"]
-ErrorClass = Literal["timeout", "dns", "refused", "tls", "auth", "http", "parse", "internal"]
-Phase = Literal["soft", "hard", "flapping"]
-Change = Literal["new", "unchanged", "updated", "absent", "resolved"]
-SuppressedBy = Literal["ack", "silence", "maintenance", "dependency", "waiver"]
-
-STATUSES: tuple[Status, ...] = ("ok", "warn", "crit", "unknown", "skip")
-SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
-STATUS_CODES: dict[Status, int | None] = {"ok": 0, "warn": 1, "crit": 2, "unknown": 3, "skip": None}
-ERROR_CLASSES: tuple[ErrorClass, ...] = get_args(ErrorClass)
-PHASES: tuple[Phase, ...] = get_args(Phase)
-CHANGES: tuple[Change, ...] = get_args(Change)
-SUPPRESSIONS: tuple[SuppressedBy, ...] = get_args(SuppressedBy)
 
 __all__ = [
     "CHANGES",
@@ -71,6 +75,7 @@ __all__ = [
     "capped",
     "count_statuses",
     "fingerprint",
+    "function_fingerprint",
     "one_line",
     "parse_time",
     "safe_text",
@@ -83,152 +88,6 @@ RESULT_SCHEMA = "partywidgets.result/1"
 SCAN_SCHEMA = "partywidgets.scan/1"
 
 _FAILING_FIRST: dict[Status, int] = {"crit": 0, "unknown": 1, "warn": 2, "skip": 3, "ok": 4}
-
-
-_last_id = 0
-_drawn: list[str] = []
-"""Random parts of the next ids."""
-_VARIANT = {digit: f"{int(digit, 16) & 3 | 8:x}" for digit in "0123456789abcdef"}
-"""The digit after the third dash, by a random one (RFC 9562 §4.1)."""
-_id_lock = threading.Lock()
-
-
-def uuid7() -> str:
-    """A UUID of version 7 (RFC 9562 §5.7): sorts by the time it was made; two of one process never sort against their order."""
-    global _last_id
-    with _id_lock:
-        ticks = max(_last_id + 1, time.time_ns() * 4096 // 1_000_000)  # milliseconds with twelve bits of fraction (RFC 9562 §6.2, method 3)
-        _last_id = ticks
-        if not _drawn:
-            numbers = os.urandom(8 * 64).hex()  # a call for each id would cost more than the rest of this
-            _drawn.extend(f"{_VARIANT[numbers[at]]}{numbers[at + 1 : at + 4]}-{numbers[at + 4 : at + 16]}" for at in range(0, 1024, 16))
-        drawn = _drawn.pop()
-    return f"{ticks >> 28 & 0xFFFFFFFF:08x}-{ticks >> 12 & 0xFFFF:04x}-7{ticks & 0xFFF:03x}-{drawn}"
-
-
-def utc_now() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
-
-
-def fingerprint(check_id: str, target: str, identity: Mapping[str, str] | None = None) -> str:
-    """Which thing a result is about, over time: 16 hex digits of SHA-256 over check id, target and the sorted identity labels."""
-    return _fingerprint(check_id, target, tuple(sorted((identity or {}).items())))
-
-
-def function_fingerprint(check_id: str, function: str, identity: Mapping[str, str]) -> str:
-    """The fingerprint of a function `module:qualname`, by its name without the module: a function that moves from a notebook into the
-    config's modules keeps its id, and so its history, acks and silences."""
-    return fingerprint(check_id, function.rpartition(":")[2], identity)
-
-
-@lru_cache(maxsize=20_000)
-def _fingerprint(check_id: str, target: str, identity: tuple[tuple[str, str], ...]) -> str:
-    name = json.dumps([check_id, target, identity], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionResult:
-    """One condition with the value seen in it."""
-
-    expr: str
-    ok: bool
-    actual: str
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number seen. `warn` and `crit` are thresholds as the author wrote them."""
-
-    name: str
-    value: float
-    unit: str = ""
-    warn: str | None = None
-    crit: str | None = None
-    min: float | None = None
-    max: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was seen, for people.
-
-    A check gives `kind`, `name` and `value` of any length; `capped()` is what a result keeps: at most 4 KiB of UTF-8, control characters
-    shown as pictures, and the SHA-256 of the whole value as it was seen (the redacted one, where something was redacted).
-    """
-
-    kind: str
-    name: str
-    value: str
-    truncated: bool = False
-    sha256: str = ""
-    redacted: bool = False
-
-    def capped(self) -> Evidence:
-        """The bounded form. Capping it again changes nothing."""
-        value = self.value
-        if self.sha256 and len(value) * 4 <= EVIDENCE_BYTES and value.isprintable():
-            return self
-        whole = value.encode("utf-8", "surrogatepass")
-        digest = self.sha256 or hashlib.sha256(whole).hexdigest()
-        truncated = self.truncated or len(whole) > EVIDENCE_BYTES
-        if truncated or not value.isprintable():
-            truncated = self.truncated or len(value) > EVIDENCE_BYTES or len(value.encode("utf-8", "replace")) > EVIDENCE_BYTES
-            value = capped(safe_text(capped(value, EVIDENCE_BYTES)), EVIDENCE_BYTES)
-        return Evidence(one_line(self.kind, 40), one_line(self.name), value, truncated, digest, self.redacted)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a probe could not look: a class to group by, and a sentence. On the wire it is `error: {class, message}`."""
-
-    kind: ErrorClass
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a fingerprint stands: `soft` until a status was seen `max_attempts` times in a row, then `hard`; `flapping` while it
-    changes too often."""
-
-    phase: Phase = "hard"
-    since: datetime | None = None
-    attempt: int = 1
-    max_attempts: int = 1
-    previous: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Remediation:
-    """What to do about it. `confirm`: ask before the command runs."""
-
-    text: str = ""
-    runbook: str | None = None
-    cell_id: str | None = None
-    command: str | None = None
-    sandbox: str | None = None
-    confirm: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """Why nobody is told about this result. `until` None: no end."""
-
-    by: SuppressedBy
-    id: str
-    until: datetime | None = None
-    actor: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """Who looked."""
-
-    host: str
-    version: str
-    zone: str | None = None
 
 
 @dataclass(slots=True, repr=False)
