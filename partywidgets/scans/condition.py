@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from ..exceptions import ConfigError
 from .cel import EvaluationError, Exhausted, show
-from .expression import BUDGET, Node, Parser, truth
+from .expression import Parser
+from .expression_node import BUDGET, Node, truth
 from .model import ConditionResult, one_line
 
 NO_ANSWER = (EvaluationError, Exhausted, RecursionError, ArithmeticError, ValueError, TypeError)

@@ -14,65 +14,27 @@ Differences from CEL: integers do not overflow, `now` is the time of the evaluat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import partial
-from time import thread_time
 from typing import Any, NoReturn
 
 from ..exceptions import ConfigError
-from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, Exhausted, arithmetic, kind_of, pattern, text_method
+from .cel import FUNCTIONS, MACROS, METHODS, RELATIONS, EvaluationError, arithmetic, pattern, text_method
+from .expression_node import (
+    Node,
+    Run,
+    Scope,
+    run_binary,
+    run_constant,
+    run_either,
+    run_item,
+    run_macro,
+    run_name,
+    truth,
+)
 
-Scope = dict[str, Any]
-Run = Callable[[Scope], Any]
-
-STEPS = 50_000
-"""How many items one evaluation may visit in macros."""
-SECONDS = 0.25
-"""How much processor time one evaluation with macros may take: what it does with an item can be as long as the body."""
 DEPTH = 60
 """How deep brackets and signs may nest."""
-
-
-class Budget:
-    """What one evaluation may still do in macros. It stands in the scope under `BUDGET`, so that all macros of it share one."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.until = 0.0
-
-    def spend(self) -> None:
-        """Counts an item. Raises Exhausted at the end of either bound. The clock is the thread's own, so a busy machine changes nothing."""
-        self.steps += 1
-        if self.steps > STEPS:
-            raise Exhausted(f"more than {STEPS} items to look at")
-        if self.steps % 4 == 1:
-            now = thread_time()
-            self.until = self.until or now + SECONDS
-            if now > self.until:
-                raise Exhausted(f"more than {SECONDS} s of work")
-
-
-BUDGET = ""
-"""The name of the budget in a scope: no name of an expression is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A part of an expression: its function, its text, and the parts of it whose values explain the outcome to a person."""
-
-    run: Run
-    text: str
-    seen: tuple[Node, ...] | None = None
-    constant: bool = False
-
-    @property
-    def leaves(self) -> tuple[Node, ...]:
-        """The parts to show: the node itself where nothing finer is known, nothing for a constant."""
-        if self.seen is not None:
-            return self.seen
-        return () if self.constant else (self,)
 
 
 _TOKEN = re.compile(
@@ -170,14 +132,14 @@ class Parser:
         start, node = self.position, part()
         while self.accept(sign):
             other = part()
-            node = Node(_either(truth(node), truth(other), sign == "||"), self.since(start), node.leaves + other.leaves)
+            node = Node(run_either(truth(node), truth(other), sign == "||"), self.since(start), node.leaves + other.leaves)
         return node
 
     def relation(self) -> Node:
         start, node = self.position, self.addition()
         while sign := self.accept("==", "!=", "<=", ">=", "<", ">", "in"):
             other = self.addition()
-            node = Node(_binary(RELATIONS[sign], node, other), self.since(start), node.leaves + other.leaves)
+            node = Node(run_binary(RELATIONS[sign], node, other), self.since(start), node.leaves + other.leaves)
         return node
 
     def addition(self) -> Node:
@@ -191,7 +153,7 @@ class Parser:
         while sign := self.accept(*signs):
             right = part()
             constant = node.constant and right.constant
-            node = Node(_binary(partial(arithmetic, sign), node, right), self.since(start), constant=constant)
+            node = Node(run_binary(partial(arithmetic, sign), node, right), self.since(start), constant=constant)
         return node
 
     def unary(self) -> Node:
@@ -214,7 +176,7 @@ class Parser:
                 index = self.ternary()
                 self.expect("]")
                 text = self.since(start)
-                node = Node(_item(node.run, index.run, text), text)
+                node = Node(run_item(node.run, index.run, text), text)
             elif self.accept("."):
                 kind, name, at = self.tokens[self.position]
                 if kind != "name":
@@ -224,7 +186,7 @@ class Parser:
                     node = self.method(node, name, at, start)
                 else:
                     text = self.since(start)
-                    node = Node(_item(node.run, _constant(name), text), text)
+                    node = Node(run_item(node.run, run_constant(name), text), text)
             else:
                 return node
 
@@ -247,7 +209,7 @@ class Parser:
             except ValueError as error:
                 self.fail(str(error), at)
             function = text_method("matches", lambda text, _: search(text))
-        return Node(_binary(function, node, argument), self.since(start), node.leaves + argument.leaves)
+        return Node(run_binary(function, node, argument), self.since(start), node.leaves + argument.leaves)
 
     def macro(self, node: Node, name: str, start: int) -> Node:
         kind, variable, at = self.tokens[self.position]
@@ -259,7 +221,7 @@ class Parser:
         body = self.ternary()
         self.bound.pop()
         self.expect(")")
-        return Node(_macro(name, node.run, variable, body), self.since(start), node.leaves)
+        return Node(run_macro(name, node.run, variable, body), self.since(start), node.leaves)
 
     def arguments(self, closing: str = ")") -> list[Node]:
         """Expressions up to the closing bracket, which is taken too; a trailing comma is allowed only in lists."""
@@ -288,7 +250,7 @@ class Parser:
                 return self.call(text, at, start)
             if text not in self.bound:
                 self.names.setdefault(text, at)
-            return Node(_name(text), text)
+            return Node(run_name(text), text)
         if text == "(":
             node = self.ternary()
             self.expect(")")
@@ -368,113 +330,3 @@ class Parser:
         if found[5] not in _ESCAPES:
             self.fail(f"the escape {found[0]!r} means nothing; write the text as r'…' to keep backslashes", at)
         return _ESCAPES[found[5]]
-
-
-def truth(node: Node) -> Callable[[Scope], bool]:
-    """The node's function, refusing what is neither true nor false."""
-    run, text = node.run, node.text
-
-    def test(scope: Scope) -> bool:
-        value = run(scope)
-        if value is True or value is False:
-            return value
-        raise EvaluationError(f"{text} is {kind_of(value)}, not true or false")
-
-    return test
-
-
-def _constant(value: Any) -> Run:
-    return lambda _: value
-
-
-def _binary(function: Callable[[Any, Any], Any], left: Node, right: Node) -> Run:
-    first, second = left.run, right.run
-    if right.constant:
-        fixed = second({})
-        return lambda scope: function(first(scope), fixed)
-    return lambda scope: function(first(scope), second(scope))
-
-
-def _either(first: Callable[[Scope], bool], second: Callable[[Scope], bool], decisive: bool) -> Run:
-    """`||` (decisive true) and `&&` (decisive false): one side that decides is enough, even when the other has no value (langdef,
-    "Logical Operators")."""
-
-    def run(scope: Scope) -> bool:
-        try:
-            if first(scope) is decisive:
-                return decisive
-        except EvaluationError:
-            if second(scope) is decisive:
-                return decisive
-            raise
-        return second(scope)
-
-    return run
-
-
-def _name(name: str) -> Run:
-    def run(scope: Scope) -> Any:
-        try:
-            return scope[name]
-        except KeyError:
-            if name == "now":
-                return datetime.now(UTC)
-            raise EvaluationError(f"{name} is missing") from None
-
-    return run
-
-
-def _item(run: Run, index: Run, text: str) -> Run:
-    def item(scope: Scope) -> Any:
-        whole, key = run(scope), index(scope)
-        if isinstance(whole, Mapping):
-            if isinstance(key, (str, int, bool)) and key in whole:
-                return whole[key]
-        elif isinstance(whole, (list, tuple)):
-            if isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(whole):
-                return whole[key]
-        else:
-            raise EvaluationError(f"{text} is missing: it would be in {kind_of(whole)}")
-        raise EvaluationError(f"{text} is missing")
-
-    return item
-
-
-def _macro(name: str, over: Run, variable: str, body: Node) -> Run:
-    test = body.run if name == "map" else truth(body)
-
-    def run(scope: Scope) -> Any:
-        items = over(scope)
-        if not isinstance(items, (list, tuple, Mapping)):
-            raise EvaluationError(f"{name}() goes over a list or a map, got {kind_of(items)}")
-        budget = scope.get(BUDGET)
-        if budget is None:  # the first macro of an evaluation brings it: most have none
-            budget = scope[BUDGET] = Budget()
-        inner = dict(scope)
-        answers, failure = [], None
-        for value in items:
-            budget.spend()
-            inner[variable] = value
-            try:
-                answer = test(inner)
-            except EvaluationError as error:
-                if name in ("filter", "map", "exists_one"):
-                    raise
-                failure = error
-                continue
-            if name == "exists" and answer:
-                return True
-            if name == "all" and not answer:
-                return False
-            answers.append((value, answer))
-        if failure is not None:
-            raise failure
-        if name == "map":
-            return [answer for _, answer in answers]
-        if name == "filter":
-            return [value for value, answer in answers if answer]
-        if name == "exists_one":
-            return sum(1 for _, answer in answers if answer) == 1
-        return name == "all"
-
-    return run

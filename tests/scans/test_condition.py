@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from partywidgets.exceptions import ConfigError
 from partywidgets.scans.condition import compile_condition, require_names
-from partywidgets.scans.expression import STEPS
+from partywidgets.scans.expression_node import STEPS
 
 VALUES: dict[str, Any] = {
     "status": 200,
