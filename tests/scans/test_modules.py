@@ -20,7 +20,7 @@ from partywidgets.child_environment import hide_variable
 from partywidgets.config import parse_config
 from partywidgets.exceptions import ConfigError
 from partywidgets.party.grant import OPEN_ROLES
-from partywidgets.scans import modules
+from partywidgets.scans import module_functions
 from partywidgets.scans.history import FILE, History
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.modules import ModuleProcesses
@@ -153,7 +153,7 @@ async def test_a_function_that_hangs_is_ended(team: Team, caplog: pytest.LogCapt
 
 async def test_a_function_that_holds_up_its_process(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that never lets go of the interpreter is killed by the host, and what was lost with it says so."""
-    monkeypatch.setattr(modules, "GRACE", 0.5)
+    monkeypatch.setattr(module_functions, "GRACE", 0.5)
     await team.load(
         """
         @pw.check(timeout="1s")
@@ -175,7 +175,7 @@ async def test_a_function_that_holds_up_its_process(team: Team, monkeypatch: pyt
 
 async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The crash is a result and a log line; until the process may start again, results say that; then it works again."""
-    monkeypatch.setattr(modules, "BACKOFF", 4.0)
+    monkeypatch.setattr(module_functions, "BACKOFF", 4.0)
     await team.load(
         """
         @pw.check
@@ -200,7 +200,7 @@ async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.
 
 async def test_a_program_in_the_background_holds_nothing_up(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a function left behind, with its output, does not keep the end of its process from being seen."""
-    monkeypatch.setattr(modules, "BACKOFF", 0.05)
+    monkeypatch.setattr(module_functions, "BACKOFF", 0.05)
     await team.load(
         """
         @pw.check(timeout="20s")
@@ -256,7 +256,7 @@ async def test_a_module_that_is_not_there(team: Team) -> None:
 
 async def test_a_module_that_does_not_end(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that hangs is given up after its time, and its process is gone."""
-    monkeypatch.setattr(modules, "START_TIMEOUT", 10.0)
+    monkeypatch.setattr(module_functions, "START_TIMEOUT", 10.0)
     code = "import os\nopen('begun', 'w').write(str(os.getpid()))\nwhile True: ...\n"
     await asyncio.to_thread((team.base / "endless.py").write_text, code)
     with pytest.raises(ConfigError, match="endless could not be imported within 10 s"):
