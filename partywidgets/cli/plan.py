@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(path: Path, *, url: str | None, name: str | None, token_file: Path | None) -> None:
     """Prints the plan. Raises ConfigError for a config that is not right, PartyError for a host that does not answer; ends with 1 when
     that host would refuse the config."""
-    from ..client.ops import present_checks
+    from ..client.ops_http import present_checks
     from ..config import load_config
     from ..scans.plan import compare, plan
 

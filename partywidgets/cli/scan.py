@@ -95,7 +95,7 @@ async def _scan(
     config: Config, checks: list[str], labels: dict[str, str], *, publish: str | None, token: str | None, as_json: bool
 ) -> tuple[ScanReport, bool]:
     """The report, and whether it came where it should be published."""
-    from ..client.ops import publish_report
+    from ..client.ops_http import publish_report
     from ..scan_once import scan_once
     from ..scans.service import Selection
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
-from ..exceptions import ConfigError, HostError, PartyError, RefusedError, ScanError
+from ..exceptions import ConfigError, HostError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
@@ -31,6 +31,7 @@ from ..scans.export import (
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from ..scans.proof import Proof
 from .board import Board, Progress
+from .ops_http import publish_report, refusal
 from .remedy import Remedy
 from .room import REPLY_TIMEOUT, RoomClient, refuses
 from .terminal import TerminalClient
@@ -44,8 +45,6 @@ CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
 LOAD_TIMEOUT = 60.0
 """Seconds that a host may take for a config: its modules are imported, for up to 30 s."""
-PUBLISH_LIMIT = 8 * 1024 * 1024
-"""Bytes of JSON of the largest report that a host takes (`BODY_BYTES` of scans/requests.py)."""
 
 logger = logging.getLogger(__name__)
 
@@ -254,14 +253,14 @@ class OpsClient(RoomClient):
             timeout=LOAD_TIMEOUT,
         )
         if not response.ok:
-            raise _refusal(response, ConfigError, f"the config {name}")
+            raise refusal(response, ConfigError, f"the config {name}")
         return cast("dict[str, Any]", response.json()["loaded"])
 
     async def put_sandbox(self, sandbox_id: str, address: str) -> None:
         """Maps a sandbox id to an address in the host. Raises RefusedError, ConfigError."""
         response = await self._http("PUT", f"/api/sandboxes/{quote(sandbox_id, safe='')}", json={"address": address})
         if not response.ok:
-            raise _refusal(response, ConfigError, f"the sandbox {sandbox_id}")
+            raise refusal(response, ConfigError, f"the sandbox {sandbox_id}")
 
     async def publish(self, report: ScanReport) -> None:
         """Gives the room a report that was made here; everyone sees it as a scan of the room's own. Needs the role runner or admin."""
@@ -353,7 +352,7 @@ class OpsClient(RoomClient):
         encoded = encode_query(query)
         response = await self._http("GET", f"/parties/{PARTY}/{quote(self.room, safe='')}/scans{path}" + (f"?{encoded}" if encoded else ""))
         if not response.ok:
-            raise _refusal(response, ScanError, f"scans{path}")
+            raise refusal(response, ScanError, f"scans{path}")
         return await asyncio.to_thread(from_json, response.body)  # may be tens of megabytes
 
     async def _http(self, method: str, path: str, **options: Any) -> FetchResponse:
@@ -445,55 +444,9 @@ def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float) 
     return frame
 
 
-async def publish_report(report: ScanReport, url: str, *, token: Provided[str | None] = None) -> None:
-    """Gives the ops room of the host at `url` a report that was made here. Needs the role runner or admin.
-
-    Raises RefusedError, HostError, and ScanError for what the room does not take, and for a report over PUBLISH_LIMIT before it is sent.
-    """
-    try:
-        root = http_url(root_url(url))
-    except ValueError as error:
-        raise HostError(str(error)) from None
-    body = json.dumps({"report": report.to_wire(max_bytes=None)}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    if len(body) > PUBLISH_LIMIT:
-        raise ScanError(
-            f"the report of {len(report.results)} results has {len(body) / 2**20:.1f} MiB, a host takes {PUBLISH_LIMIT >> 20} at once: "
-            "scan and publish the checks in parts, by checks= or labels= (on the command line --check or --label)"
-        )
-    response = await fetch_url("POST", f"{root}/api/ops/scans", token=token, body=body, headers={"Content-Type": "application/json"})
-    if not response.ok:
-        raise _refusal(response, ScanError, "the report")
-
-
-async def present_checks(url: str, name: str, *, token: Provided[str | None] = None) -> list[dict[str, Any]]:
-    """The checks of the host at `url`, as `scans.plan.compare` takes them; `name` is the config to compare with. Needs the role admin.
-
-    Raises RefusedError, HostError, and ScanError for a host that has no such answer.
-    """
-    try:
-        root = http_url(root_url(url))
-    except ValueError as error:
-        raise HostError(str(error)) from None
-    response = await fetch_url("GET", f"{root}/api/ops/scans/checks?{encode_query({'config': name})}", token=token)
-    if not response.ok:
-        raise _refusal(response, ScanError, "the list of its checks")
-    return cast("list[dict[str, Any]]", response.json()["checks"])
-
-
 def _until(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     if moment.tzinfo is None:
         raise ValueError(f"until={moment} has no time zone: use datetime.now(UTC) + timedelta(hours=1), for example")
     return wire_time(moment.astimezone(UTC))
-
-
-def _refusal(response: FetchResponse, kind: type[PartyError], what: str) -> PartyError:
-    try:
-        answer = response.json()
-        reason = str(answer.get("error") or answer.get("message") or "") if isinstance(answer, dict) else ""
-    except ValueError:
-        reason = response.text.strip()[:300]
-    if response.status in (401, 403):
-        return RefusedError(reason or f"the host refused {what} (HTTP {response.status})", status=response.status)
-    return kind(reason or f"the host answered HTTP {response.status} for {what}")

@@ -70,7 +70,7 @@ def scan(
     place = Path(config).expanduser().absolute()
 
     async def work() -> ScanReport:
-        from ..client.ops import publish_report
+        from ..client.ops_http import publish_report
         from ..scan_once import scan_once
         from ..scans.service import Selection
 

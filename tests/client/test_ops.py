@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from partywidgets.client import ops as ops_client
+from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
@@ -306,7 +306,7 @@ async def test_publish(tmp_path: Path) -> None:
 
 async def test_a_report_over_the_limit_is_not_sent(tmp_path: Path) -> None:
     """A report larger than what a host takes is one sentence with what to do; one just below it is taken."""
-    assert ops_client.PUBLISH_LIMIT == requests.BODY_BYTES
+    assert ops_http.PUBLISH_LIMIT == requests.BODY_BYTES
 
     def report(count: int) -> ScanReport:
         return ScanReport(results=[CheckResult(f"check-{n}", "tcp", "t", "ok", details="x" * bounds.DETAILS_BYTES) for n in range(count)])
