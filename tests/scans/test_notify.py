@@ -113,7 +113,7 @@ async def test_who_hears_of_a_recovery_hears_of_what_still_fails(inbox: Inbox, p
     """Two of three recover: the message counts the third, is no success, and the last recovery is."""
     checks = [ScriptedCheck(id=name, title=name, labels={"team": "web"}) for name in "abc"]
     other = ScriptedCheck(id="other", title="other", labels={"team": "data"})
-    async with telling(inbox, *checks, other, group_by=["team"], group_wait="0.5s") as service:
+    async with telling(inbox, *checks, other, group_by=["team"], group_wait="2s") as service:
         play.statuses.update(dict.fromkeys(("a", "b", "c", "other"), "crit"))
         await service.run_scan()
         titles = {(await inbox.next())["title"] for _ in range(2)}

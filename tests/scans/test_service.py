@@ -1,4 +1,4 @@
-"""OpsMonitorService: one path for every scan, its limits, its ends, and configs that come and go."""
+"""OpsMonitorService: one path for every scan, what it tells, and its ends."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ import logging
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from partywidgets.exceptions import ConfigError, ScanError, StorageError
+from partywidgets.exceptions import ScanError, StorageError
 from partywidgets.scans import board, lapse
-from partywidgets.scans.check_decorator import check, forget, registered_checks
-from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
-from partywidgets.scans.checks.tcp import TcpCheck
-from partywidgets.scans.execution import host_of
 from partywidgets.scans.housekeeping import SLICE
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, utc_now
+from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status
 from partywidgets.scans.service import OpsMonitorService, Selection
-from partywidgets.scans.settings import LimitSettings
-from partywidgets.scans.silence import Ack
 from partywidgets.scans.snapshot import Snapshot, plan
 
-from .ops_room import Play, ScriptedCheck, ops_room
+from .ops_room import Play, ScriptedCheck
 
 
 class Told:
@@ -112,161 +105,6 @@ async def test_results_stream_in_batches(play: Play) -> None:
     assert told.kinds()[-1] == "scan-result"
 
 
-async def test_limits(play: Play) -> None:
-    """Never more at once than the limit in all, nor than the limit against one host."""
-    hosts: dict[str, int] = {}
-    most: dict[str, int] = {}
-
-    async def before(check_id: str) -> None:
-        host = check_id.partition("-")[0]
-        hosts[host] = hosts.get(host, 0) + 1
-        most[host] = max(most.get(host, 0), hosts[host])
-        for _ in range(5):
-            await asyncio.sleep(0)
-        hosts[host] -= 1
-
-    play.before = before
-    async with OpsMonitorService(limits=LimitSettings(total=7, per_host=3)) as service:
-        checks = [ScriptedCheck(id=f"{host}-{number}", host=host) for host in ("a", "b", "c", "d") for number in range(20)]
-        await service.load_config("a.yaml", checks)
-        report = await service.run_scan()
-    assert report.counts["ok"] == 80
-    assert play.most_at_once <= 7
-    assert max(most.values()) <= 3
-
-
-async def test_limits_of_a_type() -> None:
-    """Never more at once of a type than its limit; another type takes the places that are left."""
-    running, most, met = 0, 0, asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def function(number: int) -> None:
-        async def probe() -> None:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0.02)
-            running -= 1
-
-        probe.__qualname__ = f"limited_{number}"
-        check(id=f"f{number}")(probe)
-
-    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop.call_soon(met.set)
-        writer.close()
-        await writer.wait_closed()
-
-    for number in range(8):
-        function(number)
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    functions = [entry.check for entry in registered_checks([__name__]) if entry.check.id.startswith("f")]
-    try:
-        port = server.sockets[0].getsockname()[1]
-        async with server, OpsMonitorService(limits=LimitSettings(per_type={"function": 2})) as service:
-            await service.load_config("a.yaml", [*functions, TcpCheck(id="tcp", host="127.0.0.1", port=port)])
-            report = await service.run_scan()
-            await asyncio.wait_for(met.wait(), 20)
-    finally:
-        for one in functions:
-            forget(one.function)
-    assert report.counts["ok"] == 9
-    assert most == 2
-
-
-def test_limits_name_types_that_are_there() -> None:
-    """A misspelt type is refused with the one that was probably meant."""
-    with pytest.raises(ValidationError, match="unknown check type 'htpt', did you mean 'http'"):
-        LimitSettings(per_type={"htpt": 3})
-
-
-async def test_one_check_is_never_looked_at_twice_at_once(play: Play) -> None:
-    """Two scans of one check run it one after the other; each has a result of its own."""
-    gate = asyncio.Event()
-    begun = asyncio.Event()
-
-    async def before(check_id: str) -> None:
-        begun.set()
-        await gate.wait()
-
-    play.before = before
-    async with OpsMonitorService() as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
-        scans = [service.start_scan() for _ in range(3)]
-        async with asyncio.timeout(20):
-            await begun.wait()
-            gate.set()
-            reports = [await scan.wait() for scan in scans]
-    assert play.most_at_once == 1
-    assert play.looks == {"one": 3}
-    assert len({report.results[0].result_id for report in reports}) == 3
-    assert {report.results[0].scan_id for report in reports} == {report.scan_id for report in reports}
-
-
-async def test_what_waits_in_a_scan_is_not_due_again(play: Play) -> None:
-    """The schedule passes over a check that a scan under way has not begun yet: it is about to be looked at anyway."""
-    gate, begun = asyncio.Event(), asyncio.Event()
-
-    async def before(check_id: str) -> None:
-        begun.set()
-        await gate.wait()
-
-    play.before = before
-    async with OpsMonitorService(limits=LimitSettings(total=1)) as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id=f"check-{number}") for number in range(10)])
-        scan = service.start_scan()
-        async with asyncio.timeout(20):
-            await begun.wait()
-            assert not service.bench.busy("check-9")
-            await service._scheduled(["check-0", "check-9"])
-            assert service.running() == [scan]
-            gate.set()
-            await scan.wait()
-            assert play.looks == {f"check-{number}": 1 for number in range(10)}
-            await service._scheduled(["check-9"])
-            (again,) = service.running()
-            assert (await again.wait()).total == 1
-
-
-class Hung(CheckModel):
-    """A check that hangs, and with `stubborn` ignores its cancellation until it is let go."""
-
-    type: Literal["hung"] = "hung"
-    stubborn: bool = False
-
-    @property
-    def target(self) -> str:
-        return "hung"
-
-    async def probe(self, context: ProbeContext) -> Probe:
-        while True:
-            try:
-                await LET_GO[self.id].wait()
-                return Probe(self.target)
-            except asyncio.CancelledError:
-                if not self.stubborn:
-                    raise
-
-
-LET_GO: dict[str, asyncio.Event] = {}
-
-
-@pytest.mark.parametrize("stubborn", [False, True])
-async def test_a_hung_check_is_ended(stubborn: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """A check that hangs, even one that ignores its cancellation, ends as a timeout; the others are not held up."""
-    LET_GO["hung"] = asyncio.Event()
-    async with OpsMonitorService() as service:
-        await service.load_config("a.yaml", [Hung(id="hung", timeout=0.2, stubborn=stubborn), ScriptedCheck(id="other")])
-        with caplog.at_level(logging.CRITICAL):
-            report = await service.run_scan()
-        results = {result.check_id: result for result in report.results}
-        assert results["other"].status == "ok"
-        assert results["hung"].status in ("crit", "unknown")
-        assert results["hung"].error is not None
-        assert results["hung"].error.kind == "timeout"
-        LET_GO["hung"].set()
-        await asyncio.sleep(0)
-
-
 async def test_cancelling_the_caller_ends_the_scan(play: Play) -> None:
     """A cancelled run_scan cancels its looks; what was seen stays, everyone is told, and the history says cancelled."""
     begun = asyncio.Event()
@@ -311,59 +149,6 @@ async def test_leaving_the_service_ends_everything(play: Play) -> None:
     assert play.at_once == 0
 
 
-async def test_too_many_scans(play: Play) -> None:
-    """The seventeenth scan at once is refused with a sentence; those under way go on."""
-    gate = asyncio.Event()
-
-    async def before(check_id: str) -> None:
-        await gate.wait()
-
-    play.before = before
-    async with OpsMonitorService() as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
-        scans = [service.start_scan() for _ in range(16)]
-        with pytest.raises(ScanError, match="16 scans are under way"):
-            service.start_scan()
-        gate.set()
-        assert [(await scan.wait()).counts["ok"] for scan in scans] == [1] * 16
-
-
-async def test_a_bad_config_keeps_the_old_checks(tmp_path: Path, play: Play) -> None:
-    """A config whose id belongs to another name is refused whole: the old checks, rows and schedule stay."""
-    async with ops_room(tmp_path) as room:
-        service = room.service
-        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two", every=3600)])
-        await service.load_config("b.yaml", [ScriptedCheck(id="three")])
-        await room.ops.run_scan()
-        rows = set(service.board.rows)
-        with pytest.raises(ConfigError, match=r"b\.yaml: the check id 'one' belongs to a\.yaml: give this check another id"):
-            await service.load_config("b.yaml", [ScriptedCheck(id="four"), ScriptedCheck(id="one")])
-        with pytest.raises(ConfigError, match="'five' is there twice"):
-            await service.load_config("a.yaml", [ScriptedCheck(id="five"), ScriptedCheck(id="five")])
-        assert sorted(service.registry.checks) == ["one", "three", "two"]
-        assert set(service.board.rows) == rows
-        assert "two" in service.scheduler.schedule
-        assert (await room.ops.run_scan()).counts["ok"] == 3
-
-
-async def test_loading_again_replaces(tmp_path: Path, play: Play) -> None:
-    """The checks of a name are replaced: rows of those that are gone leave, everyone is told, states of the others stay."""
-    play.statuses["one"] = "crit"
-    async with ops_room(tmp_path) as room, room.join() as person:
-        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=3), ScriptedCheck(id="two", every=3600)])
-        await person.until("scan-result")
-        await room.ops.run_scan()
-        await person.until("scan-result")
-        await room.service.load_config("a.yaml", [ScriptedCheck(id="one", attempts=3, title="The one")])
-        gone = await person.until("check-result")
-        assert [(row["check_id"], row["change"], row["status"]) for row in gone["results"]] == [("two", "absent", "skip")]
-        assert "two" not in room.service.scheduler.schedule
-        report = await room.ops.run_scan()
-        assert [(result.title, result.state.attempt, result.change) for result in report.results] == [("The one", 2, "unchanged")]
-    async with ops_room(tmp_path) as room:
-        assert [row.check_id for row in room.service.board.rows.values()] == ["one"]
-
-
 async def test_rows_are_encoded_in_slices_before_anybody_can_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a restart every row is encoded once, a slice in a turn of the loop; the first snapshot finds them all and encodes none."""
     rows = 5 * SLICE + 1
@@ -392,57 +177,6 @@ async def test_rows_are_encoded_in_slices_before_anybody_can_join(tmp_path: Path
         counting[0].cancel()
     assert sum(map(len, told)) == before == encoded.total() == rows
     assert max(encoded.values()) <= SLICE
-
-
-async def test_a_check_that_left_its_config_while_nothing_ran(tmp_path: Path) -> None:
-    """A row whose check is not in its config any more after a restart leaves when that config is loaded; others' rows stay."""
-    async with OpsMonitorService(directory=tmp_path) as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
-        await service.load_config("b.yaml", [ScriptedCheck(id="three")])
-        await service.run_scan()
-    async with OpsMonitorService(directory=tmp_path) as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id="two")])
-        assert sorted(row.check_id for row in service.board.rows.values()) == ["three", "two"]
-
-
-async def test_an_ack_goes_with_its_row(tmp_path: Path, play: Play) -> None:
-    """An ack of a row that left the board is over: a check that comes back under the same fingerprint, after a restart too, has none."""
-    play.statuses["one"] = "crit"
-    one = ScriptedCheck(id="one")
-    async with OpsMonitorService(directory=tmp_path) as service:
-        await service.load_config("a.yaml", [one])
-        await service.run_scan()
-        await service.suppressions.acknowledge(Ack(one.fingerprint, reason="known", actor="Ana", at=utc_now()))
-        assert service.board.rows[one.fingerprint].suppression is not None
-        await service.load_config("a.yaml", [ScriptedCheck(id="two")])
-        assert (await service.history.restore()).acks == []
-    async with OpsMonitorService(directory=tmp_path) as service:
-        await service.load_config("a.yaml", [one])
-        report = await service.run_scan()
-        assert [(row.status, row.suppression) for row in report.results] == [("crit", None)]
-
-
-async def test_a_check_that_leaves_while_it_is_looked_at(play: Play) -> None:
-    """A look that ends after its check was taken out of the config is in its report, and brings no row back."""
-    gate, begun = asyncio.Event(), asyncio.Event()
-
-    async def before(check_id: str) -> None:
-        if check_id == "two":
-            begun.set()
-            await gate.wait()
-
-    play.before = before
-    async with OpsMonitorService() as service:
-        await service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
-        scan = service.start_scan()
-        async with asyncio.timeout(20):
-            await begun.wait()
-            await service.load_config("a.yaml", [ScriptedCheck(id="one")])
-            gate.set()
-            report = await scan.wait()
-        assert report.total == len(report.results) == 2
-        assert [row.check_id for row in service.board.rows.values()] == ["one"]
-        assert len((await service.history.restore()).latest) == 1
 
 
 async def test_the_last_scan_is_the_last_of_many(play: Play) -> None:
@@ -609,18 +343,3 @@ async def test_the_log_tells_each_hard_change_once(play: Play, caplog: pytest.Lo
             await service.run_scan()
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("check one")]
     assert told == ["check one is crit (high): it is crit", "check one is ok (high): it is ok"]
-
-
-@pytest.mark.parametrize(
-    ("target", "host"),
-    [
-        ("http://shop.example:8080/x", "shop.example"),
-        ("db.example:5432", "db.example"),
-        ("[::1]:80", "::1"),
-        ("exec", "exec"),
-        ("http://[", "http://["),
-    ],
-)
-def test_host_of(target: str, host: str) -> None:
-    """The limit per host counts by the host of a URL or of host:port."""
-    assert host_of(target) == host
