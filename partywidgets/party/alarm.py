@@ -63,6 +63,8 @@ class Alarms:
         self._ringing: dict[tuple[str, str], int] = {}
         self._taking_turns: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ahead = time.time() - time.monotonic()
+        """Of the clock on the wall, when it was last looked at."""
         self._quiet_until = 0.0
         self._postponed = 0
         self._changed = asyncio.Event()
@@ -156,6 +158,7 @@ class Alarms:
     def _next(self) -> tuple[list[tuple[str, str, int, int]], float]:
         """On the storage thread: what is due, not ringing, and has its turn; and the seconds until the next."""
         now = time.time()
+        self._follow(now - time.monotonic())
         turns = AT_ONCE - len(self._taking_turns)
         due: list[tuple[str, str, int, int]] = []
         # The `+` keeps SQLite to the index by time: it would gather all alarms of the parties and sort them.
@@ -169,6 +172,12 @@ class Alarms:
                 return due, min(row["due"] - now, LONGEST_SLEEP)
             due.append((row["party"], row["room"], row["turn"], row["failures"]))
         return due, LONGEST_SLEEP
+
+    def _follow(self, ahead: float) -> None:
+        """On the storage thread: a clock that was set back takes the next tries of failed alarms along, which were to come in seconds."""
+        if ahead < self._ahead - 1.0:
+            self._open().execute("UPDATE alarms SET due = due + ? WHERE failures > 0", (ahead - self._ahead,))
+        self._ahead = ahead
 
     async def _run(self, party: str, room: str, turn: int, failures: int) -> None:
         where, key = "WHERE party = ? AND room = ? AND turn = ?", (party, room, turn)

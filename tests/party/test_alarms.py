@@ -116,6 +116,33 @@ async def test_a_failing_alarm_is_tried_seven_times(tmp_path: Path, caplog: pyte
     await thread.stop()
 
 
+async def test_a_clock_that_is_set_back_holds_up_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes after its seconds, not an hour later; an alarm that has not failed is due by the clock, whatever that says."""
+    ahead, real = 0.0, time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    tries: list[str] = []
+
+    class Room(Server):
+        def on_alarm(self) -> None:
+            tries.append(self.name)
+            if len(tries) == 1:
+                raise RuntimeError("not today")
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        later = (await host.get_server_by_name("room", "later")).storage
+        due = real() + 600
+        await later.set_alarm(due)
+        fails = (await host.get_server_by_name("room", "fails")).storage
+        await fails.set_alarm(real())
+        await until(lambda: bool(tries))
+        async with asyncio.timeout(20):
+            while await fails.get_alarm() is None:  # until its second attempt has a time
+                await asyncio.sleep(0.005)
+        ahead = -3600.0
+        await until(lambda: tries == ["fails", "fails"])
+        assert await later.get_alarm() == due
+
+
 async def test_an_alarm_is_due_by_the_clock_on_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that jumps, as after a suspended night, is looked at again before the timer of the alarm would end."""
     fired = asyncio.Event()
