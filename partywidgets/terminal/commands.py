@@ -24,6 +24,8 @@ QUIET_SECONDS = 3.0
 OUTPUT_LIMIT = 512 * 1024
 """Bytes of a command's output that come back: the last ones."""
 COMMAND_LIMIT = 16 * 1024
+MARKING = ("bash", "zsh", "sh")
+"""Shells that mark their prompts; a container or host names whichever else it was told to open."""
 LOOKED_AT = 4096
 """Bytes of output in which a question is looked for."""
 
@@ -149,6 +151,9 @@ class Commands:
             name, _, value = mark.fields[0].partition("=")
             if name == "Shell":
                 self._shell = value
+                if value not in MARKING:
+                    self._source = "none"
+                    self._at_prompt.set()
             elif name == "Cwd" and value.startswith("/"):
                 self._cwd = value
         elif mark.kind == "B":
@@ -330,13 +335,13 @@ class Commands:
             return ""
         if self._modes.alternate:
             return "has opened a full-screen program"
+        began = request.typed_at if self._running is None else self._running.offset
         end = self._ring.end
-        if self._running is None:  # a shell that does not tell when a command begins
-            text = behind_echo(self._since(request, end)[:LOOKED_AT], request.line) or ""
-        else:
-            text = printed(self._ring.read(min(max(self._running.offset, self._ring.base, end - LOOKED_AT), end), end))
-        line = text.split("\n")[-1].strip()
-        return f"asks {line[-80:]!r}" if _QUESTION.search(line) else ""
+        raw = self._ring.read(min(max(began, self._ring.base, end - LOOKED_AT), end), end)
+        # A shell that does not tell when a command begins: its echo is no output.
+        text = behind_echo(raw, request.line) if self._running is None and end - began <= LOOKED_AT else printed(raw)
+        line = (text or "").split("\n")[-1].strip()
+        return f"shows {line[-80:]!r}" if line and (_QUESTION.search(line) or _STATUS_LINE.search(raw)) else ""
 
     def _busy(self) -> str:
         if self._running is not None and self._source == "shell" and self._at_prompt.is_set():
@@ -346,6 +351,8 @@ class Commands:
             )
         if self._running is not None:
             return f"the shell is busy with `{_short(self._running.command)}`"
+        if self._request is not None:
+            return f"the shell is busy with `{_short(self._request.command)}`"
         return "the shell shows no prompt yet"
 
     async def _prompt(self) -> None:
@@ -387,6 +394,9 @@ class Commands:
 
 _QUESTION = re.compile(r"[:?>\])%#$]$")
 """How a line ends behind which a program waits for keys: `password:`, `[Y/n]`, `(yes/no)?`, `>>>`, less' `(END)`."""
+
+_STATUS_LINE = re.compile(rb"\x1b\[7m[^\x1b\r\n]+\x1b\[(?:0|27)?m\s*$")
+"""The last line of a pager that takes no screen of its own (BusyBox' less), in reverse video."""
 
 
 def _new_id() -> str:

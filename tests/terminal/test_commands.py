@@ -121,7 +121,7 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
             "run", id="r1", command="printf 'Pass''word: '; read x; printf '\\033[?1049h'; read x; printf '\\033[?1049l'; echo done-$x"
         )
         first = await ana.message("waits", id="r1")
-        assert first["reason"].endswith("asks 'Password:': it waits for somebody in the terminal")
+        assert first["reason"].endswith("shows 'Password:': it waits for somebody in the terminal")
         await ana.type("it\r")
         await ana.until(lambda: len(ana.of("waits")) == 2)
         assert "has opened a full-screen program" in ana.of("waits")[1]["reason"]
@@ -131,7 +131,7 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
         assert len(ana.of("waits")) == 2
         assert pia.of("waits") == []
         late = await ana.ask("run", command="printf 'sure? [y/''n] '; read x", timeout_s=5)
-        assert "still runs in the terminal and asks 'sure? [y/n]'" in late["error"]
+        assert "still runs in the terminal and shows 'sure? [y/n]'" in late["error"]
 
 
 async def test_run_says_what_it_waits_behind(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,10 @@ sh | ash | dash)
   esac
   export PS1 PS2
   ;;
+*)
+  # `run` is told that this one marks nothing.
+  if command -v "$shell" >/dev/null 2>&1; then printf '\033]633;P;Shell=%s;%s\007' "${shell##*/}" "$__PW_NONCE"; fi
+  ;;
 esac
 unset __PW_BASH __PW_ZSHENV __PW_ZSHRC __PW_PS1 __PW_PS1_EDITED __PW_NONCE __PW_LOGIN
 case ${shell##*/} in

@@ -32,9 +32,9 @@ _NO_SHELL = (126, 127)
 class ContainerSandbox(ExecShell):
     """An exec with a terminal. The engine's client is its own: one socket to the engine a terminal."""
 
-    def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "", gone_after: float) -> None:
+    def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "", cwd: str = "", gone_after: float) -> None:
         super().__init__("container", job.container, engine=engine, job=job, host=engine.name, gone_after=gone_after)
-        self._engine, self._job, self._user = engine, job, user
+        self._engine, self._job, self._user, self._cwd = engine, job, user, cwd
         self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
         self._head = b""
         self._begun = self._unechoed = False
@@ -94,7 +94,7 @@ class ContainerSandbox(ExecShell):
             if await self._stopped(code):
                 end = Exit(code, f"the container {name} stopped: start it with `{kind} start {name}`")
             elif code in _NO_SHELL and not self._begun:
-                end = Exit(code, f"the container {name} cannot run the shell: name one that it has, {kind}:{name}?shell=/path")
+                end = Exit(code, self._no_shell())
             else:
                 end = Exit(code, f"the shell in {name} ended" + ("" if code is None else f" with code {code}"))
         except (EngineError, TimeoutError) as error:
@@ -122,6 +122,13 @@ class ContainerSandbox(ExecShell):
                 await self._job.resize(cols, rows)
             except EngineError as error:
                 log.info("container %s: %s", self._job.container, error)
+
+    def _no_shell(self) -> str:
+        name = self._job.container
+        given = " and ".join(f"{option}={value}" for option, value in (("user", self._user), ("cwd", self._cwd)) if value)
+        if given:
+            return f"the container {name} cannot run the shell with {given}: give what it has, and a shell that is there as ?shell=/path"
+        return f"the container {name} cannot run the shell: name one that it has, {self._engine.kind}:{name}?shell=/path"
 
     async def _end_shell(self, pid: int) -> None:
         script = f"kill -HUP -{pid} {pid} 2>/dev/null; kill -CONT -{pid} 2>/dev/null; true"
@@ -180,7 +187,13 @@ async def open_container(
     start = container_start(nonce, options.get("shell", ""))
     environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | start.environ
     async with engine_for(address) as engine:
-        job = await engine.execute(name, start.argv, environ=environ, user=options.get("user", ""), cwd=options.get("cwd") or None)
-        sandbox = ContainerSandbox(engine, job, nonce=nonce, user=options.get("user", ""), gone_after=seconds)
+        user, cwd = options.get("user", ""), options.get("cwd", "")
+        try:
+            job = await engine.execute(name, start.argv, environ=environ, user=user, cwd=cwd or None)
+        except EngineRefused:
+            if await engine.paused(name):
+                raise EngineError(paused(engine, name)) from None
+            raise
+        sandbox = ContainerSandbox(engine, job, nonce=nonce, user=user, cwd=cwd, gone_after=seconds)
         await sandbox.resize(cols, rows)
         return sandbox

@@ -52,11 +52,12 @@ def _private_key(options: dict[str, str]) -> Any:
         ) from error
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
         what = f"the SSH key {options['identity']}" if options.get("identity") else "the SSH key of the option key"
-        remedy = (
-            "give its passphrase=, or load it into ssh-agent"
-            if "assphrase" in str(error)
-            else "give a private key in OpenSSH or PEM format"
-        )
+        if "bcrypt" in str(error):
+            remedy = "pip install 'partywidgets[ssh]', which brings bcrypt, or load it into ssh-agent"
+        elif "assphrase" in str(error):
+            remedy = "give its passphrase=, or load it into ssh-agent"
+        else:
+            remedy = "give a private key in OpenSSH or PEM format"
         raise SandboxError(f"{what} cannot be used ({why(error)}): {remedy}") from error
     return ()
 

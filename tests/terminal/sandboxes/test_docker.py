@@ -116,7 +116,8 @@ async def test_bash_is_preferred_where_it_is_there(engine: Engine, opened: Open)
 
 @pytest.mark.parametrize("engine", BOTH, indirect=True)
 async def test_absent_container_and_absent_shell(engine: Engine, opened: Open) -> None:
-    """A container that does not exist refuses to open; a shell that it does not have ends with a sentence that says what to do."""
+    """A container that does not exist, or is paused, refuses to open; a shell or a directory that it does not have ends with a sentence
+    that says what to do."""
     with pytest.raises(SandboxError, match="has no container nobody-has-this"):
         async with opened(f"{engine.kind}:nobody-has-this"):
             pass
@@ -124,6 +125,14 @@ async def test_absent_container_and_absent_shell(engine: Engine, opened: Open) -
     async with opened(f"{engine.kind}:{name}?shell=/bin/fancy") as shell:
         await shell.rest()
         assert "cannot run the shell" in (await shell.sandbox.wait_exit()).reason
+    async with opened(f"{engine.kind}:{name}?cwd=/nowhere") as shell:
+        await shell.rest()
+        assert "cannot run the shell with cwd=/nowhere" in (await shell.sandbox.wait_exit()).reason
+    engine.call("pause", name)
+    with pytest.raises(SandboxError, match=f"is paused: let it go on with `{engine.kind} unpause"):
+        async with opened(f"{engine.kind}:{name}"):
+            pass
+    engine.call("unpause", name)
     engine.remove(name)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
@@ -96,6 +98,29 @@ async def test_what_is_refused_is_told_in_the_bar(sshd: Sshd, serve: Serve, tmp_
                     assert (await ana.ask("restart"))["ok"] is True
                 else:
                     await ana.running()
+
+
+async def test_a_key_with_a_passphrase(sshd: Sshd, opened: Open, tmp_path: Path) -> None:
+    """A key encrypted as ssh-keygen does it opens with its passphrase; without it, or with another, it is refused with the remedy."""
+    pytest.importorskip("bcrypt")
+    locked = tmp_path / "locked"
+    shutil.copy(sshd.key, locked)
+    locked.chmod(0o600)
+    rekey = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open it", "-f", str(locked)]
+    await asyncio.to_thread(subprocess.run, rekey, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    async with opened(sshd.address(key=locked, more="&passphrase=open+it&shell=/bin/bash")) as shell:
+        await shell.prompt()
+    for passphrase in ("", "&passphrase=other"):
+        with pytest.raises(SandboxError, match="give its passphrase="):
+            await open_sandbox(sshd.address(key=locked, more=passphrase), cols=80, rows=24, nonce="0" * 16)
+
+
+async def test_a_shell_without_marks(sshd: Sshd, serve: Serve) -> None:
+    """Another program than a shell that we know is shown, and `run` says at once which shells it needs."""
+    async with serve(default=sshd.address(more="&shell=/bin/cat")) as place, place.watch() as ana:
+        assert "open the terminal with bash, zsh or sh" in (await ana.ask("run", command="true", timeout_s=20))["error"]
+        await ana.type("echoed\r")
+        await ana.shows(b"echoed\r\nechoed")
 
 
 async def test_the_text_of_a_key_from_a_secret_works(sshd: Sshd, opened: Open) -> None:
