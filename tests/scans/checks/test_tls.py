@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 
 import pytest
 
+from partywidgets.scans.checks.dial import tls_context
 from partywidgets.scans.checks.tls import TlsCheck
 from tests.ports import kept_port
 
@@ -106,3 +108,22 @@ async def test_no_tls() -> None:
     result = await look(TlsCheck(id="cert", host="127.0.0.1", port=kept_port()))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", "refused")
+
+
+async def test_a_chain_is_judged_alike_by_every_python(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since 3.13 Python is stricter than browsers and refuses authorities such as this one, which has no key usage: the check does not."""
+    make = ssl.create_default_context
+
+    def as_of_3_13(purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH, *, cafile: str | None = None) -> ssl.SSLContext:
+        context = make(purpose, cafile=cafile)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", as_of_3_13)
+    async with web_server(authority.server_context()) as served:
+        common = {"id": "cert", "host": "127.0.0.1", "port": served.port, "server_name": "localhost", "ca_file": authority.ca_file}
+        tls_context.cache_clear()
+        try:
+            assert (await look(TlsCheck.model_validate(common))).status == "ok"
+        finally:
+            tls_context.cache_clear()
