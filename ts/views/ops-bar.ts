@@ -101,6 +101,7 @@ export class OpsBar {
     // Checks that are just due run all the time: their progress would only flicker.
     const running = [...store.running.values()].find(({ trigger }) => !PARTIAL.includes(trigger));
     this.#progress.hidden = !running;
+    this.#scan.classList.toggle("pw-past-scan", !running);
     if (running) {
       this.#progress.max = Math.max(running.total, 1);
       if (running.total > 0) this.#progress.value = running.done;
