@@ -49,9 +49,6 @@ TURN: Final = 4
 class Ends(Protocol):
     """What the socket does about what came in beside messages."""
 
-    close_sent: bool
-    """No message counts any more, only the answer."""
-
     def close_received(self, close: Close) -> None:
         """The peer's Close; nothing behind it is read."""
 
@@ -68,6 +65,7 @@ class Intake:
     """
 
     __slots__ = (
+        "_closing",
         "_ends",
         "_fragment_text",
         "_fragments",
@@ -95,6 +93,8 @@ class Intake:
         """Bytes of the frame that websockets' parser is in the middle of."""
         self._fragments: list[bytes] | None = None
         self._fragment_text = False
+        self._closing = False
+        """No message counts any more, only the answer to a Close."""
         self.transport: asyncio.Transport | None = None
         self.backlog = b""
         self.paused = 0
@@ -115,6 +115,7 @@ class Intake:
 
     def await_answer(self, close: Close) -> None:
         """A Close was sent: ServerProtocol must know that one from now on is the answer."""
+        self._closing = True
         self._protocol.close_sent = close
         self._protocol.state = State.CLOSING
 
@@ -209,7 +210,7 @@ class Intake:
         if end > size:
             return at
         payload = apply_mask(data[start:end], data[start - 4 : start])
-        if opcode == 0x82 or self._ends.close_sent:
+        if opcode == 0x82 or self._closing:
             self._message(payload, False)
             return end
         try:
@@ -241,7 +242,7 @@ class Intake:
         error = protocol.parser_exc
         if error is not None:
             self._break(error, protocol.data_to_send())
-        elif (writes := protocol.data_to_send()) and not self._ends.close_sent:
+        elif (writes := protocol.data_to_send()) and not self._closing:
             self._ends.answer(b"".join(writes))
         return len(events)
 
@@ -256,7 +257,7 @@ class Intake:
             self._refuse(1009, f"more than {self._limits.max_fragments} fragments")
 
     def _message(self, payload: bytes, is_text: bool) -> None:
-        if self._ends.close_sent:
+        if self._closing:
             return
         if not is_text:
             self._receiver.message_received(payload)

@@ -46,6 +46,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
     """An open WebSocket: an asyncio protocol on one side, a `party.wire.Wire` on the other."""
 
     __slots__ = (
+        "_close_sent",
         "_close_timer",
         "_descriptor",
         "_drained_at",
@@ -60,7 +61,6 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         "_taken",
         "_transport",
         "_written",
-        "close_sent",
     )
 
     def __init__(self, receiver: Receiver, *, limits: Limits = DEFAULT_LIMITS, on_lost: Callable[[WebSocket], None] | None = None) -> None:
@@ -76,7 +76,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         self._written = 0
         self._taken = 0
         self._drained_at = 0.0
-        self.close_sent = False
+        self._close_sent = False
         self._peer_close: Close | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -139,7 +139,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         self._receiver.detour()
         if self._on_lost is not None:
             self._on_lost(self)
-        if self._peer_close is not None and self.close_sent:
+        if self._peer_close is not None and self._close_sent:
             self._receiver.lost(self._peer_close.code, self._peer_close.reason)
         else:
             self._receiver.lost(1006, "" if exc is None else type(exc).__name__)
@@ -148,7 +148,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def write(self, batch: Batch) -> None:
         transport = self._transport
-        if transport is not None and not self.close_sent:
+        if transport is not None and not self._close_sent:
             encoded = batch.encoded
             self._written += len(encoded)
             # The transport's own write costs a tenth more. While it holds bytes of ours, it keeps the order; an error is its to find.
@@ -173,7 +173,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
     @property
     def descriptor(self) -> int:
         transport = self._transport
-        if self._descriptor < 0 or transport is None or self.close_sent or transport.get_write_buffer_size():
+        if self._descriptor < 0 or transport is None or self._close_sent or transport.get_write_buffer_size():
             return -1
         return self._descriptor
 
@@ -197,9 +197,9 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         transport = self._transport
-        if transport is None or self.close_sent:
+        if transport is None or self._close_sent:
             return
-        self.close_sent = True
+        self._close_sent = True
         self._receiver.detour()
         transport.write(close_frame(code, reason))
         if self._peer_close is not None:
@@ -223,7 +223,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def close_received(self, close: Close) -> None:
         self._peer_close = close
-        if self.close_sent:
+        if self._close_sent:
             self._finish()
             return
         code, reason = close.code, close.reason
@@ -236,8 +236,8 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        if not self.close_sent:
-            self.close_sent = True
+        if not self._close_sent:
+            self._close_sent = True
             self._receiver.detour()
             transport.write(b"".join(writes))
             self._receiver.failed(error)
@@ -256,7 +256,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     @property
     def hearing(self) -> Hearing:
-        if self.close_sent or self._intake.paused & ~ROOM:
+        if self._close_sent or self._intake.paused & ~ROOM:
             return Hearing.TIMED
         return Hearing.HELD_BACK if self._intake.paused else Hearing.FREELY
 
