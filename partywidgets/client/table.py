@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Column names of two words; every other single space in a header separates two columns.
+# Column names of several words; every other single space in a header separates two columns.
 _TWO_WORDS = (
     "Mounted on",
     "CONTAINER ID",
@@ -16,6 +16,19 @@ _TWO_WORDS = (
     "CLUSTER IP",
     "EXTERNAL IP",
     "LAST SEEN",
+    "ACCESS MODES",
+    "RECLAIM POLICY",
+    "NODE SELECTOR",
+    "LAST SCHEDULE",
+    "MIN AVAILABLE",
+    "MAX UNAVAILABLE",
+    "ALLOWED DISRUPTIONS",
+    "APP VERSION",
+    "MEM USAGE / LIMIT",
+    "CPU %",
+    "MEM %",
+    "NET I/O",
+    "BLOCK I/O",
     "Local Address:Port",
     "Peer Address:Port",
     "Local Address",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..exceptions import CommandError, CommandTimeoutError
+from ..exceptions import CommandError, CommandTimeoutError, SandboxError
 from .ring import Ring
 from .sandboxes import MarkSource
 from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, wrapped
@@ -21,6 +22,8 @@ PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
 QUIET_SECONDS = 3.0
 """A command that has printed nothing for so long is looked at: it may wait for a person."""
+SETTLE_SECONDS = 0.05
+"""Between a shell's second prompt and the Ctrl-C that ends it; ten times as long until another."""
 OUTPUT_LIMIT = 512 * 1024
 """Bytes of a command's output that come back: the last ones."""
 COMMAND_LIMIT = 16 * 1024
@@ -101,6 +104,7 @@ class Commands:
         self._request: _Request | None = None
         self._running: _Running | None = None
         self._ending: tuple[int, int, float] | None = None
+        self._taking_back: asyncio.TimerHandle | None = None
         self._gone = "the terminal is not running: restart it"
 
     def coming(self) -> None:
@@ -120,6 +124,7 @@ class Commands:
 
     def end(self, reason: str) -> None:
         """The shell is gone: whoever waits for a command hears it."""
+        self._leave_it()
         self._gone = reason
         request, self._request, self._running, self._ending = self._request, None, None, None
         self._at_prompt.set()
@@ -129,6 +134,7 @@ class Commands:
     def typed(self, keys: bytes, actor: str) -> None:
         """Somebody typed; after Enter the shell is not at its prompt until it says so."""
         if b"\r" in keys or b"\n" in keys:
+            self._leave_it()  # what runs now is theirs
             self._typist = actor
             if self._source == "shell":
                 self._at_prompt.clear()
@@ -215,8 +221,8 @@ class Commands:
         request = self._request
         if request is None or self._running is not None:
             return
-        self._write(b"\x03")
         self._request, self._typist = None, request.actor
+        self._taking_back = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._take_back, 5)
         if not request.result.done():
             request.result.set_exception(
                 CommandError(
@@ -224,6 +230,19 @@ class Commands:
                     "such as a quote, a bracket, `done` or the end of a here-document"
                 )
             )
+
+    def _take_back(self, tries: int) -> None:
+        """Ctrl-C until there is a prompt: GNU readline may miss one that comes just as it begins to read, and sees it with the next key."""
+        self._taking_back = None
+        if tries and not (self._gone or self._at_prompt.is_set() or self._running is not None):
+            with contextlib.suppress(SandboxError):
+                self._write(b"\x03")
+            self._taking_back = asyncio.get_running_loop().call_later(10 * SETTLE_SECONDS, self._take_back, tries - 1)
+
+    def _leave_it(self) -> None:
+        if self._taking_back is not None:
+            self._taking_back.cancel()
+            self._taking_back = None
 
     def _since(self, request: _Request, end: int) -> bytes:
         start = max(request.typed_at, self._ring.base)
@@ -376,6 +395,7 @@ class Commands:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
 
     def _type(self, command: str, actor: str) -> _Request:
+        self._leave_it()
         if self._source == "typed":
             line = command
             keys = wrapped(command, self._nonce)

@@ -70,6 +70,24 @@ def test_kubectl() -> None:
     assert list(frame["STATUS"]) == ["Running", "CrashLoopBackOff"]
 
 
+def test_names_of_two_words() -> None:
+    """kubectl get pvc, docker stats: a column's name may have blanks, and a cell may be empty."""
+    claims = """
+NAME   STATUS    VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   AGE
+data   Bound     pv-1     8Gi        RWO            standard       3d
+logs   Pending                                      standard       5m
+"""
+    frame = result_of(claims).df
+    assert list(frame.columns) == ["NAME", "STATUS", "VOLUME", "CAPACITY", "ACCESS MODES", "STORAGECLASS", "AGE"]
+    assert list(frame["ACCESS MODES"]) == ["RWO", ""]
+    stats = """
+CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT     MEM %     NET I/O       BLOCK I/O   PIDS
+1f2e3d4c5b6a   web-1     0.15%     12.5MiB / 7.6GiB      0.16%     1.2kB / 0B    0B / 0B     3
+"""
+    frame = result_of(stats).df
+    assert (frame["MEM USAGE / LIMIT"][0], frame["MEM %"][0], frame["PIDS"][0]) == ("12.5MiB / 7.6GiB", 0.16, 3)
+
+
 def test_free() -> None:
     """free: numbers to the right, a first column without a name, a short line."""
     frame = result_of(FREE).df
