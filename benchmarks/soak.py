@@ -36,6 +36,15 @@ def files(pid: int) -> int:
     return opened
 
 
+async def settled_files(pid: int) -> int:
+    """Open files of a process once they have been as many for half a second: it may still be closing what came before."""
+    seen = [files(pid)]
+    while len(seen) < 6 or len(set(seen[-6:])) > 1:
+        await asyncio.sleep(0.1)
+        seen.append(files(pid))
+    return seen[-1]
+
+
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
     """Of the line through these points that fits best by least squares, and half of its 95 % interval, as if they were independent."""
     line = statistics.linear_regression(*zip(*points, strict=True))
@@ -110,11 +119,11 @@ async def soak(
         async with beacon.connect("first") as keeper:  # the room stays for the whole time
             keeping = Watch(keeper)
             await keeping.reach(10)
-            tasks_before, files_before = (await beacon.look())["tasks"], files(pid)
+            tasks_before, files_before = (await beacon.look())["tasks"], await settled_files(pid)
             files_most = tasks_most = 0
             await asyncio.gather(*(come(beacon) for _ in range(connections)))
             began = loop.time()
-            turns = 0
+            turns = told = 0
             while (now := loop.time() - began) < seconds:
                 changing = round((turns + 1) * churn / TURNS) - round(turns * churn / TURNS)
                 await asyncio.gather(*(go(name) for name in chance.sample(list(here), min(changing, len(here)))))
@@ -125,7 +134,8 @@ async def soak(
                     seen.memory.append((now / 3600, resident(pid) / 2**20))
                     files_most = max(files_most, files(pid))
                     tasks_most = max(tasks_most, (await beacon.look())["tasks"])
-                if turns % (60 * TURNS) == 0:
+                if seen.seconds >= 60 * (told + 1):  # by the clock: a busy machine makes fewer turns
+                    told += 1
                     seen.files, seen.tasks = (files_before, files_most, files(pid)), (tasks_before, tasks_most, tasks_most)
                     tell(seen)
                 await asyncio.sleep(max(0.0, began + turns / TURNS - loop.time()))

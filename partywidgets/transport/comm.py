@@ -51,6 +51,8 @@ MAX_SOCKETS = 32
 GAP = (4000, "some of what this page sent did not reach the kernel")
 MAX_MESSAGE = 33 * 1024 * 1024
 OPEN_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 5.0
+"""Seconds that the host has to answer a Close."""
 
 _ROOM_PATH = re.compile(r"(?:parties/[^/]+/[^/]+(?:/.*)?|api/workers/[^/]+/terminal|api/ops/broadcast)\Z")
 
@@ -128,7 +130,7 @@ class CommRelay:
             relayed.consumed(taken if isinstance(taken, int) else 0)
         else:
             code = message.get("code")
-            relayed.close(code if isinstance(code, int) else 1000, str(message.get("reason") or ""))
+            relayed.close(code if isinstance(code, int) else 1000, str(message.get("reason") or ""), asked=True)
 
     def _open(self, name: str, message: Mapping[str, Any]) -> None:
         if name in self._sockets:
@@ -188,6 +190,7 @@ class _Socket:
         self._up: asyncio.Queue[tuple[str, bytes] | tuple[int, str]] = asyncio.Queue()
         self._up_bytes = 0
         self._close_wanted: tuple[int, str] | None = None
+        self._why: tuple[int, str] | None = None
         self._leave = (1001, "the widget was closed")
 
     def tell(self, operation: str, fields: dict[str, Any], buffers: list[bytes]) -> None:
@@ -223,11 +226,13 @@ class _Socket:
         self._unconsumed = max(0, self._unconsumed - max(0, count))
         self._changed.set()
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, *, asked: bool = False) -> None:
+        """Ends the socket behind what waits for the host. `asked`: by the page, which needs no reason then."""
         if self._close_wanted is None:
             if not (code == 1000 or 3000 <= code <= 4999 or code in (1001, 1002, 1007, 1008, 1009, 1011)):
                 code = 1000
             self._close_wanted = (code, reason.encode()[:123].decode("utf-8", "ignore"))
+            self._why = None if asked else self._close_wanted
             self._up.put_nowait(self._close_wanted)
 
     # to the host and back
@@ -246,7 +251,7 @@ class _Socket:
                 proxy=None if loopback else True,
                 open_timeout=OPEN_TIMEOUT,
                 ping_timeout=60,
-                close_timeout=5,
+                close_timeout=CLOSE_TIMEOUT,
                 max_size=MAX_MESSAGE,
                 max_queue=16,
                 logger=_wire_log,
@@ -288,9 +293,11 @@ class _Socket:
             await asyncio.gather(sender, deliverer, reader, return_exceptions=True)
             with contextlib.suppress(asyncio.CancelledError):
                 await connection.close(*self._leave)
-            code = connection.close_code or 1006
+            code, reason = connection.close_code or 1006, connection.close_reason or ""
+            if code == 1006 and self._why is not None:
+                code, reason = self._why  # a host that is too busy to answer a Close takes nothing from why it was sent
             clean = connection.protocol.close_rcvd is not None and connection.protocol.close_sent is not None
-            self._closed(code, connection.close_reason or "", was_clean=clean)
+            self._closed(code, reason, was_clean=clean)
 
     def _closed(self, code: int, reason: str, *, was_clean: bool) -> None:
         self.relay.closed(self.name, code, reason, was_clean=was_clean)
@@ -317,7 +324,7 @@ class _Socket:
                 self._changed.clear()
                 if not await self._wait_for_change():
                     log.warning("a page took nothing of %s for %.0f s: its socket is closed", urlsplit(self.url).path, STALL)
-                    self._leave = (1013, "the page takes nothing")
+                    self._leave = self._why = (1013, "the page takes nothing")
                     return
                 continue
             kinds, size = [], 0

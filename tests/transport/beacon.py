@@ -71,6 +71,7 @@ async def main() -> None:
     parser.add_argument("--user-timeout", type=float, default=handshake.USER_TIMEOUT)
     parser.add_argument("--held-back", type=float, default=keepalive.HELD_BACK)
     parser.add_argument("--stall", type=float, default=5.0)
+    parser.add_argument("--head-timeout", type=float, default=5.0)
     parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
     options = parser.parse_args()
     if options.files:
@@ -83,7 +84,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
         PartyHost({"beacon": Beacon}, storage=options.storage, slow_consumer_cap=options.cap) as host,
-        serve(host, bind=options.bind, port=0, auth=gate, limits=limits) as server,
+        serve(host, bind=options.bind, port=0, auth=gate, limits=limits, head_timeout=options.head_timeout) as server,
     ):
         print(server.port, flush=True)
         await stop.wait()

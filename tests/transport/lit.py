@@ -18,7 +18,7 @@ from .beacon import TOKEN
 
 ROOT = Path(__file__).parents[2]
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-WAIT = 30.0
+WAIT = 60.0
 
 
 class Lit:

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from websockets.utils import accept_key
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.exceptions import RoomNameError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.grant import OWNER_ROLES
+from partywidgets.transport import comm
 from partywidgets.transport.comm import MAX_SOCKETS, WINDOW, CommRelay, room_url
 from partywidgets.transport.server import serve
 
@@ -52,7 +54,7 @@ class Page:
         self.changed.set()
 
     async def until(self, condition: Any) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := condition()):
                 self.changed.clear()
                 await self.changed.wait()
@@ -268,6 +270,50 @@ async def test_what_the_page_sent_and_was_lost_ends_the_socket(relay: Numbering,
     closed = page.of("closed")[0][0]
     assert (closed["code"], closed["reason"]) == (4000, "some of what this page sent did not reach the kernel")
     assert page.frames() == [b"hello kernel"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"op": "frames", "n": 7, "kinds": ""}, (4000, "some of what this page sent did not reach the kernel")),
+        ({"op": "frames", "n": 1, "kinds": "tt"}, (1002, "kinds needs one letter, t or b, for each buffer")),
+        ({"op": "close", "n": 1, "code": 4001, "reason": "bye"}, (1006, "")),
+    ],
+)
+async def test_a_host_that_answers_no_close(
+    message: dict[str, Any], told: tuple[int, str], page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page still hears why its socket was ended; when it closed it itself, 1006, as of a browser's socket."""
+    monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
+    silent: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.append(writer)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line.split()[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key:"))
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {accept_key(key)}",
+        ]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    relay = CommRelay(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", SECRET, page.take)
+    try:
+        relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": []}, [])
+        await page.until(lambda: page.of("opened"))
+        relay.receive({"socket": "s1", **message}, [])
+        await page.until(lambda: page.of("closed"))
+        closed = page.of("closed")[0][0]
+        assert (closed["code"], closed["reason"], closed["was_clean"]) == (*told, False)
+    finally:
+        await relay.close()
+        for writer in silent:
+            writer.close()
+        server.close()
+        await server.wait_closed()
 
 
 async def test_counts_are_compared_at_hello(relay: Numbering, page: Page) -> None:

@@ -1,4 +1,4 @@
-"""One of a hundred viewers is stopped by SIGSTOP while its room tells about a megabyte a second."""
+"""One of a hundred viewers is stopped by SIGSTOP while its room tells a quarter of a megabyte a second to each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .lit import ROOT, WAIT, Lit, Watch, lit
 
 OTHERS = 99
 MIB = 1024 * 1024
+TELLS = ("--period", "0.2", "--size", "50000", "--head-timeout", "60")
+"""No more than what this one process, which reads for the ninety-nine others, keeps up with on a busy machine."""
 
 
 @contextlib.asynccontextmanager
@@ -36,13 +38,13 @@ async def viewer(beacon: Lit, id: str) -> AsyncIterator[asyncio.subprocess.Proce
         await process.communicate()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("options", "cap", "words"),
     [
-        # Five megabytes would come in the time of the stall: the cap is first.
-        ((), MIB, b"a peer that does not read was cut"),
-        (("--cap", str(32 * MIB), "--stall", "1"), 32 * MIB, b"took nothing of"),
+        # One of the two is far off, so that it is the other one that cuts. A moment of a busy machine is no stall of the ninety-nine.
+        (("--stall", "100"), MIB, b"a peer that does not read was cut"),
+        (("--cap", str(32 * MIB)), 32 * MIB, b"took nothing of"),
     ],
     ids=["cap", "stall"],
 )
@@ -51,7 +53,7 @@ async def test_one_of_a_hundred_viewers_is_stopped(tmp_path: Path, options: tupl
     log_file = tmp_path / "log"
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context(log_file.open("wb"))
-        beacon = await stack.enter_async_context(lit(tmp_path / "storage", "--period", "0.05", "--size", "50000", *options, log=log))
+        beacon = await stack.enter_async_context(lit(tmp_path / "storage", *TELLS, *options, log=log))
         others = [Watch(await stack.enter_async_context(beacon.connect(f"viewer{number}"))) for number in range(OTHERS)]
         process = await stack.enter_async_context(viewer(beacon, "stopped"))
         await asyncio.gather(*(watch.reach(5) for watch in others))
