@@ -178,8 +178,9 @@ def test_attach_leaves_the_terminal_as_it_was(
     host = serve(config)
     child = attach("worker-1", "--url", host.url, token=host.token)
     drawn(child)
-    child.send("sleep 300\r")
-    child.expect_exact("sleep 300")
+    # Said by what the Ctrl-C is for, once it has the terminal: one that comes while bash still starts it ends nothing.
+    child.send("sh -c 'echo runs-$((1+1)); exec sleep 300'\r")
+    child.expect_exact("runs-2")
     child.sendintr()
     child.send("echo here-$((6*7))\r")
     child.expect_exact("here-42")
