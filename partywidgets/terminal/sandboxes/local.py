@@ -18,6 +18,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import psutil
+
 from ...child_environment import hidden_variables
 from ...exceptions import SandboxError, SandboxGoneError
 from ..shell import local_start
@@ -265,7 +267,7 @@ class LocalSandbox:
         return await asyncio.shield(self._exit)
 
     async def close(self) -> None:
-        """Hangs up, and kills after 2 s."""
+        """Hangs up, and kills after 2 s: the shell, and a program in its foreground that outlives it because it ignores the hang-up."""
         if not self._open:
             return
         groups = {self._process.pid}
@@ -282,19 +284,34 @@ class LocalSandbox:
         if self._exit.done():
             return
         _signal(groups, signal.SIGHUP)
-        _signal(groups, signal.SIGCONT)
-        done, _ = await asyncio.wait([self._exit], timeout=GRACE)
-        if not done:
+        groups = _signal(groups, signal.SIGCONT)
+        until = self._loop.time() + GRACE
+        await asyncio.wait([self._exit], timeout=GRACE)
+        while (groups := _living(groups)) and self._loop.time() < until:
+            await asyncio.sleep(0.05)
+        if groups:
             _signal(groups, signal.SIGKILL)
             await asyncio.wait([self._exit], timeout=GRACE)
 
 
-def _signal(groups: set[int], number: signal.Signals) -> None:
+def _signal(groups: set[int], number: signal.Signals | None = None) -> set[int]:
+    """Sends a signal, None: nothing, to groups of processes; those that are there and ours."""
+    there = set()
     for group in groups:
-        try:
-            os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number or 0)
+            there.add(group)
+    return there
+
+
+def _living(groups: set[int]) -> set[int]:
+    """Groups in which a process runs. One that has ended waits for its parent, which in a container may never ask for it."""
+    living = set()
+    for pid in psutil.pids() if _signal(groups) else ():
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if (group := os.getpgid(pid)) in groups and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                living.add(group)
+    return living
 
 
 def _placed(address: Address, environ: dict[str, str]) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,6 +105,22 @@ async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
         assert parent.parent() == psutil.Process()
     async with asyncio.timeout(20):
         while parent.is_running() or not _ended(stubborn):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_program_that_outlives_its_shell_is_ended(opened: Open) -> None:
+    """A shell that goes at once leaves what it ran in the foreground, and ignores the hang-up, to nobody: it is killed too."""
+    async with opened(f"local:{_shell('bash')}") as shell:
+        await shell.prompt()
+        # Job control, and a shell that dies of the hang-up before its program does.
+        shell.sandbox.write(b'exec sh -mc \'sh -c "trap \\"\\" HUP TERM; echo pid-\\$\\$-; while :; do sleep 0.05; done"; :\'\r')
+        await shell.until(lambda: re.search(rb"pid-(\d+)-\r\n", shell.output))
+        found = re.search(rb"pid-(\d+)-\r\n", shell.output)
+        assert found is not None
+        stubborn = psutil.Process(int(found[1]))
+        assert os.getpgid(stubborn.pid) == stubborn.pid
+    async with asyncio.timeout(20):
+        while not _ended(stubborn):
             await asyncio.sleep(0.01)
 
 
