@@ -49,7 +49,7 @@ def parse_table(text: str) -> tuple[list[str], list[list[str]]]:
         raise ValueError("there is no table: it takes a header and at least one line below it")
     header, body = lines[0], lines[1:]
     for name in _TWO_WORDS:
-        header = header.replace(name, name.replace(" ", _JOIN))
+        header = re.sub(rf"(?<!\S){re.escape(name)}(?!\S)", name.replace(" ", _JOIN), header)  # not in ps's `%CPU %MEM`
     words = [(match.start(), match.group()) for match in re.finditer(r"[^ ]+", header)]
     if header.startswith(" ") and not any(line.startswith(" ") for line in body):
         words.insert(0, (0, ""))  # free: the first column has no name

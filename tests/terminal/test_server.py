@@ -168,7 +168,7 @@ async def test_exit_code_reaches_every_viewer_and_restart_works(serve: Serve) ->
         assert (await ana.message("upstream", state="ended"))["reason"] == "the shell ended with code 7"
         await plain.until(lambda: "the shell ended with code 7" in plain.text)
         refused = await obi.ask("restart")
-        assert refused["error"] == "restart needs the role moderator"
+        assert refused["error"] == "restart needs the role peer or moderator; this connection is observer"
         assert (await ana.ask("restart"))["ok"] is True
         again = await ana.until(lambda: ana.of("welcome")[1:] and ana.of("welcome")[1])
         assert again["epoch"] != epoch

@@ -155,6 +155,7 @@ async def test_killed_ttyd_and_nobody_there(opened: Open, tmp_path: Path) -> Non
             end = await shell.sandbox.wait_exit()
             assert end.code is None
             assert "the connection to ttyd at" in end.reason
+        await asyncio.to_thread(there.process.wait, 20)  # one that is still going takes a connection, and hangs up
         with pytest.raises(SandboxError, match=r"no ttyd answers at ttyd\+ws://"):
             await open_sandbox(there.address(), cols=80, rows=24)
 
