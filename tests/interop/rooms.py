@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from partywidgets.exceptions import ConnectionClosedError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.routing import Lobby
 from partywidgets.transport.asgi import ASGIApp, PartyMiddleware, Receive, Scope, Send
@@ -26,7 +29,10 @@ class Probe(Server):
 
     def __init__(self) -> None:
         self.log: list[str] = []
+        self.instance = secrets.token_hex(8)
         self.starts = 0
+        self.held = 0
+        self.released = False
         self.props: Any = None
 
     async def on_start(self, props: Any = None) -> None:
@@ -53,6 +59,13 @@ class Probe(Server):
             connection.close(4002, "not today")
         if way == "header":
             connection.send(ctx.request.headers.get("x-probe", "null"))
+        if way == "wait":
+            await self.let_go()
+
+    async def let_go(self) -> None:
+        """Waits for `release`."""
+        while not self.released:
+            await asyncio.sleep(0.005)
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -85,6 +98,19 @@ class Probe(Server):
                 self.broadcast(str(number))
         elif word == "reject":
             raise ValueError("a secret of the room")
+        elif word == "hold":
+            self.held += 1
+            await self.let_go()
+            connection.send("let go")
+        elif word == "close-twice":
+            connection.close(4000, "first")
+            connection.close(4001, "second")
+        elif word == "send-late":
+            connection.close(4000, "bye")
+            try:
+                connection.send("late")
+            except ConnectionClosedError:
+                self.log.append("refused")
         else:
             connection.send(self.told(connection, word, rest))
 
@@ -99,13 +125,28 @@ class Probe(Server):
             return compact(connection.set_state(json.loads(rest)))
         if word == "add":
             return compact(connection.set_state(lambda old: (old or 0) + 1))
-        answers = {
+        if word == "fill":
+            try:
+                connection.set_state("x" * int(rest))
+            except ValueError:
+                return "refused"
+            return "kept"
+        if word == "grow":
+            connection.state.append(2)
+            return "grown"
+        if word == "release":
+            self.released = True
+            return "released"
+        answers: dict[str, Callable[[], object]] = {
             "tags": lambda: ",".join(connection.tags),
             "uri": lambda: connection.uri,
             "name": lambda: self.name,
             "state": lambda: compact(connection.state),
+            "size": lambda: len(connection.state),
+            "instance": lambda: self.instance,
+            "held": lambda: self.held,
             "log": lambda: "; ".join(self.log),
-            "starts": lambda: str(self.starts),
+            "starts": lambda: self.starts,
             "props": lambda: compact(self.props),
         }
         return str(answers[word]())
@@ -168,6 +209,9 @@ class Probe(Server):
             return PlainTextResponse("told")
         if what == "props":
             return JSONResponse(self.props)
+        if what == "headers":
+            names = ("cookie", "authorization", "x-partykit-room", "origin")
+            return PlainTextResponse("|".join(f"{name} {request.headers.get(name, '-')}" for name in names))
         query = f"?{request.url.query}" if request.url.query else ""
         path = request.scope["raw_path"].decode()
         body = (await request.body()).decode()
@@ -186,6 +230,24 @@ class Sleeper(Probe):
 
 class Bare(Server):
     """Overrides nothing."""
+
+
+class Plain(Server):
+    """Its handler is no coroutine."""
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        if message == "throw":
+            raise ValueError("a secret of the room")
+        connection.send(message)
+
+
+class Shaky(Probe):
+    """Starts at the second attempt."""
+
+    async def on_start(self, props: Any = None) -> None:
+        await super().on_start(props)
+        if self.starts == 1:
+            raise ValueError("a secret of the room")
 
 
 class Broken(Server):
@@ -217,7 +279,14 @@ async def not_ours(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("not ours", status_code=404)(scope, receive, send)
 
 
-PARTIES: dict[str, type[Server]] = {"MEMORY_ROOM": Memory, "SleepingRoom": Sleeper, "HTTPServer": Bare, "Broken": Broken}
+PARTIES: dict[str, type[Server]] = {
+    "MEMORY_ROOM": Memory,
+    "SleepingRoom": Sleeper,
+    "HTTPServer": Bare,
+    "Broken": Broken,
+    "PlainRoom": Plain,
+    "ShakyRoom": Shaky,
+}
 
 
 def app(host: PartyHost) -> ASGIApp:

@@ -56,6 +56,15 @@ class Client:
             return f"text {payload.decode()}" if length < 400 else f"text of {length}"
         return f"{kind} {payload.hex()}" if length < 40 else f"{kind} of {length}"
 
+    async def answered(self, limit: float = LIMIT) -> bool:
+        """Waits for the handshake's answer; False when none came."""
+        if not self.status:
+            try:
+                self.status, self.head = await head(self.reader, limit)
+            except TimeoutError:
+                return False
+        return True
+
     async def several(self, count: int) -> list[str]:
         return [await self.next() for _ in range(count)]
 
@@ -92,13 +101,22 @@ class Wire:
 
     @asynccontextmanager
     async def client(
-        self, query: str = "", *, prefix: str = "parties", path: str = "", early: bytes = b"", headers: tuple[str, ...] = ()
+        self,
+        query: str = "",
+        *,
+        prefix: str = "parties",
+        path: str = "",
+        early: bytes = b"",
+        headers: tuple[str, ...] = (),
+        answered: bool = True,
     ) -> AsyncIterator[Client]:
+        """A client that has sent its upgrade request, and `early` with it; `answered`: and has the answer."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
         client = Client(self, reader, writer)
         try:
             writer.write(upgrade_request(self.port, path or self.path(query, prefix=prefix), headers) + early)
-            client.status, client.head = await head(reader)
+            if answered:
+                assert await client.answered(), "no answer to the upgrade"
             yield client
         finally:
             writer.transport.abort()
@@ -137,9 +155,9 @@ class Wire:
         return [str(status), *kept, text.decode()]
 
 
-async def head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+async def head(reader: asyncio.StreamReader, limit: float = LIMIT) -> tuple[int, dict[str, str]]:
     """Status and headers of an answer; several of a name are joined."""
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(limit):
         text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = text.rstrip("\r\n").split("\r\n")
     found: dict[str, str] = {}

@@ -11,6 +11,8 @@ const main :Workerd.Worker = (
     (className = "Sleeper", uniqueKey = "sleeper", enableSql = true),
     (className = "Bare", uniqueKey = "bare", enableSql = true),
     (className = "Broken", uniqueKey = "broken", enableSql = true),
+    (className = "Plain", uniqueKey = "plain", enableSql = true),
+    (className = "Shaky", uniqueKey = "shaky", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
   bindings = [
@@ -18,5 +20,7 @@ const main :Workerd.Worker = (
     (name = "SleepingRoom", durableObjectNamespace = "Sleeper"),
     (name = "HTTPServer", durableObjectNamespace = "Bare"),
     (name = "Broken", durableObjectNamespace = "Broken"),
+    (name = "PlainRoom", durableObjectNamespace = "Plain"),
+    (name = "ShakyRoom", durableObjectNamespace = "Shaky"),
   ],
 );

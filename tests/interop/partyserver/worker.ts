@@ -5,7 +5,10 @@ const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
 class Probe extends Server {
   log: string[] = [];
+  instance: string = crypto.randomUUID();
   starts = 0;
+  held = 0;
+  released = false;
   props: unknown = null;
 
   async onStart(props?: unknown) {
@@ -33,6 +36,11 @@ class Probe extends Server {
       connection.close(4002, "not today");
     }
     if (way === "header") connection.send(String(ctx.request.headers.get("x-probe")));
+    if (way === "wait") await this.letGo();
+  }
+
+  async letGo() {
+    while (!this.released) await pause(5);
   }
 
   async onMessage(connection: Connection, message: WSMessage) {
@@ -68,6 +76,37 @@ class Probe extends Server {
     else if (word === "starts") connection.send(`${this.starts}`);
     else if (word === "props") connection.send(JSON.stringify(this.props));
     else if (word === "reject") throw new Error("a secret of the room");
+    else if (word === "hold") {
+      this.held += 1;
+      await this.letGo();
+      connection.send("let go");
+    } else if (word === "held") connection.send(`${this.held}`);
+    else if (word === "release") {
+      this.released = true;
+      connection.send("released");
+    } else if (word === "instance") connection.send(this.instance);
+    else if (word === "close-twice") {
+      connection.close(4000, "first");
+      connection.close(4001, "second");
+    } else if (word === "send-late") {
+      connection.close(4000, "bye");
+      try {
+        connection.send("late");
+      } catch {
+        this.log.push("refused");
+      }
+    } else if (word === "fill") {
+      try {
+        connection.setState("x".repeat(Number(rest)));
+        connection.send("kept");
+      } catch {
+        connection.send("refused");
+      }
+    } else if (word === "size") connection.send(`${(connection.state as string).length}`);
+    else if (word === "grow") {
+      (connection.state as number[]).push(2);
+      connection.send("grown");
+    }
     else if (word === "put") {
       await this.ctx.storage.put(words[0], JSON.parse(words[1]));
       connection.send("put");
@@ -125,6 +164,10 @@ class Probe extends Server {
       return new Response("told", { headers: { "content-type": "text/plain" } });
     }
     if (what === "props") return Response.json(this.props);
+    if (what === "headers") {
+      const named = ["cookie", "authorization", "x-partykit-room", "origin"].map((name) => `${name} ${request.headers.get(name) ?? "-"}`);
+      return new Response(named.join("|"), { headers: { "content-type": "text/plain" } });
+    }
     const seen = [request.method, this.name, url.pathname, url.search, await request.text(), request.headers.get("x-probe") ?? "-"];
     return new Response(seen.join("|"), { headers: { "content-type": "text/plain" } });
   }
@@ -137,6 +180,20 @@ export class Sleeper extends Probe {
 }
 
 export class Bare extends Server {}
+
+export class Plain extends Server {
+  onMessage(connection: Connection, message: WSMessage) {
+    if (message === "throw") throw new Error("a secret of the room");
+    connection.send(message);
+  }
+}
+
+export class Shaky extends Probe {
+  async onStart(props?: unknown) {
+    await super.onStart(props);
+    if (this.starts === 1) throw new Error("a secret of the room");
+  }
+}
 
 export class Broken extends Server {
   onStart() {
