@@ -10,17 +10,24 @@ import type { RowActions } from "./views/action-bar.ts";
 import { OpsBar } from "./views/ops-bar.ts";
 import { type ScanTable, WINDOW_ROWS } from "./views/scan-table.ts";
 
-export interface OpsLink {
-  bar: OpsBar;
+/** Where a table's rows come from. */
+export interface TableSource {
+  bar: { node: HTMLElement };
   room: OpsRoom;
   traits: TraitWriter;
+  /** What can be done with its rows; null: nothing. */
+  actions: RowActions | null;
+  /** The table that the bar's counts lead to, and that is told of each second. */
+  attend(table: ScanTable): void;
+  /** Begins; called when the view is in the page. */
+  connect(): void;
+}
+
+export interface OpsLink extends TableSource {
+  bar: OpsBar;
   actions: RowActions;
   /** The room is reached: what is asked now goes out. */
   readonly live: boolean;
-  /** The table that the bar's counts lead to, and that is told of each second. */
-  attend(table: ScanTable): void;
-  /** Opens the room; called when the view is in the page. */
-  connect(): void;
 }
 
 /** `linked` is called when the room is reached or lost. */

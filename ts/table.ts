@@ -1,6 +1,8 @@
 /** The bundle of a scan table. */
+import { givenResults } from "./given-results.ts";
 import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
+import type { Changes } from "./rooms/ops-store.ts";
 import baseStyles from "./styles/base.css";
 import tableStyles from "./styles/table.css";
 import { addStyles, element } from "./views/element.ts";
@@ -12,10 +14,13 @@ export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
   addStyles(el, "table", tableStyles);
-  const ops = opsLink(options, option(model, "title", "Checks"), (changes) => {
+  const title = option(model, "title", "Checks");
+  const draw = (changes: Changes) => {
     still.end();
     table.draw(changes);
-  });
+  };
+  const given = option(model, "given", "");
+  const ops = given ? givenResults(options, title, given, draw) : opsLink(options, title, draw);
   const still = new Still(model);
   const table = new ScanTable(ops.room.store, option(model, "height", 420), model.get("view"), {
     view: (view) => ops.traits.write("view", view),

@@ -1,11 +1,11 @@
-"""Results as a DataFrame."""
+"""Results as a DataFrame, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .model import CHANGES, ERROR_CLASSES, PHASES, SEVERITIES, SUPPRESSIONS, CheckResult, Status
+from .model import CHANGES, ERROR_CLASSES, PHASES, SEVERITIES, SUPPRESSIONS, CheckResult, Status, wire_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,3 +82,57 @@ def results_frame(results: Iterable[CheckResult]) -> pd.DataFrame:
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("ms")
     frame["duration_ms"] = frame["duration_ms"].astype("float64")
     return frame
+
+
+def frame_results(frame: pd.DataFrame) -> list[CheckResult]:
+    """The reverse of `results_frame`, of a frame with its columns or some of them: one result a row, in the given order.
+
+    `check_id` and `status` must be there. The fingerprint is the index of that name, else the column, else made of check and target.
+    Raises ValueError for what no result can have, and for a fingerprint that comes twice.
+    """
+    import pandas as pd
+
+    missing = [name for name in ("check_id", "status") if name not in frame.columns]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]!r}, and a row is a result as in report.df, which has check_id and status at least")
+    columns = frame[[name for name in (*COLUMNS, "fingerprint") if name in frame.columns]]
+    if frame.index.name == "fingerprint":
+        columns = columns.assign(fingerprint=frame.index)
+    results, seen = [], set[str]()
+    for place, record in enumerate(columns.to_dict("records")):
+        known = {str(name): value for name, value in record.items() if isinstance(value, (dict, list)) or not pd.isna(value)}
+        try:
+            result = CheckResult.from_wire(_wire(known))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"row {place}: {error}") from None
+        if result.fingerprint in seen:
+            raise ValueError(
+                f"row {place} is another of {result.fingerprint} ({result.check_id}), and a table has one row of each: "
+                "frame.groupby('fingerprint').tail(1) is the last of each"
+            )
+        seen.add(result.fingerprint)
+        results.append(result)
+    return results
+
+
+def _wire(known: dict[str, Any]) -> dict[str, Any]:
+    """A row of a frame as a result's JSON values."""
+    wire = {"check_type": "", "target": "", **known}
+    for name in ("observed_at", "started_at"):
+        if name in known:
+            wire[name] = _moment(known[name])
+    state = {"phase": known.get("phase", "hard"), "since": _moment(known.get("since"))}
+    metrics = [{"name": name, "value": float(value)} for name, value in known.get("metrics", {}).items()]
+    return {
+        **wire,
+        "state": state,
+        "metrics": metrics,
+        "error": {"class": known["error"]} if "error" in known else None,
+        "suppression": {"by": known["suppressed_by"]} if "suppressed_by" in known else None,
+    }
+
+
+def _moment(value: Any) -> str | None:
+    import pandas as pd
+
+    return None if value is None else wire_time(pd.to_datetime(value, utc=True).to_pydatetime())

@@ -17,7 +17,7 @@ import partywidgets as pw
 from partywidgets import bundles
 from partywidgets.exceptions import HostError, KeywordError, PartyError, ScanError
 from partywidgets.runtime import Runtime
-from partywidgets.scans.model import CheckResult
+from partywidgets.scans.model import CheckResult, ScanReport
 from partywidgets.testing import party_runtime, party_terminal
 from partywidgets.widgets.rendering import rendered
 from partywidgets.widgets.terminal import sandbox_id
@@ -211,7 +211,8 @@ def test_unknown_keywords_are_refused_by_name(make: Callable[[], Any], sentence:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: pw.ScanTable([1, 2]), r"ScanTable\(\) shows the rows of the ops room and takes no list: write ScanTable\(\)"),
+        (lambda: pw.ScanTable([1, 2]), r"a ScanReport or a DataFrame, and takes no list: write ScanTable\(\), ScanTable\(report\)"),  # type: ignore[arg-type]
+        (lambda: pw.ScanTable(ScanReport(), 3), r"ScanTable\(\) shows the rows of the ops room and takes no int"),
         (lambda: pw.OpsDashboard("c.yaml"), r"`await pw\.ops\(CONFIG\)` loads checks"),
         (lambda: pw.Terminal(5), r"a room's name is text, got int: write it like 'db-incident'"),  # type: ignore[arg-type]
     ],

@@ -1,4 +1,4 @@
-/** What can be done with the selected rows; a reason is asked for in place. */
+/** What can be done with the selected rows; a reason is asked for in place. Without actions they can be copied. */
 import type { Reply, Result } from "../protocol.ts";
 import { toTabs } from "./csv.ts";
 import { element, setText, toClipboard } from "./element.ts";
@@ -22,7 +22,7 @@ const FOR_EVER: [string, null] = ["until it is ok", null];
 
 export class ActionBar {
   readonly node: HTMLElement;
-  #actions: RowActions;
+  #actions: RowActions | null;
   #selected: () => Result[];
   #words = element("span", { class: "pw-muted" });
   #buttons: HTMLElement;
@@ -35,19 +35,18 @@ export class ActionBar {
   #answer = element("span", { class: "pw-answer", role: "status" });
   #what: "ack" | "silence" = "ack";
 
-  constructor(actions: RowActions, selected: () => Result[]) {
+  constructor(actions: RowActions | null, selected: () => Result[]) {
     this.#actions = actions;
     this.#selected = selected;
     const button = (label: string, title: string, action: () => void) =>
       element("button", { type: "button", title, onclick: action }, label);
     this.#ack = button("", "", () => this.ask("ack"));
     this.#silence = button("", "", () => this.ask("silence"));
+    const recheck = button("Re-check", "Run these checks now (r)", () => void this.recheck());
     this.#buttons = element(
       "span",
       { class: "pw-buttons" },
-      this.#ack,
-      this.#silence,
-      button("Re-check", "Run these checks now (r)", () => void this.recheck()),
+      actions && element("span", { class: "pw-buttons pw-for-responders" }, this.#ack, this.#silence, recheck),
       button("Copy", "Copy these rows, for a spreadsheet or a message (c)", () => void this.copy()),
     );
     this.#form = element(
@@ -94,11 +93,11 @@ export class ActionBar {
 
   /** Opens the form for a reason; withdraws an ack and lifts a silence at once. */
   ask(what: "ack" | "silence"): void {
-    const rows = this.#selected();
-    if (rows.length === 0) return;
+    const [rows, actions] = [this.#selected(), this.#actions];
+    if (rows.length === 0 || !actions) return;
     if (under(rows, what)) {
       const fingerprints = rows.map(({ fingerprint }) => fingerprint);
-      void this.#tell(what === "ack" ? this.#actions.ack(fingerprints, null, null) : this.#actions.lift(fingerprints));
+      void this.#tell(what === "ack" ? actions.ack(fingerprints, null, null) : actions.lift(fingerprints));
       return;
     }
     this.#what = what;
@@ -116,7 +115,7 @@ export class ActionBar {
   /** Runs the selected checks now. */
   async recheck(): Promise<void> {
     const fingerprints = this.#selected().map(({ fingerprint }) => fingerprint);
-    if (fingerprints.length > 0) await this.#tell(this.#actions.recheck(fingerprints));
+    if (fingerprints.length > 0 && this.#actions) await this.#tell(this.#actions.recheck(fingerprints));
   }
 
   /** Puts the selected rows into the clipboard, parted by tabs. */
@@ -139,7 +138,7 @@ export class ActionBar {
     const minutes = this.#span.value === "" ? null : Number(this.#span.value);
     const until = minutes === null ? null : new Date(Date.now() + minutes * 60_000).toISOString();
     const reason = this.#reason.value.trim();
-    if (reason === "" || fingerprints.length === 0) return;
+    if (reason === "" || fingerprints.length === 0 || !this.#actions) return;
     this.#submit.disabled = true;
     const reply = await this.#tell(this.#actions[this.#what](fingerprints, reason, until));
     this.#submit.disabled = false;

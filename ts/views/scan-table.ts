@@ -25,7 +25,8 @@ export interface ScanTableEvents {
   window(query: WindowQuery): Promise<Reply>;
   /** All rows of a large board are asked for; `result` of the reply is `{columns, rows}`. */
   rows(query: RowsQuery): Promise<Reply>;
-  actions: RowActions;
+  /** What can be done with rows; null: nothing. */
+  actions: RowActions | null;
 }
 
 /** More rows than these are sorted and filtered by the host. */
@@ -93,12 +94,13 @@ export class ScanTable {
     this.#look = readLook(view);
     this.#events = events;
     this.#maxHeight = maxHeight;
+    const { actions } = events;
     this.#actions = new ActionBar(
-      {
-        ack: (fingerprints, reason, until) => this.#report(events.actions.ack(fingerprints, reason, until)),
-        silence: (fingerprints, reason, until) => this.#report(events.actions.silence(fingerprints, reason, until)),
-        lift: (fingerprints) => this.#report(events.actions.lift(fingerprints)),
-        recheck: (fingerprints) => this.#report(events.actions.recheck(fingerprints)),
+      actions && {
+        ack: (fingerprints, reason, until) => this.#report(actions.ack(fingerprints, reason, until)),
+        silence: (fingerprints, reason, until) => this.#report(actions.silence(fingerprints, reason, until)),
+        lift: (fingerprints) => this.#report(actions.lift(fingerprints)),
+        recheck: (fingerprints) => this.#report(actions.recheck(fingerprints)),
       },
       () => [...this.#selected].flatMap((fingerprint) => store.rows.get(fingerprint) ?? []),
     );
