@@ -24,7 +24,7 @@ export function mount(options: MountOptions): void {
     (changes) => {
       still.end();
       table.draw(changes);
-      if (changes.reset) asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
+      if (changes.reset) asked = nothing;
       if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
       const shown = detail.fingerprint;
       if (
@@ -43,7 +43,8 @@ export function mount(options: MountOptions): void {
   const { store } = ops.room;
   const still = new Still(model);
   let closed = false;
-  let asked = { fingerprint: "", at: Number.NEGATIVE_INFINITY };
+  const nothing = { fingerprint: "", at: Number.NEGATIVE_INFINITY, ok: false };
+  let asked = nothing;
   const show = (fingerprint: string | undefined) => {
     const row = fingerprint === undefined ? undefined : store.rows.get(fingerprint);
     if (!row) {
@@ -51,13 +52,15 @@ export function mount(options: MountOptions): void {
       return;
     }
     const { fingerprint: key } = row;
-    const past = { proof: store.proof(key), hours: store.hours(key), next: store.nextLook(key) };
+    const past = { proof: store.proof(key), hours: store.hours(key), witness: store.witness(key), next: store.nextLook(key) };
     const draw = () => detail.show(row, store.series(key), store.transitions(key), past);
     const since = performance.now() - asked.at;
     const looked = Date.parse(store.nextLook(key) ?? "") <= Date.parse(row.observed_at);
-    // Asked for when another row is chosen, after a reconnect, once an hour for the bars, and when the look it told of has come.
-    if (asked.fingerprint !== key || since > 3_600_000 || (looked && since > 5000)) {
-      asked = { fingerprint: key, at: performance.now() };
+    const ok = row.status === "ok";
+    // Asked for when another row is chosen or it fails or recovers, after a reconnect, once an hour for the bars, and when the look it
+    // told of has come.
+    if (asked.fingerprint !== key || asked.ok !== ok || since > 3_600_000 || (looked && since > 5000)) {
+      asked = { fingerprint: key, at: performance.now(), ok };
       void ops.room.ask("past", { fingerprint: key }).then((reply) => {
         if (signal.aborted || !reply.ok) return;
         store.remember(key, reply.result as Past);

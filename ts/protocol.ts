@@ -291,6 +291,8 @@ export interface Past {
   changes?: StateChange[];
   /** The oldest first. */
   looks?: [observedAt: string, durationMs: number, status: Status][];
+  /** Of a row that is ok its last failure, of another its last success; null: there was none. */
+  witness?: Result | null;
   /** When the row is looked at next; null: not by itself. */
   next?: string | null;
 }

@@ -30,6 +30,7 @@ from ..scans.export import (
 )
 from ..scans.model import CheckResult, ScanReport, Status, wire_time
 from ..scans.proof import Proof
+from ..scans.witnesses import Witnesses
 from .board import Board, Progress
 from .ops_http import publish_report, refusal
 from .remedy import Remedy
@@ -38,6 +39,8 @@ from .terminal import TerminalClient
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from ..scans.backtest_frame import BacktestFrame
 
 State: TypeAlias = Literal["connecting", "live", "refused", "lost"]
 
@@ -301,15 +304,17 @@ class OpsClient(RoomClient):
         answer = await self._get("/changes", check=check, hours=hours)
         return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours)
 
-    async def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> DataFrame:
+    async def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> BacktestFrame:
         """When a condition would have fired over the last `hours`: `await ops.backtest("shop", "duration_ms > 500", attempts=3)`.
 
-        It fires when it is true, as `warn` and `crit` do; of a line of `conditions` give the opposite. A row is one time that it fired:
-        `len()` is how often, `duration_s.sum()` for how long (`scans/export.py` has the columns). It needs raw results, which are kept for
-        `history.keep_raw`, and sees their numbers and `error` alone, no body; `attrs` has `looks`, `unanswered` (looks that lack what it
-        asks for) and `cut`. Raises ScanError where no look has an answer, ConfigError for a condition that cannot be read.
+        It fires when it is true, as `warn` and `crit` do; of a line of `conditions` give the opposite. The frame says in words how often
+        and for how long (`summary`), before its rows: one for each time that it fired (`scans/export.py` has the columns). It needs raw
+        results, which are kept for `history.keep_raw`, and sees their numbers and `error` alone, no body; `attrs` has `summary`, `looks`,
+        `unanswered` (looks that lack what it asks for) and `cut`. Raises ScanError where no look has an answer, ConfigError for a condition
+        that cannot be read.
         """
         from ..scans.backtest import backtest
+        from ..scans.backtest_frame import BacktestFrame
 
         answer = await self._get("/looks", check=check, hours=hours)
         found = await asyncio.to_thread(backtest, answer["looks"], condition, attempts=attempts)
@@ -317,14 +322,21 @@ class OpsClient(RoomClient):
             raise ScanError(f"no result of the check {check!r} from the last {hours:g} hours is kept: a backtest needs raw results")
         if found.unanswered == found.looks:
             raise ScanError(f"no result of {check!r} has what {condition!r} asks for: the history keeps {', '.join(sorted(found.names))}")
-        frame = _told(backtest_frame(episode.to_row() for episode in found.episodes), answer, "backtest", hours)
-        frame.attrs.update(looks=found.looks, unanswered=found.unanswered)
+        frame = BacktestFrame(backtest_frame(episode.to_row() for episode in found.episodes))
+        summary = found.summary(check, condition, hours=hours, attempts=attempts)
+        frame.attrs.update(summary=summary, looks=found.looks, unanswered=found.unanswered)
+        _told(frame, answer, "backtest", hours)
         return frame
 
     async def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> list[Proof]:
         """The remedies of the last `hours`, the oldest first; of one row when `fingerprint` is given."""
         found = await self._get("/remedies", fingerprint=fingerprint, hours=hours)
         return [Proof.from_wire(wire) for wire in found["remedies"]]
+
+    async def witnesses(self, fingerprint: str) -> Witnesses:
+        """What a row looked like when it was last ok, and when it last was not: two results with their evidence, or None."""
+        found = await self._get("/witnesses", fingerprint=fingerprint)
+        return Witnesses(*(found[name] and CheckResult.from_wire(found[name]) for name in Witnesses._fields))
 
     async def hours(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
         """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..duration import format_duration
 from . import looks
 from .condition import compile_condition
 from .model import parse_time, wire_time
@@ -38,6 +39,11 @@ class Episode:
     failed: int
     actual: str
 
+    @property
+    def seconds(self) -> float:
+        """How long it held: to the first look at which it did not, or to the last."""
+        return ((self.ended or self.last) - self.began).total_seconds()
+
     def to_row(self) -> dict[str, Any]:
         """The row of `backtest_frame`."""
         return {
@@ -46,7 +52,7 @@ class Episode:
             "began": wire_time(self.began),
             "fired": None if self.fired is None else wire_time(self.fired),
             "ended": None if self.ended is None else wire_time(self.ended),
-            "duration_s": ((self.ended or self.last) - self.began).total_seconds(),
+            "duration_s": self.seconds,
             "looks": self.looks,
             "failed": self.failed,
             "actual": self.actual,
@@ -55,12 +61,38 @@ class Episode:
 
 @dataclass(slots=True)
 class Backtest:
-    """What came of it. `looks` were evaluated, `unanswered` of them lack a value that the condition asks for; `names` are what they had."""
+    """What came of it. `looks` were evaluated, `unanswered` of them lack a value that the condition asks for; `names` are what they had.
+
+    `began` is the first look, `rows` are the fingerprints that were looked at, `most` is at how many looks in a row the condition held.
+    """
 
     episodes: list[Episode] = field(default_factory=list)
     looks: int = 0
     unanswered: int = 0
     names: set[str] = field(default_factory=set)
+    began: datetime | None = None
+    rows: set[str] = field(default_factory=set)
+    most: int = 0
+
+    def summary(self, check: str, condition: str, *, hours: float, attempts: int = 1) -> str:
+        """How often it would have fired and for how long, whether that was a problem as things were, and what was looked at: for people."""
+        often, lengths = len(self.episodes), [episode.seconds for episode in self.episodes]
+        row = f", held at {attempts} looks in a row," if attempts > 1 else ""
+        span = f"in the last {hours:g} h"
+        if not often:
+            near = f" It held at {_count(self.most, 'look')} in a row at most." if self.most else ""
+            told = f"{condition} on {check}{row} would never have fired {span}.{near}"
+        else:
+            times = "once" if often == 1 else f"{often} times"
+            still = sum(episode.ended is None for episode in self.episodes)
+            long = f"for {'at least ' if still else ''}{format_duration(sum(lengths))}"
+            long += f" in all, {format_duration(max(lengths))} at the longest" if often > 1 else ""
+            told = f"{condition} on {check}{row} would have fired {times} {span}, {long}{'; it holds still' if still else ''}. "
+            told += _was_known(often, sum(episode.failed > 0 for episode in self.episodes))
+        since = "" if self.began is None else f" since {self.began:%Y-%m-%d %H:%M} UTC"
+        of_rows = f" of {len(self.rows)} rows" if len(self.rows) > 1 else ""
+        lacking = f", {self.unanswered:,} of them without an answer" if self.unanswered else ""
+        return f"{told} Looked at: {_count(self.looks, 'look')}{of_rows}{since}{lacking}."
 
 
 def backtest(looks: Iterable[Mapping[str, Any]], condition: str, *, attempts: int = 1) -> Backtest:
@@ -77,6 +109,8 @@ def backtest(looks: Iterable[Mapping[str, Any]], condition: str, *, attempts: in
         values = _values(look)
         found.looks += 1
         found.names |= values.keys()
+        found.rows.add(str(look["fingerprint"]))
+        found.began = found.began or parse_time(look["observed_at"])
         verdict = compiled.verdict(values)
         if verdict.holds is None:
             found.unanswered += 1
@@ -91,12 +125,26 @@ def backtest(looks: Iterable[Mapping[str, Any]], condition: str, *, attempts: in
         if episode is None:
             episode = open_episodes[key] = Episode(key, str(look["check_id"]), at, None, at, None, 0, 0, verdict.actual)
         episode.looks += 1
+        found.most = max(found.most, episode.looks)
         episode.last = at
         episode.failed += look["status"] in ("warn", "crit", "unknown")
         if episode.looks == attempts:
             episode.fired = at
             found.episodes.append(episode)
     return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _was_known(often: int, failed: int) -> str:
+    """Whether the times at which it fired were a problem as things were: warn, crit or unknown at some look."""
+    if failed == often:
+        return "There was a problem then as things were, too." if often == 1 else "Each time there was a problem as things were, too."
+    if failed == 0:
+        return "Nothing was a problem then as things were."
+    return f"At {failed} of these times there was a problem as things were, too."
 
 
 def _values(look: Mapping[str, Any]) -> dict[str, Any]:

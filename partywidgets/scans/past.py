@@ -11,6 +11,7 @@ from . import looks, result_columns, rollup
 from .history_file import HistoryFile
 from .model import CheckResult, parse_time, wire_time
 from .recorded import Row
+from .witnesses import Witnesses
 
 SCANS, ROWS = 1000, 1_000_000
 """Most scans in one list, and most rows in one answer."""
@@ -144,17 +145,15 @@ class Past(HistoryFile):
             )
         return rows
 
-    async def witnesses(self, fingerprint: str) -> tuple[CheckResult | None, CheckResult | None]:
+    async def witnesses(self, fingerprint: str) -> Witnesses:
         """The last success and the last failure of a fingerprint, with their evidence."""
         texts = ", ".join(
             f"coalesce(last_{kind}, (SELECT body FROM results WHERE results.seq = latest.{kind}_seq)) AS last_{kind}"
             for kind in ("success", "failure")
         )
         rows = await self._ask(f"SELECT {texts} FROM latest WHERE fingerprint = ?", (fingerprint,))
-        if not rows:
-            return None, None
-        success, failure = (body and CheckResult.from_wire(json.loads(body)) for body in (rows[0]["last_success"], rows[0]["last_failure"]))
-        return success, failure
+        bodies = (rows[0]["last_success"], rows[0]["last_failure"]) if rows else (None, None)
+        return Witnesses(*(None if body is None else CheckResult.from_wire(json.loads(body)) for body in bodies))
 
 
 def _report(database: sqlite3.Connection, scan_id: str) -> str | None:

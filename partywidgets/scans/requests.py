@@ -9,6 +9,7 @@
     GET  scans/changes?check=&hours=    state changes of the past
     GET  scans/hours?check=&hours=      hourly figures of the past
     GET  scans/remedies?fingerprint=&hours=  what was run for rows, and what came of it
+    GET  scans/witnesses?fingerprint=   the last success and the last failure of a row, with their evidence
     GET  scans/checks?config=           which checks there are, and what the config's are made of, as digests (admin)
     GET  scans/diff?a=<id>&b=<id>       what differs between two scans
     POST scans {checks, labels}         runs them (admin); {fingerprints}: looks again (responder); `wait: true` answers with the report
@@ -181,6 +182,12 @@ async def _get(what: str, request: Request, service: OpsMonitorService) -> Respo
     if what == "remedies":
         hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")
         return JSONResponse({"remedies": await history.look(lambda database: proof.read(database, hours=hours, fingerprint=fingerprint))})
+    if what == "witnesses":
+        fingerprint = query.get("fingerprint")
+        if not fingerprint:
+            raise ValueError("witnesses are of one row: ?fingerprint=<fingerprint>")
+        witnesses = await history.witnesses(fingerprint)
+        return JSONResponse({name: result and result.to_wire() for name, result in witnesses._asdict().items()})
     if what == "diff":
         a, b = query.get("a"), query.get("b")
         if not a or not b:

@@ -278,14 +278,16 @@ class OpsMonitorBroadcastServer(Server):
         self._stale |= window.late
 
     async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """What came before a row: its hours and looks of the last day, its changes and the last proof of a week."""
+        """What came before a row: its hours and looks of the last day, its changes and the last proof of a week, and its last failure
+        while it is ok, else its last success."""
         history, fingerprint = self.service.history, data.get("fingerprint")
         row = self.service.board.rows.get(fingerprint) if isinstance(fingerprint, str) else None
         if row is None:
             raise ValueError("`fingerprint` names no row: take it from one that is there")
         check, name = row.check_id, row.fingerprint
         past = await history.look(lambda database: background.read_past(database, check, name))
-        return {**past, "next": wire_moment(self.service.next_look(check))}
+        witness = (await history.witnesses(name)).beside(row)
+        return {**past, "witness": None if witness is None else witness.to_wire(), "next": wire_moment(self.service.next_look(check))}
 
     async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ..promotion import CheckText, Promotable, Promotion
+    from ..scans.backtest_frame import BacktestFrame
     from ..scans.model import CheckResult, ScanReport
+    from ..scans.witnesses import Witnesses
 
 T = TypeVar("T")
 
@@ -98,19 +100,23 @@ class OpsView(PartyWidget):
         refuse_positional(widget, given)
         refuse_unknown(widget, unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
         view = read_view(widget, columns=columns, sort=sort, group=group, search=search)
-        options = {"title": title, "height": height}
+        options = {"title": title, "height": height, **self._own_options()}
         super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
         self.view = view
         # One room a host and credential: whoever connects with another token acts with that one's rights alone.
         self._ops = _rooms.setdefault((self._address, self._thread), Room(self._address))
-        self._ops.views.add(self)
         self._config: Path | None = None
         self._thread.call_soon(self._hold, self._join(), "rows")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(room={self.room!r})"
 
+    def _own_options(self) -> dict[str, Any]:
+        """Options of this widget beside title and height."""
+        return {}
+
     async def _join(self) -> None:
+        self._ops.views.add(self)
         try:
             await self._ops.connected()
         except (PartyError, TimeoutError) as error:
@@ -303,13 +309,24 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "changes")
 
-    def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[DataFrame]:
-        """When a condition would have fired over the last `hours`, a row for each time: `pw.ops.backtest("shop", "duration_ms > 500")`."""
+    def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[BacktestFrame]:
+        """When a condition would have fired over the last `hours`: how often and for how long in words, and a row for each time.
 
-        async def work() -> DataFrame:
+        `await ops.backtest("shop", "duration_ms > 500", attempts=3)`: true is firing, as of `warn` and `crit`.
+        """
+
+        async def work() -> BacktestFrame:
             return await (await self._ops.connected()).backtest(check, condition, hours=hours, attempts=attempts)
 
         return self._start(work(), "backtest")
+
+    def witnesses(self, fingerprint: str) -> Handle[Witnesses]:
+        """What a row looked like when it was last ok, and when it last was not: `success` and `failure`, whole and with evidence."""
+
+        async def work() -> Witnesses:
+            return await (await self._ops.connected()).witnesses(fingerprint)
+
+        return self._start(work(), f"witnesses {fingerprint}")
 
     def hours(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
         """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""

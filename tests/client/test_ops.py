@@ -17,7 +17,7 @@ from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
 from partywidgets.scans import backtest, bounds, requests
-from partywidgets.scans.model import CheckResult, ScanReport
+from partywidgets.scans.model import CheckResult, ScanReport, Status
 
 from ..running_app import running
 from ..scans import ops_room
@@ -97,8 +97,16 @@ async def test_backtest(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest
             await ops.scan()
         found = await ops.backtest("shop", "duration_ms >= 0", attempts=2)
         assert (len(found), list(found["looks"]), list(found["failed"]), list(found["ended"].isna())) == (1, [3], [1], [True])
-        assert found.attrs == {"looks": 3, "unanswered": 0, "cut": False}
-        assert len(await ops.backtest("shop", "duration_ms < 0")) == 0
+        assert found.attrs == {"summary": found.summary, "looks": 3, "unanswered": 0, "cut": False}
+        said = "duration_ms >= 0 on shop, held at 2 looks in a row, would have fired once in the last 24 h, for at least "
+        assert found.summary.startswith(said)
+        assert "There was a problem then as things were, too. Looked at: 3 looks since 20" in found.summary
+        assert (repr(found).splitlines()[0], type(found[found["looks"] > 2])) == (found.summary, pd.DataFrame)
+        assert f"<p>{found.summary.replace('>', '&gt;')}</p>" in found._repr_html_()
+        never = await ops.backtest("shop", "duration_ms < 0")
+        assert (len(never), repr(never)) == (0, never.summary)
+        assert never.summary.startswith("duration_ms < 0 on shop would never have fired in the last 24 h. Looked at: 3 looks since 20")
+        assert "<table" not in never._repr_html_()
         with pytest.raises(ScanError, match="the history keeps duration_ms, error, metrics"):
             await ops.backtest("shop", "body.depth > 5")
         with pytest.raises(ScanError, match="no result of the check 'shpo'"):
@@ -108,6 +116,25 @@ async def test_backtest(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest
         monkeypatch.setattr(backtest, "LOOKS", 2)
         with pytest.warns(UserWarning, match="the oldest are left out"):
             assert (await ops.backtest("shop", "duration_ms >= 0")).attrs["looks"] == 2
+
+
+async def test_witnesses(tmp_path: Path, play: ops_room.Play) -> None:
+    """What a row looked like when it was last ok, and when it last was not, comes whole; its details get the other of the two."""
+    async with loaded(tmp_path, "shop") as room, client_of(room) as ops, room.join() as person:
+        await person.snapshot()
+        name = ScriptedCheck(id="shop").fingerprint
+        assert await ops.witnesses(name) == (None, None)
+        turns: tuple[tuple[Status, Status | None], ...] = (("ok", None), ("crit", "ok"), ("crit", "ok"), ("ok", "crit"))
+        for status, other in turns:
+            play.statuses["shop"] = status
+            report = await ops.scan()
+            past = (await person.ask("past", fingerprint=name))["result"]
+            assert (past["witness"] and past["witness"]["status"]) == other
+        success, failure = await ops.witnesses(name)
+        assert success is not None
+        assert failure is not None
+        assert (success.scan_id, failure.status, failure.summary) == (report.scan_id, "crit", "it is crit")
+        assert success.observed_at >= failure.observed_at
 
 
 async def test_what_is_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,45 @@ def test_how_often_and_for_how_long() -> None:
     assert (list(empty.columns), empty.dtypes.tolist()) == (list(frame.columns), frame.dtypes.tolist())
 
 
+@pytest.mark.parametrize(
+    ("numbers", "attempts", "words"),
+    [
+        (
+            (1, 9, 9, 1, 1, 9),
+            1,
+            "lag > 5 on queue would have fired 2 times in the last 24 h, for at least 2m in all, 2m at the longest; it holds still. "
+            "Nothing was a problem then as things were. Looked at: 6 looks since 2026-03-01 00:00 UTC.",
+        ),
+        (
+            (9, None, 9, 9, 1),
+            3,
+            "lag > 5 on queue, held at 3 looks in a row, would have fired once in the last 24 h, for 4m. "
+            "Nothing was a problem then as things were. Looked at: 5 looks since 2026-03-01 00:00 UTC, 1 of them without an answer.",
+        ),
+        (
+            (9, 9, 1),
+            3,
+            "lag > 5 on queue, held at 3 looks in a row, would never have fired in the last 24 h. It held at 2 looks in a row at most. "
+            "Looked at: 3 looks since 2026-03-01 00:00 UTC.",
+        ),
+        ((1,), 1, "lag > 5 on queue would never have fired in the last 24 h. Looked at: 1 look since 2026-03-01 00:00 UTC."),
+    ],
+)
+def test_it_is_said_in_words(numbers: tuple[float | None, ...], attempts: int, words: str) -> None:
+    """How often, how long, whether that was a problem anyway, and what was looked at; of what never fired how near it came."""
+    assert backtest(looks(*numbers), "lag > 5", attempts=attempts).summary("queue", "lag > 5", hours=24, attempts=attempts) == words
+
+
+def test_words_of_several_rows_that_failed_anyway() -> None:
+    """Of two rows, one of which failed as things were, both are counted."""
+    failing = [{**look, "status": "crit"} for look in looks(9, 1, fingerprint="g")]
+    mixed = sorted(looks(9, 9, 1) + failing, key=lambda look: str(look["observed_at"]))
+    assert backtest(mixed, "lag > 5").summary("queue", "lag > 5", hours=1.5) == (
+        "lag > 5 on queue would have fired 2 times in the last 1.5 h, for 3m in all, 2m at the longest. "
+        "At 1 of these times there was a problem as things were, too. Looked at: 5 looks of 2 rows since 2026-03-01 00:00 UTC."
+    )
+
+
 def test_attempts_in_a_row() -> None:
     """With attempts, what held less often in a row did not fire, and `fired` is the look that made it hard."""
     found = backtest(looks(9, 1, 9, 9, 9, 1), "lag > 5", attempts=3)

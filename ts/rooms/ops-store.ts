@@ -125,7 +125,7 @@ export class OpsStore {
   #series = new Map<string, Series>();
   #history = new Map<string, StateChange[]>();
   #proofs = new Map<string, Proof>();
-  #past: { fingerprint: string; hours: Past["hours"]; next: string | null } | null = null;
+  #past: { fingerprint: string; hours: Past["hours"]; witness: Result | null; next: string | null } | null = null;
   #parts: SnapshotParts | null = null;
   /** The row that came last: what is new shares with it what rows have in common. */
   #newest: Result | null = null;
@@ -196,9 +196,16 @@ export class OpsStore {
     return false;
   }
 
+  /** Of the row that was asked for last what it does not tell itself: its last failure while it is ok, else its last success. */
+  witness(fingerprint: string): Result | null {
+    const witness = this.#past?.fingerprint === fingerprint ? this.#past.witness : null;
+    const row = this.rows.get(fingerprint);
+    return witness && row && (witness.status === "ok") !== (row.status === "ok") ? witness : null;
+  }
+
   /** Takes an answer to `past`. */
-  remember(fingerprint: string, { hours, remedy, changes = [], looks = [], next = null }: Past): void {
-    this.#past = { fingerprint, hours, next };
+  remember(fingerprint: string, { hours, remedy, changes = [], looks = [], witness = null, next = null }: Past): void {
+    this.#past = { fingerprint, hours, witness, next };
     if (remedy) this.#prove(remedy);
     if (!this.rows.has(fingerprint)) return;
     for (const change of [...changes].reverse()) this.#transition(change);

@@ -18,6 +18,8 @@ export interface DetailActions {
 export interface Background {
   proof: Proof | null;
   hours: readonly Hour[];
+  /** Its last failure while it is ok, else its last success. */
+  witness?: Result | null;
   /** When it is looked at next. */
   next?: string | null;
 }
@@ -66,7 +68,7 @@ export class Detail {
     this.#shown = result.fingerprint;
     this.node.hidden = false;
     const { proof, hours } = past;
-    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}${past.next ?? ""}`;
+    const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}${past.witness?.result_id ?? ""}${past.next ?? ""}`;
     if (id !== this.#resultId) {
       this.#resultId = id;
       const held = this.#heldButton();
@@ -103,7 +105,7 @@ export class Detail {
     ];
   }
 
-  #bodyOf(result: Result, transitions: readonly StateChange[], { proof, hours, next }: Background): Node[] {
+  #bodyOf(result: Result, transitions: readonly StateChange[], { proof, hours, witness, next }: Background): Node[] {
     const { remediation, error, suppression } = result;
     return [
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
@@ -125,6 +127,7 @@ export class Detail {
           place === 0 && result.status !== "ok" && short(evidence.value),
         ),
       ),
+      witness ? this.#fold(witness.status === "ok" ? "When it was last ok" : "When it last failed", witnessed(witness)) : null,
       filled(transitions) && section("Last changes", changes(transitions)),
       filled(hours) && section("Uptime, last 24 hours", uptimeBars(hours)),
       section("Duration", this.#chart.node),
@@ -238,6 +241,20 @@ function looked(result: Result, next: string | null): HTMLElement {
 
 function origin({ check_type, runner, scan_id }: Result): string {
   return `${check_type}${runner ? ` · run on ${runner.host}` : ""} · scan ${scan_id.slice(0, 8)}`;
+}
+
+/** What was seen then, below a fold of its own: nothing of it folds again. */
+function witnessed(witness: Result): HTMLElement {
+  const { observed_at, status, summary, error, details } = witness;
+  return element(
+    "div",
+    { class: "pw-witness" },
+    element("div", { class: "pw-wrap" }, statusMark(status), element("span", { class: "pw-muted" }, ` ${clock(observed_at)} `), summary),
+    error && element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`),
+    filled(witness.conditions) && conditions(witness.conditions),
+    details ? element("pre", {}, details) : null,
+    ...(witness.evidence ?? []).flatMap(({ name, value }) => [element("div", { class: "pw-muted" }, name), element("pre", {}, value)]),
+  );
 }
 
 function conditions(list: Result["conditions"]): HTMLElement {

@@ -123,6 +123,43 @@ describe("the last remedy of a row", () => {
   });
 });
 
+describe("what a row looked like before", () => {
+  it("is told of a row that fails by its last success, and while it is ok by its last failure", () => {
+    const store = new OpsStore();
+    const { fingerprint } = RESULT;
+    const row = (seq: number, status: Result["status"]) =>
+      store.apply(
+        { type: "check-result", data: { seq, scan_id: "s", done: 1, total: 1, results: [{ ...RESULT, seq, status }] } },
+        noChanges(),
+      );
+    row(1, "crit");
+    store.remember(fingerprint, { hours: [], remedy: null, witness: { ...RESULT, status: "ok" } });
+    expect(store.witness(fingerprint)?.status).toBe("ok");
+    expect(store.witness("another")).toBeNull();
+    row(2, "ok");
+    expect(store.witness(fingerprint), "it says no more than the row itself").toBeNull();
+    store.remember(fingerprint, { hours: [], remedy: null });
+    expect(store.witness(fingerprint)).toBeNull();
+  });
+
+  it("is folded, with its conditions and what was seen, as text", () => {
+    const detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal, () => import("../chart.ts"));
+    document.body.replaceChildren(detail.node);
+    const evidence = [{ ...RESULT.evidence[0]!, name: "body", value: EVIL }];
+    const fold = () => [...detail.node.querySelectorAll("details")].find(({ textContent }) => textContent?.includes("When it"));
+    detail.show({ ...RESULT, status: "ok" }, [], []);
+    expect(fold()).toBeUndefined();
+    detail.show({ ...RESULT, status: "ok" }, [], [], { proof: null, hours: [], witness: { ...RESULT, summary: EVIL, evidence } });
+    expect(fold()!.open).toBe(false);
+    expect(fold()!.querySelector("summary")!.textContent).toBe("When it last failed");
+    expect([...fold()!.querySelectorAll("pre")].at(-1)!.textContent).toBe(EVIL);
+    expect(fold()!.textContent).toContain("status == 200");
+    expect(fold()!.querySelector("img")).toBeNull();
+    detail.show({ ...RESULT, result_id: "2" }, [], [], { proof: null, hours: [], witness: { ...RESULT, status: "ok" } });
+    expect(fold()!.querySelector("summary")!.textContent).toBe("When it was last ok");
+  });
+});
+
 describe("the uptime of a row", () => {
   it("is a bar an hour, with gaps where nobody looked and a sign where it failed", () => {
     const bars = uptimeBars([hour(1), hour(3, { ok: 30, crit: 30, uptime: 0.5 }), hour(4, { ok: 50, warn: 10 })]);
