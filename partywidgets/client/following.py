@@ -29,13 +29,14 @@ class Following:
         self._tail = Tail()
         self._searched = 0
         self._readers: list[Reader] = []
-        self._screen_comes = False
+        self.screen_comes = False
+        """True from a welcome until its screen: what comes in between is on the screen, and no output."""
         self._acknowledged = 0
         self._ack: asyncio.TimerHandle | None = None
 
     def welcomed(self, offset: int, *, resumed: bool) -> None:
         """The room let us in: it goes on where we were (`resumed`), or a screen comes."""
-        self._screen_comes = not resumed
+        self.screen_comes = not resumed
         if not resumed:
             self._tail.reset(offset)
             self._searched = self.offset = self._acknowledged = offset
@@ -50,7 +51,7 @@ class Following:
         elif frame[:1] == bytes([SNAPSHOT]):
             self.offset, cols, rows, screen = decode_snapshot(frame)
             size = cols, rows
-            self._screen_comes = False
+            self.screen_comes = False
             self._acknowledged = min(self._acknowledged, self.offset)
             self._tail.reset(self.offset)
             self._searched = min(self._searched, self.offset)
@@ -100,7 +101,7 @@ class Following:
         reader = Reader(limit)
         self._readers.append(reader)
         try:
-            if not self._screen_comes:
+            if not self.screen_comes:
                 self._tell("resync")
             yield reader
         finally:

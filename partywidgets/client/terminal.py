@@ -314,7 +314,8 @@ class TerminalClient(RoomClient):
 
     @property
     def _arrived(self) -> bool:
-        return self._welcome
+        # With its screen: output that comes before that is drawn on it, and `expect` would not find it.
+        return self._welcome and not self._following.screen_comes
 
     def _pulse(self) -> None:
         super()._pulse()

@@ -16,6 +16,7 @@ from partywidgets.auth import Identity
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, RefusedError
 from partywidgets.terminal.protocol import decode_output, decode_snapshot, encode_input
+from partywidgets.terminal.screen import Capture, EmulatedScreen
 
 from ..running_app import Running, running
 
@@ -244,6 +245,33 @@ async def test_control_is_asked_for(tmp_path: Path) -> None:
         await cyd.release_control()
         await asking
         assert ben.has_control
+
+
+async def test_who_has_entered_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output that comes while a room still draws the screen for a newcomer is on that screen: one is in when it is here, not before."""
+    drawn, go = EmulatedScreen.capture, asyncio.Event()
+
+    async def slowly(screen: EmulatedScreen, limit: int) -> Capture:
+        await go.wait()
+        return await drawn(screen, limit)
+
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as one:
+        await one.run("true", timeout=WAIT)
+        monkeypatch.setattr(EmulatedScreen, "capture", slowly)
+        async with asyncio.timeout(WAIT):
+            two = client_of(app)
+            entering = asyncio.ensure_future(two.__aenter__())
+            await until(one, lambda: len(one.people) == 2)
+            await one.run("echo before-$((1+1))", timeout=WAIT)
+            assert not entering.done()
+            go.set()
+            await entering
+        try:
+            await one.run("echo behind-$((1+1))", timeout=WAIT)
+            assert await two.expect("behind-2", WAIT)
+            assert "before-2" in await two.screen()
+        finally:
+            await two.close()
 
 
 async def test_an_observer_only_looks(tmp_path: Path) -> None:
