@@ -18,7 +18,7 @@ from partywidgets.terminal import protocol
 from partywidgets.terminal.server import TerminalServer
 from partywidgets.terminal.settings import TerminalSettings
 
-WAIT = 20.0
+WAIT = 40.0
 
 
 @dataclass
@@ -159,8 +159,19 @@ class Viewer:
         await self.until(lambda: any(message.get("state") == "running" for message in self.of("welcome") + self.of("upstream")))
 
     async def running(self) -> None:
-        """Waits until the shell runs and shows its prompt."""
+        """Waits until the shell runs and shows its prompt, for who opened it: the screen of who came later has no marks."""
         await self.until(lambda: b"633;B;" in self.drawn())
+
+    async def catch_up(self) -> None:
+        """Acknowledges whatever comes until there is a fresh screen, and that too, as a page does that lagged."""
+        screens = len(self.screens)
+        async with asyncio.timeout(WAIT):
+            while len(self.screens) == screens:
+                assert self.closed is None, f"the socket closed: {self.closed}"
+                self._changed.clear()
+                await self.tell("consumed", offset=self.offset)
+                await self._changed.wait()
+        await self.tell("consumed", offset=self.offset)
 
     def drawn(self) -> bytes:
         """What a terminal would be given: the last screen, and what came after it."""

@@ -16,6 +16,8 @@ pytest.importorskip("partywidgets.terminal.emulator", reason="pyghostty has no w
 
 QUERY = f"?cols={SIZE[0]}&rows={SIZE[1]}"
 FLOOD = "".join(f"\x1b[3{n % 8}m{n} {WIDE}\x1b[0m\n" for n in range(7000))
+PIECE = 250
+"""Lines that fit into a viewer's socket (SOCKET_BYTES): nobody lags behind so few."""
 
 
 async def lagging(place: Place, first: Viewer, slow: Viewer, home: Path) -> None:
@@ -28,11 +30,13 @@ async def lagging(place: Place, first: Viewer, slow: Viewer, home: Path) -> None
     await on_screen(place, first, "\nflooded")
 
 
-async def drained(slow: Viewer) -> None:
-    """It acknowledges all that it has, and gets its fresh screen."""
-    screens = len(slow.screens)
-    await slow.tell("consumed", offset=slow.offset)
-    await slow.until(lambda: len(slow.screens) > screens)
+async def flooded(place: Place, first: Viewer, home: Path) -> None:
+    """More output than a small room keeps; the first viewer has seen each piece before the next comes, and lags behind none."""
+    (home / "flood.txt").write_text(FLOOD, "utf-8")
+    for last in range(PIECE, 4001, PIECE):
+        await first.type(f"sed -n '{last - PIECE + 1},{last}p' flood.txt; echo flo''oded-{last}\r")
+        await on_screen(place, first, f"\nflooded-{last}")
+    assert len(first.screens) == 1
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -50,7 +54,7 @@ async def test_whoever_lagged_has_the_exact_screen(program: str, serve: Serve, x
             for keystrokes, shown in PROGRAMS[program][2]:
                 await first.type(keystrokes)
                 await on_screen(place, first, shown)
-            await drained(slow)
+            await slow.catch_up()
             await assert_same(xterm, place, "w1", first, slow, scrollback=False)
             await leave(program, place, first)
             await slow.until(lambda: slow.offset >= first.offset)
@@ -70,11 +74,12 @@ async def test_a_resize_during_the_lag(program: str, key: int, serve: Serve, xte
         await lagging(place, first, slow, text_home)
         async with started(program, place, first, text_home):
             await first.tell("resize", cols=90, rows=24)
-            await slow.message("resize", cols=90, rows=24)
+            for viewer in (first, slow):
+                await viewer.message("resize", cols=90, rows=24)
             keystrokes, shown = PROGRAMS[program][2][key]
             await first.type(keystrokes)
             await on_screen(place, first, shown)
-            await drained(slow)
+            await slow.catch_up()
             assert slow.screens[-1][1:3] == (90, 24)
             await assert_same(xterm, place, "w1", first, slow, scrollback=False, only="alternate")
 
@@ -106,14 +111,12 @@ async def test_whoever_was_away_resumes_to_the_exact_screen(program: str, serve:
 async def test_whoever_was_away_for_too_long_gets_the_exact_screen(program: str, serve: Serve, xterm: Xterm, text_home: Path) -> None:
     """A page that missed more than the room keeps, or than it replays, gets one screen, with the cells of one who stayed."""
     need(program)
-    (text_home / "flood.txt").write_text(FLOOD, "utf-8")
     async with serve(default="local:/bin/bash", ring_bytes=256 << 10) as place, place.watch(query=QUERY) as first:
         await first.running()
         async with place.watch() as away:
             await away.until(lambda: away.screens)
             epoch, offset = away.of("welcome")[-1]["epoch"], away.offset
-        await first.type("cat flood.txt; echo floo''ded\r")
-        await on_screen(place, first, "\nflooded")
+        await flooded(place, first, text_home)
         async with started(program, place, first, text_home), place.watch(query=f"?epoch={epoch}&offset={offset}") as again:
             await again.until(lambda: again.screens)
             assert not again.of("welcome")[-1]["resumed"]
