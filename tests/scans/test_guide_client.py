@@ -15,6 +15,7 @@ import pytest
 from partywidgets.app import App, create_app
 from partywidgets.auth import Gate
 from partywidgets.transport.server import serve
+from tests.ports import kept_port
 
 from .ops_room import PEOPLE, ScriptedCheck, token_of
 
@@ -59,18 +60,18 @@ async def guide_client(url: str, package: str) -> AsyncIterator[GuideClient]:
 
 
 @asynccontextmanager
-async def running(directory: Path, port: int = 0) -> AsyncIterator[tuple[App, str, int]]:
+async def running(directory: Path, port: int = 0) -> AsyncIterator[tuple[App, str]]:
     """The whole app on a port."""
     app = create_app(gate=Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, hosts=None), storage=directory)
     async with app, serve(app.asgi, port=port) as server:
         await app.service.load_config("a.yaml", [ScriptedCheck(id="one"), ScriptedCheck(id="two")])
-        yield app, server.url, server.port
+        yield app, server.url
 
 
 @pytest.mark.parametrize("package", ["partysocket", "partysocket-1.1.6"])
 async def test_scan_results_reach_the_guides_client(tmp_path: Path, package: str) -> None:
     """Two clients with tickets through `query` get the scan-result of each of two scans."""
-    async with running(tmp_path) as (app, url, _), guide_client(url, package) as first, guide_client(url, package) as second:
+    async with running(tmp_path) as (app, url), guide_client(url, package) as first, guide_client(url, package) as second:
         for client in (first, second):
             await client.until("snapshot")
         for _ in range(2):
@@ -84,7 +85,8 @@ async def test_scan_results_reach_the_guides_client(tmp_path: Path, package: str
 @pytest.mark.parametrize("package", ["partysocket", "partysocket-1.1.6"])
 async def test_the_guides_client_comes_back_after_a_restart(tmp_path: Path, package: str) -> None:
     """When the server restarts on its port, PartySocket reconnects with a new ticket, gets a snapshot and the next scan-result."""
-    async with running(tmp_path) as (app, url, port):
+    port = kept_port()
+    async with running(tmp_path, port) as (app, url):
         client_context = guide_client(url, package)
         client = await client_context.__aenter__()
         await client.until("snapshot")
@@ -92,7 +94,7 @@ async def test_the_guides_client_comes_back_after_a_restart(tmp_path: Path, pack
         await client.until("scan-result")
     try:
         assert await client.until("close") == 1012
-        async with running(tmp_path, port) as (app, url, _):
+        async with running(tmp_path, port) as (app, url):
             await client.until("snapshot")
             report = await app.ops.run_scan()
             assert (await client.until("scan-result"))["scan_id"] == report.scan_id

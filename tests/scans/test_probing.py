@@ -33,6 +33,7 @@ from partywidgets.scans.probing import ProbeProcess
 from tests.ports import kept_port
 
 from .checks.servers import Served, serving, web_server
+from .checks.test_tcp import speak
 
 WAIT = 30.0
 
@@ -78,16 +79,16 @@ async def test_both_ways_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every kind of outcome of every type that another process may look at comes back as this process would have seen it."""
     closed = kept_port()
     monkeypatch.delattr(probing, "run_check")  # so that what is looked at elsewhere is
-    async with web_server() as web:
+    async with web_server() as web, serving(speak) as plain:
         place = f"http://127.0.0.1:{web.port}"
         checks: list[CheckModel] = [
             HttpCheck(id="json", url=f"{place}/json", conditions=("status == 200", "body.queue.depth < 5"), labels={"team": "a"}),
             HttpCheck(id="down", url=f"{place}/status/503", remediation=RemediationModel(text="restart it", command="restart")),
             HttpCheck(id="garbage", url=f"{place}/garbage", severity="critical", runbook="https://runbooks.example/garbage"),
-            HttpCheck(id="hang", url=f"{place}/hang", timeout=0.2, retries=1, retry_delay=0.01),
+            HttpCheck(id="hang", url=f"{place}/hang", timeout=1, retries=1, retry_delay=0.01),
             HttpCheck(id="refused", url=f"http://127.0.0.1:{closed}/", warn="error == 'refused'"),
             TcpCheck(id="port", host="127.0.0.1", port=web.port),
-            TlsCheck(id="no tls", host="127.0.0.1", port=web.port, timeout=1),
+            TlsCheck(id="no tls", host="127.0.0.1", port=plain, timeout=20),
             DnsCheck(id="no dns", name="example.org", resolver=f"127.0.0.1:{closed}", timeout=20),
         ]
         assert all(check.apart for check in checks)
@@ -167,7 +168,7 @@ async def test_a_process_that_hangs_is_killed(caplog: pytest.LogCaptureFixture, 
     monkeypatch.setattr(probing, "GRACE", 0.2)
     monkeypatch.setattr(probing, "WATCH_SECONDS", 0.1)
     async with web_server() as web:
-        check = HttpCheck(id="json", url=f"http://127.0.0.1:{web.port}/json", timeout=0.3, retry_delay=0)
+        check = HttpCheck(id="json", url=f"http://127.0.0.1:{web.port}/json", timeout=3, retry_delay=0)
         async with process(check) as probes:
             pid = await there(probes)
             os.kill(pid, signal.SIGSTOP)

@@ -20,13 +20,13 @@ async def test_run_gives_output_code_and_folder(serve: Serve, name: str) -> None
     if path is None:
         pytest.skip(f"{name} is not installed: apt-get install {name}")
     async with serve(default=f"local:{path}") as place, place.watch() as ana, place.watch(who="obi") as obi:
-        done = (await ana.ask("run", command=r"printf '\033[31mred\033[0m\nlast'; cd /; (exit 3)", timeout_s=15))["result"]
+        done = (await ana.ask("run", command=r"printf '\033[31mred\033[0m\nlast'; cd /; (exit 3)", timeout_s=60))["result"]
         assert (done["output"], done["exit_code"], done["cwd"]) == ("red\nlast", 3, "/")
         assert done["duration_s"] >= 0
-        several = (await ana.ask("run", command="echo 'it'\"'\"'s'\nprintf '%s\\n' a\\\\b\nfalse", timeout_s=15))["result"]
+        several = (await ana.ask("run", command="echo 'it'\"'\"'s'\nprintf '%s\\n' a\\\\b\nfalse", timeout_s=60))["result"]
         assert (several["output"], several["exit_code"]) == ("it's\na\\b", 1)
         wide = "echo " + "long-" * 60
-        assert (await ana.ask("run", command=wide, timeout_s=15))["result"]["output"] == "long-" * 60
+        assert (await ana.ask("run", command=wide, timeout_s=60))["result"]["output"] == "long-" * 60
         end = await obi.message("mark", kind="end", id=done["id"])
         assert (end["exit_code"], end["actor"], end["offset"]) == (3, "Ana", done["offset"])
         ledger = (await obi.ask("history"))["result"]["commands"]
@@ -47,7 +47,7 @@ async def test_concurrent_runs_queue(serve: Serve) -> None:
     """Runs asked for at once follow one another, each with its own output."""
     async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
         asked = [
-            viewer.ask("run", command=f"echo {n}; sleep 0.02; (exit {n})", timeout_s=20) for n, viewer in enumerate((ana, pia, ana, pia))
+            viewer.ask("run", command=f"echo {n}; sleep 0.02; (exit {n})", timeout_s=60) for n, viewer in enumerate((ana, pia, ana, pia))
         ]
         done = [reply["result"] for reply in await asyncio.gather(*asked)]
         assert [(result["output"], result["exit_code"]) for result in done] == [(str(n), n) for n in range(4)]
@@ -73,18 +73,18 @@ async def test_run_is_refused_where_it_cannot_work(serve: Serve) -> None:
         assert "needs the role operator" in (await obi.ask("run", command="ls"))["error"]
         await ana.type("printf '\\033[?1049hfull'; read x; printf '\\033[?1049l'\r")
         await ana.shows(b"\x1b[?1049hfull")
-        assert "full-screen program" in (await ana.ask("run", command="ls", timeout_s=10))["error"]
+        assert "full-screen program" in (await ana.ask("run", command="ls", timeout_s=60))["error"]
         await ana.type("\r")
         await ana.message("mark", kind="end")
-        dying = await ana.ask("run", command="exit 4", timeout_s=10)
+        dying = await ana.ask("run", command="exit 4", timeout_s=60)
         assert "the shell ended with code 4" in dying["error"]
-        assert "restart" in (await ana.ask("run", command="ls", timeout_s=10))["error"] or ana.of("exit")
+        assert "restart" in (await ana.ask("run", command="ls", timeout_s=60))["error"] or ana.of("exit")
 
 
 async def test_syntax_error_comes_back(serve: Serve) -> None:
     """A line that the shell cannot parse is a result, not a wait for ever."""
     async with serve() as place, place.watch() as ana:
-        done = (await ana.ask("run", command="if )", timeout_s=15))["result"]
+        done = (await ana.ask("run", command="if )", timeout_s=60))["result"]
         assert done["exit_code"] == 2
         assert "syntax error" in done["output"]
 
@@ -98,13 +98,13 @@ async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str
         pytest.skip(f"{name} is not installed")
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for command in ("echo 'no end", "if true; then", "echo $("):
-            assert "is no whole command" in (await ana.ask("run", command=command, timeout_s=20))["error"]
+            assert "is no whole command" in (await ana.ask("run", command=command, timeout_s=60))["error"]
         for command, output in (
             ("for i in 1 2; do\n  echo $i\ndone", "1\n2"),
             ("cat <<END\nin it\nEND", "in it"),
             ("env >/dev/tty; echo ok", "ok"),
         ):
-            done = await ana.ask("run", command=command, timeout_s=20)
+            done = await ana.ask("run", command=command, timeout_s=60)
             assert done["result"]["output"].endswith(output)
 
 
@@ -174,7 +174,7 @@ async def test_half_typed_line_is_not_mixed_in(serve: Serve) -> None:
         await ana.running()
         await ana.type("rm -rf ")
         await ana.shows(b"rm -rf ")
-        assert (await ana.ask("run", command="echo safe", timeout_s=15))["result"]["output"] == "safe"
+        assert (await ana.ask("run", command="echo safe", timeout_s=60))["result"]["output"] == "safe"
 
 
 @pytest.mark.docker

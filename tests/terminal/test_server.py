@@ -326,7 +326,7 @@ async def test_screen_reply_as_text_and_script_free_html(serve: Serve) -> None:
     async with serve() as place, place.watch(who="pia") as pia:
         await pia.running()
         await pia.ask(
-            "run", command=r"printf '<script>alert(1)</script>\n\033]8;;javascript:alert(2)\033\\link\033]8;;\033\\\n'", timeout_s=10
+            "run", command=r"printf '<script>alert(1)</script>\n\033]8;;javascript:alert(2)\033\\link\033]8;;\033\\\n'", timeout_s=60
         )
         text = (await pia.ask("screen", format="text"))["result"]["text"]
         assert "<script>alert(1)</script>" in text
@@ -346,7 +346,7 @@ async def test_unknown_messages_get_an_error_and_the_room_goes_on(serve: Serve) 
         await ana.socket.send(b"\x09nonsense")
         await ana.tell("resize", cols="wide", rows=3)
         await ana.until(lambda: len(ana.of("error")) == 4)
-        assert (await ana.ask("run", command="echo fine", timeout_s=10))["result"]["output"] == "fine"
+        assert (await ana.ask("run", command="echo fine", timeout_s=60))["result"]["output"] == "fine"
 
 
 @pytest.mark.parametrize("dialect", [None, "partywidgets.plain.v1", "partywidgets.v1"])
@@ -387,7 +387,7 @@ async def test_whoever_asked_and_left_leaves_the_command_running(serve: Serve) -
         await pia.type("yes\r")
         end = await pia.message("mark", kind="end")
         assert (end["actor"], end["exit_code"]) == ("Ana", 0)
-        assert (await pia.ask("run", command="echo next", timeout_s=10))["result"]["output"] == "next"
+        assert (await pia.ask("run", command="echo next", timeout_s=60))["result"]["output"] == "next"
 
 
 async def test_keystrokes_typed_while_it_starts_arrive(serve: Serve) -> None:

@@ -27,7 +27,8 @@ async def test_no_more_files(tmp_path: Path) -> None:
     """Four hundred come to a server that may open 256 files: who was there misses nothing, and when some leave others come in."""
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context((tmp_path / "log").open("wb"))
-        beacon = await stack.enter_async_context(lit(tmp_path / "storage", "--files", "256", log=log))
+        # Twenty numbers a second to each: five thousand for the one process that reads for all who came.
+        beacon = await stack.enter_async_context(lit(tmp_path / "storage", "--files", "256", "--period", "0.05", log=log))
         watches = [Watch(await stack.enter_async_context(beacon.connect(f"early{number}"))) for number in range(5)]
 
         async def come(number: int) -> Watch | None:
@@ -40,8 +41,7 @@ async def test_no_more_files(tmp_path: Path) -> None:
             some = await asyncio.gather(*(come(number) for number in range(first, first + 40)))
             came += [watch for watch in some if watch is not None]
         assert 100 < len(came) < 256, "the limit of files was not met"
-        for watch in watches:
-            await watch.reach()
+        await asyncio.gather(*(watch.reach(20) for watch in watches))
         assert b"no connection can be taken (Too many open files)" in (tmp_path / "log").read_bytes()
         for watch in came:
             watch.client.transport.abort()
@@ -54,9 +54,7 @@ async def test_no_more_files(tmp_path: Path) -> None:
                 except (WebSocketException, OSError, TimeoutError):
                     continue
         await stack.enter_async_context(again)
-        await Watch(again).reach(10)
-        for watch in watches:
-            await watch.reach()
+        await asyncio.gather(*(watch.reach(20) for watch in (Watch(again), *watches)))
 
 
 async def test_the_end_with_a_peer_that_does_not_read(tmp_path: Path) -> None:

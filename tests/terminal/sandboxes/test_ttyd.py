@@ -20,7 +20,7 @@ from tests.ttyd_process import ttyd
 from .conftest import Open
 
 UNKNOWN = "ended (ttyd does not say with which code: not 0, or it had not heard it yet)"
-_LATE = ("trace=wait4,sendto", "inject=wait4:delay_exit=600000", "inject=sendto:delay_enter=100000")
+_LATE = ("trace=wait4,sendto", "inject=wait4:delay_exit=3000000", "inject=sendto:delay_enter=100000")
 LATE = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", *(part for each in _LATE for part in ("-e", each)))
 
 

@@ -125,9 +125,11 @@ async def test_run_types_its_own_marks(serve: ServeRooms) -> None:
         socket = await known.socket()
         await ana.live()
         asked = asyncio.ensure_future(ana.ask("run", command="uptime", timeout_s=20))
-        await known.until(1)
-        typed = b"".join(part for part in known.received if isinstance(part, bytes)).decode()
-        assert "eval 'uptime'" in typed
+        typed = ""
+        async with asyncio.timeout(20):
+            while "eval 'uptime'" not in typed or not typed.endswith("\r"):
+                await known.until(len(known.received) + 1 if typed else 1)
+                typed = b"".join(part for part in known.received if isinstance(part, bytes)).decode()
         # A real shell runs what was typed; its echo comes first, as a terminal would have it.
         shell = await asyncio.create_subprocess_exec(
             "sh", "-c", typed.replace("uptime", "echo up 3 days; (exit 6)").strip(), stdout=asyncio.subprocess.PIPE
