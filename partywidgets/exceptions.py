@@ -4,7 +4,8 @@ PartyError
 ├── ConfigError              a config file or an option is wrong: says the place and the remedy
 ├── RoomNameError            a room name that no room can have
 ├── UnknownPartyError        no class is registered under that party
-├── ConnectionIdError        a connection id that is malformed or belongs to somebody else
+├── ConnectionIdError        a connection id that is malformed
+│   └── ConnectionIdTakenError  … or in use by somebody else
 ├── ConnectionClosedError    a frame was given to a connection that is closed
 ├── StartError               a room's on_start failed; the next event tries again
 ├── HookError                a hook of a room's awaited a task that was cancelled
@@ -66,7 +67,11 @@ class UnknownPartyError(PartyError):
 
 
 class ConnectionIdError(PartyError):
-    """A connection id is over 128 characters, or in use by another subject."""
+    """A connection id is over 128 characters."""
+
+
+class ConnectionIdTakenError(ConnectionIdError):
+    """A connection id is in use by another subject."""
 
 
 class ConnectionClosedError(PartyError):

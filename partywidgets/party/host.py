@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from ..exceptions import ConfigError, ConnectionIdError, HostError, UnknownPartyError
+from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
 from .alarm import Alarms, Postponed
 from .connection import Connection
 from .fanout import DEFAULT_CAP
@@ -23,7 +23,8 @@ from .grant import Grant
 from .hook import outcome
 from .nobody import Nobody
 from .room import Room
-from .routing import SEGMENT, check_room_name, kebab
+from .roster import roster
+from .routing import check_room_name, kebab
 from .sender import Sender
 from .server import Environment, Server
 from .storage import Directory, Storage, StorageThread
@@ -45,7 +46,7 @@ logger = logging.getLogger("partywidgets.party")
 class PartyHost:
     """Instances by (party, room). An async context manager; everything in it belongs to the loop that entered it.
 
-    `parties` maps names (made kebab-case; a collision raises ConfigError) to Server classes.
+    `parties` maps names (made kebab-case) to Server classes. A collision, or hooks that could not be called, raise ConfigError.
     `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not
     shared: this host takes one of its own.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
@@ -82,20 +83,7 @@ class PartyHost:
         self.sockets_per_subject = sockets_per_subject
         self.sender = Sender(io_uring=io_uring)
         self.closing = False
-        self._classes: dict[str, type[Server]] = {}
-        if not isinstance(parties, Mapping):  # from a cell, where nothing checks types
-            raise ConfigError(f"PartyHost takes a mapping of names to Server classes, got {type(parties).__name__}: write {{'chat': Chat}}")
-        for key, server_class in parties.items():
-            party = kebab(key)
-            if not party or party in self._classes:
-                raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
-            if not SEGMENT.fullmatch(party):
-                raise ConfigError(
-                    f"the party {key!r} cannot stand in a URL as it is: use letters and digits of ASCII, '-', '_', '.' and '~'"
-                )
-            if not (isinstance(server_class, type) and issubclass(server_class, Server)):
-                raise ConfigError(f"the party {key!r} needs a class that is derived from Server, got {server_class!r:.60}")
-            self._classes[party] = server_class
+        self._classes = roster(parties)
         self._rooms: dict[tuple[str, str], Room] = {}
         self._sockets: dict[str, int] = {}  # by subject
         self._revoked: dict[str, None] = {}

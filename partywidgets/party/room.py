@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
-from ..exceptions import ConnectionIdError, StartError
+from ..exceptions import ConnectionIdTakenError, StartError
 from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
 from .failures import Failures
@@ -224,14 +224,14 @@ class Room:
     # Connections.
 
     def connection(self, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> Connection:
-        """A new connection, not yet registered. Raises ConnectionIdError when another subject has the id."""
+        """A new connection, not yet registered. Raises ConnectionIdTakenError when another subject has the id."""
         self._check_id(id, grant)
         return Connection(self, id=id, uri=uri, grant=grant, subprotocol=subprotocol)
 
     def _check_id(self, id: str, grant: Grant) -> None:
         for other in self._by_id.get(id, ()):
             if other.grant.subject != grant.subject:
-                raise ConnectionIdError(f"the connection id {id!r:.80} is in use by somebody else: leave _pk out or choose another")
+                raise ConnectionIdTakenError(f"the connection id {id!r:.80} is in use by somebody else: leave _pk out or choose another")
 
     def join(self, connection: Connection) -> None:
         """Registers a connection: from now on it is listed and gets broadcasts, held until its handshake is done."""
@@ -339,12 +339,13 @@ class Room:
                 async with asyncio.timeout(self.host.connect_timeout):
                     hook = "get_connection_tags"
                     connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
-                    hook = "on_connect"
-                    # Both may have changed while the room started.
+                    hook = ""
+                    # All three may have changed while the room started.
                     self._check_id(connection.id, connection.grant)
                     revoked = self.host.is_revoked(connection.grant.grant_id)
                     enough = self.host.has_enough(connection.grant.subject)
                     if not revoked and not enough:
+                        hook = "on_connect"
                         self.join(connection)
                         self.resume(connection, request.url.query)
                         await outcome(instance.on_connect(connection, ctx))
@@ -353,7 +354,7 @@ class Room:
             self._absent(connection)
             connection._ready = ReadyState.CLOSED
             self._watch_idle()
-            if not isinstance(error, Exception):
+            if not hook or not isinstance(error, Exception):  # no hook's: the transport has a status for it
                 raise
             log_id = self.report_line(error, hook)
             refuse_session(accept, log_id)

@@ -18,13 +18,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
-from ..exceptions import ConnectionIdError, HostError, RoomNameError, UnknownPartyError
+from ..exceptions import ConnectionIdError, ConnectionIdTakenError, HostError, RoomNameError, UnknownPartyError
 from ..party.failures import Failures
 from ..party.grant import OPEN_ROLES, Grant
 from ..party.hook import outcome
 from ..party.host import PartyHost
 from ..party.nobody import Nobody
-from ..party.routing import Alias, BeforeHook, Lobby, Target, match
+from ..party.routing import Alias, BeforeHook, Lobby, match
 from ..party.wire import Receiver, Wire
 from .notices import Notices
 from .plain import serve_plain
@@ -192,18 +192,18 @@ class Door:
             return
         cleaned = clean(scope)
         cleaned["partywidgets.grant"] = decision
-        outcome = await self.before(self.on_before_connect, HTTPConnection(cleaned), lobby)
-        if isinstance(outcome, Response):
-            await refuse(outcome)
+        passed = await self.before(self.on_before_connect, HTTPConnection(cleaned), lobby)
+        if isinstance(passed, Response):
+            await refuse(passed)
             return
         try:
             await self.host.connect(
                 lobby.party,
                 lobby.room,
-                request=outcome,
+                request=passed,
                 grant=decision,
                 accept=lambda receiver: accept(receiver, subprotocol),
-                connection_id=connection_id_of(outcome.scope),
+                connection_id=connection_id_of(passed.scope),
                 subprotocol=subprotocol,
                 props=props,
             )
@@ -220,10 +220,10 @@ class Door:
             return PlainTextResponse(f"a room takes no {scope['method']}", status_code=501)
         cleaned = clean(scope)
         cleaned["partywidgets.grant"] = decision
-        outcome = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
-        if isinstance(outcome, Response):
-            return outcome
-        request = outcome if isinstance(outcome, Request) else Request(outcome.scope, receive)
+        passed = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
+        if isinstance(passed, Response):
+            return passed
+        request = passed if isinstance(passed, Request) else Request(passed.scope, receive)
         try:
             return await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
         except (UnknownPartyError, RoomNameError, HostError) as error:
@@ -234,43 +234,9 @@ def refusal_of(error: Exception) -> Response:
     """An error that a room's door raised, as an HTTP answer."""
     if isinstance(error, HostError):
         return PlainTextResponse("no more rooms", status_code=503, headers={"Retry-After": "5"})
-    if isinstance(error, ConnectionIdError) and "in use" in str(error):
+    if isinstance(error, ConnectionIdTakenError):
         return PlainTextResponse(str(error), status_code=409)
     return PlainTextResponse(str(error) if isinstance(error, ConnectionIdError) else "Invalid request", status_code=400)
-
-
-async def enter(
-    host: PartyHost,
-    scope: Scope,
-    *,
-    auth: Authoriser | None,
-    accept: AcceptSocket,
-    refuse: Refuse,
-    target: Target | None = None,
-    prefix: str = "parties",
-    aliases: tuple[Alias, ...] = (),
-    on_before_connect: BeforeHook | None = None,
-    props: Any = None,
-) -> None:
-    """Takes an upgrade into a room without an ASGI server: route, authorise, clean, before-hook, room.
-
-    Calls one of `accept` and `refuse`, once: for example those of `transport.handshake.Handshake`. `scope` is a websocket scope
-    (`path`, `raw_path`, `query_string`, `headers`, `subprotocols`). Runs on the host's loop.
-    """
-    try:
-        target = target or match(raw_path_of(scope), prefix=prefix, aliases=aliases)
-    except RoomNameError as error:
-        await refuse(PlainTextResponse(str(error), status_code=400))
-        return
-    if target is None:
-        await refuse(PlainTextResponse("Not Found", status_code=404))
-        return
-    server_class = host.server_class(target.party)
-    if server_class is None:
-        await refuse(PlainTextResponse("Invalid request", status_code=400))
-        return
-    door = Door(host, auth, on_before_connect=on_before_connect)
-    await door.connect(scope, Lobby(target.party, target.room, server_class), accept=accept, refuse=refuse, props=props)
 
 
 class PartyMiddleware:
@@ -377,4 +343,4 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
 
 
-__all__ = ["ADOPT", "Door", "PartyMiddleware", "enter", "not_found"]
+__all__ = ["ADOPT", "Door", "PartyMiddleware", "not_found"]

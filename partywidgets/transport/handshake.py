@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
-from starlette.responses import Response
 from websockets.utils import accept_key
 
 from ..party.wire import Receiver, Wire
@@ -143,12 +142,8 @@ class Handshake(asyncio.Protocol):
             self._on_open(websocket)
         return websocket
 
-    async def refuse(self, response: Response) -> None:
+    def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Answers with an HTTP response and ends the connection."""
-        self.refuse_with(response.status_code, response.raw_headers, bytes(response.body))
-
-    def refuse_with(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """As `refuse`, from parts."""
         transport = self.transport
         if self.answered or transport is None:
             return

@@ -28,9 +28,9 @@ from tornado.iostream import SSLIOStream
 
 from ..auth import Gate, Identity, is_loopback, login_subject
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
-from .asgi import ADOPT
 from .body import DEFAULT_PACE, TOO_SLOW, Pace
-from .handshake import Handshake, HandshakeError, adopt_socket, bound_silence, check_handshake
+from .detached import enter, enter_by_socket
+from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
 from .tornado_stream import StreamTransport
 
 T = TypeVar("T")
@@ -351,49 +351,9 @@ async def answer(asgi: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tu
     return status, headers, bytes(content)
 
 
-async def enter_by_socket(asgi: ASGIApp, scope: Scope, taken: socket.socket, leftover: bytes) -> None:
-    """Takes a detached socket into its room. Runs on the room loop."""
-    try:
-        handshake = await adopt_socket(taken, headers=scope["headers"], leftover=leftover)
-    except OSError as error:
-        log.info("a client left before %s could take its socket: %s", scope["path"], error)
-        taken.close()
-        return
-    await enter(asgi, scope, handshake)
-
-
 async def enter_by_stream(asgi: ASGIApp, scope: Scope, bridge: StreamTransport, leftover: bytes) -> None:
     """As `enter_by_socket`, for a socket that Tornado encrypts."""
     key = check_handshake(scope["method"], scope["http_version"], scope["headers"])
     handshake = Handshake(key, early=leftover)
     bridge.start(handshake)
     await enter(asgi, scope, handshake)
-
-
-async def enter(asgi: ASGIApp, scope: Scope, handshake: Handshake) -> None:
-    """Runs an upgrade through an ASGI app that takes the socket itself or refuses."""
-    scope["extensions"] = {ADOPT: handshake.accept, "websocket.http.response": {}}
-    status, content = 500, bytearray()
-    headers: list[tuple[bytes, bytes]] = []
-
-    async def receive() -> Message:
-        return {"type": "websocket.connect"}
-
-    async def send(message: Message) -> None:
-        nonlocal status, headers
-        if message["type"] == "websocket.http.response.start":
-            status, headers = message["status"], list(message.get("headers", ()))
-        elif message["type"] == "websocket.http.response.body":
-            content.extend(message.get("body", b""))
-            if not message.get("more_body", False):
-                handshake.refuse_with(status, headers, bytes(content))
-        elif message["type"] == "websocket.close":
-            handshake.refuse_with(403, [], b"")
-
-    try:
-        await asgi(scope, receive, send)
-    except Exception:
-        log.exception("the upgrade to %s failed", scope["path"])
-    finally:
-        if not handshake.answered:
-            handshake.refuse_with(500, [], b"")

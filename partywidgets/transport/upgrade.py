@@ -97,7 +97,7 @@ class HeadProtocol(H11Protocol):
         handshake = Handshake("")
         handshake.connection_made(self.transport)
         response = PlainTextResponse(text, status_code=status, headers=headers)
-        handshake.refuse_with(status, response.raw_headers, bytes(response.body))
+        handshake.refuse(status, response.raw_headers, bytes(response.body))
 
 
 class Upgrade(Handshake):
@@ -162,7 +162,7 @@ class Upgrade(Handshake):
         if self._socket is not None:
             self._socket.wire.close(code)
         elif not self.answered:
-            self.refuse_with(500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error")
+            self.refuse(500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error")
 
     def _settle(self) -> None:
         """The handshake is decided: it no longer counts as begun."""
@@ -182,7 +182,7 @@ class Upgrade(Handshake):
 
     def shutdown(self) -> None:
         """The server stops while the app still decides."""
-        self.refuse_with(503, [(b"retry-after", b"1")], b"")
+        self.refuse(503, [(b"retry-after", b"1")], b"")
 
     async def _receive(self) -> Message:
         if not self._connected:
@@ -202,13 +202,13 @@ class Upgrade(Handshake):
             self._socket = PlainSocket(self._loop)
             self._socket.wire = self.accept(self._socket, message.get("subprotocol"), headers)
         elif kind == "websocket.close":
-            self.refuse_with(403, [], b"")
+            self.refuse(403, [], b"")
         elif kind == "websocket.http.response.start":
             self._denial = (message["status"], list(message.get("headers", ())))
         elif kind == "websocket.http.response.body" and self._denial is not None:
             self._denial_body += message.get("body", b"")
             if not message.get("more_body", False):
-                self.refuse_with(*self._denial, self._denial_body)
+                self.refuse(*self._denial, self._denial_body)
         else:
             raise RuntimeError(f"the app sent {kind!r} before the WebSocket was accepted")
 

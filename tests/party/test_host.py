@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from partywidgets.auth import Gate, Identity
+from partywidgets.auth import Gate, Identity, Refusal
 from partywidgets.config import parse_config
-from partywidgets.party import Connection, ConnectionContext, Server
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, Server
 from partywidgets.party.grant import GUEST_ROLES
 
 from ..running_app import running as running_app
@@ -101,6 +102,43 @@ async def test_sockets_that_a_room_would_not_have_do_not_count(tmp_path: Path) -
             await socket.close()
         assert not run.host._sockets
         assert await received(await enter(run, "ana")) == "welcome"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_id_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
+    """409 where another subject has the id, also when both came while the room started; one's own second tab comes in."""
+    monkeypatch.setattr(Slow, "go", asyncio.Event(), raising=False)
+    came: list[str] = []
+    door = gate()
+
+    def auth(request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
+        decision = door(request, lobby)
+        assert isinstance(decision, Grant)
+        came.append(decision.subject)
+        return decision
+
+    async def come(name: str) -> ClientConnection:
+        return await run.connect(id="me", additional_headers={"Authorization": f"Bearer {TOKENS[name]}"})
+
+    async with running(Slow, tmp_path, auth=auth) as run, asyncio.timeout(20):
+        if not waits:
+            Slow.go.set()
+        first = asyncio.ensure_future(come("ana"))
+        await until(lambda: came == ["ana"])
+        if not waits:
+            await first
+        second = asyncio.ensure_future(come("bob"))
+        await until(lambda: came == ["ana", "bob"])
+        Slow.go.set()
+        with pytest.raises(InvalidStatus) as refused:
+            await second
+        assert (refused.value.response.status_code, bytes(refused.value.response.body or b"")) == (
+            409,
+            b"the connection id 'me' is in use by somebody else: leave _pk out or choose another",
+        )
+        async with await first as one, await come("ana") as two:
+            assert [await received(one), await received(two)] == ["welcome"] * 2
+        assert run.host.rooms("room") == ["lobby"]
 
 
 async def test_hibernating_sockets_count(tmp_path: Path) -> None:

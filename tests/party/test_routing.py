@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
 
 from partywidgets.exceptions import ConfigError, RoomNameError
-from partywidgets.party import Alias, PartyHost, Server
+from partywidgets.party import Alias, Connection, PartyHost, Server
 from partywidgets.party.routing import Target, kebab, match, room_name
 
 
@@ -117,6 +119,32 @@ def test_any_segment_is_a_name_or_refused(segment: str) -> None:
     assert not set(name) & set("/\\\x00\n\r")
 
 
+class Hasty(Server):
+    """Asks for less than it is told."""
+
+    def on_close(self, connection: Connection) -> None:  # type: ignore[override]
+        """Never called."""
+
+
+class Loose(Server):
+    """Takes its hooks' arguments in other ways, all of which work."""
+
+    options: ClassVar[dict[str, int]] = {"history": 3}
+
+    def on_start(self, *anything: Any) -> None: ...
+
+    async def on_message(self, who: Connection, said: str | bytes, again: bool = False) -> None: ...
+
+    @staticmethod
+    def on_request(request: Request) -> Response:
+        return Response()
+
+
+def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> None:
+    """Other names, defaults, `*args`, and an attribute `options` of one's own."""
+    assert PartyHost({"loose": Loose}, storage=tmp_path).parties == ["loose"]
+
+
 @pytest.mark.parametrize(
     ("parties", "sentence"),
     [
@@ -126,6 +154,13 @@ def test_any_segment_is_a_name_or_refused(segment: str) -> None:
         ([Server], "takes a mapping of names to Server classes, got list"),
         ({"a b/c": Server}, "cannot stand in a URL as it is"),
         ({"gespräch": Server}, "cannot stand in a URL as it is"),
+        ({"chat": type("Chat", (Server,), {"onMessage": print})}, "Chat.onMessage would never be called: it is on_message here"),
+        ({"chat": type("Chat", (Server,), {"getConnectionTags": print})}, "it is get_connection_tags here"),
+        (
+            {"chat": type("Chat", (Server,), {"options": {"hibernate": True}})},
+            "Chat.options says nothing here: write hibernate = True",
+        ),
+        ({"chat": Hasty}, r"Hasty.on_close is called as on_close\(self, connection, code, reason, was_clean\): give it these parameters"),
     ],
 )
 def test_what_is_no_party_is_refused_at_once(parties: Any, sentence: str, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from partywidgets.exceptions import ConfigError, HostError, PortInUseError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.nobody import Nobody
 from partywidgets.transport import handshake
+from partywidgets.transport.asgi import PartyMiddleware, not_found
+from partywidgets.transport.detached import enter_by_socket
 from partywidgets.transport.handshake import adopt_socket
 from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
@@ -429,8 +431,6 @@ async def test_a_spent_ticket_is_closed_4401_without_a_room(tmp_path: Path) -> N
 
 async def test_a_socket_of_another_server_is_adopted(tmp_path: Path) -> None:
     """A connected socket, its request's headers and what came behind it: the room loop answers the 101 and keeps the socket."""
-    from partywidgets.transport.asgi import enter
-
     ours, theirs = socket.socketpair()
     request = upgrade_request(1, "/parties/room/lobby?_pk=me").split(b"\r\n")
     headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in request[1:-2])]
@@ -443,10 +443,9 @@ async def test_a_socket_of_another_server_is_adopted(tmp_path: Path) -> None:
     }
     scope.update(scheme="ws", server=None)
     async with PartyHost({"room": Echo}, storage=tmp_path) as host:
-        handshake = await adopt_socket(ours, headers=headers, leftover=frame(Opcode.TEXT, b"early"))
         reader, writer = await asyncio.open_connection(sock=theirs)
         raw = Raw(reader, writer)
-        await enter(host, scope, auth=None, accept=handshake.accept, refuse=handshake.refuse)
+        await enter_by_socket(PartyMiddleware(not_found, host, auth=None), scope, ours, frame(Opcode.TEXT, b"early"))
         assert (await raw.head()).startswith("HTTP/1.1 101")
         assert await raw.frame() == (Opcode.TEXT, b"early")
         raw.send(Opcode.CLOSE, b"\x03\xe8")

@@ -24,8 +24,9 @@ from partywidgets.party.grant import GUEST_ROLES, OWNER_ROLES
 from partywidgets.room_thread import RoomThread
 from partywidgets.transport.asgi import PartyMiddleware
 from partywidgets.transport.body import Pace
+from partywidgets.transport.detached import enter_by_socket
 from partywidgets.transport.handshake import check_handshake
-from partywidgets.transport.tornado import SETTING, Mount, RoomsHandler, enter_by_socket, enter_by_stream
+from partywidgets.transport.tornado import SETTING, Mount, RoomsHandler, enter_by_stream
 from partywidgets.transport.tornado_stream import StreamTransport
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="

@@ -1,0 +1,65 @@
+"""The parties of a host: which class stands behind which name of a URL, looked at once, before anybody comes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from ..exceptions import ConfigError
+from .routing import SEGMENT, kebab
+from .server import Server
+
+HOOKS = {
+    "on_start": ("props",),
+    "get_connection_tags": ("connection", "ctx"),
+    "on_connect": ("connection", "ctx"),
+    "on_message": ("connection", "message"),
+    "on_close": ("connection", "code", "reason", "was_clean"),
+    "on_error": ("connection", "error"),
+    "on_request": ("request",),
+    "on_exception": ("error",),
+    "on_alarm": (),
+    "on_stop": (),
+}
+"""What each is called with."""
+
+CAMEL = {"onStart", "getConnectionTags", "onConnect", "onMessage", "onClose", "onError", "onRequest", "onException", "onAlarm"}
+"""PartyServer's names of them."""
+
+
+def roster(parties: Mapping[str, type[Server]]) -> dict[str, type[Server]]:
+    """The classes by their kebab-case names. Raises ConfigError for what could never work, in one sentence."""
+    if not isinstance(parties, Mapping):  # from a cell, where nothing checks types
+        raise ConfigError(f"PartyHost takes a mapping of names to Server classes, got {type(parties).__name__}: write {{'chat': Chat}}")
+    classes: dict[str, type[Server]] = {}
+    for key, server_class in parties.items():
+        party = kebab(key)
+        if not party or party in classes:
+            raise ConfigError(f"the party {key!r} becomes {party!r} in URLs, which is empty or taken: choose another name")
+        if not SEGMENT.fullmatch(party):
+            raise ConfigError(f"the party {key!r} cannot stand in a URL as it is: use letters and digits of ASCII, '-', '_', '.' and '~'")
+        if not (isinstance(server_class, type) and issubclass(server_class, Server)):
+            raise ConfigError(f"the party {key!r} needs a class that is derived from Server, got {server_class!r:.60}")
+        _check_hooks(server_class)
+        classes[party] = server_class
+    return classes
+
+
+def _check_hooks(server_class: type[Server]) -> None:
+    """What is written as it would be for PartyServer is never called, and a hook with other parameters fails at every event."""
+    name = server_class.__name__
+    for camel in CAMEL:
+        if hasattr(server_class, camel):
+            raise ConfigError(f"{name}.{camel} would never be called: it is {kebab(camel).replace('-', '_')} here")
+    options = getattr(server_class, "options", None)
+    if isinstance(options, Mapping) and "hibernate" in options:
+        raise ConfigError(f"{name}.options says nothing here: write hibernate = {options['hibernate']!r} in its place")
+    bare = object.__new__(server_class)  # what a hook is called on; none runs here, nor does a constructor
+    for hook, arguments in HOOKS.items():
+        try:
+            inspect.signature(getattr(bare, hook)).bind(*arguments)
+        except TypeError:
+            raise ConfigError(f"{name}.{hook} is called as {hook}({', '.join(('self', *arguments))}): give it these parameters") from None
+
+
+__all__ = ["roster"]
