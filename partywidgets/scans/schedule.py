@@ -37,6 +37,8 @@ CLOCK_STEP = 2.0
 """Seconds by which a clock was set, and did not just run a little fast."""
 LATE = 60.0
 """Seconds past its time after which something was missed, not just late: the machine slept, or its clock was set."""
+REPEATED = 3 * 3600.0
+"""Seconds by which a clock may be set back before cron's fixed times come again: Debian's cron has the same bound."""
 OUTDATED = 2
 """Intervals by which a clock may be set forward before results may look stale, which are when the third look is overdue."""
 
@@ -88,13 +90,24 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class CronRhythm:
-    """By a cron expression (`cron_times`) read in `zone`. `catch_up`: a missed time is due now, once."""
+    """By a cron expression (`cron_times`) read in `zone`. `catch_up`: a missed time is due now, once.
+
+    A fixed time does not come again when a clock is set back over it; what goes by `*` in minutes or hours keeps its pace.
+    """
 
     expression: str
     zone: ZoneInfo
     catch_up: bool = False
 
+    @property
+    def fixed(self) -> bool:
+        """True when both the minute and the hour are named."""
+        minute, hour = self.expression.split()[-5:-3]
+        return "*" not in minute + hour
+
     def after(self, last: float | None, now: float) -> float:
+        if last is not None and now < last <= now + REPEATED and self.fixed:
+            return self._following(last)
         if self.catch_up and last is not None and last < now:
             due = self._following(last)
             if due <= now:
@@ -129,6 +142,7 @@ def phase_of(key: str) -> float:
 class _Entry:
     rhythm: Rhythm
     due: float
+    ran: float | None = None
     turn: int = 0
 
 
@@ -147,9 +161,15 @@ class Schedule:
         return key in self._entries
 
     def set(self, key: str, rhythm: Rhythm, *, last: float | None, now: float, delay: float = 0.0) -> float:
-        """Puts a key on the schedule, or changes its rhythm; returns when it is due. `delay`: seconds later, the first time only."""
-        due = rhythm.after(last, now) + (delay if last is None else 0.0)
-        self._push(key, _Entry(rhythm, due))
+        """Puts a key on the schedule, or changes its rhythm; returns when it is due. `delay`: seconds later, the first time only.
+
+        `last` is when it ran last, as far as the caller knows; it was handed out since then, maybe.
+        """
+        known = self._entries.get(key)
+        moments = (last, None if known is None else known.ran)
+        ran = max((moment for moment in moments if moment is not None), default=None)
+        due = rhythm.after(ran, now) + (delay if ran is None else 0.0)
+        self._push(key, _Entry(rhythm, due, ran))
         return due
 
     def drop(self, key: str) -> None:
@@ -175,7 +195,7 @@ class Schedule:
             entry = self._entries[key]
             if not entry.rhythm.lapsed(entry.due, now):
                 due.append(key)
-            self._push(key, _Entry(entry.rhythm, entry.rhythm.after(now, now)))
+            self._push(key, _Entry(entry.rhythm, entry.rhythm.after(now, now), now))
             self._skim()
         return due
 
@@ -183,7 +203,7 @@ class Schedule:
         """Makes a key due at `when`, if that is sooner."""
         entry = self._entries.get(key)
         if entry is not None and when < entry.due:
-            self._push(key, _Entry(entry.rhythm, when))
+            self._push(key, _Entry(entry.rhythm, when, entry.ran))
 
     def after_clock_step(self, now: float, step: float) -> None:
         """Moves everything along with a clock that was set by `step` seconds and says `now`.
@@ -194,13 +214,13 @@ class Schedule:
         soon = now
         for key, entry in sorted(self._entries.items(), key=lambda item: item[1].due):
             if isinstance(entry.rhythm, CronRhythm):
-                due = entry.due if step > 0 else min(entry.due, entry.rhythm.after(now, now))
+                due = entry.due if step > 0 else min(entry.due, entry.rhythm.after(entry.ran, now))
             else:
                 due = min(entry.due + step, entry.rhythm.latest(now))
                 if isinstance(entry.rhythm, Every) and step > OUTDATED * entry.rhythm.seconds:
                     due, soon = min(due, soon), soon + FIRST_SPREAD
             if due != entry.due:
-                self._push(key, _Entry(entry.rhythm, due))
+                self._push(key, _Entry(entry.rhythm, due, entry.ran))
 
     def _push(self, key: str, entry: _Entry) -> None:
         self._turns += 1

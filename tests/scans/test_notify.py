@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -299,19 +299,3 @@ async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) 
         assert rows["web"].suppression is None
         assert [(row["kind"], row["subject"]) for row in await service.history.events()] == [("maintenance-began", "always")]
     assert told["title"] == "CRIT: web"
-
-
-@pytest.mark.parametrize(
-    ("moment", "opened"),
-    [
-        (datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=UTC)),
-        (datetime(2026, 3, 29, 2, 0, tzinfo=UTC), None),
-        (datetime(2026, 7, 5, 0, 59, tzinfo=UTC), datetime(2026, 7, 4, 23, 0, tzinfo=UTC)),
-        (datetime(2026, 7, 4, 22, 59, tzinfo=UTC), None),
-    ],
-)
-def test_a_window_opens_by_its_own_clock(moment: datetime, opened: datetime | None) -> None:
-    """One o'clock in Berlin is another hour of UTC in summer; two hours are two hours, also in the night that the clocks change."""
-    window = MaintenanceSettings.model_validate({"name": "n", "cron": "0 1 * * 0", "duration": "2h", "timezone": "Europe/Berlin"})
-    found = window.window_at(moment)
-    assert (found and found.begin) == opened

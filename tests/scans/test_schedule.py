@@ -91,6 +91,17 @@ def test_cron_in_the_nights_in_which_clocks_change(expression: str, start: datet
     assert found == told
 
 
+@pytest.mark.parametrize("expression", ["30 2 * * *", "0 30 2 * * *"])
+def test_a_host_that_starts_in_the_hour_that_comes_twice(expression: str) -> None:
+    """Asked when that hour comes the second time, a fixed time in it is that of the next day: it came already, and is not due for ever."""
+    schedule, now = Schedule(), datetime(2026, 10, 25, 1, 10, tzinfo=UTC).timestamp()
+    due = schedule.set("a", CronRhythm(expression, BERLIN), last=None, now=now)
+    assert datetime.fromtimestamp(due, BERLIN).strftime("%d %H:%M") == "26 02:30"
+    assert schedule.pop_due(now) == []
+    half_hours = CronRhythm("*/30 * * * *", BERLIN)
+    assert half_hours.after(None, now) == now + 20 * 60
+
+
 def test_a_checks_own_cron_zone_and_misfire() -> None:
     """A check's zone comes before the schedule's, whose `misfire` counts; one that is disabled, or has no rhythm, has no time."""
     settings = ScheduleSettings(timezone="Europe/Berlin", misfire="once")
@@ -185,6 +196,50 @@ def test_cron_goes_by_the_clock_that_was_set(step: float) -> None:
     assert schedule.due_of("skip") == schedule.due_of("once") == due
     assert sorted(schedule.pop_due(due)) == ["once", "skip"]
     assert schedule.pop_due(due) == []
+
+
+@pytest.mark.parametrize(("set_back", "told"), [(600, ["24 03:00"]), (3 * 3600, ["24 03:00"]), (4 * 3600, ["23 03:00", "24 03:00"])])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_fixed_time_that_ran_does_not_come_again(set_back: float, told: list[str], restarted: bool) -> None:
+    """A clock that is set back over it by three hours at most: as Debian's cron, also where the host was started anew meanwhile. One that
+    was set wrong by more is taken at its word, as is what goes by `*`."""
+    nightly, often = CronRhythm("0 3 * * *", ZoneInfo("UTC")), CronRhythm("*/5 * * * *", ZoneInfo("UTC"))
+    schedule, ran = Schedule(), datetime(2026, 11, 23, 3, 0, tzinfo=UTC).timestamp()
+    schedule.set("nightly", nightly, last=None, now=ran - 60)
+    schedule.set("often", often, last=None, now=ran - 60)
+    assert sorted(schedule.pop_due(ran)) == ["nightly", "often"]
+    now = ran + 1 - set_back
+    if restarted:
+        schedule = Schedule()
+        schedule.set("nightly", nightly, last=ran + 0.5, now=now)
+        schedule.set("often", often, last=ran + 0.5, now=now)
+    else:
+        schedule.after_clock_step(now, -set_back)
+    assert schedule.due_of("often") == ran + 300 - set_back
+    found = []
+    for _ in told:
+        due = schedule.due_of("nightly")
+        assert due is not None
+        found.append(datetime.fromtimestamp(due, UTC).strftime("%d %H:%M"))
+        assert "nightly" in schedule.pop_due(due)
+    assert found == told
+
+
+def test_a_config_that_is_loaded_again_makes_up_for_nothing_twice() -> None:
+    """With `misfire: once` a full scan that ran since the start is not due again because its config was loaded again."""
+
+    async def handler(keys: list[str]) -> None:
+        raise AssertionError
+
+    now = NOON
+    scheduler, settings = Scheduler(handler, clock=lambda: now), ScheduleSettings(full="*/5 * * * *", misfire="once")
+    scheduler.restore(NOON - 60)
+    scheduler.configure("x", settings)
+    now = NOON + 300
+    assert scheduler.schedule.pop_due(now) == ["/full/x"]
+    now = NOON + 420
+    scheduler.configure("x", settings)
+    assert scheduler.next_full() == NOON + 600
 
 
 def test_hasten_only_brings_forward() -> None:
