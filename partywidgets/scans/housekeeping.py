@@ -49,7 +49,8 @@ async def keep_house(service: OpsMonitorService) -> None:
             pruned, now, keeping = loop.time(), utc_now(), service.keeping
             before = now - timedelta(seconds=keeping.keep_raw)
             rollups, minutes = now - timedelta(seconds=keeping.keep_rollups), now - timedelta(seconds=keeping.keep_minutes)
-            await service.kept(service.history.prune(before, rollups_before=rollups, minutes_before=minutes))
+            if not await service.kept(service.history.prune(before, rollups_before=rollups, minutes_before=minutes)):
+                pruned -= PRUNE_EVERY - ROLL_UP_EVERY  # soon again: a full disk waits for it
             await _drop_orphans(service, before)
         await asyncio.sleep(LOOK_EVERY)
 

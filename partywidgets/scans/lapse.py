@@ -1,4 +1,4 @@
-"""A time in which the history takes nothing: a line in the log when it begins, one a minute while it lasts, one when it is over.
+"""A time in which the history takes no results: a line in the log when it begins, one a minute while it lasts, one when it is over.
 
 People are told when it begins and when it is over: who looks back at this time will find nothing.
 """
@@ -16,15 +16,16 @@ from ..exceptions import StorageError
 REMIND = 60.0
 """Seconds between two lines: a full disk must not be filled with what is said of it."""
 QUIET = 10.0
-"""Seconds without a failure after which a writing that succeeds ends the lapse. Small ones may find room where large ones do not."""
+"""Seconds without a failure after which results that are written end the lapse. A few may find room where many do not."""
 
 _log = logging.getLogger("partywidgets.scans")
 
 
 class Lapse:
-    """Waits for writings to the history. One that fails is counted, and what is under way goes on without it.
+    """Waits for writings to the history. One that fails is counted and logged, and what is under way goes on without it.
 
-    `told` is called when a lapse has begun, and when it is over.
+    Only `results` that are not written are lost, and begin a lapse; only they end it: that a scan began is so small that a full disk has
+    room for it, and figures that were not summed up are so later. `told` is called when a lapse has begun, and when it is over.
     """
 
     def __init__(self, told: Callable[[], Awaitable[None]]) -> None:
@@ -34,22 +35,25 @@ class Lapse:
         self._missed = 0
         self._failed_at = self._said_at = float("-inf")
 
-    async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
-        """Returns when it is written, or cannot be."""
+    async def kept(self, writing: Coroutine[Any, Any, Any], *, results: bool = False) -> bool:
+        """Returns when it is written (True), or cannot be."""
         try:
             await writing
         except StorageError as error:
             self._missed += 1
-            self._failed_at = now = time.monotonic()
+            now = time.monotonic()
             if now - self._said_at >= REMIND:
                 self._said_at = now
                 _log.error("scans go on without their history (%d times by now): %s", self._missed, error)
-            if self.reason is None:
-                cause = error.__cause__
-                self.reason = str(cause) if isinstance(cause, sqlite3.Error) else "the host's log says why"
-                await self._told()
-        else:
-            if self._missed and time.monotonic() - self._failed_at >= QUIET:
-                _log.warning("the history is written again: it lacks what came %d times meanwhile", self._missed)
-                self._missed, self._said_at, self.reason = 0, float("-inf"), None
-                await self._told()
+            if results:
+                self._failed_at = now
+                if self.reason is None:
+                    cause = error.__cause__
+                    self.reason = str(cause) if isinstance(cause, sqlite3.Error) else "the host's log says why"
+                    await self._told()
+            return False
+        if results and self.reason is not None and time.monotonic() - self._failed_at >= QUIET:
+            _log.warning("the history is written again: it lacks what came %d times meanwhile", self._missed)
+            self._missed, self._said_at, self.reason = 0, float("-inf"), None
+            await self._told()
+        return True

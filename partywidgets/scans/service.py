@@ -452,7 +452,8 @@ class OpsMonitorService:
                 observed_at=at or row.observed_at,
             )
             recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
-        await self.kept(self.history.record(recorded))
+        if recorded:
+            await self.kept(self.history.record(recorded), results=True)
         return [item.result for item in recorded]
 
     def snapshot_head(self) -> dict[str, Any]:
@@ -488,6 +489,6 @@ class OpsMonitorService:
     async def _tell_lapse(self) -> None:
         await self.announcer.tell("unkept", {"reason": self._lapse.reason})
 
-    async def kept(self, writing: Coroutine[Any, Any, Any]) -> None:
-        """Waits for a writing to the history. One that fails is told in the log: what is under way goes on without it."""
-        await self._lapse.kept(writing)
+    async def kept(self, writing: Coroutine[Any, Any, Any], *, results: bool = False) -> bool:
+        """Waits for a writing to the history. One that fails is told in the log: what is under way goes on without it. True: it is kept."""
+        return await self._lapse.kept(writing, results=results)

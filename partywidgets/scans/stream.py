@@ -84,7 +84,8 @@ class ResultStream:
         batch, self._unwritten = self._unwritten, []
         fresh, self._pending = self._pending, {}
         done = self.done
-        await self._lapse.kept(self._history.record(batch))
+        if batch:
+            await self._lapse.kept(self._history.record(batch), results=True)
         self._kept = done
         self._ready |= fresh
 
