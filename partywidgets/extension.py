@@ -143,21 +143,23 @@ class PartyWidgetsApp(ExtensionApp):
     def _before_save(self, model: dict[str, Any], **_: Any) -> None:
         """Jupyter's hook: what is saved shows the rooms as they are now, for readers without a kernel."""
         if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and self.rooms is not None:
-            refresh(model["content"], self._room_as_html)
+            refresh(model["content"], self._state_of)
 
-    def _room_as_html(self, kind: str, room: str) -> str | None:
+    def _state_of(self, kind: str, room: str) -> tuple[str, str] | None:
+        """A room's last state as text and as HTML; None: there is no such room, or nothing to be seen in it."""
         app = self.rooms
         if app is None:
             return None
 
-        async def look() -> str | None:
+        async def look() -> tuple[str, str] | None:
             if kind == "ops":
-                return rendered(app.service.board.rows.values())[1] if app.service.board.rows else None
+                return rendered(app.service.board.rows.values()) if app.service.board.rows else None
             # Only a room that is there: looking must not make one.
             if room not in app.host.rooms(TERMINALS):
                 return None
             terminal: Any = await app.host.get_server_by_name(TERMINALS, room)
-            return str(await terminal.showing.html(saved=True)) or None
+            markup = str(await terminal.showing.html(saved=True))
+            return (str(await terminal.showing.text(saved=True)), markup) if markup else None
 
         try:
             return self._room_thread.run(look(), timeout=1.0)

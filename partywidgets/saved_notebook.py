@@ -1,4 +1,4 @@
-"""Snapshots in a notebook that is being saved: the HTML beside each of our widgets becomes the last state of its room."""
+"""Snapshots in a notebook that is being saved: the text and the HTML beside each of our widgets become the last state of its room."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], str | None]
-"""The HTML of a room's state; None leaves what is there."""
+Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], tuple[str, str] | None]
+"""A room's state as text and as HTML; None leaves what is there."""
+TEXT_LINES = 60
+"""Lines of a state as text: it is for diffs, mails and viewers without HTML, whose readers want the worst rows."""
 
 _TERMINAL = re.compile(r"Terminal\(room=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")[,)]")
 _OPS = re.compile(r"(?:ScanTable|OpsDashboard)\(room=('main')\)")
@@ -30,16 +32,23 @@ def refresh(notebook: dict[str, Any], look: Look) -> int:
         found = terminal or ops
         if found is None:
             continue
-        markup = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
-        if markup is not None and (still := wrapped(markup)) != bundle.get("text/html"):
-            bundle["text/html"] = still
-            changed += 1
+        seen = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
+        if seen is not None:
+            state = kept(text.partition("\n")[0], *seen)
+            changed += any(bundle.get(kind) != said for kind, said in state.items())
+            bundle.update(state)
     return changed
 
 
-def wrapped(markup: str) -> str:
-    """A last state in the element by whose class a comparison of outputs (nbval's sanitizer) knows it as something that changes."""
-    return f'<div class="pw-still">{markup}</div>'
+def kept(name: str, text: str, markup: str) -> dict[str, str]:
+    """What stands beside a widget of that name: its last state, in forms by which a comparison of outputs (nbval's sanitizer) knows it as
+    something that changes: the text below the widget's name, the HTML in an element of the class `pw-still`."""
+    lines = [line.rstrip() for line in text.rstrip().splitlines()]
+    more = [f"… and {len(lines) - TEXT_LINES} more lines"] if len(lines) > TEXT_LINES else []
+    return {
+        "text/plain": "\n".join([name, *lines[:TEXT_LINES], *more]),
+        "text/html": markup if markup.startswith('<div class="pw-still">') else f'<div class="pw-still">{markup}</div>',
+    }
 
 
 def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:

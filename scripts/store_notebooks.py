@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from partywidgets.saved_notebook import wrapped
+from partywidgets.saved_notebook import kept
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -30,7 +30,7 @@ def fingerprint(notebook: nbformat.NotebookNode) -> str:
 
 
 def keep_last_states(notebook: nbformat.NotebookNode) -> None:
-    """Puts each widget's last state beside it as HTML, as the Jupyter Server extension does when a person saves."""
+    """Puts each widget's last state beside it, as the Jupyter Server extension does when a person saves."""
     states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -38,7 +38,7 @@ def keep_last_states(notebook: nbformat.NotebookNode) -> None:
             model = data.get("application/vnd.jupyter.widget-view+json", {}).get("model_id")
             snapshot = states.get(model, {}).get("state", {}).get("_snapshot", {})
             if snapshot.get("html"):
-                data["text/html"] = wrapped(snapshot["html"])
+                data.update(kept(data["text/plain"].partition("\n")[0], snapshot["text"], snapshot["html"]))
 
 
 def store(path: Path) -> None:

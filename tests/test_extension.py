@@ -283,7 +283,11 @@ def test_a_saved_notebook_shows_the_room(jupyter: Jupyter) -> None:
     assert terminal_rooms(jupyter) == before
     kept = json.loads((jupyter.folder / "root" / "saved.ipynb").read_text())["cells"][0]["outputs"]
     assert "a2b" in "".join(kept[0]["data"]["text/html"])
+    name, *screen = "".join(kept[0]["data"]["text/plain"]).splitlines()
+    assert name == "Terminal(room='saved')"
+    assert "a2b" in screen
     assert "".join(kept[1]["data"]["text/html"]) == "<i>old</i>"
+    assert "".join(kept[1]["data"]["text/plain"]) == "Terminal(room='never-made')"
 
 
 # options

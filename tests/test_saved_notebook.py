@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from partywidgets.saved_notebook import WIDGET_VIEW, refresh
+from partywidgets.saved_notebook import WIDGET_VIEW, kept, refresh
 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
@@ -21,9 +21,9 @@ def test_our_widgets_get_their_rooms_state() -> None:
     """Each of our widgets is asked for by kind and room, however the text is stored; others are left alone."""
     asked: list[tuple[str, str]] = []
 
-    def look(kind: str, room: str) -> str:
+    def look(kind: str, room: str) -> tuple[str, str]:
         asked.append((kind, room))
-        return f"<b>{kind}</b>"
+        return f"the {kind}  \n\n", f"<b>{kind}</b>"
 
     ours = [widget("Terminal(room='demo')"), widget(['Terminal(room="it\'s", ', "sandbox='web')"]), widget("OpsDashboard(room='main')")]
     others = [
@@ -37,6 +37,23 @@ def test_our_widgets_get_their_rooms_state() -> None:
     assert [bundle["text/html"] for bundle in ours] == [
         f'<div class="pw-still"><b>{room}</b></div>' for room in ("terminal", "terminal", "ops")
     ]
+    it = "Terminal(room=\"it's\", sandbox='web')"
+    plain = ["Terminal(room='demo')\nthe terminal", f"{it}\nthe terminal", "OpsDashboard(room='main')\nthe ops"]
+    assert [bundle["text/plain"] for bundle in ours] == plain
+    assert refresh(notebook(*ours, *others), look) == 0, "what was saved once is known again"
+    assert [bundle["text/plain"] for bundle in ours] == plain
+
+
+def test_what_is_saved_as_text_has_the_worst_rows() -> None:
+    """Of a thousand rows the counts and those that stand first are kept, and how many lines are left out; HTML is in one element."""
+    rows = "\n".join(f"crit high c{number}" for number in range(1000))
+    state = kept("OpsDashboard(room='main')", f"1000 crit\n{rows}\n", '<div class="pw-still"><p>x</p></div>')
+    lines = state["text/plain"].splitlines()
+    assert (lines[:3], lines[-2:]) == (
+        ["OpsDashboard(room='main')", "1000 crit", "crit high c0"],
+        ["crit high c58", "… and 941 more lines"],
+    )
+    assert state["text/html"] == '<div class="pw-still"><p>x</p></div>'
 
 
 def test_a_room_that_is_not_here_changes_nothing() -> None:
@@ -49,4 +66,4 @@ def test_a_room_that_is_not_here_changes_nothing() -> None:
 @pytest.mark.parametrize("broken", [{}, {"cells": None}, {"cells": [None, {"outputs": 3}, {"outputs": [None, {"data": []}]}]}])
 def test_a_malformed_notebook_is_saved_as_it_is(broken: dict[str, Any]) -> None:
     """Whatever is saved, the hook does not stand in its way."""
-    assert refresh(broken, lambda kind, room: "x") == 0
+    assert refresh(broken, lambda kind, room: ("x", "x")) == 0
