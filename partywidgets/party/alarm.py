@@ -32,8 +32,14 @@ AT_ONCE = 16
 TURN_TIME = 30.0
 """Seconds after which an on_alarm that still runs counts no longer among those: what hangs holds up nobody else's alarm."""
 
+LOOK = 1.0
+"""Seconds between two looks at the clock on the wall: it may be set, and a machine that was suspended has slept through its timers."""
+
+SET = 1.0
+"""Seconds by which it must have gone another way than the machine's own to count as set."""
+
 LONGEST_SLEEP = 30.0
-"""Seconds between two looks at the clock: it may be set, and a machine that was suspended has slept through its timers."""
+"""Seconds between two looks at the table, however far the next alarm is."""
 
 logger = logging.getLogger("partywidgets.party")
 
@@ -63,8 +69,10 @@ class Alarms:
         self._ringing: dict[tuple[str, str], int] = {}
         self._taking_turns: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ahead = time.time() - time.monotonic()
-        """Of the clock on the wall, when it was last looked at."""
+        self._ahead = _ahead()
+        """Of the clock on the wall, when the table was last looked at."""
+        self._put_off: set[tuple[str, str]] = set()
+        """Those that wait for their room to be had: their next try is to come in seconds, as that of one that failed."""
         self._quiet_until = 0.0
         self._postponed = 0
         self._changed = asyncio.Event()
@@ -75,6 +83,9 @@ class Alarms:
 
         def call() -> list[tuple[str, int]]:
             self._database = open_database(self._path, version=VERSION, schema=SCHEMA)
+            # The clock may have been set back while no host ran: what failed was to be tried in seconds.
+            longest = time.time() + self._retry_base * 2 ** (RETRIES - 1)
+            self._database.execute("UPDATE alarms SET due = ? WHERE failures > 0 AND due > ?", (longest, longest))
             return [(row[0], row[1]) for row in self._database.execute("SELECT party, count(*) FROM alarms GROUP BY party")]
 
         for party, count in await self._call(call):
@@ -117,6 +128,7 @@ class Alarms:
             "INSERT INTO alarms VALUES (?, ?, ?, 0, 1) ON CONFLICT (party, room) "
             "DO UPDATE SET due = excluded.due, failures = 0, turn = turn + 1"
         )
+        self._put_off.discard((party, room))
         await self._call(lambda: self._open().execute(query, (party, room, due)))
         self._changed.set()
 
@@ -131,10 +143,12 @@ class Alarms:
         return row[0]
 
     async def delete(self, party: str, room: str) -> None:
+        self._put_off.discard((party, room))
         await self._call(lambda: self._open().execute("DELETE FROM alarms WHERE party = ? AND room = ?", (party, room)))
 
     async def delete_all(self, party: str) -> int:
         """Removes every alarm of a party; returns how many there were."""
+        self._put_off = {key for key in self._put_off if key[0] != party}
         return await self._call(lambda: self._open().execute("DELETE FROM alarms WHERE party = ?", (party,)).rowcount)
 
     async def _watch(self) -> None:
@@ -151,14 +165,21 @@ class Alarms:
                 task = asyncio.get_running_loop().create_task(self._run(party, room, turn, failures), name=f"alarm of {party}/{room}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+            await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until these are over, an alarm changed, or the clock on the wall was set."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        while not self._changed.is_set() and (left := end - clock()) > 0 and abs(_ahead() - self._ahead) < SET:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(min(left, LOOK)):
                     await self._changed.wait()
 
     def _next(self) -> tuple[list[tuple[str, str, int, int]], float]:
         """On the storage thread: what is due, not ringing, and has its turn; and the seconds until the next."""
         now = time.time()
-        self._follow(now - time.monotonic())
+        self._follow()
         turns = AT_ONCE - len(self._taking_turns)
         due: list[tuple[str, str, int, int]] = []
         # The `+` keeps SQLite to the index by time: it would gather all alarms of the parties and sort them.
@@ -173,14 +194,18 @@ class Alarms:
             due.append((row["party"], row["room"], row["turn"], row["failures"]))
         return due, LONGEST_SLEEP
 
-    def _follow(self, ahead: float) -> None:
-        """On the storage thread: a clock that was set back takes the next tries of failed alarms along, which were to come in seconds."""
-        if ahead < self._ahead - 1.0:
-            self._open().execute("UPDATE alarms SET due = due + ? WHERE failures > 0", (ahead - self._ahead,))
-        self._ahead = ahead
+    def _follow(self) -> None:
+        """On the storage thread: a clock that was set back takes the next tries along, which were to come in seconds."""
+        moved = _ahead() - self._ahead
+        if moved <= -SET:
+            self._open().execute("UPDATE alarms SET due = due + ? WHERE failures > 0", (moved,))
+            put_off = [(moved, *key) for key in list(self._put_off)]
+            self._open().executemany("UPDATE alarms SET due = due + ? WHERE party = ? AND room = ? AND failures = 0", put_off)
+        self._ahead += moved
 
     async def _run(self, party: str, room: str, turn: int, failures: int) -> None:
         where, key = "WHERE party = ? AND room = ? AND turn = ?", (party, room, turn)
+        self._put_off.discard((party, room))
         turn_over = asyncio.get_running_loop().call_later(TURN_TIME, self._end_turn, party, room)
         try:
             try:
@@ -189,7 +214,8 @@ class Alarms:
                 delay = self._retry_base * 2 ** (RETRIES - 1)
                 self._tell_postponed(f"{party}/{room}", delay, reason)
                 again = time.time() + delay
-                await self._call(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)))
+                if await self._call(lambda: self._open().execute(f"UPDATE alarms SET due = ? {where}", (again, *key)).rowcount):
+                    self._put_off.add((party, room))
             except Exception as error:
                 if failures >= RETRIES:
                     logger.exception("room %s/%s: its alarm failed %d times and is given up", party, room, failures + 1)
@@ -223,6 +249,11 @@ class Alarms:
         """Another may ring."""
         self._taking_turns.discard((party, room))
         self._changed.set()
+
+
+def _ahead() -> float:
+    """Seconds that the clock on the wall is ahead of the machine's own, which nobody sets."""
+    return time.time() - time.monotonic()
 
 
 def _unexpected(error: Exception) -> Exception | None:
