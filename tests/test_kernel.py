@@ -21,8 +21,8 @@ TIMEOUT = 40.0
 class Kernel:
     """A kernel without a Jupyter Server, and what it says on its outgoing channel."""
 
-    def __init__(self, client: BlockingKernelClient) -> None:
-        self.client = client
+    def __init__(self, client: BlockingKernelClient, manager: KernelManager) -> None:
+        self.client, self.manager = client, manager
         self.seen: list[dict[str, Any]] = []
 
     def next_message(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=TIMEOUT)
-        yield Kernel(client)
+        yield Kernel(client, manager)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=False)
@@ -103,6 +103,14 @@ def custom(comm: str, **wanted: Any) -> Callable[[dict[str, Any]], Any]:
         return {**content, "buffers": [bytes(buffer) for buffer in message.get("buffers", [])]}
 
     return found
+
+
+def stream(message: dict[str, Any], cell: str, words: str) -> str | None:
+    """What a cell printed, where it has these words."""
+    if message["msg_type"] != "stream" or message["parent_header"].get("msg_id") != cell:
+        return None
+    text = str(message["content"]["text"])
+    return text if words in text else None
 
 
 def test_a_command_in_an_own_host(kernel: Kernel) -> None:
@@ -162,6 +170,23 @@ def test_cell_magic_fails_with_the_command(kernel: Kernel) -> None:
     with pytest.raises(AssertionError, match=r"CommandError: \"echo 'two.nlines'; test 1 = 2\" ended with exit code 1"):
         kernel.run("%%terminal m1 --quiet\n" + "\n".join(lines))
     assert kernel.run("%%terminal m1\n" + "\n".join(lines[:4])).split() == ["loop-1", "loop-2"]
+
+
+def test_a_cell_says_what_its_command_waits_for(kernel: Kernel) -> None:
+    """A cell that awaits a question says so below itself; interrupted it says what goes on, and interrupt() ends that."""
+    kernel.run("%load_ext partywidgets\nimport partywidgets as pw\nterm = pw.Terminal('q1')")
+    cell = kernel.start("asked = term.run(\"read -p 'go''on? ' x; echo got-$x\")\nanswer = await asked\nprint(answer.output)")
+    said = kernel.until(lambda message: stream(message, cell, "it waits for somebody in the terminal"))
+    assert "shows 'goon?'" in said
+    kernel.manager.interrupt_kernel()
+    assert "goes on in the terminal 'q1': interrupt() presses Ctrl-C there" in kernel.until(
+        lambda message: stream(message, cell, "goes on")
+    )
+    with pytest.raises(AssertionError):
+        kernel.finish(cell)
+    assert kernel.run("await term.interrupt()\nprint((await asked).exit_code)").strip() == "130"
+    kernel.run("again = term.run(\"read -p 're''ally? ' x; echo got-$x\")\nawait term.expect('really')\nawait term.send('yes\\r')")
+    assert kernel.run("print((await again).output)").strip().endswith("got-yes")
 
 
 def test_unloading_undoes_everything(kernel: Kernel) -> None:
@@ -335,7 +360,7 @@ def test_a_restarted_kernel_is_another_host(tmp_path: Path) -> None:
             client = manager.client()
             client.start_channels()
             client.wait_for_ready(timeout=TIMEOUT)
-            kernel = Kernel(client)
+            kernel = Kernel(client, manager)
             kernel.run("import partywidgets as pw; term = pw.Terminal('r'); await term.run('echo hi')")
             shell = int(kernel.run("print((await term.run('echo $$')).output)").strip())
             ids.append(kernel.run("print(term.host_id)").strip())

@@ -14,6 +14,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+TURN_SECONDS = 0.5
+"""How often a loop that awaits is woken: ipykernel hears of an interrupt at its loop's next turn, and the signal itself wakes none."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,7 +57,9 @@ class Handle(Generic[T]):
         try:
             while not self._future.done():
                 self._print_notes()
-                await arrived.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TURN_SECONDS):
+                        await arrived.wait()
                 arrived.clear()
         except asyncio.CancelledError:
             if self._left and not self._future.done():
