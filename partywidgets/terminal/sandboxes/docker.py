@@ -23,6 +23,8 @@ GRACE = 2.0
 """Seconds between hang-up and kill."""
 POLL = 0.05
 """Seconds between two looks at an exec that closed its output but is still reported as running."""
+FIRST_LOOK = 0.25
+"""Seconds after which an exec that has no size yet is asked whether it runs."""
 SETTLE = 1.0
 """Seconds in which an engine that killed a container comes to say so: its shell's end is often known before."""
 _KILLED = 128 + 9
@@ -123,6 +125,19 @@ class ContainerSandbox(ExecShell):
             except EngineError as error:
                 log.info("container %s: %s", self._job.container, error)
 
+    async def begin(self, cols: int, rows: int) -> None:
+        """Gives the shell that starts its size. Docker answers that once it runs, or after 10 s: where it cannot run, nobody waits."""
+        first = asyncio.ensure_future(self.resize(cols, rows))
+        try:
+            while not (await asyncio.wait([first], timeout=FIRST_LOOK))[0]:
+                going, code = await self._job.state()
+                if not going and code in _NO_SHELL:
+                    return
+            first.result()
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
     def _no_shell(self) -> str:
         name = self._job.container
         given = " and ".join(f"{option}={value}" for option, value in (("user", self._user), ("cwd", self._cwd)) if value)
@@ -195,5 +210,5 @@ async def open_container(
                 raise EngineError(paused(engine, name)) from None
             raise
         sandbox = ContainerSandbox(engine, job, nonce=nonce, user=user, cwd=cwd, gone_after=seconds)
-        await sandbox.resize(cols, rows)
+        await sandbox.begin(cols, rows)
         return sandbox

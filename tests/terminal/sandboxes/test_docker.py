@@ -116,8 +116,8 @@ async def test_bash_is_preferred_where_it_is_there(engine: Engine, opened: Open)
 
 @pytest.mark.parametrize("engine", BOTH, indirect=True)
 async def test_absent_container_and_absent_shell(engine: Engine, opened: Open) -> None:
-    """A container that does not exist, or is paused, refuses to open; a shell or a directory that it does not have ends with a sentence
-    that says what to do."""
+    """A container that does not exist, or is paused, refuses to open; a shell, a directory or a user that it does not have ends with a
+    sentence that says what to do."""
     with pytest.raises(SandboxError, match="has no container nobody-has-this"):
         async with opened(f"{engine.kind}:nobody-has-this"):
             pass
@@ -128,6 +128,14 @@ async def test_absent_container_and_absent_shell(engine: Engine, opened: Open) -
     async with opened(f"{engine.kind}:{name}?cwd=/nowhere") as shell:
         await shell.rest()
         assert "cannot run the shell with cwd=/nowhere" in (await shell.sandbox.wait_exit()).reason
+    if engine.kind == "docker":
+        async with opened(f"docker:{name}?user=nobody-here") as shell:
+            await shell.rest()
+            assert "cannot run the shell with user=nobody-here" in (await shell.sandbox.wait_exit()).reason
+    else:  # it looks the user up before it starts anything
+        with pytest.raises(SandboxError, match="nobody-here"):
+            async with opened(f"podman:{name}?user=nobody-here"):
+                pass
     engine.call("pause", name)
     with pytest.raises(SandboxError, match=f"is paused: let it go on with `{engine.kind} unpause"):
         async with opened(f"{engine.kind}:{name}"):
