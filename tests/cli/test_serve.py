@@ -28,15 +28,19 @@ CONFIG = """\
 checks: [{id: root, type: host, disk: /}]
 sandboxes: {default: "local:/bin/bash"}
 auth:
-  tokens: [{subject: ada, token: "${file:guest-token}", roles: [observer, viewer]}]
+  tokens:
+  - {subject: ada, token: "${file:guest-token}", roles: [observer, viewer]}
+  - {subject: ben, name: Ben, token: "${file:operator-token}", roles: [operator]}
 """
 GUEST = "a-token-of-a-guest-for-tests"
+OPERATOR = "a-token-of-an-operator-for-tests"
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A config with a shell and a guest who may only look."""
+    """A config with a shell, a guest who may only look and an operator."""
     (tmp_path / "guest-token").write_text(GUEST)
+    (tmp_path / "operator-token").write_text(OPERATOR)
     path = tmp_path / "partywidgets.yaml"
     path.write_text(CONFIG)
     return path
@@ -245,6 +249,51 @@ def test_attach_as_an_observer(serve: Serve, config: Path, attach: Callable[...,
     child = attach("worker-1", "--url", host.url, token=GUEST)
     child.expect_exact("as observer, read only; Ctrl-] leaves")
     assert "intruder" not in asyncio.run(work(child))
+
+
+def test_attach_beside_somebody_who_has_control(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """Who cannot type is told why and asks by Enter; who has control is told who asks; a window that is too small is told of."""
+    host = serve(config)
+
+    async def work() -> None:
+        async with TerminalClient(host.url, "worker-1", token=host.token, cols=140, rows=40) as term:
+            await term.take_control()
+            child = await asyncio.to_thread(attach, "worker-1", "--url", host.url, token=OPERATOR)
+            await asyncio.to_thread(child.expect, r"has control, what you type is dropped; Enter asks for it")
+            await asyncio.to_thread(child.send, "intruder")
+            await asyncio.to_thread(child.send, "\r")
+            while not term.asking:
+                await term.changed()
+            await term.refuse_control(term.asking[0][0])
+            await asyncio.to_thread(child.expect, "refused: ask again later")
+            await term.give_control(next(person.connection for person in term.people if person.name == "Ben"))
+            # Their window decides now, and it fits.
+            await asyncio.to_thread(child.expect_exact, "worker-1 as operator; Ctrl-] leaves")
+            await asyncio.to_thread(child.send, "while [ \"$(stty size)\" != '31 97' ]; do sleep 0.1; done; echo fits-$((6*7))\r")
+            await asyncio.to_thread(child.expect_exact, "fits-42")
+            asked = asyncio.ensure_future(term.ask_control())
+            await asyncio.to_thread(child.expect, "asks for control: leave")
+            await asyncio.to_thread(child.send, "\x1d")
+            await asked
+            assert term.has_control
+            assert "intruder" not in await term.screen()
+
+    asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
+
+
+def test_attach_in_a_window_that_is_too_small(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """Who only looks on in a smaller window is told whose size it is, and no longer once it fits."""
+    host = serve(config)
+
+    async def work() -> None:
+        async with TerminalClient(host.url, "worker-1", token=host.token, cols=120, rows=30) as term:
+            await term.take_control()
+            child = await asyncio.to_thread(attach, "worker-1", "--url", host.url, token=GUEST)
+            await asyncio.to_thread(child.expect, r"the screen is 120×30.*: make this window larger")
+            await asyncio.to_thread(child.setwinsize, 40, 130)
+            await asyncio.to_thread(child.expect, r"worker-1 as observer, read only; Ctrl-\] leaves")
+
+    asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
 
 
 def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
