@@ -95,7 +95,7 @@ class Greeting:
 
     def _welcome(self, viewer: Viewer, offset: int, resumed: bool) -> dict[str, Any]:
         room, stream, upstream = self._room, self._room.stream, self._room.upstream
-        idle, can_type = upstream.state == "idle", room.lease.can_type(viewer.person)
+        idle, can_type = upstream.state == "idle", room.control.lease.can_type(viewer.person)
         return {
             "type": "welcome",
             "epoch": stream.epoch,
@@ -108,7 +108,7 @@ class Greeting:
             "state": "starting" if idle else upstream.state,
             "reason": UNOPENED if idle else upstream.reason,
             "sandbox": upstream.sandbox_id,
-            "lease": {**room.who_has_control(), "can_type": can_type},
+            "lease": {**room.control.facts(), "can_type": can_type},
             "screen": "exact" if stream.screen.exact else "raw",
             "host_id": room.settings.host_id,
         }

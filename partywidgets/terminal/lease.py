@@ -46,6 +46,11 @@ class Lease:
         """True when there is a holder who has typed nothing for `idle_after` seconds."""
         return self.holder is not None and self._clock() - self._typed_at >= self._idle_after
 
+    @property
+    def idle_in(self) -> float | None:
+        """Seconds until the holder counts as idle, 0 from then on; None without a holder."""
+        return None if self.holder is None else max(self._typed_at + self._idle_after - self._clock(), 0.0)
+
     def can_type(self, person: Person) -> bool:
         """True when input from `person` would be taken now."""
         if person.role == "peer":

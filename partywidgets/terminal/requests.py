@@ -65,28 +65,28 @@ class Requests:
         wanted = message.get("to")
         to = next((v.person for v in self._room.viewers.values() if v.person.connection == wanted), None)
         if action == "take":
-            refusal = self._room.lease.take(person)
+            refusal = self._room.control.lease.take(person)
         elif action == "release":
-            refusal = self._room.lease.release(person)
+            refusal = self._room.control.lease.release(person)
         elif action == "refuse":
-            refusal = self._room.asking.refuse(person, None if to is None else to.subject)
+            refusal = self._room.control.asking.refuse(person, None if to is None else to.subject)
         elif action == "withdraw":
-            refusal = self._room.asking.withdraw(person)
+            refusal = self._room.control.asking.withdraw(person)
         else:
-            refusal = self._room.lease.give(person, to)
-        facts = {} if self._room.lease.holder is None or refusal else {"holder": self._room.lease.holder.subject}
+            refusal = self._room.control.lease.give(person, to)
+        facts = {} if self._room.control.lease.holder is None or refusal else {"holder": self._room.control.lease.holder.subject}
         if action == "refuse" and to is not None:
             facts["to"] = to.subject
         self._room.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
         if refusal:
             viewer.refuse(refusal)
         else:
-            self._room.tell_lease()
+            self._room.control.changed()
 
     def _ask(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def ask() -> dict[str, Any]:
             self._room.audit.note("control-asked", viewer.person)
-            await self._room.asking.ask(viewer.person)
+            await self._room.control.asking.ask(viewer.person)
             return {}
 
         self._answer(viewer, message, ask)
@@ -175,10 +175,10 @@ class Requests:
             self._room.audit.note("terminate", viewer.person)
 
     def _require_typing(self, viewer: Viewer) -> None:
-        if self._room.may_type(viewer):
+        if self._room.control.may_type(viewer):
             return
         self._room.audit.dropped(viewer.person, 0)
-        holder = self._room.lease.holder
+        holder = self._room.control.lease.holder
         if holder is not None and viewer.person.may_hold:
             remedy = "take it over" if viewer.person.role == "moderator" else "ask for it"
             raise CommandError(f"{holder.name} has control of the terminal: {remedy}, or wait until they are idle")

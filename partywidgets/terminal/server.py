@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from ..exceptions import SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
 from . import protocol
-from .asking import Asking
 from .audit import Audit
 from .commands import Commands
+from .control import Control
 from .greeting import Greeting, number_in, query_of, viewer_of
-from .lease import Lease, Person
+from .lease import Person
 from .ledger import Ledger
 from .recording import Recorder
 from .recording_access import answer as recording_answer
@@ -57,9 +57,8 @@ class TerminalServer(Server):
         except LookupError:
             self.settings = TerminalSettings()
         self.viewers: dict[Connection, Viewer] = {}
-        self.lease = Lease(idle_after=self.settings.idle_after)
-        self.asking = Asking(self.lease, seconds=self.settings.ask_for, changed=self._note_lease, passed=self._passed)
         self.audit = Audit(self.name, self.storage.folder("audit").parent, keep_bytes=lambda: self.settings.recording.audit_bytes)
+        self.control = Control(self.viewers, self.settings, self.audit, handed=lambda: self.sizing.handed())
         self.recorder = Recorder(
             self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
         )
@@ -74,7 +73,7 @@ class TerminalServer(Server):
         )
         self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
         self.showing = Showing(self.stream, self.settings, unsaved=lambda: self._unsaved)
-        self.sizing = Sizing(self.viewers, self.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
+        self.sizing = Sizing(self.viewers, self.control.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
         self._life: asyncio.Task[None] | None = None
         self._beginning = False
@@ -150,8 +149,8 @@ class TerminalServer(Server):
         self.audit.left(viewer.person)
         if viewer.ticket and self.settings.release_ticket is not None:
             self.settings.release_ticket(viewer.ticket)
-        if self.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
-            self.tell_lease()
+        if self.control.lease.left(viewer.person, [other.person for other in self.viewers.values()]):
+            self.control.changed()
         self.sizing.viewers_changed()
         self.present()
         if not self.viewers and self.upstream.alive and self.settings.keep is not None:
@@ -174,30 +173,6 @@ class TerminalServer(Server):
     def _note_all(self, **message: Any) -> None:
         for viewer in list(self.viewers.values()):
             viewer.note(**message)
-
-    def who_has_control(self) -> dict[str, Any]:
-        """The lease's `holder`, None without one, and who is `asking` for it, the first first."""
-        holder = self.lease.holder
-        return {
-            "holder": None if holder is None else {"connection": holder.connection, "name": holder.name},
-            "asking": [{"connection": person.connection, "name": person.name} for person in self.asking.people],
-        }
-
-    def tell_lease(self) -> None:
-        """The lease changed hands: everyone is told, and the size is its holder's."""
-        if (first := self.asking.settle()) is not None:
-            self.audit.note("lease-passed", first)
-        self._note_lease()
-        self.sizing.handed()
-
-    def _passed(self, person: Person) -> None:
-        self.audit.note("lease-passed", person)
-        self.tell_lease()
-
-    def _note_lease(self) -> None:
-        control = self.who_has_control()
-        for viewer in list(self.viewers.values()):
-            viewer.note(type="lease", **control, can_type=self.lease.can_type(viewer.person))
 
     # The sandbox
 
@@ -285,6 +260,7 @@ class TerminalServer(Server):
         if self._leaving is not None:
             self._leaving.cancel()
         self.sizing.cancel()
+        self.control.close()
         if self._life is not None:
             self._life.cancel()
             await asyncio.wait([self._life], timeout=4.5)
@@ -316,9 +292,9 @@ class TerminalServer(Server):
             return
         person = viewer.person
         if is_query_reply(keys):
-            if not self._answers(viewer):
+            if not self.control.answers(viewer):
                 return
-        elif not self.may_type(viewer):
+        elif not self.control.may_type(viewer):
             self.audit.dropped(person, len(keys))
             return
         if not self.upstream.alive and keys in (b"\r", b"\n") and person.role in ("peer", "moderator"):
@@ -330,21 +306,6 @@ class TerminalServer(Server):
         except SandboxError as error:
             self.audit.dropped(person, len(keys))
             viewer.refuse(str(error))
-
-    def may_type(self, viewer: Viewer) -> bool:
-        """Whether input of this viewer is taken now; it then has the lease, if its role needs one."""
-        taken, changed = self.lease.typed(viewer.person)
-        if changed:
-            self.audit.note("lease-taken", viewer.person)
-            self.tell_lease()
-        return taken
-
-    def _answers(self, viewer: Viewer) -> bool:
-        """True for the one viewer whose emulator answers a program's questions: the holder's, else the first that may type."""
-        holder = self.lease.holder
-        if holder is not None:
-            return viewer.person.connection == holder.connection and viewer.person.subject == holder.subject
-        return next((other is viewer for other in self.viewers.values() if self.lease.can_type(other.person)), False)
 
     def write(self, keys: bytes, person: Person) -> None:
         """Keystrokes that are taken. Raises SandboxError when nothing runs."""

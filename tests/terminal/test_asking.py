@@ -103,7 +103,7 @@ async def test_who_is_away_answers_by_being_idle(serve: Serve) -> None:
         await ben.message("lease", holder={"connection": await connection_of(cyd), "name": "Cyd"})
         room = await place.room("w1")
         async with asyncio.timeout(20):
-            while not room.lease.idle:
+            while not room.control.lease.idle:
                 await asyncio.sleep(0.02)
         assert (await ben.ask("ask"))["ok"]
         assert room.audit.counts["lease-passed"] == 2

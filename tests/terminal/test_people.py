@@ -79,3 +79,24 @@ async def test_who_is_ejected_is_closed_and_stays_out(serve: Serve) -> None:
         await ana.shows(b"goes-2-on")
         room = await place.room("w1")
         assert (room.audit.counts["ejected"], room.audit.counts["eject-refused"]) == (1, 1)
+
+
+async def test_who_is_idle_is_followed_by_whoever_types(serve: Serve) -> None:
+    """Everyone who may have control is told when its holder has become idle, may type then, and has it; one who types on in time keeps it,
+    and the others are told that, too."""
+    async with serve(idle_after=1.0) as place, place.watch(who="ben") as ben, place.watch(who="cyd") as cyd, place.watch(who="obi") as obi:
+        await ben.running()
+        await ben.type("echo ben\r")
+        await cyd.message("lease", can_type=False)
+        await cyd.until(lambda: cyd.of("lease")[-1]["can_type"])
+        assert cyd.of("lease")[-1]["holder"]["name"] == "Ben"
+        told = len(cyd.of("lease"))
+        await ben.type("echo still\r")
+        await cyd.until(lambda: len(cyd.of("lease")) > told)
+        assert cyd.of("lease")[told]["can_type"] is False
+        await cyd.until(lambda: cyd.of("lease")[-1]["can_type"])
+        await cyd.type("echo cyd-$((1+1))\r")
+        await cyd.shows(b"cyd-2")
+        await ben.until(lambda: (ben.of("lease")[-1]["holder"] or {}).get("name") == "Cyd")
+        assert ben.of("lease")[-1]["can_type"] is False
+        assert not any(message["can_type"] for message in obi.of("lease"))

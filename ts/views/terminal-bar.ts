@@ -266,7 +266,7 @@ function hint(status: TerminalStatus, holding: boolean, asks: boolean, state: Te
   if (holding) return status.people.length > 1 ? "you have control" : "";
   if (status.lease && asks) return `you asked ${status.lease.name} for control`;
   if (status.lease && status.role === "peer") return `${status.lease.name} has control, you may type too`;
-  if (status.lease && !status.canType) return `${status.lease.name} has control`;
+  if (status.lease) return status.canType ? `${status.lease.name} is idle: typing takes control` : `${status.lease.name} has control`;
   return status.canType ? "" : `read-only: you are ${status.role || "a viewer"}`;
 }
 
