@@ -21,6 +21,7 @@ from .widgets._base import keep_snapshots
 
 if TYPE_CHECKING:
     from .client.command import CommandResult
+    from .client.handle import Handle
     from .widgets.terminal import Terminal
 
 MAGICS = (("line", "terminal"), ("cell", "terminal"), ("line", "ops"))
@@ -83,6 +84,9 @@ class PartyMagics(Magics):
     @argument("room", nargs="?", default="main", help="the terminal's room")
     @argument("--sandbox", "-s", help="a sandbox id of the config, or an address such as docker:web-1")
     @argument("--timeout", "-t", type=float, help="%%%%terminal: seconds that each command may take (default: no limit)")
+    @argument(
+        "--inside", "-i", action="store_true", help="%%%%terminal: type into the shell that another command has opened there (sudo -i)"
+    )
     @argument("--quiet", "-q", action="store_true", help="%%%%terminal: print no output here, only run")
     @line_cell_magic
     def terminal(self, line: str, cell: str | None = None) -> Terminal | None:
@@ -92,16 +96,16 @@ class PartyMagics(Magics):
         if cell is None:
             return terminal
         for command in list(logical_lines(cell)):
-            result = self._run(terminal, command, arguments.timeout)
+            result = self._run(terminal, terminal.run(command, timeout=arguments.timeout, inside=arguments.inside))
             if not arguments.quiet and result.output.strip():
                 print(result.output.rstrip("\n"))
             if not result.ok:
-                raise CommandError(f"{command!r} ended with exit code {result.exit_code} in the terminal {terminal.room!r}")
+                how = "without telling its exit code" if result.exit_code is None else f"with exit code {result.exit_code}"
+                raise CommandError(f"{command!r} ended {how} in the terminal {terminal.room!r}")
         return None
 
     @staticmethod
-    def _run(terminal: Terminal, command: str, timeout: float | None) -> CommandResult:
-        handle = terminal.run(command, timeout=timeout)
+    def _run(terminal: Terminal, handle: Handle[CommandResult]) -> CommandResult:
         try:
             return handle.wait()
         except KeyboardInterrupt:

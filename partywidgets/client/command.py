@@ -60,7 +60,8 @@ class CommandResult:
         if self.ok:
             return self
         last = next((line.strip() for line in reversed(self.lines) if line.strip()), "no output")
-        raise CommandError(f"{self.command!r} exited with {self.exit_code}: {last[:200]}")
+        how = "did not tell its exit code" if self.exit_code is None else f"exited with {self.exit_code}"
+        raise CommandError(f"{self.command!r} {how}: {last[:200]}")
 
     @property
     def df(self) -> DataFrame:

@@ -102,10 +102,13 @@ class TerminalClient(RoomClient):
 
     # What one does with it
 
-    async def run(self, command: str, timeout: float | None = None, *, on_waits: Callable[[str], None] | None = None) -> CommandResult:
+    async def run(
+        self, command: str, timeout: float | None = None, *, inside: bool = False, on_waits: Callable[[str], None] | None = None
+    ) -> CommandResult:
         """Runs a command in the shared shell, visible to all, and returns when it ended.
 
-        `timeout` is in seconds; None waits for ever. `on_waits` is given a sentence when the command seems to wait for a person (a
+        `timeout` is in seconds; None waits for ever. `inside` types it into the shell that another command has opened there, such as
+        `sudo -i` or `ssh`, with its marks visibly around it. `on_waits` is given a sentence when the command seems to wait for a person (a
         password, a question, a pager). Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is there, the
         shell tells no exit codes, the command is not whole), HostError when the connection is lost meanwhile; the command itself then
         runs on. So it does when the call is cancelled; one that still waits for its turn is withdrawn.
@@ -118,7 +121,12 @@ class TerminalClient(RoomClient):
         await self._shell()
         try:
             reply = await self._ask(
-                "run", timeout + REPLY_TIMEOUT if timeout is not None else None, told=on_waits, command=command, timeout_s=timeout
+                "run",
+                timeout + REPLY_TIMEOUT if timeout is not None else None,
+                told=on_waits,
+                command=command,
+                timeout_s=timeout,
+                inside=inside,
             )
         except CommandTimeoutError:
             raise
@@ -256,6 +264,10 @@ class TerminalClient(RoomClient):
         """Asks for another size; the room decides, `size` tells."""
         self._placement |= {"cols": cols, "rows": rows}
         self._tell("resize", cols=cols, rows=rows)
+
+    def redraw(self) -> None:
+        """Asks for a fresh screen, at which `output()` begins again with a reset."""
+        self._tell("resync")
 
     async def output(self, *, limit: int = 4 * 1024 * 1024) -> AsyncIterator[bytes]:
         """The terminal's bytes, to be written to a terminal emulator: first a reset and the present screen, then what comes.

@@ -154,7 +154,7 @@ class CastFile:
                 command = redact(what["command"], self._known())
                 self._event(at, "m", "$ " + " ".join(command.split())[:200])
             else:
-                self._event(at, "m", f"exit {what.get('exit_code')}")
+                self._event(at, "m", "ended" if what.get("exit_code") is None else f"exit {what['exit_code']}")
 
     def _event(self, at: float, code: str, text: str) -> None:
         at -= self._zero

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -13,15 +12,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..exceptions import CommandError, CommandTimeoutError, SandboxError
+from .ledger import Entry
 from .ring import Ring
 from .sandboxes import MarkSource
-from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, wrapped
+from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed
+from .typed_marks import SEEN_BYTES, TypedMarks, last_line
 from .vt import ModeReader, plain_text
+from .waiting import asks, prompts
 
 PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
 QUIET_SECONDS = 3.0
 """A command that has printed nothing for so long is looked at: it may wait for a person."""
+REST_SECONDS = 0.5
+"""How long nothing comes before a prompt counts as one that stays."""
+LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 0.05
 """Between a shell's second prompt and the Ctrl-C that ends it; ten times as long until another."""
 OUTPUT_LIMIT = 512 * 1024
@@ -29,22 +34,6 @@ OUTPUT_LIMIT = 512 * 1024
 COMMAND_LIMIT = 16 * 1024
 MARKING = ("bash", "zsh", "sh")
 """Shells that mark their prompts; a container or host names whichever else it was told to open."""
-LOOKED_AT = 4096
-"""Bytes of output in which a question is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the ledger. `started_at` is RFC 3339 in UTC; `offset` is where its output begins."""
-
-    id: str
-    command: str
-    actor: str
-    exit_code: int | None
-    started_at: str
-    duration_s: float
-    cwd: str
-    offset: int
 
 
 @dataclass(slots=True)
@@ -60,6 +49,8 @@ class _Request:
     started: float
     result: asyncio.Future[dict[str, Any]]
     task: asyncio.Task[Any] | None
+    inside: bool
+    """It was typed into the shell that another command opened."""
 
 
 @dataclass(slots=True)
@@ -103,7 +94,13 @@ class Commands:
         self._typist = ""
         self._request: _Request | None = None
         self._running: _Running | None = None
+        self._outer: _Running | None = None
+        """What opened the shell in which `_running` runs."""
+        self._typed: TypedMarks | None = None
+        """Of the request, where its own line prints its marks."""
         self._ending: tuple[int, int, float] | None = None
+        self._typed_end: tuple[int, int, float] | None = None
+        self._heard_at = 0.0
         self._taking_back: asyncio.TimerHandle | None = None
         self._gone = "the terminal is not running: restart it"
 
@@ -116,7 +113,7 @@ class Commands:
         """A shell starts."""
         self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
         self._shell = self._line = self._cwd = self._gone = ""
-        self._running = self._ending = None
+        self._running = self._outer = self._typed = self._typed_end = self._ending = None
         self._modes = ModeReader()
         self._at_prompt.clear()
         if source != "shell":
@@ -126,13 +123,16 @@ class Commands:
         """The shell is gone: whoever waits for a command hears it."""
         self._leave_it()
         self._gone = reason
-        request, self._request, self._running, self._ending = self._request, None, None, None
+        request, self._request = self._request, None
+        self._running = self._outer = self._typed = self._typed_end = self._ending = None
         self._at_prompt.set()
         if request is not None and not request.result.done():
             request.result.set_exception(CommandError(f"{reason} while `{_short(request.command)}` ran"))
 
     def typed(self, keys: bytes, actor: str) -> None:
         """Somebody typed; after Enter the shell is not at its prompt until it says so."""
+        if self._typed is not None and b"\x03" in keys:
+            self._typed.interrupted = True
         if b"\r" in keys or b"\n" in keys:
             self._leave_it()  # what runs now is theirs
             self._typist = actor
@@ -143,9 +143,13 @@ class Commands:
 
     def output(self, piece: bytes, offset: int) -> None:
         """Output came, its first byte at `offset`."""
+        self._heard_at = time.monotonic()
         self._modes.feed(piece)
         for mark in self._reader.feed(piece, offset):
             self._marked(mark)
+        if self._typed is not None:
+            for mark in self._typed.feed(piece, offset):
+                self._typed_marked(mark)
 
     def _marked(self, mark: Mark) -> None:
         if self._ending is not None:
@@ -178,14 +182,49 @@ class Commands:
                 # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
                 return
             code = int(mark.fields[0])
+            self._leave_inside()
             if self._running is None:
                 self._started_unseen(mark.start)
             if self._running is not None:
                 self._ending = (code, mark.start, time.monotonic())
 
+    def _typed_marked(self, mark: Mark) -> None:
+        # One after the other, printed by the same line: where the command begins, its code, the folder.
+        if mark.kind == "C" and self._typed is not None:
+            echo = self._ring.read(max(self._ring.base, mark.start - 2 * COMMAND_LIMIT), mark.start)
+            self._typed.echoed(plain_text(echo.decode("utf-8", "replace")))
+            self._started(mark.end, mark.start)
+        elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
+            self._typed_end = int(mark.fields[0]), mark.start, time.monotonic()
+        elif mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=") and self._typed_end is not None:
+            self._ended(*self._typed_end, cwd=mark.fields[0][4:])
+
+    def _leave_inside(self) -> None:
+        """What opened the shell inside ended, and with it what was typed there."""
+        request = self._request
+        if request is None or not request.inside:
+            return
+        self._running, self._outer = self._outer or self._running, None
+        self._request = self._typed = self._typed_end = None
+        if not request.result.done():
+            request.result.set_exception(CommandError(f"the shell inside ended while `{_short(request.command)}` ran"))
+
+    def _conclude(self) -> None:
+        """Ctrl-C ends a line that brings its own marks without that of its end: then the prompt tells it, and nothing the code."""
+        running = self._running
+        if self._typed is None or running is None or running.request is not self._request or not self._rests():
+            return
+        if self._typed.prompts_again(last_line(self._ring, running.offset)):
+            tail = self._ring.read(max(running.offset, self._ring.base, self._ring.end - SEEN_BYTES))
+            self._ended(None, self._ring.end - len(tail) + tail.rfind(b"\n") + 1, time.monotonic())
+
+    def _rests(self) -> bool:
+        return time.monotonic() - self._heard_at >= REST_SECONDS
+
     def _started(self, offset: int, echo_end: int) -> None:
         self._at_prompt.clear()
         request = self._request
+        self._outer = self._running if request is not None and request.inside else None
         if request is not None:
             known, actor, identity = request.command, request.actor, request.id
         else:
@@ -255,13 +294,14 @@ class Commands:
             return ""
         return plain_text(self._ring.read(start, min(end, start + COMMAND_LIMIT)).decode("utf-8", "replace")).split("\n")[0].strip()
 
-    def _ended(self, code: int, end: int, now: float) -> None:
-        running, self._running = self._running, None
+    def _ended(self, code: int | None, end: int, now: float, *, cwd: str | None = None) -> None:
+        running, self._running, self._outer = self._running, self._outer, None
         if running is None:
             return
+        cwd = self._cwd if cwd is None else cwd
         duration = round(now - running.began, 6)
         started = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        entry = Entry(running.id, running.command, running.actor, code, started, duration, self._cwd, running.offset)
+        entry = Entry(running.id, running.command, running.actor, code, started, duration, cwd, running.offset)
         self._announce(
             {
                 "kind": "end",
@@ -271,14 +311,14 @@ class Commands:
                 "offset": running.offset,
                 "exit_code": code,
                 "duration_s": duration,
-                "cwd": self._cwd,
+                "cwd": cwd,
             }
         )
         self._keep(entry)
         request = running.request
         if request is not None:
             if self._request is request:
-                self._request = None
+                self._request = self._typed = self._typed_end = None
                 if self._source == "typed":
                     self._at_prompt.set()
             if not request.result.done():
@@ -299,12 +339,15 @@ class Commands:
 
     # Running
 
-    async def run(self, command: str, actor: str, timeout: float | None, waits: Callable[[str], None]) -> dict[str, Any]:
+    async def run(
+        self, command: str, actor: str, timeout: float | None, waits: Callable[[str], None], *, inside: bool = False
+    ) -> dict[str, Any]:
         """Runs a command in the visible shell, after those before it: `{id, command, exit_code, output, duration_s, cwd, offset}`.
 
         `output_lost` is there when the beginning of the output, so many bytes, is not kept. `timeout` is in seconds and counts the
-        waiting too; None: no end. `waits` is given a sentence when the command seems to wait for a person. Raises CommandTimeoutError
-        (the command goes on) and CommandError. Cancelled, it types nothing more; a command that was typed goes on.
+        waiting too; None: no end. `waits` is given a sentence when the command seems to wait for a person. `inside`: where another command
+        has opened a shell (`sudo -i`), it is typed there. `exit_code` is None where nothing told it. Raises CommandTimeoutError (the
+        command goes on) and CommandError. Cancelled, it types nothing more; a command that was typed goes on.
         """
         if not command.strip():
             raise CommandError("run needs a command, got only blanks")
@@ -316,9 +359,9 @@ class Commands:
         late = loop.call_later(QUIET_SECONDS, lambda: waits(f"{self._busy()}; `{_short(command)}` waits for its turn"))
         try:
             async with asyncio.timeout(timeout), self._turn:
-                await self._prompt()
+                await self._prompt(inside)
                 late.cancel()
-                request = self._type(command, actor)
+                request = self._type(command, actor, inside=not self._ready)
                 return await self._watched(request, waits)
         except TimeoutError:
             if request is None:
@@ -344,7 +387,9 @@ class Commands:
             now = time.monotonic()
             if seen != self._ring.end:
                 seen, since = self._ring.end, now
-            elif now - since >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
+                continue
+            self._conclude()
+            if now - since >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
                 told = doing
                 waits(f"`{_short(request.command)}` {doing}: it waits for somebody in the terminal")
 
@@ -356,67 +401,83 @@ class Commands:
             return "has opened a full-screen program"
         began = request.typed_at if self._running is None else self._running.offset
         end = self._ring.end
-        raw = self._ring.read(min(max(began, self._ring.base, end - LOOKED_AT), end), end)
+        raw = self._ring.read(min(max(began, self._ring.base, end - SEEN_BYTES), end), end)
         # A shell that does not tell when a command begins: its echo is no output.
-        text = behind_echo(raw, request.line) if self._running is None and end - began <= LOOKED_AT else printed(raw)
+        text = behind_echo(raw, request.line) if self._running is None and end - began <= SEEN_BYTES else printed(raw)
         line = (text or "").split("\n")[-1].strip()
-        return f"shows {line[-80:]!r}" if line and (_QUESTION.search(line) or _STATUS_LINE.search(raw)) else ""
+        return f"shows {line[-80:]!r}" if asks(line, raw) else ""
 
     def _busy(self) -> str:
-        if self._running is not None and self._source == "shell" and self._at_prompt.is_set():
+        running = self._running
+        if running is None and self._request is not None:
+            return f"the shell is busy with `{_short(self._request.command)}`"
+        if running is None:
+            line = last_line(self._ring)
+            foreign = f"a prompt without marks ({line[-80:]!r}): run(…, inside=True) types into it" if prompts(line) else "no prompt yet"
+            return f"the shell shows {foreign}"
+        name = _short(running.command)
+        if self._source == "shell" and self._at_prompt.is_set():
             return (
-                f"there is a prompt, but the shell never told that `{_short(self._running.command)}` ended: leave the shell that was "
+                f"there is a prompt, but the shell never told that `{name}` ended: leave the shell that was "
                 "started in it, or restart the terminal where something replaced PROMPT_COMMAND or precmd"
             )
-        if self._running is not None:
-            return f"the shell is busy with `{_short(self._running.command)}`"
-        if self._request is not None:
-            return f"the shell is busy with `{_short(self._request.command)}`"
-        return "the shell shows no prompt yet"
+        line = "" if self._modes.alternate else last_line(self._ring, running.offset)
+        if prompts(line):
+            return f"`{name}` has opened a shell ({line[-80:]!r}): leave it, or use run(…, inside=True) to type into it"
+        return f"the shell is busy with `{name}`" + (f", which shows {line[-80:]!r}" if asks(line) else "")
 
-    async def _prompt(self) -> None:
+    @property
+    def _ready(self) -> bool:
+        return self._source != "none" and self._at_prompt.is_set() and self._running is None and self._request is None
+
+    def _open_inside(self) -> bool:
+        """Whether another command has opened a shell that waits at its prompt."""
+        if self._request is not None and (self._running is None or self._running.request is not self._request):
+            return False
+        return self._rests() and prompts(last_line(self._ring, 0 if self._running is None else self._running.offset))
+
+    async def _prompt(self, inside: bool) -> None:
         """Waits until a command can be typed."""
         try:
             async with asyncio.timeout(PROMPT_SECONDS):
                 while True:
                     if self._gone:
                         raise CommandError(self._gone)
-                    if self._source == "none":
+                    if self._source == "none" and not inside:
                         raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
                     if self._modes.alternate:
                         raise CommandError("a full-screen program has the terminal: leave it, then run the command")
-                    if self._at_prompt.is_set() and self._running is None and self._request is None:
+                    self._conclude()
+                    if self._ready or (inside and self._open_inside()):
                         break
                     if self._at_prompt.is_set():
                         # Its end mark is in the output, but what follows it is not yet.
-                        await asyncio.sleep(0.01)
-                    await self._at_prompt.wait()
+                        await asyncio.sleep(LOOK_SECONDS if inside else 0.01)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self._at_prompt.wait()
         except TimeoutError:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
 
-    def _type(self, command: str, actor: str) -> _Request:
+    def _type(self, command: str, actor: str, *, inside: bool) -> _Request:
         self._leave_it()
-        if self._source == "typed":
-            line = command
-            keys = wrapped(command, self._nonce)
+        typed: TypedMarks | None = None
+        if inside or self._source == "typed":
+            typed = TypedMarks(command, last_line(self._ring))
+            line, keys = command, typed.keystrokes
         else:
             line = command_line(command, bracketed_paste=self._modes.bracketed_paste)
             keys = keystrokes(line, bracketed_paste=self._modes.bracketed_paste)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         # Whoever asked may be gone when the shell ends.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        request = _Request(_new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task())
+        request = _Request(
+            _new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
+        )
         self._write(keys)
-        self._request = request
+        self._request, self._typed = request, typed
         self._at_prompt.clear()
         return request
-
-
-_QUESTION = re.compile(r"[:?>\])%#$]$")
-"""How a line ends behind which a program waits for keys: `password:`, `[Y/n]`, `(yes/no)?`, `>>>`, less' `(END)`."""
-
-_STATUS_LINE = re.compile(rb"\x1b\[7m[^\x1b\r\n]+\x1b\[(?:0|27)?m\s*$")
-"""The last line of a pager that takes no screen of its own (BusyBox' less), in reverse video."""
 
 
 def _new_id() -> str:

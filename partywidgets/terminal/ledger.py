@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..party import Server
-from .commands import Entry
 from .recording_thread import redacted
 from .settings import TerminalSettings
 
 TABLE = "CREATE TABLE IF NOT EXISTS commands (seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
 STORED_SECONDS = 10.0
 """How long reading waits for entries that are being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the ledger. `started_at` is RFC 3339 in UTC; `offset` is where its output begins. `exit_code` None: nothing told it."""
+
+    id: str
+    command: str
+    actor: str
+    exit_code: int | None
+    started_at: str
+    duration_s: float
+    cwd: str
+    offset: int
 
 
 class Ledger:

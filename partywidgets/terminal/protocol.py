@@ -109,6 +109,8 @@ def decode_control(text: str) -> dict[str, Any]:
     timeout = message.get("timeout_s")
     if kind == "run" and timeout is not None and not _is_duration(timeout):
         raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
+    if kind == "run" and not isinstance(message.get("inside", False), bool):
+        raise ValueError("run needs inside as true or false, or without it")
     if kind == "lease" and message["action"] not in LEASE_ACTIONS:
         raise ValueError(f"lease needs the action {', '.join(LEASE_ACTIONS[:-1])} or {LEASE_ACTIONS[-1]}, got {message['action'][:40]!r}")
     if kind == "screen" and message.get("format", "text") not in ("text", "html"):

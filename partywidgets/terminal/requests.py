@@ -126,7 +126,9 @@ class Requests:
         async def run() -> dict[str, Any]:
             self._require_typing(viewer)
             self._room.audit.note("run", viewer.person)
-            return await self._room.commands.run(message["command"], viewer.person.name, message.get("timeout_s"), waits)
+            return await self._room.commands.run(
+                message["command"], viewer.person.name, message.get("timeout_s"), waits, inside=message.get("inside") is True
+            )
 
         def waits(reason: str) -> None:
             viewer.note(type="waits", id=message["id"][:128], reason=reason)

@@ -32,7 +32,7 @@ CLIENT_IDLE = 60.0
 class Terminal(PartyWidget):
     """An xterm on a terminal room, shared with everybody who opens the same name: `Terminal("worker-123", sandbox="docker:web-1")`.
 
-    `sandbox` is an id of the host's config, or an address (`local:`, `docker:NAME`, `podman:NAME`, `ws://…`), which only a host's owner may
+    `sandbox` is an id of the host's config, or an address (`local:`, `docker:NAME`, `ssh:USER@HOST`, …), which only a host's owner may
     give; None takes the id `default`. `rows` is the height of the view, `cols` and `rows` (cells) the size that a terminal starts with.
     `scrollback` is in lines, `font_size` in CSS pixels. `screen_reader` turns xterm's accessible tree on, `paste_with_ctrl_v` makes Ctrl+V
     paste instead of sending it. Closing the widget leaves the room; the terminal lives on in the host.
@@ -88,15 +88,16 @@ class Terminal(PartyWidget):
 
     # the shell, from Python
 
-    def run(self, command: str, *, timeout: float | None = None) -> Handle[CommandResult]:
+    def run(self, command: str, *, timeout: float | None = None, inside: bool = False) -> Handle[CommandResult]:
         """Runs a command in the visible shell: `result = await term.run("df -h /")`, or `.wait()` in a plain script.
 
-        `timeout` is in seconds, None waits for ever. Awaiting raises CommandTimeoutError, or CommandError (one may not type, a
-        full-screen program is there, the command is not whole). When the command seems to wait for a person, at a password or in a pager,
-        the cell that awaits it says so. Giving up on it leaves it running; `interrupt()` presses Ctrl-C.
+        `timeout` is in seconds, None waits for ever. `inside` types it into the shell that another command has opened there (`sudo -i`,
+        `ssh`). Awaiting raises CommandTimeoutError, or CommandError (one may not type, a full-screen program is there, the command is not
+        whole). When the command seems to wait for a person, at a password or in a pager, the cell that awaits it says so. Giving up on it
+        leaves it running; `interrupt()` presses Ctrl-C.
         """
         handle: Handle[CommandResult] = self._start(
-            lambda client: client.run(command, timeout, on_waits=lambda sentence: handle.note(sentence)),
+            lambda client: client.run(command, timeout, inside=inside, on_waits=lambda sentence: handle.note(sentence)),
             command,
             left=f"{command!r} goes on in the terminal {self.room!r}: interrupt() presses Ctrl-C there",
         )

@@ -46,6 +46,7 @@ def test_what_clients_send_is_understood(vector: dict[str, Any]) -> None:
         '{"type": "run", "id": 1, "command": "ls"}',
         '{"type": "run", "id": "a", "command": "ls", "timeout_s": -1}',
         '{"type": "run", "id": "a", "command": "ls", "timeout_s": true}',
+        '{"type": "run", "id": "a", "command": "ls", "inside": 1}',
         '{"type": "resize", "cols": true, "rows": 2}',
         '{"type": "lease", "action": "steal"}',
         '{"type": "ask"}',

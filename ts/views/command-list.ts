@@ -36,8 +36,9 @@ function hint({ actor, command, time }: RecordedCommand): string {
 }
 
 function outcome({ exit_code, duration_s }: RecordedCommand): string {
-  if (exit_code === null) return "did not end";
-  return `${exit_code === 0 ? "✓" : "✕"} exit ${exit_code}${duration_s === null ? "" : ` · ${lasting(duration_s)}`}`;
+  if (duration_s === null) return "did not end";
+  const how = exit_code === null ? "ended" : `${exit_code === 0 ? "✓" : "✕"} exit ${exit_code}`;
+  return `${how} · ${lasting(duration_s)}`;
 }
 
 function lasting(seconds: number): string {

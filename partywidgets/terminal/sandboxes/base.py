@@ -20,8 +20,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed sandbox address: `local:`, `local:/bin/zsh`, `docker:NAME`, `podman:NAME`, `ws://…`, `wss://…`,
-    `jupyter+ws://…`, `ttyd+ws://…`.
+    """A parsed sandbox address: `local:/bin/zsh`, `docker:NAME`, `ssh:USER@HOST`, `ws://HOST/PATH`; `opening.SCHEMES` are all kinds.
 
     `options` are its query parameters (`docker:web-1?shell=/bin/sh&user=app`, `ws://…?dialect=cloudflare`).
     """

@@ -1,0 +1,90 @@
+"""`run` where its own line brings the marks: in a shell that another command opened, and in one that was not started with ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from partywidgets.terminal import commands
+from tests.terminal.conftest import Serve
+from tests.ttyd_process import ttyd
+
+OPENS = "PS1='inner# ' exec sh"
+
+
+async def test_a_shell_inside_the_shell(serve: Serve) -> None:
+    """What somebody opened with `sudo -i` or `sh` is typed into where that is asked for; code, output and folder are the inner shell's, and
+    the outer one goes on where it was."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"cd /; ({OPENS})\r")
+        inner = (await ana.ask("run", command="echo in-$0; cd /tmp; (exit 3)", timeout_s=40, inside=True))["result"]
+        assert (inner["output"], inner["exit_code"], inner["cwd"]) == ("in-sh", 3, "/tmp")
+        several = (await ana.ask("run", command="for n in 1 2; do\n  echo $n\ndone\npwd", timeout_s=40, inside=True))["result"]
+        assert (several["output"], several["exit_code"]) == ("1\n2\n/tmp", 0)
+        await ana.type("exit 5\r")
+        await ana.message("mark", kind="end", command=f"cd /; ({OPENS})", exit_code=5, cwd="/")
+        outer = (await ana.ask("run", command="pwd", timeout_s=40, inside=True))["result"]  # nothing is open: the shell itself
+        assert (outer["output"], outer["exit_code"]) == ("/", 0)
+        ran = (await ana.ask("history"))["result"]["commands"]
+        assert [entry["exit_code"] for entry in ran] == [3, 0, 5, 0]
+
+
+async def test_without_being_asked_nothing_is_typed_inside(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names what has the terminal, its prompt and both ways on."""
+    monkeypatch.setattr(commands, "PROMPT_SECONDS", 1.0)
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"({OPENS})\r")
+        await ana.message("mark", kind="start", command=f"({OPENS})")
+        await ana.shows(b"inner# ")
+        error = (await ana.ask("run", command="echo no", timeout_s=40))["error"]
+        assert f"`({OPENS})` has opened a shell ('inner#')" in error
+        assert "leave it" in error
+        assert "inside=True" in error
+        await ana.type("exec cat\r")
+        await ana.until(lambda: ana.drawn().endswith(b"exec cat\r\n"))
+        assert "the shell is busy with" in (await ana.ask("run", command="echo no", timeout_s=40, inside=True))["error"]
+
+
+async def test_the_inner_shell_ends_with_the_command(serve: Serve) -> None:
+    """A command that leaves the inner shell is told as such; the outer shell is ready."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"({OPENS})\r")
+        await ana.message("mark", kind="start", command=f"({OPENS})")
+        assert "the shell inside ended" in (await ana.ask("run", command="exit 4", timeout_s=40, inside=True))["error"]
+        assert (await ana.ask("run", command="echo out", timeout_s=40))["result"]["output"] == "out"
+
+
+async def test_ctrl_c_inside(serve: Serve) -> None:
+    """An interrupted command comes back without a code, for nothing tells it, and the next one runs."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"({OPENS})\r")
+        await ana.message("mark", kind="start", command=f"({OPENS})")
+        await ana.tell("run", id="r1", command="echo begun-$((1+1)); sleep 100", inside=True)
+        await ana.shows(b"begun-2")
+        await ana.tell("cancel", run="r1", interrupt=True)
+        done = await ana.message("reply", id="r1")
+        assert (done["result"]["exit_code"], done["result"]["output"].splitlines()[0]) == (None, "begun-2")
+        assert (await ana.ask("run", command="echo on", timeout_s=40, inside=True))["result"]["output"] == "on"
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+async def test_ctrl_c_where_the_marks_are_typed(serve: Serve, tmp_path: Path, shell: str) -> None:
+    """In a shell that was not started with our marks Ctrl-C ends the line that would tell the end: the prompt tells it then, to whoever
+    asks later, too, and the room goes on."""
+    with ttyd(tmp_path, "-W", command=(f"/bin/{shell}",)) as there:
+        async with serve(default=there.address()) as place, place.watch() as ana:
+            await ana.live()
+            await ana.tell("run", id="r1", command="echo begun-$((1+1)); sleep 100")
+            await ana.shows(b"begun-2")
+            await ana.type("\x03")
+            done = (await ana.message("reply", id="r1"))["result"]
+            assert (done["exit_code"], done["output"].splitlines()[0]) == (None, "begun-2")
+            late = await ana.ask("run", command="echo begun-$((1+2)); sleep 100", timeout_s=2)
+            assert "did not end within 2 s" in late["error"]
+            await ana.type("\x03")
+            assert (await ana.ask("run", command="(exit 6)", timeout_s=40))["result"]["exit_code"] == 6
