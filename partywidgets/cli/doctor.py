@@ -124,7 +124,7 @@ def _extension() -> Finding:
 
 
 def _state_directory() -> Finding:
-    from ..party.storage import default_directory
+    from ..party.directory import default_directory
 
     directory = default_directory()
     there = directory

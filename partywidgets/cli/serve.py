@@ -103,6 +103,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.
                     len(app.service.registry),
                     len(app.terminals.sandboxes),
                     said,
+                    app.host.storage_path,
                     open_=token is None,
                     wildcard=address in ("0.0.0.0", "::"),
                 ),
@@ -164,10 +165,11 @@ def _token(path: Path | None) -> tuple[str, str]:
     return token, f"  token    {token}   (shown once; --token-file keeps one)"
 
 
-def _greeting(url: str, checks: int, sandboxes: int, said: str, *, open_: bool, wildcard: bool) -> str:
+def _greeting(url: str, checks: int, sandboxes: int, said: str, storage: Path, *, open_: bool, wildcard: bool) -> str:
     from .. import __version__
 
     lines = [f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
+    lines += [f"  storage  {storage.absolute()}"]
     if open_:
         lines += ["  token    none: open to every program and user of this machine"]
         lines += ["  roles    everybody types in terminals, acks, silences and re-checks; whole scans need a token: leave --no-auth out"]

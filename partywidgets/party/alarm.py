@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..exceptions import StorageError
-from .storage import StorageThread, open_database
+from .database import open_database
+from .storage_thread import StorageThread
 
 T = TypeVar("T")
 

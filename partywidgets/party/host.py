@@ -18,6 +18,7 @@ from starlette.responses import Response
 from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
 from .alarm import Alarms, Postponed
 from .connection import Connection
+from .directory import Directory
 from .fanout import DEFAULT_CAP
 from .grant import Grant
 from .hook import outcome
@@ -27,7 +28,8 @@ from .roster import roster
 from .routing import check_room_name, kebab
 from .sender import Sender
 from .server import Environment, Server
-from .storage import Directory, Storage, StorageThread
+from .storage import Storage
+from .storage_thread import StorageThread
 from .wire import Receiver, Wire
 
 Accept = Callable[[Receiver], Wire]

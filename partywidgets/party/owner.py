@@ -1,10 +1,34 @@
-"""Whose a file is: what an error about rights leaves out, and what whoever mends it asks first."""
+"""Whose a file is: its user's alone, or somebody else's, which an error about rights leaves out and whoever mends it asks first."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import pwd
+import stat
 from pathlib import Path
+
+logger = logging.getLogger("partywidgets.party")
+
+
+def keep_private(path: Path) -> None:
+    """Makes a database's file, or takes the rights of others from one that is there: it has the mode 0600 then. Raises OSError.
+
+    SQLite gives the files that it makes beside it (-wal, -shm) the mode of the database, so no umask is needed, which is of the whole
+    process. A file that is there is never opened here: closing it would end the locks that SQLite holds on it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return
+    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        try:
+            if stat.S_IMODE(file.stat().st_mode) & 0o077:
+                file.chmod(0o600)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            logger.warning("%s may be read by others and is not this user's to change: its owner should `chmod 600` it", file)
 
 
 def owner_of(path: Path) -> str:
@@ -26,4 +50,4 @@ def _name(user: int) -> str:
         return f"user {user}"
 
 
-__all__ = ["owner_of"]
+__all__ = ["keep_private", "owner_of"]

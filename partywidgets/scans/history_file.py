@@ -19,8 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..exceptions import StorageError
-from ..party.owner import owner_of
-from ..party.storage import keep_private
+from ..party.owner import keep_private, owner_of
 from . import history_schema as schema
 from .recorded import Row
 

@@ -79,11 +79,12 @@ def drawn(child: pexpect.spawn) -> None:
     child.expect_exact("\x1bc")
 
 
-def test_serve(serve: Serve, config: Path) -> None:
+def test_serve(serve: Serve, config: Path, environment: dict[str, str]) -> None:
     """It prints where and how, keeps the token in the file only its owner can read, and lets nobody else in."""
     host = serve(config)
     assert host.token not in host.greeting
     assert " with 1 check and 1 sandbox\n" in host.greeting
+    assert f"  storage  {environment['PARTYWIDGETS_HOME']}\n" in host.greeting
     assert stat.S_IMODE(host.token_file.stat().st_mode) == 0o600
     assert f'pw.connect("{host.url}/", token=…)' in host.greeting
     assert get(f"{host.url}/api/ops/scans", host.token) == 200

@@ -15,7 +15,7 @@ import pytest
 
 from partywidgets.party import PartyHost, Server, alarm
 from partywidgets.party.alarm import AT_ONCE, Alarms
-from partywidgets.party.storage import StorageThread
+from partywidgets.party.storage_thread import StorageThread
 
 from .serving import running, until
 

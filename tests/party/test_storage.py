@@ -19,7 +19,10 @@ import pytest
 from partywidgets.exceptions import SchemaError, StorageError
 from partywidgets.party import PartyHost, Server
 from partywidgets.party.alarm import Alarms
-from partywidgets.party.storage import Directory, Storage, StorageThread, default_directory, open_database
+from partywidgets.party.database import open_database
+from partywidgets.party.directory import Directory, default_directory
+from partywidgets.party.storage import Storage
+from partywidgets.party.storage_thread import StorageThread
 
 
 async def test_values_outlive_the_host(tmp_path: Path) -> None:
@@ -110,7 +113,8 @@ async def test_a_second_host_takes_a_directory_of_its_own(tmp_path: Path, caplog
         async with PartyHost({"room": Server}, storage=tmp_path) as first, PartyHost({"room": Server}, storage=tmp_path) as second:
             assert first.storage_path == tmp_path
             assert second.storage_path == tmp_path / "hosts" / "2"
-            assert str(second.storage_path) in caplog.text
+            said = f"another host (process {os.getpid()}) holds {tmp_path}: this one keeps its rooms in {second.storage_path}, apart"
+            assert said in caplog.text
     async with PartyHost({"room": Server}, storage=tmp_path) as third:
         assert third.storage_path == tmp_path
 
@@ -146,7 +150,8 @@ OPENING = """
 import sys
 from pathlib import Path
 from partywidgets.exceptions import StorageError
-from partywidgets.party.storage import Directory, open_database
+from partywidgets.party.database import open_database
+from partywidgets.party.directory import Directory
 place = Path(sys.argv[1])
 for opening in (Directory(place / "shut").open, lambda: open_database(place / "open" / "room.sqlite3", version=1, schema="")):
     try:
@@ -305,7 +310,7 @@ def test_the_lock_is_gone_with_its_process(tmp_path: Path) -> None:
     """A host that was killed does not keep its directory."""
     script = """
 import os, sys, signal
-from partywidgets.party.storage import Directory
+from partywidgets.party.directory import Directory
 directory = Directory(sys.argv[1])
 directory.open()
 os.kill(os.getpid(), signal.SIGKILL)

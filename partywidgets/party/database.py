@@ -1,0 +1,95 @@
+"""An SQLite file of a host: opened, made, upgraded, or refused in one sentence that says what helps."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..exceptions import SchemaError, StorageError
+from .owner import keep_private, owner_of
+
+APPLICATION_ID = 0x70776467
+"""SQLite's application_id of our files: "pwdg"."""
+
+ANEW = "put a backup in its place, or move the file away to start anew"
+WRITABLE = "make the file and its directory writable for the user that runs this"
+REMEDIES = {
+    sqlite3.SQLITE_NOTADB: ANEW,
+    sqlite3.SQLITE_CORRUPT: ANEW,
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "look at its disk",
+    sqlite3.SQLITE_READONLY: WRITABLE,
+    sqlite3.SQLITE_PERM: WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: WRITABLE,
+    sqlite3.SQLITE_BUSY: "another program holds it: end that one",
+    sqlite3.SQLITE_LOCKED: "another program holds it: end that one",
+}
+"""What helps, by SQLite's primary result code, where it is the file's fault and not the statement's."""
+
+
+def remedy_of(error: sqlite3.Error) -> str | None:
+    """What helps against an error of a database's file; None for one of a statement."""
+    return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+
+
+logger = logging.getLogger("partywidgets.party")
+
+NO_UPGRADES: Mapping[int, str] = {}
+
+
+def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[int, str] = NO_UPGRADES) -> sqlite3.Connection:
+    """Opens or makes a database in WAL mode.
+
+    `upgrades` maps each older schema to the SQL that makes the next of it; all steps are one transaction.
+    Raises SchemaError for one that a newer version wrote, or an older one of which no step leads on; StorageError for one that cannot be
+    read. It is then left as it is.
+
+    `synchronous=NORMAL`: what is committed survives a crash of the process; a power loss may take the last commits, never the file.
+    A file that is made here is not synced meanwhile, which took 15 to 50 ms: SQLite syncs all of it before its first checkpoint, and one
+    that a power loss leaves empty before that is made again.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(path)
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            f"the database {path} cannot be opened ({error}{owner_of(path)}): {WRITABLE}, and see that there is space"
+        ) from error
+    try:
+        database.row_factory = sqlite3.Row
+        if not path.stat().st_size:
+            database.execute("PRAGMA synchronous=OFF")
+        database.execute("PRAGMA journal_mode=WAL")
+        found = int(database.execute("PRAGMA user_version").fetchone()[0])
+        owner = int(database.execute("PRAGMA application_id").fetchone()[0])
+        if found > version or owner not in (0, APPLICATION_ID):
+            raise SchemaError(
+                f"the database {path} was written by another version (schema {found}, this one knows {version}): "
+                "upgrade partywidgets, or move the file away"
+            )
+        missing = next((step for step in range(found, version) if found and step not in upgrades), None)
+        if missing is not None:
+            raise SchemaError(
+                f"the database {path} was written by an older version (schema {found}, this one knows {version} and no way "
+                f"from {missing}): open it with the partywidgets that wrote it, or move the file away"
+            )
+        if 0 < found < version:
+            steps = ";\n".join(upgrades[step] for step in range(found, version))
+            database.executescript(f"BEGIN IMMEDIATE; {steps};\nPRAGMA user_version={version}; COMMIT;")
+            logger.info("the database %s was upgraded from schema %d to %d", path, found, version)
+        if found == 0:
+            database.executescript(f"BEGIN; {schema} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version}; COMMIT;")
+        database.execute("PRAGMA synchronous=NORMAL")
+        return database
+    except sqlite3.Error as error:
+        database.close()
+        raise StorageError(f"the database {path} cannot be used ({error}{owner_of(path)}): {remedy_of(error) or ANEW}") from error
+    except BaseException:
+        database.close()
+        raise
+
+
+__all__ = ["open_database", "remedy_of"]

@@ -1,0 +1,104 @@
+"""Where a host keeps its files: a directory that it has alone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from ..exceptions import StorageError
+from .owner import keep_private, owner_of
+
+logger = logging.getLogger("partywidgets.party")
+
+
+def default_directory() -> Path:
+    """`$PARTYWIDGETS_HOME`, else the user's state directory (XDG Base Directory on Linux, Application Support on macOS)."""
+    home = os.environ.get("PARTYWIDGETS_HOME")
+    if home:
+        return Path(home)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "partywidgets"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "partywidgets"
+
+
+class Directory:
+    """A host's directory, locked for as long as it is open. One that another host holds is not shared: a numbered one in it is taken."""
+
+    def __init__(self, path: Path | str | None) -> None:
+        self.path = default_directory() if path is None else Path(path)
+        self._remedy = "set PARTYWIDGETS_HOME to one of yours" if path is None else "name one that you may write to"
+        self._lock: IO[str] | None = None
+
+    def open(self) -> None:
+        """Locks the directory. Raises StorageError when it cannot be made or written."""
+        wanted, holder = self.path, ""
+        for number in range(1, 1000):
+            candidate = wanted if number == 1 else wanted / "hosts" / str(number)
+            try:
+                if number > 1:
+                    candidate.parent.mkdir(mode=0o700, exist_ok=True)
+                candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
+                keep_private(candidate / "lock")
+                lock = open(candidate / "lock", "a+")  # noqa: SIM115 - held until close
+            except OSError as error:
+                remedy = f"make room on its disk, or {self._remedy}" if error.errno == errno.ENOSPC else self._remedy
+                reason = "it is a file" if error.errno == errno.EEXIST else f"{error.strerror}{owner_of(candidate / 'lock')}"
+                raise StorageError(f"the storage directory {candidate} cannot be used ({reason}): {remedy}") from error
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = holder or _holder(lock.fileno())
+                lock.close()
+                continue
+            self._lock, self.path = lock, candidate
+            _sign(lock.fileno())
+            if number > 1:
+                logger.warning(
+                    "another host%s holds %s: this one keeps its rooms in %s, apart from those; to have those, end the other one first",
+                    holder,
+                    wanted,
+                    candidate,
+                )
+            elif (mode := stat.S_IMODE(candidate.stat().st_mode)) & 0o077:
+                # Not changed: whoever made it may want others in it. What is in it is readable by this user alone all the same.
+                logger.warning(
+                    "others may enter the storage directory %s (mode %04o): `chmod 700` it unless that is meant", candidate, mode
+                )
+            return
+        raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: {self._remedy}")
+
+    def close(self) -> None:
+        """Lets another host have it."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def room_file(self, party: str, name: str) -> Path:
+        """The database of a room. Named by a hash, so that no room name reaches the file system."""
+        digest = hashlib.sha256(f"{party}/{name}".encode()).hexdigest()
+        return self.path / "rooms" / f"{digest}.sqlite3"
+
+
+def _sign(descriptor: int) -> None:
+    """Writes into the lock whose it is. A full disk is somebody else's to find: whoever is told then is told less."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+
+
+def _holder(descriptor: int) -> str:
+    """` (process 4711)`, as it stands in a lock that another host holds; empty where nothing does."""
+    number = os.pread(descriptor, 20, 0).strip()
+    return f" (process {number.decode()})" if number.isdigit() else ""
+
+
+__all__ = ["Directory", "default_directory"]
