@@ -28,6 +28,7 @@ PEOPLE = {
     "ben": Identity("ben", "Ben", frozenset({"operator"})),
     "obi": Identity("obi", "Obi", frozenset({"observer"})),
     "pia": Identity("pia", "Pia", frozenset({"peer"})),
+    "rob": Identity("rob", "Rob", frozenset({"responder"})),
 }
 CONFIG = json.dumps(
     {
