@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .config_yaml import fault_of
 from .exceptions import ConfigError
 
 Position = tuple[int, int]
@@ -57,12 +58,7 @@ def compose(text: str, *, path: str) -> Node | None:
     try:
         return _Composer(yaml, yaml.parse(text, Loader=loader), path).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-        line_text = next(iter(text.split("\n")[mark.line : mark.line + 1]), "") if mark else ""
-        if mark and line_text[mark.column : mark.column + 1] == "\t":
-            problem = "a tab stands here: YAML is indented with blanks"
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        problem, line, column = fault_of(error, text)
         raise ConfigError(f"this is no valid YAML: {problem}", path=path, line=line, column=column) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError(f"this is no valid YAML: {str(error).splitlines()[0]}", path=path) from None

@@ -175,7 +175,7 @@ def test_checks_that_depend_on_each_other(depends: dict[str, str], line: int | N
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: [1\nb: 2\n", 2, "this is no valid YAML"),
+        ("a: [1\nb: 2\n", 1, "this is no valid YAML"),
         ("\ta: 1\n", 1, "this is no valid YAML"),
         ("checks: []\nchecks: []\n", 2, "the key 'checks' stands here a second time: the first is on line 1"),
         ("terminal: {keep: 1, keep: 2}\n", 1, "the key 'keep' stands here a second time"),

@@ -37,6 +37,30 @@ def test_plain_scalars_are_those_of_yaml_1_2(parser: None, text: str, value: Any
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column", "sentence"),
+    [
+        ("a:\n\t- b\n", 2, 1, "a tab stands here: YAML is indented with blanks"),
+        ("url: https://x/: y\n", 1, 16, "a second value of one key: quote a text with ': ' in it"),
+        ("a: 1\n  b: 2\n", 2, 4, "indent keys of one mapping alike"),
+        ("a: {b: 'http://x}\n", 1, 8, "the quote that opens here is never closed"),
+        ("a: [1, 2\nb: 3\n", 1, 4, "the [ that opens here is not closed"),
+        ("a: {b: 1\nc: 2\n", 1, 4, "the { that opens here is not closed"),
+        ("a:\n  - id: a\n    b: c\n   d: e\n", 4, 4, "this line fits no item above it: begin each item with a dash"),
+        ("- a\nb: c\n", 2, 1, "this line fits no item above it: begin each item with a dash"),
+        ("a: 'it's'\n", 1, 8, "write a quote within quotes twice ('it''s')"),
+        ("a: @x\n", 1, 4, "a text does not begin with @: put it into quotes"),
+        ("a: b\nx y\n\n", 2, 1, "this line is no key: it needs a colon"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_what_to_do(parser: None, text: str, line: int, column: int, sentence: str) -> None:
+    """One sentence for who wrote it, at the place that is to be mended, with either parser."""
+    with pytest.raises(ConfigError) as refused:
+        read_yaml(text, path="x.yaml")
+    assert sentence in str(refused.value)
+    assert (refused.value.line, refused.value.column) == (line, column)
+
+
 def test_positions_are_counted_in_characters(parser: None) -> None:
     """Wide and astral characters before a value count one column each."""
     source = read_yaml('é: 1\nlist: ["🙂🙂", 日本, {key: x}]\n', path="x.yaml")
