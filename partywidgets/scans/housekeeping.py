@@ -40,7 +40,7 @@ async def keep_house(service: OpsMonitorService) -> None:
     while True:
         if loop.time() >= abandoned:
             abandoned = float("inf")
-            await service.disown_configs()
+            await service.orphans.disown_configs()
         await service.suppressions.refresh(only_ended=True)
         if loop.time() - rolled >= ROLL_UP_EVERY:
             rolled = loop.time()

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,9 +22,10 @@ from .lapse import Lapse
 from .lineup import Lineup
 from .maintenance import MaintenanceSettings
 from .message import Rows
-from .model import CheckResult, Failure, ScanReport, one_line, utc_now, uuid7
+from .model import CheckResult, ScanReport, one_line, utc_now
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
+from .orphans import Orphans
 from .probing import ProbeProcess
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
@@ -81,6 +80,7 @@ class OpsMonitorService:
         self.announcer = Announcer(self.board)
         self.suppressions = Suppressions(self)
         self.registry = Registry()
+        self.orphans = Orphans(self)
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
         self._lineups: set[Lineup] = set()
@@ -112,7 +112,7 @@ class OpsMonitorService:
             self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
             await self.settle_rows(owner)
-        await self._disown_runners()
+        await self.orphans.disown_runners()
         await warm_up(self.board)
         self.notifier.start(await history.told())
         self._tasks.own(self.scheduler.run(), "ops schedule")
@@ -413,48 +413,6 @@ class OpsMonitorService:
         if count:
             stream.finish()
             await stream.run()
-
-    async def _disown_runners(self) -> None:
-        """After a start, no runner is here yet: what their functions saw last is not what is."""
-        rows = [row for row in self.board.rows.values() if self.board.owner_of(row.fingerprint).startswith(OWNER)]
-        await self._disown(rows, "the host started anew and {owner} has not come back: run its notebook again", at=utc_now())
-
-    async def disown_configs(self) -> None:
-        """Turns rows unknown whose config nobody loaded since the host started, and tells everyone: what was so then may be so no more.
-
-        Their time stays that of their last look, and nobody is notified.
-        """
-        rows = []
-        for row in self.board.rows.values():
-            owner = self.board.owner_of(row.fingerprint)
-            if row.check_id not in self.registry.checks and owner != PUBLISHED and not owner.startswith(OWNER):
-                rows.append(row)
-        reason = "nobody looks at this: {owner} was not loaded since the host started; load it again, or its rows go when they are old"
-        await self.announcer.tell_rows(await self._disown(rows, reason))
-
-    async def _disown(self, rows: Sequence[CheckResult], reason: str, *, at: datetime | None = None) -> list[CheckResult]:
-        recorded = []
-        for row in rows:
-            if row.status in ("unknown", "skip"):
-                continue
-            owner = self.board.owner_of(row.fingerprint)
-            said = reason.format(owner=Path(owner).name if owner.startswith("/") else owner)
-            gone = replace(
-                row,
-                result_id=uuid7(),
-                scan_id="",
-                status="unknown",
-                summary=said,
-                details="",
-                conditions=[],
-                evidence=[],
-                error=Failure("internal", said),
-                observed_at=at or row.observed_at,
-            )
-            recorded.append(self.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
-        if recorded:
-            await self.kept(self.history.record(recorded), results=True)
-        return [item.result for item in recorded]
 
     def snapshot_head(self) -> dict[str, Any]:
         """What the first part of a snapshot has beside rows."""

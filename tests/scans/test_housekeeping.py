@@ -35,7 +35,7 @@ async def test_rows_of_a_config_that_nobody_loaded_again_are_not_shown_as_true(t
         await room.service.load_config("/srv/new.yaml", [new])
         async with room.join() as person:
             await person.snapshot()
-            await room.service.disown_configs()
+            await room.service.orphans.disown_configs()
             told = await person.until("check-result")
         assert [row["check_id"] for row in told["results"]] == ["yesterday"]
         assert told["results"][0]["observed_at"] == wire_time(results["yesterday"].observed_at)

@@ -1,0 +1,65 @@
+"""Rows that nobody looks at any more: what they said once may be so no more, so they turn unknown and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .board import PUBLISHED
+from .model import CheckResult, Failure, utc_now, uuid7
+from .runner import OWNER
+
+if TYPE_CHECKING:
+    from .service import OpsMonitorService
+
+
+class Orphans:
+    """The rows of a service that runs whose runner has not come back, or whose config nobody loaded again."""
+
+    def __init__(self, service: OpsMonitorService) -> None:
+        self._service = service
+
+    async def disown_runners(self) -> None:
+        """After a start, no runner is here yet: what their functions saw last is not what is."""
+        rows = [row for row in self._service.board.rows.values() if self._service.board.owner_of(row.fingerprint).startswith(OWNER)]
+        await self._disown(rows, "the host started anew and {owner} has not come back: run its notebook again", at=utc_now())
+
+    async def disown_configs(self) -> None:
+        """Turns rows unknown whose config nobody loaded since the host started, and tells everyone: what was so then may be so no more.
+
+        Their time stays that of their last look, and nobody is notified.
+        """
+        rows = []
+        for row in self._service.board.rows.values():
+            owner = self._service.board.owner_of(row.fingerprint)
+            if row.check_id not in self._service.registry.checks and owner != PUBLISHED and not owner.startswith(OWNER):
+                rows.append(row)
+        reason = "nobody looks at this: {owner} was not loaded since the host started; load it again, or its rows go when they are old"
+        await self._service.announcer.tell_rows(await self._disown(rows, reason))
+
+    async def _disown(self, rows: Sequence[CheckResult], reason: str, *, at: datetime | None = None) -> list[CheckResult]:
+        recorded = []
+        for row in rows:
+            if row.status in ("unknown", "skip"):
+                continue
+            owner = self._service.board.owner_of(row.fingerprint)
+            said = reason.format(owner=Path(owner).name if owner.startswith("/") else owner)
+            gone = replace(
+                row,
+                result_id=uuid7(),
+                scan_id="",
+                status="unknown",
+                summary=said,
+                details="",
+                conditions=[],
+                evidence=[],
+                error=Failure("internal", said),
+                observed_at=at or row.observed_at,
+            )
+            recorded.append(self._service.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
+        if recorded:
+            await self._service.kept(self._service.history.record(recorded), results=True)
+        return [item.result for item in recorded]
