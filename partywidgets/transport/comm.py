@@ -53,6 +53,8 @@ MAX_MESSAGE = 33 * 1024 * 1024
 OPEN_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 """Seconds that the host has to answer a Close."""
+LAST_TIMEOUT = 10.0
+"""Seconds that it has before that, to take what waits in front of the Close."""
 
 _ROOM_PATH = re.compile(r"(?:parties/[^/]+/[^/]+(?:/.*)?|api/workers/[^/]+/terminal|api/ops/broadcast)\Z")
 
@@ -186,7 +188,7 @@ class _Socket:
         self._down_bytes = 0
         self._unconsumed = 0
         self._ended = False
-        self._changed = asyncio.Event()
+        self._changed, self._closing = asyncio.Event(), asyncio.Event()
         self._up: asyncio.Queue[tuple[str, bytes] | tuple[int, str]] = asyncio.Queue()
         self._up_bytes = 0
         self._close_wanted: tuple[int, str] | None = None
@@ -227,13 +229,14 @@ class _Socket:
         self._changed.set()
 
     def close(self, code: int, reason: str, *, asked: bool = False) -> None:
-        """Ends the socket behind what waits for the host. `asked`: by the page, which needs no reason then."""
+        """Ends the socket behind what waits for the host, if it takes that. `asked`: by the page, which needs no reason then."""
         if self._close_wanted is None:
             if not (code == 1000 or 3000 <= code <= 4999 or code in (1001, 1002, 1007, 1008, 1009, 1011)):
                 code = 1000
             self._close_wanted = (code, reason.encode()[:123].decode("utf-8", "ignore"))
             self._why = None if asked else self._close_wanted
             self._up.put_nowait(self._close_wanted)
+            self._closing.set()
 
     # to the host and back
 
@@ -276,13 +279,13 @@ class _Socket:
         sender = asyncio.create_task(self._forward(connection))
         deliverer = asyncio.create_task(self._deliver())
         try:
-            # Ends early when the page consumes nothing for too long.
-            reader = asyncio.create_task(self._read(connection))
+            # Ends early when the page consumes nothing for too long, or the host nothing in front of a Close.
+            reader, overdue = asyncio.create_task(self._read(connection)), asyncio.create_task(self._wait_to_close())
             try:
-                await asyncio.wait({reader, deliverer}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({reader, deliverer, overdue}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                if not reader.done():
-                    reader.cancel()
+                reader.cancel()
+                overdue.cancel()
             self._ended = True
             self._changed.set()
             if self._close_wanted is None:
@@ -290,14 +293,27 @@ class _Socket:
         finally:
             for task in (sender, deliverer):
                 task.cancel()
-            await asyncio.gather(sender, deliverer, reader, return_exceptions=True)
+            await asyncio.gather(sender, deliverer, reader, overdue, return_exceptions=True)
             with contextlib.suppress(asyncio.CancelledError):
-                await connection.close(*self._leave)
+                await self._hang_up(connection)
             code, reason = connection.close_code or 1006, connection.close_reason or ""
             if code == 1006 and self._why is not None:
                 code, reason = self._why  # a host that is too busy to answer a Close takes nothing from why it was sent
             clean = connection.protocol.close_rcvd is not None and connection.protocol.close_sent is not None
             self._closed(code, reason, was_clean=clean)
+
+    async def _wait_to_close(self) -> None:
+        await self._closing.wait()
+        await asyncio.sleep(LAST_TIMEOUT + CLOSE_TIMEOUT)
+
+    async def _hang_up(self, connection: ClientConnection) -> None:
+        """Closes, and cuts what does not: behind a full buffer the library's own limit does not begin."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT + 1.0):
+                await connection.close(*(self._close_wanted or self._leave))
+        except TimeoutError:
+            connection.transport.abort()
+            await connection.wait_closed()
 
     def _closed(self, code: int, reason: str, *, was_clean: bool) -> None:
         self.relay.closed(self.name, code, reason, was_clean=was_clean)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -272,6 +274,30 @@ async def test_what_the_page_sent_and_was_lost_ends_the_socket(relay: Numbering,
     assert page.frames() == [b"hello kernel"]
 
 
+@contextlib.asynccontextmanager
+async def silent_host() -> AsyncIterator[str]:
+    """The root of one that opens a socket and then neither reads nor says anything."""
+    opened: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line.split()[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key:"))
+        lines = ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept_key(key)}"]
+        writer.write("\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode())
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    server = await asyncio.start_server(answer, sock=listening)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        for writer in opened:
+            writer.transport.abort()
+        server.close()
+        await server.wait_closed()
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     [
@@ -285,35 +311,40 @@ async def test_a_host_that_answers_no_close(
 ) -> None:
     """The page still hears why its socket was ended; when it closed it itself, 1006, as of a browser's socket."""
     monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
-    silent: list[asyncio.StreamWriter] = []
+    async with silent_host() as root:
+        relay = CommRelay(root, SECRET, page.take)
+        try:
+            relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": []}, [])
+            await page.until(lambda: page.of("opened"))
+            relay.receive({"socket": "s1", **message}, [])
+            await page.until(lambda: page.of("closed"))
+            closed = page.of("closed")[0][0]
+            assert (closed["code"], closed["reason"], closed["was_clean"]) == (*told, False)
+        finally:
+            await relay.close()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        silent.append(writer)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = next(line.split()[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key:"))
-        lines = [
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {accept_key(key)}",
-        ]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    relay = CommRelay(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", SECRET, page.take)
-    try:
-        relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": []}, [])
-        await page.until(lambda: page.of("opened"))
-        relay.receive({"socket": "s1", **message}, [])
-        await page.until(lambda: page.of("closed"))
-        closed = page.of("closed")[0][0]
-        assert (closed["code"], closed["reason"], closed["was_clean"]) == (*told, False)
-    finally:
-        await relay.close()
-        for writer in silent:
-            writer.close()
-        server.close()
-        await server.wait_closed()
+async def test_a_host_that_takes_nothing_ends_too(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that goes on sending is told 1009, although the Close never gets through what waits; nothing is left of the socket."""
+    monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr(comm, "LAST_TIMEOUT", 0.2)
+    async with silent_host() as root:
+        relay = Numbering(root, SECRET, page.take)
+        try:
+            relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": []}, [])
+            await page.until(lambda: page.of("opened"))
+            while relay.sockets and not relay._sockets["s1"]._closing.is_set():
+                relay.receive({"op": "frames", "socket": "s1", "kinds": "b"}, [b"x" * 262_144])
+                await asyncio.sleep(0)
+            await page.until(lambda: page.of("closed"))
+            closed = page.of("closed")[0][0]
+            assert (closed["code"], closed["reason"]) == (1009, "the room takes input more slowly than it is sent")
+            assert relay.sockets == 0
+            async with asyncio.timeout(20):
+                while relay._tasks:
+                    await asyncio.sleep(0.01)
+        finally:
+            await relay.close()
 
 
 async def test_counts_are_compared_at_hello(relay: Numbering, page: Page) -> None:
