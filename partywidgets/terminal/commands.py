@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..exceptions import CommandError, CommandTimeoutError, SandboxError
+from ..exceptions import CommandError, CommandTimeoutError
 from .ledger import Entry
 from .ring import Ring
+from .running import Request, Running, new_id, result_of, short
 from .sandboxes import MarkSource
 from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed
+from .taking_back import TakingBack
 from .typed_marks import SEEN_BYTES, TypedMarks, last_line
 from .vt import ModeReader, plain_text
 from .waiting import asks, prompts
@@ -26,44 +26,12 @@ QUIET_SECONDS = 3.0
 """A command that has printed nothing for so long is looked at: it may wait for a person."""
 REST_SECONDS = 0.5
 """How long nothing comes before a prompt counts as one that stays."""
+FIRST_SECONDS = 3.0
+"""How long a shell that was not started with our marks may take for its first prompt: some show none."""
 LOOK_SECONDS = 0.1
-SETTLE_SECONDS = 0.05
-"""Between a shell's second prompt and the Ctrl-C that ends it; ten times as long until another."""
-OUTPUT_LIMIT = 512 * 1024
-"""Bytes of a command's output that come back: the last ones."""
 COMMAND_LIMIT = 16 * 1024
 MARKING = ("bash", "zsh", "sh")
 """Shells that mark their prompts; a container or host names whichever else it was told to open."""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A command that `run` typed."""
-
-    id: str
-    command: str
-    line: str
-    actor: str
-    typed_at: int
-    began: float
-    started: float
-    result: asyncio.Future[dict[str, Any]]
-    task: asyncio.Task[Any] | None
-    inside: bool
-    """It was typed into the shell that another command opened."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """A command between its marks."""
-
-    id: str
-    command: str
-    actor: str
-    offset: int
-    began: float
-    started: float
-    request: _Request | None
 
 
 class Commands:
@@ -92,16 +60,16 @@ class Commands:
         self._line = ""
         self._cwd = ""
         self._typist = ""
-        self._request: _Request | None = None
-        self._running: _Running | None = None
-        self._outer: _Running | None = None
+        self._request: Request | None = None
+        self._running: Running | None = None
+        self._outer: Running | None = None
         """What opened the shell in which `_running` runs."""
         self._typed: TypedMarks | None = None
         """Of the request, where its own line prints its marks."""
         self._ending: tuple[int, int, float] | None = None
         self._typed_end: tuple[int, int, float] | None = None
-        self._heard_at = 0.0
-        self._taking_back: asyncio.TimerHandle | None = None
+        self._heard_at = self._began_at = 0.0
+        self._taking_back = TakingBack(write, over=lambda: bool(self._gone) or self._at_prompt.is_set() or self._running is not None)
         self._gone = "the terminal is not running: restart it"
 
     def coming(self) -> None:
@@ -113,6 +81,7 @@ class Commands:
         """A shell starts."""
         self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
         self._shell = self._line = self._cwd = self._gone = ""
+        self._began_at, self._heard_at = time.monotonic(), 0.0
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
         self._modes = ModeReader()
         self._at_prompt.clear()
@@ -121,20 +90,20 @@ class Commands:
 
     def end(self, reason: str) -> None:
         """The shell is gone: whoever waits for a command hears it."""
-        self._leave_it()
+        self._taking_back.leave()
         self._gone = reason
         request, self._request = self._request, None
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
         self._at_prompt.set()
         if request is not None and not request.result.done():
-            request.result.set_exception(CommandError(f"{reason} while `{_short(request.command)}` ran"))
+            request.result.set_exception(CommandError(f"{reason} while `{short(request.command)}` ran"))
 
     def typed(self, keys: bytes, actor: str) -> None:
         """Somebody typed; after Enter the shell is not at its prompt until it says so."""
         if self._typed is not None and b"\x03" in keys:
             self._typed.interrupted = True
         if b"\r" in keys or b"\n" in keys:
-            self._leave_it()  # what runs now is theirs
+            self._taking_back.leave()  # what runs now is theirs
             self._typist = actor
             if self._source == "shell":
                 self._at_prompt.clear()
@@ -207,7 +176,7 @@ class Commands:
         self._running, self._outer = self._outer or self._running, None
         self._request = self._typed = self._typed_end = None
         if not request.result.done():
-            request.result.set_exception(CommandError(f"the shell inside ended while `{_short(request.command)}` ran"))
+            request.result.set_exception(CommandError(f"the shell inside ended while `{short(request.command)}` ran"))
 
     def _conclude(self) -> None:
         """Ctrl-C ends a line that brings its own marks without that of its end: then the prompt tells it, and nothing the code."""
@@ -229,9 +198,9 @@ class Commands:
             known, actor, identity = request.command, request.actor, request.id
         else:
             known = self._line or self._echo(echo_end)
-            actor, identity = self._typist, _new_id()
+            actor, identity = self._typist, new_id()
         self._line = ""
-        self._running = _Running(identity, known, actor, offset, time.monotonic(), time.time(), request)
+        self._running = Running(identity, known, actor, offset, time.monotonic(), time.time(), request)
         self._announce(
             {"kind": "start", "id": identity, "command": known, "actor": actor, "offset": offset},
         )
@@ -245,13 +214,13 @@ class Commands:
             echo = self._echo(end)
             if not echo:
                 return
-            self._running = _Running(_new_id(), echo, self._typist, self._prompt_end, time.monotonic(), time.time(), None)
+            self._running = Running(new_id(), echo, self._typist, self._prompt_end, time.monotonic(), time.time(), None)
         elif self._shell == "sh" and behind_echo(self._since(request, end), request.line) is None:
             # busybox shows its prompt again when the size changes: the line is typed, but not run yet.
             return
         else:
             # Also bash's and zsh's way with a line that they cannot parse: it never starts.
-            self._running = _Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
+            self._running = Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
         running = self._running
         self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
 
@@ -261,29 +230,16 @@ class Commands:
         if request is None or self._running is not None:
             return
         self._request, self._typist = None, request.actor
-        self._taking_back = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._take_back, 5)
+        self._taking_back.begin()
         if not request.result.done():
             request.result.set_exception(
                 CommandError(
-                    f"`{_short(request.command)}` is no whole command, and was taken back with Ctrl-C: the shell waits for the rest of it, "
+                    f"`{short(request.command)}` is no whole command, and was taken back with Ctrl-C: the shell waits for the rest of it, "
                     "such as a quote, a bracket, `done` or the end of a here-document"
                 )
             )
 
-    def _take_back(self, tries: int) -> None:
-        """Ctrl-C until there is a prompt: GNU readline may miss one that comes just as it begins to read, and sees it with the next key."""
-        self._taking_back = None
-        if tries and not (self._gone or self._at_prompt.is_set() or self._running is not None):
-            with contextlib.suppress(SandboxError):
-                self._write(b"\x03")
-            self._taking_back = asyncio.get_running_loop().call_later(10 * SETTLE_SECONDS, self._take_back, tries - 1)
-
-    def _leave_it(self) -> None:
-        if self._taking_back is not None:
-            self._taking_back.cancel()
-            self._taking_back = None
-
-    def _since(self, request: _Request, end: int) -> bytes:
+    def _since(self, request: Request, end: int) -> bytes:
         start = max(request.typed_at, self._ring.base)
         return self._ring.read(start, end) if start <= end else b""
 
@@ -322,20 +278,7 @@ class Commands:
                 if self._source == "typed":
                     self._at_prompt.set()
             if not request.result.done():
-                request.result.set_result(self._result(entry, running, end))
-
-    def _result(self, entry: Entry, running: _Running, end: int) -> dict[str, Any]:
-        start = max(running.offset, self._ring.base, end - OUTPUT_LIMIT)
-        raw = self._ring.read(min(start, end), end)
-        request = running.request
-        unmarked = request is not None and running.offset == request.typed_at and start == running.offset
-        text = behind_echo(raw, request.line) if request is not None and unmarked else None
-        text = printed(raw) if text is None else text
-        result = asdict(entry) | {"output": text}
-        del result["actor"], result["started_at"]
-        if start > running.offset:
-            result["output_lost"] = start - running.offset
-        return result
+                request.result.set_result(result_of(entry, running, end, self._ring))
 
     # Running
 
@@ -353,10 +296,10 @@ class Commands:
             raise CommandError("run needs a command, got only blanks")
         if len(command.encode()) > COMMAND_LIMIT or "\0" in command:
             raise CommandError(f"a command has at most {COMMAND_LIMIT} bytes and no NUL: put a longer one into a script")
-        request: _Request | None = None
+        request: Request | None = None
         # `_busy` is asked when the time has come: what the shell is busy with then.
         loop = asyncio.get_running_loop()
-        late = loop.call_later(QUIET_SECONDS, lambda: waits(f"{self._busy()}; `{_short(command)}` waits for its turn"))
+        late = loop.call_later(QUIET_SECONDS, lambda: waits(f"{self._busy()}; `{short(command)}` waits for its turn"))
         try:
             async with asyncio.timeout(timeout), self._turn:
                 await self._prompt(inside)
@@ -365,10 +308,10 @@ class Commands:
                 return await self._watched(request, waits)
         except TimeoutError:
             if request is None:
-                raise CommandTimeoutError(f"{self._busy()}; `{_short(command)}` was not typed within {timeout:g} s") from None
+                raise CommandTimeoutError(f"{self._busy()}; `{short(command)}` was not typed within {timeout:g} s") from None
             shown = f" and {doing}" if (doing := self._doing(request)) else ""
             raise CommandTimeoutError(
-                f"`{_short(command)}` did not end within {timeout:g} s: it still runs in the terminal{shown}; press Ctrl-C there to end it"
+                f"`{short(command)}` did not end within {timeout:g} s: it still runs in the terminal{shown}; press Ctrl-C there to end it"
             ) from None
         finally:
             late.cancel()
@@ -377,7 +320,7 @@ class Commands:
         """True while the shell has the command that `run` was asked for in this task."""
         return self._request is not None and self._request.task is task
 
-    async def _watched(self, request: _Request, waits: Callable[[str], None]) -> dict[str, Any]:
+    async def _watched(self, request: Request, waits: Callable[[str], None]) -> dict[str, Any]:
         """The request's result; `waits` hears of each thing that it seems to wait for, once."""
         told, seen, since = "", -1, 0.0
         while True:
@@ -391,9 +334,9 @@ class Commands:
             self._conclude()
             if now - since >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
                 told = doing
-                waits(f"`{_short(request.command)}` {doing}: it waits for somebody in the terminal")
+                waits(f"`{short(request.command)}` {doing}: it waits for somebody in the terminal")
 
-    def _doing(self, request: _Request) -> str:
+    def _doing(self, request: Request) -> str:
         """What a command does that has not ended, as far as its output tells; "" for nothing that needs a person."""
         if self._request is not request:
             return ""
@@ -410,12 +353,12 @@ class Commands:
     def _busy(self) -> str:
         running = self._running
         if running is None and self._request is not None:
-            return f"the shell is busy with `{_short(self._request.command)}`"
+            return f"the shell is busy with `{short(self._request.command)}`"
         if running is None:
             line = last_line(self._ring)
             foreign = f"a prompt without marks ({line[-80:]!r}): run(…, inside=True) types into it" if prompts(line) else "no prompt yet"
             return f"the shell shows {foreign}"
-        name = _short(running.command)
+        name = short(running.command)
         if self._source == "shell" and self._at_prompt.is_set():
             return (
                 f"there is a prompt, but the shell never told that `{name}` ended: leave the shell that was "
@@ -428,6 +371,8 @@ class Commands:
 
     @property
     def _ready(self) -> bool:
+        if self._source == "typed" and time.monotonic() - self._began_at < FIRST_SECONDS and not (self._heard_at and self._rests()):
+            return False  # what is typed before there is a prompt may be lost, and stands there twice
         return self._source != "none" and self._at_prompt.is_set() and self._running is None and self._request is None
 
     def _open_inside(self) -> bool:
@@ -459,31 +404,22 @@ class Commands:
         except TimeoutError:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
 
-    def _type(self, command: str, actor: str, *, inside: bool) -> _Request:
-        self._leave_it()
+    def _type(self, command: str, actor: str, *, inside: bool) -> Request:
+        self._taking_back.leave()
         typed: TypedMarks | None = None
         if inside or self._source == "typed":
             typed = TypedMarks(command, last_line(self._ring))
             line, keys = command, typed.keystrokes
         else:
             line = command_line(command, bracketed_paste=self._modes.bracketed_paste)
-            keys = keystrokes(line, bracketed_paste=self._modes.bracketed_paste)
+            keys = keystrokes(line, bracketed_paste=self._modes.bracketed_paste, clear=self._shell in ("bash", "zsh"))
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         # Whoever asked may be gone when the shell ends.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        request = _Request(
-            _new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
+        request = Request(
+            new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
         )
         self._write(keys)
         self._request, self._typed = request, typed
         self._at_prompt.clear()
         return request
-
-
-def _new_id() -> str:
-    return secrets.token_hex(6)
-
-
-def _short(command: str) -> str:
-    line = " ".join(command.split())
-    return line if len(line) <= 80 else line[:79] + "…"

@@ -144,7 +144,12 @@ class Requests:
                 task.cancel()
                 viewer.note(type="reply", id=run, ok=False, error="the command was withdrawn before it was typed")
             elif message.get("interrupt") is True:
-                self._room.typed(viewer, b"\x03")
+                try:
+                    self._require_typing(viewer)
+                except CommandError as error:
+                    viewer.note(type="waits", id=run, reason=f"Ctrl-C was not pressed: {error}")
+                else:
+                    self._room.typed(viewer, b"\x03")
 
     def _send(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def send() -> dict[str, Any]:

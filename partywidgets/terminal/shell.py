@@ -163,20 +163,29 @@ def command_line(command: str, *, bracketed_paste: bool) -> str:
     return f'eval "$(printf %b {quoted(escaped)})"'
 
 
-def keystrokes(line: str, *, bracketed_paste: bool) -> bytes:
-    """What to type at a marked prompt to run a line of `command_line`: what stands there half-typed goes first."""
+EMPTY = b"\x05\x15"
+"""Ctrl-E and Ctrl-U, which empty a half-typed line in a shell that edits it, and in a terminal that does."""
+CLEAR = b"\x1b[633~"
+"""The key that our start files of bash and zsh bind for it, which also leaves vi's command mode."""
+
+
+def keystrokes(line: str, *, bracketed_paste: bool, clear: bool = False) -> bytes:
+    """What to type at a marked prompt to run a line of `command_line`: what stands there half-typed goes first.
+
+    `clear`: the shell has read one of our start files, and knows the key CLEAR.
+    """
     text = line.encode()
     if bracketed_paste:
         text = b"\x1b[200~" + text.replace(b"\x1b", b"") + b"\x1b[201~"
-    return b"\x05\x15" + text + b"\r"
+    return (CLEAR if clear else b"") + EMPTY + text + b"\r"
 
 
 def wrapped(command: str, nonce: str) -> bytes:
-    """The keystrokes that run a command in a shell that we did not start: it prints the marks itself."""
+    """The keystrokes that run a command in a shell that we did not start, on an empty line: it prints the marks itself."""
     before = f"printf '\\033]633;C;{nonce}\\007'"
     after = f'printf \'\\033]633;D;%s;{nonce}\\007\\033]633;P;Cwd=%s;{nonce}\\007\' "$?" "$PWD"'
     line = command_line(command, bracketed_paste=False)
-    return f"{before};eval {quoted(line)};{after}".encode() + b"\r"
+    return EMPTY + f"{before};eval {quoted(line)};{after}".encode() + b"\r"
 
 
 def printed(output: bytes) -> str:

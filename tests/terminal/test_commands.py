@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -168,6 +169,21 @@ async def test_cancel(serve: Serve) -> None:
         assert "never" not in [entry["command"] for entry in (await ana.ask("history"))["result"]["commands"]]
 
 
+async def test_ctrl_c_that_is_not_pressed(serve: Serve) -> None:
+    """Whose command it is and who has control may be two: then interrupt() says why nothing was pressed."""
+    async with serve() as place, place.watch(who="ben") as ben, place.watch() as ana:
+        await ben.running()
+        await ben.tell("run", id="b1", command="read x; echo $x")
+        await ben.message("mark", kind="start")
+        await ana.tell("lease", action="take")
+        await ben.until(lambda: ben.of("lease") and ben.of("lease")[-1]["can_type"] is False)
+        await ben.tell("cancel", run="", interrupt=True)
+        told = await ben.message("waits", id="b1")
+        assert told["reason"].startswith("Ctrl-C was not pressed: Ana has control of the terminal")
+        await ana.type("on\r")
+        assert (await ben.message("reply", id="b1"))["result"]["output"].endswith("on")
+
+
 async def test_half_typed_line_is_not_mixed_in(serve: Serve) -> None:
     """What a person has half-typed at the prompt is cleared before a command is typed."""
     async with serve() as place, place.watch() as ana:
@@ -175,6 +191,64 @@ async def test_half_typed_line_is_not_mixed_in(serve: Serve) -> None:
         await ana.type("rm -rf ")
         await ana.shows(b"rm -rf ")
         assert (await ana.ask("run", command="echo safe", timeout_s=60))["result"]["output"] == "safe"
+
+
+THEME = """
+bindkey -v
+setopt PROMPT_SUBST
+autoload -U add-zsh-hook
+theme() { PROMPT=$'\\n%F{blue}╭─%n@%m%f %~ \\n╰─%(?..%F{red}%? )❯ '; RPROMPT='%*' }
+add-zsh-hook precmd theme
+timer() { began=$SECONDS }
+add-zsh-hook preexec timer
+zle-line-init() { zle reset-prompt }
+zle -N zle-line-init
+"""
+
+
+async def test_run_in_a_zsh_with_a_theme(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hooks, a prompt of several lines that is set anew each time, one on the right and vi keys change nothing."""
+    shell = shutil.which("zsh")
+    if shell is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".zshrc").write_text(THEME)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        await ana.running()
+        for command, code, output in (
+            ("echo one", 0, "one"),
+            ("(exit 7)", 7, ""),
+            ("for i in 1 2; do\n  echo $i\ndone", 0, "1\n2"),
+            ("printf 'no newline'", 0, "no newline"),
+            ("cd /; pwd", 0, "/"),
+        ):
+            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
+            assert (done["exit_code"], done["output"]) == (code, output)
+
+
+@pytest.mark.parametrize("keys", ["rm -rf x\x1b", "rm -rf x\x1b0", "rm -rf x\x1b0i", "rm -rf x"])
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+async def test_half_typed_line_of_vi(serve: Serve, name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With vi's keys a half-typed line is cleared whole, in the mode for commands and wherever the cursor is, and the keys stay vi's."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    for file, setting in ((".bashrc", "set -o vi"), (".zshrc", "bindkey -v")):
+        (tmp_path / file).write_text(f"{setting}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(keys.partition("\x1b")[0])
+        await ana.shows(b"rm -rf x")
+        for key in keys.removeprefix("rm -rf x"):
+            await ana.type(key)
+            await asyncio.sleep(0.6)  # an Escape is one only when nothing follows it for a moment: readline waits 0.5 s
+        for command in ("echo whole", "echo again"):
+            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
+            assert (done["exit_code"], done["output"]) == (0, command.removeprefix("echo "))
+        held = "set -o | grep '^vi '" if name == "bash" else "bindkey -lL main"
+        assert ("on" if name == "bash" else "viins") in (await ana.ask("run", command=held, timeout_s=20))["result"]["output"]
 
 
 @pytest.mark.docker

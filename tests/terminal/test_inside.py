@@ -88,3 +88,14 @@ async def test_ctrl_c_where_the_marks_are_typed(serve: Serve, tmp_path: Path, sh
             assert "did not end within 2 s" in late["error"]
             await ana.type("\x03")
             assert (await ana.ask("run", command="(exit 6)", timeout_s=40))["result"]["exit_code"] == 6
+
+
+async def test_half_typed_line_where_the_marks_are_typed(serve: Serve, tmp_path: Path) -> None:
+    """There, too, what a person has half-typed is cleared first, also with the cursor in its middle."""
+    with ttyd(tmp_path, "-W", command=("/bin/bash", "--norc")) as there:
+        async with serve(default=there.address()) as place, place.watch() as ana:
+            await ana.live()
+            assert (await ana.ask("run", command="echo one", timeout_s=20))["result"]["output"] == "one"
+            await ana.type("rm -rf left\x1b[D\x1b[D")
+            await ana.shows(b"rm -rf left")
+            assert (await ana.ask("run", command="echo two", timeout_s=20))["result"]["output"] == "two"

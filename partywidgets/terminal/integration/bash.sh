@@ -30,6 +30,15 @@ __pw_escape() {
   builtin printf '%s' "$value"
 }
 
+# A key that nobody has: the line is cleared and typed into, whatever stands there and in whichever mode of vi. `run` presses it first.
+for __pw_keys in emacs vi-insert vi-command; do
+  builtin bind -m $__pw_keys '"\e[633;1~": kill-whole-line' 2>/dev/null
+done
+builtin bind -m emacs '"\e[633~": "\e[633;1~"' 2>/dev/null
+builtin bind -m vi-insert '"\e[633~": "\e[633;1~"' 2>/dev/null
+builtin bind -m vi-command '"\e[633~": "\e[633;1~i"' 2>/dev/null
+unset __pw_keys
+
 __pw_entry() { HISTTIMEFORMAT='' builtin history 1; }
 
 # Runs in PS0: after a command was read, before it runs.

@@ -118,6 +118,16 @@ async def test_readonly_ttyd_is_noticed(opened: Open, tmp_path: Path, monkeypatc
             reading.cancel()
 
 
+async def test_readonly_ttyd_is_noticed_by_run(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is asked for before there is a prompt waits for one: the prompt is no answer to it."""
+    monkeypatch.setattr(sandbox_ttyd, "PATIENCE", 0.3)
+    with ttyd(tmp_path, command=("/bin/sh", "-c", "sleep 0.3; exec sh")) as there:
+        async with serve(default=there.address()) as place, place.watch() as ana:
+            await ana.live()
+            await ana.tell("run", id="r1", command="true")
+            await ana.shows(b"unless it is started with -W")
+
+
 async def test_credential_and_what_is_refused(serve: Serve, opened: Open, tmp_path: Path) -> None:
     """The right credential opens; none, a wrong one, a wrong path and a client too many are one sentence each, and the room goes on."""
     with ttyd(tmp_path, "-W", "-m", "1", "-c", "ana:p+ss") as there:

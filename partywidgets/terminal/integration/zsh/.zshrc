@@ -23,6 +23,15 @@ __pw_escape() {
   builtin print -rn -- "$value"
 }
 
+# A key that nobody has: the line is cleared and typed into, whatever stands there and in whichever mode of vi. `run` presses it first.
+__pw_clear() {
+  zle kill-buffer
+  zle -K main
+}
+zle -N __pw_clear
+for __pw_keys in emacs viins vicmd; do bindkey -M $__pw_keys '\e[633~' __pw_clear; done
+unset __pw_keys
+
 __pw_started() {
   __pw_mark "E;$(__pw_escape "$1")"
   __pw_mark C
