@@ -26,15 +26,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
-from . import backtest, plan, proof, result_columns, rollup, snapshot
-from .history import ROWS
-from .model import ScanReport, one_line, parse_time
+from . import plan, queries
+from .model import ScanReport, one_line
+from .queries import Unanswered, json_response
 from .registry import Selection
 from .service import BroadcastCallback, OpsMonitorService
 
@@ -49,16 +48,8 @@ BODY_BYTES = 8 * 1024 * 1024
 NAMES = 20_000
 RESULTS = 10_000
 """Most results in one published report."""
-PAST = 100_000
-"""Most rows of the past in one answer, unless its `limit` says otherwise."""
 WAIT = 600.0
 """Seconds that `wait: true` waits at most; then the answer is 202, as without it."""
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 def require(grant: Grant, what: str, *roles: str) -> None:
@@ -108,7 +99,7 @@ async def answer(request: Request, service: OpsMonitorService, broadcast: Broadc
     """The room's answer to an HTTP request."""
     try:
         return await _answer(request, service, broadcast)
-    except _Refused as error:
+    except Unanswered as error:
         return JSONResponse({"error": str(error)}, status_code=error.status)
     except RefusedError as error:
         return JSONResponse({"error": str(error)}, status_code=error.status or 403)
@@ -119,12 +110,12 @@ async def answer(request: Request, service: OpsMonitorService, broadcast: Broadc
 async def _answer(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback) -> Response:
     segments = [segment for segment in request.url.path.split("/") if segment]
     if "scans" not in segments:
-        raise _Refused(404, "the ops room answers HTTP below /api/ops/scans; its messages come over a WebSocket")
+        raise Unanswered(404, "the ops room answers HTTP below /api/ops/scans; its messages come over a WebSocket")
     rest = segments[len(segments) - segments[::-1].index("scans") :]
     grant = grant_of(request)
     require(grant, "reading scans", *ROLES)
     if len(rest) > 1:
-        raise _Refused(404, "there is nothing below a scan: ask for /api/ops/scans/<scan_id>")
+        raise Unanswered(404, "there is nothing below a scan: ask for /api/ops/scans/<scan_id>")
     if request.method == "POST" and not rest:
         return await _post(request, service, broadcast, grant)
     if request.method not in ("GET", "HEAD"):
@@ -133,86 +124,7 @@ async def _answer(request: Request, service: OpsMonitorService, broadcast: Broad
     if rest == ["checks"]:
         require(grant, "reading what checks are made of", "admin")
         return JSONResponse({"checks": plan.present(service.registry.checks.values(), request.query_params.get("config", ""))})
-    return await _get(rest[0] if rest else "", request, service)
-
-
-async def _get(what: str, request: Request, service: OpsMonitorService) -> Response:
-    query, history = request.query_params, service.history
-    if what == "":
-        before = query.get("before")
-        scans = await history.scans(limit=int(_number(query.get("limit"), "limit", 50)), before=parse_time(before) if before else None)
-        return JSONResponse({"scans": scans})
-    if what == "rows":
-        board = service.board
-        seq = board.seq
-        rows = ",".join(await snapshot.encoded(board, sorted(board.rows.values(), key=lambda row: row.urgency)))
-        return _json(f'{{"epoch": "{board.epoch}", "seq": {seq}, "results": [{rows}]}}')
-    if what == "looks":
-        check, hours = query.get("check"), _number(query.get("hours"), "hours", 24.0)
-        if not check:
-            raise ValueError("looks are of one check: ?check=<id>")
-        looks = await history.look(lambda database: backtest.read(database, check=check, hours=hours, limit=backtest.LOOKS + 1))
-        kept, cut = looks[: backtest.LOOKS], len(looks) > backtest.LOOKS
-        return _json(await asyncio.to_thread(lambda: json.dumps({"looks": backtest.as_looks(kept), "cut": cut})))
-    if what in ("history", "changes", "hours"):
-        hours = _number(query.get("hours"), "hours", 24.0)
-        limit = min(int(_number(query.get("limit"), "limit", PAST)), ROWS - 1)
-        past: dict[str, Any]
-        resolution = await _resolution(request, service, hours=hours, limit=limit) if what == "history" else "raw"
-        if resolution != "raw":
-            figures = await history.figures(check=query.get("check"), hours=hours, span=resolution, limit=limit + 1)
-            cut = len(figures["begin"]) > limit
-            figures = {name: values[-limit:] for name, values in figures.items()}
-            past = {"columns": rollup.keyed(figures), "resolution": resolution, "cut": cut}
-            return _json(await asyncio.to_thread(to_json, past))  # hundreds of thousands of numbers
-        if what == "history" and query.get("form") == "columns":
-            columns = await history.columns(check=query.get("check"), hours=hours, limit=limit + 1)
-            cut = result_columns.count(columns) > limit
-            past = {"results_by_column": result_columns.newest(columns, limit), "resolution": "raw", "cut": cut}
-            return _json(await asyncio.to_thread(to_json, past))
-        if what == "hours":
-            past = {"hours": await history.rollups(check=query.get("check"), hours=hours)}
-        else:
-            # One more than asked for tells whether the oldest are left out.
-            read = history.history if what == "history" else history.changes
-            found = await read(check=query.get("check"), hours=hours, limit=limit + 1)
-            past = {"results" if what == "history" else "changes": found[-limit:], "cut": len(found) > limit}
-            past |= {"resolution": "raw"} if what == "history" else {}
-        return _json(await asyncio.to_thread(json.dumps, past))  # may be tens of megabytes
-    if what == "remedies":
-        hours, fingerprint = _number(query.get("hours"), "hours", 24.0), query.get("fingerprint")
-        return JSONResponse({"remedies": await history.look(lambda database: proof.read(database, hours=hours, fingerprint=fingerprint))})
-    if what == "witnesses":
-        fingerprint = query.get("fingerprint")
-        if not fingerprint:
-            raise ValueError("witnesses are of one row: ?fingerprint=<fingerprint>")
-        witnesses = await history.witnesses(fingerprint)
-        return JSONResponse({name: result and result.to_wire() for name, result in witnesses._asdict().items()})
-    if what == "diff":
-        a, b = query.get("a"), query.get("b")
-        if not a or not b:
-            raise ValueError("a diff needs two scans: ?a=<scan_id>&b=<scan_id>")
-        return JSONResponse({"diff": await history.diff(a, b)})
-    if what == "latest":
-        last = await history.last_scan()
-        if last is None:
-            raise _Refused(404, "no scan has finished yet: start one with POST /api/ops/scans")
-        what = last["scan_id"]
-    report = await history.report(what)
-    if report is None:
-        raise _Refused(404, f"no scan {one_line(what, 80)!r} is kept: list them with GET /api/ops/scans")
-    return _json(report)
-
-
-async def _resolution(request: Request, service: OpsMonitorService, *, hours: float, limit: int) -> rollup.Resolution:
-    """In which form the past is asked for: `raw` where nothing is said, `auto` the finest that fits."""
-    asked = request.query_params.get("resolution", "raw")
-    if asked == "auto":
-        return await service.history.finest(check=request.query_params.get("check"), hours=hours, limit=limit)
-    for known in rollup.RESOLUTIONS:
-        if asked == known:
-            return known
-    raise ValueError(f"`resolution` must be auto or one of {', '.join(rollup.RESOLUTIONS)}, got {one_line(asked, 40)!r}")
+    return await queries.answer(rest[0] if rest else "", request.query_params, service)
 
 
 async def _post(request: Request, service: OpsMonitorService, broadcast: BroadcastCallback, grant: Grant) -> Response:
@@ -223,7 +135,7 @@ async def _post(request: Request, service: OpsMonitorService, broadcast: Broadca
         try:
             placed = await service.publish(report, broadcast=broadcast, actor=grant.display_name)
         except ScanError as error:
-            raise _Refused(409, str(error)) from None
+            raise Unanswered(409, str(error)) from None
         return JSONResponse({"scan_id": placed.scan_id, "total": placed.total}, status_code=201)
     selection = read_selection(body)
     if selection.fingerprints and not selection.checks and not selection.labels:
@@ -236,7 +148,7 @@ async def _post(request: Request, service: OpsMonitorService, broadcast: Broadca
         try:
             async with asyncio.timeout(WAIT):
                 report = await scan.wait()
-            return _json(json.dumps(report.to_wire(max_bytes=None)))
+            return json_response(json.dumps(report.to_wire(max_bytes=None)))
         except TimeoutError:
             pass
     path = f"/api/ops/scans/{scan.scan_id}"
@@ -248,7 +160,7 @@ async def _body(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > BODY_BYTES:
-            raise _Refused(413, f"the body is longer than {BODY_BYTES} bytes: publish fewer results at once")
+            raise Unanswered(413, f"the body is longer than {BODY_BYTES} bytes: publish fewer results at once")
     try:
         value = json.loads(raw) if raw else {}
     except (ValueError, RecursionError):
@@ -271,17 +183,3 @@ def _read_report(wire: Any) -> ScanReport:
     if not report.scan_id or len(report.scan_id) > 64 or not report.scan_id.isascii() or not report.scan_id.replace("-", "").isalnum():
         raise ValueError("`report.scan_id` must be a UUID")
     return report
-
-
-def _number(text: str | None, what: str, default: float) -> float:
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 1e6:
-        raise ValueError(f"`{what}` must be a number above 0 and up to a million")
-    return value
-
-
-def _json(text: str | bytes) -> Response:
-    return Response(text, media_type="application/json")

@@ -16,7 +16,7 @@ from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
-from partywidgets.scans import backtest, bounds, requests
+from partywidgets.scans import backtest, bounds, queries, requests
 from partywidgets.scans.model import CheckResult, ScanReport, Status
 
 from ..running_app import running
@@ -142,10 +142,10 @@ async def test_what_is_left_out_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     async with loaded(tmp_path, "shop") as room, client_of(room) as ops:
         for _ in range(3):
             last = await ops.scan()
-        monkeypatch.setattr(requests, "PAST", 3)
+        monkeypatch.setattr(queries, "PAST", 3)
         assert (await ops.history()).attrs == {"resolution": "raw", "cut": False}
         assert (await ops.changes()).attrs == {"cut": False}
-        monkeypatch.setattr(requests, "PAST", 2)
+        monkeypatch.setattr(queries, "PAST", 2)
         with pytest.warns(UserWarning, match=r"history\(\): there are more rows in the last 24 hours than one answer holds"):
             history = await ops.history(resolution="raw")
         assert (len(history), history["scan_id"].iloc[-1]) == (2, last.scan_id)
@@ -158,7 +158,7 @@ async def test_more_results_than_fit_come_as_figures(tmp_path: Path, play: ops_r
         for status in ("ok", "warn", "ok"):
             play.statuses["shop"] = status
             await ops.scan()
-        monkeypatch.setattr(requests, "PAST", 5)
+        monkeypatch.setattr(queries, "PAST", 5)
         history = await ops.history()
         assert history.attrs["resolution"] in ("minute", "hour", "day"), "never cut where figures have the whole"
         assert (history["looks"].sum(), history["warn"].sum(), history.attrs["cut"]) == (6, 1, False)
