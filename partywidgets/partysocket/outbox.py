@@ -24,6 +24,8 @@ class Outbox:
         """Handed to the open socket, the next one first: `sent` takes it away."""
         self.size = 0
         """Bytes of all that waits."""
+        self.written = 0
+        """Messages that went out."""
         self._dropped = 0
 
     def put(self, message: str | bytes, *, is_open: bool) -> bool:
@@ -50,6 +52,7 @@ class Outbox:
     def sent(self) -> None:
         """The first of the queued was written."""
         self.size -= _size(self.queued.popleft())
+        self.written += 1
 
     def closed(self) -> None:
         """The socket is gone, and what was queued to it."""

@@ -53,7 +53,7 @@ class ReconnectingWebSocket:
     `max_enqueued_messages` bounds what `send` keeps while the socket is down, newest dropped; `max_buffered` (bytes) that and what is
     queued to an open one. `max_message` (bytes) bounds a received message; a larger one closes with 1009. `max_inbox` messages wait for the
     iterator, then reading stops, and with it the answers to pings: a consumer that stalls for longer than the ping times is cut.
-    `ping_interval` and `ping_timeout` find a half-open connection; None turns them off.
+    `ping_interval` and `ping_timeout` find a half-open connection, and one that takes nothing of what is sent; None turns them off.
 
     With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
     socket stays. `on_open()` may wait for messages, and ends with its connection; `on_close(CloseEvent)` after each connection and each
@@ -379,7 +379,7 @@ class ReconnectingWebSocket:
         opening = asyncio.ensure_future(self._open())  # begins first, but nothing waits for it: it may wait for a message
         reading, writing = asyncio.ensure_future(self._read(socket)), asyncio.ensure_future(self._write(socket))
         asking = asyncio.ensure_future(self._asked.wait())
-        self._workers = [opening, reading, writing, asking]
+        self._workers = [opening, reading, writing, asyncio.ensure_future(self._watch(socket)), asking]
         try:
             await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -444,6 +444,21 @@ class ReconnectingWebSocket:
                 await self._changed.wait()
         except ConnectionClosed:
             return
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        """Leaves a peer that takes nothing: the library's pings find one that is gone, but wait behind what it does not take."""
+        interval, timeout = self._pings
+        if interval is None or timeout is None:
+            return
+        before: tuple[int, int] | None = None
+        while True:
+            await asyncio.sleep(interval + timeout)
+            waiting = (self._outbox.written, socket.transport.get_write_buffer_size()) if self._outbox.queued else None
+            if waiting is not None and waiting == before:
+                logger.warning("%s: the host took nothing of what it was sent for %g s, connecting anew", self.label, interval + timeout)
+                socket.transport.abort()
+                return
+            before = waiting
 
     async def _call(self, callback: Callback | None, *arguments: Any) -> None:
         if callback is None:

@@ -16,7 +16,7 @@ from partywidgets.party.connection import ReadyState
 from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
 from tests.ports import kept_port
 
-from .conftest import echo, peer
+from .conftest import peer
 
 WAIT = 20.0
 
@@ -336,51 +336,6 @@ async def test_a_failing_function_is_a_failed_attempt(fast: dict[str, Any]) -> N
     async with peer() as server, PartySocket(host=server.host, room="r", query=query, on_error=errors.append, **fast) as socket:
         await socket.opened(WAIT)
         assert [str(error) for error in errors] == ["no ticket yet"]
-
-
-async def test_a_silent_server_times_out(fast: dict[str, Any]) -> None:
-    """A server that takes the connection and says nothing costs connection_timeout, and is tried again."""
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    try:
-        port = silent.sockets[0].getsockname()[1]
-        events: list[CloseEvent] = []
-        async with PartySocket(
-            host=f"127.0.0.1:{port}", room="r", connection_timeout=0.05, max_retries=1, on_close=events.append, **fast
-        ) as socket:
-            with pytest.raises(HostError):
-                await socket.opened(WAIT)
-        assert [event.reason for event in events] == ["no answer within 0.05 s"] * 2
-    finally:
-        silent.close()
-
-
-async def test_half_open_is_found(fast: dict[str, Any]) -> None:
-    """A peer that stops answering pings is left, and the next connection works."""
-    stalled = asyncio.Event()
-
-    async def first_stalls(connection: ServerConnection) -> None:
-        if not stalled.is_set():
-            stalled.set()
-            connection.transport.pause_reading()
-            await connection.wait_closed()
-        else:
-            await echo(connection)
-
-    async with (
-        peer(first_stalls, ping_interval=None) as server,
-        PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=2.0, close_timeout=0.1, **fast) as socket,
-    ):
-        first = await server.arrival()
-        await server.arrival()
-        socket.send("alive")
-        assert await soon(socket.receive()) == "alive"
-        first.transport.abort()
-        await soon(first.wait_closed())
 
 
 async def test_should_reconnect_on_close(fast: dict[str, Any]) -> None:

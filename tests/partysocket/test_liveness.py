@@ -1,0 +1,93 @@
+"""A PartySocket whose peer is silent, gone, or takes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from partywidgets.exceptions import HostError
+from partywidgets.partysocket import CloseEvent, PartySocket
+
+from .conftest import echo, peer
+
+WAIT = 20.0
+
+
+async def test_a_silent_server_times_out(fast: dict[str, Any]) -> None:
+    """A server that takes the connection and says nothing costs connection_timeout, and is tried again."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    try:
+        port = silent.sockets[0].getsockname()[1]
+        events: list[CloseEvent] = []
+        async with PartySocket(
+            host=f"127.0.0.1:{port}", room="r", connection_timeout=0.05, max_retries=1, on_close=events.append, **fast
+        ) as socket:
+            with pytest.raises(HostError):
+                await socket.opened(WAIT)
+        assert [event.reason for event in events] == ["no answer within 0.05 s"] * 2
+    finally:
+        silent.close()
+
+
+async def test_half_open_is_found(fast: dict[str, Any]) -> None:
+    """A peer that stops answering pings is left, and the next connection works."""
+    stalled = asyncio.Event()
+
+    async def first_stalls(connection: ServerConnection) -> None:
+        if not stalled.is_set():
+            stalled.set()
+            connection.transport.pause_reading()
+            await connection.wait_closed()
+        else:
+            await echo(connection)
+
+    async with (
+        peer(first_stalls, ping_interval=None) as server,
+        PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=2.0, close_timeout=0.1, **fast) as socket,
+    ):
+        first = await server.arrival()
+        await server.arrival()
+        socket.send("alive")
+        assert await asyncio.wait_for(socket.receive(), WAIT) == "alive"
+        first.transport.abort()
+        await asyncio.wait_for(first.wait_closed(), WAIT)
+
+
+async def test_a_peer_that_takes_nothing_is_left(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """What it does not take fills every buffer, and pings wait behind that: it is left all the same, and the next connection works."""
+    stalled = asyncio.Event()
+
+    async def first_stalls(connection: ServerConnection) -> None:
+        if not stalled.is_set():
+            stalled.set()
+            connection.transport.pause_reading()
+            await connection.wait_closed()
+        else:
+            await echo(connection)
+
+    caplog.set_level(logging.WARNING)
+    async with (
+        peer(first_stalls, ping_interval=None) as server,
+        PartySocket(host=server.host, room="r", ping_interval=1.0, ping_timeout=1.0, close_timeout=0.1, **fast) as socket,
+        asyncio.timeout(3 * WAIT),
+    ):
+        first = await server.arrival()
+        await socket.opened()
+        while socket.send(b"x" * 262_144):  # until no more is queued: the kernel has all that it takes
+            await asyncio.sleep(0)
+        await server.arrival()
+        socket.drain_queued_messages()
+        socket.send("alive")
+        assert await socket.receive() == "alive"
+        assert "took nothing of what it was sent for 2 s" in caplog.text
+        first.transport.abort()
+        await first.wait_closed()
