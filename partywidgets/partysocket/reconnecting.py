@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from .close_event import CloseEvent, reconnects
 from .dial import dial, failure_of
 from .outbox import Outbox
 from .provided import Provided, provided
+from .retries import Retries
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -93,17 +93,14 @@ class ReconnectingWebSocket:
         ssl: Any = None,
     ) -> None:
         self._url, self._protocols, self._headers, self._token = url, protocols, headers, token
-        self.min_reconnection_delay, self.max_reconnection_delay = min_reconnection_delay, max_reconnection_delay
-        self.reconnection_delay_grow_factor, self.jitter = reconnection_delay_grow_factor, jitter
-        self.connection_timeout, self.min_uptime, self.max_retries = connection_timeout, min_uptime, max_retries
-        self.max_inbox = max_inbox
+        self.connection_timeout, self.max_inbox = connection_timeout, max_inbox
         self.start_closed, self.should_reconnect_on_close = start_closed, should_reconnect_on_close
         self.on_open, self.on_message, self.on_close, self.on_error, self.on_end = on_open, on_message, on_close, on_error, on_end
         self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
         self._inbox: deque[str | bytes] = deque()
         self._outbox = Outbox(lambda: self.label, max_kept=max_enqueued_messages, max_bytes=max_buffered)
-        self._retry_count = 0
-        self._retries_left = max_retries
+        delays = min_reconnection_delay, max_reconnection_delay, reconnection_delay_grow_factor, jitter
+        self._retries = Retries(*delays, min_uptime, max_retries)
         self._state = ReadyState.CLOSED if start_closed else ReadyState.CONNECTING
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -124,7 +121,7 @@ class ReconnectingWebSocket:
     @property
     def retry_count(self) -> int:
         """Retries since the last connection that lasted for `min_uptime`."""
-        return self._retry_count
+        return self._retries.count
 
     @property
     def should_reconnect(self) -> bool:
@@ -181,7 +178,8 @@ class ReconnectingWebSocket:
 
     def reconnect(self, code: int = 1000, reason: str = "") -> None:
         """Closes an open connection with `code` and connects again at once, its retries afresh. A wait for the next attempt ends now."""
-        self._failure, self._retry_count, self._retries_left = None, 0, self.max_retries
+        self._failure = None
+        self._retries.afresh()
         if self._running():
             self._request(_Ask(code, reason, come_back=True))
         else:
@@ -281,9 +279,8 @@ class ReconnectingWebSocket:
                 if not self._asked.is_set():
                     if not await self._goes_on(event):
                         return
-                    self._retry_count += 1
                     self._pulse()
-                    await self._wait(self._delay())
+                    await self._wait(self._retries.delay())
                 if self._asked.is_set() and self._ask is not None and not self._ask.come_back:
                     return
         finally:
@@ -304,10 +301,6 @@ class ReconnectingWebSocket:
         except TimeoutError:
             return
 
-    def _delay(self) -> float:
-        growth = self.reconnection_delay_grow_factor ** min(self._retry_count - 1, 64)
-        return min(self.max_reconnection_delay, self.min_reconnection_delay * growth) * random.uniform(1 - self.jitter, 1 + self.jitter)
-
     async def _goes_on(self, event: CloseEvent) -> bool:
         """Whether another attempt follows; when not, `failure` says why."""
         try:
@@ -322,12 +315,10 @@ class ReconnectingWebSocket:
                 remedy = ": look at the party, which is kebab-case in URLs, and at the room" if event.status == 400 else ""
                 self._failure = RefusedError(f"{self.label} refused: {event}{remedy}", status=event.status or event.code)
             return False
-        if self._retries_left is not None:
-            if self._retries_left <= 0:
-                self._failure = HostError(f"{self.label} cannot be reached, retries used up: {event}")
-                logger.warning("%s", self._failure)
-                return False
-            self._retries_left -= 1
+        if not self._retries.take():
+            self._failure = HostError(f"{self.label} cannot be reached, retries used up: {event}")
+            logger.warning("%s", self._failure)
+            return False
         return True
 
     async def _attempt(self) -> CloseEvent:
@@ -391,8 +382,7 @@ class ReconnectingWebSocket:
             self._workers = []
             self._outbox.closed()
             self._socket = None
-        if clock() - since >= self.min_uptime:
-            self._retry_count, self._retries_left = 0, self.max_retries
+        self._retries.lasted(clock() - since)
         code = socket.close_code if socket.close_code is not None else 1006
         return CloseEvent(code, socket.close_reason or "", code != 1006)
 

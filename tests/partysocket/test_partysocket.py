@@ -442,14 +442,12 @@ async def test_what_it_says_of_itself() -> None:
 
 async def test_delays_grow_and_are_capped() -> None:
     """min · grow^(n-1), at most max, within the jitter (PS18)."""
-    socket = ReconnectingWebSocket("ws://127.0.0.1:1/", start_closed=True, jitter=0.0)
-    waits = []
-    for count in range(1, 8):
-        socket._retry_count = count
-        waits.append(round(socket._delay(), 2))
-    assert waits == [3.0, 3.9, 5.07, 6.59, 8.57, 10.0, 10.0]
-    socket.jitter, socket._retry_count = 0.2, 1
-    assert all(2.4 <= socket._delay() <= 3.6 for _ in range(200))
+    retries = ReconnectingWebSocket("ws://127.0.0.1:1/", start_closed=True, jitter=0.0)._retries
+    assert [round(retries.delay(), 2) for _ in range(7) if retries.take()] == [3.0, 3.9, 5.07, 6.59, 8.57, 10.0, 10.0]
+    retries.afresh()
+    retries.jitter = 0.2
+    assert retries.take()
+    assert all(2.4 <= retries.delay() <= 3.6 for _ in range(200))
 
 
 async def test_min_uptime_resets_the_count(fast: dict[str, Any]) -> None:
@@ -461,7 +459,7 @@ async def test_min_uptime_resets_the_count(fast: dict[str, Any]) -> None:
             await (await server.arrival()).close(1012)
         last = await server.arrival()
         await socket.opened(WAIT)
-        socket.min_uptime = 0.0
+        socket._retries.min_uptime = 0.0
         await last.close(1012)
         await server.arrival()
     assert counts[:3] == [0, 1, 0]
