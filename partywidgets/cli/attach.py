@@ -51,98 +51,112 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         print(f"attached to {notice}", file=sys.stderr)
         with _raw_terminal():
             try:
-                return await _pump(terminal, quiet=quiet, room=room, notice=notice)
+                return await _Attached(terminal, quiet=quiet, room=room, notice=notice).until_left()
             finally:
                 os.write(sys.stdout.fileno(), _PLAIN)
 
 
-async def _pump(terminal: TerminalClient, *, quiet: bool, room: str, notice: str) -> str:
-    """Copies both ways; returns the sentence to end with."""
-    loop = asyncio.get_running_loop()
-    left, again, wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
+class _Attached:
+    """This terminal and a room's, each copied to the other until the person leaves, the shell ends or the room refuses."""
 
-    def typed() -> None:
-        keys = os.read(stdin, 4096)
-        keys, detach, _ = keys.partition(DETACH)
+    def __init__(self, terminal: TerminalClient, *, quiet: bool, room: str, notice: str) -> None:
+        self._terminal, self._quiet, self._room, self._notice = terminal, quiet, room, notice
+        self._left, self._again, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
+        self._standing = self._stands()
+
+    async def until_left(self) -> str:
+        """Copies both ways; returns the sentence to end with. Raises PartyError."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._stdin, self._typed)
+        loop.add_signal_handler(signal.SIGWINCH, self._resized)
+        parts = (self._show(), self._tell(), self._restart(), self._ask(), self._left.wait())
+        tasks = [asyncio.ensure_future(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a refusal or a lost host ends here as its PartyError
+        finally:
+            loop.remove_reader(self._stdin)
+            loop.remove_signal_handler(signal.SIGWINCH)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._terminal.exit is not None and not self._left.is_set():
+            return f"the terminal of {self._room} ended: {self._terminal.exit.reason}"
+        return f"left {self._room}; its terminal lives on"
+
+    def _typed(self) -> None:
+        terminal = self._terminal
+        keys, detach, _ = os.read(self._stdin, 4096).partition(DETACH)
         if keys and terminal.upstream.state == "failed":
             if keys in ENTER and terminal.role in RESTARTERS:
-                again.set()
-        elif keys and not quiet and (terminal.can_type or terminal.lease is None):
+                self._again.set()
+        elif keys and not self._quiet and (terminal.can_type or terminal.lease is None):
             terminal.write(keys)
-        elif keys in ENTER and not quiet:
-            wanted.set()
+        elif keys in ENTER and not self._quiet:
+            self._wanted.set()
         if detach or not keys:
-            left.set()
+            self._left.set()
 
-    def resized() -> None:
-        terminal.resize(*os.get_terminal_size(stdout))
-        look()
+    def _resized(self) -> None:
+        self._terminal.resize(*os.get_terminal_size(self._stdout))
+        self._look()
 
-    standing = _standing(terminal, quiet=quiet)
+    def _stands(self) -> str:
+        return _standing(self._terminal, quiet=self._quiet)
 
-    def look() -> None:
-        nonlocal standing
-        if terminal.state == "live" and (now := _standing(terminal, quiet=quiet)) != standing:
-            standing = now
-            terminal.redraw()  # what the last badge stood over comes back
+    def _look(self) -> None:
+        if self._terminal.state == "live" and (now := self._stands()) != self._standing:
+            self._standing = now
+            self._terminal.redraw()  # what the last badge stood over comes back
 
-    async def show() -> None:
-        async for output in terminal.output():
-            # In a thread: a terminal held with Ctrl-S must not stop the answers to pings.
+    async def _write(self, output: bytes) -> None:
+        # In a thread: a terminal held with Ctrl-S must not stop the answers to pings.
+        await asyncio.to_thread(_write_all, self._stdout, output)
+
+    async def _say(self, sentence: str) -> None:
+        await self._write(_badge(sentence))
+
+    async def _show(self) -> None:
+        """The room's output, and again what a fresh screen has wiped away."""
+        async for output in self._terminal.output():
             if output.startswith(_RESET):
-                output += _failure(terminal, room) + _badge(_standing(terminal, quiet=quiet) or notice)
-            await asyncio.to_thread(_write_all, stdout, output)
+                output += _failure(self._terminal, self._room) + _badge(self._stands() or self._notice)
+            await self._write(output)
 
-    async def restart() -> None:
+    async def _restart(self) -> None:
         while True:
-            await again.wait()
-            again.clear()
+            await self._again.wait()
+            self._again.clear()
             with suppress(CommandError):  # what kept it from starting comes as the next state
-                await terminal.restart()
+                await self._terminal.restart()
 
-    async def ask() -> None:
+    async def _ask(self) -> None:
         while True:
-            await wanted.wait()
-            wanted.clear()
-            await say(f"you asked {terminal.lease[1]} for control; Ctrl-] leaves" if terminal.lease else notice)
+            await self._wanted.wait()
+            self._wanted.clear()
+            lease = self._terminal.lease
+            await self._say(f"you asked {lease[1]} for control; Ctrl-] leaves" if lease else self._notice)
             try:
-                await terminal.ask_control()
+                await self._terminal.ask_control()
             except PartyError as error:
-                await say(str(error))
+                await self._say(str(error))
 
-    async def say(sentence: str) -> None:
-        await asyncio.to_thread(_write_all, stdout, _badge(sentence))
-
-    async def ended() -> None:
+    async def _tell(self) -> None:
+        """That the shell could not start, that the connection is lost or back, who has control; returns when the shell has ended."""
+        terminal = self._terminal
         known, before = terminal.state, terminal.upstream.state
         while terminal.exit is None:
             await terminal.changed()
-            look()
-            if terminal.upstream.state != before and (text := _failure(terminal, room)):
-                await asyncio.to_thread(_write_all, stdout, text)
+            self._look()
+            if terminal.upstream.state != before and (text := _failure(terminal, self._room)):
+                await self._write(text)
             before = terminal.upstream.state
             if terminal.state != known and "lost" in (terminal.state, known):
                 news = "connection lost, trying again" if terminal.state == "lost" else "connected again"
-                await say(f"{room}: {news}; Ctrl-] leaves")
+                await self._say(f"{self._room}: {news}; Ctrl-] leaves")
             known = terminal.state
-
-    loop.add_reader(stdin, typed)
-    loop.add_signal_handler(signal.SIGWINCH, resized)
-    tasks = [asyncio.ensure_future(work) for work in (show(), ended(), restart(), ask(), left.wait())]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()  # a refusal or a lost host ends here as its PartyError
-    finally:
-        loop.remove_reader(stdin)
-        loop.remove_signal_handler(signal.SIGWINCH)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if terminal.exit is not None and not left.is_set():
-        return f"the terminal of {room} ended: {terminal.exit.reason}"
-    return f"left {room}; its terminal lives on"
 
 
 def _standing(terminal: TerminalClient, *, quiet: bool) -> str:
