@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from ..exceptions import ConnectionIdTakenError, StartError
 from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
+from .counting import Counting
 from .failures import Failures
 from .fanout import Fanout
 from .grant import Grant
@@ -53,13 +54,12 @@ class Room:
         # Below the cap with what the rest of a turn brings, or who resumes would be cut for it, and again, and again.
         log_bytes = min(resume.MAX_BYTES, host.slow_consumer_cap * 3 // 4)
         self.history = resume.History(max_bytes=log_bytes) if server_class.resumable else None
+        self._counting = Counting(self.loop, self.fanout, self.history) if self.history is not None else None
         self.failures = Failures(self.loop, self.place)
         self.holds = 0
         self.present: dict[Connection, None] = {}
         """Connections whose on_close has not run yet."""
         self._by_id: dict[str, tuple[Connection, ...]] = {}
-        self._counting: dict[Connection, None] = {}
-        self._heart: asyncio.TimerHandle | None = None
         self._unborn: Server | None = None
         self._starting: asyncio.Task[Server] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -180,10 +180,11 @@ class Room:
     async def end(self) -> None:
         """Cancels what still runs for this room, which starts no more."""
         self._ended = True
-        for timer in (self._idle_timer, self._heart):
-            if timer is not None:
-                timer.cancel()
-        self._idle_timer = self._heart = None
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self._counting is not None:
+            self._counting.stop()
         self.failures.stop()
         await self.tasks.end()
 
@@ -241,34 +242,11 @@ class Room:
         self._by_id[connection.id] = (*self._by_id.get(connection.id, ()), connection)
         self.fanout.add(connection)
 
-    def resume(self, connection: Connection, query: str) -> None:
-        """Lets a client that counts (`pw1`) go on where it was; nothing for others."""
-        asked = None if self.history is None else resume.asked_by(query)
-        if self.history is None or asked is None:
-            return
-        missed = self.history.since(asked)
-        connection.resumed = missed is not None
-        offset = self.history.top - len(missed or ())
-        self.fanout.send(connection, resume.resumed(self.history.epoch, offset, recovered=connection.resumed))
-        for logged in missed or ():
-            self.fanout.send(connection, resume.skip() if connection.id in logged.without else logged.frame)
-        connection._counts = True
-        self._counting[connection] = None
-        if self._heart is None:
-            self._heart = self.loop.call_later(resume.HEARTBEAT, self._beat)
-
-    def _beat(self) -> None:
-        self._heart = None
-        if self._counting and self.history is not None:
-            frame = resume.heartbeat(self.history.top)
-            for connection in self._counting:
-                self.fanout.send(connection, frame)
-            self._heart = self.loop.call_later(resume.HEARTBEAT, self._beat)
-
     def leave(self, connection: Connection) -> None:
         """Out of the lists and the broadcasts, by identity; what is queued for it is written first."""
         self.fanout.remove(connection)
-        self._counting.pop(connection, None)
+        if self._counting is not None:
+            self._counting.leave(connection)
         same = tuple(other for other in self._by_id.get(connection.id, ()) if other is not connection)
         if same:
             self._by_id[connection.id] = same
@@ -295,9 +273,8 @@ class Room:
                 self.history.append(frame, ids)
             excluded = [connection for connection_id in ids for connection in self._by_id.get(connection_id, ())]
             self.fanout.broadcast(frame, excluded)
-            for connection in excluded:
-                if connection._counts:
-                    self.fanout.send(connection, resume.skip())
+            if self._counting is not None:
+                self._counting.left_out(excluded)
         else:
             if self.history is not None:
                 self.history.append(frame)
@@ -347,7 +324,8 @@ class Room:
                     if not revoked and not enough:
                         hook = "on_connect"
                         self.join(connection)
-                        self.resume(connection, request.url.query)
+                        if self._counting is not None:
+                            self._counting.admit(connection, request.url.query)
                         await outcome(instance.on_connect(connection, ctx))
         except BaseException as error:
             self.leave(connection)
