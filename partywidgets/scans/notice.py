@@ -89,7 +89,7 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
             lines.append(f"… and {len(notices) - SHOWN} more")
         lines += _since(failing, "the first since ") if len(failing) > 1 else _since(failing, "since ")
         remedies = {one.remedy: one.title for one in failing if one.remedy}
-        if len(remedies) == 1 and len(failing) > 1:
+        if len(remedies) == 1 and len(failing) > 1 and all(one.remedy for one in failing):
             lines += remedies
         elif len(remedies) <= REMEDIES:
             lines += [f"{title}: {remedy}" for remedy, title in remedies.items()]

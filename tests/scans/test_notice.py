@@ -49,5 +49,7 @@ def test_an_outage_says_when_it_began_and_a_remedy_that_all_share() -> None:
     assert lines[19:] == ["CRIT S19: got 503", "… and 5 more", "the first since 2026-11-28 02:59:07 UTC", "restart it; runbook R"]
     two = told(rows[0], replace(rows[1], remedy="ask Ana")).body.splitlines()
     assert two[2:] == ["the first since 2026-11-28 02:59:07 UTC", "S00: restart it; runbook R", "S01: ask Ana"]
+    one = told(rows[0], replace(rows[1], remedy="")).body.splitlines()
+    assert one[2:] == ["the first since 2026-11-28 02:59:07 UTC", "S00: restart it; runbook R"]
     many = told(*(replace(row, remedy=f"restart {row.title}") for row in rows)).body
     assert "restart" not in many
