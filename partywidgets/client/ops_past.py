@@ -104,8 +104,12 @@ class OpsPast(ABC):
         return Witnesses(*(found[name] and CheckResult.from_wire(found[name]) for name in Witnesses._fields))
 
     async def hours(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
-        """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
-        return hours_frame((await self._get("/hours", check=check, hours=hours))["hours"])
+        """Figures of each hour of the last `hours`, the one under way included: looks, uptime, durations. They stay when raw results go.
+
+        At most the newest 100,000 rows, and a warning as of `history`.
+        """
+        answer = await self._get("/hours", check=check, hours=hours)
+        return _told(await asyncio.to_thread(hours_frame, answer["hours"]), answer, "hours", hours)
 
     async def diff(self, a: str, b: str) -> DataFrame:
         """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
@@ -118,7 +122,7 @@ def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float) 
     if frame.attrs["cut"]:
         warnings.warn(
             f"{what}(): there are more rows in the last {hours:g} hours than one answer holds, and the oldest are left out: "
-            "ask for one check=, or fewer hours=; history(resolution='hour') has the figures of all",
+            f"ask for one check=, or fewer hours=; history(resolution={'day' if what == 'hours' else 'hour'!r}) has the figures of more",
             UserWarning,
             stacklevel=3,
         )

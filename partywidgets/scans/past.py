@@ -87,13 +87,15 @@ class Past(HistoryFile):
         rows = await self._ask(query, (since, max(1, min(limit, ROWS))))
         return [_event(row) for row in reversed(rows)]
 
-    async def rollups(self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour") -> list[Row]:
-        """Whole minutes, hours or days of the last `hours`, the oldest first.
+    async def rollups(
+        self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour", limit: int | None = None
+    ) -> list[Row]:
+        """Whole minutes, hours or days of the last `hours`, the oldest first (the newest `limit` of them; None: all).
 
         Keys: `begin`, fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1); for hours
         `hour` as well, which equals `begin`.
         """
-        rows = rollup.as_rows(await self.figures(check=check, hours=hours, span=span))
+        rows = rollup.as_rows(await self.figures(check=check, hours=hours, span=span, limit=limit))
         return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
 
     async def finest(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> rollup.Resolution:

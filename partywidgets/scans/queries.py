@@ -149,7 +149,9 @@ async def _changes(query: Query) -> Response:
 
 
 async def _hours(query: Query) -> Response:
-    past = {"hours": await query.history.rollups(check=query.check, hours=query.hours)}
+    limit = query.limit
+    found = await query.history.rollups(check=query.check, hours=query.hours, limit=limit + 1)
+    past = {"hours": found[-limit:], "cut": len(found) > limit}
     return json_response(await asyncio.to_thread(json.dumps, past))
 
 

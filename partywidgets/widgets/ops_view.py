@@ -329,7 +329,7 @@ class OpsView(PartyWidget):
         return self._start(work(), f"witnesses {fingerprint}")
 
     def hours(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
-        """Figures of the whole hours that ended within the last `hours`: looks, uptime, durations. They stay when raw results go."""
+        """Figures of each hour of the last `hours`, the one under way included: looks, uptime, durations. They stay when raw results go."""
 
         async def work() -> DataFrame:
             return await (await self._ops.connected()).hours(check=check, hours=hours)

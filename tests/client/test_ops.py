@@ -145,6 +145,11 @@ async def test_what_is_left_out_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(queries, "PAST", 3)
         assert (await ops.history()).attrs == {"resolution": "raw", "cut": False}
         assert (await ops.changes()).attrs == {"cut": False}
+        monkeypatch.setattr(queries, "PAST", 1)
+        await room.service.load_config("other.yaml", [ScriptedCheck(id="disk")])
+        last = await ops.scan(["disk"])
+        with pytest.warns(UserWarning, match=r"hours\(\): there are more rows .*history\(resolution='day'\) has the figures of more"):
+            assert len(await ops.hours()) == 1
         monkeypatch.setattr(queries, "PAST", 2)
         with pytest.warns(UserWarning, match=r"history\(\): there are more rows in the last 24 hours than one answer holds"):
             history = await ops.history(resolution="raw")
@@ -176,6 +181,7 @@ async def test_hours(tmp_path: Path) -> None:
     async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
         for _ in range(2):
             await ops.scan()
+        assert (await ops.hours(check="disk"))["looks"].sum() == 2, "the hour under way is in it"
         await room.service.history.roll_up(datetime.now(UTC) + timedelta(hours=1))
         hours = await ops.hours(check="disk", hours=2)
         # Two rows where an hour ended between the scans.
