@@ -49,6 +49,7 @@ describe("a table of results that were given", () => {
     await soon(() => expect(rows()).toHaveLength(2));
     const buttons = [...el.querySelectorAll<HTMLButtonElement>(".pw-actions button")].filter((button) => !button.closest("[hidden]"));
     expect(buttons.map(({ textContent }) => textContent)).toEqual(["Copy"]);
+    expect([...el.querySelectorAll("button")].some(({ textContent }) => textContent === "Pause")).toBe(false);
     for (const key of ["a", "s", "r"]) el.querySelector(".pw-table")!.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
     expect(el.querySelector<HTMLFormElement>("form.pw-form")!.hidden).toBe(true);
     expect(kernel.ops("results")).toHaveLength(1);

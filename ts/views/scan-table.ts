@@ -139,7 +139,7 @@ export class ScanTable {
       space,
       this.#group.node,
       columns.node,
-      this.#pause,
+      actions && this.#pause, // where nothing can be done, nothing changes
       this.#csv,
     );
     this.node = element("div", { class: "pw-table" }, this.tools, this.#actions.node, this.#live);
