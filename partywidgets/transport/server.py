@@ -177,15 +177,10 @@ async def serve(
     it in `body_deadline` seconds.
     Raises PortInUseError, HostError and ConfigError.
     """
-    made = None
+    made: str | None = None
+    gate: Authoriser | None = None
     if isinstance(app, PartyHost):
-        gate: Authoriser | None
-        if isinstance(auth, _FromToken):
-            made = new_token()
-            auth = Gate(tokens={made: Identity("owner", "owner", OWNER_ROLES)}, origins=origins, hosts=hosts)
-        elif auth is None:
-            auth = Gate(open_roles=OPEN_ROLES, origins=origins, hosts=hosts)
-        gate = auth
+        gate, made = _authoriser(auth, origins=origins, hosts=hosts)
         asgi: ASGIApp = cast(
             ASGIApp,
             PartyMiddleware(
@@ -206,7 +201,7 @@ async def serve(
             raise ConfigError(
                 "serve(auth=) is for a PartyHost: an ASGI app is given its authoriser where it is made, for example PartyMiddleware(auth=)"
             )
-        gate, asgi = None, app
+        asgi = app
     listening = sock if sock is not None else bind_socket(bind, port)
     try:
         # asyncio turns Nagle off only where a socket names its protocol; accepted ones inherit it here. Measured: 44 ms less an answer.
@@ -244,14 +239,7 @@ async def serve(
             await task
             raise HostError("the server stopped before it listened: the app's lifespan failed, its error is in the log")
         running = RunningServer(bind=address, port=number, secure=secure, token=made, task=task)
-        if made is not None:
-            print(f"partywidgets: rooms on {running.url}  token {made}", file=sys.stderr, flush=True)
-        elif isinstance(gate, Gate) and gate.open_roles is not None:
-            print(
-                f"partywidgets: rooms on {running.url} are open to every program and user of this machine, without a token",
-                file=sys.stderr,
-                flush=True,
-            )
+        _announce(running, gate)
         yield running
     finally:
         server.should_exit = True
@@ -263,6 +251,26 @@ async def serve(
             logger.error("the server did not stop within %d s and was cancelled", GRACE)
         finally:
             listening.close()
+
+
+def _authoriser(auth: Authoriser | _FromToken | None, *, origins: Iterable[str], hosts: Iterable[str]) -> tuple[Authoriser, str | None]:
+    """Who decides about a host's rooms, and the token that was made for their owner."""
+    if isinstance(auth, _FromToken):
+        made = new_token()
+        return Gate(tokens={made: Identity("owner", "owner", OWNER_ROLES)}, origins=origins, hosts=hosts), made
+    return Gate(open_roles=OPEN_ROLES, origins=origins, hosts=hosts) if auth is None else auth, None
+
+
+def _announce(running: RunningServer, gate: Authoriser | None) -> None:
+    """Says once how the rooms are reached, where that is not for the caller to say: with a token made here, or by anybody."""
+    if running.token is not None:
+        print(f"partywidgets: rooms on {running.url}  token {running.token}", file=sys.stderr, flush=True)
+    elif isinstance(gate, Gate) and gate.open_roles is not None:
+        print(
+            f"partywidgets: rooms on {running.url} are open to every program and user of this machine, without a token",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, max_body: int, pace: Pace) -> uvicorn.Config:
