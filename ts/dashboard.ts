@@ -52,10 +52,15 @@ export function mount(options: MountOptions): void {
       return;
     }
     const { fingerprint: key } = row;
-    const past = { proof: store.proof(key), hours: store.hours(key), witness: store.witness(key), next: store.nextLook(key) };
-    const draw = () => detail.show(row, store.series(key), store.transitions(key), past);
+    const past = {
+      proof: store.pasts.proof(key),
+      hours: store.pasts.hours(key),
+      witness: store.pasts.witness(key),
+      next: store.pasts.nextLook(key),
+    };
+    const draw = () => detail.show(row, store.pasts.series(key), store.pasts.transitions(key), past);
     const since = performance.now() - asked.at;
-    const looked = Date.parse(store.nextLook(key) ?? "") <= Date.parse(row.observed_at);
+    const looked = Date.parse(store.pasts.nextLook(key) ?? "") <= Date.parse(row.observed_at);
     const ok = row.status === "ok";
     // Asked for when another row is chosen or it fails or recovers, after a reconnect, once an hour for the bars, and when the look it
     // told of has come.
@@ -63,7 +68,7 @@ export function mount(options: MountOptions): void {
       asked = { fingerprint: key, at: performance.now(), ok };
       void ops.room.ask("past", { fingerprint: key }).then((reply) => {
         if (signal.aborted || !reply.ok) return;
-        store.remember(key, reply.result as Past);
+        store.pasts.remember(key, reply.result as Past);
         if (detail.fingerprint === key) show(key);
       });
     }

@@ -1,8 +1,8 @@
 /** The results that a cell gave to a table: they come from the kernel once, and stay as they are. */
 import { type MountOptions, TraitWriter } from "./model.ts";
 import type { TableSource } from "./ops-link.ts";
+import type { Changes } from "./rooms/changes.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
-import type { Changes } from "./rooms/ops-store.ts";
 import { CommChannel } from "./transport/channel.ts";
 import { element, setText } from "./views/element.ts";
 

@@ -3,7 +3,7 @@ import type { MountOptions } from "./model.ts";
 import type { OpsLink } from "./ops-link.ts";
 import type { Result } from "./protocol.ts";
 import { caution, type Ops, obstacle, Remedy, type Shell } from "./remedy.ts";
-import type { Changes } from "./rooms/ops-store.ts";
+import type { Changes } from "./rooms/changes.ts";
 import type { TerminalBundle, TerminalPane } from "./terminal-pane.ts";
 import { RemedyView } from "./views/remedy-view.ts";
 
@@ -150,7 +150,7 @@ export class RemedyPane {
   /** A proof says how it was then. The row above it may fail again. */
   #relapse(): string {
     const { stage, mended } = this.#remedy.state;
-    const [row, after] = [this.#ops.store.rows.get(this.#fingerprint), this.#ops.store.proof(this.#fingerprint)?.after];
+    const [row, after] = [this.#ops.store.rows.get(this.#fingerprint), this.#ops.store.pasts.proof(this.#fingerprint)?.after];
     const fails = row && after && row.seq > after.seq && row.status !== "ok";
     return stage === "proved" && mended && fails ? `. Since then it is ${row.status} again` : "";
   }

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { OpsSnapshot, Proof, Reply, Result } from "./protocol.ts";
 import { COMMAND_S, caution, obstacle, Remedy, type Shell } from "./remedy.ts";
-import { noChanges, OpsStore } from "./rooms/ops-store.ts";
+import { noChanges } from "./rooms/changes.ts";
+import { OpsStore } from "./rooms/ops-store.ts";
 import type { TerminalStatus } from "./rooms/terminal-room.ts";
 import type { Ran } from "./rooms/terminal-run.ts";
 

@@ -149,7 +149,7 @@ export class Remedy {
   /** Waits for the proof of that id, or a newer one of the row. A page that was away meanwhile asks for it. */
   async #proof(fingerprint: string, id: string): Promise<Proof | null> {
     const deadline = performance.now() + PROOF_MS;
-    const found = () => [this.#ops.store.proof(fingerprint), this.#missed].find((proof) => proof && proof.id >= id) ?? null;
+    const found = () => [this.#ops.store.pasts.proof(fingerprint), this.#missed].find((proof) => proof && proof.id >= id) ?? null;
     while (!found() && performance.now() < deadline && !this.#signal.aborted) await this.#news(deadline - performance.now());
     return found();
   }

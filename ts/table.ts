@@ -2,7 +2,7 @@
 import { givenResults } from "./given-results.ts";
 import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
-import type { Changes } from "./rooms/ops-store.ts";
+import type { Changes } from "./rooms/changes.ts";
 import baseStyles from "./styles/base.css";
 import tableStyles from "./styles/table.css";
 import { addStyles, element } from "./views/element.ts";

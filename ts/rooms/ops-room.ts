@@ -1,7 +1,8 @@
 /** The client's side of the ops room: messages into the store, batches out at most ten times a second, requests with answers. */
 import { type OpsMessage, type OpsRequest, parseMessage, type Reply, type RowsQuery, requestId } from "../protocol.ts";
+import { type Changes, noChanges } from "./changes.ts";
 import { Listing } from "./listing.ts";
-import { type Changes, noChanges, OpsStore } from "./ops-store.ts";
+import { OpsStore } from "./ops-store.ts";
 
 const FRAME_MS = 100;
 const ANSWER_MS = 15_000;

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import type { OpsMessage, Result } from "../protocol.ts";
+import { noChanges } from "./changes.ts";
 import { OpsRoom } from "./ops-room.ts";
-import { matches, noChanges, OpsStore } from "./ops-store.ts";
+import { matches, OpsStore } from "./ops-store.ts";
 
 const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
   message: { type: string; data: { results: Result[] } };
@@ -65,7 +66,7 @@ describe("the store", () => {
     at("06:00:00", 3, "crit");
     at("06:00:01", 4, "warn");
     expect(store.rows.get("a")!.status).toBe("warn");
-    expect(store.series("a").map(({ status }) => status)).toEqual(["ok", "crit", "warn"]);
+    expect(store.pasts.series("a").map(({ status }) => status)).toEqual(["ok", "crit", "warn"]);
   });
 
   it("takes what a room says after a restart, also when it counts from the start again", () => {
@@ -163,7 +164,7 @@ describe("the store", () => {
       store.apply(checked(result("a", { observed_at: at, duration_ms: second })), noChanges());
       store.apply(checked(result("a", { observed_at: at, duration_ms: second })), noChanges());
     }
-    const series = store.series("a");
+    const series = store.pasts.series("a");
     expect(series).toHaveLength(300);
     expect(series.at(-1)!.durationMs).toBe(399);
   });
@@ -172,10 +173,10 @@ describe("the store", () => {
     const store = new OpsStore();
     for (let times = 0; times < 2; times++) {
       store.apply(snapshot([result("a", { observed_at: "2026-11-28T03:00:00.000Z", duration_ms: 7, status: "warn" })]), noChanges());
-      expect(store.series("a")).toEqual([{ at: Date.UTC(2026, 10, 28, 3), durationMs: 7, status: "warn" }]);
+      expect(store.pasts.series("a")).toEqual([{ at: Date.UTC(2026, 10, 28, 3), durationMs: 7, status: "warn" }]);
     }
     store.apply(snapshot([]), noChanges());
-    expect(store.series("a")).toEqual([]);
+    expect(store.pasts.series("a")).toEqual([]);
   });
 
   it("says of a row that changed several times before it was drawn all that changed", () => {

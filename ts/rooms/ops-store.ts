@@ -6,28 +6,16 @@ import {
   type OpsMessage,
   type OpsSnapshot,
   type OpsWindow,
-  type Past,
-  type Proof,
   type Result,
   type ScanReport,
   type Silence,
   STATUSES,
-  type StateChange,
 } from "../protocol.ts";
+import { both, type Changes, changedFields, NONE, SUPPRESSION } from "./changes.ts";
 import { instant } from "./instant.ts";
 import { reuse } from "./reuse.ts";
+import { RowPasts } from "./row-pasts.ts";
 import { staleAt } from "./row-values.ts";
-import { type Point, Series } from "./series.ts";
-
-const SERIES_POINTS = 300;
-const SERIES_LEAST = 20;
-/** At least so many of a row that somebody opened. */
-const REMEMBERED = 150;
-/** Points of all rows: a page of many rows keeps fewer of each. */
-const POINTS_IN_ALL = 200_000;
-const CHANGES_KEPT = 20;
-const ROWS_WITH_CHANGES = 2000;
-const PROOFS_KEPT = 500;
 
 /** Triggers of scans that say little about the whole. */
 export const PARTIAL = ["interval", "recheck"];
@@ -37,56 +25,6 @@ export interface RunningScan {
   trigger: string;
   done: number;
   total: number;
-}
-
-/** What one batch of messages changed; the views draw from this. */
-export interface Changes {
-  /** The fields of each row whose change is worth a mark. */
-  changed: Map<string, ReadonlySet<string>>;
-  removed: Set<string>;
-  reset: boolean;
-  /** Another window came. */
-  moved: boolean;
-  transitions: StateChange[];
-  scan: boolean;
-  /** Rows that somebody ran a remedy for. */
-  proved: Set<string>;
-}
-
-export function noChanges(): Changes {
-  return { changed: new Map(), removed: new Set(), reset: false, moved: false, transitions: [], scan: false, proved: new Set() };
-}
-
-/** Adds `more` to changes that are held back. */
-export function hold(held: Changes, more: Changes): void {
-  for (const [fingerprint, fields] of more.changed) {
-    held.changed.set(fingerprint, both(held.changed.get(fingerprint), fields));
-    held.removed.delete(fingerprint);
-  }
-  for (const fingerprint of more.removed) {
-    held.removed.add(fingerprint);
-    held.changed.delete(fingerprint);
-  }
-  held.reset ||= more.reset;
-  held.moved ||= more.moved;
-}
-
-const WATCHED = ["status", "summary", "severity", "duration_ms", "suppression"] as const;
-/** Every set of watched fields there can be, by the bits of its members: twenty thousand updates a second make no set each. */
-const FIELD_SETS: readonly ReadonlySet<string>[] = Array.from(
-  { length: 1 << WATCHED.length },
-  (_, bits) => new Set(WATCHED.filter((_, index) => bits & (1 << index))),
-);
-const NONE = FIELD_SETS[0]!;
-const SUPPRESSION = FIELD_SETS[16]!;
-
-function bitsOf(fields: ReadonlySet<string>): number {
-  return WATCHED.reduce((bits, field, index) => (fields.has(field) ? bits | (1 << index) : bits), 0);
-}
-
-function both(known: ReadonlySet<string> | undefined, more: ReadonlySet<string>): ReadonlySet<string> {
-  if (!known || known.size === 0 || known === more) return more;
-  return more.size === 0 ? known : FIELD_SETS[bitsOf(known) | bitsOf(more)]!;
 }
 
 /** A snapshot that is coming in. */
@@ -102,6 +40,7 @@ interface SnapshotParts {
 
 export class OpsStore {
   readonly rows = new Map<string, Result>();
+  readonly pasts = new RowPasts(this.rows, () => this.checks);
   readonly silences = new Map<string, Silence>();
   readonly running = new Map<string, RunningScan>();
   /** Of a board that is looked at by windows: the last one; null: all rows are here. */
@@ -122,10 +61,6 @@ export class OpsStore {
   role = "";
   #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
   #suppressed = 0;
-  #series = new Map<string, Series>();
-  #history = new Map<string, StateChange[]>();
-  #proofs = new Map<string, Proof>();
-  #past: { fingerprint: string; hours: Past["hours"]; witness: Result | null; next: string | null } | null = null;
   #parts: SnapshotParts | null = null;
   /** The row that came last: what is new shares with it what rows have in common. */
   #newest: Result | null = null;
@@ -138,35 +73,6 @@ export class OpsStore {
   /** True when some row is acked, silenced or suppressed otherwise. */
   suppressed(): boolean {
     return this.#suppressed > 0;
-  }
-
-  /** The durations that this page saw, oldest first; at most 300, of ten thousand rows 20 each, and before them those it was told of. */
-  series(fingerprint: string): readonly Point[] {
-    const series = this.#series.get(fingerprint);
-    if (series) return series.points();
-    const row = this.rows.get(fingerprint);
-    const at = row ? instant(row.observed_at) : Number.NaN;
-    return row && !Number.isNaN(at) ? [{ at, durationMs: row.duration_ms, status: row.status }] : [];
-  }
-
-  /** The transitions that this page saw or was told of, newest first; at most 20. */
-  transitions(fingerprint: string): readonly StateChange[] {
-    return this.#history.get(fingerprint) ?? [];
-  }
-
-  /** The last remedy of a row that this page knows of. */
-  proof(fingerprint: string): Proof | null {
-    return this.#proofs.get(fingerprint) ?? null;
-  }
-
-  /** The hours of the row that was asked for last. */
-  hours(fingerprint: string): Past["hours"] {
-    return this.#past?.fingerprint === fingerprint ? this.#past.hours : [];
-  }
-
-  /** When the row that was asked for last is looked at next, as that was then. */
-  nextLook(fingerprint: string): string | null {
-    return this.#past?.fingerprint === fingerprint ? this.#past.next : null;
   }
 
   /**
@@ -194,37 +100,6 @@ export class OpsStore {
       if (at >= since && at < now) return true;
     }
     return false;
-  }
-
-  /** Of the row that was asked for last what it does not tell itself: its last failure while it is ok, else its last success. */
-  witness(fingerprint: string): Result | null {
-    const witness = this.#past?.fingerprint === fingerprint ? this.#past.witness : null;
-    const row = this.rows.get(fingerprint);
-    return witness && row && (witness.status === "ok") !== (row.status === "ok") ? witness : null;
-  }
-
-  /** Takes an answer to `past`. */
-  remember(fingerprint: string, { hours, remedy, changes = [], looks = [], witness = null, next = null }: Past): void {
-    this.#past = { fingerprint, hours, witness, next };
-    if (remedy) this.#prove(remedy);
-    if (!this.rows.has(fingerprint)) return;
-    for (const change of [...changes].reverse()) this.#transition(change);
-    // What this page saw itself goes on where the past ends.
-    const seen = this.series(fingerprint);
-    const begin = seen[0]?.at ?? Number.POSITIVE_INFINITY;
-    const series = new Series(Math.max(REMEMBERED, this.#share()));
-    for (const [observedAt, durationMs, status] of looks) {
-      const at = Date.parse(observedAt);
-      if (at < begin) series.add(at, durationMs, status);
-    }
-    for (const { at, durationMs, status } of seen) series.add(at, durationMs, status);
-    this.#series.set(fingerprint, series);
-  }
-
-  /** How many points each row may have. */
-  #share(): number {
-    const share = Math.floor(POINTS_IN_ALL / Math.max(this.rows.size, this.checks, 1));
-    return Math.max(SERIES_LEAST, Math.min(SERIES_POINTS, share));
   }
 
   /** Takes one message and adds what it changed to `changes`. */
@@ -260,11 +135,11 @@ export class OpsStore {
         break;
       case "state-change":
         this.seq = Math.max(this.seq, message.data.seq);
-        this.#transition(message.data);
+        this.pasts.transition(message.data);
         changes.transitions.push(message.data);
         break;
       case "remedy":
-        this.#prove(message.data);
+        this.pasts.prove(message.data);
         changes.proved.add(message.data.fingerprint);
         break;
       case "ack":
@@ -372,9 +247,9 @@ export class OpsStore {
     const alike = known ?? this.#newest;
     if (alike) reuse(alike, result);
     this.#newest = result;
-    if (known) this.#observe(known, result);
+    if (known) this.pasts.observe(known, result);
     this.#keep(fingerprint, known, result);
-    const fields = known && !quiet ? changed(known, result) : NONE;
+    const fields = known && !quiet ? changedFields(known, result) : NONE;
     changes.changed.set(fingerprint, both(changes.changed.get(fingerprint), fields));
     if (changes.removed.size > 0) changes.removed.delete(fingerprint);
   }
@@ -396,44 +271,7 @@ export class OpsStore {
 
   #forget(fingerprint: string): void {
     this.#keep(fingerprint, this.rows.get(fingerprint), null);
-    this.#series.delete(fingerprint);
-    this.#history.delete(fingerprint);
-  }
-
-  /** A row that was seen once has no series: it is its only point. Ten thousand of them would be made at a join. */
-  #observe(before: Result, { fingerprint, observed_at, duration_ms, status }: Result): void {
-    const at = instant(observed_at);
-    if (Number.isNaN(at)) return;
-    let series = this.#series.get(fingerprint);
-    if (!series) {
-      const first = instant(before.observed_at);
-      if (first === at) return;
-      series = new Series(this.#share());
-      if (!Number.isNaN(first)) series.add(first, before.duration_ms, before.status);
-      this.#series.set(fingerprint, series);
-    }
-    series.add(at, duration_ms, status);
-  }
-
-  /** The newer of two stays; ids are in the order of time. */
-  #prove(proof: Proof): void {
-    const known = this.#proofs.get(proof.fingerprint);
-    if (known && known.id > proof.id) return;
-    this.#proofs.delete(proof.fingerprint);
-    this.#proofs.set(proof.fingerprint, proof);
-    if (this.#proofs.size > PROOFS_KEPT) this.#proofs.delete(this.#proofs.keys().next().value!);
-  }
-
-  #transition(change: StateChange): void {
-    const changes = this.#history.get(change.fingerprint) ?? [];
-    if (changes.some(({ seq }) => seq === change.seq)) return;
-    changes.unshift(change);
-    // What the past brings may be older than what came live.
-    changes.sort((a, b) => b.seq - a.seq);
-    changes.length = Math.min(changes.length, CHANGES_KEPT);
-    this.#history.delete(change.fingerprint);
-    this.#history.set(change.fingerprint, changes);
-    if (this.#history.size > ROWS_WITH_CHANGES) this.#history.delete(this.#history.keys().next().value!);
+    this.pasts.forget(fingerprint);
   }
 
   #ack(ack: Ack, changes: Changes): void {
@@ -460,21 +298,6 @@ export class OpsStore {
     this.#keep(row.fingerprint, row, { ...row, suppression });
     changes.changed.set(row.fingerprint, both(changes.changed.get(row.fingerprint), SUPPRESSION));
   }
-}
-
-/** The watched fields that are others. */
-function changed(before: Result, now: Result): ReadonlySet<string> {
-  let bits = 0;
-  if (before.status !== now.status) bits |= 1;
-  if (before.summary !== now.summary) bits |= 2;
-  if (before.severity !== now.severity) bits |= 4;
-  if (before.duration_ms !== now.duration_ms) bits |= 8;
-  if (before.suppression !== now.suppression && differs(before.suppression, now.suppression)) bits |= 16;
-  return FIELD_SETS[bits]!;
-}
-
-function differs(a: unknown, b: unknown): boolean {
-  return (typeof a !== "object" && typeof b !== "object") || JSON.stringify(a) !== JSON.stringify(b);
 }
 
 const FIELDS = ["check_id", "check_type", "target", "severity", "fingerprint"];

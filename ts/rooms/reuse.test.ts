@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Result } from "../protocol.ts";
-import { noChanges, OpsStore } from "./ops-store.ts";
+import { noChanges } from "./changes.ts";
+import { OpsStore } from "./ops-store.ts";
 import { reuse } from "./reuse.ts";
 
 /** As it comes: every part of it is an object of its own. */

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import type { Result, ScanReport } from "../protocol.ts";
-import { noChanges, OpsStore } from "../rooms/ops-store.ts";
+import { noChanges } from "../rooms/changes.ts";
+import { OpsStore } from "../rooms/ops-store.ts";
 import { OpsBar } from "./ops-bar.ts";
 
 const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
-import { noChanges, OpsStore } from "../rooms/ops-store.ts";
+import { noChanges } from "../rooms/changes.ts";
+import { OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
 import { Detail } from "./detail.ts";
 import { uptimeBars, uptimeSentence } from "./uptime.ts";
@@ -52,9 +53,9 @@ describe("the last remedy of a row", () => {
     const changes = noChanges();
     store.apply({ type: "remedy", data: proof({ id: "2" }) }, changes);
     expect([...changes.proved]).toEqual([RESULT.fingerprint]);
-    store.remember(RESULT.fingerprint, { hours: [hour(1)], remedy: proof({ id: "1", actor: "older" }) });
-    expect(store.proof(RESULT.fingerprint)!.actor).toBe("Rob");
-    expect([store.hours(RESULT.fingerprint).length, store.hours("another").length]).toEqual([1, 0]);
+    store.pasts.remember(RESULT.fingerprint, { hours: [hour(1)], remedy: proof({ id: "1", actor: "older" }) });
+    expect(store.pasts.proof(RESULT.fingerprint)!.actor).toBe("Rob");
+    expect([store.pasts.hours(RESULT.fingerprint).length, store.pasts.hours("another").length]).toEqual([1, 0]);
   });
 
   it("comes with changes and looks from before this page was open, which what it saw itself goes on from", () => {
@@ -66,7 +67,7 @@ describe("the last remedy of a row", () => {
     const seen = { ...RESULT, observed_at: "2026-11-23T06:00:10.000Z", duration_ms: 4 };
     store.apply({ type: "check-result", data: { seq: 9, scan_id: "s", done: 1, total: 1, results: [seen] } }, noChanges());
     store.apply({ type: "state-change", data: change(9, "crit") }, noChanges());
-    store.remember(fingerprint, {
+    store.pasts.remember(fingerprint, {
       hours: [],
       remedy: null,
       changes: [change(9, "crit"), change(7, "ok"), change(5, "warn")],
@@ -76,15 +77,15 @@ describe("the last remedy of a row", () => {
         ["2026-11-23T06:00:10.000Z", 3, "crit"],
       ],
     });
-    expect(store.transitions(fingerprint).map(({ seq }) => seq)).toEqual([9, 7, 5]);
-    expect(store.series(fingerprint).map(({ durationMs }) => durationMs)).toEqual([1, 2, 4]);
+    expect(store.pasts.transitions(fingerprint).map(({ seq }) => seq)).toEqual([9, 7, 5]);
+    expect(store.pasts.series(fingerprint).map(({ durationMs }) => durationMs)).toEqual([1, 2, 4]);
   });
 
   it("is bounded in number", () => {
     const store = new OpsStore();
     for (let index = 0; index < 600; index++)
       store.apply({ type: "remedy", data: proof({ fingerprint: `f${index}`, id: "1" }) }, noChanges());
-    expect([store.proof("f0"), store.proof("f599")?.actor]).toEqual([null, "Rob"]);
+    expect([store.pasts.proof("f0"), store.pasts.proof("f599")?.actor]).toEqual([null, "Rob"]);
   });
 
   it("is shown with command, exit code, actor, before and after, also when the row did not change", () => {
@@ -133,13 +134,13 @@ describe("what a row looked like before", () => {
         noChanges(),
       );
     row(1, "crit");
-    store.remember(fingerprint, { hours: [], remedy: null, witness: { ...RESULT, status: "ok" } });
-    expect(store.witness(fingerprint)?.status).toBe("ok");
-    expect(store.witness("another")).toBeNull();
+    store.pasts.remember(fingerprint, { hours: [], remedy: null, witness: { ...RESULT, status: "ok" } });
+    expect(store.pasts.witness(fingerprint)?.status).toBe("ok");
+    expect(store.pasts.witness("another")).toBeNull();
     row(2, "ok");
-    expect(store.witness(fingerprint), "it says no more than the row itself").toBeNull();
-    store.remember(fingerprint, { hours: [], remedy: null });
-    expect(store.witness(fingerprint)).toBeNull();
+    expect(store.pasts.witness(fingerprint), "it says no more than the row itself").toBeNull();
+    store.pasts.remember(fingerprint, { hours: [], remedy: null });
+    expect(store.pasts.witness(fingerprint)).toBeNull();
   });
 
   it("is folded, with its conditions and what was seen, as text", () => {

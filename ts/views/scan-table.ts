@@ -1,6 +1,7 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
 import { type Counts, type Reply, type Result, type RowsQuery, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
-import { type Changes, hold, noChanges, type OpsStore } from "../rooms/ops-store.ts";
+import { type Changes, hold, noChanges } from "../rooms/changes.ts";
+import type { OpsStore } from "../rooms/ops-store.ts";
 import { compileFilter, goesByTime, STALE, toggleWord } from "../rooms/row-filter.ts";
 import { type RowLines, RowOrder } from "../rooms/row-order.ts";
 import { writeSort } from "../rooms/row-values.ts";

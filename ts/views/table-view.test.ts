@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { OpsMessage, OpsWindow, Result, RowsQuery, WindowQuery } from "../protocol.ts";
-import { noChanges, OpsStore } from "../rooms/ops-store.ts";
+import { noChanges } from "../rooms/changes.ts";
+import { OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
 import type { RowActions } from "./action-bar.ts";
 import { ScanTable } from "./scan-table.ts";
