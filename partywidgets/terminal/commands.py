@@ -322,25 +322,32 @@ class Commands:
 
     async def _watched(self, request: Request, waits: Callable[[str], None]) -> dict[str, Any]:
         """The request's result; `waits` hears of each thing that it seems to wait for, once."""
-        told, seen, since = "", -1, 0.0
+        told, seen, since, plain_at = "", -1, 0.0, time.monotonic()
         while True:
             done, _ = await asyncio.wait([request.result], timeout=QUIET_SECONDS / 3)
             if done:
                 return request.result.result()
             now = time.monotonic()
+            if not self._full_screen:
+                plain_at = now
             if seen != self._ring.end:
                 seen, since = self._ring.end, now
-                continue
             self._conclude()
-            if now - since >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
+            # What has the whole screen may draw for ever: top, watch.
+            quiet = now - (plain_at if self._full_screen else since)
+            if quiet >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
                 told = doing
-                waits(f"`{short(request.command)}` {doing}: it waits for somebody in the terminal")
+                waits(f"`{short(request.command)}` {doing}: it seems to wait for somebody in the terminal")
+
+    @property
+    def _full_screen(self) -> bool:
+        return self._modes.alternate or self._modes.cursor_keys
 
     def _doing(self, request: Request) -> str:
         """What a command does that has not ended, as far as its output tells; "" for nothing that needs a person."""
         if self._request is not request:
             return ""
-        if self._modes.alternate:
+        if self._full_screen:
             return "has opened a full-screen program"
         began = request.typed_at if self._running is None else self._running.offset
         end = self._ring.end
@@ -420,6 +427,7 @@ class Commands:
             new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
         )
         self._write(keys)
+        self._modes.cursor_keys = False  # what was killed may have left it on
         self._request, self._typed = request, typed
         self._at_prompt.clear()
         return request

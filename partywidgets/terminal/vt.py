@@ -72,6 +72,8 @@ class ModeReader:
         """A full-screen program has the terminal."""
         self.bracketed_paste = False
         """The program wants pasted text marked as such."""
+        self.cursor_keys = False
+        """The program reads keys one by one: top draws on the primary screen."""
         self._tail = b""
 
     def feed(self, piece: bytes) -> None:
@@ -81,12 +83,14 @@ class ModeReader:
         piece = self._tail + piece
         for found in _MODES.finditer(piece):
             if found[1] is None:
-                self.alternate = self.bracketed_paste = False
+                self.alternate = self.bracketed_paste = self.cursor_keys = False
                 continue
             for number in found[1].split(b";"):
                 if number in _ALTERNATE:
                     self.alternate = found[2] == b"h"
                 elif number == b"2004":
                     self.bracketed_paste = found[2] == b"h"
+                elif number == b"1":
+                    self.cursor_keys = found[2] == b"h"
         start = piece.rfind(b"\x1b", max(len(piece) - 44, 0))
         self._tail = piece[start:] if start >= 0 and not _MODES.match(piece, start) else b""

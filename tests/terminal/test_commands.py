@@ -122,7 +122,7 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
             "run", id="r1", command="printf 'Pass''word: '; read x; printf '\\033[?1049h'; read x; printf '\\033[?1049l'; echo done-$x"
         )
         first = await ana.message("waits", id="r1")
-        assert first["reason"].endswith("shows 'Password:': it waits for somebody in the terminal")
+        assert first["reason"].endswith("shows 'Password:': it seems to wait for somebody in the terminal")
         await ana.type("it\r")
         await ana.until(lambda: len(ana.of("waits")) == 2)
         assert "has opened a full-screen program" in ana.of("waits")[1]["reason"]
@@ -131,6 +131,11 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
         assert done["result"]["output"].endswith("done-now")
         assert len(ana.of("waits")) == 2
         assert pia.of("waits") == []
+        # Like top: it draws without end, on the primary screen, and reads keys.
+        await ana.tell("run", id="r2", command="printf '\\033[?1h'; while sleep 0.1; do echo; done")
+        assert "has opened a full-screen program" in (await ana.message("waits", id="r2"))["reason"]
+        await ana.type("\x03")
+        await ana.message("reply", id="r2", ok=True)
         late = await ana.ask("run", command="printf 'sure? [y/''n] '; read x", timeout_s=5)
         assert "still runs in the terminal and shows 'sure? [y/n]'" in late["error"]
 

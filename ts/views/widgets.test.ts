@@ -292,6 +292,8 @@ describe("a terminal's bar", () => {
     expect(bar.node.textContent).toContain("read-only: you are observer");
     bar.link("open", "", { ...status, canType: false, lease: { connection: "other", name: "Ben" } });
     expect(bar.node.textContent).toContain("Ben has control");
+    bar.link("open", "", { ...status, canType: true, role: "operator", lease: { connection: "other", name: "Ben" } });
+    expect(bar.node.textContent).toContain("Ben is idle: typing takes control");
   });
 
   it("offers a restart only when the shell ended or its host is silent, and another try only without a host", () => {
