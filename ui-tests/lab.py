@@ -17,6 +17,14 @@ HIDE_NEWS = """addEventListener('DOMContentLoaded', () => {
     document.head.append(style);
 })"""
 
+STAYS_FOCUSED = """async node => {
+    for (let frame = 0; frame < 12; frame++) {
+        if (document.activeElement !== node) return false;
+        await new Promise(requestAnimationFrame);
+    }
+    return document.activeElement === node;
+}"""
+
 
 class Lab:
     """One browser tab with JupyterLab. Times are in milliseconds."""
@@ -156,9 +164,13 @@ class Lab:
 
     def type(self, text: str, index: int = 0) -> None:
         """Types into a terminal."""
-        self.terminals().nth(index).locator(".xterm").click()
+        keys = self.terminals().nth(index).locator(".xterm-helper-textarea")
         # The notebook takes the focus back while it scrolls to a cell that was just run: keys would go to it, as commands.
-        expect(self.terminals().nth(index).locator(".xterm-helper-textarea")).to_be_focused(timeout=LONG)
+        for _ in range(100):
+            self.terminals().nth(index).locator(".xterm").click()
+            if keys.evaluate(STAYS_FOCUSED):
+                break
+        expect(keys).to_be_focused()
         self.page.keyboard.type(text, delay=5)
 
     def expect_screen(self, text: str, index: int = 0, timeout: int = LONG) -> None:
