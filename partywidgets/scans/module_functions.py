@@ -110,8 +110,9 @@ class ModuleFunctions:
             self._retire(before)
 
     def end(self) -> None:
-        """Kills every process."""
+        """Kills every process, also one that is being started, and starts no further one."""
         self._ended = True
+        self._last_end, self._not_before = "the host stops", float("inf")
         for process in self._all:
             process.reason = "the host stops"
             process.kill()
@@ -175,13 +176,15 @@ class ModuleFunctions:
                 again = "" if wait == float("inf") else f", and is started again in {wait:.0f} s"
                 raise _Gone(f"{self._last_end}{again}")
             self._starting = self._own(self._start_again(), f"start {self._names}")
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())  # who asked may have gone
         return await asyncio.shield(self._starting)
 
     async def _start_again(self) -> ModuleProcess:
         try:
             process = await self.launch(self.modules, self.base)
         except ConfigError as error:
-            self._failed(str(error))
+            if not self._ended:
+                self._failed(str(error))
             raise
         finally:
             self._starting = None
@@ -221,6 +224,8 @@ class ModuleFunctions:
             loop.time(),
         )
         self._all.add(process)
+        if self._ended:
+            process.kill()
         log = self._own(self._log_output(process), f"output of {process.name}")
         try:
             async with asyncio.timeout(START_TIMEOUT):

@@ -37,13 +37,13 @@ class ModuleProcesses:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for functions in self._functions.values():
             functions.end()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        if tasks:
+        for _ in range(3):  # a start that was under way leaves others behind
+            tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+            if not tasks:
+                break
             _, pending = await asyncio.wait(tasks, timeout=GRACE)  # they end with the processes
             for task in pending:
                 task.cancel()
-            if pending:
-                await asyncio.wait(pending, timeout=GRACE)
 
     @property
     def files(self) -> dict[str, Stamp]:

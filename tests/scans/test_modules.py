@@ -175,7 +175,7 @@ async def test_a_function_that_holds_up_its_process(team: Team, monkeypatch: pyt
 
 async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The crash is a result and a log line; until the process may start again, results say that; then it works again."""
-    monkeypatch.setattr(module_functions, "BACKOFF", 4.0)
+    monkeypatch.setattr(module_functions, "BACKOFF", 8.0)
     await team.load(
         """
         @pw.check
@@ -192,7 +192,7 @@ async def test_a_function_that_ends_its_process(team: Team, monkeypatch: pytest.
     results = await team.scan("pid")
     assert results["pid"].status == "unknown"
     assert "ended with exit code 3, and is started again in" in results["pid"].summary
-    assert "it is started again in 4 s at the earliest" in caplog.text
+    assert "it is started again in 8 s at the earliest" in caplog.text
     async with asyncio.timeout(WAIT):
         while (await team.scan("pid"))["pid"].status != "ok":
             await asyncio.sleep(0.05)
@@ -282,6 +282,48 @@ async def test_a_host_that_stops_sees_no_failure(tmp_path: Path) -> None:
     async with History(tmp_path / "state" / FILE) as history:
         assert await history.history() == []
         assert [scan["state"] for scan in await history.scans()] == ["cancelled"]
+
+
+async def test_a_host_that_stops_while_a_process_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process ends with it, wherever its start is, and nothing of it is left."""
+    monkeypatch.setattr(module_functions, "BACKOFF", 0.0)
+    for waited_for in ("", "begun"):
+        base = tmp_path / (waited_for or "at-once")
+        base.mkdir()
+        caplog.clear()
+        async with ModuleProcesses() as processes, OpsMonitorService() as service:
+            team = Team(base, service, processes)
+            await team.load(
+                """
+                if Path("crashed").exists():
+                    Path("writing").write_text(str(os.getpid()))
+                    Path("writing").rename("begun")
+                    time.sleep(600)
+
+                @pw.check
+                def crashes():
+                    Path("crashed").touch()
+                    os._exit(3)
+                """
+            )
+            await team.scan("crashes")
+            scan = asyncio.create_task(team.scan("crashes"))
+            async with asyncio.timeout(WAIT):
+                while not any(task.get_name() == "start team_checks" for task in asyncio.all_tasks()):
+                    await asyncio.sleep(0)
+                while waited_for and not (base / waited_for).exists():
+                    await asyncio.sleep(0.02)
+            scan.cancel()
+            await asyncio.wait({scan})
+        if waited_for:
+            with pytest.raises(ProcessLookupError):
+                os.kill(int((base / waited_for).read_text()), 0)
+        assert not [task for task in asyncio.all_tasks() if "team_checks" in task.get_name()]
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+            "the process of team_checks ended with exit code 3; it is started again in 0 s at the earliest"
+        ]
 
 
 async def test_a_config_that_is_refused_changes_nothing(team: Team) -> None:
