@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from ..exceptions import ScanError
 from . import looks, result_columns, rollup
@@ -57,8 +59,7 @@ class Past(HistoryFile):
         since = datetime.now(UTC).timestamp() - hours * 3600
         where, params = looks.since(check, since)
         query = f"SELECT {_RESULT_COLUMNS} FROM results WHERE {where} ORDER BY observed_at DESC, seq DESC LIMIT ?"
-        rows = await self._ask(query, (*params, max(1, min(limit, ROWS))))
-        return [_timed(row, "observed_at") for row in reversed(rows)]
+        return await self.look(lambda database: _oldest_first(database, query, (*params, max(1, min(limit, ROWS))), "observed_at"))
 
     async def columns(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> result_columns.Columns:
         """As `history`, by column (`scans/result_columns.py`): for whoever makes a table of them."""
@@ -73,8 +74,7 @@ class Past(HistoryFile):
         since = datetime.now(UTC).timestamp() - hours * 3600
         where, params = ("check_id = ? AND at >= ?", [check, since]) if check is not None else ("at >= ?", [since])
         query = f"SELECT * FROM changes WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?"
-        rows = await self._ask(query, (*params, max(1, min(limit, ROWS))))
-        return [_timed(row, "at") for row in reversed(rows)]
+        return await self.look(lambda database: _oldest_first(database, query, (*params, max(1, min(limit, ROWS))), "at"))
 
     async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
         """What people said and what maintenance did in the last `hours`, the oldest first.
@@ -95,8 +95,13 @@ class Past(HistoryFile):
         Keys: `begin`, fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1); for hours
         `hour` as well, which equals `begin`.
         """
-        rows = rollup.as_rows(await self.figures(check=check, hours=hours, span=span, limit=limit))
-        return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
+        now = datetime.now(UTC).timestamp()
+
+        def read(database: sqlite3.Connection) -> list[Row]:
+            rows = rollup.as_rows(rollup.read(database, span, check=check, hours=hours, now=now, limit=limit))
+            return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
+
+        return await self.look(read)
 
     async def finest(self, *, check: str | None = None, hours: float = 24.0, limit: int = 100_000) -> rollup.Resolution:
         """In which form the whole of the last `hours` is at most about `limit` rows: single results where they fit, else spans."""
@@ -173,9 +178,13 @@ def _time(seconds: float | None) -> str | None:
     return None if seconds is None else wire_time(datetime.fromtimestamp(seconds, UTC))
 
 
-def _timed(row: Row, column: str) -> Row:
-    row[column] = _time(row[column])
-    return row
+def _oldest_first(database: sqlite3.Connection, query: str, params: Sequence[Any], column: str) -> list[Row]:
+    """The rows of a query for the newest first, `column` of them as RFC 3339. Runs on a thread of the history's, as there may be many."""
+    rows = [dict(row) for row in database.execute(query, params)]
+    rows.reverse()
+    for row in rows:
+        row[column] = _time(row[column])
+    return rows
 
 
 def _event(row: Row) -> Row:

@@ -12,12 +12,15 @@ from pydantic_core import to_json
 from starlette.responses import JSONResponse, Response
 
 from . import backtest, proof, result_columns, rollup, snapshot
-from .history import ROWS, History
+from .history import History
 from .model import one_line, parse_time
+from .recorded import Row
 from .service import OpsMonitorService
 
 PAST = 100_000
-"""Most rows of the past in one answer, unless its `limit` says otherwise."""
+"""Most rows of the past in one answer: as many dictionaries and their text are a third of a gigabyte while it is made."""
+SLICE = 500
+"""Rows that are encoded at once: an encoder holds the interpreter, and with it every room, until it is done."""
 
 
 class Unanswered(Exception):
@@ -52,8 +55,8 @@ class Query:
 
     @property
     def limit(self) -> int:
-        """Most rows of the answer. Raises ValueError."""
-        return min(int(self.number("limit", PAST)), ROWS - 1)
+        """Most rows of the answer, 100,000 at most. Raises ValueError."""
+        return min(int(self.number("limit", PAST)), PAST)
 
     def number(self, name: str, default: float) -> float:
         """A parameter that is a number. Raises ValueError."""
@@ -70,9 +73,17 @@ class Query:
 async def answer(what: str, parameters: Mapping[str, str], service: OpsMonitorService) -> Response:
     """The answer to GET `scans/<what>`: of a query's name or, where it is none, of a scan's id. Raises ValueError and Unanswered."""
     query = Query(parameters, service)
-    if (ask := QUERIES.get(what)) is not None:
+    ask = QUERIES.get(what)
+    if ask is None:
+        return await _report(query, what)
+    if what not in LARGE:
         return await ask(query)
-    return await _report(query, what)
+    async with service.looking_back:
+        return await ask(query)
+
+
+LARGE = ("history", "changes", "hours", "looks")
+"""Queries whose answers take up to a third of a gigabyte while they are made: few are made at once, the others wait."""
 
 
 def json_response(text: str | bytes) -> Response:
@@ -112,7 +123,6 @@ async def _history(query: Query) -> Response:
     check, hours, limit = query.check, query.hours, query.limit
     resolution = await _resolution(query)
     past: dict[str, Any]
-    encode: Callable[[Any], str | bytes] = to_json
     # One more than asked for tells whether the oldest are left out.
     if resolution != "raw":
         figures = await query.history.figures(check=check, hours=hours, span=resolution, limit=limit + 1)
@@ -124,10 +134,20 @@ async def _history(query: Query) -> Response:
         past = {"results_by_column": result_columns.newest(columns, limit)}
     else:
         results = await query.history.history(check=check, hours=hours, limit=limit + 1)
-        cut = len(results) > limit
-        past, encode = {"results": results[-limit:]}, json.dumps  # which takes text that is no Unicode, too
-    # In a thread: hundreds of thousands of numbers, or tens of megabytes.
-    return json_response(await asyncio.to_thread(encode, past | {"resolution": resolution, "cut": cut}))
+        return await _listed("results", results, limit, resolution=resolution)
+    # In a thread: hundreds of thousands of numbers.
+    return json_response(await asyncio.to_thread(to_json, past | {"resolution": resolution, "cut": cut}))
+
+
+async def _listed(name: str, rows: list[Row], limit: int, **beside: Any) -> Response:
+    """Rows of the past, the last `limit` of them, and `cut`: whether there are more. May be tens of megabytes."""
+    kept, rest = rows[-limit:], json.dumps({**beside, "cut": len(rows) > limit})
+
+    def encode() -> str:  # by `json`, which takes text that is no Unicode, too
+        parts = (json.dumps(kept[at : at + SLICE])[1:-1] for at in range(0, len(kept), SLICE))
+        return f'{{"{name}": [{", ".join(parts)}], {rest[1:]}'
+
+    return json_response(await asyncio.to_thread(encode))
 
 
 async def _resolution(query: Query) -> rollup.Resolution:
@@ -143,16 +163,12 @@ async def _resolution(query: Query) -> rollup.Resolution:
 
 async def _changes(query: Query) -> Response:
     limit = query.limit
-    found = await query.history.changes(check=query.check, hours=query.hours, limit=limit + 1)
-    past = {"changes": found[-limit:], "cut": len(found) > limit}
-    return json_response(await asyncio.to_thread(json.dumps, past))
+    return await _listed("changes", await query.history.changes(check=query.check, hours=query.hours, limit=limit + 1), limit)
 
 
 async def _hours(query: Query) -> Response:
     limit = query.limit
-    found = await query.history.rollups(check=query.check, hours=query.hours, limit=limit + 1)
-    past = {"hours": found[-limit:], "cut": len(found) > limit}
-    return json_response(await asyncio.to_thread(json.dumps, past))
+    return await _listed("hours", await query.history.rollups(check=query.check, hours=query.hours, limit=limit + 1), limit)
 
 
 async def _looks(query: Query) -> Response:

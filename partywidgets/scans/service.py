@@ -48,6 +48,8 @@ STARTS = 50
 RUNNING = 100
 """Most scans under way that a snapshot tells of."""
 STOP_TIMEOUT = 5.0
+LOOKING_BACK = 2
+"""Large answers about the past that are made at once: as many as the history has threads for."""
 
 _log = logging.getLogger("partywidgets.scans")
 
@@ -88,6 +90,7 @@ class OpsMonitorService:
         self.notifier = Notifier(
             self._tasks.own, keep=self._keep_told, current=self.board.rows.get, troubled=self._tell_failing, redact=redact
         )
+        self.looking_back = asyncio.Semaphore(LOOKING_BACK)
         self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
