@@ -8,6 +8,7 @@ import { type ITheme, Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
 import { contrast as contrastRatio, dress, standingOut, watchTheme } from "./theme.ts";
+import { scrollByTouch } from "./touch.ts";
 import { scrollByArrows } from "./wheel.ts";
 
 export interface TerminalViewOptions {
@@ -157,6 +158,7 @@ export class TerminalView implements Screen {
     terminal.unicode.activeVersion = "11";
     terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri)));
     this.#accelerate();
+    scrollByTouch(terminal, this.node, () => this.#cell().height, signal);
     watchTheme(() => this.#recolour(), signal);
     const observer = new ResizeObserver(() => this.#laidOut());
     observer.observe(this.node);

@@ -25,8 +25,13 @@ export function scrollByArrows(terminal: Terminal, cell: () => number): void {
     if (buffer.active.type !== "alternate" || modes.mouseTrackingMode !== "none" || event.deltaY === 0 || event.ctrlKey) return true;
     event.preventDefault();
     const lines = wheel.take(event, cell(), rows);
-    const arrow = `\x1b${modes.applicationCursorKeysMode ? "O" : "["}${lines < 0 ? "A" : "B"}`;
-    if (lines !== 0 && !terminal.options.disableStdin) terminal.input(arrow.repeat(Math.abs(lines)));
+    pressArrows(terminal, lines);
     return false;
   });
+}
+
+/** Arrow keys, one a line; positive is down. */
+export function pressArrows(terminal: Terminal, lines: number): void {
+  const arrow = `\x1b${terminal.modes.applicationCursorKeysMode ? "O" : "["}${lines < 0 ? "A" : "B"}`;
+  if (lines !== 0 && !terminal.options.disableStdin) terminal.input(arrow.repeat(Math.abs(lines)));
 }
