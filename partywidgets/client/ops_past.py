@@ -13,6 +13,7 @@ from ..scans.export import (
     backtest_frame,
     changes_frame,
     diff_frame,
+    events_frame,
     figures_frame,
     history_columns_frame,
     history_frame,
@@ -68,6 +69,12 @@ class OpsPast(ABC):
         """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
         answer = await self._get("/changes", check=check, hours=hours)
         return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours)
+
+    async def events(self, *, hours: float = 24.0) -> DataFrame:
+        """What people said of rows (acks, silences) and which maintenance and waivers began and ended in the last `hours`, with who and
+        why, the oldest first; at most the newest 100,000, and a warning as of `history`."""
+        answer = await self._get("/events", hours=hours)
+        return _told(await asyncio.to_thread(events_frame, answer["events"]), answer, "events", hours)
 
     async def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> BacktestFrame:
         """When a condition would have fired over the last `hours`: `await ops.backtest("shop", "duration_ms > 500", attempts=3)`.

@@ -49,6 +49,15 @@ _CHANGES = {
     "scan_id": "str",
     "seq": "int64",
 }
+_EVENTS = {
+    "at": "time",
+    "kind": "category",
+    "title": "object",
+    "actor": "object",
+    "reason": "object",
+    "until": "time",
+    "subject": "str",
+}
 _DIFF = {
     "check_id": "str",
     "title": "str",
@@ -173,6 +182,16 @@ def changes_frame(rows: Rows) -> pd.DataFrame:
     row with the phase `hard` and no other status than the row before it says that a problem hardened.
     """
     return _frame(rows, _CHANGES)
+
+
+def events_frame(rows: Rows) -> pd.DataFrame:
+    """What people said and what maintenance did, the oldest first.
+
+    at; kind: ack, ack-withdrawn, silence, silence-lifted, silence-ended, and maintenance- or waiver-began and -ended; title (of an ack's
+    row, where it is on the board; else None), actor, reason (None where there is none), until (NaT: no end), subject: the fingerprint of
+    an ack, the matchers of a silence as JSON or its id, the name of a window or waiver.
+    """
+    return _frame(rows, _EVENTS)
 
 
 def diff_frame(rows: Rows) -> pd.DataFrame:

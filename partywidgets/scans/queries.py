@@ -82,7 +82,7 @@ async def answer(what: str, parameters: Mapping[str, str], service: OpsMonitorSe
         return await ask(query)
 
 
-LARGE = ("history", "changes", "hours", "looks")
+LARGE = ("history", "changes", "events", "hours", "looks")
 """Queries whose answers take up to a third of a gigabyte while they are made: few are made at once, the others wait."""
 
 
@@ -171,6 +171,14 @@ async def _hours(query: Query) -> Response:
     return await _listed("hours", await query.history.rollups(check=query.check, hours=query.hours, limit=limit + 1), limit)
 
 
+async def _events(query: Query) -> Response:
+    limit, rows = query.limit, query.service.board.rows
+    found = await query.history.events(hours=query.hours, limit=limit + 1)
+    # Of an ack the subject is a fingerprint: who reads that wants a name.
+    named = [{**event, "title": row.title if (row := rows.get(event["subject"])) is not None else None} for event in found]
+    return await _listed("events", named, limit)
+
+
 async def _looks(query: Query) -> Response:
     check, hours = query.check, query.hours
     if not check:
@@ -206,6 +214,7 @@ QUERIES: Mapping[str, Callable[[Query], Awaitable[Response]]] = {
     "rows": _rows,
     "history": _history,
     "changes": _changes,
+    "events": _events,
     "hours": _hours,
     "looks": _looks,
     "remedies": _remedies,

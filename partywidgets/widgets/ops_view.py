@@ -309,6 +309,14 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "changes")
 
+    def events(self, *, hours: float = 24.0) -> Handle[DataFrame]:
+        """Who acked or silenced what, and which maintenance and waivers began and ended, in the last `hours`, oldest first."""
+
+        async def work() -> DataFrame:
+            return await (await self._ops.connected()).events(hours=hours)
+
+        return self._start(work(), "events")
+
     def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[BacktestFrame]:
         """When a condition would have fired over the last `hours`: how often and for how long in words, and a row for each time.
 

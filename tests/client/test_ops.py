@@ -196,6 +196,7 @@ async def test_empty_frames_have_their_columns(tmp_path: Path) -> None:
         assert list((await ops.hours())["uptime"]) == []
         assert list((await ops.history())["status"]) == []
         assert list((await ops.changes())["at"]) == []
+        assert list((await ops.events())["kind"]) == []
         assert list((await ops.scans())["scan_id"]) == []
         with pytest.raises(ScanError, match="no scan has finished"):
             await ops.latest()
@@ -311,6 +312,15 @@ async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
         await until(ana, lambda: len(ana.silences) == 1 and ana.rows[name]["suppression"] is not None)
         await ops.lift_silence({"team": "sho"})
         await until(ana, lambda: not ana.silences)
+        said = await ana.events(hours=1)
+        assert list(zip(said["kind"], said["title"], said["actor"], said["reason"], strict=True)) == [
+            ("ack", "shop", "Rob", "on it"),
+            ("ack-withdrawn", "shop", "Rob", None),
+            ("silence", None, "Rob", "deploy"),
+            ("silence-lifted", None, "Rob", "deploy"),
+        ]
+        assert (said["until"] > said["at"]).tolist() == [False, False, True, False]
+        assert said["subject"].tolist()[::2] == [name, '{"team": "sho"}']
         with pytest.raises(ValueError, match="no time zone"):
             await ops.silence({}, datetime(2030, 1, 1), "x")
 
