@@ -239,6 +239,8 @@ def _frame(rows: Rows, columns: Mapping[str, str]) -> pd.DataFrame:
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ms")
         elif kind == "category":
             frame[name] = frame[name].astype("str").astype("category")  # of texts, also where there are no rows
+        elif kind == "object":  # pandas makes texts with None among them a column of texts, where None is nan
+            frame[name] = pd.Series([row.get(name) for row in listed], dtype="object")
         else:
             frame[name] = frame[name].astype(kind)  # type: ignore[call-overload]
     return frame
