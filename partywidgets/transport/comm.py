@@ -160,10 +160,12 @@ class CommRelay:
             self.hold(self._beat(), "comm heartbeat")
 
     async def _beat(self) -> None:
-        while self._sockets:
-            await asyncio.sleep(ALIVE)
-            self.send({"op": "alive"}, [])
-        self._beating = False
+        try:
+            while self._sockets:
+                await asyncio.sleep(ALIVE)
+                self.send({"op": "alive"}, [])
+        finally:
+            self._beating = False
 
     def closed(self, name: str, code: int, reason: str, *, was_clean: bool) -> None:
         """A socket ended: its id is free, and the page is told."""
