@@ -155,6 +155,7 @@ class Alarms:
     async def _watch(self) -> None:
         while True:
             self._changed.clear()
+            ahead = _ahead()
             try:
                 due, wait = await self._call(self._next)
             except Exception as error:
@@ -166,13 +167,13 @@ class Alarms:
                 task = asyncio.get_running_loop().create_task(self._run(party, room, turn, failures), name=f"alarm of {party}/{room}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            await self._rest(wait)
+            await self._rest(wait, ahead)
 
-    async def _rest(self, seconds: float) -> None:
-        """Until these are over, an alarm changed, or the clock on the wall was set."""
+    async def _rest(self, seconds: float, ahead: float) -> None:
+        """Until these are over, an alarm changed, or the clock on the wall is not as far `ahead` any more: it was set."""
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
-        while not self._changed.is_set() and (left := end - clock()) > 0 and abs(_ahead() - self._ahead) < SET:
+        while not self._changed.is_set() and (left := end - clock()) > 0 and abs(_ahead() - ahead) < SET:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK)):
                     await self._changed.wait()

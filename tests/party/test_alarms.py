@@ -170,6 +170,26 @@ async def test_a_clock_that_is_set_back_holds_up_no_alarm_that_waits_for_its_roo
         assert await alarms.get("room", "again") == due
 
 
+async def test_a_clock_that_is_set_back_while_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next look is in 5 s as after any other error, not at once and again and again."""
+    behind, real = 0.0, time.time
+    monkeypatch.setattr(time, "time", lambda: real() - behind)
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        alarms = host._alarms
+        assert alarms is not None
+        await alarms.set("room", "later", real() + 3600)
+        await alarms._call(lambda: alarms._open().execute("PRAGMA query_only=ON"))
+        behind = 3600.0
+        await until(lambda: "another look in 5 s" in caplog.text)
+        await asyncio.sleep(1.0)
+        assert caplog.text.count("another look in 5 s") < 10
+        await alarms._call(lambda: alarms._open().execute("PRAGMA query_only=OFF"))
+        alarms._changed.set()
+        await until(lambda: alarms._ahead < time.time() - time.monotonic() + 60)
+
+
 async def test_a_failed_alarm_is_tried_soon_after_a_start(tmp_path: Path) -> None:
     """Its next try was to come in seconds: also where the clock was set back an hour while no host ran. Others are due by the clock."""
     far, rang = time.time() + 3600, asyncio.Event()
