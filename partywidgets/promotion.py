@@ -72,7 +72,7 @@ def promote(check: Promotable, path: Path | str, *, module: str | None = None, r
     Raises CheckError or ConfigError, and writes nothing, where that is not possible or the outcome would not be right.
     """
     place = Path(path).expanduser().absolute()
-    before = place.read_text(encoding="utf-8-sig") if place.exists() else ""
+    before = _text_of(place) if place.exists() else ""
     parse_config(before, path=str(place))  # what is wrong there already is told as it is
     function = _function(check)
     if function is None:
@@ -83,7 +83,7 @@ def promote(check: Promotable, path: Path | str, *, module: str | None = None, r
         check_id, identity = function.check.id, function.check.function
         texts = _with_function(before, function, place, module, replace=replace)
     parse_config(texts[place], path=str(place))
-    changed = {file: text for file, text in texts.items() if not file.exists() or file.read_text(encoding="utf-8-sig") != text}
+    changed = {file: text for file, text in texts.items() if not file.exists() or _text_of(file) != text}
     files = tuple(Written(file, _diff(file, text, place.parent)) for file, text in changed.items())
     for file, text in changed.items():
         _write(file, text)
@@ -96,10 +96,7 @@ def import_check(check_id: str, path: Path | str) -> CheckText:
     Raises ConfigError when the config has no such check.
     """
     place = Path(path).expanduser().absolute()
-    try:
-        text = place.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"the config cannot be read: {error.strerror}", path=str(place)) from None
+    text = _text_of(place)
     parse_config(text, path=str(place))
     value = read_yaml(text, path=str(place)).value or {}
     for entry in value.get("checks") or []:
@@ -109,7 +106,7 @@ def import_check(check_id: str, path: Path | str) -> CheckText:
     for module in value.get("modules") or []:
         source = _module_file(place.parent, module)
         if source.is_file():
-            code = source.read_text(encoding="utf-8")
+            code = _text_of(source)
             for node in _tree(code, source).body:
                 if isinstance(node, function_source.Definition) and function_source.id_of(node, module) == check_id:
                     found = function_source.pinned(function_source.segment(code, node), check_id)
@@ -178,7 +175,7 @@ def _with_function(text: str, function: RegisteredCheck, place: Path, module: st
     for folder in list(file.relative_to(place.parent).parents)[:-1]:
         if not (place.parent / folder).exists():
             texts[place.parent / folder / "__init__.py"] = ""  # else another package of that name, anywhere, would come before it
-    code = file.read_text(encoding="utf-8") if file.exists() else ""
+    code = _text_of(file) if file.exists() else ""
     present = next((node for node in _tree(code, file).body if isinstance(node, function_source.Definition) and node.name == name), None)
     if present is not None:
         old = function_source.segment(code, present)
@@ -232,16 +229,28 @@ def _taken(check_id: str, place: Path) -> ConfigError:
 
 def _diff(file: Path, text: str, base: Path) -> str:
     name = str(file.relative_to(base)) if file.is_relative_to(base) else str(file)
-    before = file.read_text(encoding="utf-8-sig").splitlines() if file.exists() else []
+    before = _text_of(file).splitlines() if file.exists() else []
     return (
         "\n".join(difflib.unified_diff(before, text.splitlines(), name if before else "/dev/null", name, lineterm="", n=2)) or f"+++ {name}"
     )
 
 
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"it cannot be read: {error.strerror}", path=str(file)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("it cannot be read: it is no text in UTF-8", path=str(file)) from None
+
+
 def _write(file: Path, text: str) -> None:
     """Puts a file in place as a whole: who reads it meanwhile sees the former one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    except OSError as error:
+        raise ConfigError(f"it cannot be written: {error.strerror}", path=str(file)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,23 @@ def test_a_model_becomes_an_entry(tmp_path: Path) -> None:
     (read,) = load_config(tmp_path / "new.yaml").checks
     assert read == check
     assert "severity" not in (tmp_path / "new.yaml").read_text()
+
+
+@pytest.mark.parametrize("work", [lambda place: promote(SHOP, place), lambda place: import_check("shop", place)])
+def test_a_place_that_is_no_config_is_one_sentence(work: Callable[[Path], object], tmp_path: Path) -> None:
+    """A folder, and a file that is no text, are named with what is wrong with them."""
+    with pytest.raises(ConfigError, match=f"{tmp_path}: it cannot be read: Is a directory"):
+        work(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"checks: [] # \xe9t\xe9")
+    with pytest.raises(ConfigError, match=r"latin\.yaml: it cannot be read: it is no text in UTF-8"):
+        work(tmp_path / "latin.yaml")
+
+
+def test_a_place_that_takes_no_file_is_one_sentence(tmp_path: Path) -> None:
+    """A file where a folder should be."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="it cannot be written: "):
+        promote(SHOP, tmp_path / "file" / "new.yaml")
 
 
 def test_nothing_is_overwritten_silently(config: Path) -> None:
