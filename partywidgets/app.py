@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
 
 from .auth import RESUME_LIFETIME, Gate, Identity
 from .config import Config
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("partywidgets.app")
 
-Scope = MutableMapping[str, Any]
-ASGIApp = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 TERMINALS = "terminal-server"
 ALIASES = (Alias("/api/workers/{room}/terminal", TERMINALS), *channel.ALIASES)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import __version__, bundles
 from .auth import TICKET_LIFETIME, Gate, Refusal, log_refusal
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("partywidgets.app")
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Handler = Callable[[Request, Grant, str], Awaitable[Response]]
 
 DIALECTS = ("partywidgets.v1", "partywidgets.plain.v1", "partywidgets.terminal.v1", "partywidgets.runner.v1", "cloudflare", "cloudflare-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import HTTPConnection
@@ -125,6 +124,3 @@ def _match_alias(alias: Alias, parts: list[str]) -> Target | None:
             return None
     room = alias.room if alias.room is not None else room_name(segment or "")
     return Target(alias.party, room, "/".join(parts[len(fixed) :]))
-
-
-Scope = dict[str, Any]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, unquote_plus
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
 from ..exceptions import ConnectionIdError, ConnectionIdTakenError, HostError, RoomNameError, UnknownPartyError
@@ -29,11 +30,6 @@ from ..party.wire import Receiver, Wire
 from .notices import Notices
 from .plain import serve_plain
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refuse = Callable[[Response], Awaitable[None]]
 OnError = Callable[[Exception, HTTPConnection], Awaitable[None] | None]
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-
-from .asgi import ASGIApp
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+from starlette.types import ASGIApp, Message, Scope
 
 DISCARD, DISCARD_TIME = 32 * 1024 * 1024, 10.0
 """Bytes of a refused body that are read and dropped, and seconds for it, so that its sender comes to reading the answer."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+
+from starlette.types import Message, Receive, Send
 
 from ..party.nobody import Nobody
 from ..party.wire import Batch, Receiver, Wire
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Accept = Callable[..., Wire]
 
 SEND_TIMEOUT = 5.0

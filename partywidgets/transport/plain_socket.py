@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import MutableMapping
-from typing import Any
+
+from starlette.types import Message
 
 from ..party.wire import Batch, Frame, Wire
-
-Message = MutableMapping[str, Any]
 
 PAUSE_ABOVE, RESUME_BELOW = 64, 16
 """Events that wait for the app, between which the socket is not read."""

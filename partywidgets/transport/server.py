@@ -16,6 +16,7 @@ from errno import EADDRINUSE
 from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ..auth import Authoriser, Gate, Identity, new_token
 from ..exceptions import ConfigError, HostError, PortInUseError
@@ -23,7 +24,7 @@ from ..party.grant import OPEN_ROLES, OWNER_ROLES
 from ..party.host import PartyHost
 from ..party.routing import Alias, BeforeHook
 from .accepting import Acceptor
-from .asgi import ASGIApp, OnError, PartyMiddleware, not_found
+from .asgi import OnError, PartyMiddleware, not_found
 from .body import BoundedBody, Pace
 from .entrance import Entrance, spare_descriptors
 from .handshake import Handshake, bound_silence

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Scope
 from tornado import web
 from tornado.iostream import SSLIOStream
 
@@ -34,9 +35,6 @@ from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
 from .tornado_stream import StreamTransport
 
 T = TypeVar("T")
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-ASGIApp = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 log = logging.getLogger("partywidgets.jupyter")
 

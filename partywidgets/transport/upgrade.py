@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any
 
 import h11
 import uvicorn
 from starlette.responses import PlainTextResponse
+from starlette.types import Message, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -23,9 +24,6 @@ from .entrance import Entrance
 from .handshake import Handshake, HandshakeError, check_handshake
 from .limits import Limits
 from .plain_socket import PlainSocket
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 
 logger = logging.getLogger("partywidgets.transport")
 

@@ -12,11 +12,12 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from partywidgets.exceptions import ConnectionClosedError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.routing import Lobby
-from partywidgets.transport.asgi import ASGIApp, PartyMiddleware, Receive, Scope, Send
+from partywidgets.transport.asgi import PartyMiddleware
 
 
 def compact(value: Any) -> str:
