@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from partywidgets.auth import Gate, Identity, TicketBook, new_token
 from partywidgets.party import Connection, ConnectionContext, Grant, PartyHost, Server
@@ -112,7 +112,7 @@ async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp
 
 
 async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Path) -> None:
-    """While the room starts neither is registered; only the first gets the id, the other one is not let in."""
+    """While the room starts neither is registered; only the first gets the id, the other one is told 409."""
     SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
     SlowToStart.seen.clear()
     tokens = {new_token(): Identity(name, name, GUEST_ROLES) for name in ("ada", "eve")}
@@ -130,8 +130,10 @@ async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Pa
         while room._running + len([task for task in room.tasks._running if not task.done()]) < 3:  # the start, and two who wait for it
             await asyncio.sleep(0.005)
         SlowToStart.going.set()
-        sockets = [await task for task in coming]
+        came = await asyncio.gather(*coming, return_exceptions=True)
+        (refused,) = [one for one in came if isinstance(one, InvalidStatus)]
+        (socket,) = [one for one in came if not isinstance(one, BaseException)]
+        assert refused.response.status_code == 409
         assert len(SlowToStart.seen) == 1
         assert host.connection_count() == 1
-        for socket in sockets:
-            await socket.close()
+        await socket.close()
