@@ -185,7 +185,13 @@ class OpsMonitorService:
         if self.started:
             await self.suppressions.refresh(only_ended=True)
         failing = self.notifier.failing()
-        self.notifier.configure(name, notify, resolve, list(self.board.rows.values()))
+        # Of a row that nobody looks at, nobody is told: its check may have been mended since.
+        looked_at = [
+            row
+            for row in self.board.rows.values()
+            if row.check_id in self.registry.checks or self.board.owner_of(row.fingerprint) == PUBLISHED
+        ]
+        self.notifier.configure(name, notify, resolve, looked_at)
         if self.notifier.failing() != failing:
             await self._tell_failing()
 

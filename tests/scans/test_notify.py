@@ -284,6 +284,27 @@ async def test_a_restart_repeats_nothing(inbox: Inbox, play: Play, tmp_path: Pat
         assert (await inbox.next())["title"].startswith("OK")
 
 
+async def test_of_rows_that_nobody_looks_at_nobody_is_told(inbox: Inbox, play: Play, tmp_path: Path) -> None:
+    """A row of a config that was not loaded again says nothing: not as it was, not when it turns unknown, not to a target that is new."""
+    play.statuses["old"] = "crit"
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("old.yaml", [ScriptedCheck(id="old")])
+        await service.run_scan()
+    async with telling(inbox, ScriptedCheck(id="shop"), directory=tmp_path) as service:
+        await service.orphans.disown_configs()
+        assert {row.status for row in service.board.rows.values()} == {"unknown"}
+        both = [chat(), chat(name="new", matchers={"check_id": "old"})]
+        await service.load_config("a.yaml", [ScriptedCheck(id="shop")], notify=both, resolve=inbox.resolve)
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: shop"
+        await service.load_config("old.yaml", [ScriptedCheck(id="old")])
+        await service.run_scan()
+        titles = [(await inbox.next())["title"] for _ in range(2)]
+        assert all(title.startswith("CRIT: old") for title in titles), titles
+        assert inbox.messages.empty()
+
+
 async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) -> None:
     """While a window is open its rows say so and nobody is told; its beginning stands in the history."""
     window = MaintenanceSettings.model_validate(
