@@ -16,6 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from partywidgets.scans.model import CheckResult, ScanReport
+
 from .jupyter_process import TOKEN, Jupyter, jupyter_server
 
 ROUTES = [
@@ -288,6 +290,33 @@ def test_a_saved_notebook_shows_the_room(jupyter: Jupyter) -> None:
     assert "a2b" in screen
     assert "".join(kept[1]["data"]["text/html"]) == "<i>old</i>"
     assert "".join(kept[1]["data"]["text/plain"]) == "Terminal(room='never-made')"
+
+
+def test_a_saved_dashboard_shows_the_board(jupyter: Jupyter) -> None:
+    """Beside a dashboard stand the counts and the failing rows first, as text and as HTML; a second save changes nothing."""
+    results = [
+        CheckResult("fine", "tcp", "a:1", "ok"),
+        CheckResult("shop", "http", "http://b/", "crit", severity="high", summary="got 503"),
+    ]
+    body = json.dumps({"report": ScanReport(results=results).to_wire()}).encode()
+    assert jupyter.as_owner("POST", "api/ops/scans", body=body).status == 201
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}}
+    shown = {**view, "text/plain": "OpsDashboard(room='main')", "text/html": "<i>old</i>"}
+    outputs = [{"output_type": "display_data", "metadata": {}, "data": shown}]
+    cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "ops", "outputs": outputs}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    saved = jupyter.folder / "root" / "board.ipynb"
+    for _ in range(2):
+        body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+        assert jupyter.as_owner("PUT", "/api/contents/board.ipynb", body=body).status in (200, 201)
+        content = json.loads(saved.read_text())
+        data = content["cells"][0]["outputs"][0]["data"]
+        lines = "".join(data["text/plain"]).splitlines()
+        assert lines[0] == "OpsDashboard(room='main')"
+        assert "1 crit" in lines[1]
+        assert lines[3].split() == ["crit", "high", "shop", "got", "503"]
+        assert "".join(data["text/html"]).count("pw-still") == 1
+        assert "<td>got 503</td>" in "".join(data["text/html"])
 
 
 # options
