@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from partywidgets.scans import housekeeping
+from partywidgets.scans.history import History
 from partywidgets.scans.model import ScanReport, uuid7, wire_time
+from partywidgets.scans.service import OpsMonitorService
 
 from .ops_room import OpsRoom, Play, ScriptedCheck, ops_room
 
@@ -62,3 +66,27 @@ async def test_who_loads_configs_has_a_while_to_come_back(tmp_path: Path, play: 
         rows: list[dict[str, Any]] = await person.snapshot()
         while rows[0]["status"] != "unknown":
             rows = (await person.until("check-result"))["results"]
+
+
+async def test_old_results_that_could_not_be_removed_are_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after an hour: a disk that is full waits for it. Nothing of what is seen now is lost by that, so nobody is told."""
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(housekeeping, "ROLL_UP_EVERY", 0.02)
+    prune, tried, done = History.prune, 0, asyncio.Event()
+
+    async def failing_twice(self: History, before: datetime, **options: datetime) -> int:
+        nonlocal tried
+        tried += 1
+        await self._run(lambda: self._db.execute(f"PRAGMA query_only = {'ON' if tried <= 2 else 'OFF'}"))
+        try:
+            return await prune(self, before, **options)
+        finally:
+            await self._run(lambda: self._db.execute("PRAGMA query_only = OFF"))
+            if tried == 3:
+                done.set()
+
+    monkeypatch.setattr(History, "prune", failing_twice)
+    async with OpsMonitorService() as service:
+        async with asyncio.timeout(20):
+            await done.wait()
+        assert service.snapshot_head()["unkept"] is None
