@@ -206,7 +206,8 @@ class Target:
                     self._began.setdefault(notice.fingerprint, notice.since)
             spoken = self._spoken.setdefault(notice.fingerprint, deque(maxlen=2 * RESTLESS))
             spoken.append(asyncio.get_running_loop().time())
-            if (waiting := self.waiting.get(notice.fingerprint)) is not None and waiting.notice is notice:
+            waiting = self.waiting.get(notice.fingerprint)
+            if waiting is not None and waiting.notice.standing == notice.standing:  # also one of a look meanwhile: it would be told twice
                 del self.waiting[notice.fingerprint]
         try:
             await self._keep(self.key, {one.fingerprint: self.told.get(one.fingerprint) for one in notices})

@@ -35,12 +35,13 @@ SECRET = "path-that-nobody-may-see"
 
 @dataclass
 class Inbox:
-    """What a service took; the next `refuse` messages it answers with 503."""
+    """What a service took; the next `refuse` messages it answers with 503, the others while `answering`."""
 
     port: int = 0
     refuse: int = 0
     refused: int = 0
     messages: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def next(self) -> dict[str, Any]:
         """The next message."""
@@ -56,6 +57,7 @@ class Inbox:
 async def inbox() -> AsyncIterator[Inbox]:
     """A service that takes messages."""
     taken = Inbox()
+    taken.answering.set()
 
     async def take(request: web.Request) -> web.Response:
         if taken.refuse:
@@ -63,6 +65,7 @@ async def inbox() -> AsyncIterator[Inbox]:
             taken.refused += 1
             return web.Response(status=503)
         taken.messages.put_nowait(await request.json())
+        await taken.answering.wait()
         return web.Response()
 
     app = web.Application()
@@ -203,6 +206,31 @@ async def test_what_comes_and_goes_all_night_pages_a_few_times(inbox: Inbox, pla
         monkeypatch.setattr("partywidgets.scans.notify.CALM", 0.1)
         await looks(service, *down, *fine)
         assert (await inbox.next())["title"] == "OK: Shop"
+
+
+async def test_looks_while_a_message_is_under_way_tell_nothing_twice(inbox: Inbox, play: Play) -> None:
+    """The service takes its time with the recovery; a further good look and the first bad one meanwhile do not tell it again."""
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop", attempts=2)) as service:
+        (target,) = service.notifier.targets
+
+        async def look(status: Status) -> None:
+            play.statuses["shop"] = status
+            await service.run_scan()
+
+        await look("crit")
+        await look("crit")
+        assert (await inbox.next())["title"] == "CRIT: Shop"
+        inbox.answering.clear()
+        await look("ok")
+        assert (await inbox.next())["title"] == "OK: Shop"
+        await look("ok")
+        await look("crit")
+        inbox.answering.set()
+        async with asyncio.timeout(WAIT):
+            while target.sent < 2:
+                await asyncio.sleep(0.01)
+        await look("crit")
+        assert (await inbox.next())["title"] == "CRIT: Shop"
 
 
 async def test_a_worse_status_is_never_held_back(inbox: Inbox, play: Play) -> None:

@@ -64,7 +64,7 @@ async def test_ctrl_c_inside(serve: Serve) -> None:
         await ana.running()
         await ana.type(f"({OPENS})\r")
         await ana.message("mark", kind="start", command=f"({OPENS})")
-        await ana.tell("run", id="r1", command="echo begun-$((1+1)); sleep 100", inside=True)
+        await ana.tell("run", id="r1", command="sh -c 'echo begun-$((1+1)); exec sleep 100'", inside=True)
         await ana.shows(b"begun-2")
         await ana.tell("cancel", run="r1", interrupt=True)
         done = await ana.message("reply", id="r1")
@@ -72,20 +72,25 @@ async def test_ctrl_c_inside(serve: Serve) -> None:
         assert (await ana.ask("run", command="echo on", timeout_s=40, inside=True))["result"]["output"] == "on"
 
 
-@pytest.mark.parametrize("shell", ["bash", "sh"])
-async def test_ctrl_c_where_the_marks_are_typed(serve: Serve, tmp_path: Path, shell: str) -> None:
+@pytest.mark.parametrize(("shell", "late"), [("bash", 0), ("sh", 0), ("bash", 2), ("sh", 2)])
+async def test_ctrl_c_where_the_marks_are_typed(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, late: int
+) -> None:
     """In a shell that was not started with our marks Ctrl-C ends the line that would tell the end: the prompt tells it then, to whoever
-    asks later, too, and the room goes on."""
-    with ttyd(tmp_path, "-W", command=(f"/bin/{shell}",)) as there:
+    asks later, too, and the room goes on. So where the first line was typed before there was a prompt."""
+    if late:
+        monkeypatch.setattr(commands, "FIRST_SECONDS", 0.5)
+    with ttyd(tmp_path, "-W", command=("/bin/sh", "-c", f"sleep {late}; exec /bin/{shell}")) as there:
         async with serve(default=there.address()) as place, place.watch() as ana:
             await ana.live()
-            await ana.tell("run", id="r1", command="echo begun-$((1+1)); sleep 100")
+            await ana.tell("run", id="r1", command="sh -c 'echo begun-$((1+1)); exec sleep 100'")  # a shell misses it before its child
             await ana.shows(b"begun-2")
             await ana.type("\x03")
             done = (await ana.message("reply", id="r1"))["result"]
             assert (done["exit_code"], done["output"].splitlines()[0]) == (None, "begun-2")
-            late = await ana.ask("run", command="echo begun-$((1+2)); sleep 100", timeout_s=2)
-            assert "did not end within 2 s" in late["error"]
+            overdue = await ana.ask("run", command="sh -c 'echo begun-$((1+2)); exec sleep 100'", timeout_s=4)
+            assert "did not end within 4 s" in overdue["error"]
+            await ana.shows(b"begun-3")
             await ana.type("\x03")
             assert (await ana.ask("run", command="(exit 6)", timeout_s=40))["result"]["exit_code"] == 6
 
