@@ -27,8 +27,8 @@ class TypedMarks:
         return self._reader.feed(piece, offset)
 
     def echoed(self, echo: str) -> None:
-        """What came before its first mark; whoever typed before there was a prompt finds it here: before the line, where the shell has shown
-        that again, else behind it."""
+        """What came before its first mark; whoever typed before there was a prompt finds it here: before the line, where the shell has
+        shown that again, else behind it."""
         if not self._prompt:
             self._prompt = echo.rpartition(self._head)[0].rpartition("\n")[2].strip() or echo.rpartition("\n")[2].strip()
 
