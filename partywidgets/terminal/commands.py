@@ -56,7 +56,7 @@ class Commands:
         self._shell = ""
         self._at_prompt = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._prompt_end = 0
+        self._prompt_end = self._entered_at = 0
         self._line = ""
         self._cwd = ""
         self._typist = ""
@@ -81,7 +81,7 @@ class Commands:
         """A shell starts."""
         self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
         self._shell = self._line = self._cwd = self._gone = ""
-        self._began_at, self._heard_at = time.monotonic(), 0.0
+        self._began_at, self._heard_at, self._entered_at = time.monotonic(), 0.0, 0
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
         self._modes = ModeReader()
         self._at_prompt.clear()
@@ -104,7 +104,7 @@ class Commands:
             self._typed.interrupted = True
         if b"\r" in keys or b"\n" in keys:
             self._taking_back.leave()  # what runs now is theirs
-            self._typist = actor
+            self._typist, self._entered_at = actor, self._ring.end
             if self._source == "shell":
                 self._at_prompt.clear()
 
@@ -145,7 +145,7 @@ class Commands:
             if mark.fields and mark.fields[0].isdecimal():
                 self._goes_on()
         elif mark.kind == "C":
-            self._started(mark.end, mark.start)
+            self._started(mark.end, mark.start, self._marked_request)
         elif mark.kind == "D":
             if not mark.fields or not mark.fields[0].isdecimal():
                 # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
@@ -162,7 +162,7 @@ class Commands:
         if mark.kind == "C" and self._typed is not None:
             echo = self._ring.read(max(self._ring.base, mark.start - 2 * COMMAND_LIMIT), mark.start)
             self._typed.echoed(plain_text(echo.decode("utf-8", "replace")))
-            self._started(mark.end, mark.start)
+            self._started(mark.end, mark.start, self._request)
         elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
             self._typed_end = int(mark.fields[0]), mark.start, time.monotonic()
         elif mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=") and self._typed_end is not None:
@@ -190,9 +190,13 @@ class Commands:
     def _rests(self) -> bool:
         return time.monotonic() - self._heard_at >= REST_SECONDS
 
-    def _started(self, offset: int, echo_end: int) -> None:
+    @property
+    def _marked_request(self) -> Request | None:
+        """The request of which the shell's own marks tell."""
+        return None if self._request is None or self._request.inside else self._request
+
+    def _started(self, offset: int, echo_end: int, request: Request | None) -> None:
         self._at_prompt.clear()
-        request = self._request
         self._outer = self._running if request is not None and request.inside else None
         if request is not None:
             known, actor, identity = request.command, request.actor, request.id
@@ -207,7 +211,7 @@ class Commands:
 
     def _started_unseen(self, end: int) -> None:
         """A shell without a mark at a command's start says that one ended: the start was when its line was entered."""
-        request = self._request
+        request = self._marked_request
         if request is None:
             if self._shell != "sh" or self._at_prompt.is_set():
                 return
@@ -226,7 +230,7 @@ class Commands:
 
     def _goes_on(self) -> None:
         """What `run` typed is no whole command: it is taken back, for nobody would type the rest of it."""
-        request = self._request
+        request = self._marked_request
         if request is None or self._running is not None:
             return
         self._request, self._typist = None, request.actor
@@ -386,7 +390,13 @@ class Commands:
         """Whether another command has opened a shell that waits at its prompt."""
         if self._request is not None and (self._running is None or self._running.request is not self._request):
             return False
-        return self._rests() and prompts(last_line(self._ring, 0 if self._running is None else self._running.offset))
+        if not self._rests():
+            return False
+        if self._running is not None:
+            return prompts(last_line(self._ring, self._running.offset))
+        # No mark tells that a line which was entered has begun: the prompt before it may still be the last line.
+        entered = max(self._entered_at, self._ring.base)
+        return (self._entered_at == 0 or b"\n" in self._ring.read(entered)) and prompts(last_line(self._ring, entered))
 
     async def _prompt(self, inside: bool) -> None:
         """Waits until a command can be typed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,13 +132,33 @@ async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: 
         assert done["result"]["output"].endswith("done-now")
         assert len(ana.of("waits")) == 2
         assert pia.of("waits") == []
-        # Like top: it draws without end, on the primary screen, and reads keys.
-        await ana.tell("run", id="r2", command="printf '\\033[?1h'; while sleep 0.1; do echo; done")
-        assert "has opened a full-screen program" in (await ana.message("waits", id="r2"))["reason"]
-        await ana.type("\x03")
-        await ana.message("reply", id="r2", ok=True)
         late = await ana.ask("run", command="printf 'sure? [y/''n] '; read x", timeout_s=5)
         assert "still runs in the terminal and shows 'sure? [y/n]'" in late["error"]
+
+
+DRAWS = r"""
+import select, sys
+print("\x1b[?1h", flush=True)
+while not select.select([sys.stdin], [], [], 0.1)[0]:
+    print(flush=True)
+sys.stdin.readline()
+"""
+
+
+async def test_run_says_that_a_program_draws(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ran one that draws without end on the primary screen and reads keys, as top does, is told so; what comes later is no such."""
+    monkeypatch.setattr(commands, "QUIET_SECONDS", 0.3)
+    (tmp_path / "draws.py").write_text(DRAWS)
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.tell("run", id="r1", command=f"{sys.executable} {tmp_path / 'draws.py'}")
+        assert "has opened a full-screen program" in (await ana.message("waits", id="r1"))["reason"]
+        await ana.type("q\r")
+        await ana.message("reply", id="r1", ok=True)
+        await ana.tell("run", id="r2", command="printf 'sure? [y/''n] '; read x")
+        assert "shows 'sure? [y/n]'" in (await ana.message("waits", id="r2"))["reason"]
+        await ana.type("y\r")
+        await ana.message("reply", id="r2", ok=True)
 
 
 async def test_run_says_what_it_waits_behind(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
