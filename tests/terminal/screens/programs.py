@@ -60,7 +60,9 @@ async def leave(program: str, place: Place, first: Viewer) -> None:
     """Back to the shell, so that the primary screen comes back."""
     quits = {"vim": "\x1b:qa!\r", "less": "q", "htop": "q", "tmux": "\x02d"}.get(program)
     if quits is not None:
+        ended = len(first.of("mark"))
         await first.type(quits)
         await first.until(lambda: b"\x1b[?1049l" in first.drawn())
+        await first.until(lambda: any(mark["kind"] == "end" for mark in first.of("mark")[ended:]))  # what it reads last is not the shell's
     await first.type("echo ba''ck\r")
     await on_screen(place, first, "\nback")
