@@ -44,8 +44,6 @@ INPUT_LIMIT = 4 * 1024 * 1024
 """Payload bytes from the page that the host has not taken yet; past it the socket is closed with 1009."""
 FRAME_COST = 64
 """Bytes that a frame counts beside its payload while it waits here: a million empty ones are not nothing."""
-ALIVE = 5.0
-"""Seconds between two messages that say nothing else: so a page tells a kernel that is busy from a connection that is gone."""
 STALL = 600.0
 """Seconds in which a page must consume something while something waits. A blocking cell holds its acknowledgements up, hence so long."""
 MAX_SOCKETS = 32
@@ -85,7 +83,6 @@ class CommRelay:
         self._sockets: dict[str, _Socket] = {}
         self._clock = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._beating = False
 
     @property
     def sockets(self) -> int:
@@ -155,17 +152,6 @@ class CommRelay:
         relayed.received = 1
         relayed.heard = next(self._clock)
         self.hold(relayed.run(), f"comm socket to {urlsplit(url).path}")
-        if not self._beating:
-            self._beating = True
-            self.hold(self._beat(), "comm heartbeat")
-
-    async def _beat(self) -> None:
-        try:
-            while self._sockets:
-                await asyncio.sleep(ALIVE)
-                self.send({"op": "alive"}, [])
-        finally:
-            self._beating = False
 
     def closed(self, name: str, code: int, reason: str, *, was_clean: bool) -> None:
         """A socket ended: its id is free, and the page is told."""

@@ -63,8 +63,7 @@ class Page:
             return found
 
     def of(self, operation: str, socket: str = "s1") -> list[tuple[dict[str, Any], list[bytes]]]:
-        of = (operation, socket)
-        return [(content, buffers) for content, buffers, _ in self.messages if (content["op"], content.get("socket")) == of]
+        return [(content, buffers) for content, buffers, _ in self.messages if content["op"] == operation and content["socket"] == socket]
 
     def frames(self, socket: str = "s1") -> list[bytes]:
         return [buffer for _, buffers in self.of("frames", socket) for buffer in buffers]
@@ -258,25 +257,6 @@ async def test_a_page_that_was_reloaded_often_still_opens(relay: Numbering, page
     assert relay.sockets == MAX_SOCKETS
 
 
-async def test_a_page_with_sockets_hears_that_its_kernel_lives(relay: Numbering, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Again and again while there is one, whatever the room says; then no more."""
-    monkeypatch.setattr(comm, "ALIVE", 0.02)
-    await open_socket(relay, page)
-
-    def beats() -> int:
-        return sum(content == {"op": "alive"} for content, _, _ in page.messages)
-
-    await page.until(lambda: beats() > 2)
-    relay.receive({"op": "close", "socket": "s1", "code": 1000, "reason": ""}, [])
-    await page.until(lambda: page.of("closed"))
-    async with asyncio.timeout(20):
-        while relay._tasks:
-            await asyncio.sleep(0.01)
-    before = beats()
-    await open_socket(relay, page, "s2")
-    await page.until(lambda: beats() > before + 1)
-
-
 async def test_unknown_operations_are_left_to_the_widget(relay: Numbering) -> None:
     """The relay takes its own four operations only."""
     assert not relay.receive({"op": "ticket", "id": "1"}, [])
@@ -348,7 +328,6 @@ async def test_a_host_that_takes_nothing_ends_too(page: Page, monkeypatch: pytes
     """A page that goes on sending is told 1009, although the Close never gets through what waits; nothing is left of the socket."""
     monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
     monkeypatch.setattr(comm, "LAST_TIMEOUT", 0.2)
-    monkeypatch.setattr(comm, "ALIVE", 0.2)
     async with silent_host() as root:
         relay = Numbering(root, SECRET, page.take)
         try:

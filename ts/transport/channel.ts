@@ -33,8 +33,6 @@ export class CommChannel {
   #liveness = new Set<() => void>();
   /** The manager said that the comm came or went since the last answer. */
   interrupted = false;
-  /** When something of the kernel came last, by `performance.now()`. While a socket is open that is every 5 s at least, however busy it is. */
-  heard = performance.now();
 
   /** `tickets` are those pushed for this view's room; `wanted` says in a request which other room of the widget a ticket is for. */
   constructor(model: WidgetModel, signal: AbortSignal, tickets: PushedTicket[] = [], wanted: Record<string, unknown> = {}) {
@@ -122,7 +120,6 @@ export class CommChannel {
   #receive(message: CustomMessage, buffers: DataView[]): void {
     if (typeof message !== "object" || message === null) return;
     this.interrupted = false;
-    this.heard = performance.now();
     const waiting = typeof message.id === "string" ? this.#waiting.get(message.id) : undefined;
     if (waiting) {
       this.#waiting.delete(message.id!);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import WS, { type WebSocket as Peer, WebSocketServer } from "ws";
 import { FakeKernel, soon } from "../testing/kernel.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Delay, LinkHandlers, LinkState } from "./open.ts";
+import type { LinkHandlers, LinkState } from "./open.ts";
 
 const page = { href: "http://localhost:8888/lab", baseUrl: "/" as string | null };
 vi.stubGlobal("WebSocket", WS);
@@ -84,14 +84,13 @@ let controller: AbortController;
 let states: [LinkState, string][];
 let texts: string[];
 let transports: (string | null)[];
-let delays: Delay[];
 
 beforeEach(async () => {
   host = new Host();
   await host.start();
   kernel = new FakeKernel();
   controller = new AbortController();
-  [states, texts, transports, delays] = [[], [], [], []];
+  [states, texts, transports] = [[], [], []];
   vi.spyOn(console, "debug").mockImplementation(() => {});
 });
 afterEach(() => {
@@ -105,10 +104,7 @@ const handlers: LinkHandlers = {
   opened() {},
   text: (message) => texts.push(message),
   binary() {},
-  delay(transport, delay) {
-    transports.push(transport);
-    delays.push(delay);
-  },
+  delay: (transport) => transports.push(transport),
 };
 
 async function link(endpoints: Endpoint[], tickets: string[] = []) {
@@ -313,32 +309,5 @@ describe("the badge's delay", () => {
     liveKernel();
     await link([comm()]);
     await soon(() => expect(transports).toContain("comm"));
-  });
-
-  it("tells a kernel that is busy, and says so itself, from one of which nothing comes", async () => {
-    vi.useFakeTimers();
-    try {
-      liveKernel();
-      await link([comm()]);
-      await vi.advanceTimersByTimeAsync(3000);
-      expect(states.at(-1)).toEqual(["open", ""]);
-      expect(delays.at(-1)).toBeTypeOf("number");
-      kernel.answer = () => {};
-      for (let beat = 0; beat < 6; beat++) {
-        await vi.advanceTimersByTimeAsync(5000);
-        kernel.push({ op: "alive" });
-      }
-      expect(delays.at(-1)).toBe("busy");
-      expect(states.at(-1)).toEqual(["open", ""]);
-      await vi.advanceTimersByTimeAsync(30_000);
-      expect(delays.at(-1)).toBe("silent");
-      expect(states.at(-1)).toEqual(["open", "nothing comes from the kernel: it hangs, or has to be reconnected (Kernel menu)"]);
-      liveKernel();
-      await vi.advanceTimersByTimeAsync(30_000);
-      expect(states.at(-1)).toEqual(["open", ""]);
-      expect(delays.at(-1)).toBeTypeOf("number");
-    } finally {
-      vi.useRealTimers();
-    }
   });
 });

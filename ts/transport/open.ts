@@ -10,9 +10,6 @@ import { Refused, type Transport } from "./transport.ts";
 export const HELLO_TIMEOUT_MS = 1500;
 const BUSY_AFTER_MS = 2000;
 const DELAY_EVERY_MS = 5000;
-/** The kernel says something every 5 s: after this long without a word the way to it is gone, which JupyterLab need not have noticed. */
-const KERNEL_SILENCE_MS = 12_000;
-const KERNEL_SILENT = "nothing comes from the kernel: it hangs, or has to be reconnected (Kernel menu)";
 /** A `hello` that takes longer is one that nobody heard: its connection may be half open, and the next one is made anew. */
 const SILENCE_MS = 10_000;
 const SEARCH_PAUSES_MS = [1000, 2000, 4000, 8000];
@@ -27,9 +24,6 @@ const STOP: Record<number, string> = {
   4409: "this room already has another sandbox open",
 };
 
-/** There and back in milliseconds; `busy`: nothing came back for 2 s; `silent`: nor does anything else come; null: not known. */
-export type Delay = number | "busy" | "silent" | null;
-
 export type LinkState = "connecting" | "open" | "refused" | "lost";
 
 /** What a room's link tells its owner. `reason` is one sentence, or empty. */
@@ -38,8 +32,8 @@ export interface LinkHandlers {
   opened(protocol: string): void;
   text(message: string): void;
   binary(frame: Uint8Array): void;
-  /** The way that carries, and its delay. */
-  delay(transport: TransportName | null, delay: Delay): void;
+  /** The way that carries, and its delay: milliseconds, `busy` when nothing came back for 2 s, null when not known. */
+  delay(transport: TransportName | null, delay: number | "busy" | null): void;
 }
 
 export interface RoomAddress {
@@ -317,21 +311,13 @@ export class RoomLink {
   /** Every 5 s while the page is visible: a `hello`'s way there and back. */
   #measure(transport: Transport, socket: PartySocket, heard: () => number, signal: AbortSignal): void {
     let silent = false;
-    let told = false;
-    const wait = () => {
-      told = transport.name === "comm" && performance.now() - this.#channel.heard > KERNEL_SILENCE_MS;
-      if (told && socket.readyState === WebSocket.OPEN) this.#handlers.state("open", KERNEL_SILENT);
-      this.#handlers.delay(transport.name, told ? "silent" : "busy");
-    };
     const probe = async () => {
       if (document.hidden) return;
       const started = performance.now();
-      const busy = setTimeout(wait, BUSY_AFTER_MS);
+      const busy = setTimeout(() => this.#handlers.delay(transport.name, "busy"), BUSY_AFTER_MS);
       try {
         await transport.hello(SILENCE_MS, signal);
         if (signal.aborted) return;
-        if (told && socket.readyState === WebSocket.OPEN) this.#handlers.state("open", "");
-        told = false;
         this.#handlers.delay(transport.name, Math.round((performance.now() - started) * 10) / 10);
         // The network was away and is back, and the socket has said nothing since: it may be half open, which a browser does not notice.
         if (silent && socket.readyState === WebSocket.OPEN && heard() < started && transport.name !== "comm") socket.reconnect();

@@ -1,6 +1,5 @@
 /** Which way carries a room, and its delay, in words. */
 import type { TransportName } from "../transport/endpoint.ts";
-import type { Delay } from "../transport/open.ts";
 import { element, setText } from "./element.ts";
 
 const MEANING: Record<TransportName, string> = {
@@ -13,7 +12,7 @@ const MEANING: Record<TransportName, string> = {
 export class Badge {
   readonly node = element("span", { class: "pw-badge" });
 
-  show(transport: TransportName | null, delay: Delay): void {
+  show(transport: TransportName | null, delay: number | "busy" | null): void {
     if (transport === null) {
       setText(this.node, "");
       this.node.removeAttribute("title");
@@ -22,16 +21,14 @@ export class Badge {
     const words =
       delay === null
         ? ""
-        : delay === "silent"
-          ? " · no answer"
-          : delay === "busy"
-            ? transport === "comm"
-              ? " · kernel busy"
-              : " · no answer for 2 s"
-            : ` · ${milliseconds(delay)}`;
+        : delay === "busy"
+          ? transport === "comm"
+            ? " · kernel busy"
+            : " · no answer for 2 s"
+          : ` · ${milliseconds(delay)}`;
     setText(this.node, transport + words);
     this.node.title = `Connected ${MEANING[transport]}${typeof delay === "number" ? `; there and back in ${milliseconds(delay)}` : ""}`;
-    this.node.classList.toggle("pw-badge-slow", delay === "busy" || delay === "silent");
+    this.node.classList.toggle("pw-badge-slow", delay === "busy");
   }
 }
 

@@ -153,12 +153,3 @@ it("says of a board that is looked at by windows how fresh it is, as its host do
   bar.tick(Date.parse("2026-11-28T03:00:42.000Z"));
   expect(bar.node.textContent).toMatch(/! 1,234 stale.*newest look 42s ago/);
 });
-
-it("does not look live while nothing comes through, and says so", () => {
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
-  const shown = bar.node.querySelector<HTMLElement>(".pw-state")!;
-  bar.link("open", "nothing comes from the kernel");
-  expect([shown.textContent, shown.dataset.state]).toEqual(["nothing comes from the kernel", "connecting"]);
-  bar.link("open", "");
-  expect([shown.textContent, shown.dataset.state]).toEqual(["live", "live"]);
-});

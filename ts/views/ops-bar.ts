@@ -2,7 +2,7 @@
 import type { FailingTarget, Reply } from "../protocol.ts";
 import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
 import type { TransportName } from "../transport/endpoint.ts";
-import type { Delay, LinkState } from "../transport/open.ts";
+import type { LinkState } from "../transport/open.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
 import { age, clock, duration } from "./status.ts";
@@ -82,17 +82,15 @@ export class OpsBar {
   }
 
   link(state: LinkState, reason: string): void {
-    const [, word] = WORDS[state];
-    // Open, and something is to be said about it: nothing comes through at the moment.
-    const look = state === "open" && reason ? "connecting" : state;
-    this.#state.dataset.state = look === "open" ? "live" : look;
-    this.#state.dataset.icon = WORDS[look][0];
+    const [icon, word] = WORDS[state];
+    this.#state.dataset.state = state === "open" ? "live" : state;
+    this.#state.dataset.icon = icon;
     setText(this.#state, reason || word);
     this.#retry.hidden = state !== "refused" && state !== "lost";
     this.#now.hidden = state !== "open";
   }
 
-  delay(transport: TransportName | null, delay: Delay): void {
+  delay(transport: TransportName | null, delay: number | "busy" | null): void {
     this.#badge.show(transport, delay);
   }
 

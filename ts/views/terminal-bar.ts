@@ -1,7 +1,7 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import type { TransportName } from "../transport/endpoint.ts";
-import type { Delay, LinkState } from "../transport/open.ts";
+import type { LinkState } from "../transport/open.ts";
 import { type AskActions, AskList } from "./ask-list.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
@@ -168,7 +168,7 @@ export class TerminalBar {
     this.node.querySelector<HTMLButtonElement>("button:not([hidden])")?.focus();
   }
 
-  delay(transport: TransportName | null, delay: Delay): void {
+  delay(transport: TransportName | null, delay: number | "busy" | null): void {
     this.#badge.show(transport, delay);
     this.#overflow.soon();
   }
@@ -185,10 +185,8 @@ export class TerminalBar {
   /** Shows the whole of it; returns the one word that says how the terminal is. */
   link(link: LinkState, reason: string, status: TerminalStatus | null, control: Control = NO_CONTROL): TerminalState {
     const state = stateOf(link, status);
-    // Live, and something is to be said about it: nothing comes through at the moment.
-    const look = state === "live" && reason ? "lagging" : state;
-    this.#state.dataset.state = look;
-    this.#state.dataset.icon = ICONS[look];
+    this.#state.dataset.state = state;
+    this.#state.dataset.icon = ICONS[state];
     setText(this.#state, sentence(state, reason, status));
     const live = link === "open" && status !== null && status.connection !== "";
     const holding = live && control.holdsControl;
@@ -242,7 +240,7 @@ function stateOf(link: LinkState, status: TerminalStatus | null): TerminalState 
 function sentence(state: TerminalState, reason: string, status: TerminalStatus | null): string {
   switch (state) {
     case "live":
-      return reason || "live";
+      return "live";
     case "lagging":
       return "catching up";
     case "connecting":

@@ -287,14 +287,6 @@ describe("a terminal's bar", () => {
     expect(bar.node.textContent).toContain("approximate screen");
   });
 
-  it("does not look live while nothing comes through, and says so", () => {
-    bar.link("open", "nothing comes from the kernel", status);
-    const shown = bar.node.querySelector<HTMLElement>(".pw-state")!;
-    expect([shown.textContent, shown.dataset.state]).toEqual(["nothing comes from the kernel", "lagging"]);
-    bar.link("open", "", status);
-    expect([shown.textContent, shown.dataset.state]).toEqual(["live", "live"]);
-  });
-
   it("says why keys do nothing", () => {
     bar.link("open", "", { ...status, canType: false, role: "observer", people: [person("me")] });
     expect(bar.node.textContent).toContain("read-only: you are observer");
@@ -325,7 +317,6 @@ describe("the badge", () => {
     ["server", 0.4, "server · <1 ms"],
     ["loopback", 12.3, "loopback · 12 ms"],
     ["comm", "busy", "comm · kernel busy"],
-    ["comm", "silent", "comm · no answer"],
     ["remote", "busy", "remote · no answer for 2 s"],
     ["comm", null, "comm"],
     [null, null, ""],
