@@ -28,7 +28,9 @@ PROGRAMS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
     "less": ("less -N text.txt", "line 010", [("  ", "line 060"), ("/line 1\r", "line 100"), ("G", "line 199")]),
     "htop": ("htop -d 100", "F10", [("t", "F10"), ("\x1b[B\x1b[B", "F10")]),
     "tmux": (
-        "tmux -L $TMUX_NAME -f /dev/null new-session \\; set -g mouse on \\; split-window -h \\; send-keys 'head -40 text.txt' Enter",
+        # Keys within a millisecond would be taken for pasted ones, and C-b among them for text.
+        "tmux -L $TMUX_NAME -f /dev/null new-session \\; set -g assume-paste-time 0 \\; set -g mouse on \\; split-window -h \\; "
+        "send-keys 'head -40 text.txt' Enter",
         "line 03",
         [("\x02%", "│"), ("echo pan''e\r", "pane"), ("\x02z", "pane")],
     ),
