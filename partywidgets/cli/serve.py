@@ -97,6 +97,18 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.
             create_app(gate=gate, config=config, storage=options.storage) as app,
             serve(app.asgi, sock=listening, ssl_context=tls) as server,
         ):
+            ended = asyncio.ensure_future(server.serve_forever())
+            stopping = asyncio.ensure_future(stop.wait())
+            following = None
+            if options.config is not None:
+                reloader = Reloader(app, options.config, read=read, watch=options.watch)
+                following = asyncio.ensure_future(reloader.run())
+                # A terminal that was closed sends it too: then nobody is there to stop the host.
+                on_terminal = os.isatty(sys.stderr.fileno())
+                loop.add_signal_handler(
+                    signal.SIGHUP, lambda: stop.set() if on_terminal and not os.isatty(sys.stderr.fileno()) else reloader.ask()
+                )
+            # Behind the handlers: whoever reads it may send a signal at once.
             print(
                 _greeting(
                     server.url,
@@ -109,17 +121,6 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.
                 ),
                 flush=True,
             )
-            ended = asyncio.ensure_future(server.serve_forever())
-            stopping = asyncio.ensure_future(stop.wait())
-            following = None
-            if options.config is not None:
-                reloader = Reloader(app, options.config, read=read, watch=options.watch)
-                following = asyncio.ensure_future(reloader.run())
-                # A terminal that was closed sends it too: then nobody is there to stop the host.
-                on_terminal = os.isatty(sys.stderr.fileno())
-                loop.add_signal_handler(
-                    signal.SIGHUP, lambda: stop.set() if on_terminal and not os.isatty(sys.stderr.fileno()) else reloader.ask()
-                )
             try:
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
