@@ -108,20 +108,20 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.
                 loop.add_signal_handler(
                     signal.SIGHUP, lambda: stop.set() if on_terminal and not os.isatty(sys.stderr.fileno()) else reloader.ask()
                 )
-            # Behind the handlers: whoever reads it may send a signal at once.
-            print(
-                _greeting(
-                    server.url,
-                    len(app.service.registry),
-                    len(app.terminals.sandboxes),
-                    said,
-                    app.host.storage_path,
-                    open_=token is None,
-                    wildcard=address in ("0.0.0.0", "::"),
-                ),
-                flush=True,
-            )
             try:
+                # Behind the handlers: whoever reads it may send a signal at once.
+                print(
+                    _greeting(
+                        server.url,
+                        len(app.service.registry),
+                        len(app.terminals.sandboxes),
+                        said,
+                        app.host.storage_path,
+                        open_=token is None,
+                        wildcard=address in ("0.0.0.0", "::"),
+                    ),
+                    flush=True,
+                )
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
                     ended.result()
