@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -38,11 +39,11 @@ async def test_a_silent_server_times_out(fast: dict[str, Any]) -> None:
         silent.close()
 
 
-async def test_half_open_is_found(fast: dict[str, Any]) -> None:
-    """A peer that stops answering pings is left, and the next connection works."""
+def first_stalls() -> Callable[[ServerConnection], Awaitable[None]]:
+    """A peer whose first connection reads nothing; those behind it echo."""
     stalled = asyncio.Event()
 
-    async def first_stalls(connection: ServerConnection) -> None:
+    async def serve(connection: ServerConnection) -> None:
         if not stalled.is_set():
             stalled.set()
             connection.transport.pause_reading()
@@ -50,8 +51,13 @@ async def test_half_open_is_found(fast: dict[str, Any]) -> None:
         else:
             await echo(connection)
 
+    return serve
+
+
+async def test_half_open_is_found(fast: dict[str, Any]) -> None:
+    """A peer that stops answering pings is left, and the next connection works."""
     async with (
-        peer(first_stalls, ping_interval=None) as server,
+        peer(first_stalls(), ping_interval=None) as server,
         PartySocket(host=server.host, room="r", ping_interval=0.05, ping_timeout=2.0, close_timeout=0.1, **fast) as socket,
     ):
         first = await server.arrival()
@@ -64,19 +70,9 @@ async def test_half_open_is_found(fast: dict[str, Any]) -> None:
 
 async def test_a_peer_that_takes_nothing_is_left(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     """What it does not take fills every buffer, and pings wait behind that: it is left all the same, and the next connection works."""
-    stalled = asyncio.Event()
-
-    async def first_stalls(connection: ServerConnection) -> None:
-        if not stalled.is_set():
-            stalled.set()
-            connection.transport.pause_reading()
-            await connection.wait_closed()
-        else:
-            await echo(connection)
-
     caplog.set_level(logging.WARNING)
     async with (
-        peer(first_stalls, ping_interval=None) as server,
+        peer(first_stalls(), ping_interval=None) as server,
         PartySocket(host=server.host, room="r", ping_interval=1.0, ping_timeout=1.0, close_timeout=0.1, **fast) as socket,
         asyncio.timeout(3 * WAIT),
     ):
