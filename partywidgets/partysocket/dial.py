@@ -66,8 +66,10 @@ async def dial(
     )
 
 
-def failure_of(error: Exception) -> tuple[str, int | None]:
-    """What kept a connection from being made, in words, and the HTTP status of an answer that refused it."""
+def failure_of(error: Exception, timeout: float) -> tuple[str, int | None]:
+    """What kept a connection from being made within `timeout` seconds, in words, and the HTTP status of an answer that refused it."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:g} s", None
     response = getattr(error, "response", None)
     status: int | None = getattr(response, "status_code", None)
     if status:

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
 from ..party.connection import ReadyState
+from .changes import Changes
 from .close_event import CloseEvent, reconnects
+from .conversation import Conversation
 from .dial import dial, failure_of
 from .outbox import Outbox
 from .provided import Provided, provided
@@ -104,9 +106,9 @@ class ReconnectingWebSocket:
         self._state = ReadyState.CLOSED if start_closed else ReadyState.CONNECTING
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._workers: list[asyncio.Future[Any]] = []
+        self._conversation: Conversation | None = None
         self._ask: _Ask | None = None
-        self._asked, self._changed = asyncio.Event(), asyncio.Event()
+        self._asked, self._changes = asyncio.Event(), Changes()
         self._failure: PartyError | None = None
         self._last_url = ""
         self._last_close: CloseEvent | None = None
@@ -126,7 +128,7 @@ class ReconnectingWebSocket:
     @property
     def should_reconnect(self) -> bool:
         """True while this socket is connected or will connect by itself."""
-        return self._running()
+        return self._runner is not None and not self._runner.done()
 
     @property
     def url(self) -> str:
@@ -158,14 +160,6 @@ class ReconnectingWebSocket:
         """What log lines and errors call it."""
         return urlsplit(self._last_url or (self._url if isinstance(self._url, str) else "")).path or "the host"
 
-    def _running(self) -> bool:
-        return self._runner is not None and not self._runner.done()
-
-    def _pulse(self) -> None:
-        """Wakes whoever waits for a change; each looks for itself."""
-        self._changed.set()
-        self._changed.clear()
-
     # Its life
 
     async def __aenter__(self) -> ReconnectingWebSocket:
@@ -180,7 +174,7 @@ class ReconnectingWebSocket:
         """Closes an open connection with `code` and connects again at once, its retries afresh. A wait for the next attempt ends now."""
         self._failure = None
         self._retries.afresh()
-        if self._running():
+        if self.should_reconnect:
             self._request(_Ask(code, reason, come_back=True))
         else:
             self._state = ReadyState.CONNECTING
@@ -200,8 +194,9 @@ class ReconnectingWebSocket:
             self._state = ReadyState.CLOSED
             return
         self._request(_Ask(code, reason, come_back=False))
-        if asyncio.current_task() in (runner, *self._workers):  # a callback of ours must not wait for itself
-            return
+        current = asyncio.current_task()
+        if current is runner or (self._conversation is not None and self._conversation.includes(current)):
+            return  # a callback of ours must not wait for itself
         _, late = await asyncio.wait({runner}, timeout=2 * self._close_timeout + 1.0)
         if late:
             runner.cancel()
@@ -211,31 +206,33 @@ class ReconnectingWebSocket:
         """Waits until it is open. Raises RefusedError or HostError when it gave up, ConnectionClosedError when closed, TimeoutError."""
         async with asyncio.timeout(timeout):
             while self._state is not ReadyState.OPEN:
-                if not self._running():
+                if not self.should_reconnect:
                     raise self._failure or ConnectionClosedError(f"the socket to {self.label} is closed: call reconnect() first")
-                await self._changed.wait()
+                await self._changes.next()
 
     # Sending
 
     def send(self, message: str | bytes | bytearray | memoryview) -> bool:
-        """Sends a frame: str as text, bytes as binary.
+        """Sends a frame: str as text, with U+FFFD for half of a surrogate pair as a browser has it, bytes as binary.
 
         True when it was handed to an open socket (with which it may still be lost). False when it was kept for the next connection or, the
         buffer being full, dropped with a log line. Raises TypeError for anything else.
         """
-        if not isinstance(message, str):
+        if isinstance(message, str):
+            message = _well_formed(message)
+        else:
             if not isinstance(message, (bytes, bytearray, memoryview)):
                 raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
             message = bytes(message)
         queued = self._outbox.put(message, is_open=self._state is ReadyState.OPEN)
         if queued:
-            self._pulse()
+            self._changes.tell()
         return queued
 
     async def drain(self) -> None:
         """Waits until what was handed to the open socket has been written; returns at once when the socket is not open."""
         while self._outbox.queued and self._state is ReadyState.OPEN:
-            await self._changed.wait()
+            await self._changes.next()
 
     def drain_queued_messages(self) -> list[str | bytes]:
         """Empties the buffer of messages kept for the next connection and returns them."""
@@ -258,11 +255,11 @@ class ReconnectingWebSocket:
         if self.on_message is not None:
             raise RuntimeError("this socket has an on_message callback and its messages go there: iterate one without")
         while not self._inbox:
-            if not self._running():
+            if not self.should_reconnect:
                 raise self._failure or ConnectionClosedError(f"the socket to {self.label} is closed")
-            await self._changed.wait()
+            await self._changes.next()
         message = self._inbox.popleft()
-        self._pulse()
+        self._changes.tell()
         return message
 
     # The connection
@@ -279,7 +276,7 @@ class ReconnectingWebSocket:
                 if not self._asked.is_set():
                     if not await self._goes_on(event):
                         return
-                    self._pulse()
+                    self._changes.tell()
                     await self._wait(self._retries.delay())
                 if self._asked.is_set() and self._ask is not None and not self._ask.come_back:
                     return
@@ -290,7 +287,7 @@ class ReconnectingWebSocket:
         if not runner.cancelled() and (error := runner.exception()) is not None:
             self._failure = HostError(f"{self.label}: this client failed: {error!r}")
             logger.error("%s", self._failure, exc_info=error)
-        self._pulse()
+        self._changes.tell()
         if self.on_end is not None:
             self.on_end()
 
@@ -339,10 +336,7 @@ class ReconnectingWebSocket:
             return await self._converse(connecting.result())
         if not isinstance(error, Exception):
             raise error
-        if isinstance(error, TimeoutError):
-            reason, status = f"no answer within {self.connection_timeout:g} s", None
-        else:
-            reason, status = failure_of(error)
+        reason, status = failure_of(error, self.connection_timeout)
         logger.info("%s: connecting failed: %s", self.label, reason)
         await self._call(self.on_error, error)
         return CloseEvent(1006, reason, False, status)
@@ -365,90 +359,45 @@ class ReconnectingWebSocket:
     async def _converse(self, socket: ClientConnection) -> CloseEvent:
         self._socket, self._state = socket, ReadyState.OPEN
         self._outbox.opened()
-        clock = asyncio.get_running_loop().time
-        since = clock()
-        opening = asyncio.ensure_future(self._open())  # begins first, but nothing waits for it: it may wait for a message
-        reading, writing = asyncio.ensure_future(self._read(socket)), asyncio.ensure_future(self._write(socket))
-        asking = asyncio.ensure_future(self._asked.wait())
-        self._workers = [opening, reading, writing, asyncio.ensure_future(self._watch(socket)), asking]
+        conversation = self._conversation = Conversation(
+            socket,
+            self._outbox,
+            self._changes,
+            label=self.label,
+            take=self._take,
+            pings=self._pings,
+            close_timeout=self._close_timeout,
+        )
         try:
-            await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
+            await conversation.hold(self._open(), self._asked)
         finally:
             self._state = ReadyState.CLOSING
-            await self._hang_up(socket)
-            for worker in self._workers:
-                worker.cancel()
-            await asyncio.gather(*self._workers, return_exceptions=True)
-            self._workers = []
+            ask = self._ask or _Ask(1000, "", come_back=True)
+            event = await conversation.end(ask.code, ask.reason)
             self._outbox.closed()
-            self._socket = None
-        self._retries.lasted(clock() - since)
-        code = socket.close_code if socket.close_code is not None else 1006
-        return CloseEvent(code, socket.close_reason or "", code != 1006)
+            self._conversation = self._socket = None
+        self._retries.lasted(conversation.seconds)
+        return event
 
     async def _open(self) -> None:
         await self._call(self.on_open)
-        self._pulse()
+        self._changes.tell()
 
-    async def _hang_up(self, socket: ClientConnection) -> None:
-        ask = self._ask or _Ask(1000, "", come_back=True)
-        try:
-            async with asyncio.timeout(self._close_timeout + 0.5):
-                await socket.close(ask.code, ask.reason)
-        except Exception as error:
-            logger.info("%s: no clean close: %s", self.label, error or type(error).__name__)
-            socket.transport.abort()
-
-    async def _read(self, socket: ClientConnection) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            async for frame in socket:
-                message = self._taken(frame)
-                if message is None:
-                    continue
-                if self.on_message is not None:
-                    await self._call(self.on_message, message)
-                    continue
-                while len(self._inbox) >= self.max_inbox:
-                    await self._changed.wait()
-                self._inbox.append(message)
-                self._pulse()
-        except ConnectionClosed:
+    async def _take(self, frame: str | bytes) -> None:
+        message = await self._taken(frame)
+        if message is None:
             return
+        if self.on_message is not None:
+            await self._call(self.on_message, message)
+            return
+        while len(self._inbox) >= self.max_inbox:
+            await self._changes.next()
+        self._inbox.append(message)
+        self._changes.tell()
 
-    def _taken(self, frame: str | bytes) -> str | bytes | None:
+    async def _taken(self, frame: str | bytes) -> str | bytes | None:
         """The message in a frame; None when it is for this client itself."""
         return frame
-
-    async def _write(self, socket: ClientConnection) -> None:
-        """Sends what is queued. A dead socket is left to the reader, which still takes what had arrived."""
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            while True:
-                while self._outbox.queued:
-                    await socket.send(self._outbox.queued[0])
-                    self._outbox.sent()
-                self._pulse()
-                await self._changed.wait()
-        except ConnectionClosed:
-            return
-
-    async def _watch(self, socket: ClientConnection) -> None:
-        """Leaves a peer that takes nothing: the library's pings find one that is gone, but wait behind what it does not take."""
-        interval, timeout = self._pings
-        if interval is None or timeout is None:
-            return
-        before: tuple[int, int] | None = None
-        while True:
-            await asyncio.sleep(interval + timeout)
-            waiting = (self._outbox.written, socket.transport.get_write_buffer_size()) if self._outbox.queued else None
-            if waiting is not None and waiting == before:
-                logger.warning("%s: the host took nothing of what it was sent for %g s, connecting anew", self.label, interval + timeout)
-                socket.transport.abort()
-                return
-            before = waiting
 
     async def _call(self, callback: Callback | None, *arguments: Any) -> None:
         if callback is None:
@@ -459,3 +408,8 @@ class ReconnectingWebSocket:
                 await result
         except Exception:
             logger.exception("%s: a callback raised", self.label)
+
+
+def _well_formed(text: str) -> str:
+    """Text that UTF-8 has bytes for: a frame that has none would hold up all behind it."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

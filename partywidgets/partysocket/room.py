@@ -80,7 +80,7 @@ class PartySocket(ReconnectingWebSocket):
         """With `resume=True`: whether the present connection missed nothing since the one before; None in a room that does not log."""
         return None if self._count is None else self._count.recovered
 
-    def _taken(self, frame: str | bytes) -> str | bytes | None:
+    async def _taken(self, frame: str | bytes) -> str | bytes | None:
         count = self._count
         if count is None:
             return frame
@@ -93,8 +93,8 @@ class PartySocket(ReconnectingWebSocket):
             return None
         if before is None and count.recovered is not None:
             again, self._connected_before = self._connected_before, True
-            if again and self.on_resumed is not None:
-                self.on_resumed(count.recovered)
+            if again:
+                await self._call(self.on_resumed, count.recovered)
         if count.lost:
             logger.warning("%s: a broadcast never came, connecting anew", self.label)
             self.reconnect(4000, "a broadcast never came")

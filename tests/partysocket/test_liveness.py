@@ -87,3 +87,29 @@ async def test_a_peer_that_takes_nothing_is_left(fast: dict[str, Any], caplog: p
         assert "took nothing of what it was sent for 2 s" in caplog.text
         first.transport.abort()
         await first.wait_closed()
+
+
+class Fallible(PartySocket):
+    """A client with a fault: it fails over its first message."""
+
+    fails = True
+
+    async def _taken(self, frame: str | bytes) -> str | bytes | None:
+        if self.fails:
+            self.fails = False
+            raise ZeroDivisionError
+        return frame
+
+
+async def test_a_fault_of_its_own_is_in_the_log(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that ends by a fault of this client says so with the room's name, and the next one works."""
+    async with peer() as server, Fallible(host=server.host, party="chat", room="r", **fast) as socket, asyncio.timeout(WAIT):
+        await socket.opened()
+        socket.send("first")
+        await server.arrival()
+        await server.arrival()
+        await socket.opened()
+        socket.send("second")
+        assert await socket.receive() == "second"
+    assert "chat/r: this connection failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

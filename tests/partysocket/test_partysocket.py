@@ -55,6 +55,16 @@ async def test_other_types_are_refused() -> None:
         socket.send(42)  # type: ignore[arg-type]
 
 
+async def test_half_of_a_surrogate_pair_goes_as_a_browser_sends_it() -> None:
+    """Text that UTF-8 has no bytes for goes with U+FFFD in its place, and what is sent behind it goes too."""
+    async with peer() as server, PartySocket(host=server.host, room="r") as socket:
+        socket.send("kept \ud83d")
+        await socket.opened(WAIT)
+        for text in ("\ud83d\ude00 whole", "\udc00\ud83d half", "behind \u00e9"):
+            socket.send(text)
+        assert [await soon(socket.receive()) for _ in range(4)] == ["kept \ufffd", "\U0001f600 whole", "\ufffd\ufffd half", "behind \u00e9"]
+
+
 async def test_messages_before_open_are_flushed_in_order() -> None:
     """What is sent before the socket is open is kept, counted, and goes out first (PS10)."""
     opened: list[int] = []

@@ -138,6 +138,43 @@ async def test_a_new_epoch_says_no(tmp_path: Path, fast: dict[str, Any]) -> None
         await socket.close()
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_on_resumed_that_raises_ends_nothing(
+    waits: bool, tmp_path: Path, fast: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """on_resumed may be plain or async; what it raises is in the log, and the connection stays."""
+    called = asyncio.Event()
+
+    def on_resumed(recovered: bool) -> None:
+        called.set()
+        raise RuntimeError("boom")
+
+    async def on_resumed_later(recovered: bool) -> None:
+        await asyncio.sleep(0)
+        on_resumed(recovered)
+
+    async with (
+        PartyHost({"ticker": Ticker}, storage=tmp_path) as host,
+        serve(host, auth=None) as server,
+        PartySocket(
+            host=server.url, party="ticker", room="r", resume=True, on_resumed=on_resumed_later if waits else on_resumed, **fast
+        ) as socket,
+        asyncio.timeout(WAIT),
+    ):
+        await socket.opened()
+        room = await host.get_server_by_name("ticker", "r")
+        room.broadcast("one")
+        assert await socket.receive() == "one"
+        assert socket._socket is not None
+        socket._socket.transport.abort()
+        await called.wait()
+        again = socket._socket
+        room.broadcast("two")
+        assert await socket.receive() == "two"
+        assert socket._socket is again
+    assert "ticker/r: a callback raised" in caplog.text
+
+
 async def test_an_ordinary_server(fast: dict[str, Any]) -> None:
     """resume=True against a server that knows nothing of it is an ordinary socket."""
     async with peer() as server, PartySocket(host=server.host, room="r", resume=True, **fast) as socket:
