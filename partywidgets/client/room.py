@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError
-from ..partysocket import CloseEvent, PartySocket
+from ..partysocket import CloseEvent, PartySocket, reconnects
 from .requests import Requests
 
 REPLY_TIMEOUT = 15.0
@@ -128,4 +128,4 @@ class RoomClient(ABC):
 
 def refuses(event: CloseEvent) -> bool:
     """True when a close says that this client may not come in, and not that the way there is broken."""
-    return event.code in (4401, 4403, 4409) or event.status in (400, 401, 403)
+    return not reconnects(event)
