@@ -28,10 +28,13 @@ def test_wheel_needs_neither_node_nor_a_build(tmp_path: Path) -> None:
     wheel = next(tmp_path.glob("*.whl"))
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        entries = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
         archive.extractall(tmp_path / "site")
     assert {f"partywidgets/static/{name}" for name in BUNDLES} <= set(names)
     assert "partywidgets/py.typed" in names
     assert any(name.endswith("data/etc/jupyter/jupyter_server_config.d/partywidgets.json") for name in names)
+    assert "runbook = partywidgets.runbook:RunbookExporter" in entries
+    assert {f"partywidgets/nbconvert/runbook/{name}" for name in ("conf.json", "index.html.j2")} <= set(names)
     assert not [name for name in names if name.startswith(("ts/", "tests/", "benchmarks/"))]
     code = "import partywidgets as pw, sys; assert pw.__file__.startswith(sys.argv[1]), pw.__file__; print(pw.__version__)"
     site = tmp_path / "site"

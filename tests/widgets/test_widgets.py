@@ -17,7 +17,7 @@ import partywidgets as pw
 from partywidgets import bundles
 from partywidgets.exceptions import HostError, KeywordError, PartyError, ScanError
 from partywidgets.runtime import Runtime
-from partywidgets.scans.model import CheckResult, ScanReport
+from partywidgets.scans.model import CheckResult, ScanReport, Suppression
 from partywidgets.testing import party_runtime, party_terminal
 from partywidgets.widgets.rendering import rendered
 from partywidgets.widgets.terminal import sandbox_id
@@ -281,6 +281,16 @@ def test_rows_are_rendered_in_one_order() -> None:
     assert "<script" not in markup
     assert "&lt;script&gt;" in markup
     assert rendered([])[0] == "no results yet"
+
+
+def test_a_kept_row_says_who_is_on_it() -> None:
+    """Of two rows that fail alike the one that nobody takes care of stands first, and the other says why nobody is told."""
+    acked, open_ = result("a", "crit", summary="down"), result("b", "crit", summary="down")
+    acked.suppression = Suppression("ack", "a", actor="<Ana>", reason="on it")
+    text, markup = rendered([acked, open_])
+    assert [line.split(maxsplit=3)[2:] for line in text.splitlines()[2:]] == [["b", "down"], ["a", "down [acked by <Ana>: on it]"]]
+    assert "down [acked by &lt;Ana&gt;: on it]" in markup
+    assert markup.count("<strong>✖ crit</strong>") == 2, "not by colour alone, which a viewer may take away"
 
 
 def test_a_name_that_no_room_can_have_is_refused_in_the_cell(party_terminal: Callable[..., Any]) -> None:

@@ -1,0 +1,161 @@
+"""Our widgets in a saved notebook become the last state that was kept of them: HTML without script, and no widget any more.
+
+Pure: a notebook is nbformat's dictionaries, changed in place.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from .saved_notebook import WIDGET_VIEW, kept
+
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+OURS = {"_party", "_room", "_bundle", "_snapshot"}
+"""The traits that every one of our widgets has, and a subclass of it in a notebook too."""
+LINKS = ("LinkModel", "DirectionalLinkModel")
+
+_REFERENCE = re.compile(r"IPY_MODEL_([\w-]+)")
+
+Models = dict[str, Any]
+"""The saved widget state: model id → `{model_module, model_name, state}`."""
+
+
+def show_last_states(notebook: dict[str, Any]) -> int:
+    """Puts the last state in place of each of our widgets, those in boxes and tabs too; returns how many.
+
+    It is the HTML that was saved beside the widget, else its `_snapshot`; where neither was kept, one sentence says so. What a box holds
+    beside them stays a widget, and our states come below it. A malformed notebook is no error.
+    """
+    models = _models(notebook)
+    shown, replaced = 0, set[str]()
+    for outputs in [*_cell_outputs(notebook), *(_state(model).get("outputs") for model in models.values())]:
+        for output in list(outputs) if isinstance(outputs, list) else ():
+            shown += _show(outputs, output, models, replaced)
+    if shown:
+        for model in models.values():
+            _take_out(model, models)
+        _forget(notebook, models, replaced)
+    return shown
+
+
+def _show(outputs: list[Any], output: Any, models: Models, replaced: set[str]) -> int:
+    bundle = output.get("data") if isinstance(output, dict) else None
+    root = _view(bundle)
+    if bundle is None or root not in models:
+        return 0
+    inside = list(dict.fromkeys(_inside(root, models)))
+    ours = [name for name in inside if _is_ours(models[name])]
+    if not ours:
+        return 0
+    saved = bundle.get("text/html") if root in ours else None
+    markup = "".join(_last_state(_state(models[name]), saved) for name in ours)
+    if any(not _is_ours(models[name]) and "children" not in _state(models[name]) for name in inside):
+        below = {"output_type": "display_data", "metadata": {}, "data": {"text/html": markup}}
+        outputs.insert(outputs.index(output) + 1, type(output)(below))
+    else:
+        replaced.update(inside)
+        del bundle[WIDGET_VIEW]
+        bundle["text/html"] = markup
+    return len(ours)
+
+
+def _last_state(state: dict[str, Any], saved: Any) -> str:
+    snapshot = state["_snapshot"] if isinstance(state["_snapshot"], dict) else {}
+    room, name = str(state["_room"]), str(state.get("_anywidget_id", "")).rpartition(".")[2] or "widget"
+    markup, seen = "".join(saved) if isinstance(saved, list) else saved, snapshot.get("html")
+    seen = kept("", "", seen)["text/html"] if isinstance(seen, str) and seen else ""
+    if not isinstance(markup, str) or '<div class="pw-still">' not in markup:  # the cell's own output is the widget's name alone
+        markup = seen
+    if not markup:
+        words = f"Nothing was kept of {name}(room={room!r}): save the notebook once more while its kernel runs, or end it with .snapshot()."
+        return f'<p class="pw-still">{html.escape(words)}</p>'
+    at = _moment(snapshot.get("at")) if markup == seen else ""
+    note = f"{html.escape(name)} {html.escape(room)}" + (f", as it was at {at}" if at else ", as it was last")
+    # The class keeps MathJax from reading prices and prompts as formulas.
+    return f'<div class="tex2jax_ignore"><p style="margin:0;opacity:0.75">{note}</p>{markup}</div>'
+
+
+def _moment(at: Any) -> str:
+    try:
+        return datetime.fromisoformat(str(at)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return ""
+
+
+def _models(notebook: dict[str, Any]) -> Models:
+    """The models that are whole enough to be looked into."""
+    found: Any = notebook
+    for key in ("metadata", "widgets", WIDGET_STATE, "state"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return {name: model for name, model in found.items() if isinstance(_state(model), dict)} if isinstance(found, dict) else {}
+
+
+def _state(model: Any) -> Any:
+    return model.get("state") if isinstance(model, dict) else None
+
+
+def _is_ours(model: Any) -> bool:
+    return bool(_state(model).keys() >= OURS)
+
+
+def _inside(name: str, models: Models, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """A model and what it holds, in the order in which they stand."""
+    if name in models and name not in above:
+        yield name
+        for child in _children(models[name]):
+            yield from _inside(child, models, (*above, name))
+
+
+def _children(model: Any) -> list[str]:
+    children = _state(model).get("children")
+    return _REFERENCE.findall(json.dumps(children)) if isinstance(children, list) else []
+
+
+def _take_out(model: Any, models: Models) -> None:
+    """Ours leave a box, with their titles where it has some."""
+    state, children = _state(model), _children(model)
+    staying = [place for place, name in enumerate(children) if not (name in models and _is_ours(models[name]))]
+    if len(staying) < len(children):
+        for key in ("children", "titles"):
+            if isinstance(state.get(key), list) and len(state[key]) == len(children):
+                state[key] = [state[key][place] for place in staying]
+
+
+def _forget(notebook: dict[str, Any], models: Models, replaced: set[str]) -> None:
+    """Removes what is shown no more, with what nothing else refers to: the layouts of ours. Without a model there is no widget state."""
+    views = {_view(output.get("data")) for outputs in _cell_outputs(notebook) for output in outputs if isinstance(output, dict)}
+    refers = {name: set(_REFERENCE.findall(json.dumps(_state(model)))) for name, model in models.items()}
+    ours = {name for name, model in models.items() if _is_ours(model)}
+    gone = {name for name, model in models.items() if model.get("model_name") in LINKS and refers[name] & ours}
+    parts = ours | replaced
+    while True:
+        parts = parts.union(*(refers[name] for name in gone))
+        held = views.union(*(names for name, names in refers.items() if name not in gone))
+        more = {name for name in parts - gone - held if name in models}
+        if not more:
+            break
+        gone |= more
+    saved = notebook["metadata"]["widgets"][WIDGET_STATE]["state"]
+    for name in gone:
+        del saved[name]
+    if not saved:
+        del notebook["metadata"]["widgets"]
+
+
+def _view(bundle: Any) -> str | None:
+    view = bundle.get(WIDGET_VIEW) if isinstance(bundle, dict) else None
+    name = view.get("model_id") if isinstance(view, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _cell_outputs(notebook: dict[str, Any]) -> Iterator[list[Any]]:
+    cells = notebook.get("cells")
+    for cell in cells if isinstance(cells, list) else []:
+        outputs = cell.get("outputs") if isinstance(cell, dict) else None
+        if isinstance(outputs, list):
+            yield outputs
