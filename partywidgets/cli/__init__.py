@@ -1,4 +1,4 @@
-"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | schema | plan`."""
+"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | schema | plan | convert`."""
 
 from __future__ import annotations
 

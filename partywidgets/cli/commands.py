@@ -119,6 +119,25 @@ def validate(config: Annotated[Path, typer.Argument(readable=False, help="A part
     run(config)
 
 
+@app.command(short_help="Make a config of another tool's.")
+def convert(
+    files: Annotated[
+        list[Path],
+        typer.Argument(readable=False, help="A config of Gatus, a kuma.db or backup, or blackbox.yml and prometheus.yml."),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the config to this new file. Else it is printed.")] = None,
+    secrets: Annotated[
+        Path | None,
+        typer.Option("--secrets", help="Write the secrets, which the config names, to this new file, readable by its owner only."),
+    ] = None,
+    tool: Annotated[str | None, typer.Option("--from", help="gatus, kuma or blackbox. Else it is seen from the files.")] = None,
+) -> None:
+    """Make a config of another tool's. What has no counterpart is told, with its place; the exit code is 3 when something was left out."""
+    from .convert import run
+
+    run(files, tool=tool, out=out, secrets=secrets)
+
+
 @app.command(short_help="Give the JSON Schema of configs, for an editor.")
 def schema(file: Annotated[Path | None, typer.Argument(help="Where to write it. Else it is printed.")] = None) -> None:
     """Give the JSON Schema of configs, with which an editor completes and checks them."""

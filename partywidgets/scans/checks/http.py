@@ -31,13 +31,13 @@ _SENSITIVE = ("authorization", "cookie", "proxy-authorization")
 class HttpCheck(CheckModel):
     """A request to `url`.
 
-    Values: `status`, `body` (parsed, when it is JSON, else text), `headers` (lower-case names), `duration_ms`, `certificate_expires_in`
-    (null without TLS), `ip`, `redirects`, `size` (bytes of the body, at most 1 MiB is read), `error`. Without conditions, `status < 400`
-    must hold.
+    Values: `status`, `body` (parsed, when it is JSON, else text), `text` (the body as it came), `headers` (lower-case names),
+    `duration_ms`, `certificate_expires_in` (null without TLS), `ip`, `redirects`, `size` (bytes of the body, at most 1 MiB is read),
+    `error`. Without conditions, `status < 400` must hold.
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(
-        {"status", "body", "headers", "duration_ms", "certificate_expires_in", "ip", "redirects", "size", "error"}
+        {"status", "body", "text", "headers", "duration_ms", "certificate_expires_in", "ip", "redirects", "size", "error"}
     )
 
     ends_itself: ClassVar[bool] = True
@@ -102,6 +102,7 @@ class HttpCheck(CheckModel):
             "status": response.status,
             "headers": response.headers,
             "body": parsed(text),
+            "text": text,
             "duration_ms": duration_ms,
             "certificate_expires_in": expires_in,
             "ip": response.ip,

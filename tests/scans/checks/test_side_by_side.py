@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -17,27 +13,11 @@ from partywidgets.metrics import probe_families
 from partywidgets.scans.checks.dns import DnsCheck
 from partywidgets.scans.checks.http import HttpCheck
 from partywidgets.scans.checks.tcp import TcpCheck
-from tests.debian_package import unpacked
 from tests.ports import kept_port
 
+from .exporter import Exporter, running_exporter
 from .servers import Authority, dns_server, look, serving, web_server
 from .test_tcp import hold, speak
-
-
-class Exporter:
-    """A running exporter."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def probe(self, module: str, target: str) -> dict[str, float]:
-        """The metrics of one probe."""
-        path = f"/probe?module={module}&target={quote(target, safe='')}"
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.0\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 20\r\n\r\n".encode())
-        text = (await asyncio.wait_for(reader.read(), 30)).decode()
-        writer.transport.abort()
-        return {name: float(value) for name, value in re.findall(r"^(probe_[^\s]+) (\S+)$", text, re.M)}
 
 
 @pytest.fixture
@@ -49,7 +29,6 @@ async def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Exporter]:
     """An exporter with a module for each kind of check, ready."""
-    program = unpacked("prometheus-blackbox-exporter") / "usr/bin/prometheus-blackbox-exporter"
     trusted = {"tls_config": {"ca_file": authority.ca_file}, "preferred_ip_protocol": "ip4"}
     modules: dict[str, dict[str, Any]] = {
         "http": {"prober": "http", "http": {**trusted, "follow_redirects": False, "valid_status_codes": [200]}},
@@ -61,22 +40,8 @@ async def exporter(tmp_path: Path, authority: Authority) -> AsyncIterator[Export
     # One second where no answer comes, many where this machine may be busy.
     modules |= {f"{name}-hung": {**module, "timeout": "1s"} for name, module in modules.items()}
     modules |= {name: {**module, "timeout": "15s"} for name, module in modules.items() if "timeout" not in module}
-    config, port = tmp_path / "blackbox.yml", kept_port()
-    await asyncio.to_thread(config.write_text, json.dumps({"modules": modules}))
-    process = await asyncio.create_subprocess_exec(
-        program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stderr is not None
-        while line := await asyncio.wait_for(process.stderr.readline(), 30):
-            if b"Listening on" in line or b"TLS is disabled" in line:
-                break
-        else:
-            raise AssertionError("the exporter ended at its start")
-        yield Exporter(port)
-    finally:
-        process.kill()
-        await process.wait()
+    async with running_exporter(modules, tmp_path) as running:
+        yield running
 
 
 async def test_http(exporter: Exporter, authority: Authority) -> None:

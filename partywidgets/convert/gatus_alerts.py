@@ -1,0 +1,142 @@
+"""Gatus' alerts: how often a failure is seen until it counts, and whom it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .draft import Draft, labelled, slug
+from .services import NATIVE, NOBODY, address
+from .source import Environment, Section
+
+SERVICES: dict[str, tuple[str, dict[str, str]]] = {
+    "discord": ("discord", {"webhook": "webhook-url"}),
+    "email": ("email", {"host": "host", "port": "port", "user": "username", "password": "password", "from": "from", "to": "to"}),
+    "googlechat": ("googlechat", {"webhook": "webhook-url"}),
+    "gotify": ("gotify", {"server": "server-url", "token": "token"}),
+    "homeassistant": ("home-assistant", {"server": "url", "token": "token"}),
+    "matrix": ("matrix", {"server": "server-url", "token": "access-token", "room": "internal-room-id"}),
+    "mattermost": ("mattermost", {"webhook": "webhook-url"}),
+    "ntfy": ("ntfy", {"server": "url", "topic": "topic", "token": "token"}),
+    "opsgenie": ("opsgenie", {"token": "api-key"}),
+    "pushover": ("pushover", {"user": "user-key", "token": "application-token"}),
+    "rocketchat": ("rocketchat", {"webhook": "webhook-url"}),
+    "slack": ("slack", {"webhook": "webhook-url"}),
+    "teams": ("teams", {"webhook": "webhook-url"}),
+    "teams-workflows": ("teams", {"webhook": "webhook-url"}),
+    "telegram": ("telegram", {"token": "token", "chat": "id"}),
+    "twilio": ("twilio", {"sid": "sid", "token": "token", "from": "from", "to": "to"}),
+}
+"""A provider's service, and its keys there by those of services.py."""
+_LEFT = {
+    "minimum-reminder-interval": "nobody is reminded of what was told",
+    "provider-override": "one target has one address: add another under notify",
+}
+
+
+@dataclass
+class _Provider:
+    """One provider of the source: what its alerts have unless they say otherwise, and who uses it."""
+
+    section: Section
+    default: dict[str, Any]
+    used: set[str] = field(default_factory=set)
+    resolved: list[bool] = field(default_factory=list)
+
+
+class Alerting:
+    """All of a source's providers."""
+
+    def __init__(self, draft: Draft, environment: Environment) -> None:
+        self.draft, self.environment = draft, environment
+        self._providers: dict[str, _Provider] = {}
+        self._told = False
+
+    def read(self, alerting: Section) -> None:
+        """Takes what `alerting` says of providers."""
+        for name in list(alerting.left):
+            provider = alerting.section(name)
+            default = provider.take("default-alert")
+            self._providers[name] = _Provider(provider, default if isinstance(default, dict) else {})
+
+    def apply(self, check: dict[str, Any], endpoint: Section) -> None:
+        """Gives a check what its alerts say."""
+        thresholds, words = [], []
+        for alert in endpoint.sections("alerts"):
+            kind = alert.text("type")
+            place = alert.at()
+            provider = self._providers.get(kind)
+            if provider is None:
+                alert.left.clear()
+                self.draft.left_out(place, f"the alert {kind}: nothing under alerting says where it goes")
+                continue
+            given = {**provider.default, **{key: value for key, value in alert.left.items() if value is not None}}
+            for key, reason in _LEFT.items():
+                if given.get(key):
+                    self.draft.left_out(alert.at(key), f"{key}: {reason}")
+            alert.left.clear()
+            if given.get("enabled") is False:
+                continue
+            failures = given.get("failure-threshold")
+            thresholds.append(failures if isinstance(failures, int) and failures > 0 else 3)
+            if isinstance(text := given.get("description"), str) and text:
+                words.append(text)
+            provider.used.add(check["id"])
+            provider.resolved.append(given.get("send-on-resolved") is True)
+            if not self._told:
+                self._told = True
+                self.draft.differs(
+                    place, "success-threshold: a row is told as better at its first success here, and ever later where it comes and goes"
+                )
+        if thresholds:
+            attempts = min(min(thresholds), 100)
+            if len(set(thresholds)) > 1:
+                self.draft.differs(endpoint.at("alerts"), f"alerts of one check begin together here: after {attempts} looks")
+            check["attempts"] = attempts
+            if attempts > 1:
+                check["retry_delay"] = check["every"]
+        if words:
+            check["remediation"] = {"text": " · ".join(dict.fromkeys(words))[:2000]}
+
+    def write(self) -> None:
+        """A target for each provider that is used, and labels for the checks that use it where not all do."""
+        for name, provider in self._providers.items():
+            section = provider.section
+            place = section.at()
+            if not provider.used:
+                if section.left:
+                    self.draft.left_out(place, f"{name}: no alert uses it")
+                continue
+            url = self._url(name, section)
+            if url is None:
+                continue
+            target: dict[str, Any] = {"name": name, "url": url}
+            if matchers := labelled(self.draft.checks, provider.used, f"notify-{slug(name)}"):
+                target["matchers"] = matchers
+            if not any(provider.resolved):
+                target["recovery"] = False
+            elif not all(provider.resolved):
+                self.draft.differs(place, f"{name}: send-on-resolved is on for some alerts only; here for all of them")
+            self.draft.tell(target, place)
+
+    def _url(self, name: str, section: Section) -> str | None:
+        """The reference to a provider's address at Apprise; None, and told, where there is none."""
+        place = section.at()
+        service, keys = SERVICES.get(name, ("", {}))
+        raw = {ours: section.text(theirs) for ours, theirs in keys.items()}
+        section.take("client")
+        if service:
+            section.leave({}, f"a target of {name} has no such thing here")
+        if list(raw) == ["webhook"] and service in NATIVE and (bare := self.environment.bare(raw["webhook"])):
+            return bare
+        fields = {}
+        for key, value in raw.items():
+            filled = self.environment.filled(value, place)
+            if filled is None:
+                return None
+            fields[key] = filled
+        url = address(service, fields)
+        if url is None:
+            self.draft.left_out(place, f"{name}: {NOBODY}")
+            return None
+        return self.draft.secret(place, url, name, "url")

@@ -1,0 +1,211 @@
+"""Uptime Kuma: its monitors as checks, its tags and groups as labels, its notifications and windows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .draft import Draft, labelled, slug, span
+from .kuma_file import Backup, Record
+from .kuma_target import Targets
+from .services import NOBODY, address
+
+SERVICES: dict[str, tuple[str, dict[str, str]]] = {
+    "apprise": ("apprise", {"url": "appriseURL"}),
+    "discord": ("discord", {"webhook": "discordWebhookUrl"}),
+    "GoogleChat": ("googlechat", {"webhook": "googleChatWebhookURL"}),
+    "gotify": ("gotify", {"server": "gotifyserverurl", "token": "gotifyapplicationToken"}),
+    "HomeAssistant": ("home-assistant", {"server": "homeAssistantUrl", "token": "longLivedAccessToken"}),
+    "matrix": ("matrix", {"server": "homeserverUrl", "token": "accessToken", "room": "internalRoomId"}),
+    "mattermost": ("mattermost", {"webhook": "mattermostWebhookUrl"}),
+    "ntfy": (
+        "ntfy",
+        {"server": "ntfyserverurl", "topic": "ntfytopic", "token": "ntfyaccesstoken", "user": "ntfyusername", "password": "ntfypassword"},
+    ),
+    "Opsgenie": ("opsgenie", {"token": "opsgenieApiKey"}),
+    "pushbullet": ("pushbullet", {"token": "pushbulletAccessToken"}),
+    "pushover": ("pushover", {"user": "pushoveruserkey", "token": "pushoverapptoken"}),
+    "rocket.chat": ("rocketchat", {"webhook": "rocketwebhookURL"}),
+    "signal": ("signal", {"server": "signalURL", "from": "signalNumber", "to": "signalRecipients"}),
+    "slack": ("slack", {"webhook": "slackwebhookURL"}),
+    "smtp": (
+        "email",
+        {
+            "host": "smtpHost",
+            "port": "smtpPort",
+            "secure": "smtpSecure",
+            "user": "smtpUsername",
+            "password": "smtpPassword",
+            "from": "smtpFrom",
+            "to": "smtpTo",
+        },
+    ),
+    "teams": ("teams", {"webhook": "webhookUrl"}),
+    "telegram": ("telegram", {"token": "telegramBotToken", "chat": "telegramChatID"}),
+}
+"""A notification's type: its service, and its keys there by those of services.py."""
+
+
+class Kuma:
+    """One conversion."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+
+    def read(self, backup: Backup) -> None:
+        """Takes everything."""
+        groups = {int(row.number("id")): row for row in backup.monitors if row.text("type") == "group"}
+        ids: dict[int, str] = {}
+        for monitor in backup.monitors:
+            number = int(monitor.number("id"))
+            if number in groups:
+                continue
+            self.draft.found += 1
+            check = Targets(self.draft, backup).check_of(monitor)
+            if check is None:
+                continue
+            check = {"id": self.draft.name(slug(monitor.text("name")) if monitor.text("name") else f"monitor-{number}"), **check}
+            self._common(check, monitor, self._labels(monitor, groups, backup), check["type"] == "heartbeat")
+            if self.draft.add(check, monitor.place):
+                ids[number] = check["id"]
+        children = _children(backup, groups)
+        for number, group in groups.items():
+            if backup.notified and any(number in users for users in backup.notified.values()):
+                self.draft.left_out(group.place, "a group is the label `group` here, which has no state: nobody is told of it")
+        for notification in backup.notifications:
+            self._notification(notification, backup, ids)
+        for window in backup.windows:
+            self._window(window, backup, ids, children)
+
+    def _common(self, check: dict[str, Any], monitor: Record, labels: dict[str, str], beats: bool) -> None:
+        name = monitor.text("name")
+        if name and name != check["id"]:
+            check["title"] = name[:200]
+        interval = monitor.number("interval", 60.0)
+        check["every"] = span(min(interval, 60.0) if beats else interval)
+        if not beats:
+            given = monitor.number("timeout") or interval * 0.8  # what Kuma takes where a monitor says nothing
+            check["timeout"] = span(given)
+        retries = min(int(monitor.number("maxretries")), 99)
+        if retries:
+            check["attempts"] = retries + 1
+            check["retry_delay"] = span(monitor.number("retry_interval") or interval)
+        if labels:
+            check["labels"] = labels
+        if not monitor.flag("active"):
+            check["enabled"] = False
+        if words := monitor.text("description"):
+            check["remediation"] = {"text": words[:2000]}
+        if monitor.number("resend_interval"):
+            self.draft.left_out(monitor.place, "nobody is reminded of what was told (resend interval)")
+
+    def _labels(self, monitor: Record, groups: dict[int, Record], backup: Backup) -> dict[str, str]:
+        labels: dict[str, str] = {}
+        names, seen = list[str](), set[int]()
+        number = int(monitor.number("parent"))
+        while number in groups and number not in seen:
+            seen.add(number)
+            names.insert(0, groups[number].text("name"))
+            number = int(groups[number].number("parent"))
+        if names:
+            labels["group"] = " / ".join(names)
+        for name, value in backup.tags.get(int(monitor.number("id")), []):
+            labels[name] = f"{labels[name]}, {value}" if name in labels and value else value or labels.get(name, "true")
+        return dict(list(labels.items())[:24])
+
+    def _notification(self, given: Record, backup: Backup, ids: dict[int, str]) -> None:
+        users = {ids[number] for number in backup.notified.get(int(given.number("id")), set()) if number in ids}
+        config = given.json("config")
+        if not isinstance(config, dict):
+            self.draft.left_out(given.place, "its settings cannot be read")
+            return
+        if not users or not given.flag("active"):
+            self.draft.left_out(given.place, "no monitor uses it" if not users else "it is turned off")
+            return
+        kind = str(config.get("type") or "")
+        service, keys = SERVICES.get(kind, ("", {}))
+        settings = Record(given.place, config)
+        fields = {ours: "true" if config.get(theirs) is True else settings.text(theirs) for ours, theirs in keys.items()}
+        url = address(service, fields)
+        if url is None:
+            self.draft.left_out(given.place, f"{kind}: {NOBODY}")
+            return
+        name = (given.text("name") or config.get("name") or kind)[:100]
+        target: dict[str, Any] = {"name": name, "url": self.draft.secret(given.place, url, name, "url")}
+        if any(other["name"] == name for other in self.draft.notify):
+            target["name"] = f"{name[:80]} {int(given.number('id'))}"
+        if matchers := labelled(self.draft.checks, users, f"notify-{slug(target['name'])}"):
+            target["matchers"] = matchers
+        self.draft.tell(target, given.place)
+
+    def _window(self, given: Record, backup: Backup, ids: dict[int, str], children: dict[int, set[int]]) -> None:
+        if not given.flag("active"):
+            return
+        strategy = given.text("strategy")
+        if strategy in ("manual", "single"):
+            self.draft.left_out(given.place, "a window here comes again and again; make a silence in the dashboard for this one")
+            return
+        numbers = backup.under.get(int(given.number("id")), set())
+        for number in list(numbers):
+            numbers |= children.get(number, set())
+        covered = {ids[number] for number in numbers if number in ids}
+        if not covered:
+            self.draft.left_out(given.place, "it covers no monitor that is here")
+            return
+        cron, duration = given.text("cron") or _cron(given, strategy), given.number("duration") or _length(given)
+        if not cron or not duration:
+            self.draft.left_out(given.place, f"when it begins cannot be said ({strategy})")
+            return
+        zone = given.text("timezone")
+        zone = backup.timezone if zone in ("", "SAME_AS_SERVER") else zone
+        try:
+            ZoneInfo(zone)
+        except (OSError, ValueError, KeyError):
+            self.draft.differs(given.place, f"the time zone {zone!r} is not known here: UTC is taken")
+            zone = "UTC"
+        if end := given.text("end_date"):
+            self.draft.differs(given.place, f"it ends in Kuma on {end[:10]}; here it goes on until you take it out")
+        window: dict[str, Any] = {"name": given.text("title") or "maintenance", "cron": cron, "duration": span(duration)}
+        if zone != "UTC":
+            window["timezone"] = zone
+        if matchers := labelled(self.draft.checks, covered, f"maintenance-{slug(window['name'])}"):
+            window["matchers"] = matchers
+        if words := given.text("description"):
+            window["reason"] = words[:500]
+        self.draft.window(window, given.place)
+
+
+def _children(backup: Backup, groups: dict[int, Record]) -> dict[int, set[int]]:
+    """By group, all monitors below it."""
+    below: dict[int, set[int]] = {number: set() for number in groups}
+    parents = {int(row.number("id")): int(row.number("parent")) for row in backup.monitors}
+    for number in parents:
+        seen, at = set[int](), parents[number]
+        while at in below and at not in seen:
+            below[at].add(number)
+            seen.add(at)
+            at = parents.get(at, 0)
+    return below
+
+
+def _cron(given: Record, strategy: str) -> str:
+    """What a window says beside `cron`, which versions before 1.22 did not keep."""
+    found = re.match(r"(\d{1,2}):(\d{2})", given.text("start_time"))
+    if found is None:
+        return ""
+    at = f"{int(found[2])} {int(found[1])}"
+    days = given.json("weekdays") or []
+    if strategy == "recurring-weekday" and days:
+        return f"{at} * * {','.join(str(int(day) % 7) for day in days)}"
+    if strategy == "recurring-interval" and given.number("interval_day"):
+        return f"{at} */{int(given.number('interval_day'))} * *"
+    return ""
+
+
+def _length(given: Record) -> float:
+    times = [re.match(r"(\d{1,2}):(\d{2})", given.text(key)) for key in ("start_time", "end_time")]
+    if None in times:
+        return 0.0
+    start, end = (int(found[1]) * 3600 + int(found[2]) * 60 for found in times if found is not None)
+    return float((end - start) % 86_400)

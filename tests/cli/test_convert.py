@@ -1,0 +1,125 @@
+"""`partywidgets convert`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.scans.checks.servers import web_server
+
+from .conftest import Run
+
+GATUS = """\
+endpoints:
+  - name: front
+    group: core
+    url: "URL/json"
+    headers: { Authorization: "Bearer it's a secret" }
+    conditions: ["[STATUS] == 200", "[BODY].status == ok"]
+  - name: down
+    url: "URL/status/503"
+    conditions: ["[STATUS] == 200"]
+"""
+
+
+async def test_from_gatus_to_a_scan(run: Run, tmp_path: Path) -> None:
+    """One command writes the config and the secrets; validate, plan and scan take them as they are, and say what Gatus would."""
+    async with web_server() as web:
+        source, config, secrets = tmp_path / "gatus.yaml", tmp_path / "pw.yaml", tmp_path / "ops.env"
+        source.write_text(GATUS.replace("URL", f"http://127.0.0.1:{web.port}"))
+        ended = await asyncio.to_thread(run, "convert", source, "-o", config, "--secrets", secrets)
+        assert (ended.code, ended.out) == (0, ""), ended.err
+        assert ended.err.splitlines() == [
+            f"{source}:5:16: secret: now ${{env:GATUS_CORE_FRONT_AUTHORIZATION}}",
+            f"partywidgets: 2 checks of 2; 0 left out, 0 different; 1 secret is in {secrets}",
+        ]
+        assert os.stat(secrets).st_mode & 0o777 == 0o600
+        name, _, value = secrets.read_text().strip().partition("=")
+        environ = {name: shlex.split(value)[0]}
+        assert environ == {"GATUS_CORE_FRONT_AUTHORIZATION": "Bearer it's a secret"}
+        assert "a secret" not in config.read_text()
+        assert (await asyncio.to_thread(run, "validate", config)).code == 1  # the variable is not set
+        assert (await asyncio.to_thread(lambda: run("validate", config, **environ))).code == 0
+        assert (await asyncio.to_thread(run, "plan", config)).code == 0
+        ended = await asyncio.to_thread(lambda: run("scan", config, "--json", **environ))
+        assert ended.code == 2
+        assert {row["check_id"]: row["status"] for row in json.loads(ended.out)["results"]} == {"core_front": "ok", "down": "crit"}
+        assert any("authorization: bearer it's a secret" in head.lower() for head in web.seen)
+
+
+def test_what_is_left_out_is_the_exit_code(run: Run, tmp_path: Path) -> None:
+    """Without -o the config is printed; what has no counterpart is a line on stderr and exit code 3."""
+    source = tmp_path / "gatus.yaml"
+    source.write_text('endpoints: [{ name: a, url: "http://a.example/", conditions: ["[STATUS] == 200", "[DOMAIN_EXPIRATION] > 720h"] }]\n')
+    ended = run("convert", source)
+    assert ended.code == 3
+    assert ended.out.startswith("# Converted by partywidgets ")
+    first, last = ended.err.splitlines()
+    assert first.startswith(f"{source}:1:")
+    assert "left out: the condition [DOMAIN_EXPIRATION] > 720h" in first
+    assert last == "partywidgets: 1 check of 1; 1 left out, 0 different"
+
+
+def test_no_file_is_written_over(run: Run, tmp_path: Path) -> None:
+    """A file that is there stays as it is, for the config and for the secrets."""
+    source, there = tmp_path / "gatus.yaml", tmp_path / "there"
+    source.write_text(GATUS.replace("URL", "http://a.example"))
+    there.write_text("mine")
+    for arguments in (("-o", there), ("-o", tmp_path / "new.yaml", "--secrets", there)):
+        ended = run("convert", source, *arguments)
+        assert (ended.code, "is there already" in ended.sentence) == (1, True)
+    assert there.read_text() == "mine"
+    assert not (tmp_path / "new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("endpoints: [", "no valid YAML"),
+        ("just a text", "no file that can be converted"),
+        ("", "no file that can be converted"),
+        ("{}", "no file that can be converted"),
+        ("checks: []", "a config of partywidgets already"),
+        ("services: { web: { image: nginx } }", "no file that can be converted"),
+        ("endpoints: !!python/object:os.system x", "the tag"),
+        ("endpoints: []", "nothing to look at"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"{n}: &{n} [{', '.join(['*' + p] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True))
+            + "endpoints: *i\n",
+            "500000 values",
+        ),
+        ("endpoints: &e [*e]", "contains itself"),
+        ("endpoints: '" + "x" * (5 << 20) + "'", "longer than"),
+        ("endpoints: " + "[" * 100 + "]" * 100, "nested deeper"),
+    ],
+)
+def test_what_cannot_be_converted_is_one_sentence(run: Run, tmp_path: Path, content: str, why: str) -> None:
+    """Not YAML, another tool's file, a bomb of aliases, too much: one sentence, exit code 1, and nothing is written."""
+    source = tmp_path / "source.yaml"
+    source.write_text(content)
+    ended = run("convert", source, "-o", tmp_path / "out.yaml")
+    assert (ended.code, ended.out) == (1, "")
+    assert why in ended.sentence
+    assert not (tmp_path / "out.yaml").exists()
+
+
+def test_files_of_two_tools_are_told_apart(run: Run, tmp_path: Path) -> None:
+    """Files of one tool at a time; --from holds a file against what it should be; a file that is not there is said."""
+    gatus, kuma = tmp_path / "gatus.yaml", tmp_path / "kuma.db"
+    gatus.write_text(GATUS.replace("URL", "http://a.example"))
+    with closing(sqlite3.connect(kuma)) as database, database:
+        database.execute("create table t (x)")
+    assert "one tool at a time" in run("convert", gatus, kuma).sentence
+    assert "here kuma" in run("convert", gatus, "--from", "kuma").sentence
+    assert "gatus, kuma, blackbox" in run("convert", gatus, "--from", "nagios").sentence
+    assert "none of Uptime Kuma" in run("convert", kuma).sentence
+    assert "no such file" in run("convert", tmp_path / "gone").sentence
+    assert "cannot be read" in run("convert", tmp_path).sentence

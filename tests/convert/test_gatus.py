@@ -1,0 +1,363 @@
+"""Gatus' config.yaml: what it becomes, and that a scan of it says what Gatus says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+
+from partywidgets.config import Config, parse_config
+from partywidgets.convert import Conversion, convert
+from partywidgets.scan_once import scan_once
+from tests.ports import kept_port
+from tests.scans.checks.servers import Authority, dns_server, serving, web_server
+
+
+def converted(tmp_path: Path, text: str, **environ: str) -> tuple[Conversion, Config]:
+    """What a config of Gatus becomes."""
+    path = tmp_path / "gatus.yaml"
+    path.write_text(text)
+    conversion = convert([path], environ=environ)
+    return conversion, parse_config(conversion.text)
+
+
+def told(conversion: Conversion, kind: str) -> list[str]:
+    """The notes of a kind, without the directory."""
+    return [str(note).partition("gatus.yaml:")[2] for note in conversion.notes if note.kind == kind]
+
+
+def check(config: Config, check_id: str) -> dict[str, Any]:
+    """What a check of the config says itself."""
+    return next(check for check in config.checks if check.id == check_id).model_dump(exclude_unset=True)
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An SSH server's first line."""
+    writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+    await writer.drain()
+    await reader.read(1)
+
+
+async def echo(socket: ServerConnection) -> None:
+    """Takes whoever comes."""
+    await socket.wait_closed()
+
+
+async def test_a_scan_says_what_gatus_says(tmp_path: Path) -> None:
+    """Every kind of endpoint with its conditions against real servers: the verdict is Gatus'; nothing is left out."""
+    authority = Authority(tmp_path)
+    expired = authority.server_context(begins=timedelta(days=-60), ends=timedelta(days=-1))
+    async with (
+        web_server() as web,
+        web_server(authority.server_context()) as untrusted,
+        web_server(expired) as old,
+        dns_server() as resolver,
+        serving(greet) as ssh,
+        serve_websocket(echo, "127.0.0.1", 0) as sockets,
+    ):
+        site, tcp, shut = f"http://127.0.0.1:{web.port}", f"tcp://127.0.0.1:{web.port}", kept_port()
+        websocket = next(iter(sockets.sockets)).getsockname()[1]
+        endpoints: list[tuple[bool, dict[str, Any]]] = [
+            (
+                True,
+                {"name": "json", "url": f"{site}/json", "conditions": ["[STATUS] == 200", "[BODY].status == ok", "[BODY].queue.depth < 5"]},
+            ),
+            (True, {"name": "text", "url": f"{site}/json", "conditions": ['[BODY] == pat(*"depth"*)', "has([BODY].errors) == false"]}),
+            (False, {"name": "deep", "url": f"{site}/json", "conditions": ["[STATUS] == 200", "[BODY].queue.depth > 3"]}),
+            (False, {"name": "down", "url": f"{site}/status/503", "conditions": ["[STATUS] < 300"]}),
+            (True, {"name": "moved", "url": f"{site}/to/json", "conditions": ["[STATUS] == any(200, 204)"]}),
+            (True, {"name": "stays", "url": f"{site}/to/json", "client": {"ignore-redirect": True}, "conditions": ["[STATUS] == 302"]}),
+            (
+                True,
+                {
+                    "name": "sent",
+                    "url": f"{site}/echo",
+                    "method": "PUT",
+                    "headers": {"X-Wanted": "yes", "Host": "shop.example"},
+                    "body": "hello [ENDPOINT_NAME]",
+                    "conditions": ["[BODY] == pat(PUT *X-Wanted: yes*hello sent)", "[BODY] == pat(*shop.example*)"],
+                },
+            ),
+            (
+                True,
+                {
+                    "name": "graph",
+                    "url": f"{site}/echo",
+                    "method": "POST",
+                    "graphql": True,
+                    "body": "{ a }",
+                    "conditions": ['[BODY] == pat(*{"query": "{ a }"})'],
+                },
+            ),
+            (False, {"name": "refused", "url": f"http://127.0.0.1:{shut}/", "conditions": ["[STATUS] == 200"]}),
+            (True, {"name": "port", "url": tcp, "conditions": ["[CONNECTED] == true", "[RESPONSE_TIME] < 20000"]}),
+            (False, {"name": "port shut", "url": f"tcp://127.0.0.1:{shut}", "conditions": ["[CONNECTED] == true"]}),
+            (True, {"name": "port is to be shut", "url": f"tcp://127.0.0.1:{shut}", "conditions": ["[CONNECTED] == false"]}),
+            (True, {"name": "shell", "url": f"ssh://127.0.0.1:{ssh}", "conditions": ["[CONNECTED] == true", "[STATUS] == 0"]}),
+            (False, {"name": "no shell", "url": f"ssh://127.0.0.1:{shut}", "conditions": ["[CONNECTED] == true"]}),
+            (True, {"name": "socket", "url": f"ws://127.0.0.1:{websocket}/", "conditions": ["[CONNECTED] == true"]}),
+            (False, {"name": "no socket", "url": f"ws://127.0.0.1:{web.port}/json", "conditions": ["[CONNECTED] == true"]}),
+            (False, {"name": "untrusted", "url": f"https://localhost:{untrusted.port}/json", "conditions": ["[STATUS] == 200"]}),
+            (
+                True,
+                {
+                    "name": "insecure",
+                    "url": f"https://localhost:{untrusted.port}/json",
+                    "client": {"insecure": True},
+                    "conditions": ["[STATUS] == 200", "[CERTIFICATE_EXPIRATION] > 48h"],
+                },
+            ),
+            (False, {"name": "tls", "url": f"tls://localhost:{untrusted.port}", "conditions": ["[CONNECTED] == true"]}),
+            (
+                True,
+                {
+                    "name": "tls insecure",
+                    "url": f"tls://localhost:{untrusted.port}",
+                    "client": {"insecure": True},
+                    "conditions": ["[CONNECTED] == true", "[CERTIFICATE_EXPIRATION] > 48h"],
+                },
+            ),
+            (
+                False,
+                {
+                    "name": "tls old",
+                    "url": f"tls://localhost:{old.port}",
+                    "client": {"insecure": True},
+                    "conditions": ["[CERTIFICATE_EXPIRATION] > 48h"],
+                },
+            ),
+            (
+                False,
+                {
+                    "name": "tls plain",
+                    "url": f"tls://127.0.0.1:{web.port}",
+                    "client": {"insecure": True, "timeout": "1s"},
+                    "conditions": ["[CONNECTED] == true"],
+                },
+            ),
+            (
+                True,
+                {
+                    "name": "name",
+                    "url": resolver,
+                    "dns": {"query-name": "plain.example", "query-type": "A"},
+                    "conditions": ["[DNS_RCODE] == NOERROR"],
+                },
+            ),
+            (
+                True,
+                {
+                    "name": "no name",
+                    "url": resolver,
+                    "dns": {"query-name": "missing.example", "query-type": "A"},
+                    "conditions": ["[DNS_RCODE] == NXDOMAIN"],
+                },
+            ),
+            (
+                False,
+                {
+                    "name": "name gone",
+                    "url": resolver,
+                    "dns": {"query-name": "missing.example", "query-type": "A"},
+                    "conditions": ["[DNS_RCODE] == NOERROR"],
+                },
+            ),
+            (True, {"name": "off", "enabled": False, "url": f"{site}/status/503", "conditions": ["[STATUS] == 200"]}),
+        ]
+        source = {"endpoints": [{"group": "all", "interval": "30s", "client": {"timeout": "20s"}, **endpoint} for _, endpoint in endpoints]}
+        for endpoint in source["endpoints"]:
+            endpoint["client"] = {"timeout": "20s", **endpoint["client"]}
+        conversion, config = converted(tmp_path, json.dumps(source))
+        assert conversion.notes == ()
+        assert (conversion.checks, conversion.found) == (len(endpoints), len(endpoints))
+        report = await scan_once(config)
+        found = {result.title: result.status == "ok" for result in report.results}
+        assert found == {f"{endpoint['name']}": healthy for healthy, endpoint in endpoints if endpoint["name"] != "off"}, {
+            result.title: result.summary for result in report.results
+        }
+        assert config.checks[0].every == 30.0
+        assert not next(check for check in config.checks if check.id == "all_off").enabled
+
+
+def test_thresholds_alerts_and_windows(tmp_path: Path) -> None:
+    """Alerts give attempts a whole interval apart and a target each; windows are cron; who is told of what goes by labels."""
+    conversion, config = converted(
+        tmp_path,
+        """\
+alerting:
+  slack:
+    webhook-url: "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+    default-alert: { failure-threshold: 5, send-on-resolved: true, description: "look at the runbook" }
+  telegram: { token: "123456789:alphabetagammadeltaepsilonzeta12345", id: "-1001" }
+  pagerduty: { integration-key: "********" }
+maintenance: { start: "23:30", duration: 1h, timezone: Europe/Berlin, every: [Sunday, Thursday] }
+concurrency: 7
+endpoints:
+  - &base
+    name: a
+    url: "http://a.example/"
+    conditions: ["[STATUS] == 200"]
+    alerts: [{ type: slack }, { type: pagerduty }]
+    maintenance-windows: [{ start: "04:00", duration: 30m }]
+  - <<: *base
+    name: b
+    interval: 2m
+    alerts: [{ type: telegram, minimum-reminder-interval: 1h }]
+    maintenance-windows: []
+""",
+    )
+    assert check(config, "a") | {"url": ""} == {
+        "id": "a",
+        "type": "http",
+        "url": "",
+        "follow": True,
+        "every": 60.0,
+        "attempts": 3,
+        "retry_delay": 60.0,
+        "labels": {"notify-slack": "true"},
+        "conditions": ("status == 200",),
+        "remediation": {"text": "look at the runbook"},
+    }
+    assert (config.checks[1].attempts, config.checks[1].retry_delay, config.checks[1].labels) == (3, 120.0, {"notify-telegram": "true"})
+    assert [(target.name, target.url, target.matchers, target.recovery) for target in config.notify] == [
+        ("slack", "${env:GATUS_SLACK_URL}", {"notify-slack": "true"}, True),
+        ("telegram", "${env:GATUS_TELEGRAM_URL}", {"notify-telegram": "true"}, False),
+    ]
+    assert conversion.variables.values["GATUS_TELEGRAM_URL"] == "tgram://123456789%3Aalphabetagammadeltaepsilonzeta12345/-1001"
+    assert [(window.name, window.cron, window.timezone, window.duration, window.matchers) for window in config.maintenance] == [
+        ("maintenance a", "0 4 * * *", "UTC", 1800.0, {"check_id": "a"}),
+        ("maintenance", "30 23 * * 0,4", "Europe/Berlin", 3600.0, {}),
+    ]
+    assert config.limits.total == 7
+    left = told(conversion, "left out")
+    assert [line.split(": ", 1)[0] for line in left] == ["19:32", "6:3"]
+    assert "minimum-reminder-interval" in left[0]
+    assert "pagerduty: nobody is told by it" in left[1]
+    assert not conversion.whole
+
+
+def test_external_endpoints_are_heartbeats(tmp_path: Path) -> None:
+    """A job that reports by itself becomes a heartbeat, whose token is a variable; one without an interval is told."""
+    conversion, config = converted(
+        tmp_path,
+        """\
+external-endpoints:
+  - { name: backup, group: nightly, token: "0123456789abcdef0123", heartbeat: { interval: 30m } }
+  - { name: pushed, token: potato }
+""",
+    )
+    assert check(config, "nightly_backup") == {
+        "id": "nightly_backup",
+        "type": "heartbeat",
+        "secret": "${env:GATUS_NIGHTLY_BACKUP_TOKEN}",
+        "within": 1800.0,
+        "title": "backup",
+        "every": 60.0,
+        "labels": {"group": "nightly"},
+    }
+    assert conversion.variables.values == {"GATUS_NIGHTLY_BACKUP_TOKEN": "0123456789abcdef0123"}
+    assert [line.split(": ", 1)[0] for line in told(conversion, "left out")] == ["3:5"]
+    assert "/api/ops/heartbeat/" in told(conversion, "differs")[0]
+
+
+def test_secrets_and_variables(tmp_path: Path) -> None:
+    """What is secret is a variable and stands nowhere else; `$NAME` stays a reference where one is resolved, and is filled in elsewhere."""
+    conversion, config = converted(
+        tmp_path,
+        """\
+endpoints:
+  - name: api
+    url: "https://ops:hunter2hunter2@${DOMAIN}/x?token=ghp_0123456789abcdefghijABCDEFGHIJ012345"
+    headers:
+      Authorization: "Bearer abcdefghijklmnop"
+      X-Api-Key: "$API_KEY"
+      Price: "5$$"
+      Odd: "${env:HOME} and ${file:/etc/passwd}"
+      Forged: "$${file:/etc/passwd}"
+    body: '{"password": "correct horse"}'
+    conditions: ["[STATUS] == 200"]
+  - { name: "$WHERE", url: "tcp://$WHERE:5432", conditions: ["[CONNECTED] == true"] }
+  - { name: "lost", url: "tcp://$NOWHERE:5432", conditions: ["[CONNECTED] == true"] }
+""",
+        WHERE="db.example",
+    )
+    api = check(config, "api")
+    assert api["url"] == "https://ops:${env:GATUS_API_URL}@${env:DOMAIN}/x?token=${env:GATUS_API_URL_2}"
+    assert api["headers"] == {
+        "Authorization": "${env:GATUS_API_AUTHORIZATION}",
+        "X-Api-Key": "${env:API_KEY}",
+        "Price": "5$",
+        "Odd": " and ",  # no such variable can be set, so that Gatus has nothing there
+        "Forged": "${env:GATUS_API_FORGED}",
+    }
+    assert "correct horse" not in conversion.text
+    values = conversion.variables.values
+    assert values["GATUS_API_AUTHORIZATION"] == "Bearer abcdefghijklmnop"
+    assert values["GATUS_API_FORGED"] == "${file:/etc/passwd}"  # what a variable holds is not looked into again
+    for value in values.values():
+        assert value not in conversion.text
+        assert not any(value in str(note) for note in conversion.notes)
+    assert check(config, "db-example")["host"] == "db.example"
+    assert "NOWHERE is not set now" in told(conversion, "left out")[0]
+
+
+def test_what_a_look_needs_and_has_not_turns_it_off(tmp_path: Path) -> None:
+    """An endpoint behind a login, a proxy or a tunnel is kept with enabled: false, and each reason has its place."""
+    conversion, config = converted(
+        tmp_path,
+        """\
+endpoints:
+  - name: login
+    url: "https://api.example/"
+    client:
+      oauth2: { token-url: "https://id.example/", client-id: a, client-secret: b, scopes: [c] }
+      dns-resolver: "udp://192.0.2.53:53"
+    conditions: ["[STATUS] == 200"]
+  - { name: old, url: "https://old.example/", conditions: ["[DOMAIN_EXPIRATION] > 720h"] }
+  - { name: game, url: "udp://game.example:27015", conditions: ["[CONNECTED] == true"] }
+  - { name: keys, url: "ssh://h.example:22", ssh: { username: a, password: b }, conditions: ["[STATUS] == 0"] }
+web: { port: 8080 }
+suites: [{ name: flow, endpoints: [] }]
+""",
+    )
+    assert [(check.id, check.enabled) for check in config.checks] == [("login", False), ("old", False), ("keys", True)]
+    assert [line.split(": ", 2)[0] + " " + line.split(": ", 3)[2] for line in told(conversion, "left out")] == [
+        "5:7 oauth2",
+        "6:7 dns-resolver",
+        "8:60 the condition [DOMAIN_EXPIRATION] > 720h",
+        "9:19 there is no check for UDP; an exec check can run a plugin for it",
+        "10:46 nobody logs in here",
+        "11:1 web",
+        "12:1 suites",
+    ]
+    assert [check.id for check in config.checks if check.id == "keys" and not check.conditions] == ["keys"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ('{ name: x, url: "tcp://nowhere", conditions: ["[CONNECTED] == true"] }', "a host and a port"),
+        ('{ name: x, url: "http://exa mple/", conditions: ["[STATUS] == 200"] }', "blank"),
+        ('{ name: x, url: "nothing", conditions: ["[STATUS] == 200"] }', "no check for this URL"),
+        ('{ name: x, url: "http://a.example/", interval: soon, conditions: ["[STATUS] == 200"] }', "a duration"),
+        ('{ name: x, url: "http://a.example/", conditions: ["[STATUS] == 200"], surprise: 1 }', "surprise: it is not known"),
+        ('{ name: [x], url: "http://a.example/", conditions: ["[STATUS] == 200"] }', "a text is expected"),
+        ("x", "a mapping of keys"),
+        (
+            '{ name: x, url: "http://a.example/", conditions: ["[BODY].key == ghp_0123456789abcdefghijABCDEFGHIJ012345"] }',
+            "looks like a secret",
+        ),
+    ],
+)
+def test_what_is_not_right_is_told_with_its_place(tmp_path: Path, endpoint: str, why: str) -> None:
+    """A fault in one endpoint is a line with its place; the others are there."""
+    right = '{ name: y, url: "http://b.example/", conditions: ["[STATUS] == 200"] }'
+    conversion, config = converted(tmp_path, f"endpoints:\n  - {endpoint}\n  - {right}\n")
+    assert any(why in line and line.startswith("2:") for line in told(conversion, "left out")), conversion.notes
+    assert config.checks[-1].id == "y"
