@@ -168,7 +168,7 @@ def test_a_scan_of_nothing_is_not_ok(run: Run, config: Path, text: str) -> None:
 def test_help_says_what_a_command_is_for_in_a_whole_line(run: Run) -> None:
     """No line of the list of commands is cut off."""
     listed = run("--help").out.partition("Commands:")[2].strip().splitlines()
-    assert len(listed) == 9
+    assert len(listed) == 10
     assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
 
 
