@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from ..exceptions import ScanError
 from . import looks, rollup
@@ -149,11 +150,17 @@ class History(Past):
             raise ScanError(f"the scan {report.scan_id} is already in the history: give every scan an id of its own") from None
 
     def _record(self, batch: Sequence[Recorded]) -> None:
-        results, latest, changes = [], [], []
+        results: list[tuple[Any, ...]] = []
+        latest: list[tuple[Any, ...]] = []
         for item in batch:
             result = item.result
             body = item.body or json.dumps(result.to_wire(), separators=(",", ":"))
             failing = result.status in ("warn", "crit", "unknown")
+            success, failure = result.seq if result.status == "ok" else None, result.seq if failing else None
+            if not item.looked:
+                latest.append((result.fingerprint, result.seq, result.check_id, item.owner, item.hard, item.flips, body, None, None))
+                continue
+            latest.append((result.fingerprint, result.seq, result.check_id, item.owner, item.hard, item.flips, None, success, failure))
             results.append(
                 (
                     result.seq,
@@ -174,31 +181,30 @@ class History(Past):
                     body,
                 )
             )
-            success, failure = result.seq if result.status == "ok" else None, result.seq if failing else None
-            latest.append((result.fingerprint, result.seq, result.check_id, item.owner, item.hard, item.flips, success, failure))
-            changes += [
-                (
-                    c.seq,
-                    c.fingerprint,
-                    c.check_id,
-                    c.title,
-                    c.from_status,
-                    c.to_status,
-                    c.severity,
-                    c.phase,
-                    c.at.timestamp(),
-                    c.summary,
-                    c.scan_id,
-                )
-                for c in item.changes
-            ]
+        changes = [
+            (
+                c.seq,
+                c.fingerprint,
+                c.check_id,
+                c.title,
+                c.from_status,
+                c.to_status,
+                c.severity,
+                c.phase,
+                c.at.timestamp(),
+                c.summary,
+                c.scan_id,
+            )
+            for item in batch
+            for c in item.changes
+        ]
         with self._transaction() as database:
             database.executemany(f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * 16)})", results)
-            looks.note(database, batch)
+            looks.note(database, [item.result for item in batch if item.looked])
             database.executemany(
-                """INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, NULL, NULL) ON CONFLICT (fingerprint) DO UPDATE SET
+                """INSERT INTO latest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT (fingerprint) DO UPDATE SET
                    seq = excluded.seq, check_id = excluded.check_id, owner = excluded.owner, hard = excluded.hard, flips = excluded.flips,
-                   body = NULL,
+                   body = excluded.body,
                    success_seq = coalesce(excluded.success_seq, success_seq),
                    failure_seq = coalesce(excluded.failure_seq, failure_seq),
                    last_success = CASE WHEN excluded.success_seq IS NULL THEN last_success END,

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from .recorded import Recorded
+from .model import CheckResult
 
 BEHIND = 8192
 """Most results that are not sorted in."""
@@ -30,10 +30,11 @@ END;
 _INSERT = "INSERT OR REPLACE INTO looks"
 
 
-def note(database: sqlite3.Connection, batch: Sequence[Recorded]) -> None:
-    """Sorts in what is due after a batch was written. Runs inside the caller's transaction."""
+def note(database: sqlite3.Connection, results: Sequence[CheckResult]) -> None:
+    """Sorts in what is due after these were written. Runs inside the caller's transaction."""
+    if not results:
+        return
     end = database.execute("SELECT seq FROM looks_end").fetchone()[0]
-    results = [item.result for item in batch]
     # Two scans write beside each other: the one's results may come after the other's later ones were sorted in.
     late = [(result.check_id, result.observed_at.timestamp(), result.seq) for result in results if result.seq <= end]
     if late:

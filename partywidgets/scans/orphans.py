@@ -41,7 +41,7 @@ class Orphans:
         await self._service.announcer.tell_rows(await self._disown(rows, reason))
 
     async def _disown(self, rows: Sequence[CheckResult], reason: str, *, at: datetime | None = None) -> list[CheckResult]:
-        recorded = []
+        recorded, now = [], utc_now()
         for row in rows:
             if row.status in ("unknown", "skip"):
                 continue
@@ -59,7 +59,10 @@ class Orphans:
                 error=Failure("internal", said),
                 observed_at=at or row.observed_at,
             )
-            recorded.append(self._service.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=utc_now()).recorded)
+            placed = self._service.board.place(gone, owner=owner, attempts=row.state.max_attempts, now=now)
+            # The row's time is that of its last look; it changed now.
+            changes = tuple(replace(change, at=now) for change in placed.recorded.changes)
+            recorded.append(replace(placed.recorded, changes=changes, looked=False))
         if recorded:
             await self._service.kept(self._service.history.record(recorded), results=True)
         return [item.result for item in recorded]

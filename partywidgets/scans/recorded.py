@@ -57,6 +57,9 @@ class Recorded:
     changes: tuple[StateChange, ...] = ()
     body: str | None = None
     """The result as JSON text, where somebody has made it already."""
+    looked: bool = True
+    """False: nobody looked, the row only turned unknown. It is the present and a change, and no result of the past: it counts in no figure,
+    and the last failure stays the one that was seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -377,6 +378,8 @@ class OpsMonitorService:
             _log.error("check %s: its result is left out: %s", result.check_id, error)
             stream.skip()
             return
+        if gone:
+            placement = replace(placement, recorded=replace(placement.recorded, looked=False))
         stream.add(placement)
         if placement.hardened:  # of a problem that went before it was hard nobody was told, nor is its end told
             _log.info("check %s is %s (%s): %s", result.check_id, result.status, result.severity, one_line(result.summary, 200))

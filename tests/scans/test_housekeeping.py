@@ -53,6 +53,31 @@ async def test_rows_of_a_config_that_nobody_loaded_again_are_not_shown_as_true(t
         assert (await statuses(room))["yesterday"] == ("crit", "it is crit")
 
 
+async def test_a_row_that_turned_unknown_is_no_look(tmp_path: Path, play: Play) -> None:
+    """It is the present, over a restart too, and a change; the figures, the single results and the last failure stay what was seen."""
+    play.statuses["yesterday"] = "crit"
+    check = ScriptedCheck(id="yesterday")
+    async with ops_room(tmp_path) as room:
+        await room.service.load_config("/srv/old.yaml", [check])
+        await room.ops.run_scan()
+    async with ops_room(tmp_path) as room:
+        await room.service.orphans.disown_configs()
+    async with ops_room(tmp_path) as room:
+        assert (await statuses(room))["yesterday"][0] == "unknown"
+        history = room.service.history
+        assert [row["status"] for row in await history.history(check="yesterday")] == ["crit"]
+        figures = await history.rollups(check="yesterday")
+        assert [(hour["looks"], hour["crit"], hour["unknown"]) for hour in figures] == [(1, 1, 0)]
+        assert [row["to_status"] for row in await history.changes()] == ["crit", "unknown"]
+        witnesses = await history.witnesses(check.fingerprint)
+        assert witnesses.failure is not None
+        assert witnesses.failure.status == "crit"
+        await room.service.load_config("/srv/old.yaml", [check])
+        play.statuses["yesterday"] = "ok"
+        await room.ops.run_scan()
+        assert [row["status"] for row in await history.history(check="yesterday")] == ["crit", "ok"]
+
+
 async def test_who_loads_configs_has_a_while_to_come_back(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """For some minutes after a start rows are as they were; then the house is kept."""
     play.statuses["yesterday"] = "crit"

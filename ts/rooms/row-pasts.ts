@@ -88,9 +88,10 @@ export class RowPasts {
   }
 
   /** Takes a row's next look. One that was seen once has no series: it is its only point. Ten thousand of them would be made at a join. */
-  observe(before: Result, { fingerprint, observed_at, duration_ms, status }: Result): void {
+  observe(before: Result, { fingerprint, observed_at, duration_ms, status, scan_id }: Result): void {
     const at = instant(observed_at);
-    if (Number.isNaN(at)) return;
+    // Without a scan nobody looked: the row only turned unknown.
+    if (Number.isNaN(at) || scan_id === "") return;
     let series = this.#series.get(fingerprint);
     if (!series) {
       const first = instant(before.observed_at);
