@@ -10,7 +10,8 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from prometheus_client.registry import CollectorRegistry
 
 from . import __version__
-from .scans.model import STATUS_CODES, STATUSES, CheckResult, count_statuses
+from .scans.model import STATUS_CODES, STATUSES, CheckResult
+from .scans.report import count_statuses
 
 if TYPE_CHECKING:
     from .app import App

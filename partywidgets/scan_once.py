@@ -11,7 +11,7 @@ from .config import Config, load_config
 from .references import Secrets
 
 if TYPE_CHECKING:
-    from .scans.model import ScanReport
+    from .scans.report import ScanReport
     from .scans.service import BroadcastCallback, Selection
 
 

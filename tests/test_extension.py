@@ -16,7 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from partywidgets.scans.model import CheckResult, ScanReport
+from partywidgets.scans.model import CheckResult
+from partywidgets.scans.report import ScanReport
 
 from .jupyter_process import TOKEN, Jupyter, jupyter_server
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from partywidgets.scans.model import CheckResult, Metric, ScanReport
+from partywidgets.scans.model import CheckResult, Metric
+from partywidgets.scans.report import ScanReport
 from tests.ports import kept_port
 
 from .party.serving import until, upgrade_request

@@ -13,7 +13,8 @@ StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
 
 GIVEN = """
-from partywidgets.scans.model import CheckResult, ScanReport
+from partywidgets.scans.model import CheckResult
+from partywidgets.scans.report import ScanReport
 given = ScanReport(results=[CheckResult(f"c{n}", "tcp", f"host-{n}:1", "crit" if n == 3 else "ok", summary=f"seen {n}") for n in range(40)])
 table = pw.ScanTable(given, title="As it was")
 table

@@ -16,7 +16,8 @@ import pytest
 from bare_page import Place, host, token_of
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from partywidgets.scans.model import CheckResult, ScanReport, Status, utc_now, uuid7
+from partywidgets.scans.model import CheckResult, Status, utc_now, uuid7
+from partywidgets.scans.report import ScanReport
 
 ROWS = 12_000
 STATUSES: tuple[Status, ...] = ("ok", "ok", "ok", "warn", "crit")

@@ -14,7 +14,8 @@ from partywidgets import bundles
 from partywidgets.app import create_app
 from partywidgets.auth import LOOPBACK_ORIGINS, Gate, Identity, new_token
 from partywidgets.party.grant import OWNER_ROLES
-from partywidgets.scans.model import CheckResult, ConditionResult, Metric, ScanReport, Status, utc_now, uuid7
+from partywidgets.scans.model import CheckResult, ConditionResult, Metric, Status, utc_now, uuid7
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.transport.server import serve
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..config import Config
-    from ..scans.model import CheckResult, ScanReport
+    from ..scans.model import CheckResult
+    from ..scans.report import ScanReport
 
 CODES = (("crit", 2), ("unknown", 3), ("warn", 1))
 """Exit codes by the worst status, worst first: Nagios' numbers, and a crit is worse than not knowing."""

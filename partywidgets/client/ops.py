@@ -17,8 +17,9 @@ from ..exceptions import ConfigError, HostError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
-from ..scans.model import CheckResult, ScanReport, Status, wire_time
+from ..scans.model import CheckResult, Status, wire_time
 from ..scans.proof import Proof
+from ..scans.report import ScanReport
 from .board import Board, Progress
 from .ops_http import publish_report, refusal
 from .ops_past import OpsPast

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..exceptions import HostError, PartyError, RefusedError, ScanError
 from ..partysocket import FetchResponse, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
-from ..scans.model import ScanReport
+from ..scans.report import ScanReport
 
 PUBLISH_LIMIT = 8 * 1024 * 1024
 """Bytes of JSON of the largest report that a host takes (`BODY_BYTES` of scans/requests.py)."""

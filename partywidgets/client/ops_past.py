@@ -20,8 +20,9 @@ from ..scans.export import (
     hours_frame,
     scans_frame,
 )
-from ..scans.model import CheckResult, ScanReport
+from ..scans.model import CheckResult
 from ..scans.proof import Proof
+from ..scans.report import ScanReport
 from ..scans.witnesses import Witnesses
 
 if TYPE_CHECKING:

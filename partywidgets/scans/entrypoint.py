@@ -7,8 +7,8 @@ from typing import Any
 from ..exceptions import ConnectionClosedError, PartyError
 from ..party import PartyHost
 from .channel import PARTY, ROOM
-from .model import ScanReport
 from .registry import Selection
+from .report import ScanReport
 from .server import OpsMonitorBroadcastServer
 from .service import OpsMonitorService, Scan
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from .text import one_line
 
 if TYPE_CHECKING:
-    from .model import CheckResult, ScanReport, Status
+    from .model import CheckResult, Status
+    from .report import ScanReport
 
 ROWS = 50
 """Failing rows in a table: it is saved with the notebook. `report.df` has all."""

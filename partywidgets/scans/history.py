@@ -14,9 +14,10 @@ from typing import Any
 
 from ..exceptions import ScanError
 from . import looks, rollup
-from .model import CheckResult, ScanReport
+from .model import CheckResult
 from .past import LAST_SCAN, ROWS, Past, scan_moment, scan_row
 from .recorded import Recorded, Restored, Row, ScanState, StateChange
+from .report import ScanReport
 from .silence import Ack, Silence
 
 __all__ = ["FILE", "ROWS", "History", "Recorded", "Restored", "Row", "ScanState", "StateChange", "scan_moment"]

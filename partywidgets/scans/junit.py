@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 from .model import wire_time
 
 if TYPE_CHECKING:
-    from .model import CheckResult, ScanReport
+    from .model import CheckResult
+    from .report import ScanReport
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 (section 2.2) has no way to write, not even escaped."""

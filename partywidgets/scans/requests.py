@@ -33,9 +33,10 @@ from starlette.responses import JSONResponse, Response
 from ..exceptions import PartyError, RefusedError, ScanError
 from ..party import Grant, grant_of
 from . import plan, queries
-from .model import ScanReport, one_line
+from .model import one_line
 from .queries import Unanswered, json_response
 from .registry import Selection
+from .report import ScanReport
 from .service import BroadcastCallback, OpsMonitorService
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .history import Row
-from .model import ScanReport, wire_time
+from .model import wire_time
+from .report import SCAN_SCHEMA, ScanReport
 
 PARTIAL = ("interval", "recheck")
 """Triggers of scans that say little about the whole: of the checks that were just due, of rows that were looked at again."""
@@ -46,4 +47,4 @@ def wire_moment(seconds: float | None) -> str | None:
 def scan_head(row: Row) -> dict[str, Any]:
     """A scan of the history as the ScanReport without results."""
     names = ("scan_id", "trigger", "started_at", "finished_at", "counts", "total")
-    return {"schema": "partywidgets.scan/1", **{name: row[name] for name in names}, "more": f"/api/ops/scans/{row['scan_id']}"}
+    return {"schema": SCAN_SCHEMA, **{name: row[name] for name in names}, "more": f"/api/ops/scans/{row['scan_id']}"}

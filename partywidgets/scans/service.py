@@ -23,13 +23,14 @@ from .lapse import Lapse
 from .lineup import Lineup
 from .maintenance import MaintenanceSettings
 from .message import Rows
-from .model import CheckResult, ScanReport, one_line, utc_now
+from .model import CheckResult, one_line, utc_now
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
 from .orphans import Orphans
 from .probing import ProbeProcess
 from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
+from .report import ScanReport
 from .runner import OWNER, Deliver, RunnerPool
 from .scan import PARTIAL, Scan, scan_head, scan_started, wire_moment
 from .schedule import FULL, Scheduler

@@ -13,7 +13,7 @@ from ._base import refuse_unknown
 from .dashboard import OpsDashboard
 
 if TYPE_CHECKING:
-    from ..scans.model import ScanReport
+    from ..scans.report import ScanReport
 
 
 def ops(

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ..promotion import CheckText, Promotable, Promotion
     from ..scans.backtest_frame import BacktestFrame
-    from ..scans.model import CheckResult, ScanReport
+    from ..scans.model import CheckResult
+    from ..scans.report import ScanReport
     from ..scans.witnesses import Witnesses
 
 T = TypeVar("T")

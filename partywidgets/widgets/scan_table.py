@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..exceptions import KeywordError
 from ..scans.glance import counts_line, report_line
-from ..scans.model import CheckResult, ScanReport, count_statuses
+from ..scans.model import CheckResult
+from ..scans.report import ScanReport, count_statuses
 from .ops_view import OpsView
 from .rendering import rendered, still
 

@@ -17,7 +17,8 @@ from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
 from partywidgets.scans import backtest, bounds, queries, requests
-from partywidgets.scans.model import CheckResult, ScanReport, Status
+from partywidgets.scans.model import CheckResult, Status
+from partywidgets.scans.report import ScanReport
 
 from ..running_app import running
 from ..scans import ops_room

@@ -24,7 +24,8 @@ from partywidgets.scans import history_schema as schema
 from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.history_file import CHECKPOINT, PAGE
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status, Suppression, utc_now
+from partywidgets.scans.model import CheckResult, Evidence, Status, Suppression, utc_now
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
 
 from .ops_room import Play, ScriptedCheck

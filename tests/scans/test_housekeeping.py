@@ -12,7 +12,8 @@ import pytest
 
 from partywidgets.scans import housekeeping
 from partywidgets.scans.history import History
-from partywidgets.scans.model import ScanReport, uuid7, wire_time
+from partywidgets.scans.model import uuid7, wire_time
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
 
 from .ops_room import OpsRoom, Play, ScriptedCheck, ops_room

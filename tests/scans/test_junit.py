@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from partywidgets.scans.junit import junit_text
-from partywidgets.scans.model import CheckResult, ConditionResult, Failure, ScanReport, Suppression
+from partywidgets.scans.model import CheckResult, ConditionResult, Failure, Suppression
+from partywidgets.scans.report import ScanReport
 
 
 def suite_of(*results: CheckResult) -> ElementTree.Element:

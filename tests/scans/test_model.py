@@ -26,16 +26,15 @@ from partywidgets.scans.model import (
     Failure,
     Metric,
     Runner,
-    ScanReport,
     State,
     Status,
-    bounded_wires,
     fingerprint,
     parse_time,
     uuid7,
     wire_time,
 )
 from partywidgets.scans.packing import packed, unpacked
+from partywidgets.scans.report import ScanReport, bounded_wires
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ops.json").read_text())
 

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from partywidgets.party import Environment, PartyHost
 from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
-from partywidgets.scans.model import FRAME_BYTES, Evidence, ScanReport, parse_time, utc_now, wire_time
+from partywidgets.scans.model import FRAME_BYTES, Evidence, parse_time, utc_now, wire_time
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.requests import read_message, read_selection
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.service import OpsMonitorService

@@ -15,7 +15,8 @@ import pytest
 from partywidgets.exceptions import ScanError, StorageError
 from partywidgets.scans import board, lapse
 from partywidgets.scans.housekeeping import SLICE
-from partywidgets.scans.model import CheckResult, Evidence, ScanReport, Status
+from partywidgets.scans.model import CheckResult, Evidence, Status
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.snapshot import Snapshot, plan
 

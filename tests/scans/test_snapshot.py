@@ -9,7 +9,8 @@ import pytest
 
 from partywidgets.scans import snapshot
 from partywidgets.scans.board import Board
-from partywidgets.scans.model import CheckResult, ScanReport, Status, utc_now, uuid7
+from partywidgets.scans.model import CheckResult, Status, utc_now, uuid7
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.snapshot import Planner, plan
 
 from .ops_room import ops_room

@@ -12,7 +12,8 @@ import pytest
 
 from partywidgets.exceptions import ConfigError, StorageError
 from partywidgets.scans.frame import COLUMNS
-from partywidgets.scans.model import CheckResult, Metric, ScanReport
+from partywidgets.scans.model import CheckResult, Metric
+from partywidgets.scans.report import ScanReport
 
 
 @pytest.fixture

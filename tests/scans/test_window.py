@@ -13,7 +13,8 @@ import pytest
 
 from partywidgets.client.ops import OpsClient
 from partywidgets.scans.columns import COLUMN_KEYS
-from partywidgets.scans.model import FRAME_BYTES, CheckResult, Evidence, ScanReport, Status, parse_time, utc_now, uuid7, wire_time
+from partywidgets.scans.model import FRAME_BYTES, CheckResult, Evidence, Status, parse_time, utc_now, uuid7, wire_time
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.server import OpsMonitorBroadcastServer
 from partywidgets.scans.window import WindowQuery
 

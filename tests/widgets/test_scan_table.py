@@ -14,7 +14,8 @@ import partywidgets as pw
 from partywidgets.exceptions import KeywordError
 from partywidgets.runtime import Runtime
 from partywidgets.scans.frame import frame_results, results_frame
-from partywidgets.scans.model import CheckResult, Evidence, Failure, Metric, ScanReport, State, Suppression, utc_now
+from partywidgets.scans.model import CheckResult, Evidence, Failure, Metric, State, Suppression, utc_now
+from partywidgets.scans.report import ScanReport
 from partywidgets.testing import party_runtime
 from partywidgets.widgets import scan_table
 

@@ -17,7 +17,8 @@ import partywidgets as pw
 from partywidgets import bundles
 from partywidgets.exceptions import HostError, KeywordError, PartyError, ScanError
 from partywidgets.runtime import Runtime
-from partywidgets.scans.model import CheckResult, ScanReport, Suppression
+from partywidgets.scans.model import CheckResult, Suppression
+from partywidgets.scans.report import ScanReport
 from partywidgets.testing import party_runtime, party_terminal
 from partywidgets.widgets.rendering import rendered
 from partywidgets.widgets.terminal import sandbox_id
