@@ -18,15 +18,17 @@ DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satur
 _ELSEWHERE = {
     "web": "where a host listens is said by `partywidgets serve --bind --port`",
     "ui": "how a dashboard looks is not configured here",
-    "storage": "the history is an SQLite file beside the host's rooms; see history.keep_raw",
+    "storage": "the history is kept beside the host's rooms; see history.keep_raw",
+    "skip-invalid-config-update": "a config that is not right is never taken here",
+}
+"""Of the server and not of what it looks at: said otherwise here."""
+_LEFT = {
     "security": "who may come in is said by auth.tokens",
     "connectivity": "nobody looks here whether the host itself is online",
     "remote": "other hosts' results are not taken in",
     "announcements": "there are no announcements here",
     "suites": "there are no steps that hand values on; a function with @pw.check does it",
     "tunneling": "checks are not made through SSH",
-    "skip-invalid-config-update": "a config that is not right is never taken here",
-    "debug": "it is not needed here",
 }
 _CLIENT = {
     "proxy-url": "checks are not made through a proxy",
@@ -73,10 +75,12 @@ class Gatus:
                 self.draft.limits["total"] = concurrency
             if root.take("disable-monitoring-lock") or concurrency == 0:
                 self.draft.differs(root.at("concurrency"), "without a limit in Gatus; here 50 at once, see limits.total")
-            root.take("metrics")  # there are always some here
-            for name in [name for name in root.left if name not in _ELSEWHERE]:
+            for name, reason in _ELSEWHERE.items():
+                if root.left.get(name):
+                    self.draft.differs(root.at(name), f"{name}: {reason}")
+            for name in [name for name in root.left if name not in _LEFT]:
                 root.take(name)  # Gatus passes such keys over, too: they hold anchors
-            root.leave(_ELSEWHERE)
+            root.leave(_LEFT)
         self.alerting.write()
 
     def _endpoint(self, given: Section) -> None:

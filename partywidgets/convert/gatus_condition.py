@@ -18,6 +18,8 @@ _SIGNS = (" == ", " != ", " <= ", " >= ", " > ", " < ")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _PLACEHOLDER = re.compile(r"\[([A-Za-z_]+)\](.*)", re.DOTALL)
 _FUNCTION = re.compile(r"(len|has|age|pat|any)\((.*)\)", re.DOTALL)
+_MAY_BE_NO_TEXT = re.compile(r"[-+]?[\d.].*|true|false|\[.*|\{.*|map\[.*|", re.DOTALL)
+"""A literal that the text of a number, of a bool, a list or a map may be equal to."""
 _WHOLE = re.compile(r"[-+]?\d+")
 
 
@@ -45,13 +47,13 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One side: an expression for its text, or a literal. `absent` says, as an expression, when there is none."""
+    """One side as expressions: its text, its number, and the value itself. `absent` says when there is none."""
 
     kind: str
-    literal: str = ""
     text: str = ""
     number: str = ""
     absent: str = ""
+    value: str = ""
 
 
 def converted(condition: str, names: Names) -> str:
@@ -111,10 +113,12 @@ def _equal(left: str, right: str, wanted: bool, names: Names) -> str:
         other = _side(right, names)
         absent = [part for part in (side.absent, other.absent) if part]
         return f"{side.text} == {other.text}" if wanted else " || ".join([*absent, f"{side.text} != {other.text}"])
-    said = _fits(side.text, right)
+    # A word is equal to no number, so that the value need not be made a text first.
+    text = side.text if _MAY_BE_NO_TEXT.fullmatch(right) or _FUNCTION.fullmatch(right) else side.value or side.text
+    said = _fits(text, right)
     if wanted:
         return said
-    said = f"{side.text} != {quoted(right)}" if said == f"{side.text} == {quoted(right)}" else negated(said)
+    said = f"{text} != {quoted(right)}" if said == f"{text} == {quoted(right)}" else negated(said)
     return f"{side.absent} || {said}" if side.absent else said
 
 
@@ -211,7 +215,7 @@ def _side(side: str, names: Names) -> _Side:
         if names.body is None:
             raise NoCounterpart("this check does not read JSON")
         value = place(names.body, steps)
-        return _Side("text", text=f"string({value})", number=f"int({value})", absent=negated(there(names.body, steps)))
+        return _Side("text", text=f"string({value})", number=f"int({value})", absent=negated(there(names.body, steps)), value=value)
     if name == "HEADER" and names.headers is not None:
         key = quoted(rest.removeprefix(".").lower())
         value = f"{names.headers}[{key}]"

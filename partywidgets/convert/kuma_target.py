@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .draft import Draft, span
-from .expression import negated, place, quoted, split_path, there
+from .expression import negated, place, quoted, split_path
 from .kuma_file import Backup, Record
 from .request import HANDSHAKE, SECRET_HEADER
 
@@ -82,7 +82,7 @@ class Targets:
         }.get(check["type"], "error == null")
         wanted = check.pop("conditions", [implied])
         check.pop("warn", None)
-        said = " && ".join(f"({one})" if "||" in one or "&&" in one else one for one in wanted)
+        said = wanted[0] if len(wanted) == 1 else " && ".join(f"({one})" if "||" in one else one for one in wanted)
         check["conditions"] = [f"error != null || {negated(said)}"]
 
     def _http(self, monitor: Record) -> dict[str, Any] | None:
@@ -285,9 +285,9 @@ def _query(monitor: Record) -> str | None:
     path, wanted, sign = monitor.text("json_path").strip(), monitor.text("expected_value"), monitor.text("json_path_operator", "==")
     steps = None if path in ("", "$") else split_path(path)
     if path in ("", "$"):
-        value, absent = "text.trim()", ""
+        value = "text.trim()"
     elif steps:
-        value, absent = place("body", steps), negated(there("body", steps))
+        value = place("body", steps)
     else:
         return None
     if sign in ("<", "<=", ">", ">="):
@@ -296,7 +296,7 @@ def _query(monitor: Record) -> str | None:
     if sign == "contains":
         return f"{text}.contains({quoted(wanted)})"
     if sign == "!=":
-        return f"{absent} || {text} != {quoted(wanted)}" if absent else f"{text} != {quoted(wanted)}"
+        return f"{text} != {quoted(wanted)}"  # what is missing has no answer: down, as in Kuma
     return f"{text} == {quoted(wanted)}" if sign == "==" else None
 
 
@@ -304,15 +304,18 @@ def _record_rule(rule: Any) -> str | None:
     """One condition on a DNS record; None for what has no counterpart."""
     if not isinstance(rule, dict) or rule.get("type") != "expression" or rule.get("variable") != "record" or rule.get("andOr") == "or":
         return None
-    value = quoted(str(rule.get("value")))
-    return {
-        "equals": f"{value} in records",
-        "not_equals": f"!({value} in records)",
-        "contains": f"records.exists(r, r.contains({value}))",
-        "not_contains": f"!records.exists(r, r.contains({value}))",
-        "starts_with": f"records.exists(r, r.startsWith({value}))",
-        "ends_with": f"records.exists(r, r.endsWith({value}))",
-    }.get(str(rule.get("operator")))
+    operator = str(rule.get("operator"))
+    value, bare = quoted(str(rule.get("value"))), operator.removeprefix("not_")
+    said = {
+        "equals": f"r == {value}",
+        "contains": f"r.contains({value})",
+        "starts_with": f"r.startsWith({value})",
+        "ends_with": f"r.endsWith({value})",
+    }.get(bare)
+    if said is None:
+        return None
+    # One record is enough, for what is not so as well.
+    return f"records.exists(r, {said if operator == bare else negated(said) if bare != 'equals' else f'r != {value}'})"
 
 
 def _place_of(url: str, port: int) -> tuple[str, int] | None:

@@ -122,4 +122,5 @@ def test_files_of_two_tools_are_told_apart(run: Run, tmp_path: Path) -> None:
     assert "gatus, kuma, blackbox" in run("convert", gatus, "--from", "nagios").sentence
     assert "none of Uptime Kuma" in run("convert", kuma).sentence
     assert "no such file" in run("convert", tmp_path / "gone").sentence
-    assert "cannot be read" in run("convert", tmp_path).sentence
+    (tmp_path / "empty").mkdir()
+    assert "no YAML file" in run("convert", tmp_path / "empty").sentence

@@ -242,6 +242,25 @@ endpoints:
     assert not conversion.whole
 
 
+def test_a_directory_is_one_config(tmp_path: Path) -> None:
+    """The YAML files of a directory and below are taken together, as Gatus does: what one says of alerts counts for all."""
+    (tmp_path / "config/teams").mkdir(parents=True)
+    (tmp_path / "config/global.yaml").write_text("metrics: true\nconcurrency: 3\n")
+    (tmp_path / "config/alerting.yml").write_text("alerting: { ntfy: { topic: ops } }\n")
+    for name in ("a", "b"):
+        text = (
+            f'endpoints: [{{ name: {name}, url: "http://{name}.example/", conditions: ["[STATUS] == 200"], alerts: [{{ type: ntfy }}] }}]\n'
+        )
+        (tmp_path / f"config/teams/{name}.yaml").write_text(text)
+    conversion = convert([tmp_path / "config"], environ={})
+    config = parse_config(conversion.text)
+    assert [(check.id, check.attempts) for check in config.checks] == [("a", 3), ("b", 3)]
+    assert [target.matchers for target in config.notify] == [{}]
+    assert conversion.variables.values == {"GATUS_NTFY_URL": "ntfys://ntfy.sh/ops"}
+    assert config.limits.total == 3
+    assert conversion.whole
+
+
 def test_external_endpoints_are_heartbeats(tmp_path: Path) -> None:
     """A job that reports by itself becomes a heartbeat, whose token is a variable; one without an interval is told."""
     conversion, config = converted(
@@ -333,9 +352,9 @@ suites: [{ name: flow, endpoints: [] }]
         "8:60 the condition [DOMAIN_EXPIRATION] > 720h",
         "9:19 there is no check for UDP; an exec check can run a plugin for it",
         "10:46 nobody logs in here",
-        "11:1 web",
         "12:1 suites",
     ]
+    assert any("web: where a host listens" in line for line in told(conversion, "differs"))
     assert [check.id for check in config.checks if check.id == "keys" and not check.conditions] == ["keys"]
 
 

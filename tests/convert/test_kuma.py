@@ -93,6 +93,25 @@ async def test_a_scan_says_what_kuma_says(tmp_path: Path, version: int) -> None:
                 (False, {"name": "less", **query, "json_path_operator": "<"}),
                 (True, {"name": "record", "hostname": "plain.example", **dns, "conditions": [{**rule, "value": "192.0.2.1"}]}),
                 (False, {"name": "no such record", "hostname": "plain.example", **dns, "conditions": [{**rule, "value": "192.0.2.9"}]}),
+                (
+                    True,
+                    {
+                        "name": "another record",
+                        "hostname": "plain.example",
+                        **dns,
+                        "conditions": [{**rule, "value": "192.0.2.1", "operator": "not_equals"}],
+                    },
+                ),
+                (
+                    False,
+                    {
+                        "name": "no other",
+                        "hostname": "plain.example",
+                        **dns,
+                        "conditions": [{**rule, "value": "192", "operator": "not_contains"}],
+                    },
+                ),
+                (False, {"name": "not missing", **query, "json_path": "nosuch", "json_path_operator": "!="}),
                 (False, {"name": "mail", "type": "smtp", "hostname": "127.0.0.1", "port": shut}),
             ]
         common = {"interval": 60, "timeout": 20}

@@ -40,7 +40,7 @@ class _Exchange(asyncio.Protocol):
         self.response = Response()
         self.done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.parser = httptools.HttpResponseParser(self)
-        self.parser_error = httptools.HttpParserError
+        self.parser_error, self.parser_upgrade = httptools.HttpParserError, httptools.HttpParserUpgrade
         self.fields: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.size = self.received = 0
@@ -56,6 +56,8 @@ class _Exchange(asyncio.Protocol):
         self.received += len(data)
         try:
             self.parser.feed_data(data)
+        except self.parser_upgrade:
+            self.finish()  # 101: what follows is another protocol's
         except self.parser_error as error:
             self.fail(DialError("http", f"the answer is no HTTP: {str(error).lower() or 'malformed'}"))
         if not self.in_body and self.received > HEAD_BYTES:

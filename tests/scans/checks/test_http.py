@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
 
 from partywidgets.scans.checks.exchange import BODY_BYTES
 from partywidgets.scans.checks.http import HttpCheck, place_of, request_bytes, split_url, without_password
@@ -197,6 +199,28 @@ async def test_long_request_answered_early() -> None:
             result = await look(HttpCheck.model_validate(given))
             assert (result.status, result.summary[:8]) == ("ok", f"HTTP {status}")
     assert got == len(body)
+
+
+async def test_an_answer_that_switches_protocols(web: Served) -> None:
+    """101 is a status as any other, and what the server says in its new protocol is nobody's: the loop has nothing to complain of."""
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(str(context)))
+
+    async def greet(socket: ServerConnection) -> None:
+        await socket.send("hello")
+        await socket.wait_closed()
+
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    async with serve_websocket(greet, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+        result = await look(HttpCheck(id="x", url=url, headers=headers, conditions=("status == 101",), timeout=20))
+    assert (result.status, result.summary.startswith("HTTP 101")) == ("ok", True)
+    assert complaints == []
 
 
 async def test_secret_with_line_break(web: Served) -> None:
