@@ -152,15 +152,31 @@ def quoted(command: str) -> str:
     return "'" + command.replace("'", "'\\''") + "'"
 
 
+_RECALLS = re.compile(r"!(?![\s=]|\Z)")
+"""What an interactive bash or zsh would replace by an earlier command, outside of single quotes."""
+_KEYS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+"""What would press keys instead of being typed."""
+
+
 def command_line(command: str, *, bracketed_paste: bool) -> str:
-    """A command as it is typed: several lines become one group where they can be pasted as one text, else one line with them quoted."""
-    command = command.strip("\n")
-    if "\n" not in command:
-        return command
-    if bracketed_paste:
-        return "{ " + command + "\n}"
-    escaped = command.replace("\\", "\\\\").replace("\n", "\\n")
+    """A command as it is typed: several lines become one group where they can be pasted as one text, else one line with them quoted.
+
+    A command with a `!` is quoted too: a shell that has no such earlier command shows its prompt again and tells nothing. Control
+    characters are escaped.
+    """
+    command = command.replace("\r\n", "\n").strip("\r\n")
+    recalls, keys = _RECALLS.search(command) is not None, _KEYS.search(command if bracketed_paste else command.replace("\t", "\x00"))
+    if keys is None and (bracketed_paste or "\n" not in command):
+        if recalls:
+            return f"eval {quoted(command)}"
+        return "{ " + command + "\n}" if "\n" in command else command
+    # In double quotes single ones keep no `!` from being replaced.
+    escaped = re.sub(r"[\x00-\x1f\x7f!]", _escaped, command.replace("\\", "\\\\"))
     return f'eval "$(printf %b {quoted(escaped)})"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "\\n" if found[0] == "\n" else f"\\0{ord(found[0]):03o}"
 
 
 EMPTY = b"\x05\x15"

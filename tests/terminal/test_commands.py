@@ -92,6 +92,27 @@ async def test_syntax_error_comes_back(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
+async def test_what_the_shell_would_take_for_keys_or_history(serve: Serve, name: str) -> None:
+    """An exclamation mark and control characters reach the command as they are: none recalls an earlier one, or is pressed as a key."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        for command, output in (
+            ('echo "wow!x" hi!', "wow!x hi!"),
+            ("echo 'it'\"'\"'s!x'", "it's!x"),
+            ('echo "!!"\necho two', "!!\ntwo"),
+            ("printf 'a\x03\x1bb' | od -An -c", "a 003 033 b"),
+            ("printf 'a\tb' | od -An -c", "a \\t b"),
+            ("echo one\r\necho two\r", "one\ntwo"),
+        ):
+            reply = await ana.ask("run", command=command, timeout_s=30)
+            assert reply.get("error") is None
+            shown = reply["result"]["output"]
+            assert (" ".join(shown.split()) if " od " in command else shown) == output
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
 async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str) -> None:
     """A line for which the shell wants more (its PS2) is refused in a moment, and the next command finds a prompt; whole ones of several
     lines, and a program that prints the prompts' variables, are none."""

@@ -70,6 +70,17 @@ def test_several_lines_become_one_command() -> None:
     assert quoted("it's") == "'it'\\''s'"
 
 
+def test_what_a_line_editor_would_change_is_quoted() -> None:
+    """A `!` recalls no earlier command, also in the form without pasting; control characters press no keys; a Windows line end is one."""
+    assert command_line('echo "a!b"', bracketed_paste=True) == "eval 'echo \"a!b\"'"
+    assert command_line("test ! -e x; echo a!", bracketed_paste=True) == "test ! -e x; echo a!"
+    assert "!" not in command_line("a!b\nc", bracketed_paste=False)
+    assert command_line("echo \x03", bracketed_paste=True) == "eval \"$(printf %b 'echo \\0003')\""
+    assert command_line("a\tb", bracketed_paste=True) == "a\tb"
+    assert "\t" not in command_line("a\tb", bracketed_paste=False)
+    assert command_line("a\r\nb\r", bracketed_paste=True) == "{ a\nb\n}"
+
+
 @pytest.mark.parametrize("reply", [b"\x1b[?1;2c", b"\x1b[>0;276;0c", b"\x1b[24;80R", b"\x1b]11;rgb:0000/0000/0000\x07", b"\x1b[?2026;2$y"])
 def test_answers_of_an_emulator_are_known(reply: bytes) -> None:
     """Device attributes, cursor reports, colours, modes: nobody typed them."""
