@@ -98,6 +98,8 @@ class PartyMagics(Magics):
         for command in list(logical_lines(cell)):
             result = self._run(terminal, terminal.run(command, timeout=arguments.timeout, inside=arguments.inside))
             if not arguments.quiet and result.output.strip():
+                if result.output_lost:
+                    print(f"partywidgets: of {command!r} the first {result.output_lost:,} bytes are not kept", file=sys.stderr)
                 print(result.output.rstrip("\n"))
             if not result.ok:
                 how = "without telling its exit code" if result.exit_code is None else f"with exit code {result.exit_code}"

@@ -67,10 +67,15 @@ class CommandResult:
     def df(self) -> DataFrame:
         """The output as a DataFrame, read as a table with a header (`df -h`, `ps aux`, `docker ps`, `kubectl get pods`).
 
-        Columns of numbers become numbers, and those where every value ends in `%` too. Raises CommandError when the output is no table.
+        `ls -l` has one too, and tables with lines of dashes (psql, mysql). Columns of numbers become numbers, and those where every value
+        ends in `%` too. Raises CommandError when the output is no table, and when its beginning is lost.
         """
         import pandas as pd
 
+        if self.output_lost:
+            raise CommandError(
+                f"the output of {self.command!r} cannot be a DataFrame: {self._lost}, and the header with them: print less, or into a file"
+            )
         try:
             names, rows = parse_table(self.output)
         except ValueError as error:
@@ -78,6 +83,8 @@ class CommandResult:
         frame = pd.DataFrame(rows, columns=names)
         for position in range(len(names)):
             column = frame.iloc[:, position]
+            if bool((column == "").all()):
+                continue
             percent = bool(column.str.fullmatch(r"-?[0-9.]+%").all())
             try:
                 numbers = pd.to_numeric(column.str.rstrip("%") if percent else column)
@@ -86,11 +93,20 @@ class CommandResult:
             frame.isetitem(position, numbers.to_numpy())
         return frame
 
+    @property
+    def _lost(self) -> str:
+        return f"its first {self.output_lost:,} bytes are not kept"
+
+    @property
+    def _shown(self) -> str:
+        output = self.output.rstrip("\n")
+        return f"… {self._lost}\n{output}" if self.output_lost else output
+
     def __str__(self) -> str:
         return self.output
 
     def __repr__(self) -> str:
-        output = self.output.rstrip("\n")
+        output = self._shown
         head = f"$ {self.command}\n" + (f"{output}\n" if output else "")
         return head + ("exit code unknown" if self.exit_code is None else f"exit {self.exit_code}")
 
@@ -100,6 +116,6 @@ class CommandResult:
             '<div class="pw-command"><div><code>$ '
             + html.escape(self.command)
             + "</code></div><pre>"
-            + html.escape(self.output.rstrip("\n"))
+            + html.escape(self._shown)
             + f'</pre><div><small class="pw-{"ok" if self.ok else "crit"}">{"✓" if self.ok else "✗"} {mark}</small></div></div>'
         )

@@ -1,8 +1,9 @@
-"""Tables as programs print them (df, ps, docker, kubectl, free, ss), read by their columns. Pure functions."""
+"""Tables as programs print them (df, ps, docker, kubectl, free, ss, systemctl, psql), read by their columns. Pure functions."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 # Column names of several words; every other single space in a header separates two columns.
 _TWO_WORDS = (
@@ -29,48 +30,139 @@ _TWO_WORDS = (
     "MEM %",
     "NET I/O",
     "BLOCK I/O",
+    "DISK USAGE",
+    "CONTENT SIZE",
+    "UNIT FILE",
     "Local Address:Port",
     "Peer Address:Port",
     "Local Address",
     "Foreign Address",
     "PID/Program name",
 )
-_JOIN = "\u00a0"
+_TITLE = re.compile(r"(?:Active (?:Internet|UNIX) |Kernel (?:IP|Interface) |procs -+).*|.* load average: .*")
+"""What stands over a header: netstat, route, vmstat, w."""
+_LEGEND = re.compile(r"LOAD +=|top - |\d+ (?:loaded units|unit files|timers|sockets) listed")
+"""How a part begins that is no table: below systemctl's, above top's."""
+_SOCKETS = ["Peer Address:Port", "Process"]
+_RULE = re.compile(r"[-=+| ]*[-=]{2}[-=+| ]*|-")
+_FOOTER = re.compile(r"\(\d+ rows?\)")
+_FILE = re.compile(
+    r"(?P<mode>[-bcdlps][-rwxsStT]{9}[.+@]?) +(?P<links>\d+) +(?P<owner>\S+) +(?P<group>\S+) +(?P<size>\d\S*|\d+, *\d+) "
+    r"+(?P<modified>\S+ +\d+ +\d[\d:]*|\d{4}-\d\d-\d\d \S+(?: [-+]\d{4})?|\d\d-\d\d \S+) (?P<name>.+)"
+)
 
 
 def parse_table(text: str) -> tuple[list[str], list[list[str]]]:
     """Column names and rows of the table in `text`, whose first line is the header. Raises ValueError when it cannot be read as one.
 
-    A table whose header has gaps of two spaces or more everywhere is cut where the names start (docker, kubectl); any other, and any whose
-    rows have just as many words as the header, is split at white space, the last column taking the rest (df, ps).
+    Columns are parted where every line is blank, so that cells may be empty or have blanks (docker, kubectl, ss, systemctl). Where a cell
+    is wider than its column, lines are split at white space, the last column taking the rest (ps). A line of dashes below the header shows
+    the columns (psql, mysql, sqlite3), and of `ls -l` they are known. Two tables, parted by an empty line, are none.
     """
-    lines = [line.expandtabs().rstrip() for line in text.splitlines() if line.strip()]
+    parts = [part.strip("\n").expandtabs() for part in re.split(r"\n(?:[ \t]*\n)+", f"\n{text}\n")]
+    parts = [part for part in parts if part.strip() and not _LEGEND.match(part.lstrip())]
+    if len(parts) > 1:
+        raise ValueError(f"there are {len(parts)} parts with an empty line between them: print one table")
+    lines = [line.rstrip() for line in parts[0].split("\n")] if parts else []
+    if (files := _files(lines)) is not None:
+        return files
+    if lines and _TITLE.fullmatch(lines[0]):
+        del lines[0]
     if len(lines) < 2:
         raise ValueError("there is no table: it takes a header and at least one line below it")
-    header, body = lines[0], lines[1:]
-    for name in _TWO_WORDS:
-        header = re.sub(rf"(?<!\S){re.escape(name)}(?!\S)", name.replace(" ", _JOIN), header)  # not in ps's `%CPU %MEM`
-    words = [(match.start(), match.group()) for match in re.finditer(r"[^ ]+", header)]
+    return _ruled(lines) or _plain(lines)
+
+
+def _files(lines: list[str]) -> tuple[list[str], list[list[str]]] | None:
+    """The table of `ls -l`, which has no header."""
+    if lines and re.fullmatch(r"total \S+", lines[0]):
+        lines = lines[1:]
+    found = [_FILE.fullmatch(line) for line in lines]
+    rows = [list(match.groups()) for match in found if match is not None]
+    return (list(_FILE.groupindex), rows) if rows and len(rows) == len(lines) else None
+
+
+def _ruled(lines: list[str]) -> tuple[list[str], list[list[str]]] | None:
+    """A table with lines of dashes, cut where they have gaps; None where there are none with a gap."""
+    rule = next((line for line in lines[:2] if _RULE.fullmatch(line)), "")
+    starts = [found.start() for found in re.finditer(r"[-=]+", rule)]
+    if len(starts) < 2:
+        return None
+    cells = [
+        [line[start:end].strip(" |") for start, end in _pairs(starts)]
+        for line in lines
+        if not _RULE.fullmatch(line) and not _FOOTER.fullmatch(line.strip())
+    ]
+    return cells[0], cells[1:]
+
+
+def _plain(lines: list[str]) -> tuple[list[str], list[list[str]]]:
+    lines = [line for line in lines if not _RULE.fullmatch(line)]
+    header = lines[0]
+    # systemctl's dot before what failed stands in no column.
+    body = [re.sub(r"^[^\w\s/.-] ", "  ", line) for line in lines[1:]] if header.startswith("  ") else lines[1:]
+    words = _words(header)
     if header.startswith(" ") and not any(line.startswith(" ") for line in body):
         words.insert(0, (0, ""))  # free: the first column has no name
-    names = [word.replace(_JOIN, " ") for _, word in words]
+    names = [word for _, word in words]
     if len(names) < 2:
         raise ValueError("there is no table: its first line has one word only")
-
     split = [line.split(None, len(names) - 1) for line in body]
+    if names[-2:] == _SOCKETS:
+        return names, _sockets(split, len(names))
     if all(len(line.split()) == len(names) for line in body):
         return names, split
-    wide = all(words[i + 1][0] - (words[i][0] + len(words[i][1])) >= 2 for i in range(len(words) - 1))
     starts = [start for start, _ in words]
+    wide = all(behind - before - len(word) >= 2 for (before, word), (behind, _) in pairwise(words))
     if wide and all(_cuts(line, starts) for line in body):
         return names, [_cut(line, starts) for line in body]
+    # Prose has no gaps.
+    parted = _parted(words, header, body) if "  " in header.strip() else None
+    if parted is not None and not any(" " in cell for row in parted[1] for cell in row[:-1]):
+        return parted
     if all(len(row) == len(names) for row in split):
         return names, split
-    ends = [start + len(word) for start, word in words]
-    ends[0] = max(ends[0], *(len(line.split()[0]) for line in body))
-    if not names[0] and all(_ends(line, ends) for line in body):
-        return names, [[line[start:end].strip() for start, end in zip([0, *ends], ends, strict=False)] for line in body]
+    if parted is not None:
+        return parted
     raise ValueError(f"there is no table: its header names {len(names)} columns and a line below has {min(map(len, split))} words")
+
+
+def _sockets(rows: list[list[str]], count: int) -> list[list[str]]:
+    """The rows of ss, whose names stand beside their columns; that of the process may be empty."""
+    if any(len(row) < count - 1 or ":" not in row[count - 3] or ":" not in row[count - 2] for row in rows):
+        raise ValueError("there is no table: its addresses are no HOST:PORT each")
+    return [[*row, ""][:count] for row in rows]
+
+
+def _words(header: str) -> list[tuple[int, str]]:
+    """The names of a header with their places. A name of several words stands by itself, not in ps's `%CPU %MEM`."""
+    several = "|".join(re.escape(name) for name in _TWO_WORDS)
+    found = re.finditer(rf"(?<!\S)(?:{several})(?!\S)|(?<!\S)Peer Address:Port(?=Process)|[^ ]+", header)
+    return [(match.start(), match.group()) for match in found]
+
+
+def _parted(words: list[tuple[int, str]], header: str, body: list[str]) -> tuple[list[str], list[list[str]]] | None:
+    """The table cut where all of its lines are blank; None where that does not part its names."""
+    taken = 0
+    for line in (header, *body):
+        for run in re.finditer(r"[^ ]+", line):
+            taken |= ((1 << (run.end() - run.start())) - 1) << run.start()
+    names: list[list[str]] = []
+    starts: list[int] = []
+    for run in re.finditer("1+", bin(taken)[:1:-1]):
+        inside = [word for start, word in words if run.start() <= start < run.end()]
+        if inside:
+            names.append(inside)
+            starts.append(run.start() if starts else 0)
+    rows = [_cut(line, starts) for line in body]
+    if len(names) < 2 or any(len(inside) > 1 and any(" " in row[at] for row in rows) for at, inside in enumerate(names)):
+        return None
+    return [" ".join(inside) for inside in names], rows
+
+
+def _pairs(starts: list[int]) -> list[tuple[int, int | None]]:
+    """From each start to the next."""
+    return list(zip(starts, [*starts[1:], None], strict=True))
 
 
 def _cuts(line: str, starts: list[int]) -> bool:
@@ -78,10 +170,5 @@ def _cuts(line: str, starts: list[int]) -> bool:
     return all(start == 0 or start > len(line) or line[start - 1] == " " for start in starts)
 
 
-def _ends(line: str, ends: list[int]) -> bool:
-    """True when `line` has a space behind every column's end: a table whose numbers stand to the right (free)."""
-    return len(line) <= ends[-1] and all(end >= len(line) or line[end] == " " for end in ends)
-
-
 def _cut(line: str, starts: list[int]) -> list[str]:
-    return [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    return [line[start:end].strip() for start, end in _pairs(starts)]

@@ -96,6 +96,125 @@ def test_free() -> None:
     assert list(frame["available"]) == ["23Gi", ""]
 
 
+SS = """\
+State    Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess
+LISTEN   0      128          0.0.0.0:2024       0.0.0.0:*
+LISTEN   0      100        127.0.0.1:44601      0.0.0.0:*    users:(("python",pid=11089,fd=17))
+TIME-WAIT 0     0          127.0.0.1:39007    127.0.0.1:38720
+"""
+UNITS = """\
+  UNIT                     LOAD      ACTIVE   SUB     DESCRIPTION
+  cron.service             loaded    active   running Regular background program processing daemon
+\u25cf shop.service             loaded    failed   failed  The shop
+  ssh.service              not-found inactive dead    ssh.service
+
+LOAD   = Reflects whether the unit definition was properly loaded.
+ACTIVE = The high-level unit activation state, i.e. generalization of SUB.
+SUB    = The low-level unit activation state, values depend on unit type.
+3 loaded units listed. Pass --all to see loaded but inactive units, too.
+"""
+LSBLK = """\
+NAME   MAJ:MIN RM  SIZE RO TYPE MOUNTPOINTS
+zram0  253:0    0    0B  0 disk
+vda    254:0    0  256G  0 disk /data
+                                /run/netns
+"""
+LSOF = """\
+COMMAND PID  TID USER   FD   TYPE DEVICE SIZE/OFF  NODE NAME
+nginx   812      root  cwd    DIR  254,0     4096     2 /
+nginx   812  813 www   txt    REG  254,0  1265648 26010 /usr/sbin/nginx (deleted)
+"""
+LS = """\
+total 8
+drwxr-xr-x 13 root root 4096 Nov 28 22:04 my folder
+lrwxrwxrwx  1 root root    7 May 20  2025 bin -> usr/bin
+crw-rw-rw-  1 root root 1, 3 Nov 27 23:21 null
+"""
+PSQL = """\
+ id | name    | note
+----+---------+------
+  1 | Ana     |
+ 22 | Ben Bey | b | c
+(2 rows)
+"""
+MYSQL = """\
++----+----------+
+| id | name     |
++----+----------+
+|  1 | Ana Bell |
++----+----------+
+"""
+TOP = """\
+top - 21:49:28 up 22:27,  0 user,  load average: 1.04, 1.00, 1.00
+Tasks: 120 total,   1 running
+
+    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND
+   7668 root      20   0    4568   2952   2024 R  93.3   0.0   0:02.70 cp -a x
+  76123 root      20   0       0      0      0 I   6.7   0.0   7:02.28 kdamond.0
+"""
+VMSTAT = """\
+procs -----------memory---------- ---swap--
+ r  b   swpd   free   buff  cache   si   so
+ 2  0      0 18018828 123480 6286672    0    0
+"""
+
+
+def test_cells_that_are_empty_or_have_blanks() -> None:
+    """ss, systemctl, lsblk, lsof: columns are where every line has a blank; a legend below and a dot before what failed are left out."""
+    frame = result_of(SS).df
+    assert list(frame["Local Address:Port"]) == ["0.0.0.0:2024", "127.0.0.1:44601", "127.0.0.1:39007"]
+    assert list(frame["Peer Address:Port"]) == ["0.0.0.0:*", "0.0.0.0:*", "127.0.0.1:38720"]
+    frame = result_of(UNITS).df
+    assert list(frame.columns) == ["UNIT", "LOAD", "ACTIVE", "SUB", "DESCRIPTION"]
+    assert list(frame["UNIT"]) == ["cron.service", "shop.service", "ssh.service"]
+    assert list(frame["DESCRIPTION"])[:2] == ["Regular background program processing daemon", "The shop"]
+    frame = result_of(LSBLK).df
+    assert list(frame["MOUNTPOINTS"]) == ["", "/data", "/run/netns"]
+    assert list(frame["SIZE"]) == ["0B", "256G", ""]
+    frame = result_of(LSOF).df
+    assert [str(cell) for cell in frame["USER"]] == ["root", "www"]
+    assert list(frame["NAME"]) == ["/", "/usr/sbin/nginx (deleted)"]
+
+
+def test_ls() -> None:
+    """ls -l has no header: its columns are known, and a name may have blanks."""
+    frame = result_of(LS).df
+    assert list(frame.columns) == ["mode", "links", "owner", "group", "size", "modified", "name"]
+    assert list(frame["name"]) == ["my folder", "bin -> usr/bin", "null"]
+    assert list(frame["modified"]) == ["Nov 28 22:04", "May 20  2025", "Nov 27 23:21"]
+
+
+def test_tables_with_lines_of_dashes() -> None:
+    """psql and mysql: the dashes show the columns."""
+    frame = result_of(PSQL).df
+    assert list(frame["id"]) == [1, 22]
+    assert list(frame["name"]) == ["Ana", "Ben Bey"]
+    assert list(result_of(MYSQL).df["name"]) == ["Ana Bell"]
+
+
+def test_titles_above_a_table() -> None:
+    """top and vmstat say something else first."""
+    frame = result_of(TOP).df
+    assert list(frame["PID"]) == [7668, 76123]
+    assert list(frame["COMMAND"]) == ["cp -a x", "kdamond.0"]
+    assert list(result_of(VMSTAT).df["free"]) == [18018828]
+
+
+def test_two_tables_are_none() -> None:
+    """The second would be rows of the first."""
+    with pytest.raises(CommandError, match="2 parts with an empty line between them: print one table"):
+        _ = result_of(f"{DF}\n{DF}").df
+
+
+def test_an_output_without_its_beginning() -> None:
+    """What is lost is said, and no row is taken for the header."""
+    result = CommandResult("seq 9", 0, "a b\n1 2", 0.5, "/", 7, output_lost=1_234_567)
+    assert "its first 1,234,567 bytes are not kept" in repr(result)
+    assert "its first 1,234,567 bytes are not kept" in result._repr_html_()
+    with pytest.raises(CommandError, match="not kept, and the header with them: print less, or into a file"):
+        _ = result.df
+
+
 @pytest.mark.parametrize("output", ["", "one line\n", "word\nanother\n", "two words\none\n\n"])
 def test_no_table(output: str) -> None:
     """What is no table is one sentence, not a wrong frame."""
