@@ -51,6 +51,10 @@ export interface TerminalBundle {
 
 /** A request for control waits a minute in the room. */
 const ASK_MS = 75_000;
+/** A host takes messages of 1 MiB, and a program that does not read has as much waiting for it. */
+const PASTE_BYTES = 1_000_000;
+/** How long it is said that keys were not taken. */
+const UNHEARD_MS = 8000;
 
 /** Opens the room and shows it, until `signal` aborts: then no socket and no element is left. */
 export function openTerminal(options: TerminalPaneOptions): TerminalPane {
@@ -64,11 +68,12 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   const view: TerminalView = new TerminalView(
     options.view,
     {
-      input(text, answer) {
+      input(keys, answer) {
         // Every attached xterm answers a program's queries: the room picks one. A focus report is no keystroke, and must not take control.
         if (answer && party.status.lease && !party.holdsControl) return;
-        if (!party.type(new TextEncoder().encode(text)) && !answer) refresh();
+        if (!party.type(keys) && !answer) unheard();
       },
+      unheard: () => unheard(),
       fit({ cols, rows }) {
         if (link !== "open" || !party.maySize) return false;
         const { size } = party.status;
@@ -120,7 +125,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   const bar = new TerminalBar(room, actions, options.view.screenReader);
   const consent = new ClipboardConsent((sentence) => tell(sentence));
   const paste = new PasteQuestion(
-    (text) => view.terminal.paste(text),
+    (text) => (party.status.canType ? view.terminal.paste(text) : unheard()),
     () => view.terminal.focus(),
   );
   view.node.addEventListener(
@@ -130,7 +135,15 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       event.preventDefault();
       event.stopPropagation();
       const text = event.clipboardData?.getData("text/plain") ?? "";
-      if (text !== "" && party.status.canType) paste.take(text, view.terminal.modes.bracketedPasteMode);
+      const size = new TextEncoder().encode(text).length;
+      if (text === "") return;
+      if (!party.status.canType) unheard();
+      else if (size > PASTE_BYTES)
+        tell(`Not pasted: the text has ${Math.ceil(size / 1000)} kB, and ${PASTE_BYTES / 1000} kB is the most: bring it over as a file`);
+      else {
+        tell("");
+        paste.take(text, view.terminal.modes.bracketedPasteMode);
+      }
     },
     { capture: true, signal },
   );
@@ -161,6 +174,21 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
 
   function tell(sentence: string): void {
     setText(notice, sentence);
+  }
+
+  let said = "";
+  let forget: ReturnType<typeof setTimeout> | undefined;
+  /** What was typed or pasted went nowhere: nobody should believe that it waits. */
+  function unheard(): void {
+    refresh();
+    said = `What you type is not sent: ${party.whyUnheard(link === "open")}`;
+    tell(said);
+    clearTimeout(forget);
+    forget = setTimeout(hush, UNHEARD_MS);
+  }
+  function hush(): void {
+    if (said !== "" && notice.textContent === said) tell("");
+    said = "";
   }
 
   async function copy(): Promise<void> {
@@ -208,6 +236,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     const state = bar.link(link, reason, status, party);
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
+    if (typing && !wasTyping) hush();
     wasTyping = typing;
     settleSize();
     root.dataset.state = state;
@@ -251,6 +280,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   signal.addEventListener("abort", () => {
     // Whoever waits for an answer hears that none will come.
     party.closed();
+    clearTimeout(forget);
     root.remove();
   });
   return { root, run: (line, timeoutS, began) => command.run(line, timeoutS, began), focus: () => view.terminal.focus() };

@@ -45,6 +45,7 @@ def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: O
     """Over comm alone, output still arrives while a cell blocks, and the badge says that the kernel is busy."""
     lab = open_lab(start_jupyter(**SETUPS["comm-in-process"]), "notebooks/terminal.ipynb")
     lab.run_all()
+    expect(lab.terminals().first).to_have_attribute("data-state", "live")  # what is typed before is refused in words
     lab.type(f"echo go-$((1+1)); until [ -e {tmp_path}/cell-runs ]; do sleep 0.1; done; echo late-$((40+2))\n")
     lab.expect_screen("go-2")  # every keystroke has left the page
     with lab.busy(tmp_path):

@@ -168,6 +168,16 @@ export class TerminalRoom {
     return mine !== undefined && mine === subject(other.connection);
   }
 
+  /** Why what this person types is not taken, as the end of a sentence. */
+  whyUnheard(open: boolean): string {
+    const { connection, lease, canType, upstream, role } = this.status;
+    if (!open || connection === "") return connection === "" ? "the terminal is not live yet" : "the connection is lost";
+    if (upstream === "ended" || upstream === "failed") return "nothing runs in this terminal any more";
+    if (canType) return "the connection took nothing";
+    if (lease !== null && role !== "observer") return `${lease.name} has control`;
+    return `you are ${role || "a viewer"} here and only watch`;
+  }
+
   /** The room takes this page's size: this person has control, or nobody has and they may type. */
   get maySize(): boolean {
     const { lease, canType } = this.status;

@@ -7,7 +7,16 @@ const base64 = (text: string) => Buffer.from(text).toString("base64");
 describe("a terminal's screen", () => {
   let page: AbortController;
   let view: TerminalView;
-  const events = { input: vi.fn(), fit: () => false, escape: vi.fn(), find: vi.fn(), title: vi.fn(), clipboard: vi.fn() };
+  const typed = vi.fn<(keys: string, answer: boolean) => void>();
+  const events = {
+    input: (keys: Uint8Array, answer: boolean) => typed(Buffer.from(keys).toString("latin1"), answer),
+    unheard: vi.fn(),
+    fit: () => false,
+    escape: vi.fn(),
+    find: vi.fn(),
+    title: vi.fn(),
+    clipboard: vi.fn(),
+  };
   const write = (text: string) => new Promise<void>((done) => view.write(Buffer.from(text, "latin1"), done));
   const restore = (text: string) => new Promise<void>((done) => view.restore({ cols: 40, rows: 6 }, Buffer.from(text), done));
 
@@ -50,9 +59,24 @@ describe("a terminal's screen", () => {
 
   it("answers a program's questions while it runs, and none that stand in a restored screen", async () => {
     await restore("\x1b[c\x1b[6n");
-    expect(events.input).not.toHaveBeenCalled();
+    expect(typed).not.toHaveBeenCalled();
     await write("\x1b[c");
-    expect(events.input).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\x1b\[\?/), true);
+    expect(typed).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\x1b\[\?/), true);
+  });
+
+  it("takes what is typed while a screen is being restored, also beside the questions in it", async () => {
+    const restored = restore("\x1b[c\x1b[6n$ ");
+    view.terminal.input("ls\r");
+    await restored;
+    expect(typed).toHaveBeenCalledExactlyOnceWith("ls\r", false);
+  });
+
+  it("gives a place of the mouse in bytes to a program that knows no other way", async () => {
+    view.terminal.resize(200, 6);
+    await write("\x1b[?1000h");
+    const core = (view.terminal as unknown as { _core: { coreMouseService: { triggerMouseEvent(event: object): boolean } } })._core;
+    core.coreMouseService.triggerMouseEvent({ col: 149, row: 2, x: 0, y: 0, button: 0, action: 1, ctrl: false, alt: false, shift: false });
+    expect(typed).toHaveBeenCalledExactlyOnceWith(`\x1b[M ${String.fromCharCode(150 + 32)}#`, false);
   });
 
   it("gives a title of five million letters on as two hundred", async () => {
@@ -64,7 +88,7 @@ describe("a terminal's screen", () => {
     await restore(`\x1b]52;c;${base64("old")}\x07`);
     await write(`\x1b]52;c;?\x07\x1b]52;c;${base64("new")}\x07`);
     expect(events.clipboard).toHaveBeenCalledExactlyOnceWith("new");
-    expect(events.input).not.toHaveBeenCalled();
+    expect(typed).not.toHaveBeenCalled();
   });
 
   it("keeps its size whatever the program asks for", async () => {
@@ -75,7 +99,7 @@ describe("a terminal's screen", () => {
 
   it("tells nobody its title or its state", async () => {
     await write("\x1b]2;rm -rf /\x07\x1b[21t\x1b[20t\x05\x1bP+q544e\x1b\\");
-    expect(events.input).not.toHaveBeenCalled();
+    expect(typed).not.toHaveBeenCalled();
   });
 });
 

@@ -22,7 +22,9 @@ export interface TerminalViewOptions {
 
 export interface TerminalViewEvents {
   /** What was typed or pasted. `answer`: xterm's own reply to a query of the program, not a person's. */
-  input(text: string, answer: boolean): void;
+  input(keys: Uint8Array, answer: boolean): void;
+  /** A key was pressed while nobody may type here: it goes nowhere. */
+  unheard(): void;
   /** The element would take this size. True when the PTY has it or will get it; otherwise the screen is scaled to the element. */
   fit(size: { cols: number; rows: number }): boolean;
   /** The person left by the keyboard. */
@@ -135,8 +137,19 @@ export class TerminalView implements Screen {
       },
     });
     signal.addEventListener("abort", () => this.#dispose());
-    this.terminal.onData((text) => this.#restoring === 0 && events.input(text, ANSWER.test(text)));
-    this.terminal.onBinary((text) => this.#restoring === 0 && events.input(text, false));
+    this.terminal.onData((text) => {
+      const answer = ANSWER.test(text);
+      // The questions in a restored screen are answered to nobody; a person who types while it is drawn is heard.
+      if (!answer || this.#restoring === 0) events.input(new TextEncoder().encode(text), answer);
+    });
+    // A place of the mouse as programs of old ask for it: each character is a byte.
+    this.terminal.onBinary((bytes) =>
+      events.input(
+        Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)),
+        false,
+      ),
+    );
+    this.terminal.onKey(() => this.terminal.options.disableStdin && events.unheard());
     this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
     this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
     scrollByArrows(this.terminal, () => this.#cell().height);
