@@ -82,7 +82,8 @@ class Handle(Generic[T]):
     def wait(self, timeout: float | None = None) -> T:
         """Blocks until the work is done, at most `timeout` seconds (None: for ever), and returns its result.
 
-        Raises TimeoutError, what the work raised, and RuntimeError on the very loop that does the work, where only `await` can do.
+        Raises TimeoutError (the work goes on), what the work raised, and RuntimeError on the very loop that does the work, where only
+        `await` can do.
         """
         try:
             running = asyncio.get_running_loop()
@@ -103,7 +104,9 @@ class Handle(Generic[T]):
                 woken.clear()
         finally:
             self._noted.remove(woken.set)
-        return self._future.result(0 if deadline is not None else None)
+        if not self._future.done():
+            raise TimeoutError(f"{self.label!r} is not done after {timeout:g} s and goes on: wait() again, or cancel()")
+        return self._future.result()
 
     def result(self) -> T:
         """The result of finished work, or its exception raised. Raises RuntimeError while it runs."""

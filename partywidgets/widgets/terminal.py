@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ..client.handle import Handle
 from ..client.terminal import TerminalClient
-from ..exceptions import PartyError
+from ..exceptions import CommandError, KeywordError, PartyError
 from ._base import PartyWidget, refuse_unknown
 from .recording import Recording, recording_answer
 from .rendering import still
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("partywidgets.widgets")
 
+VALUES: dict[str, tuple[int, int]] = {"cols": (20, 1000), "rows": (1, 1000), "font_size": (7, 40), "scrollback": (0, 1_000_000)}
+"""The least and the most of each keyword that is a number."""
 CLIENT_IDLE = 60.0
 """Seconds that Python stays in the room after it was last used: whoever stays longer keeps the sandbox's process alive."""
 
@@ -63,6 +65,9 @@ class Terminal(PartyWidget):
             "paste_with_ctrl_v": paste_with_ctrl_v,
         }
         refuse_unknown("Terminal", unknown, ["room", "sandbox", "cols", "layout", *view])
+        _check_values({"cols": cols, **view})
+        if sandbox is not None and (not isinstance(sandbox, str) or not sandbox):
+            raise KeywordError(f"Terminal(sandbox={sandbox!r}): a sandbox is an id of the config, or an address such as docker:web-1")
         self._sandbox = sandbox
         self._client: TerminalClient | None = None
         self._opening: asyncio.Lock | None = None
@@ -109,6 +114,8 @@ class Terminal(PartyWidget):
 
     def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
         """Types text as it is (`term.send("ls\\r")`) and returns a handle. Anything but text is ipywidgets' own message to the page."""
+        if isinstance(content, bytes | bytearray):
+            raise CommandError(f"send({bytes(content[:20])!r}…): what is typed is text: send(….decode())")
         if not isinstance(content, str):
             return super().send(content, buffers)
         return self._start(lambda client: client.send(content), f"send {content!r}")
@@ -248,6 +255,20 @@ class Terminal(PartyWidget):
         text, html = await self._with_client(self._both)
         self._keep(text, html)
         return text, html
+
+
+def _check_values(given: dict[str, Any]) -> None:
+    """Raises KeywordError for what the page would take for nothing, or not draw."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in VALUES:
+            if not isinstance(value, bool):
+                raise KeywordError(f"Terminal({name}={value!r}): it takes True or False")
+            continue
+        least, most = VALUES[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise KeywordError(f"Terminal({name}={value!r}): it takes a whole number from {least} to {most:,}")
 
 
 def sandbox_id(sandbox: str) -> str:
