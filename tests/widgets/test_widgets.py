@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import traitlets
@@ -193,9 +193,9 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
     ("make", "sentence"),
     [
         (lambda: pw.Terminal("w", sandbx="x"), r"Terminal\(\) has no keyword 'sandbx': did you mean 'sandbox'\?"),
-        (lambda: pw.Terminal("w", rows="24"), r"Terminal\(rows='24'\): it takes a whole number from 1 to 1,000"),
+        (lambda: pw.Terminal("w", rows=cast("int", "24")), r"Terminal\(rows='24'\): it takes a whole number from 1 to 1,000"),
         (lambda: pw.Terminal("w", scrollback=-1), r"Terminal\(scrollback=-1\): it takes a whole number from 0 to 1,000,000"),
-        (lambda: pw.Terminal("w", screen_reader="no"), r"Terminal\(screen_reader='no'\): it takes True or False"),
+        (lambda: pw.Terminal("w", screen_reader=cast("bool", "no")), r"Terminal\(screen_reader='no'\): it takes True or False"),
         (lambda: pw.Terminal("w", sandbox=""), r"Terminal\(sandbox=''\): a sandbox is an id of the config, or an address"),
         (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),
         (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes columns, group, height, layout"),
