@@ -15,6 +15,7 @@ from ..config_edit import flow
 from ..config_nodes import STR, tag_of
 from ..config_source import MAX_TEXT, Source, read_yaml
 from ..exceptions import ConfigError
+from ..scans.model import one_line
 from .draft import Draft, Note
 from .variables import Variables
 
@@ -26,7 +27,7 @@ MAX_FILES = 1000
 SQLITE = b"SQLite format 3\x00"
 _COMMON: dict[str, Any] = {"timeout": "10s", "attempts": 1, "retry_delay": "1s", "every": None}
 """Keys that go into `defaults` where most checks share a value, and what a check has without them."""
-_FIRST = ("id", "name", "title", "type", "enabled")
+_FIRST = ("id", "title", "type", "enabled")
 _LAST = ("every", "timeout", "attempts", "retry_delay", "labels", "remediation", "conditions", "warn")
 _PLAIN = re.compile(r"[A-Za-z(](?:[ -~]*[!-9;-~])?")
 """Text that begins and ends as a plain scalar may. A colon at its end would make a key of it."""
@@ -174,7 +175,7 @@ def _text(draft: Draft, paths: Sequence[Path]) -> str:
         for key, without in _COMMON.items():
             if key not in defaults and key in check and check[key] == without:
                 del check[key]
-    lines = [f"# Converted by partywidgets {__version__} from {', '.join(path.name for path in paths)}."]
+    lines = [one_line(f"# Converted by partywidgets {__version__} from {', '.join(path.name for path in paths)}.")]
     for name, entry in (("defaults", defaults), ("limits", draft.limits)):
         if entry:
             lines.append(f"{name}: {flow(entry)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +50,8 @@ class Draft:
     found: int = 0
     """Things of the source that are a check each, whether or not they became one."""
     _ids: set[str] = field(default_factory=set)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    """By id, the number for the next one that would be called so."""
 
     def left_out(self, place: str, text: str) -> None:
         """It has no counterpart."""
@@ -82,7 +84,10 @@ class Draft:
     def name(self, wanted: str) -> str:
         """An id of a check that no other has, as near to `wanted` as it may be."""
         bare = re.sub(r"[\x00-\x1f\x7f]", " ", wanted).strip().lstrip("/ ")[:190] or "check"
-        name = _unused(bare, self._ids)
+        name, number = bare, self._numbers.get(bare, 2)
+        while name in self._ids:
+            name, number = f"{bare}-{number}", number + 1
+        self._numbers[bare] = number
         self._ids.add(name)
         return name
 
@@ -104,7 +109,10 @@ class Draft:
 
     def window(self, window: dict[str, Any], place: str) -> None:
         """Takes a maintenance window, with a name of its own."""
-        window["name"] = _unused(window["name"][:90] or "maintenance", {other["name"] for other in self.maintenance})
+        bare, taken, number = window["name"][:90] or "maintenance", {other["name"] for other in self.maintenance}, 2
+        window["name"] = bare
+        while window["name"] in taken:
+            window["name"], number = f"{bare} {number}", number + 1
         if self._fits(MaintenanceSettings, window, {"maintenance": [window]}, place):
             self.maintenance.append(window)
 
@@ -121,13 +129,6 @@ class Draft:
             self.left_out(place, "it holds what looks like a secret in a place that takes no reference")
             return False
         return True
-
-
-def _unused(name: str, taken: Collection[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}-{number}", number + 1
-    return free
 
 
 def labelled(checks: Iterable[dict[str, Any]], ids: set[str], label: str) -> dict[str, str]:

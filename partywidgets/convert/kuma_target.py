@@ -131,6 +131,12 @@ class Targets:
             else:
                 conditions.append(query)
         self._needs(check, monitor)
+        if monitor.text("ip_family") in ("ipv4", "ipv6"):
+            check["family"] = monitor.text("ip_family")
+        if monitor.flag("cache_bust"):
+            self.draft.left_out(monitor.place, "a random value in the URL, against caches")
+        if monitor.flag("retry_only_on_status_code_failure"):
+            self.draft.differs(monitor.place, "retries: each problem is looked at again here, not the status alone")
         return check
 
     def _headers(self, monitor: Record, websocket: bool) -> dict[str, str]:
@@ -145,6 +151,8 @@ class Targets:
         if user and monitor.text("auth_method", "basic") in ("basic", ""):
             encoded = b64encode(f"{user}:{password}".encode()).decode()
             headers["Authorization"] = "Basic " + self.draft.secret(monitor.place, encoded, *words, "basic")
+        elif (token := monitor.text("bearer_token")) and monitor.text("auth_method") == "bearer":
+            headers["Authorization"] = "Bearer " + self.draft.secret(monitor.place, token, *words, "token")
         if websocket:
             headers |= HANDSHAKE
             if protocol := monitor.text("ws_subprotocol"):
@@ -155,7 +163,7 @@ class Targets:
         """What a request would fail without."""
         method = monitor.text("auth_method")
         missing = ""
-        if method not in ("", "basic", "null"):
+        if method not in ("", "basic", "bearer", "null"):
             missing = f"the login by {method}"
         elif monitor.number("proxy_id"):
             missing = "the proxy"
@@ -285,14 +293,14 @@ def _query(monitor: Record) -> str | None:
     path, wanted, sign = monitor.text("json_path").strip(), monitor.text("expected_value"), monitor.text("json_path_operator", "==")
     steps = None if path in ("", "$") else split_path(path)
     if path in ("", "$"):
-        value = "text.trim()"
+        value = "body.trim()"  # a list or a mapping has none, and is down in Kuma, too
     elif steps:
         value = place("body", steps)
     else:
         return None
     if sign in ("<", "<=", ">", ">="):
         return f"double({value}) {sign} {wanted}" if re.fullmatch(r"-?\d+(\.\d+)?", wanted) else None
-    text = value if value == "text.trim()" else f"string({value})"
+    text = value if value == "body.trim()" else f"string({value})"
     if sign == "contains":
         return f"{text}.contains({quoted(wanted)})"
     if sign == "!=":

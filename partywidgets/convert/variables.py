@@ -10,6 +10,8 @@ from ..references import REFERENCE
 
 _USER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:([^/@\s]+)@")
 """The password of a URL."""
+_QUERY = re.compile(r"[?&][\w.-]*(?:key|token|secret|password|passwd|pwd|auth|sig|signature)=([^&#\s]+)", re.IGNORECASE)
+"""A value of a URL's query whose name says that it is secret."""
 
 
 class Variables:
@@ -32,11 +34,8 @@ class Variables:
 
     def secrets(self, text: str) -> list[tuple[int, int]]:
         """Where a text holds secrets, and what a host would take for references: those are not the source's."""
-        spans = [
-            *find_secrets(text),
-            *(found.span(1) for found in _USER.finditer(text)),
-            *(found.span() for found in REFERENCE.finditer(text)),
-        ]
+        spans = [*find_secrets(text), *(found.span() for found in REFERENCE.finditer(text))]
+        spans += [found.span(1) for pattern in (_USER, _QUERY) for found in pattern.finditer(text)]
         merged: list[tuple[int, int]] = []
         for start, end in sorted(spans):
             if merged and start < merged[-1][1]:

@@ -296,11 +296,13 @@ endpoints:
     headers:
       Authorization: "Bearer abcdefghijklmnop"
       X-Api-Key: "$API_KEY"
+      X-Auth: "$${SHELL}"
       Price: "5$$"
       Odd: "${env:HOME} and ${file:/etc/passwd}"
       Forged: "$${file:/etc/passwd}"
     body: '{"password": "correct horse"}'
     conditions: ["[STATUS] == 200"]
+  - { name: signed, url: "https://signed.example/x?page=2&sig=abc%2Fdef&key=k1#top", conditions: ["[STATUS] == 200"] }
   - { name: "$WHERE", url: "tcp://$WHERE:5432", conditions: ["[CONNECTED] == true"] }
   - { name: "lost", url: "tcp://$NOWHERE:5432", conditions: ["[CONNECTED] == true"] }
 """,
@@ -311,14 +313,18 @@ endpoints:
     assert api["headers"] == {
         "Authorization": "${env:GATUS_API_AUTHORIZATION}",
         "X-Api-Key": "${env:API_KEY}",
+        "X-Auth": "${env:GATUS_API_X_AUTH}",
         "Price": "5$",
         "Odd": " and ",  # no such variable can be set, so that Gatus has nothing there
         "Forged": "${env:GATUS_API_FORGED}",
     }
+    signed = "https://signed.example/x?page=2&sig=${env:GATUS_SIGNED_URL}&key=${env:GATUS_SIGNED_URL_2}#top"
+    assert check(config, "signed")["url"] == signed
     assert "correct horse" not in conversion.text
     values = conversion.variables.values
     assert values["GATUS_API_AUTHORIZATION"] == "Bearer abcdefghijklmnop"
     assert values["GATUS_API_FORGED"] == "${file:/etc/passwd}"  # what a variable holds is not looked into again
+    assert {values["GATUS_SIGNED_URL"], values["GATUS_SIGNED_URL_2"]} == {"abc%2Fdef", "k1"}
     for value in values.values():
         assert value not in conversion.text
         assert not any(value in str(note) for note in conversion.notes)

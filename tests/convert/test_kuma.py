@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from partywidgets.config import Config, parse_config
-from partywidgets.convert import Conversion, convert
+from partywidgets.convert import Conversion, convert, kuma_file
 from partywidgets.exceptions import ConfigError
 from partywidgets.scan_once import scan_once
 from tests.ports import kept_port
@@ -225,6 +225,26 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         assert not any(secret in str(note) for note in conversion.notes)
 
 
+def test_what_later_versions_have(tmp_path: Path) -> None:
+    """Columns that came with 2.1 and later: a bearer token, the address family, the end of domains; the latter is one line for all."""
+    path = kuma_database(tmp_path / "kuma.db")
+    with closing(sqlite3.connect(path)) as database, database:
+        for column in ("bearer_token", "domain_expiry_notification", "retry_only_on_status_code_failure"):
+            database.execute(f"ALTER TABLE monitor ADD {column}")
+        added = (
+            "INSERT INTO monitor (name, type, url, interval, auth_method, bearer_token, ip_family, domain_expiry_notification, cache_bust)"
+        )
+        database.execute(f"{added} VALUES ('api', 'http', 'https://api.example/', 60, 'bearer', 'a-bearer-token', 'ipv6', 1, 1)")
+        database.execute(f"{added} VALUES ('web', 'http', 'https://web.example/', 60, NULL, NULL, NULL, 1, 0)")
+    conversion, config = converted(path)
+    api = check(config, "api")
+    assert (api["headers"], api["family"]) == ({"Authorization": "Bearer ${env:KUMA_API_TOKEN}"}, "ipv6")
+    assert told(conversion, "left out") == [
+        "monitor 1 'api': a random value in the URL, against caches",
+        "monitor 1 'api': the end of its domain is watched for 2 monitors, of which this is the first: an http check can ask RDAP for it",
+    ]
+
+
 def test_a_backup_says_the_same(tmp_path: Path) -> None:
     """A version 1 backup in JSON gives the checks, targets and labels that the database gives."""
     backup = {
@@ -305,6 +325,20 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         other.execute("create table monitor (id)")
     with pytest.raises(ConfigError, match="none of Uptime Kuma"):
         convert([tmp_path / "other.db"], environ={})
+
+
+def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup, a table and a cell beyond their bounds are one sentence each."""
+    backup, database = tmp_path / "backup.json", kuma_database(tmp_path / "kuma.db", monitor=[{"name": "x" * 2000}] * 3)
+    backup.write_text(json.dumps({"monitorList": [{"name": "x" * 2000}]}))
+    monkeypatch.setattr(kuma_file, "MAX_BACKUP", 1000)
+    monkeypatch.setattr(kuma_file, "MAX_ROWS", 2)
+    for path, why in ((backup, "larger than"), (database, "more than 2 rows")):
+        with pytest.raises(ConfigError, match=why):
+            convert([path], environ={})
+    monkeypatch.setattr(kuma_file, "MAX_CELL", 1000)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        convert([database], environ={})
 
 
 def test_hostile_values_are_checks_or_told(tmp_path: Path) -> None:
