@@ -113,6 +113,8 @@ class Gatus:
             self.draft.differs(given.at(), f"kept with enabled: false, since it needs client.{fatal[0]}")
         self.alerting.apply(check, given)
         windows = given.sections("maintenance-windows")
+        if given.left.get("ui"):
+            self.draft.differs(given.at("ui"), "ui: how a dashboard looks is not configured here; secrets are hidden in any case")
         given.take("ui")
         given.leave({"store": "there are no suites here", "always-run": "there are no suites here"})
         if self.draft.add(check, given.at()):

@@ -16,12 +16,28 @@ from partywidgets.scan_once import scan_once
 from tests.ports import kept_port
 from tests.scans.checks.exporter import running_exporter
 from tests.scans.checks.servers import Authority, dns_server, serving, web_server
+from tests.scans.checks.test_starttls import talking
 
 USUAL = [
     {"source_labels": ["__address__"], "target_label": "__param_target"},
     {"source_labels": ["__param_target"], "target_label": "instance"},
     {"target_label": "__address__", "replacement": "127.0.0.1:9115"},
 ]
+
+
+STARTTLS: dict[str, list[dict[str, Any]]] = {
+    "smtp": [
+        {"expect": "^220 "},
+        {"send": "EHLO prober\r"},
+        {"expect": "^250[ -]STARTTLS"},
+        {"send": "STARTTLS\r"},
+        {"expect": "^220"},
+        {"starttls": True},
+    ],
+    "imap": [{"expect": "^. OK"}, {"send": "a1 STARTTLS\r"}, {"expect": "^a1 OK"}, {"starttls": True}],
+    "pop3": [{"expect": "OK"}, {"send": "STLS\r"}, {"expect": "OK"}, {"starttls": True}],
+}
+"""What is said before TLS, as modules have it."""
 
 
 def job(module: str, *targets: str, **more: Any) -> dict[str, Any]:
@@ -103,6 +119,15 @@ async def test_a_scan_says_what_the_exporter_says(tmp_path: Path, monkeypatch: p
         "tcp_banner": {"prober": "tcp", **long, "tcp": {"query_response": [{"expect": "^220 "}, {"send": "QUIT\r"}]}},
         "tcp_no_banner": {"prober": "tcp", "timeout": "1s", "tcp": {"query_response": [{"expect": "^SSH-2.0-"}]}},
         "tcp_asked": {"prober": "tcp", **long, "tcp": {"query_response": [{"send": "NOOP"}, {"expect": "^250 NOOP"}]}},
+        **{
+            f"tcp_{protocol}": {
+                "prober": "tcp",
+                **long,
+                "tcp": {"query_response": dialogue, "tls_config": {**trusted, "server_name": "localhost"}},
+            }
+            for protocol, dialogue in STARTTLS.items()
+        },
+        "tcp_untrusted": {"prober": "tcp", **long, "tcp": {"query_response": STARTTLS["smtp"]}},
         "dns": {**record, "dns": question},
         "dns_nxdomain": {**record, "dns": {**question, "query_name": "missing.example"}},
         "dns_nxdomain_wanted": {**record, "dns": {**question, "query_name": "missing.example", "valid_rcodes": ["NXDOMAIN", "NOERROR"]}},
@@ -122,7 +147,16 @@ async def test_a_scan_says_what_the_exporter_says(tmp_path: Path, monkeypatch: p
         },
         "dns_tcp": {**record, "dns": {**question, "transport_protocol": "tcp"}},
     }
-    async with web_server() as web, web_server(authority.server_context()) as secure, dns_server() as resolver, serving(mail) as greeting:
+    tls_context = authority.server_context()
+    async with (
+        web_server() as web,
+        web_server(tls_context) as secure,
+        dns_server() as resolver,
+        serving(mail) as greeting,
+        serving(talking("smtp", tls_context)) as smtp,
+        serving(talking("imap", tls_context)) as imap,
+        serving(talking("pop3", tls_context)) as pop3,
+    ):
         site, tls, shut = f"http://127.0.0.1:{web.port}", f"https://localhost:{secure.port}", kept_port()
         targets = {
             "http": [
@@ -136,6 +170,10 @@ async def test_a_scan_says_what_the_exporter_says(tmp_path: Path, monkeypatch: p
             "http_post": [f"{site}/echo"],
             "tcp": [f"127.0.0.1:{web.port}", f"localhost:{secure.port}", f"127.0.0.1:{shut}"],
             "tcp_tls": [f"localhost:{secure.port}", f"127.0.0.1:{shut}"],
+            "tcp_smtp": [f"127.0.0.1:{smtp}"],
+            "tcp_imap": [f"127.0.0.1:{imap}"],
+            "tcp_pop3": [f"127.0.0.1:{pop3}"],
+            "tcp_untrusted": [f"127.0.0.1:{smtp}"],
             "tcp_banner": [f"127.0.0.1:{greeting}"],
             "tcp_no_banner": [f"127.0.0.1:{greeting}"],
             "tcp_asked": [f"127.0.0.1:{greeting}"],

@@ -17,6 +17,7 @@ from partywidgets.convert import Conversion, convert
 from partywidgets.scan_once import scan_once
 from tests.ports import kept_port
 from tests.scans.checks.servers import Authority, dns_server, serving, web_server
+from tests.scans.checks.test_starttls import talking
 
 
 def converted(tmp_path: Path, text: str, **environ: str) -> tuple[Conversion, Config]:
@@ -44,6 +45,13 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await reader.read(1)
 
 
+async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Says each line back in capitals."""
+    while line := await reader.readline():
+        writer.write(line.upper())
+        await writer.drain()
+
+
 async def echo(socket: ServerConnection) -> None:
     """Takes whoever comes."""
     await socket.wait_closed()
@@ -59,6 +67,8 @@ async def test_a_scan_says_what_gatus_says(tmp_path: Path) -> None:
         web_server(expired) as old,
         dns_server() as resolver,
         serving(greet) as ssh,
+        serving(talking("smtp", authority.server_context())) as mail,
+        serving(shout) as loud,
         serve_websocket(echo, "127.0.0.1", 0) as sockets,
     ):
         site, tcp, shut = f"http://127.0.0.1:{web.port}", f"tcp://127.0.0.1:{web.port}", kept_port()
@@ -111,6 +121,26 @@ async def test_a_scan_says_what_gatus_says(tmp_path: Path) -> None:
                     "url": f"https://localhost:{untrusted.port}/json",
                     "client": {"insecure": True},
                     "conditions": ["[STATUS] == 200", "[CERTIFICATE_EXPIRATION] > 48h"],
+                },
+            ),
+            (
+                True,
+                {
+                    "name": "talk",
+                    "url": f"tcp://127.0.0.1:{loud}",
+                    "body": "hello\n",
+                    "conditions": ["[BODY] == pat(HELLO*)", "[IP] == 127.0.0.1"],
+                },
+            ),
+            (False, {"name": "other talk", "url": f"tcp://127.0.0.1:{loud}", "body": "hello\n", "conditions": ["[BODY] == hello"]}),
+            (False, {"name": "mail", "url": f"starttls://127.0.0.1:{mail}", "conditions": ["[CONNECTED] == true"]}),
+            (
+                True,
+                {
+                    "name": "mail insecure",
+                    "url": f"starttls://127.0.0.1:{mail}",
+                    "client": {"insecure": True},
+                    "conditions": ["[CONNECTED] == true", "[CERTIFICATE_EXPIRATION] > 48h"],
                 },
             ),
             (False, {"name": "tls", "url": f"tls://localhost:{untrusted.port}", "conditions": ["[CONNECTED] == true"]}),
