@@ -1,13 +1,14 @@
 /** An xterm in an element: what is on the screen, its size, its keys and its colours. Knows no network. */
-import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { WebglAddon } from "@xterm/addon-webgl";
-import { type ITheme, Terminal } from "@xterm/xterm";
+import { Terminal } from "@xterm/xterm";
 import type { Screen } from "../rooms/terminal-room.ts";
 import { element } from "./element.ts";
-import { contrast as contrastRatio, dress, standingOut, watchTheme } from "./theme.ts";
+import { ScreenFit } from "./screen-fit.ts";
+import { terminalColours } from "./terminal-colours.ts";
+import { dress, watchTheme } from "./theme.ts";
 import { scrollByTouch } from "./touch.ts";
 import { scrollByArrows } from "./wheel.ts";
 
@@ -36,84 +37,26 @@ export interface TerminalViewEvents {
   clipboard(text: string): void;
 }
 
-interface Core {
-  _renderService?: { dimensions: { css: { cell: { width: number; height: number } } } };
-}
-
 const SHOWN_ADDRESS = 300;
-const MIN_COLS = 20;
-const MIN_ROWS = 5;
-const SMALLEST_FONT = 7;
-const LARGEST_FONT = 40;
 const CLIPBOARD_CHARACTERS = 128 * 1024;
-const FIT_DELAY_MS = 100;
-const ANSWER_MS = 600;
 /** CAN: ends an unfinished escape sequence without running it. */
 const CANCEL = Uint8Array.of(0x18);
-/** Pixels of the element that are not screen: padding and scroll bar, and the padding above and below. */
-const SIDE = 19;
-const EDGE = 8;
-
 /** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
 const ANSWER =
   /^(?:\x1b\[[?>=]?[\d;]*[cRnxtuy]|\x1b\[\?[\d;]*\$y|\x1b\[[IO]|\x1b\](?:4;\d+|1[0-2]);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\)+$/;
-
-const DARK: ITheme = {
-  black: "#2e3436",
-  red: "#f2777a",
-  green: "#7fc98b",
-  yellow: "#e5c07b",
-  blue: "#7aa6da",
-  magenta: "#c397d8",
-  cyan: "#70c0b1",
-  white: "#d3d7cf",
-  brightBlack: "#8a8f98",
-  brightRed: "#ff8f8f",
-  brightGreen: "#a5e0ae",
-  brightYellow: "#ffe08a",
-  brightBlue: "#a3c7f0",
-  brightMagenta: "#dcb8f0",
-  brightCyan: "#9be3d6",
-  brightWhite: "#ffffff",
-};
-const LIGHT: ITheme = {
-  black: "#1f2328",
-  red: "#b3261e",
-  green: "#1b6e2e",
-  yellow: "#7a5200",
-  blue: "#0b57b0",
-  magenta: "#7b3fa0",
-  cyan: "#0f6d75",
-  white: "#6e7781",
-  brightBlack: "#57606a",
-  brightRed: "#c93a31",
-  brightGreen: "#2c7d3d",
-  brightYellow: "#8a6300",
-  brightBlue: "#2a6fc9",
-  brightMagenta: "#9150b8",
-  brightCyan: "#207f88",
-  brightWhite: "#424a53",
-};
 
 export class TerminalView implements Screen {
   readonly node: HTMLElement;
   readonly terminal: Terminal;
   readonly search = new SearchAddon();
-  #fit = new FitAddon();
+  #fit: ScreenFit;
   #events: TerminalViewEvents;
   #options: TerminalViewOptions;
-  #startSize: number;
   #restoring = 0;
   #decoder = decoder();
-  #fitWanted = false;
-  #layout = "";
-  #fullCell: { width: number; height: number } | null = null;
-  #fitTimer: ReturnType<typeof setTimeout> | undefined;
-  #scaleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TerminalViewOptions, events: TerminalViewEvents, signal: AbortSignal) {
     this.#options = options;
-    this.#startSize = options.fontSize;
     this.#events = events;
     this.node = element("div", { class: "pw-screen" });
     this.terminal = new Terminal({
@@ -136,7 +79,8 @@ export class TerminalView implements Screen {
         allowNonHttpProtocols: false,
       },
     });
-    signal.addEventListener("abort", () => this.#dispose());
+    this.#fit = new ScreenFit(this.terminal, this.node, options.fontSize, (size) => events.fit(size), signal);
+    signal.addEventListener("abort", () => this.terminal.dispose());
     this.terminal.onData((text) => {
       const answer = ANSWER.test(text);
       // The questions in a restored screen are answered to nobody; a person who types while it is drawn is heard.
@@ -152,7 +96,7 @@ export class TerminalView implements Screen {
     this.terminal.onKey(() => this.terminal.options.disableStdin && events.unheard());
     this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
     this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
-    scrollByArrows(this.terminal, () => this.#cell().height);
+    scrollByArrows(this.terminal, () => this.#fit.cell().height);
     this.terminal.parser.registerOscHandler(52, (request) => {
       const text = this.#restoring === 0 ? clipboardText(request) : "";
       if (text) events.clipboard(text);
@@ -165,33 +109,18 @@ export class TerminalView implements Screen {
     const terminal = this.terminal;
     this.#recolour();
     terminal.open(this.node);
-    terminal.loadAddon(this.#fit);
     terminal.loadAddon(this.search);
     terminal.loadAddon(new Unicode11Addon());
     terminal.unicode.activeVersion = "11";
     terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri)));
     this.#accelerate();
-    scrollByTouch(terminal, this.node, () => this.#cell().height, signal);
+    scrollByTouch(terminal, this.node, () => this.#fit.cell().height, signal);
     watchTheme(() => this.#recolour(), signal);
-    const observer = new ResizeObserver(() => this.#laidOut());
-    observer.observe(this.node);
-    signal.addEventListener("abort", () => observer.disconnect());
-    this.node.style.height = `${Math.ceil(this.#cell().height * this.#options.rows)}px`;
-    this.#scale();
+    this.#fit.open(this.#options.rows, signal);
   }
 
   #pointAt(uri: string): void {
     this.node.title = uri.length > SHOWN_ADDRESS ? `${uri.slice(0, SHOWN_ADDRESS)}…` : uri;
-  }
-
-  /** The size that would fill the element now. */
-  fitted(): { cols: number; rows: number } | null {
-    const font = this.terminal.options.fontSize;
-    if (font !== this.#options.fontSize) this.terminal.options.fontSize = this.#options.fontSize;
-    const proposed = this.#fit.proposeDimensions();
-    if (font !== this.#options.fontSize) this.terminal.options.fontSize = font!;
-    if (!proposed || !Number.isFinite(proposed.cols) || !Number.isFinite(proposed.rows)) return null;
-    return { cols: Math.max(MIN_COLS, proposed.cols), rows: Math.max(MIN_ROWS, proposed.rows) };
   }
 
   write(bytes: Uint8Array, done: () => void): void {
@@ -205,7 +134,7 @@ export class TerminalView implements Screen {
     this.terminal.write(CANCEL, () => {
       this.#restoring++;
       this.terminal.reset();
-      this.#apply(size);
+      this.#fit.resize(size);
     });
     this.#decoder = decoder();
     this.terminal.write(this.#decoder.decode(bytes, { stream: true }), () => {
@@ -215,13 +144,17 @@ export class TerminalView implements Screen {
   }
 
   resize(size: { cols: number; rows: number }): void {
-    this.terminal.write("", () => this.#apply(size));
+    this.terminal.write("", () => this.#fit.resize(size));
+  }
+
+  /** The size that would fill the element now. */
+  fitted(): { cols: number; rows: number } | null {
+    return this.#fit.fitted();
   }
 
   /** Asks for the size that fills the element, as if the layout had changed. */
   requestFit(): void {
-    this.#fitWanted = true;
-    this.#fitSoon(0);
+    this.#fit.request();
   }
 
   setTyping(allowed: boolean): void {
@@ -232,11 +165,7 @@ export class TerminalView implements Screen {
 
   /** Larger by `step` CSS pixels; 0 goes back to the size of the start. */
   zoom(step: number): void {
-    const size = step === 0 ? this.#startSize : this.#options.fontSize + step;
-    this.#options = { ...this.#options, fontSize: Math.min(LARGEST_FONT, Math.max(SMALLEST_FONT, size)) };
-    this.#fullCell = null;
-    this.terminal.options.fontSize = this.#options.fontSize;
-    this.requestFit();
+    this.#fit.zoom(step);
   }
 
   setScreenReader(on: boolean): void {
@@ -255,58 +184,6 @@ export class TerminalView implements Screen {
       else lines.push(text);
     }
     return `${lines.join("\n").trimEnd()}\n`;
-  }
-
-  #apply({ cols, rows }: { cols: number; rows: number }): void {
-    if (cols > 0 && rows > 0 && (cols !== this.terminal.cols || rows !== this.terminal.rows)) this.terminal.resize(cols, rows);
-    this.#scale();
-  }
-
-  /** The font shrinks until the whole screen fits the element; below the smallest readable one the element scrolls. */
-  #scale(): void {
-    clearTimeout(this.#scaleTimer);
-    const full = this.#options.fontSize;
-    // Cells are rounded to whole pixels, so the ratio is always taken from the full size: from the present one it would drift.
-    if (this.terminal.options.fontSize === full) this.#fullCell = this.#cell();
-    const { width: cellWidth, height: cellHeight } = this.#fullCell ?? this.#cell();
-    const [width, height] = [this.node.clientWidth - SIDE, this.node.clientHeight - EDGE];
-    if (width <= 0 || height <= 0) return;
-    const ratio = Math.min(1, width / (cellWidth * this.terminal.cols), (height + 1) / (cellHeight * this.terminal.rows));
-    const wanted = Math.max(SMALLEST_FONT, Math.floor(full * ratio * 2) / 2);
-    if (wanted !== this.terminal.options.fontSize) this.terminal.options.fontSize = wanted;
-  }
-
-  /** A cell in CSS pixels. xterm keeps it to itself; its own fit addon reads it at the same place. */
-  #cell(): { width: number; height: number } {
-    const core = (this.terminal as unknown as { _core?: Core })._core;
-    const cell = core?._renderService?.dimensions.css.cell;
-    // xterm changes its object in place: what is kept must be a copy.
-    return cell && cell.width > 0
-      ? { width: cell.width, height: cell.height }
-      : { width: this.#options.fontSize * 0.6, height: this.#options.fontSize * 1.15 };
-  }
-
-  /** Coming into view is no wish for another size: only a layout that changes under the person's eyes is. */
-  #laidOut(): void {
-    const { clientWidth, clientHeight } = this.node;
-    if (clientWidth === 0) return;
-    const layout = `${clientWidth}x${clientHeight}`;
-    if (layout === this.#layout) return;
-    if (this.#layout !== "" || this.#fitWanted) this.#fitSoon();
-    else this.#scale();
-    this.#layout = layout;
-  }
-
-  #fitSoon(delay = FIT_DELAY_MS): void {
-    clearTimeout(this.#fitTimer);
-    this.#fitTimer = setTimeout(() => {
-      if (this.node.clientWidth === 0) return;
-      this.#fitWanted = false;
-      const size = this.fitted();
-      if (!size || !this.#events.fit(size)) this.#scale();
-      // The room's answer resizes the screen; should none come, it is scaled after all.
-      else this.#scaleTimer = setTimeout(() => this.#scale(), ANSWER_MS);
-    }, delay);
   }
 
   #key(event: KeyboardEvent): boolean {
@@ -342,29 +219,9 @@ export class TerminalView implements Screen {
     if (!this.node.isConnected) return;
     const root = this.node.closest<HTMLElement>(".pw");
     if (!root) return;
-    const { dark, background, foreground, accent, contrast, selection, selectedText } = dress(root);
-    this.terminal.options.theme = {
-      ...(dark ? DARK : LIGHT),
-      background,
-      foreground,
-      cursor: foreground,
-      cursorAccent: background,
-      // At least 3:1 on the background (WCAG 1.4.11), whatever the theme; the text on it is kept readable by its own contrast.
-      selectionBackground: standingOut(contrastRatio(accent, background) >= 3 ? accent : foreground, background),
-      selectionInactiveBackground: standingOut(foreground, background),
-      scrollbarSliderBackground: dark ? "#ffffff66" : "#00000080",
-      scrollbarSliderHoverBackground: dark ? "#ffffff90" : "#000000a0",
-      scrollbarSliderActiveBackground: accent,
-      ...(contrast && {
-        selectionBackground: selection,
-        selectionInactiveBackground: selection,
-        selectionForeground: selectedText,
-        scrollbarSliderBackground: foreground,
-        scrollbarSliderHoverBackground: accent,
-      }),
-      overviewRulerBorder: background,
-    };
-    this.terminal.options.minimumContrastRatio = contrast ? 7 : 4.5;
+    const colours = dress(root);
+    this.terminal.options.theme = terminalColours(colours);
+    this.terminal.options.minimumContrastRatio = colours.contrast ? 7 : 4.5;
     this.terminal.options.fontFamily = getComputedStyle(root).getPropertyValue("--pw-mono").trim() || "monospace";
   }
 
@@ -377,12 +234,6 @@ export class TerminalView implements Screen {
     } catch (error) {
       console.debug("partywidgets: no WebGL, the DOM renderer draws", error);
     }
-  }
-
-  #dispose(): void {
-    clearTimeout(this.#fitTimer);
-    clearTimeout(this.#scaleTimer);
-    this.terminal.dispose();
   }
 }
 
