@@ -309,7 +309,7 @@ class OpsMonitorBroadcastServer(Server):
             title=row.title,
             actor=grant.display_name,
             sandbox=sandbox,
-            command=command if service._redact is None else service._redact(command),
+            command=command if service.redact is None else service.redact(command),
             exit_code=exit_code,
             duration_s=duration,
             scan_id=scan.scan_id,

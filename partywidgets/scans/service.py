@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,17 +18,17 @@ from .execution import Bench, Loaded, configured, failed
 from .history import FILE, History, ScanState
 from .housekeeping import keep_house, warm_up
 from .lapse import Lapse
-from .lineup import Lineup
 from .maintenance import MaintenanceSettings
 from .message import Rows
 from .model import CheckResult, one_line, utc_now
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
 from .orphans import Orphans
+from .placing import Placing
 from .probing import ProbeProcess
-from .redaction import remove_secrets
 from .registry import Registry, Selection, Swap
 from .report import ScanReport
+from .round import Round
 from .runner import OWNER, Deliver, RunnerPool
 from .scan import PARTIAL, Scan, scan_head, scan_started, wire_moment
 from .schedule import FULL, Scheduler
@@ -45,8 +43,6 @@ __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 SCANS = 16
 """Most scans under way at once that somebody asked for."""
 SCHEDULED = ("schedule", "interval")
-STARTS = 50
-"""Checks of a scan that are started in one turn of the loop."""
 RUNNING = 100
 """Most scans under way that a snapshot tells of."""
 STOP_TIMEOUT = 5.0
@@ -87,7 +83,7 @@ class OpsMonitorService:
         self.orphans = Orphans(self)
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
-        self._lineups: set[Lineup] = set()
+        self._rounds: set[Round] = set()
         self.scheduler = Scheduler(self._scheduled)
         self.notifier = Notifier(
             self._tasks.own, keep=self._keep_told, current=self.board.rows.get, troubled=self._tell_failing, redact=redact
@@ -97,15 +93,16 @@ class OpsMonitorService:
         self.keeping = HistorySettings()
         self._history: History | None = None
         self._lapse = Lapse(self._tell_lapse)
-        self._redact = redact
+        self.redact = redact
+        self._placing = Placing(self.board, self.registry, self.notifier, self.scheduler, redact)
         self._probes = probes
         self._scans: dict[str, Scan] = {}
 
     # life
 
     async def __aenter__(self) -> OpsMonitorService:
-        if self._redact is not None:
-            await asyncio.to_thread(self._redact, "")  # its patterns are loaded here: later it would hold the rooms up
+        if self.redact is not None:
+            await asyncio.to_thread(self.redact, "")  # its patterns are loaded here: later it would hold the rooms up
         history = History(None if self.directory is None else self.directory / FILE)
         await history.__aenter__()
         restored = await history.restore()
@@ -170,7 +167,7 @@ class OpsMonitorService:
         """
         if notify:
             require_apprise(name)
-        own = [configured(check, name, resolve=resolve, redact=self._redact, probes=self._probes) for check in checks]
+        own = [configured(check, name, resolve=resolve, redact=self.redact, probes=self._probes) for check in checks]
         swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
         for loaded in own:
             with contextlib.suppress(ConfigError):  # its look says so
@@ -279,7 +276,7 @@ class OpsMonitorService:
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
         emit = self.announcer.emitter(broadcast)
         await emit("scan-started", scan_started(placed, self.scheduler.next_full()))
-        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
+        stream = self._stream(report.scan_id, report.total, emit)
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
             result.scan_id = report.scan_id
@@ -292,54 +289,29 @@ class OpsMonitorService:
 
     async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
         emit = self.announcer.emitter(broadcast)
-        stream = ResultStream(report.scan_id, report.total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
+        stream = self._stream(report.scan_id, report.total, emit)
 
         async def tell() -> None:
             await self.kept(self.history.begin_scan(report, actor=actor))
             await emit("scan-started", scan_started(report, self.scheduler.next_full()))
             await stream.run()
 
-        looks: set[asyncio.Task[None]] = set()
-        some_ended = asyncio.Event()
-        lineup = Lineup(chosen, self.bench.limits)
-        self._lineups.add(lineup)
-
-        async def look(loaded: Loaded) -> None:
-            result = await self.bench.look(loaded, scan_id=report.scan_id, scheduled_at=report.started_at)
+        def took(loaded: Loaded, result: CheckResult) -> None:
             self._place(result, loaded, stream, owner=loaded.owner)
             report.add(result)
 
-        def ended(loaded: Loaded, task: asyncio.Task[None]) -> None:
-            looks.discard(task)
-            lineup.ended(loaded)
-            some_ended.set()
-
+        looks = Round(chosen, self.bench, self._tasks.own, took)
+        self._rounds.add(looks)
         state: ScanState = "finished"
         # Checks do not wait for the disk, which may be slow: what was seen is told in its order all the same.
         streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
         try:
-            while True:
-                some_ended.clear()
-                for _ in range(STARTS):
-                    if (loaded := lineup.begin()) is None:
-                        break
-                    looks.add(task := self._tasks.own(look(loaded), f"check {loaded.id}"))
-                    task.add_done_callback(partial(ended, loaded))
-                else:
-                    await asyncio.sleep(0)
-                    continue
-                if not looks:
-                    break
-                await some_ended.wait()
+            await looks.run(scan_id=report.scan_id, scheduled_at=report.started_at)
         except asyncio.CancelledError:
             state = "cancelled"
-            for task in looks:
-                task.cancel()
-            if looks:
-                await asyncio.wait(looks, timeout=STOP_TIMEOUT)
             raise
         finally:
-            self._lineups.discard(lineup)
+            self._rounds.discard(looks)
             stream.finish()
             await asyncio.wait({streaming}, timeout=BROADCAST_TIMEOUT)
             await self._close_scan(report, state, emit)
@@ -355,40 +327,17 @@ class OpsMonitorService:
             self.last_scan = head | {"more": f"/api/ops/scans/{report.scan_id}"}
         await emit("scan-result", Rows(head, shown, [self.board.encoded(result) for result in shown]))
 
+    def _stream(self, scan_id: str, total: int, emit: Emit) -> ResultStream:
+        return ResultStream(scan_id, total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
+
     def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
-        check, now = None if loaded is None else loaded.check, utc_now()
-        if self._redact is not None and not (loaded is not None and loaded.own):
-            remove_secrets(result, self._redact)
-        result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
-        if loaded is not None and not gone:
-            present = self.registry.checks.get(loaded.id)
-            if present is not loaded and (
-                present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint
-            ):
-                stream.skip()  # its config was replaced while it was looked at: its row has left the board, for good
-                return
-        try:
-            placement = self.board.place(
-                result,
-                owner=owner if loaded is None else loaded.owner,
-                attempts=result.state.max_attempts if check is None else check.attempts,
-                depends_on=() if check is None else check.depends_on,
-                now=now,
-            )
-        except ScanError as error:
-            _log.error("check %s: its result is left out: %s", result.check_id, error)
+        placement = self._placing.place(result, loaded, owner=owner, gone=gone)
+        if placement is None:
             stream.skip()
             return
-        if gone:
-            placement = replace(placement, recorded=replace(placement.recorded, looked=False))
         stream.add(placement)
-        if placement.hardened:  # of a problem that went before it was hard nobody was told, nor is its end told
-            _log.info("check %s is %s (%s): %s", result.check_id, result.status, result.severity, one_line(result.summary, 200))
-        self.notifier.seen(result)
         if placement.ended_ack is not None:
             self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
-        if check is not None and result.state.phase == "soft":
-            self.scheduler.hasten(check.id, after=max(check.retry_delay, 0.5))
 
     async def _scheduled(self, keys: list[str]) -> None:
         """The scheduled handler: what is due and not being looked at already, by the same path as every scan."""
@@ -406,18 +355,11 @@ class OpsMonitorService:
                 self.start_scan(Selection(checks=due), broadcast=self.announcer.broadcast, trigger=trigger)
 
     def _busy(self, check_id: str) -> bool:
-        return self.bench.busy(check_id) or any(check_id in lineup for lineup in self._lineups)
+        return self.bench.busy(check_id) or any(check_id in looks for looks in self._rounds)
 
     async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
         """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""
-        stream = ResultStream(
-            "",
-            len(checks),
-            board=self.board,
-            history=self.history,
-            lapse=self._lapse,
-            emit=self.announcer.emitter(self.announcer.broadcast),
-        )
+        stream = self._stream("", len(checks), self.announcer.emitter(self.announcer.broadcast))
         count = 0
         for loaded in checks:
             if self.board.of_check(loaded.id):

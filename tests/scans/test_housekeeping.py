@@ -79,6 +79,20 @@ async def test_a_row_that_turned_unknown_is_no_look(tmp_path: Path, play: Play) 
         assert [row["status"] for row in await history.history(check="yesterday")] == ["crit", "ok"]
 
 
+async def test_a_row_that_nobody_can_look_at_any_more_is_no_look(tmp_path: Path, play: Play) -> None:
+    """The row is unknown and says why; the figures and the single results stay what was seen."""
+    play.statuses["gone"] = "crit"
+    async with ops_room(tmp_path) as room:
+        service = room.service
+        await service.load_config("/srv/shop.yaml", [ScriptedCheck(id="gone")])
+        await room.ops.run_scan()
+        await service.mark_unknown([service.registry.checks["gone"]], "its notebook has gone")
+        assert await statuses(room) == {"gone": ("unknown", "its notebook has gone")}
+        assert [row["status"] for row in await service.history.history(check="gone")] == ["crit"]
+        figures = await service.history.rollups(check="gone")
+        assert [(hour["looks"], hour["crit"], hour["unknown"]) for hour in figures] == [(1, 1, 0)]
+
+
 async def test_who_loads_configs_has_a_while_to_come_back(tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """For some minutes after a start rows are as they were; then the house is kept."""
     play.statuses["yesterday"] = "crit"
