@@ -1,11 +1,12 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
-import { type Counts, type Reply, type Result, type RowsQuery, STATUSES, type Status, type WindowQuery } from "../protocol.ts";
+import type { Reply, Result, RowsQuery, WindowQuery } from "../protocol.ts";
+import { ArrangedRows } from "../rooms/arranged-rows.ts";
 import { type Changes, hold, noChanges } from "../rooms/changes.ts";
 import type { OpsStore } from "../rooms/ops-store.ts";
-import { compileFilter, goesByTime, STALE, toggleWord } from "../rooms/row-filter.ts";
-import { type RowLines, RowOrder } from "../rooms/row-order.ts";
+import { STALE, toggleWord } from "../rooms/row-filter.ts";
+import type { RowLines } from "../rooms/row-order.ts";
 import { writeSort } from "../rooms/row-values.ts";
-import { Slices, type Steps } from "../rooms/slices.ts";
+import { WindowAsker } from "../rooms/window-asker.ts";
 import { WindowLines } from "../rooms/window-lines.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { ColumnMenu } from "./column-menu.ts";
@@ -13,7 +14,7 @@ import { COLUMNS } from "./columns.ts";
 import { listedCsv, toCsv } from "./csv.ts";
 import { download, element, setText } from "./element.ts";
 import { GroupSelect } from "./group-select.ts";
-import { STATUS_ICONS } from "./status.ts";
+import { StatusChips } from "./status-chips.ts";
 import { readLook, sortedBy, type TableLook, writeLook } from "./table-look.ts";
 import { GridView, type TableView } from "./table-view.ts";
 
@@ -34,9 +35,6 @@ export interface ScanTableEvents {
 export const WINDOW_ROWS = 10_000;
 /** Most rows that the host tells of though they are not in view, as `scans/window.py` has it. */
 const PINNED = 200;
-const ASK_EVERY_MS = 100;
-/** A quiet host is asked again what is in view: that rows become stale is no news of any row. */
-const ASK_AGAIN_MS = 5000;
 const SEARCH_HINT =
   "Words that all must be there; -word must not, target:web looks into one column, duration>500 compares (press / in the table)";
 
@@ -53,29 +51,22 @@ export class ScanTable {
     "aria-label": "Filter the results by text",
     title: SEARCH_HINT,
   });
-  #chips = new Map<Status, { node: HTMLButtonElement; count: HTMLElement }>();
-  #order = new RowOrder();
-  #slices: Slices | null = null;
-  /** The order is of all rows, not of a window. */
-  #whole = true;
-  /** How the order stands; null: as a new one does. */
-  #arranged: TableLook | null = null;
-  /** When the order was arranged last, in milliseconds since 1970. */
-  #arrangedAt = Number.NEGATIVE_INFINITY;
-  /** When the host told of its window last, of `performance.now()`. */
-  #toldAt = Number.NEGATIVE_INFINITY;
-  /** What changed and is not in the order yet. */
-  #waiting: Changes | null = null;
+  #chips = new StatusChips((statuses) => this.#change({ statuses }));
+  #rows: ArrangedRows;
   #look: TableLook;
   #group: GroupSelect;
   #folded: ReadonlySet<string> = new Set();
   /** The lines that stand in the page while all rows are not here. */
   #window: WindowLines | null = null;
   #inView = { first: 0, count: 0 };
-  #asked = "";
-  /** What was asked for last is not in the page yet. */
-  #awaiting = false;
-  #asking: ReturnType<typeof setTimeout> | undefined;
+  #asker = new WindowAsker({
+    query: () => {
+      const range = this.#window?.range(this.#inView.first, this.#inView.count) ?? { from: 0, count: 100 };
+      return { ...this.#query(), folded: [...this.#folded], pinned: [...this.#selected].slice(-PINNED), ...range };
+    },
+    send: (query) => this.#events.window(query),
+    refused: (reason) => setText(this.#refusal, reason),
+  });
   #pause = element(
     "button",
     { type: "button", "aria-pressed": "false", title: "Keep the rows still; changes are counted and shown when you go on" },
@@ -94,6 +85,10 @@ export class ScanTable {
     this.#store = store;
     this.#look = readLook(view);
     this.#events = events;
+    this.#rows = new ArrangedRows(store, () => this.#look, {
+      arranged: () => this.#show(),
+      changed: (changes) => this.#drawn(changes),
+    });
     this.#maxHeight = maxHeight;
     const { actions } = events;
     this.#actions = new ActionBar(
@@ -107,20 +102,6 @@ export class ScanTable {
     );
     this.#search.addEventListener("input", () => this.#change({ search: this.#search.value }));
     this.#pause.addEventListener("click", () => this.#togglePause());
-    const chips = element("div", { class: "pw-chips", role: "group", "aria-label": "Filter by status" });
-    for (const status of STATUSES) {
-      const count = element("span", { class: "pw-count" }, "0");
-      const node = element(
-        "button",
-        { type: "button", class: `pw-chip pw-status-${status}`, "aria-pressed": "false", title: `Show ${status} only` },
-        element("span", { class: "pw-icon", "aria-hidden": "true" }, STATUS_ICONS[status]),
-        count,
-        element("span", { class: "pw-chip-word" }, status),
-      );
-      node.addEventListener("click", () => this.#toggleStatus(status));
-      this.#chips.set(status, { node, count });
-      chips.append(node);
-    }
     this.#csv.addEventListener("click", () => void this.#save());
     this.#group = new GroupSelect(
       () => store.rows.values(),
@@ -134,7 +115,7 @@ export class ScanTable {
     this.tools = element(
       "div",
       { class: "pw-tools" },
-      chips,
+      this.#chips.node,
       this.#search,
       this.#refusal,
       space,
@@ -149,8 +130,8 @@ export class ScanTable {
 
   /** Builds the grid; the node must be in the page by now. */
   open(signal: AbortSignal): void {
-    this.#slices = new Slices(() => this.#bringIn(), signal);
-    this.#grid = new GridView(this.node, this.#maxHeight, this.#order, this.#look, {
+    this.#rows.open(signal);
+    this.#grid = new GridView(this.node, this.#maxHeight, this.#rows.order, this.#look, {
       choose: (fingerprint, how) => this.#choose(fingerprint, how),
       open: (fingerprint) => this.#events.open(fingerprint),
       sort: (key, add) => this.#change({ sort: sortedBy(this.#look.sort, key, COLUMNS[key].descending ?? false, add) }),
@@ -162,7 +143,7 @@ export class ScanTable {
       },
     });
     signal.addEventListener("abort", () => {
-      clearTimeout(this.#asking);
+      this.#asker.stop();
       this.#grid?.destroy();
     });
     this.#apply(null);
@@ -170,12 +151,12 @@ export class ScanTable {
 
   /** Draws what changed in the store. */
   draw(changes: Changes): void {
-    this.#count(this.#store.counts());
+    this.#chips.count(this.#store.counts());
     this.#announce(changes);
     if (this.#held) {
       hold(this.#held, changes);
       // Who scrolls, sorts or filters meanwhile sees what came for that.
-      if (changes.moved && this.#awaiting) this.#show();
+      if (changes.moved && this.#asker.awaiting) this.#show();
       setText(this.#pause, `Go on · ${this.#held.changed.size + this.#held.removed.size} new`);
       return;
     }
@@ -204,14 +185,8 @@ export class ScanTable {
   /** A second has passed: time alone makes rows stale. */
   tick(now = Date.now()): void {
     if (this.#store.window) {
-      if (this.#asked === "" || performance.now() - this.#toldAt < ASK_AGAIN_MS) return;
-      this.#toldAt = performance.now();
-      this.#asked = "";
-      this.#ask();
-    } else if (!this.#held && goesByTime(this.#look.search) && this.#store.agedSince(this.#arrangedAt, now)) {
-      this.#arranged = null;
-      this.#slices?.start();
-    }
+      this.#asker.tick();
+    } else if (!this.#held) this.#rows.tick(now);
   }
 
   get selection(): string[] {
@@ -238,47 +213,12 @@ export class ScanTable {
   }
 
   #put(changes: Changes): void {
-    if (changes.reset) this.#asked = "";
-    if (changes.moved) this.#toldAt = performance.now();
-    if (!this.#store.window) {
-      if (!this.#whole) this.#forgetOrder(changes, this.#store.rows.keys());
-      this.#whole = true;
-      if (this.#waiting) hold(this.#waiting, changes);
-      else this.#waiting = changes;
-      this.#slices?.start();
-      return;
-    }
-    if (this.#whole) this.#forgetOrder(changes, []);
-    this.#whole = false;
-    this.#drawn(changes);
-  }
-
-  /** All rows are no longer here, or they are again, as `rows` has them: what stood in order is not to go on from. */
-  #forgetOrder(changes: Changes, rows: Iterable<string>): void {
-    this.#slices?.stop();
-    this.#order = new RowOrder();
-    this.#arranged = null;
-    this.#waiting = null;
-    for (const fingerprint of rows) if (!changes.changed.has(fingerprint)) changes.changed.set(fingerprint, new Set());
-  }
-
-  /** Brings the order to the look and to the store, as both are when each piece begins: what comes meanwhile is one more piece. */
-  *#bringIn(): Steps {
-    for (;;) {
-      const [look, changes] = [this.#look, this.#waiting];
-      const { sort, group, search, statuses } = this.#arranged ?? {};
-      if (look.sort !== sort || look.group !== group || look.search !== search || look.statuses !== statuses) {
-        this.#arrangedAt = Date.now();
-        yield* this.#order.arrange({ sort: look.sort, group: look.group, keep: compileFilter(look) });
-        this.#arranged = look;
-        this.#show();
-      } else if (changes) {
-        this.#waiting = null;
-        const rows = [...changes.changed.keys()].flatMap((fingerprint) => this.#store.rows.get(fingerprint) ?? []);
-        yield* this.#order.put(rows, changes.removed);
-        this.#drawn(changes);
-      } else return;
-    }
+    if (changes.reset) this.#asker.forgotten();
+    if (changes.moved) this.#asker.told();
+    if (this.#store.window) {
+      this.#rows.leave(changes);
+      this.#drawn(changes);
+    } else this.#rows.put(changes);
   }
 
   /** The lines are as the changes left them. */
@@ -293,39 +233,21 @@ export class ScanTable {
   }
 
   #lines(): RowLines {
-    return this.#window ?? this.#order;
+    return this.#window ?? this.#rows.order;
   }
 
   #show(): void {
     const { window, rows } = this.#store;
     this.#window = window && new WindowLines(window, rows, this.#look.group !== "", this.#folded);
-    this.#awaiting = false;
+    this.#asker.shown();
     const filtered = (window?.total ?? rows.size) > 0;
     this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : "No results yet");
     this.#ask();
   }
 
-  /** Asks for the rows in view, where they are not all here: at most ten times a second, for the latest view. */
+  /** Asks for the rows in view, where they are not all here. */
   #ask(): void {
-    if (!this.#store.window && this.#store.rows.size <= WINDOW_ROWS) return;
-    this.#asking ??= setTimeout(
-      () => {
-        this.#asking = undefined;
-        const range = this.#window?.range(this.#inView.first, this.#inView.count) ?? { from: 0, count: 100 };
-        const query = { ...this.#query(), folded: [...this.#folded], pinned: [...this.#selected].slice(-PINNED), ...range };
-        const asked = JSON.stringify(query);
-        if (asked === this.#asked) return;
-        this.#asked = asked;
-        this.#awaiting = true;
-        void this.#events.window(query).then((reply) => {
-          if (reply.ok) return;
-          if (this.#asked === asked) this.#asked = "";
-          setText(this.#refusal, reply.error ?? "the host did not sort");
-        });
-        setText(this.#refusal, "");
-      },
-      this.#asked === "" ? 0 : ASK_EVERY_MS,
-    );
+    if (this.#store.window || this.#store.rows.size > WINDOW_ROWS) this.#asker.ask();
   }
 
   #fold(group: string, folded: boolean): void {
@@ -333,7 +255,7 @@ export class ScanTable {
     if (folded) now.add(group);
     else now.delete(group);
     this.#folded = now;
-    this.#order.fold(group, folded);
+    this.#rows.order.fold(group, folded);
     const { window } = this.#store;
     // The places of rows are others from now on: those that are here stand nowhere until the host has said which they are.
     if (window) this.#store.window = { ...window, order: [] };
@@ -379,19 +301,14 @@ export class ScanTable {
     const look = this.#look;
     const { search, statuses } = look;
     if (this.#search.value !== search) this.#search.value = search;
-    for (const [status, { node }] of this.#chips) node.setAttribute("aria-pressed", String(statuses.includes(status)));
+    this.#chips.press(statuses);
     this.#group.show(look.group);
     if (look.group !== before?.group) this.#folded = new Set();
     this.#grid?.arrange(look, this.#store.suppressed());
     // Who filters, sorts or groups wants what comes first; a width that changes moves nothing.
     if (before && (["sort", "group", "search", "statuses"] as const).some((part) => look[part] !== before[part])) this.#grid?.scrollToTop();
     if (this.#store.window) this.#show();
-    else this.#slices?.start();
-  }
-
-  #toggleStatus(status: Status): void {
-    const { statuses } = this.#look;
-    this.#change({ statuses: statuses.includes(status) ? statuses.filter((other) => other !== status) : [...statuses, status] });
+    else this.#rows.arrange();
   }
 
   #togglePause(): void {
@@ -400,13 +317,6 @@ export class ScanTable {
     this.#pause.setAttribute("aria-pressed", String(this.#held !== null));
     setText(this.#pause, this.#held ? "Go on" : "Pause");
     if (held) this.draw(held);
-  }
-
-  #count(counts: Counts): void {
-    for (const [status, { node, count }] of this.#chips) {
-      setText(count, String(counts[status]));
-      node.classList.toggle("pw-zero", counts[status] === 0);
-    }
   }
 
   /** Transitions are spoken; the hundred rows of a scan are not. */
