@@ -15,6 +15,8 @@ from .exceptions import ConfigError
 WIDTH = 140
 """Characters of the longest line that an entry is put on."""
 
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What YAML has as an escape only (https://yaml.org/spec/1.2.2/#51-character-set), or what an editor would not show."""
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
 
 
@@ -53,7 +55,7 @@ def flow(value: Any) -> str:
     """A value of JSON's kinds as YAML on one line."""
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) is not None and tag_of(value) == STR
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain else _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{flow(str(key))}: {flow(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, (list, tuple)):

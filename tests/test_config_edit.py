@@ -92,6 +92,7 @@ def test_what_has_no_place_is_refused_with_what_to_write() -> None:
         "2026-01-01",
         "<<",
         "a b",
+        "\x00\x1b\x7f\x80\x9f\ufeff\u2028",
     ],
 )
 def test_any_text_is_the_same_when_it_is_read(value: str) -> None:

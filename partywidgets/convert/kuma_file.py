@@ -144,7 +144,8 @@ def read_backup(path: Path) -> Backup:
             raw = file.read(MAX_BACKUP + 1)
         if len(raw) > MAX_BACKUP:
             raise ConfigError(f"the backup is larger than {MAX_BACKUP >> 20} MiB", path=str(path))
-        whole = json.loads(raw.decode("utf-8-sig"))
+        # Through bytes once more: half of a pair of surrogates is no text that could be written.
+        whole = json.loads(json.dumps(json.loads(raw.decode("utf-8-sig")), ensure_ascii=False).encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(f"the file cannot be read: {error.strerror}", path=str(path)) from None
     except RecursionError:
@@ -162,10 +163,11 @@ def read_backup(path: Path) -> Backup:
         number = Record("", record).number("id", -1)
         place = f"{path}: monitor {row.get('id')} {str(row.get('name'))!r}"
         backup.monitors.append(Record(place, record))
-        for notification in row.get("notificationIDList") or {}:
-            if str(notification).isdigit():
+        users, tags = row.get("notificationIDList"), row.get("tags")
+        for notification in users if isinstance(users, dict) else ():
+            if re.fullmatch(r"[0-9]{1,15}", notification):
                 backup.notified.setdefault(int(notification), set()).add(int(number))
-        for tag in row.get("tags") or []:
+        for tag in tags if isinstance(tags, list) else ():
             if isinstance(tag, dict):
                 backup.tags.setdefault(int(number), []).append((str(tag.get("name")), str(tag.get("value") or "")))
     if len(backup.monitors) > MAX_ROWS:

@@ -198,7 +198,8 @@ class Targets:
             bare = servers[0]
             check["resolver"] = bare if port == 53 else f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
         check["conditions"] = ["rcode == 'NOERROR'", "count > 0"]
-        for rule in monitor.json("conditions") or []:
+        rules = monitor.json("conditions")
+        for rule in rules if isinstance(rules, list) else ():
             said = _record_rule(rule)
             if said is None:
                 self.draft.left_out(monitor.place, "one of its conditions on the record")
