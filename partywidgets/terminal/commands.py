@@ -154,6 +154,7 @@ class Commands:
             self._leave_inside()
             if self._running is None:
                 self._started_unseen(mark.start)
+                code = self._unseen_code(code, mark.start)
             if self._running is not None:
                 self._ending = (code, mark.start, time.monotonic())
 
@@ -227,6 +228,11 @@ class Commands:
             self._running = Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
         running = self._running
         self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
+
+    def _unseen_code(self, code: int, end: int) -> int:
+        """The code of a line that never began: one that zsh cannot parse leaves the code from before."""
+        request = None if self._running is None else self._running.request
+        return 1 if request is not None and self._shell == "zsh" and behind_echo(self._since(request, end), request.line) else code
 
     def _goes_on(self) -> None:
         """What `run` typed is no whole command: it is taken back, for nobody would type the rest of it."""

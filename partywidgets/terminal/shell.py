@@ -165,6 +165,8 @@ def command_line(command: str, *, bracketed_paste: bool) -> str:
     characters are escaped.
     """
     command = command.replace("\r\n", "\n").strip("\r\n")
+    if all(line.lstrip().startswith("#") for line in command.split("\n") if line.strip()):
+        command = f": {' '.join(command.split())}"  # shells keep the code from before for it, or take a group of nothing for a mistake
     recalls, keys = _RECALLS.search(command) is not None, _KEYS.search(command if bracketed_paste else command.replace("\t", "\x00"))
     if keys is None and (bracketed_paste or "\n" not in command):
         if recalls:

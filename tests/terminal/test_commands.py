@@ -83,12 +83,39 @@ async def test_run_is_refused_where_it_cannot_work(serve: Serve) -> None:
         assert "restart" in (await ana.ask("run", command="ls", timeout_s=60))["error"] or ana.of("exit")
 
 
-async def test_syntax_error_comes_back(serve: Serve) -> None:
-    """A line that the shell cannot parse is a result, not a wait for ever."""
-    async with serve() as place, place.watch() as ana:
-        done = (await ana.ask("run", command="if )", timeout_s=60))["result"]
-        assert done["exit_code"] == 2
-        assert "syntax error" in done["output"]
+@pytest.mark.parametrize(("name", "code", "words"), [("bash", 2, "syntax error"), ("zsh", 1, "parse error"), ("dash", 2, "Syntax error")])
+async def test_syntax_error_comes_back(serve: Serve, name: str, code: int, words: str) -> None:
+    """A line that the shell cannot parse is a result, not a wait for ever, and failed whatever ran before it."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        for before in ("true", "(exit 9)"):
+            await ana.ask("run", command=before, timeout_s=60)
+            done = (await ana.ask("run", command="echo )", timeout_s=60))["result"]
+            assert done["exit_code"] == code
+            assert words in done["output"]
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
+async def test_comments(serve: Serve, name: str) -> None:
+    """A comment is none of a command's arguments, and alone it is a command that did nothing; a person's own zsh is as before."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        for command, code, output in (
+            ("echo a # b", 0, "a"),
+            ("(exit 3) # c", 3, ""),
+            ("# alone", 0, ""),
+            ("# two\n  # lines", 0, ""),
+            ("echo d\n# e\n", 0, "d"),
+        ):
+            done = (await ana.ask("run", command=command, timeout_s=60))["result"]
+            assert (done["exit_code"], done["output"]) == (code, output)
+        if name == "zsh":
+            await ana.type("echo as-$((1+1)) # before\r")
+            await ana.shows(b"as-2 # before")
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])

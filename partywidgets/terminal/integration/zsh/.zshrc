@@ -24,9 +24,14 @@ __pw_escape() {
 }
 
 # A key that nobody has: the line is cleared and typed into, whatever stands there and in whichever mode of vi. `run` presses it first.
+# In its line alone, # begins a comment, as in every script: else `kill 7 # not 8` would kill both.
 __pw_clear() {
   zle kill-buffer
   zle -K main
+  if [[ ! -o interactivecomments ]]; then
+    setopt interactivecomments
+    __pw_comments=1
+  fi
 }
 zle -N __pw_clear
 for __pw_keys in emacs viins vicmd; do bindkey -M $__pw_keys '\e[633~' __pw_clear; done
@@ -39,6 +44,10 @@ __pw_started() {
 
 __pw_ended() {
   local code=$?
+  if [[ -n ${__pw_comments-} ]]; then
+    unsetopt interactivecomments
+    unset __pw_comments
+  fi
   __pw_mark "D;$code"
   __pw_mark "P;Cwd=$(__pw_escape "$PWD")"
 }
