@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +51,8 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         role = f"{terminal.role}, read only" if quiet else terminal.role
         notice = f"{room} as {role}; Ctrl-] leaves"
         print(f"attached to {notice}", file=sys.stderr)
+        # What the client would log stands in the corner: a line of its own would lie across the screen.
+        logging.getLogger("partywidgets").addHandler(logging.NullHandler())
         with _raw_terminal():
             try:
                 return await _Attached(terminal, quiet=quiet, room=room, notice=notice).until_left()
@@ -102,6 +106,8 @@ class _Attached:
     def _resized(self) -> None:
         self._terminal.resize(*os.get_terminal_size(self._stdout))
         self._look()
+        if self._standing:
+            self._terminal.redraw()  # its lines are as long as the window was
 
     def _stands(self) -> str:
         return _standing(self._terminal, quiet=self._quiet)
@@ -144,12 +150,16 @@ class _Attached:
                 await self._say(str(error))
 
     async def _tell(self) -> None:
-        """That the shell could not start, that the connection is lost or back, who has control; returns when the shell has ended."""
+        """What happens beside the shell's output: no start, a connection lost or back, who has control, what is not taken. Returns when the
+        shell has ended."""
         terminal = self._terminal
         known, before = terminal.state, terminal.upstream.state
         while terminal.exit is None:
             await terminal.changed()
             self._look()
+            if terminal.last_error:
+                refusal, terminal.last_error = terminal.last_error, ""
+                await self._say(f"not taken: {refusal}")
             if terminal.upstream.state != before and (text := _failure(terminal, self._room)):
                 await self._write(text)
             before = terminal.upstream.state
@@ -185,8 +195,11 @@ def _failure(terminal: TerminalClient, room: str) -> bytes:
 def _badge(text: str) -> bytes:
     """The text in the upper right corner, the cursor left where it is: there until something is printed over it."""
     columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    shown = f" {text[: max(columns - 3, 1)]} "
-    return f"\x1b7\x1b[1;{max(columns - len(shown) + 1, 1)}H\x1b[7m{shown}\x1b[0m\x1b8".encode()
+    lines = textwrap.wrap(text, max(columns - 3, 1))
+    width = max(map(len, lines), default=0)
+    at = max(columns - width - 1, 1)
+    shown = "".join(f"\x1b[{row};{at}H\x1b[7m {line:<{width}} \x1b[0m" for row, line in enumerate(lines, 1))
+    return f"\x1b7{shown}\x1b8".encode()
 
 
 def _write_all(descriptor: int, output: bytes) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import ssl
 import stat
 import sys
 import termios
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -295,6 +297,46 @@ def test_attach_in_a_window_that_is_too_small(serve: Serve, config: Path, attach
             await asyncio.to_thread(child.expect, r"worker-1 as observer, read only; Ctrl-\] leaves")
 
     asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
+
+
+def test_attach_in_a_narrow_window(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """What must be known is told whole, in as many lines as it takes."""
+    host = serve(config)
+
+    async def work() -> None:
+        async with TerminalClient(host.url, "worker-1", token=host.token, cols=40, rows=10) as term:
+            await term.take_control()
+            child = await asyncio.to_thread(attach, "worker-1", "--url", host.url, token=OPERATOR)
+            await asyncio.to_thread(child.setwinsize, 10, 40)
+            await asyncio.to_thread(child.expect, r"\x1b\[1;\d+H\x1b\[7m \w+ has control, what you type is +\x1b\[0m")
+            await asyncio.to_thread(child.expect, r"\x1b\[2;\d+H\x1b\[7m dropped; Enter asks for it, Ctrl-\] +\x1b\[0m")
+            await asyncio.to_thread(child.expect, r"\x1b\[3;\d+H\x1b\[7m leaves +\x1b\[0m")
+
+    asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
+
+
+def test_attach_says_what_was_not_taken(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """More than a program that reads nothing may have waiting is refused in the corner of the screen, not across it."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token)
+    drawn(child)
+    child.send("stty raw -echo; printf 'reads-%s' nothing; sleep 60\r")
+    child.expect_exact("reads-nothing")
+    told = "\x1b[7m not taken: the program in the terminal has "
+
+    descriptor = child.child_fd
+
+    def pour() -> None:
+        with suppress(OSError):
+            for _ in range(1000):
+                os.write(descriptor, b"x" * 4000)
+
+    pouring = threading.Thread(target=pour, daemon=True)
+    pouring.start()
+    child.expect_exact(told)
+    assert "terminal worker-1:" not in (child.before or "")
+    child.close(force=True)
+    pouring.join(LIMIT)
 
 
 def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
