@@ -91,7 +91,16 @@ def convert(paths: Sequence[Path], *, environ: Mapping[str, str], tool: Tool | N
         Blackbox(draft).read(sources["modules"], sources["targets"])
     if not draft.checks and not draft.notes:
         raise ConfigError(f"{paths[0]} has nothing to look at")
-    return Conversion(_text(draft, paths), tuple(draft.notes), draft.variables, len(draft.checks), draft.found)
+    notes = sorted(draft.notes, key=lambda note: _order(note, [str(file.path) for file in files]))
+    return Conversion(_text(draft, paths), tuple(notes), draft.variables, len(draft.checks), draft.found)
+
+
+def _order(note: Note, files: Sequence[str]) -> tuple[int, int, int]:
+    """By file, line and column; what has no line stays in the order in which it was found."""
+    found = re.fullmatch(r"(.*):(\d+):(\d+)", note.place)
+    if found is None or found[1] not in files:
+        return (len(files), 0, 0)
+    return (files.index(found[1]), int(found[2]), int(found[3]))
 
 
 _TOOL_OF: dict[str, Tool] = {"gatus": "gatus", "kuma.db": "kuma", "kuma.json": "kuma", "modules": "blackbox", "targets": "blackbox"}

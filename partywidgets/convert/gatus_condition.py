@@ -148,6 +148,8 @@ def _ordered(left: str, right: str, sign: str, names: Names) -> str:
     if name == "CERTIFICATE_EXPIRATION":
         if names.certificate is None:
             raise NoCounterpart("this check sees no certificate")
+        if sign in ("==", "!=") and right == "0":
+            return f"{names.certificate} {sign} null"  # without a certificate it is 0 in Gatus
         return f"{names.certificate} {sign} duration('{_duration(right)}')"
     if name == "age":
         return f"now - timestamp({_aged(left, names)}) {sign} duration('{_duration(right)}')"

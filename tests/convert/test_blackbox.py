@@ -254,12 +254,12 @@ def test_targets_from_files_and_what_is_told(tmp_path: Path) -> None:
     assert left == [
         "blackbox.yml: proxy_url: checks are not made through a proxy",
         "blackbox.yml: valid_http_versions: checks speak HTTP/1.1",
-        "prometheus.yml: gone/*.yml: no such file here",
         "blackbox.yml: of this dialogue the first answer is looked at",
         "blackbox.yml: there is no check for grpc",
+        "blackbox.yml: unused: nothing is looked at with it",
+        "prometheus.yml: gone/*.yml: no such file here",
         "prometheus.yml: the module 'nowhere' is not among those of the exporter",
         "prometheus.yml: kubernetes_sd_configs: targets are found by it while it runs; write those that you know as static_configs",
-        "blackbox.yml: unused: nothing is looked at with it",
     ]
 
 

@@ -266,9 +266,9 @@ endpoints:
     ]
     assert config.limits.total == 7
     left = told(conversion, "left out")
-    assert [line.split(": ", 1)[0] for line in left] == ["19:32", "6:3"]
-    assert "minimum-reminder-interval" in left[0]
-    assert "pagerduty: nobody is told by it" in left[1]
+    assert [line.split(": ", 1)[0] for line in left] == ["6:3", "19:32"]
+    assert "pagerduty: nobody is told by it" in left[0]
+    assert "minimum-reminder-interval" in left[1]
     assert not conversion.whole
 
 

@@ -33,6 +33,8 @@ CONDITIONS = [
     "[IP] != any(192.0.2.1, 192.0.2.2)",
     "[CERTIFICATE_EXPIRATION] > 48h",
     "[CERTIFICATE_EXPIRATION] >= 172800000",
+    "[CERTIFICATE_EXPIRATION] == 0",
+    "[CERTIFICATE_EXPIRATION] != 0",
     "[BODY] == 1",
     "[BODY] == up",
     "[BODY] != up",
