@@ -149,7 +149,8 @@ async def _shown(config: Config, selection: Any, console: Console) -> ScanReport
             report = await scan_once(config, selection, broadcast=told)
     else:
         report = await scan_once(config, selection)
-    console.print(_table(report.results, width=console.width))
+    # The worst last: in a terminal the end is what stands before one's eyes.
+    console.print(_table(report.results[::-1], width=console.width))
     counted = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count) or "no checks"
     duration = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0.0
     console.print(Text(f"{counted} in {duration:.1f} s"))
@@ -162,7 +163,7 @@ def _table(results: list[CheckResult], *, width: int, caption: str | None = None
 
     table = Table(caption=caption, caption_justify="left", expand=False)
     table.add_column("status", no_wrap=True)
-    table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=32)
+    table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=min(32, max(16, width // 4)))
     roomy = width >= NARROW
     if roomy:
         table.add_column("severity", no_wrap=True)

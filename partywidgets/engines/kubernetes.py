@@ -112,6 +112,8 @@ class KubernetesEngine:
         from kubernetes_asyncio.client import ApiClient, Configuration
 
         files = self._kubeconfig or kubeconfig_files()
+        if self._kubeconfig and not os.path.exists(self._kubeconfig):  # noqa: ASYNC240  # as quick as the reading below
+            raise KubernetesError(f"there is no kubeconfig at {self._kubeconfig}: copy it there, or write its path in full")
         settings = Configuration()
         try:
             if files:

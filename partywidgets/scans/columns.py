@@ -9,16 +9,16 @@ COLUMN_KEYS = (
     "target",
     "summary",
     "duration_ms",
+    "since",
     "observed_at",
     "suppression",
     "check_id",
     "check_type",
-    "since",
     "labels",
 )
 GROUPINGS = ("status", "severity", "check_type", "host")
-DEFAULT_SORT = ("status", "-severity", "title")
-"""Worst first, then the most severe, then by name."""
+DEFAULT_SORT = ("status", "suppression", "-severity", "title")
+"""Worst first; of those that are alike first what nobody takes care of, then the most severe, then by name."""
 
 
 def is_grouping(group: str) -> bool:

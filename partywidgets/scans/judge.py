@@ -84,7 +84,8 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
         conditions.append(ConditionResult(expr, verdict.holds is True, verdict.actual))
         if verdict.holds is not True:
             status = worse(status, "crit")
-            reasons.append(f"{expr}: got {verdict.actual}")
+            own = probe.fault if expr in check.implied_conditions else ""
+            reasons.append(own or f"{expr}: got {verdict.actual}")
     for level, given in (("crit", check.crit), ("warn", check.warn)):
         if given is None:
             continue
@@ -98,7 +99,7 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
             reasons.append(f"{given}: got {verdict.actual}")
     # An expected error is what was seen: a summary that was made before it came, or beside it, would tell of something else.
     found = probe.error[1] if probe.error is not None else probe.summary
-    summary = "; ".join(reasons) if reasons and status != "ok" else found
+    summary = "; ".join(dict.fromkeys(reasons)) if reasons and status != "ok" else found
     return Judgement(status, summary or status, conditions)
 
 

@@ -53,6 +53,17 @@ def test_scan_on_a_narrow_terminal(run: Run, config: Path) -> None:
     assert max(map(len, ended.out.splitlines())) <= 40
 
 
+def test_the_worst_row_is_the_last_one(run: Run, config: Path) -> None:
+    """Above the counts at the end, where a terminal that scrolled stands; long ids leave room for what is wrong, in 80 columns too."""
+    checks = [{"id": f"fine-{number}", "type": "exec", "command": ["true"]} for number in range(3)]
+    broken = {"id": "broken-" + "x" * 60, "type": "exec", "command": ["sh", "-c", "echo THE-DISK-IS-FULL; exit 2"]}
+    config.write_text(json.dumps({"checks": [broken, *checks]}))
+    lines = run("scan", config, COLUMNS="80").out.splitlines()
+    assert "✗ crit" in lines[-3]
+    assert "THE-DISK-IS-FULL" in lines[-3]
+    assert lines[-1].startswith("3 ok, 1 crit")
+
+
 def test_scan_on_a_terminal(config: Path, environment: dict[str, str]) -> None:
     """On a terminal the table is live while checks run, and the last one stays."""
     config.write_text(CONFIG.format(text="VERDICT", code=1).replace('["/bin/sh", "-c", "', '["/bin/sh", "-c", "sleep 1; '))

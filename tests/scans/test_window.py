@@ -258,4 +258,4 @@ def test_a_query_is_kept_as_it_was_asked() -> None:
     assert WindowQuery.from_wire(json.loads(json.dumps(read.to_wire()))) == read
     asked = {name: value for name, value in VECTOR["window", "client"].items() if name != "id"}
     assert json.loads(json.dumps(WindowQuery.from_wire(asked).to_wire())) == asked
-    assert WindowQuery.from_wire({}).look.sort == ("status", "-severity", "title")
+    assert WindowQuery.from_wire({}).look.sort == ("status", "suppression", "-severity", "title")

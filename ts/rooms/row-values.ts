@@ -9,11 +9,11 @@ export const COLUMN_KEYS = [
   "target",
   "summary",
   "duration_ms",
+  "since",
   "observed_at",
   "suppression",
   "check_id",
   "check_type",
-  "since",
   "labels",
 ] as const;
 export type ColumnKey = (typeof COLUMN_KEYS)[number];
@@ -24,8 +24,8 @@ export interface SortBy {
   descending: boolean;
 }
 
-/** Worst first, then the most severe, then by name. */
-export const DEFAULT_SORT = ["status", "-severity", "title"];
+/** Worst first; of those that are alike first what nobody takes care of, then the most severe, then by name. */
+export const DEFAULT_SORT = ["status", "suppression", "-severity", "title"];
 
 /** Worst first. */
 export function statusRank(status: Result["status"]): number {

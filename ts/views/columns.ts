@@ -57,10 +57,21 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     from: 500,
     ...plain((row) => duration(row.duration_ms), "pw-number"),
   },
+  since: {
+    key: "since",
+    title: "For",
+    width: 62,
+    grow: 0,
+    right: true,
+    from: 560,
+    descending: true,
+    sign: ({ state }) => state?.since ?? "",
+    cell: sinceCell,
+  },
   observed_at: {
     key: "observed_at",
-    title: "Age",
-    width: 72,
+    title: "Last look",
+    width: 88,
     grow: 0,
     right: true,
     from: 0,
@@ -79,15 +90,6 @@ export const COLUMNS: Record<ColumnKey, Column> = {
   },
   check_id: { key: "check_id", title: "Id", width: 90, grow: 1, from: HIDDEN, ...plain((row) => row.check_id, "pw-mono") },
   check_type: { key: "check_type", title: "Type", width: 84, grow: 0, from: HIDDEN, ...plain((row) => row.check_type) },
-  since: {
-    key: "since",
-    title: "Since",
-    width: 104,
-    grow: 0,
-    from: HIDDEN,
-    descending: true,
-    ...plain(({ state }) => (state?.since ? clock(state.since) : ""), "pw-number"),
-  },
   labels: { key: "labels", title: "Labels", width: 110, grow: 2, from: HIDDEN, ...plain((row) => labelTexts(row).join(" ")) },
 };
 
@@ -132,6 +134,18 @@ function ageCell(row: Result): HTMLElement {
       "data-until": staleAt(row),
     },
     (stale ? "! " : "") + age(row.observed_at),
+  );
+}
+
+/** For how long the row has had its status: the first thing that one asks of a failing one. */
+function sinceCell({ status, state }: Result): HTMLElement {
+  const since = state?.since;
+  if (!since) return text("");
+  // The clock that moves ages on moves this one, too; it is never stale.
+  return element(
+    "span",
+    { class: "pw-age", title: `${status} since ${clock(since)}`, "data-at": since, "data-until": "Infinity" },
+    age(since),
   );
 }
 

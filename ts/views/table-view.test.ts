@@ -65,6 +65,22 @@ describe("the grid", () => {
   });
   afterEach(() => abort.abort());
 
+  it("begins with what nobody takes care of, and says for how long each row has stood so", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.parse("2026-11-23T07:30:00Z") });
+    const state = { ...ROW.state, since: "2026-11-23T07:18:00Z" } as Result["state"];
+    const suppression = { by: "ack", id: null, until: null, actor: "Ana", reason: "on it" } as Result["suppression"];
+    show({ columns: ["status", "since", "title"] });
+    put(
+      { ...ROW, fingerprint: "acked", status: "crit", severity: "critical", suppression, state },
+      { ...ROW, fingerprint: "open", status: "crit", severity: "low", suppression: null, state },
+    );
+    await soon(() => expect(titles()).toEqual(["open", "acked"]));
+    const cell = lines()[0]!.querySelectorAll("[role=gridcell]")[1]!;
+    expect(cell.textContent).toBe("12m");
+    expect(cell.querySelector("span")!.title).toMatch(/^crit since /);
+    vi.useRealTimers();
+  });
+
   it("tells a screen reader how many rows there are, which is which, and how they are sorted", async () => {
     put(...["b", "a", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
     await soon(() => expect(titles()).toEqual(["a", "b", "c"]));
@@ -203,7 +219,7 @@ describe("the grid", () => {
     };
     tell({ type: "snapshot", data: { epoch: "e", seq: 1, part: 1, of: 1, results: [], total: 20_000 } });
     await soon(() => expect(asked).toHaveLength(1));
-    expect(asked[0]).toMatchObject({ sort: ["status", "-severity", "title"], search: "", group: "", from: 0 });
+    expect(asked[0]).toMatchObject({ sort: ["status", "suppression", "-severity", "title"], search: "", group: "", from: 0 });
     expect(lines().every((node) => node.getAttribute("aria-busy") === "true")).toBe(true);
     tell(at(0, 100));
     await soon(() => expect(titles()[0]).toBe("f0"));
@@ -224,7 +240,7 @@ describe("the grid", () => {
     [...table.node.querySelectorAll("button")].find(({ textContent }) => textContent === "CSV")!.click();
     await soon(() => expect(saved).toHaveBeenCalledOnce());
     expect(await (saved.mock.calls[0]![0] as Blob).text()).toBe("title,duration_ms\r\n'=cmd,3.5\r\n");
-    expect(listed).toEqual([{ sort: ["status", "-severity", "title"], group: "", search: "", statuses: [] }]);
+    expect(listed).toEqual([{ sort: ["status", "suppression", "-severity", "title"], group: "", search: "", statuses: [] }]);
     saved.mockRestore();
     lines()[1]!.click();
     table.setView({ search: "web", group: "host" });

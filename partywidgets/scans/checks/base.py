@@ -44,13 +44,15 @@ class Probe:
     """One look at a target, before any judgement.
 
     `values` are the names that conditions may use. `status` is set by checks that judge themselves (exec, functions); else the conditions
-    decide, and without conditions the check's own rule (`error` None is ok). `links` are URLs for people.
+    decide, and without conditions the check's own rule (`error` None is ok). `links` are URLs for people. `fault` says in words what it
+    means that an implied condition does not hold; empty: the condition itself says it.
     """
 
     target: str
     values: dict[str, Any] = field(default_factory=dict)
     status: Status | None = None
     summary: str = ""
+    fault: str = ""
     details: str = ""
     metrics: list[Metric] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)

@@ -77,9 +77,12 @@ class FileCheck(CheckModel):
             probe.error = ("internal", f"{self.path}: {(error.strerror or str(error)).lower()}")
         if probe.values.get("exists"):
             probe.metrics = [Metric("age_s", probe.values["age_s"], "s"), Metric("size", float(probe.values["size"]), "B")]
-            probe.summary = f"{self.path}: {probe.values['size']} bytes, changed {format_duration(round(probe.values['age_s']))} ago"
+            changed = f"changed {format_duration(round(probe.values['age_s']))} ago"
+            probe.summary = f"{self.path}: {probe.values['size']} bytes, {changed}"
+            if self.max_age is not None and probe.values["age_s"] > self.max_age:
+                probe.fault = f"{self.path}: {changed}, at most {format_duration(self.max_age)} is expected"
         elif probe.error is None:
-            probe.summary = f"{self.path}: there is no such file"
+            probe.summary = probe.fault = f"{self.path}: there is no such file"
         return probe
 
 

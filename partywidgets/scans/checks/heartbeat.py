@@ -109,4 +109,5 @@ class HeartbeatCheck(CheckModel):
             probe.status, probe.summary = "unknown", f"no beat since listening began {format_duration(round(age))} ago"
         else:
             probe.summary = f"last beat {format_duration(round(age))} ago"
+        probe.fault = f"{probe.summary}, one is expected within {format_duration(self.within)}"
         return probe

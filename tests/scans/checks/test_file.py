@@ -32,9 +32,13 @@ async def test_absent_and_old(tmp_path: Path) -> None:
     path = tmp_path / "backup"
     missing = await look(FileCheck(id="x", path=str(path)))
     assert (missing.status, missing.conditions[0].actual) == ("crit", "false")
+    assert missing.summary == f"{path}: there is no such file", "in words: it is what people are told"
     path.touch()
     os.utime(path, (time.time() - 7200,) * 2)
-    assert (await look(FileCheck(id="x", path=str(path), max_age=3600))).status == "crit"
+    old = await look(FileCheck(id="x", path=str(path), max_age=3600))
+    assert (old.status, old.summary) == ("crit", f"{path}: changed 2h ago, at most 1h is expected")
+    both = await look(FileCheck(id="x", path=str(path), max_age=3600, conditions=("size > 5",)))
+    assert both.summary == f"{path}: changed 2h ago, at most 1h is expected; size > 5: got 0"
 
 
 async def test_a_pipe_is_not_read(tmp_path: Path) -> None:

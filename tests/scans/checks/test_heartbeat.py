@@ -16,7 +16,10 @@ async def test_a_job_that_never_reported_is_unknown_then_crit() -> None:
     check = HeartbeatCheck(id="nightly", secret="never-heard-secret-1", within=3600)
     assert (await look(check)).status == "unknown"
     BEATS.listen("never-heard-secret-1").since -= 7200
-    assert (await look(check)).status == "crit"
+    silent = await look(check)
+    assert silent.status == "crit"
+    assert silent.summary.startswith("no beat since listening began 2h")
+    assert silent.summary.endswith("ago, one is expected within 1h")
 
 
 async def test_a_beat_makes_it_ok_and_its_absence_crit() -> None:
@@ -28,7 +31,7 @@ async def test_a_beat_makes_it_ok_and_its_absence_crit() -> None:
     assert (heard.status, heard.target) == ("ok", "heartbeat nightly")
     BEATS.listen("${env:NIGHTLY-secret-2}").last = time.monotonic() - 61
     missed = await look(check)
-    assert missed.status == "crit"
+    assert (missed.status, missed.summary) == ("crit", "last beat 1m1s ago, one is expected within 1m")
     assert "secret-2" not in str(missed.to_wire())
 
 
