@@ -154,6 +154,19 @@ class Board:
             self.rows[row.fingerprint] = row
         return changed
 
+    def depend(self, check_id: str, depends_on: Sequence[str], now: datetime) -> list[CheckResult]:
+        """Looks again whether the failing rows of a check wait for another, which has just failed; returns those that do now."""
+        changed = []
+        for row in self.of_check(check_id):
+            if row.suppression is None and (suppression := self._suppression(row, depends_on, now)) is not None:
+                self.seq += 1
+                fresh = copy(row)  # `row` may be in a report that somebody holds
+                fresh.suppression, fresh.seq = suppression, self.seq
+                self._encoded.pop(row.fingerprint, None)
+                self.rows[row.fingerprint] = fresh
+                changed.append(fresh)
+        return changed
+
     def encoded(self, row: CheckResult) -> str:
         """A row as compact JSON text in ASCII; that of a row on the board is made once, for history, frames and snapshots."""
         if self.rows.get(row.fingerprint) is not row:

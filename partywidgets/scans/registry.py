@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -36,6 +36,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.checks: dict[str, Loaded] = {}
+        self._dependents: dict[str, list[Loaded]] | None = None
 
     def __len__(self) -> int:
         return len(self.checks)
@@ -66,11 +67,21 @@ class Registry:
         for check_id in before:
             del self.checks[check_id]
         self.checks.update(fresh)
+        self._dependents = None
         return Swap(
             added=tuple(loaded for loaded in fresh.values() if loaded.id not in before),
             changed=tuple(loaded for loaded in fresh.values() if loaded.id in before and loaded.check != before[loaded.id].check),
             removed=tuple(loaded for loaded in before.values() if loaded.id not in fresh),
         )
+
+    def dependents(self, check_id: str) -> Sequence[Loaded]:
+        """The checks that depend on one."""
+        if self._dependents is None:
+            self._dependents = {}
+            for loaded in self.checks.values():
+                for name in loaded.check.depends_on:
+                    self._dependents.setdefault(name, []).append(loaded)
+        return self._dependents.get(check_id, ())
 
     def select(self, selection: Selection, *, check_of: Mapping[str, str]) -> list[Loaded]:
         """The checks that a selection means; `check_of` maps fingerprints on the board to check ids.

@@ -336,6 +336,8 @@ class OpsMonitorService:
             stream.skip()
             return
         stream.add(placement)
+        if placement.recorded.changes and result.status in ("crit", "unknown"):
+            self.suppressions.failed(result)
         if placement.ended_ack is not None:
             self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
 
@@ -387,6 +389,10 @@ class OpsMonitorService:
         return None if loaded is None or not loaded.check.enabled else self.scheduler.next_of(check_id, loaded.owner)
 
     # inside
+
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A task of the service's own: it ends with it."""
+        self._tasks.own(work, name)
 
     def remove_row(self, fingerprint: str) -> CheckResult:
         """Takes a row off the board; returns its last form, for those who show it."""

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ScanError
-from .model import utc_now, wire_time
+from .board import PUBLISHED
+from .model import CheckResult, utc_now, wire_time
 from .silence import Ack, Silence
 
 if TYPE_CHECKING:
     from .service import OpsMonitorService
 
+FRESH = 1.0
+"""Seconds in which what a row may wait for was looked at recently enough."""
 SILENCE_BYTES = 64 * 1024
 """What a snapshot says of silences (the newest ones), at most."""
 
@@ -77,14 +80,37 @@ class Suppressions:
         if only_ended and not (over or ended or began or closed):
             return
         changed = self._service.board.resuppress(now)
+        self._notify_of(changed)
         for name in over:
             await self._note("silence-ended", {"name": name})
             await self._service.kept(self._service.history.keep_silence(name, None))
         for fingerprint in ended:
             await self._service.kept(self._service.history.keep_ack(fingerprint, None))
         if changed:
-            await self._service.kept(self._service.history.keep_bodies(changed))
-            await self._service.announcer.tell_rows(changed)
+            await self._tell(changed)
+
+    def failed(self, result: CheckResult) -> None:
+        """A row began to fail. Of those that wait for it nobody is told from now on, also where they were looked at first; and what it may
+        wait for itself is looked at now, before its own problem is told."""
+        now, board, registry = utc_now(), self._service.board, self._service.registry
+        waiting = [row for loaded in registry.dependents(result.check_id) for row in board.depend(loaded.id, loaded.check.depends_on, now)]
+        if waiting:
+            self._notify_of(waiting)
+            self._service.own(self._tell(waiting), "rows that wait for another")
+        loaded = registry.checks.get(result.check_id)
+        for name in () if loaded is None else loaded.check.depends_on:
+            if now.timestamp() - (board.last_observed(name) or 0.0) > FRESH:
+                self._service.scheduler.hasten(name, after=0.0)
+
+    def _notify_of(self, rows: Iterable[CheckResult]) -> None:
+        """A message that waits is not sent of a row that somebody takes care of by now, and one that was held back is."""
+        for row in rows:
+            if row.check_id in self._service.registry.checks or self._service.board.owner_of(row.fingerprint) == PUBLISHED:
+                self._service.notifier.seen(row)
+
+    async def _tell(self, changed: list[CheckResult]) -> None:
+        await self._service.kept(self._service.history.keep_bodies(changed))
+        await self._service.announcer.tell_rows(changed)
 
     def silences(self) -> list[dict[str, Any]]:
         """The silences in force, the newest first, as many as a snapshot has room for."""

@@ -21,7 +21,7 @@ from partywidgets.scans.checks.base import CheckModel, RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
 from partywidgets.scans.model import Status, utc_now
 from partywidgets.scans.notify_settings import NotifySettings
-from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.silence import Ack, Silence
 
 from .ops_room import Play, ScriptedCheck
@@ -157,6 +157,40 @@ async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: 
         play.statuses["b"] = play.statuses["c"] = "crit"
         await service.run_scan()
         assert (await inbox.next())["title"] == "2 more failing, 3 failing in all"
+
+
+async def test_nobody_is_told_of_what_somebody_took_in_time(inbox: Inbox, play: Play) -> None:
+    """An ack while the message waits takes the row out of it at once, not with its next look; the ack withdrawn, it waits again."""
+    play.statuses["shop"] = "crit"
+    async with telling(inbox, ScriptedCheck(id="shop"), group_wait="1h") as service:
+        (row,) = (await service.run_scan()).results
+        (target,) = service.notifier.targets
+        assert list(target.waiting) == [row.fingerprint]
+        await service.suppressions.acknowledge(Ack(row.fingerprint, "on it", "Ana", utc_now()))
+        assert list(target.waiting) == []
+        await service.suppressions.withdraw_ack(row.fingerprint, "Ana")
+        assert list(target.waiting) == [row.fingerprint]
+
+
+async def test_a_row_that_was_looked_at_before_what_it_waits_for(inbox: Inbox, play: Play) -> None:
+    """The router fails after the shop behind it was found failing: the shop is suppressed then, for who looks on too, and not told."""
+    play.statuses.update(shop="crit", router="crit")
+    router, shop = ScriptedCheck(id="router"), ScriptedCheck(id="shop", depends_on=("router",))
+    async with telling(inbox, router, shop, group_wait="1h") as service:
+        told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        service.announcer.broadcast = lambda kind, message: told.put_nowait(message) if kind == "check-result" else None
+        (target,) = service.notifier.targets
+        await service.run_scan(Selection(checks=("shop",)))
+        assert list(target.waiting) == [shop.fingerprint]
+        await service.run_scan(Selection(checks=("router",)))
+        assert list(target.waiting) == [router.fingerprint]
+        async with asyncio.timeout(WAIT):
+            row = (await told.get())["results"][0]
+        assert (row["check_id"], row["suppression"]["by"], row["suppression"]["id"]) == ("shop", "dependency", "router")
+        play.statuses["router"] = "ok"
+        await service.run_scan(Selection(checks=("router",)))
+        await service.run_scan(Selection(checks=("shop",)))
+        assert list(target.waiting) == [shop.fingerprint], "it fails for a reason of its own"
 
 
 async def test_a_failing_target_is_tried_again_and_its_url_stays_secret(inbox: Inbox, play: Play, caplog: pytest.LogCaptureFixture) -> None:

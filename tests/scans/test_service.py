@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from partywidgets.exceptions import ScanError, StorageError
-from partywidgets.scans import board, lapse
+from partywidgets.scans import board, lapse, suppressions
 from partywidgets.scans.housekeeping import SLICE
 from partywidgets.scans.model import CheckResult, Evidence, Status
 from partywidgets.scans.report import ScanReport
@@ -227,6 +227,25 @@ async def test_dependencies_suppress(play: Play) -> None:
     suppression = report.results[0].suppression
     assert suppression is not None
     assert (suppression.by, suppression.id) == ("dependency", "router")
+
+
+async def test_what_a_row_may_wait_for_is_looked_at_when_it_fails(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop fails between two looks at the router: the router is looked at now, not in an hour, and the shop is found to wait for it."""
+    monkeypatch.setattr(suppressions, "FRESH", 0.0)
+    ended: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    async with OpsMonitorService() as service:
+        service.announcer.broadcast = lambda kind, message: ended.put_nowait(message) if kind == "scan-result" else None
+        router, shop = ScriptedCheck(id="router", every=3600), ScriptedCheck(id="shop", depends_on=("router",))
+        await service.load_config("a.yaml", [router, shop])
+        async with asyncio.timeout(20):
+            assert (await ended.get())["results"][0]["check_id"] == "router"
+            play.statuses.update(router="crit", shop="crit")
+            await service.run_scan(Selection(checks=("shop",)))
+            assert (await ended.get())["results"][0]["check_id"] == "router"
+        assert play.looks["router"] == 2
+        waits = service.board.rows[shop.fingerprint].suppression
+        assert waits is not None
+        assert waits.id == "router"
 
 
 async def test_of_two_that_depend_on_each_other_one_is_told(play: Play) -> None:

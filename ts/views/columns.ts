@@ -44,8 +44,8 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     cell: statusCell,
   },
   severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 600, descending: true, ...plain((row) => row.severity) },
-  title: { key: "title", title: "Check", width: 90, grow: 2, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
-  target: { key: "target", title: "Target", width: 80, grow: 2, from: 760, ...plain((row) => row.target ?? "", "pw-mono") },
+  title: { key: "title", title: "Check", width: 130, grow: 3, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
+  target: { key: "target", title: "Target", width: 80, grow: 2, from: 900, ...plain((row) => row.target ?? "", "pw-mono") },
   summary: { key: "summary", title: "Summary", width: 120, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
   duration_ms: {
     key: "duration_ms",
@@ -54,7 +54,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     grow: 0,
     right: true,
     descending: true,
-    from: 500,
+    from: 760,
     ...plain((row) => duration(row.duration_ms), "pw-number"),
   },
   since: {
@@ -63,7 +63,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 62,
     grow: 0,
     right: true,
-    from: 560,
+    from: 520,
     descending: true,
     sign: ({ state }) => state?.since ?? "",
     cell: sinceCell,
@@ -97,7 +97,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
 export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
   return COLUMN_KEYS.filter((key) => {
     if (key === "suppression") return suppressed && width > ACKED;
-    return width >= COLUMNS[key].from + (key === "target" && suppressed ? 120 : 0);
+    return width >= COLUMNS[key].from + (suppressed && (key === "target" || key === "duration_ms") ? 120 : 0);
   });
 }
 

@@ -91,7 +91,7 @@ class DockerCheck(CheckModel):
         for name, unit in (("restarts", ""), ("failing_streak", ""), ("exit_code", ""), ("age_s", "s")):
             if probe.values[name] is not None:
                 probe.metrics.append(Metric(name, float(probe.values[name]), unit))
-        probe.summary = one_line(f"{self.target}: {sentence(probe.values)}")
+        probe.summary = probe.fault = one_line(f"{self.target}: {sentence(probe.values)}")
         state = dict(known["State"])
         log = (state.pop("Health", None) or {}).get("Log") or []
         probe.evidence.append(Evidence("docker-state", "state", json.dumps(state, sort_keys=True)))

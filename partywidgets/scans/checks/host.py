@@ -128,10 +128,12 @@ class HostCheck(CheckModel):
                 probe.summary = f"load: {values['load1']:.2f}, {values['load5']:.2f}, {values['load15']:.2f} on {values['count']} CPUs"
             case "process":
                 probe.summary = f"{self.process}: {values['count']} running, {_bytes(values['rss_bytes'])}"
+                probe.fault = f"{self.process}: no such process runs"
                 probe.evidence.append(Evidence("pids", "pids", ", ".join(map(str, values["pids"]))))
             case "port":
                 where = ", ".join(values["addresses"])
-                probe.summary = one_line(f"port {self.port}: listened on at {where}" if where else f"nobody listens on port {self.port}")
+                probe.fault = f"nobody listens on port {self.port}"
+                probe.summary = one_line(f"port {self.port}: listened on at {where}") if where else probe.fault
 
 
 def _bytes(count: float) -> str:

@@ -107,7 +107,7 @@ class IcmpCheck(CheckModel):
         }
         probe.metrics += [Metric("loss_percent", loss, "%"), Metric("received", float(len(replies)))]
         probe.metrics += [Metric(f"rtt_{n}_ms", v, "ms") for n in ("min", "avg", "max") if (v := probe.values[f"rtt_{n}_ms"]) is not None]
-        probe.summary = f"{len(replies)} of {sent} replies from {address}"
+        probe.summary = probe.fault = f"{len(replies)} of {sent} replies from {address}"
         if milliseconds:
             probe.summary += f", {probe.values['rtt_avg_ms']:.4g} ms on average"
         return probe

@@ -107,8 +107,9 @@ class LogCheck(CheckModel):
             probe.metrics = [Metric(name, float(values[name]), unit) for name, unit in units.items()]
             what = "new lines" if self.pattern is None else f"of {values['lines']} new lines match"
             probe.summary = f"{self.path}: {values['count']} {what}, written {format_duration(round(values['age_s']))} ago"
+            probe.fault = probe.summary
         elif probe.error is None:
-            probe.summary = f"{self.path}: there is no such file"
+            probe.summary = probe.fault = f"{self.path}: there is no such file"
         if shown:
             probe.evidence.append(Evidence("log-lines", "matching lines", "\n".join(shown), truncated=values["count"] > len(shown)))
         return probe

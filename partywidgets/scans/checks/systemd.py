@@ -86,5 +86,6 @@ class SystemdCheck(CheckModel):
         probe.summary = f"{name}: {probe.values['active_state']} ({probe.values['sub_state']})"
         if found != "loaded":
             probe.summary = f"{name}: {'there is no such unit' if found == 'not-found' else f'the unit is {found}'}"
+        probe.fault = probe.summary
         probe.evidence.append(Evidence("exec-output", "systemctl show", text))
         return probe
