@@ -42,6 +42,9 @@ class Endpoint:
     client: Section
 
 
+BANNER_STATUS = "0 == 0"
+"""What becomes of `[STATUS] == 0` where an SSH server only has to answer: `expect` says it."""
+
 Made = tuple[dict[str, Any], Names]
 """A check's type and its keys, and what its conditions may name."""
 
@@ -97,7 +100,7 @@ class Targets:
                 lost = True
                 self.draft.left_out(place, "the condition holds what looks like a secret, and a condition takes no reference")
                 continue
-            if said not in conditions:
+            if said not in (*conditions, BANNER_STATUS):
                 conditions.append(said)
         if not conditions and lost:
             check["enabled"] = False

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -41,9 +42,10 @@ async def test_from_gatus_to_a_scan(run: Run, tmp_path: Path) -> None:
             f"partywidgets: 2 checks of 2; 0 left out, 0 different; 1 secret is in {secrets}",
         ]
         assert os.stat(secrets).st_mode & 0o777 == 0o600
-        name, _, value = secrets.read_text().strip().partition("=")
-        environ = {name: shlex.split(value)[0]}
-        assert environ == {"GATUS_CORE_FRONT_AUTHORIZATION": "Bearer it's a secret"}
+        script = f'. {shlex.quote(str(secrets))}; printf %s "$GATUS_CORE_FRONT_AUTHORIZATION"'
+        sourced = await asyncio.to_thread(subprocess.run, ["sh", "-c", script], capture_output=True, text=True, timeout=20)
+        assert sourced.stdout == "Bearer it's a secret"
+        environ = {"GATUS_CORE_FRONT_AUTHORIZATION": sourced.stdout}
         assert "a secret" not in config.read_text()
         assert (await asyncio.to_thread(run, "validate", config)).code == 1  # the variable is not set
         assert (await asyncio.to_thread(lambda: run("validate", config, **environ))).code == 0

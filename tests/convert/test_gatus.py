@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from websockets.asyncio.server import serve as serve_websocket
 from partywidgets.config import Config, parse_config
 from partywidgets.convert import Conversion, convert
 from partywidgets.scan_once import scan_once
+from partywidgets.scans.checks import icmp
+from partywidgets.scans.checks.dial import DialError
 from tests.ports import kept_port
 from tests.scans.checks.servers import Authority, dns_server, serving, web_server
 from tests.scans.checks.test_starttls import talking
@@ -200,6 +204,11 @@ async def test_a_scan_says_what_gatus_says(tmp_path: Path) -> None:
             ),
             (True, {"name": "off", "enabled": False, "url": f"{site}/status/503", "conditions": ["[STATUS] == 200"]}),
         ]
+        with suppress(DialError):  # where this process may ping
+            icmp._opened(socket.AF_INET).sock.close()
+            endpoints.append(
+                (True, {"name": "ping", "url": "icmp://127.0.0.1", "conditions": ["[CONNECTED] == true", "[RESPONSE_TIME] < 20000"]})
+            )
         source = {"endpoints": [{"group": "all", "interval": "30s", "client": {"timeout": "20s"}, **endpoint} for _, endpoint in endpoints]}
         for endpoint in source["endpoints"]:
             endpoint["client"] = {"timeout": "20s", **endpoint["client"]}
@@ -207,6 +216,7 @@ async def test_a_scan_says_what_gatus_says(tmp_path: Path) -> None:
         assert conversion.notes == ()
         assert (conversion.checks, conversion.found) == (len(endpoints), len(endpoints))
         report = await scan_once(config)
+        assert check(config, "all_shell")["conditions"] == ("connected",)
         found = {result.title: result.status == "ok" for result in report.results}
         assert found == {f"{endpoint['name']}": healthy for healthy, endpoint in endpoints if endpoint["name"] != "off"}, {
             result.title: result.summary for result in report.results
