@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from partywidgets.config import parse_config
@@ -119,6 +119,7 @@ KUMA: dict[str, Any] = {
         )
     ],
 }
+UNHURRIED = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 junk = st.one_of(
     st.none(),
     st.booleans(),
@@ -189,21 +190,21 @@ def taken(*texts: str) -> None:
         assert SECRET not in note
 
 
-@settings(max_examples=80, deadline=None)
+@UNHURRIED
 @given(spoiled(GATUS))
 def test_gatus(source: Any) -> None:
     """Gatus' config.yaml."""
     taken(json.dumps(source))
 
 
-@settings(max_examples=80, deadline=None)
+@UNHURRIED
 @given(spoiled(MODULES), spoiled(TARGETS))
 def test_blackbox(modules: Any, targets: Any) -> None:
     """blackbox_exporter's config and Prometheus'."""
     taken(json.dumps(modules), json.dumps(targets))
 
 
-@settings(max_examples=80, deadline=None)
+@UNHURRIED
 @given(spoiled(KUMA))
 def test_kuma(source: Any) -> None:
     """Uptime Kuma's backup."""
