@@ -33,6 +33,7 @@ _PLACES = {
     "Connection": ".party",
     "ConnectionContext": ".party",
     "Grant": ".party",
+    "Refusal": ".auth",
     "PartySocket": ".partysocket",
     "TerminalClient": ".client.terminal",
     "OpsClient": ".client.ops",
@@ -50,6 +51,7 @@ __all__ = [
     "PartyMiddleware",
     "PartySocket",
     "Recording",
+    "Refusal",
     "Result",
     "ScanTable",
     "Server",
@@ -64,6 +66,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .auth import Refusal
     from .client.ops import OpsClient
     from .client.terminal import TerminalClient
     from .exceptions import PartyError

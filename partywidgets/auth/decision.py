@@ -54,12 +54,12 @@ class Authoriser(Protocol):
     def __call__(self, request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal | Awaitable[Grant | Refusal]: ...
 
 
-def log_refusal(request: HTTPConnection, refusal: Refusal, subject: str = "") -> None:
+def log_refusal(request: HTTPConnection, refusal: Refusal, subject: str = "", *, level: int = logging.INFO) -> None:
     """One line in the log: who was refused what, and why. `subject` is empty for somebody who did not get as far as having one."""
     peer = request.client.host if request.client else "-"
     who = f"{subject} at {peer}" if subject else peer
     method, path = request.scope.get("method", "upgrade"), request.scope.get("path", "")[:200]
-    log.info("refused %s %r from %s: %d %s", method, path, who, refusal.status, refusal.reason)
+    log.log(level, "refused %s %r from %s: %d %s", method, path, who, refusal.status, refusal.reason)
 
 
 def login_subject(name: str) -> str:

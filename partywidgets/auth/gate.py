@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from starlette.requests import HTTPConnection
 from ..exceptions import ConfigError
 from ..party.grant import ANY, Grant
 from ..party.routing import Lobby
+from ..transport.notices import Notices
 from .decision import UNAUTHORISED, Identity, Refusal, log_refusal
 from .page import headers_of, is_host, is_loopback, is_origin_at_any_port, is_same_origin, shown
 from .secret import digest_of
@@ -42,6 +44,7 @@ class Gate:
         open_roles: frozenset[str] | None = None,
     ) -> None:
         self.tickets = TicketBook()
+        self._notices = Notices()
         self.open_roles = open_roles
         self._same_origin = same_origin
         self._hosts = None if hosts is None else frozenset(hosts)
@@ -52,7 +55,10 @@ class Gate:
             self.add_token(token, identity)
 
     def __call__(self, request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
-        decision = self._check_host(request) or self._check_origin(request) or self._authenticate(request, lobby)
+        refusal = self.refuses_page(request)
+        if refusal is not None:
+            return refusal
+        decision = self._authenticate(request, lobby)
         if isinstance(decision, Refusal):
             log_refusal(request, decision)
         return decision
@@ -72,10 +78,11 @@ class Gate:
         return any(is_origin_at_any_port(origin, base) for base in self._any_port_origins)
 
     def refuses_page(self, request: HTTPConnection) -> Refusal | None:
-        """The refusal of a wrong Host or Origin, for the routes without data that still answer only to this host's own names and pages."""
+        """The refusal of a wrong Host or Origin; on routes without data, nothing else is asked."""
         refusal = self._check_host(request) or self._check_origin(request)
         if refusal is not None:
-            log_refusal(request, refusal)
+            # A browser shows nobody the reason: whoever serves is told, also where the log has warnings alone, and then not of each.
+            log_refusal(request, refusal, level=logging.WARNING if self._notices.is_new(refusal.reason) else logging.INFO)
         return refusal
 
     def allow(self, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
@@ -130,16 +137,16 @@ class Gate:
         if len(hosts) != 1:
             return Refusal(400, "a request has exactly one Host header")
         if self._hosts is not None and hosts[0] not in self._hosts:
-            return Refusal(
-                403, f"the Host {shown(hosts[0])} is not a name of this server: use its own address, or add it to auth.hosts in the config"
-            )
+            reason = f"the Host {shown(hosts[0])} is not a name of this server: use its own address, or add it to auth.hosts in the config"
+            return Refusal(403, f"{reason} (in Python: serve(hosts=…))")
         return None
 
     def _check_origin(self, request: HTTPConnection) -> Refusal | None:
         if self.allows_origin(request):
             return None
         origin = ", ".join(headers_of(request, b"origin"))
-        return Refusal(403, f"the Origin {shown(origin)} is not allowed: add it to auth.origins in the config")
+        reason = f"the Origin {shown(origin)} is not allowed: add it to auth.origins in the config"
+        return Refusal(403, f"{reason} (in Python: serve(origins=…))")
 
     def _authenticate(self, request: HTTPConnection, lobby: Lobby | None) -> Grant | Refusal:
         identity = request.scope.get("partywidgets.identity")

@@ -3,6 +3,7 @@
 from .connection import Connection, ConnectionContext, ReadyState, grant_of
 from .grant import Grant
 from .host import PartyHost
+from .records import Records
 from .routing import Alias, BeforeHook, Lobby
 from .server import Environment, Server
 from .storage import Storage
@@ -21,6 +22,7 @@ __all__ = [
     "PartyHost",
     "ReadyState",
     "Receiver",
+    "Records",
     "Server",
     "Storage",
     "Wire",

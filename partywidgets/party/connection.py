@@ -9,9 +9,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from starlette.requests import HTTPConnection
+from typing_extensions import TypeVar
 
 from ..exceptions import ConnectionClosedError, PartyError
 from . import resume
@@ -22,6 +23,9 @@ from .wire import Batch, Frame, Wire
 
 if TYPE_CHECKING:
     from .room import Room
+
+StateT = TypeVar("StateT", default=Any)
+"""What `set_state` is given in a room, for a type checker: `class Board(Server[Cursor])`."""
 
 STATE_LIMIT = 16 * 1024
 """Bytes of JSON that a hibernating connection's state may have: the size of a Durable Object's attachment."""
@@ -54,7 +58,7 @@ class ConnectionContext:
     grant: Grant
 
 
-class Connection(Outlet):
+class Connection(Outlet, Generic[StateT]):
     """The room's end of one socket. Identity, not `id`, is what the room registers it by.
 
     `message_received`, `close_received`, `failed` and `lost` are the transport's side (`wire.Receiver`); rooms do not call them.
@@ -107,13 +111,24 @@ class Connection(Outlet):
         return f"<Connection {self.id!r} of {self._room.place} {self._ready.name}>"
 
     @property
-    def state(self) -> Any:
+    def state(self) -> StateT | None:
         """The value that `set_state` stored; None at first. In a hibernating room, a copy."""
         if self._state is not None and self._room.server_class.hibernate:
-            return json.loads(self._state)
-        return self._state
+            kept: StateT = json.loads(self._state)
+            return kept
+        state: StateT | None = self._state
+        return state
 
-    def set_state(self, value: Any | Callable[[Any], Any]) -> Any:
+    @overload
+    def set_state(self, value: Callable[[StateT | None], StateT]) -> StateT: ...
+
+    @overload
+    def set_state(self, value: StateT) -> StateT: ...
+
+    @overload
+    def set_state(self, value: None) -> None: ...
+
+    def set_state(self, value: Any) -> Any:
         """Stores a value, or what a function makes of the present one, and returns it.
 
         In a class with `hibernate = True` the value must be JSON of at most 16 KiB, else ValueError and the old value stays.

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 from urllib.parse import quote, unquote
 
 from starlette.requests import HTTPConnection, Request
@@ -27,7 +27,7 @@ from .room import Room
 from .roster import roster
 from .routing import check_room_name, kebab
 from .sender import Sender
-from .server import Environment, Server
+from .server import Environment, Server, ServerT
 from .storage import Storage
 from .storage_thread import StorageThread
 from .wire import Receiver, Wire
@@ -171,11 +171,29 @@ class PartyHost:
         """What the sockets of a party were given and the operating system has not taken: how far behind their peers read."""
         return sum(connection.buffered for (of, _), room in self._rooms.items() if of == party for connection in room.present)
 
-    async def get_server_by_name(self, party: str, room: str, *, props: Any = None) -> Server:
-        """The room's live instance, on_start finished. Raises UnknownPartyError, RoomNameError, or what on_start raised."""
-        found = self._room(party if party in self._classes else kebab(party), check_room_name(room))
+    @overload
+    async def get_server_by_name(self, party: type[ServerT], room: str, *, props: Any = None) -> ServerT: ...
+
+    @overload
+    async def get_server_by_name(self, party: str, room: str, *, props: Any = None) -> Server: ...
+
+    async def get_server_by_name(self, party: type[ServerT] | str, room: str, *, props: Any = None) -> ServerT | Server:
+        """The room's live instance, on_start finished: of a party by its name, or by its class where that is one party's.
+
+        Raises UnknownPartyError, RoomNameError, or StartError when on_start failed.
+        """
+        name = party if isinstance(party, str) else self._party_of(party)
+        found = self._room(name if name in self._classes else kebab(name), check_room_name(room))
         found.offer_props(props)
         return await found.live()
+
+    def _party_of(self, server_class: type[Server]) -> str:
+        parties = [party for party, registered in self._classes.items() if registered is server_class]
+        if len(parties) != 1:
+            what = "no party" if not parties else "several parties: " + ", ".join(parties)
+            known = ", ".join(self.parties) or "none"
+            raise UnknownPartyError(f"{server_class.__name__} is the class of {what} here: name one, this host has {known}")
+        return parties[0]
 
     async def connect(
         self,

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .connection import Connection, ConnectionContext
+from .connection import Connection, ConnectionContext, StateT
 from .storage import Storage
 from .wire import Frame
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("partywidgets.party")
 
 T = TypeVar("T")
+ServerT = TypeVar("ServerT", bound="Server")
 MaybeAwaitable: TypeAlias = Awaitable[T] | T
 
 
@@ -41,8 +42,11 @@ class Environment:
         self._resources[type(resource)] = resource
 
 
-class Server:
-    """One room. Hooks may be plain or `async`; the hooks of one connection run one at a time, in order."""
+class Server(Generic[StateT]):
+    """One room. Hooks may be plain or `async`; the hooks of one connection run one at a time, in order.
+
+    `Server[Cursor]` tells a type checker what its connections' state is; without that it is Any.
+    """
 
     hibernate: ClassVar[bool] = False
     """True: the instance is dropped when idle and its sockets stay; see PartyHost(hibernate_after=)."""
@@ -60,23 +64,23 @@ class Server:
     def on_start(self, props: Any = None) -> MaybeAwaitable[None]:
         """Once per instance, before anything else; what it raises fails the event that caused it, and the next one tries again."""
 
-    def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> MaybeAwaitable[list[str]]:
+    def get_connection_tags(self, connection: Connection[StateT], ctx: ConnectionContext) -> MaybeAwaitable[list[str]]:
         """Up to 9 tags of 1 to 256 characters, before on_connect; the id is always a tag."""
         return []
 
-    def on_connect(self, connection: Connection, ctx: ConnectionContext) -> MaybeAwaitable[None]:
+    def on_connect(self, connection: Connection[StateT], ctx: ConnectionContext) -> MaybeAwaitable[None]:
         """The connection is registered; the 101 follows when this has ended, at most `connect_timeout` seconds later."""
 
-    def on_message(self, connection: Connection, message: str | bytes) -> MaybeAwaitable[None]:
+    def on_message(self, connection: Connection[StateT], message: str | bytes) -> MaybeAwaitable[None]:
         """One whole message. What it raises is logged; the socket stays open."""
 
-    def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> MaybeAwaitable[None]:
+    def on_close(self, connection: Connection[StateT], code: int, reason: str, was_clean: bool) -> MaybeAwaitable[None]:
         """Exactly once per connection that on_connect accepted, whatever ended it.
 
         The leaver is out of get_connections(); send still works when the peer closed.
         """
 
-    def on_error(self, connection: Connection, error: Exception) -> MaybeAwaitable[None]:
+    def on_error(self, connection: Connection[StateT], error: Exception) -> MaybeAwaitable[None]:
         """The peer broke the protocol; on_close follows. Default: logs."""
         logger.info("room %s/%s: connection %r broke the protocol: %s", self.party, self.name, connection.id, error)
         return None
@@ -100,11 +104,11 @@ class Server:
         """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the loop tick."""
         self._room.broadcast(message if isinstance(message, Frame) else Frame(message), without)
 
-    def send_to(self, connections: Collection[Connection], message: str | bytes | bytearray | memoryview | Frame) -> None:
+    def send_to(self, connections: Collection[Connection[StateT]], message: str | bytes | bytearray | memoryview | Frame) -> None:
         """Queues one frame to these OPEN connections, however many share their ids. Encoded once; joined with others of the loop tick."""
         self._room.send_to(connections, message if isinstance(message, Frame) else Frame(message))
 
-    def send_now(self, connections: Collection[Connection], message: str | bytes | bytearray | memoryview | Frame) -> None:
+    def send_now(self, connections: Collection[Connection[StateT]], message: str | bytes | bytearray | memoryview | Frame) -> None:
         """The same, written at once behind what is queued: for what somebody waits for."""
         self._room.send_now(connections, message if isinstance(message, Frame) else Frame(message))
 
@@ -112,13 +116,23 @@ class Server:
         """Writes what is queued now rather than at the end of the loop tick: for what somebody waits for."""
         self._room.fanout.flush()
 
-    def get_connection(self, connection_id: str) -> Connection | None:
+    def get_connection(self, connection_id: str) -> Connection[StateT] | None:
         """The newest OPEN connection with that id."""
         return self._room.get_connection(connection_id)
 
-    def get_connections(self, tag: str | None = None) -> list[Connection]:
+    def get_connections(self, tag: str | None = None) -> list[Connection[StateT]]:
         """OPEN connections in the order of connecting, all or those with `tag`. A copy: closing while iterating is safe."""
         return self._room.get_connections(tag)
+
+    @overload
+    async def get_server_by_name(self, party: type[ServerT], room: str, *, props: Any = None) -> ServerT: ...
+
+    @overload
+    async def get_server_by_name(self, party: str, room: str, *, props: Any = None) -> Server: ...
+
+    async def get_server_by_name(self, party: type[ServerT] | str, room: str, *, props: Any = None) -> ServerT | Server:
+        """Another room of this host, started: `PartyHost.get_server_by_name`. Two rooms whose on_start wait for each other never start."""
+        return await self._room.host.get_server_by_name(party, room, props=props)
 
     async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Runs one statement on the room's own SQLite database and returns its rows."""

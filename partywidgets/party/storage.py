@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import sqlite3
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .database import open_database
+from .records import Records, Rows, encoded
 from .storage_thread import StorageThread
 
 T = TypeVar("T")
-Rows: TypeAlias = list[dict[str, Any]]
-Pairs: TypeAlias = list[tuple[str, str]]
 
 YEAR_5000 = 95_617_584_000.0
 """In seconds since 1970; today's milliseconds are more than that."""
@@ -64,45 +63,60 @@ class Storage:
                 self._database.execute("INSERT INTO partywidgets_room VALUES (?, ?)", (self._party, self._room))
         return self._database
 
-    def _run(self, call: Callable[[], T]) -> Coroutine[Any, Any, T]:
-        return self._thread.run(call, file=self._path)
+    def _run(self, call: Callable[[Records], T]) -> Coroutine[Any, Any, T]:
+        return self._thread.run(lambda: call(Records(self._open())), file=self._path)
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""
-
-        def call() -> str | None:
-            row = self._open().execute("SELECT value FROM partywidgets_kv WHERE key = ?", (key,)).fetchone()
-            return None if row is None else str(row[0])
-
-        text = await self._run(call)
-        return default if text is None else json.loads(text)
+        return await self._run(lambda records: records.get(key, default))
 
     async def put(self, key: str, value: Any) -> None:
-        """Stores a value; durable against a process crash when this returns. Raises TypeError for what is not JSON."""
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        await self._run(lambda: self._open().execute("INSERT OR REPLACE INTO partywidgets_kv VALUES (?, ?)", (key, text)))
+        """Stores a value; durable against a process crash when this returns. Raises TypeError or ValueError for what is not JSON."""
+        text = encoded(value)  # now: the caller may change the value while this waits for its turn
+        await self._run(lambda records: records.put_text(key, text))
 
     async def delete(self, key: str) -> bool:
         """Removes a key; True when it was there."""
-        return await self._run(lambda: self._open().execute("DELETE FROM partywidgets_kv WHERE key = ?", (key,)).rowcount > 0)
+        return await self._run(lambda records: records.delete(key))
 
-    async def list(self, prefix: str = "", *, limit: int | None = None) -> dict[str, Any]:
-        """Keys with `prefix`, in order, at most `limit`."""
-
-        def call() -> Pairs:
-            query = "SELECT key, value FROM partywidgets_kv WHERE substr(key, 1, ?) = ? AND key >= ? ORDER BY key LIMIT ?"
-            rows = self._open().execute(query, (len(prefix), prefix, prefix, -1 if limit is None else limit))
-            return [(row[0], row[1]) for row in rows]
-
-        return {key: json.loads(text) for key, text in await self._run(call)}
+    async def list(
+        self, prefix: str = "", *, start: str | None = None, end: str | None = None, reverse: bool = False, limit: int | None = None
+    ) -> dict[str, Any]:
+        """Pairs in the order of their keys: with `prefix`, from `start` on, before `end`, the last first if `reverse`, at most `limit`."""
+        return await self._run(lambda records: records.list(prefix, start=start, end=end, reverse=reverse, limit=limit))
 
     async def sql(self, query: str, *params: Any) -> Rows:
         """Runs one statement and returns its rows."""
+        return await self._run(lambda records: records.sql(query, *params))
 
-        def call() -> Rows:
-            return [dict(row) for row in self._open().execute(query, params)]
+    async def transaction(self, change: Callable[[Records], T]) -> T:
+        """Runs a plain function on the room's `Records` and returns what it returns: all that it writes is kept together, or nothing is.
+
+        Nothing else of the room's is read or written meanwhile, so what it reads is still so when it writes. It runs on the storage thread:
+        it touches nothing but its argument, and ends soon. What it raises undoes its writes and is raised here.
+        """
+
+        if inspect.iscoroutinefunction(change):
+            raise TypeError("transaction() takes a plain function: it runs on the storage thread, where nothing can be awaited")
+
+        def call(records: Records) -> T:
+            database = self._open()
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                result = change(records)
+                database.execute("COMMIT")
+                return result
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
 
         return await self._run(call)
+
+    async def delete_all(self) -> None:
+        """Removes every key, every SQL table that the room made, and its alarm."""
+        await self.delete_alarm()
+        await self.transaction(Records.clear)
 
     async def set_alarm(self, when: datetime | float) -> None:
         """Sets the room's one alarm: an aware datetime, or seconds since the epoch. A past time fires at once.
@@ -132,5 +146,5 @@ class Storage:
             database, self._database = self._database, None
             return database
 
-        if self._database is not None and (database := await self._run(take)) is not None:
+        if self._database is not None and (database := await self._thread.run(take, file=self._path)) is not None:
             await self._thread.close(database)

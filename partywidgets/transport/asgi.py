@@ -93,6 +93,12 @@ def clean(scope: Scope) -> dict[str, Any]:
     return cleaned
 
 
+def carries_credential(scope: Scope) -> bool:
+    """True when `clean` takes a header or a query value from it that says who comes."""
+    keys = {unquote_plus(pair.partition(b"=")[0].decode("latin-1")) for pair in bytes(scope.get("query_string", b"")).split(b"&")}
+    return not keys.isdisjoint(SECRET_QUERY) or any(name.lower() in SECRET_HEADERS for name, _ in scope.get("headers", ()))
+
+
 def connection_id_of(scope: Scope) -> str | None:
     """The first `_pk` of the query, decoded; None when it is missing or empty."""
     for pair in bytes(scope.get("query_string", b"")).split(b"&"):
@@ -159,6 +165,14 @@ class Door:
             return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
         return result if isinstance(result, (Response, HTTPConnection)) else request
 
+    def _hint(self, scope: Scope, hook: str) -> None:
+        """A hook answered in a room's place, and may have looked for what no hook is shown, as PartyServer's are."""
+        if self.auth is None and carries_credential(scope):
+            self._notices.tell(
+                f"{hook} answered a request that came with a credential: no hook sees token, ticket, Cookie or Authorization,"
+                " read them in auth=, a function of the request and the lobby that returns a Grant or a Refusal"
+            )
+
     async def _tell(self, error: Exception, request: HTTPConnection) -> None:
         if self.on_error is None:
             return
@@ -190,6 +204,7 @@ class Door:
         cleaned["partywidgets.grant"] = decision
         passed = await self.before(self.on_before_connect, HTTPConnection(cleaned), lobby)
         if isinstance(passed, Response):
+            self._hint(scope, "on_before_connect")
             await refuse(passed)
             return
         try:
@@ -218,6 +233,7 @@ class Door:
         cleaned["partywidgets.grant"] = decision
         passed = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
         if isinstance(passed, Response):
+            self._hint(scope, "on_before_request")
             return passed
         request = passed if isinstance(passed, Request) else Request(passed.scope, receive)
         try:

@@ -20,16 +20,21 @@ class Notices:
         self._told: set[str] = set()
         self._since = 0.0
 
-    def tell(self, text: str) -> None:
-        """Logs a warning unless it was told a short while ago."""
+    def is_new(self, text: str) -> bool:
+        """False for what was told a short while ago, and for all once there was too much."""
         now = time.monotonic()
         if now - self._since > QUIET:
             self._told.clear()
             self._since = now
         if text in self._told or len(self._told) > LINES:
-            return
+            return False
         self._told.add(text)
-        logger.warning(text if len(self._told) <= LINES else "more such requests are not told of for a while")
+        return True
+
+    def tell(self, text: str) -> None:
+        """Logs a warning unless it was told a short while ago."""
+        if self.is_new(text):
+            logger.warning(text if len(self._told) <= LINES else "more such requests are not told of for a while")
 
 
 __all__ = ["Notices"]

@@ -15,9 +15,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from partywidgets.exceptions import ConnectionClosedError
-from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
+from partywidgets.party import Connection, ConnectionContext, PartyHost, Records, Server
 from partywidgets.party.routing import Lobby
 from partywidgets.transport.asgi import PartyMiddleware
+
+LIMIT = 20.0
+STORED = frozenset({"alarm?", "put", "value", "delete", "sql", "keys", "tables", "wipe", "move"})
 
 
 def compact(value: Any) -> str:
@@ -34,6 +37,8 @@ class Probe(Server):
         self.starts = 0
         self.held = 0
         self.released = False
+        self.failing = False
+        self.again = False
         self.props: Any = None
 
     async def on_start(self, props: Any = None) -> None:
@@ -43,6 +48,8 @@ class Probe(Server):
 
     def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
         tags = ctx.request.query_params.get("tags")
+        if tags == "throw":
+            raise ValueError("a secret of the room")
         return [] if tags is None else tags.split(",")
 
     async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
@@ -74,8 +81,21 @@ class Probe(Server):
             return
         word, *words = message.split(" ")
         rest = " ".join(words)
-        if word.endswith("alarm") or word in ("alarm?", "put", "value", "delete", "sql"):
+        if word in ("alarm-that-fails", "alarm-again"):
+            self.failing, self.again = word == "alarm-that-fails", word == "alarm-again"
+            await self.storage.set_alarm(time.time())
+        elif word.endswith("alarm") or word in STORED:
             connection.send(await self.stored(word, words, rest))
+        elif word == "busy":
+            end = time.monotonic() + LIMIT
+            while not self.released and time.monotonic() < end:
+                await self.storage.get("nothing")
+            connection.send("somebody came in" if self.released else "nobody came in")
+        elif word == "elsewhere":
+            other = await self.get_server_by_name(Memory, words[0])
+            connection.send(other.called(" ".join(words[1:])))
+        elif word == "bytes":
+            self.broadcast(bytes([0, 1, 255]))
         elif word == "echo":
             connection.send(rest)
         elif word == "all":
@@ -133,6 +153,7 @@ class Probe(Server):
                 return "refused"
             return "kept"
         if word == "grow":
+            assert connection.state is not None
             connection.state.append(2)
             return "grown"
         if word == "release":
@@ -143,7 +164,7 @@ class Probe(Server):
             "uri": lambda: connection.uri,
             "name": lambda: self.name,
             "state": lambda: compact(connection.state),
-            "size": lambda: len(connection.state),
+            "size": lambda: len(connection.state or ""),
             "instance": lambda: self.instance,
             "held": lambda: self.held,
             "log": lambda: "; ".join(self.log),
@@ -165,6 +186,20 @@ class Probe(Server):
             await self.sql("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)")
             await self.sql("INSERT INTO notes (text) VALUES (?)", rest)
             return compact(await self.sql("SELECT id, text FROM notes ORDER BY id"))
+        if word == "keys":
+            return ",".join(await self.storage.list(**json.loads(rest)))
+        if word == "tables":
+            found = await self.sql("SELECT name FROM sqlite_schema WHERE name IN ('notes', 'seen') ORDER BY name")
+            return ",".join(row["name"] for row in found)
+        if word == "wipe":
+            await self.storage.delete_all()
+            return "wiped"
+        if word == "move":
+            try:
+                await self.storage.transaction(lambda kept: move(kept, rest))
+            except ValueError:
+                return "undone"
+            return "moved"
         if word == "alarm":
             await self.storage.set_alarm(time.time() + float(rest) / 1000)
             return "set"
@@ -173,8 +208,19 @@ class Probe(Server):
         await self.storage.delete_alarm()
         return "deleted"
 
-    def on_alarm(self) -> None:
-        self.broadcast("alarm")
+    async def on_alarm(self) -> None:
+        if self.failing:
+            self.failing = False
+            raise ValueError("a secret of the room")
+        self.broadcast(f"alarm, {'no' if await self.storage.get_alarm() is None else 'one'} other")
+        if self.again:
+            self.again = False
+            await self.storage.set_alarm(time.time() + 0.01)
+
+    def called(self, text: str) -> str:
+        """What another room may call."""
+        self.broadcast(f"called {text}")
+        return f"{self.name} has {len(self.get_connections())}"
 
     async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
         clean = compact(was_clean)
@@ -184,6 +230,8 @@ class Probe(Server):
             await asyncio.sleep(0.02)
         if reason == "throw":
             raise ValueError("a secret of the room")
+        if reason == "replace":
+            connection.close(4000, "mine")
         self.broadcast(f"left {connection.id} {code} {reason} {clean} of {len(self.get_connections())}")
 
     def on_error(self, connection: Connection, error: Exception) -> None:
@@ -217,6 +265,13 @@ class Probe(Server):
         path = request.scope["raw_path"].decode()
         body = (await request.body()).decode()
         return PlainTextResponse("|".join([request.method, self.name, path, query, body, request.headers.get("x-probe", "-")]))
+
+
+def move(kept: Records, how: str) -> None:
+    """A transaction, one that fails on demand."""
+    kept.put("moved", True)
+    if how == "throw":
+        raise ValueError("a secret of the room")
 
 
 class Memory(Probe):

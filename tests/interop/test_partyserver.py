@@ -22,7 +22,7 @@ from partywidgets.partysocket import CloseEvent, PartySocket
 from partywidgets.transport.server import serve
 from tests.node_packages import installed, without
 
-from . import life_cases, limit_cases, wire_cases  # noqa: F401 - registers them
+from . import life_cases, limit_cases, storage_cases, wire_cases  # noqa: F401 - registers them
 from .conftest import HERE, WAIT
 from .rooms import PARTIES, app
 from .wire import CASES, ONCE, Wire

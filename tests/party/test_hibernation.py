@@ -118,6 +118,7 @@ async def test_state_is_a_copy_of_at_most_16_kib(tmp_path: Path) -> None:
             for value in (object(), "x" * 16_385, float("nan")):
                 with pytest.raises(ValueError, match="hibernating connection"):
                     connection.set_state(value)
+            assert connection.state is not None
             connection.state["x"] = 2
             seen.append(connection.state)
             assert connection.set_state("x" * 16_000) == "x" * 16_000

@@ -127,6 +127,7 @@ class Room(Server):
 
     async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
         await asyncio.sleep(0)
+        assert connection.state is not None
         Room.closed.append(connection.state["key"])
 
     async def on_alarm(self) -> None:

@@ -538,3 +538,42 @@ async def test_other_scopes_reach_the_app(tmp_path: Path) -> None:
         middleware = PartyMiddleware(app, host, auth=None)
         await middleware({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
     assert seen == ["lifespan"]
+
+
+async def test_a_hook_that_looks_for_a_credential(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A before-hook as PartyServer's guides write it finds no token, and the log says once where to read it; else nothing."""
+
+    def only_with_a_token(request: HTTPConnection, lobby: Lobby) -> Response | None:
+        return None if "token" in request.query_params else PlainTextResponse("who are you?", status_code=401)
+
+    hooks: Any = {"on_before_connect": only_with_a_token, "on_before_request": only_with_a_token}
+    async with PartyHost({"room": Mirror}, storage=tmp_path) as host:
+        app = PartyMiddleware(not_found, host, auth=None, **hooks)
+        async with serve(app, port=0) as server, httpx.AsyncClient(base_url=server.url) as http:
+            assert (await http.get("parties/room/x")).status_code == 401
+            assert "credential" not in caplog.text
+            assert (await http.get("parties/room/x?token=abc")).status_code == 401
+            assert "on_before_request answered a request that came with a credential: no hook sees token" in caplog.text
+            for _ in range(2):
+                with pytest.raises(InvalidStatus, match="401"):
+                    await connect(server.url.replace("http", "ws") + "parties/room/x", additional_headers={"Cookie": "a=b"})
+            assert caplog.text.count("on_before_connect answered a request that came with a credential") == 1
+
+
+async def test_a_page_of_elsewhere_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who serves rooms by themselves reads once, as a warning, why a development server's page is refused, and what lets it in."""
+    page = "http://localhost:5173"
+    async with PartyHost({"room": Mirror}, storage=tmp_path) as host:
+        Mirror.started = []
+        async with serve(host, port=0, auth=None) as server:
+            for _ in range(2):
+                with pytest.raises(InvalidStatus, match="403"):
+                    await connect(server.url.replace("http", "ws") + "parties/room/x", additional_headers={"Origin": page})
+        warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        (line,) = (line for line in warned if "Origin" in line)
+        assert f"the Origin '{page}' is not allowed: add it to auth.origins in the config (in Python: serve(origins=…))" in line
+        async with (
+            serve(host, port=0, auth=None, origins=[page]) as server,
+            connect(server.url.replace("http", "ws") + "parties/room/x", additional_headers={"Origin": page}) as socket,
+        ):
+            assert json.loads(await received(socket))[4] == "anyone"

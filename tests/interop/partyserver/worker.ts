@@ -1,5 +1,5 @@
 // The rooms of rooms.py on the real PartyServer: what a client may ask of them is the same, word for word.
-import { type Connection, type ConnectionContext, routePartykitRequest, Server, type WSMessage } from "partyserver";
+import { type Connection, type ConnectionContext, getServerByName, routePartykitRequest, Server, type WSMessage } from "partyserver";
 
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
@@ -9,6 +9,8 @@ class Probe extends Server {
   starts = 0;
   held = 0;
   released = false;
+  failing = 0;
+  again = 0;
   props: unknown = null;
 
   async onStart(props?: unknown) {
@@ -19,6 +21,7 @@ class Probe extends Server {
 
   getConnectionTags(_connection: Connection, ctx: ConnectionContext) {
     const tags = new URL(ctx.request.url).searchParams.get("tags");
+    if (tags === "throw") throw new Error("a secret of the room");
     return tags === null ? [] : tags.split(",");
   }
 
@@ -120,14 +123,57 @@ class Probe extends Server {
       await this.ctx.storage.setAlarm(Date.now() + Number(rest));
       connection.send("set");
     } else if (word === "alarm?") connection.send((await this.ctx.storage.getAlarm()) === null ? "none" : "some");
+    else if (word === "alarm-that-fails" || word === "alarm-again") {
+      if (word === "alarm-again") this.again = 1;
+      else this.failing = 1;
+      await this.ctx.storage.setAlarm(Date.now());
+    } else if (word === "busy") {
+      for (let reads = 0; reads < 2000 && !this.released; reads += 1) await this.ctx.storage.get("nothing");
+      connection.send(this.released ? "somebody came in" : "nobody came in");
+    } else if (word === "keys") {
+      const keys = [...(await this.ctx.storage.list(JSON.parse(rest))).keys()];
+      connection.send(keys.filter((key) => key !== "__ps_name").join(",")); // PartyServer's own
+    } else if (word === "tables") {
+      const found = this.sql<{ name: string }>`SELECT name FROM sqlite_schema WHERE name IN ('notes', 'seen')`;
+      connection.send(found.map((row) => row.name).sort().join(","));
+    } else if (word === "wipe") {
+      await this.ctx.storage.deleteAll();
+      connection.send("wiped");
+    } else if (word === "move") {
+      try {
+        await this.ctx.storage.transaction(async (kept) => {
+          await kept.put("moved", true);
+          if (rest === "throw") throw new Error("a secret of the room");
+        });
+        connection.send("moved");
+      } catch {
+        connection.send("undone");
+      }
+    } else if (word === "elsewhere") {
+      const other = await getServerByName(this.env.MEMORY_ROOM as unknown as DurableObjectNamespace<Memory>, words[0]);
+      connection.send(await other.called(words.slice(1).join(" ")));
+    } else if (word === "bytes") this.broadcast(new Uint8Array([0, 1, 255]));
     else if (word === "no-alarm") {
       await this.ctx.storage.deleteAlarm();
       connection.send("deleted");
     }
   }
 
-  onAlarm() {
-    this.broadcast("alarm");
+  async onAlarm() {
+    if (this.failing > 0) {
+      this.failing -= 1;
+      throw new Error("a secret of the room");
+    }
+    this.broadcast(`alarm, ${(await this.ctx.storage.getAlarm()) === null ? "no" : "one"} other`);
+    if (this.again > 0) {
+      this.again -= 1;
+      await this.ctx.storage.setAlarm(Date.now() + 10);
+    }
+  }
+
+  async called(text: string) {
+    this.broadcast(`called ${text}`);
+    return `${this.name} has ${[...this.getConnections()].length}`;
   }
 
   async onClose(connection: Connection, code: number, reason: string, wasClean: boolean) {
@@ -137,6 +183,7 @@ class Probe extends Server {
       await pause(20);
     }
     if (reason === "throw") throw new Error("a secret of the room");
+    if (reason === "replace") connection.close(4000, "mine");
     this.broadcast(`left ${connection.id} ${code} ${reason} ${wasClean} of ${[...this.getConnections()].length}`);
   }
 
