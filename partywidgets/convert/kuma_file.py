@@ -80,19 +80,14 @@ class Backup:
 
 
 def read_database(path: Path) -> Backup:
-    """Reads a `kuma.db`; nothing is written to it. Raises ConfigError for what is none."""
-    uri = path.absolute().as_uri()
-    for mode in ("mode=ro", "immutable=1"):  # beside a file that was in use, in a place where nothing may be written, only the latter works
-        try:
-            with closing(sqlite3.connect(f"{uri}?{mode}", uri=True, timeout=5)) as database:
-                return _from_database(path, database)
-        except sqlite3.OperationalError as error:
-            if (mode == "mode=ro" and "readonly" in str(error)) or "unable to open" in str(error):
-                continue
-            raise ConfigError(f"the database cannot be read: {error}", path=str(path)) from None
-        except (sqlite3.Error, UnicodeError) as error:
-            raise ConfigError(f"the database cannot be read: {error}", path=str(path)) from None
-    raise ConfigError("the database cannot be opened", path=str(path))
+    """Reads a `kuma.db`, which may be in use; no row is written. Raises ConfigError for what is none."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            return _from_database(path, database)
+    except (sqlite3.Error, UnicodeError) as error:
+        # SQLite makes a file beside a database that was in use (https://www.sqlite.org/wal.html#readonly).
+        advice = "; copy it, and its -wal file if there is one, to a directory where you may write" if "open" in str(error) else ""
+        raise ConfigError(f"the database cannot be read: {error}{advice}", path=str(path)) from None
 
 
 def _from_database(path: Path, database: sqlite3.Connection) -> Backup:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partywidgets.config import parse_config
@@ -119,7 +119,6 @@ KUMA: dict[str, Any] = {
         )
     ],
 }
-UNHURRIED = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 junk = st.one_of(
     st.none(),
     st.booleans(),
@@ -190,21 +189,21 @@ def taken(*texts: str) -> None:
         assert SECRET not in note
 
 
-@UNHURRIED
+@settings(max_examples=80)
 @given(spoiled(GATUS))
 def test_gatus(source: Any) -> None:
     """Gatus' config.yaml."""
     taken(json.dumps(source))
 
 
-@UNHURRIED
+@settings(max_examples=80)
 @given(spoiled(MODULES), spoiled(TARGETS))
 def test_blackbox(modules: Any, targets: Any) -> None:
     """blackbox_exporter's config and Prometheus'."""
     taken(json.dumps(modules), json.dumps(targets))
 
 
-@UNHURRIED
+@settings(max_examples=80)
 @given(spoiled(KUMA))
 def test_kuma(source: Any) -> None:
     """Uptime Kuma's backup."""
