@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
 from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.asking import ASK_SECONDS
-from ..terminal.protocol import MAX_SECONDS, check_text, encode_input
+from ..terminal.protocol import check_seconds, check_text, encode_input
 from .command import CommandResult
 from .following import Following
 from .recording import Recording, Recordings
@@ -114,8 +114,9 @@ class TerminalClient(RoomClient):
         runs on. So it does when the call is cancelled; one that still waits for its turn is withdrawn.
         """
         check_text("a command", command)
-        if timeout is not None and not 0 < timeout <= MAX_SECONDS:
-            raise CommandError(f"a timeout is a positive number of seconds, or None for none; got {timeout!r}")
+        check_seconds(timeout)
+        if not isinstance(inside, bool):
+            raise CommandError(f"inside is True or False; got {inside!r}")
         clock = asyncio.get_running_loop().time
         began = clock()
         await self._shell()
@@ -160,6 +161,10 @@ class TerminalClient(RoomClient):
         256 KiB. Raises CommandError for a pattern that is no regular expression, TimeoutError after `timeout` seconds (None: waits for
         ever), RefusedError or HostError when the socket gave up.
         """
+        check_seconds(timeout or None)
+        text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+        if not isinstance(text, str):
+            raise CommandError(f"expect takes a regular expression as text; got {type(text).__name__}")
         try:
             wanted = re.compile(pattern)
         except re.error as error:

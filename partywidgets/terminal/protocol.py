@@ -138,3 +138,9 @@ def check_text(what: str, text: object) -> None:
         raise CommandError(f"{what} holds half a surrogate pair, which is no text") from None
     if size > CONTROL_LIMIT - 256:
         raise CommandError(f"{what} may have about {CONTROL_LIMIT // 1024} KiB, this has {size} bytes: put it into a file")
+
+
+def check_seconds(timeout: object) -> None:
+    """Raises CommandError for what is no time to wait."""
+    if timeout is not None and not _is_duration(timeout):
+        raise CommandError(f"a timeout is a positive number of seconds, or None for none; got {timeout!r}")

@@ -113,11 +113,11 @@ class Terminal(PartyWidget):
         return self._start(lambda client: client.interrupt(), "interrupt")
 
     def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
-        """Types text as it is (`term.send("ls\\r")`) and returns a handle. Anything but text is ipywidgets' own message to the page."""
-        if isinstance(content, bytes | bytearray):
-            raise CommandError(f"send({bytes(content[:20])!r}…): what is typed is text: send(….decode())")
-        if not isinstance(content, str):
+        """Types text as it is (`term.send("ls\\r")`) and returns a handle. A dict is ipywidgets' own message to the page."""
+        if isinstance(content, dict):
             return super().send(content, buffers)
+        if not isinstance(content, str):
+            raise CommandError(f"send takes text, such as 'ls\\r'; got {type(content).__name__}")
         return self._start(lambda client: client.send(content), f"send {content!r}")
 
     def expect(self, pattern: str | re.Pattern[str], *, timeout: float | None = 30.0) -> Handle[re.Match[str]]:

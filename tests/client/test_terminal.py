@@ -63,9 +63,19 @@ async def test_what_is_no_command(tmp_path: Path) -> None:
                 await term.run(given)
             with pytest.raises(CommandError, match=sentence):
                 await term.send(given)
-        for seconds in (0, -1, float("nan"), float("inf")):
+        times: list[Any] = [0, -1, float("nan"), float("inf"), "5", True]
+        for seconds in times:
             with pytest.raises(CommandError, match="positive number of seconds"):
                 await term.run("true", timeout=seconds)
+        wordy: Any = "yes"
+        unlike: list[Any] = [5, b"x", re.compile(b"x")]
+        for pattern in unlike:
+            with pytest.raises(CommandError, match=r"a regular expression as text; got (int|bytes)"):
+                await term.expect(pattern)
+        with pytest.raises(CommandError, match="positive number of seconds"):
+            await term.expect("x", timeout=times[-2])
+        with pytest.raises(CommandError, match="inside is True or False; got 'yes'"):
+            await term.run("true", inside=wordy)
         with pytest.raises(CommandError, match="text, html or lines; got 'json'"):
             await term.screen("json")  # type: ignore[call-overload]
         assert (await term.run("echo fine")).output.strip() == "fine"

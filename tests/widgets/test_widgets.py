@@ -15,7 +15,7 @@ import traitlets
 
 import partywidgets as pw
 from partywidgets import bundles
-from partywidgets.exceptions import HostError, KeywordError, PartyError, ScanError
+from partywidgets.exceptions import CommandError, HostError, KeywordError, PartyError, ScanError
 from partywidgets.runtime import Runtime
 from partywidgets.scans.model import CheckResult, Suppression
 from partywidgets.scans.report import ScanReport
@@ -245,12 +245,15 @@ def test_bundles_are_a_sentence_when_not_built(tmp_path: Path) -> None:
 
 
 def test_send_is_for_text_and_for_the_page(party_terminal: Callable[..., Any]) -> None:
-    """send(text) types; expect() finds the answer; send of anything else is still ipywidgets' message."""
+    """send(text) types; expect() finds the answer; send of a dict is still ipywidgets' message, of anything else an error."""
     terminal = party_terminal("typed")
     terminal.run("true").wait(30)
     terminal.send("echo a$((20+3))b\r").wait(30)
     assert terminal.expect(r"a(\d+)b\b").wait(30)[1] == "23"
     assert terminal.send({"op": "nothing"}) is None
+    for keys in (b"ls\r", ["ls\r"], None):
+        with pytest.raises(CommandError, match="send takes text"):
+            terminal.send(keys)
 
 
 def test_restart_gives_a_new_shell(party_terminal: Callable[..., Any]) -> None:
