@@ -1,4 +1,4 @@
-"""`partywidgets serve` takes its config anew: at SIGHUP, and with `--watch` when the file, or that of one of its modules, has changed."""
+"""`partywidgets serve` takes its certificate and its config anew at SIGHUP; with `--watch` the config by itself, and its modules."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..exceptions import PartyError
 from ..scans.module_worker import Stamp, stamp_of
 from . import counted
+from .certificate import Certificate
 
 if TYPE_CHECKING:
     from ..app import App
@@ -22,13 +23,14 @@ log = logging.getLogger("partywidgets.serve")
 
 
 class Reloader:
-    """Loads a config again when it is asked to. A config that is not right is refused in the log, and the former one stays.
+    """Loads a config and a certificate again when it is asked to. What is not right is refused in the log, and the former stays.
 
-    `read` is the file's stamp from before it was loaded for the first time.
+    `path` is the config's, None without one; `read` is that file's stamp from before it was loaded for the first time.
     """
 
-    def __init__(self, app: App, path: Path, *, read: Stamp, watch: bool) -> None:
+    def __init__(self, app: App, path: Path | None, *, read: Stamp, watch: bool, certificate: Certificate | None = None) -> None:
         self._app, self._path, self._read, self._watch = app, path, read, watch
+        self._certificate = certificate
         self._wanted = asyncio.Event()
 
     def ask(self) -> None:
@@ -42,12 +44,15 @@ class Reloader:
             try:
                 async with asyncio.timeout(POLL if self._watch else None):
                     await self._wanted.wait()
+                self._renew()
             except TimeoutError:
                 if await asyncio.to_thread(self._now) in (self._loaded(), refused):
                     continue
             self._wanted.clear()
+            if self._path is None:
+                continue
             now = await asyncio.to_thread(self._now)
-            refused = {} if await self._load() else now
+            refused = {} if await self._load(self._path) else now
             self._read = now[str(self._path)]
 
     def _loaded(self) -> dict[str, Stamp]:
@@ -57,18 +62,28 @@ class Reloader:
     def _now(self) -> dict[str, Stamp]:
         return {path: stamp_of(path) for path in self._loaded()}
 
-    async def _load(self) -> bool:
+    def _renew(self) -> None:
+        if self._certificate is None:
+            return
+        try:
+            self._certificate.reload()
+        except PartyError as error:
+            log.error("the certificate was not loaded again, the former one is shown on: %s", error)
+        else:
+            log.info("the certificate %s was loaded again: it is shown from the next connection on", self._certificate.path)
+
+    async def _load(self, path: Path) -> bool:
         from ..config import load_config
 
         try:
-            config = await asyncio.to_thread(load_config, self._path, environ=os.environ)
+            config = await asyncio.to_thread(load_config, path, environ=os.environ)
             ignored = await self._app.reload(config)
         except PartyError as error:
             log.error("the config was not loaded again, what was loaded before stays: %s", error)
         except Exception:
-            log.exception("%s could not be loaded again, what was loaded before stays", self._path)
+            log.exception("%s could not be loaded again, what was loaded before stays", path)
         else:
             late = f"; {', '.join(ignored)} is read at the next start" if ignored else ""
-            log.info("%s was loaded again: %s%s", self._path, counted(len(self._app.service.registry), "check"), late)
+            log.info("%s was loaded again: %s%s", path, counted(len(self._app.service.registry), "check"), late)
             return True
         return False

@@ -8,7 +8,6 @@ import ipaddress
 import logging
 import os
 import signal
-import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import ConfigError
 from ..redaction import RedactingFormatter
 from . import counted
+from .certificate import Certificate
 from .tokens import read_token, write_token
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(options: Options) -> None:
         raise ConfigError(f"--no-auth lets everybody in who reaches {options.bind}: bind to 127.0.0.1, or leave --no-auth out")
     if options.no_auth and options.token_file is not None:
         raise ConfigError("--no-auth and --token-file exclude each other: leave one out")
-    tls = _tls(options.certificate, options.key)
+    tls = _certificate(options.certificate, options.key)
     if not loopback and tls is None:
         print(
             f"partywidgets: {options.bind} without TLS: tokens, keystrokes and output can be read on the way. "
@@ -76,7 +76,7 @@ def run(options: Options) -> None:
         runner.run(_serve(options, config, read, tls, lines))
 
 
-async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.SSLContext | None, lines: RedactingFormatter) -> None:
+async def _serve(options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: RedactingFormatter) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
     from ..party.grant import OPEN_ROLES, OWNER_ROLES
@@ -95,13 +95,13 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: ssl.
             loop.add_signal_handler(number, _begin_to_stop, stop, loop)
         async with (
             create_app(gate=gate, config=config, storage=options.storage) as app,
-            serve(app.asgi, sock=listening, ssl_context=tls) as server,
+            serve(app.asgi, sock=listening, ssl_context=tls.context if tls is not None else None) as server,
         ):
             ended = asyncio.ensure_future(server.serve_forever())
             stopping = asyncio.ensure_future(stop.wait())
             following = None
-            if options.config is not None:
-                reloader = Reloader(app, options.config, read=read, watch=options.watch)
+            if options.config is not None or tls is not None:
+                reloader = Reloader(app, options.config, read=read, watch=options.watch, certificate=tls)
                 following = asyncio.ensure_future(reloader.run())
                 # A terminal that was closed sends it too: then nobody is there to stop the host.
                 on_terminal = os.isatty(sys.stderr.fileno())
@@ -192,17 +192,12 @@ def _is_loopback(bind: str) -> bool:
         raise ConfigError(f"--bind takes an IP address or localhost, got {bind!r}") from None
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if certificate is None:
+def _certificate(path: Path | None, key: Path | None) -> Certificate | None:
+    if path is None:
         if key is not None:
             raise ConfigError("--key needs --certificate beside it")
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the certificate cannot be used: {error.strerror or error}", path=str(certificate)) from None
-    return context
+    return Certificate(path, key)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

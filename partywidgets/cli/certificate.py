@@ -1,0 +1,31 @@
+"""The certificate that `partywidgets serve` shows, taken anew while it serves: it is renewed more often than a host is restarted."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from ..exceptions import ConfigError
+
+
+class Certificate:
+    """A PEM file with the chain, and one with its key (None: it stands in the same file). Raises ConfigError where they cannot be used."""
+
+    def __init__(self, path: Path, key: Path | None) -> None:
+        self.path, self.key = path, key
+        self.context = self._loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+    def reload(self) -> None:
+        """Shows what stands in the files now, from the next handshake on. Raises ConfigError, and goes on with the former."""
+        self._loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # first: half a pair would leave the context without one
+        self._loaded(self.context)
+
+    def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        try:
+            context.load_cert_chain(self.path, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"the certificate cannot be used: {error.strerror or error}", path=str(self.path)) from None
+        return context
+
+
+__all__ = ["Certificate"]
