@@ -52,23 +52,24 @@ class Source:
         return ConfigError(message, path=self.path, line=line, column=column)
 
 
-def read_yaml(text: str, *, path: str) -> Source:
+def read_yaml(text: str, *, path: str, foreign: bool = False) -> Source:
     """The one document of a YAML text: YAML 1.2's core schema, timestamps and merge keys.
 
-    Raises ConfigError for what is no YAML, for duplicate keys, for tags, and past 1 MiB, 100,000 values or 40 levels.
+    Raises ConfigError for what is no YAML, for duplicate keys, for tags, and past MAX_TEXT, MAX_NODES or MAX_DEPTH. With `foreign`, for
+    the configs of other tools, a text with another tag is the text as it stands there.
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(f"the config is longer than {MAX_TEXT} characters: split it into several files", path=path)
     source = Source(path)
-    source.value = _Reader(source).read(compose(text, path=path), (), 0)
+    source.value = _Reader(source, foreign).read(compose(text, path=path), (), 0)
     return source
 
 
 class _Reader:
     """Turns YAML nodes into plain values and notes where they stand."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, foreign: bool) -> None:
+        self.source, self.foreign = source, foreign
         self.nodes = 0
 
     def read(self, node: Node | None, loc: Loc, depth: int) -> Any:
@@ -81,6 +82,8 @@ class _Reader:
             raise self._error(f"the config is nested deeper than {MAX_DEPTH} levels, or an alias contains itself", node.position)
         self.source.values[loc] = node.position
         if node.tag not in TAGS:
+            if self.foreign and node.text is not None:
+                return node.text
             raise self._error(f"the tag {node.tag[:100]} is not known here: write the plain value", node.position)
         if node.pairs is not None:
             return self._mapping(node, node.pairs, loc, depth)

@@ -10,7 +10,7 @@ from ..exceptions import ConfigError
 from ..scans.condition import compile_condition
 from .draft import Draft
 from .expression import negated, quoted
-from .request import SECRET_HEADER
+from .request import HANDSHAKE, SECRET_HEADER
 from .source import Section
 
 MISSING = "its module has no counterpart"
@@ -44,8 +44,8 @@ _LEFT = {
     "min_version": "the versions of TLS are the system's",
     "max_version": "the versions of TLS are the system's",
 }
-_STARTTLS = (("STLS", "pop3"), ("AUTH TLS", "ftp"), ("EHLO", "smtp"), ("STARTTLS", "imap"))
-"""What is sent before TLS tells the protocol."""
+_STARTTLS = (("AAAACATSFi8=", "postgres"), ("STLS", "pop3"), ("AUTH TLS", "ftp"), ("EHLO", "smtp"), ("STARTTLS", "imap"))
+"""What is sent before TLS tells the protocol; PostgreSQL's SSLRequest is bytes, which YAML has in base64."""
 
 
 class Modules:
@@ -58,7 +58,7 @@ class Modules:
     def check_of(self, module: Section, target: str, place: str) -> dict[str, Any] | None:
         """The check's type and its keys; None, and told, where there is no counterpart."""
         prober = module.text("prober")
-        maker = {"http": self._http, "tcp": self._tcp, "dns": self._dns, "icmp": self._icmp}.get(prober)
+        maker = {"http": self._http, "tcp": self._tcp, "dns": self._dns, "icmp": self._icmp, "websocket": self._websocket}.get(prober)
         if maker is None:
             self.draft.left_out(module.at("prober"), f"there is no check for {prober}")
             return None
@@ -112,10 +112,7 @@ class Modules:
         method = given.text("method", "GET").upper()
         if method != "GET":
             check["method"] = method
-        headers = {}
-        for header, value in given.texts("headers").items():
-            where = given.at("headers", header)
-            headers[header] = self.draft.guarded(where, value, self.name, header, sensitive=bool(SECRET_HEADER.search(header)))
+        headers = self._headers(given)
         self._login(given, headers)
         if headers:
             check["headers"] = headers
@@ -151,6 +148,36 @@ class Modules:
                 conditions.append(f"!({name} in headers) || {said}" if allowed else f"{name} in headers && {said}")
         check["conditions"] = conditions
         return check
+
+    def _websocket(self, given: Section, target: str, place: str) -> dict[str, Any]:
+        url = target if re.match(r"wss?://", target, re.IGNORECASE) else f"ws://{target}"
+        check: dict[str, Any] = {"type": "http", "url": self.draft.guarded(place, "http" + url[2:], self.name, "url")}
+        headers, client = self._headers(given), given.section("http_config")
+        self._login(client, headers)
+        self._tls(client, check)
+        client.take("follow_redirects")  # no WebSocket opens behind one
+        self._rest(client)
+        if given.items("query_response"):
+            self.draft.left_out(given.at("query_response"), "query_response: a WebSocket is opened here, and no message sent")
+        return {**check, "headers": headers | HANDSHAKE, "conditions": ["status == 101"]}
+
+    def _headers(self, given: Section) -> dict[str, str]:
+        """A module's headers: texts, or lists of values, secrets and files."""
+        headers: dict[str, str] = {}
+        for key in ("headers", "http_headers"):
+            listed = given.section(key)
+            for name in list(listed.left):
+                where = listed.at(name)
+                if not isinstance(listed.left[name], dict):
+                    value = listed.text(name)
+                    headers[name] = self.draft.guarded(where, value, self.name, name, sensitive=bool(SECRET_HEADER.search(name)))
+                    continue
+                parts = listed.section(name)
+                values = [self.draft.guarded(where, str(value), self.name, name) for value in parts.items("values")]
+                values += [self.draft.secret(where, str(value), self.name, name) for value in parts.items("secrets")]
+                values += [f"${{file:{path}}}" for path in parts.items("files")]
+                headers[name] = ", ".join(values)
+        return headers
 
     def _login(self, given: Section, headers: dict[str, str]) -> None:
         basic = given.section("basic_auth")

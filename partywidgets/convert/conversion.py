@@ -162,7 +162,7 @@ def _yaml(path: Path) -> Source:
         raise ConfigError(f"the file cannot be read: {error.strerror}", path=str(path)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"the file is not UTF-8 text: byte {error.start} is wrong", path=str(path)) from None
-    return read_yaml(text, path=str(path))
+    return read_yaml(text, path=str(path), foreign=True)
 
 
 def _text(draft: Draft, paths: Sequence[Path]) -> str:

@@ -75,7 +75,7 @@ def _from_files(pattern: str, source: Source, place: str, draft: Draft) -> Itera
     for path in found:
         try:
             with open(path, encoding="utf-8-sig") as file:
-                listed = read_yaml(file.read(MAX_TEXT + 1), path=path)
+                listed = read_yaml(file.read(MAX_TEXT + 1), path=path, foreign=True)
         except (OSError, UnicodeDecodeError, ConfigError) as error:
             draft.left_out(place, f"{path}: {error}")
             continue

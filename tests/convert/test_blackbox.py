@@ -55,7 +55,8 @@ def job(module: str, *targets: str, **more: Any) -> dict[str, Any]:
 def converted(tmp_path: Path, modules: dict[str, Any], *jobs: dict[str, Any], **more: Any) -> tuple[Conversion, Config]:
     """What the exporter's config and Prometheus' become."""
     exporter, prometheus = tmp_path / "blackbox.yml", tmp_path / "prometheus.yml"
-    exporter.write_text(json.dumps({"modules": modules}, indent=1))
+    # A client's first bytes to PostgreSQL, as the exporter's own config has them.
+    exporter.write_text(json.dumps({"modules": modules}, indent=1).replace('"SSLREQUEST"', "!!binary AAAACATSFi8="))
     prometheus.write_text(json.dumps({"global": {"scrape_interval": "15s"}, **more, "scrape_configs": list(jobs)}, indent=1))
     conversion = convert([exporter, prometheus], environ={})
     return conversion, parse_config(conversion.text)
@@ -199,6 +200,20 @@ async def test_a_scan_says_what_the_exporter_says(tmp_path: Path, monkeypatch: p
         assert verdicts == {"ok", "crit"}
 
 
+async def test_headers_of_lists_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers as later exporters have them: a secret is a variable, a file stays a file, several values go as one."""
+    token, wanted = tmp_path / "token", ["(?i)x-token: very secret", "(?i)x-file: from a file", "(?i)x-both: a, b"]
+    token.write_text("from a file\n")
+    headers = {"X-Token": {"secrets": ["very secret"]}, "X-File": {"files": [str(token)]}, "X-Both": {"values": ["a", "b"]}}
+    modules = {"h": {"prober": "http", "timeout": "15s", "http": {"http_headers": headers, "fail_if_body_not_matches_regexp": wanted}}}
+    async with web_server() as web:
+        conversion, config = converted(tmp_path, modules, job("h", f"http://127.0.0.1:{web.port}/echo", scrape_timeout="15s"))
+        assert conversion.variables.values == {"BLACKBOX_H_X_TOKEN": "very secret"}
+        monkeypatch.setenv("BLACKBOX_H_X_TOKEN", "very secret")
+        (result,) = (await scan_once(config)).results
+    assert result.status == "ok", result.summary
+
+
 def test_targets_from_files_and_what_is_told(tmp_path: Path) -> None:
     """Targets come from files of JSON and YAML, too; what has no counterpart is told once, at its place in either file."""
     (tmp_path / "hosts").mkdir()
@@ -221,6 +236,11 @@ def test_targets_from_files_and_what_is_told(tmp_path: Path) -> None:
                 ]
             },
         },
+        "postgres": {"prober": "tcp", "tcp": {"query_response": [{"send": "SSLREQUEST"}, {"expect_bytes": "S"}, {"starttls": True}]}},
+        "socket": {
+            "prober": "websocket",
+            "websocket": {"http_config": {"basic_auth": {"username": "u", "password": "p"}}, "query_response": [{"send": "hello"}]},
+        },
         "remote": {"prober": "grpc"},
         "unused": {"prober": "icmp"},
     }
@@ -232,6 +252,8 @@ def test_targets_from_files_and_what_is_told(tmp_path: Path) -> None:
         job("ping", **files, scrape_timeout="10s"),
         job("talk", "irc.example:6667"),
         job("starttls", "mail.example:25"),
+        job("postgres", "db.example:5432"),
+        job("socket", "wss://ws.example/live"),
         job("remote", "r.example:1"),
         job("nowhere", "n.example"),
         {"job_name": "node", "static_configs": [{"targets": ["n:9100"]}]},
@@ -245,16 +267,23 @@ def test_targets_from_files_and_what_is_told(tmp_path: Path) -> None:
         ("probe-ping-c-example", True),
         ("probe-talk-irc-example-6667", True),
         ("probe-starttls-mail-example-25", True),
+        ("probe-postgres-db-example-5432", True),
+        ("probe-socket-wss-ws-example-live", True),
     ]
     ping = config.checks[2].model_dump(exclude_unset=True)
     assert (ping["labels"], ping["timeout"], ping["every"], ping["size"]) == ({"job": "probe-ping", "site": "a"}, 3.0, 15.0, 1400)
     assert config.checks[6].model_dump()["starttls"] == "smtp"
-    assert conversion.found == 9
+    assert config.checks[7].model_dump()["starttls"] == "postgres"
+    socket = config.checks[8].model_dump(exclude_unset=True)
+    assert (socket["url"], socket["conditions"]) == ("https://ws.example/live", ("status == 101",))
+    assert socket["headers"]["Authorization"] == "Basic ${env:BLACKBOX_SOCKET_BASIC}"
+    assert conversion.found == 11
     left = [f"{Path(note.place.split(':')[0]).name}: {note.text}" for note in conversion.notes if note.kind == "left out"]
     assert left == [
         "blackbox.yml: proxy_url: checks are not made through a proxy",
         "blackbox.yml: valid_http_versions: checks speak HTTP/1.1",
         "blackbox.yml: of this dialogue the first answer is looked at",
+        "blackbox.yml: query_response: a WebSocket is opened here, and no message sent",
         "blackbox.yml: there is no check for grpc",
         "blackbox.yml: unused: nothing is looked at with it",
         "prometheus.yml: gone/*.yml: no such file here",
