@@ -171,7 +171,7 @@ class OpsMonitorService:
         swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
         for loaded in own:
             with contextlib.suppress(ConfigError):  # its look says so
-                loaded.check.prepare(resolve)
+                loaded.check.prepare(resolve, self.board.of_check(loaded.id))
         if self._probes is not None:
             await self._probes.put(name, [loaded.check for loaded in own])
         if limits is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from ...duration import PositiveSeconds, format_duration
-from ..model import Metric
+from ..model import CheckResult, Metric, utc_now
 from .base import CheckModel, Probe, ProbeContext
 
 SHORTEST_SECRET = 16
@@ -26,16 +26,24 @@ class Beat:
     since: float
     last: float | None = None
     count: int = 0
+    excused: bool = False
+    """Its time ran out while no process listened: it may have reported to nobody."""
+
+    @property
+    def silent(self) -> bool:
+        """Not heard since a time that may not be held against it."""
+        return self.excused and self.last is not None and self.last < self.since
 
 
 @dataclass
 class Beats:
-    """The jobs that are listened for, by their secret's SHA-256.
-
-    Lives as long as the process: after a restart every job is waited for anew.
-    """
+    """The jobs that are listened for, by their secret's SHA-256. Lives as long as the process; the rows of the one before tell how long
+    each job was silent by then."""
 
     _known: dict[bytes, Beat] = field(default_factory=dict)
+
+    def __contains__(self, secret: str) -> bool:
+        return _digest(secret) in self._known
 
     def listen(self, secret: str) -> Beat:
         """Knows this secret from now on."""
@@ -66,7 +74,8 @@ class HeartbeatCheck(CheckModel):
     """Crit when no request came to `/api/ops/heartbeat/<secret>` for longer than `within`.
 
     `secret` (16 to 256 characters once resolved) is a reference: `${env:NAME}` or `${file:PATH}`. The host listens from the loading of its
-    config on; until the first beat the status is unknown, and crit when `within` has passed.
+    config on; until the first beat the status is unknown, and crit when `within` has passed. A restart of the host changes nothing of that,
+    but where `within` passed while it was down: then the status is unknown, and crit when it has passed once more.
     Values: `age_s` (seconds since the last beat, or since listening began), `heard`, `count`, `error`.
     """
 
@@ -86,10 +95,24 @@ class HeartbeatCheck(CheckModel):
         """The last beat is young enough."""
         return (f"age_s <= {self.within}",)
 
-    def prepare(self, resolve: Callable[[str], str]) -> None:
-        """Listens: a job may beat before the first look."""
+    def prepare(self, resolve: Callable[[str], str], seen: Sequence[CheckResult] = ()) -> None:
+        """Listens: a job may beat before the first look. After a restart its silence goes on where it was."""
         if _usable(secret := resolve(self.secret)):
-            BEATS.listen(secret)
+            new = secret not in BEATS
+            beat = BEATS.listen(secret)
+            if new and seen:
+                self._resume(beat, seen[0])
+
+    def _resume(self, beat: Beat, row: CheckResult) -> None:
+        metrics = {metric.name: metric.value for metric in row.metrics}
+        if not {"age_s", "beats"} <= metrics.keys():
+            return
+        age, away = metrics["age_s"], max(0.0, (utc_now() - row.observed_at).total_seconds())
+        if metrics["beats"]:
+            beat.count, beat.last = int(metrics["beats"]), beat.since - away - age
+            beat.excused = age <= self.within < age + away
+        else:
+            beat.since -= age
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks at the clock."""
@@ -102,12 +125,17 @@ class HeartbeatCheck(CheckModel):
             )
             return probe
         beat = BEATS.listen(secret)
-        age = time.monotonic() - (beat.since if beat.last is None else beat.last)
-        probe.values = {"age_s": round(age, 3), "heard": beat.last is not None, "count": beat.count}
-        probe.metrics = [Metric("age_s", round(age, 3), "s")]
+        now = time.monotonic()
+        age, waited = now - (beat.since if beat.last is None else beat.last), now - beat.since
+        counted = waited if beat.silent else age
+        probe.values = {"age_s": round(counted, 3), "heard": beat.last is not None, "count": beat.count}
+        probe.metrics = [Metric("age_s", round(age, 3), "s"), Metric("beats", float(beat.count))]
         if beat.last is None:
             probe.status, probe.summary = "unknown", f"no beat since listening began {format_duration(round(age))} ago"
         else:
             probe.summary = f"last beat {format_duration(round(age))} ago"
+        if beat.silent:
+            probe.status = "unknown"
+            probe.summary += f", and nobody listened for a time: waiting since {format_duration(round(waited))}"
         probe.fault = f"{probe.summary}, one is expected within {format_duration(self.within)}"
         return probe
