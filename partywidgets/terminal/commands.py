@@ -15,23 +15,20 @@ from .ring import Ring
 from .running import Request, Running, new_id, result_of, short
 from .sandboxes import MarkSource
 from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed
+from .shell_state import ShellState
 from .taking_back import TakingBack
-from .typed_marks import SEEN_BYTES, TypedMarks, last_line
-from .vt import ModeReader, plain_text
+from .typed_marks import SEEN_BYTES, TypedMarks
+from .vt import plain_text
 from .waiting import asks, prompts
 
 PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
 QUIET_SECONDS = 3.0
 """A command that has printed nothing for so long is looked at: it may wait for a person."""
-REST_SECONDS = 0.5
-"""How long nothing comes before a prompt counts as one that stays."""
 FIRST_SECONDS = 3.0
 """How long a shell that was not started with our marks may take for its first prompt: some show none."""
 LOOK_SECONDS = 0.1
 COMMAND_LIMIT = 16 * 1024
-MARKING = ("bash", "zsh", "sh")
-"""Shells that mark their prompts; a container or host names whichever else it was told to open."""
 
 
 class Commands:
@@ -48,18 +45,9 @@ class Commands:
         keep: Callable[[Entry], None],
     ) -> None:
         self._write, self._announce, self._keep = write, announce, keep
-        self._ring = Ring(1)
-        self._nonce = ""
+        self._shell = ShellState(Ring(1), "none")
         self._reader = MarkReader("")
-        self._modes = ModeReader()
-        self._source: MarkSource = "none"
-        self._shell = ""
-        self._at_prompt = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._prompt_end = self._entered_at = 0
-        self._line = ""
-        self._cwd = ""
-        self._typist = ""
         self._request: Request | None = None
         self._running: Running | None = None
         self._outer: Running | None = None
@@ -68,25 +56,20 @@ class Commands:
         """Of the request, where its own line prints its marks."""
         self._ending: tuple[int, int, float] | None = None
         self._typed_end: tuple[int, int, float] | None = None
-        self._heard_at = self._began_at = 0.0
-        self._taking_back = TakingBack(write, over=lambda: bool(self._gone) or self._at_prompt.is_set() or self._running is not None)
+        self._taking_back = TakingBack(write, over=lambda: bool(self._gone) or self._shell.at_prompt.is_set() or self._running is not None)
         self._gone = "the terminal is not running: restart it"
 
     def coming(self) -> None:
         """A shell is being started: whoever wants to run a command waits for its prompt."""
-        self._gone, self._source = "", "shell"
-        self._at_prompt.clear()
+        self._gone = ""
+        self._shell.source = "shell"
+        self._shell.at_prompt.clear()
 
     def begin(self, nonce: str, source: MarkSource, ring: Ring) -> None:
         """A shell starts."""
-        self._ring, self._nonce, self._reader, self._source = ring, nonce, MarkReader(nonce), source
-        self._shell = self._line = self._cwd = self._gone = ""
-        self._began_at, self._heard_at, self._entered_at = time.monotonic(), 0.0, 0
+        self._shell.at_prompt.set()  # whoever waits there looks at the new one
+        self._shell, self._reader, self._gone = ShellState(ring, source), MarkReader(nonce), ""
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
-        self._modes = ModeReader()
-        self._at_prompt.clear()
-        if source != "shell":
-            self._at_prompt.set()
 
     def end(self, reason: str) -> None:
         """The shell is gone: whoever waits for a command hears it."""
@@ -94,7 +77,7 @@ class Commands:
         self._gone = reason
         request, self._request = self._request, None
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
-        self._at_prompt.set()
+        self._shell.at_prompt.set()
         if request is not None and not request.result.done():
             request.result.set_exception(CommandError(f"{reason} while `{short(request.command)}` ran"))
 
@@ -104,16 +87,13 @@ class Commands:
             self._typed.interrupted = True
         if b"\r" in keys or b"\n" in keys:
             self._taking_back.leave()  # what runs now is theirs
-            self._typist, self._entered_at = actor, self._ring.end
-            if self._source == "shell":
-                self._at_prompt.clear()
+            self._shell.entered(actor)
 
     # The marks
 
     def output(self, piece: bytes, offset: int) -> None:
         """Output came, its first byte at `offset`."""
-        self._heard_at = time.monotonic()
-        self._modes.feed(piece)
+        self._shell.heard(piece)
         for mark in self._reader.feed(piece, offset):
             self._marked(mark)
         if self._typed is not None:
@@ -121,47 +101,30 @@ class Commands:
                 self._typed_marked(mark)
 
     def _marked(self, mark: Mark) -> None:
+        self._shell.told(mark)
         if self._ending is not None:
-            if mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=/"):
-                self._cwd = mark.fields[0][4:]
-            self._ended(*self._ending)
+            self._ended(*self._ending)  # the folder that follows the code is there, too
             self._ending = None
-        if mark.kind == "P" and mark.fields:
-            name, _, value = mark.fields[0].partition("=")
-            if name == "Shell":
-                self._shell = value
-                if value not in MARKING:
-                    self._source = "none"
-                    self._at_prompt.set()
-            elif name == "Cwd" and value.startswith("/"):
-                self._cwd = value
-        elif mark.kind == "B":
-            self._prompt_end = mark.end
-            self._at_prompt.set()
-        elif mark.kind == "E":
-            self._line = mark.fields[0] if mark.fields else ""
-        elif mark.kind == "F":
+        if mark.kind == "F":
             # The shell asks for more. `env` in a plain sh prints its PS2 too, with `$?` in the mark.
             if mark.fields and mark.fields[0].isdecimal():
                 self._goes_on()
         elif mark.kind == "C":
             self._started(mark.end, mark.start, self._marked_request)
-        elif mark.kind == "D":
-            if not mark.fields or not mark.fields[0].isdecimal():
-                # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
-                return
+        elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
+            # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
             code = int(mark.fields[0])
             self._leave_inside()
             if self._running is None:
                 self._started_unseen(mark.start)
                 code = self._unseen_code(code, mark.start)
             if self._running is not None:
-                self._ending = (code, mark.start, time.monotonic())
+                self._ending = code, mark.start, time.monotonic()
 
     def _typed_marked(self, mark: Mark) -> None:
         # One after the other, printed by the same line: where the command begins, its code, the folder.
         if mark.kind == "C" and self._typed is not None:
-            echo = self._ring.read(max(self._ring.base, mark.start - 2 * COMMAND_LIMIT), mark.start)
+            echo = self._shell.output(mark.start - 2 * COMMAND_LIMIT, mark.start)
             self._typed.echoed(plain_text(echo.decode("utf-8", "replace")))
             self._started(mark.end, mark.start, self._request)
         elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
@@ -182,14 +145,12 @@ class Commands:
     def _conclude(self) -> None:
         """Ctrl-C ends a line that brings its own marks without that of its end: then the prompt tells it, and nothing the code."""
         running = self._running
-        if self._typed is None or running is None or running.request is not self._request or not self._rests():
+        if self._typed is None or running is None or running.request is not self._request or not self._shell.rests:
             return
-        if self._typed.prompts_again(last_line(self._ring, running.offset)):
-            tail = self._ring.read(max(running.offset, self._ring.base, self._ring.end - SEEN_BYTES))
-            self._ended(None, self._ring.end - len(tail) + tail.rfind(b"\n") + 1, time.monotonic())
-
-    def _rests(self) -> bool:
-        return time.monotonic() - self._heard_at >= REST_SECONDS
+        if self._typed.prompts_again(self._shell.last_line(running.offset)):
+            end = self._shell.ring.end
+            tail = self._shell.output(max(running.offset, end - SEEN_BYTES), end)
+            self._ended(None, end - len(tail) + tail.rfind(b"\n") + 1, time.monotonic())
 
     @property
     def _marked_request(self) -> Request | None:
@@ -197,14 +158,14 @@ class Commands:
         return None if self._request is None or self._request.inside else self._request
 
     def _started(self, offset: int, echo_end: int, request: Request | None) -> None:
-        self._at_prompt.clear()
+        self._shell.at_prompt.clear()
         self._outer = self._running if request is not None and request.inside else None
         if request is not None:
             known, actor, identity = request.command, request.actor, request.id
         else:
-            known = self._line or self._echo(echo_end)
-            actor, identity = self._typist, new_id()
-        self._line = ""
+            known = self._shell.line or self._shell.echo(echo_end)
+            actor, identity = self._shell.typist, new_id()
+        self._shell.line = ""
         self._running = Running(identity, known, actor, offset, time.monotonic(), time.time(), request)
         self._announce(
             {"kind": "start", "id": identity, "command": known, "actor": actor, "offset": offset},
@@ -214,13 +175,13 @@ class Commands:
         """A shell without a mark at a command's start says that one ended: the start was when its line was entered."""
         request = self._marked_request
         if request is None:
-            if self._shell != "sh" or self._at_prompt.is_set():
+            if self._shell.name != "sh" or self._shell.at_prompt.is_set():
                 return
-            echo = self._echo(end)
+            echo = self._shell.echo(end)
             if not echo:
                 return
-            self._running = Running(new_id(), echo, self._typist, self._prompt_end, time.monotonic(), time.time(), None)
-        elif self._shell == "sh" and behind_echo(self._since(request, end), request.line) is None:
+            self._running = Running(new_id(), echo, self._shell.typist, self._shell.prompt_end, time.monotonic(), time.time(), None)
+        elif self._shell.name == "sh" and behind_echo(self._shell.output(request.typed_at, end), request.line) is None:
             # busybox shows its prompt again when the size changes: the line is typed, but not run yet.
             return
         else:
@@ -232,14 +193,16 @@ class Commands:
     def _unseen_code(self, code: int, end: int) -> int:
         """The code of a line that never began: one that zsh cannot parse leaves the code from before."""
         request = None if self._running is None else self._running.request
-        return 1 if request is not None and self._shell == "zsh" and behind_echo(self._since(request, end), request.line) else code
+        if request is None or self._shell.name != "zsh":
+            return code
+        return 1 if behind_echo(self._shell.output(request.typed_at, end), request.line) else code
 
     def _goes_on(self) -> None:
         """What `run` typed is no whole command: it is taken back, for nobody would type the rest of it."""
         request = self._marked_request
         if request is None or self._running is not None:
             return
-        self._request, self._typist = None, request.actor
+        self._request, self._shell.typist = None, request.actor
         self._taking_back.begin()
         if not request.result.done():
             request.result.set_exception(
@@ -249,22 +212,11 @@ class Commands:
                 )
             )
 
-    def _since(self, request: Request, end: int) -> bytes:
-        start = max(request.typed_at, self._ring.base)
-        return self._ring.read(start, end) if start <= end else b""
-
-    def _echo(self, end: int) -> str:
-        """The line that stands behind the prompt, as the screen shows it."""
-        start = max(self._prompt_end, self._ring.base)
-        if not start <= end <= self._ring.end:
-            return ""
-        return plain_text(self._ring.read(start, min(end, start + COMMAND_LIMIT)).decode("utf-8", "replace")).split("\n")[0].strip()
-
     def _ended(self, code: int | None, end: int, now: float, *, cwd: str | None = None) -> None:
         running, self._running, self._outer = self._running, self._outer, None
         if running is None:
             return
-        cwd = self._cwd if cwd is None else cwd
+        cwd = self._shell.folder if cwd is None else cwd
         duration = round(now - running.began, 6)
         started = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = Entry(running.id, running.command, running.actor, code, started, duration, cwd, running.offset)
@@ -285,10 +237,10 @@ class Commands:
         if request is not None:
             if self._request is request:
                 self._request = self._typed = self._typed_end = None
-                if self._source == "typed":
-                    self._at_prompt.set()
+                if self._shell.source == "typed":
+                    self._shell.at_prompt.set()
             if not request.result.done():
-                request.result.set_result(result_of(entry, running, end, self._ring))
+                request.result.set_result(result_of(entry, running, end, self._shell.ring))
 
     # Running
 
@@ -338,30 +290,26 @@ class Commands:
             if done:
                 return request.result.result()
             now = time.monotonic()
-            if not self._full_screen:
+            if not self._shell.full_screen:
                 plain_at = now
-            if seen != self._ring.end:
-                seen, since = self._ring.end, now
+            if seen != self._shell.ring.end:
+                seen, since = self._shell.ring.end, now
             self._conclude()
             # What has the whole screen may draw for ever: top, watch.
-            quiet = now - (plain_at if self._full_screen else since)
+            quiet = now - (plain_at if self._shell.full_screen else since)
             if quiet >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
                 told = doing
                 waits(f"`{short(request.command)}` {doing}: it seems to wait for somebody in the terminal")
-
-    @property
-    def _full_screen(self) -> bool:
-        return self._modes.alternate or self._modes.cursor_keys
 
     def _doing(self, request: Request) -> str:
         """What a command does that has not ended, as far as its output tells; "" for nothing that needs a person."""
         if self._request is not request:
             return ""
-        if self._full_screen:
+        if self._shell.full_screen:
             return "has opened a full-screen program"
         began = request.typed_at if self._running is None else self._running.offset
-        end = self._ring.end
-        raw = self._ring.read(min(max(began, self._ring.base, end - SEEN_BYTES), end), end)
+        end = self._shell.ring.end
+        raw = self._shell.output(max(began, end - SEEN_BYTES), end)
         # A shell that does not tell when a command begins: its echo is no output.
         text = behind_echo(raw, request.line) if self._running is None and end - began <= SEEN_BYTES else printed(raw)
         line = (text or "").split("\n")[-1].strip()
@@ -372,37 +320,40 @@ class Commands:
         if running is None and self._request is not None:
             return f"the shell is busy with `{short(self._request.command)}`"
         if running is None:
-            line = last_line(self._ring)
+            line = self._shell.last_line()
             foreign = f"a prompt without marks ({line[-80:]!r}): run(…, inside=True) types into it" if prompts(line) else "no prompt yet"
             return f"the shell shows {foreign}"
         name = short(running.command)
-        if self._source == "shell" and self._at_prompt.is_set():
+        if self._shell.source == "shell" and self._shell.at_prompt.is_set():
             return (
                 f"there is a prompt, but the shell never told that `{name}` ended: leave the shell that was "
                 "started in it, or restart the terminal where something replaced PROMPT_COMMAND or precmd"
             )
-        line = "" if self._modes.alternate else last_line(self._ring, running.offset)
+        line = "" if self._shell.modes.alternate else self._shell.last_line(running.offset)
         if prompts(line):
             return f"`{name}` has opened a shell ({line[-80:]!r}): leave it, or use run(…, inside=True) to type into it"
         return f"the shell is busy with `{name}`" + (f", which shows {line[-80:]!r}" if asks(line) else "")
 
     @property
     def _ready(self) -> bool:
-        if self._source == "typed" and time.monotonic() - self._began_at < FIRST_SECONDS and not (self._heard_at and self._rests()):
+        shell = self._shell
+        young = time.monotonic() - shell.began_at < FIRST_SECONDS
+        if shell.source == "typed" and young and not (shell.heard_at and shell.rests):
             return False  # what is typed before there is a prompt may be lost, and stands there twice
-        return self._source != "none" and self._at_prompt.is_set() and self._running is None and self._request is None
+        return shell.source != "none" and shell.at_prompt.is_set() and self._running is None and self._request is None
 
     def _open_inside(self) -> bool:
         """Whether another command has opened a shell that waits at its prompt."""
         if self._request is not None and (self._running is None or self._running.request is not self._request):
             return False
-        if not self._rests():
+        if not self._shell.rests:
             return False
         if self._running is not None:
-            return prompts(last_line(self._ring, self._running.offset))
+            return prompts(self._shell.last_line(self._running.offset))
         # No mark tells that a line which was entered has begun: the prompt before it may still be the last line.
-        entered = max(self._entered_at, self._ring.base)
-        return (self._entered_at == 0 or b"\n" in self._ring.read(entered)) and prompts(last_line(self._ring, entered))
+        entered = self._shell.entered_at
+        ran = entered == 0 or b"\n" in self._shell.output(entered, self._shell.ring.end)
+        return ran and prompts(self._shell.last_line(entered))
 
     async def _prompt(self, inside: bool) -> None:
         """Waits until a command can be typed."""
@@ -411,39 +362,39 @@ class Commands:
                 while True:
                     if self._gone:
                         raise CommandError(self._gone)
-                    if self._source == "none" and not inside:
+                    if self._shell.source == "none" and not inside:
                         raise CommandError("run needs a shell that tells when a command ends: open the terminal with bash, zsh or sh")
-                    if self._modes.alternate:
+                    if self._shell.modes.alternate:
                         raise CommandError("a full-screen program has the terminal: leave it, then run the command")
                     self._conclude()
                     if self._ready or (inside and self._open_inside()):
                         break
-                    if self._at_prompt.is_set():
+                    if self._shell.at_prompt.is_set():
                         # Its end mark is in the output, but what follows it is not yet.
                         await asyncio.sleep(LOOK_SECONDS if inside else 0.01)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
-                            await self._at_prompt.wait()
+                            await self._shell.at_prompt.wait()
         except TimeoutError:
             raise CommandError(f"{self._busy()}: wait for its prompt, or press Ctrl-C in the terminal") from None
 
     def _type(self, command: str, actor: str, *, inside: bool) -> Request:
         self._taking_back.leave()
         typed: TypedMarks | None = None
-        if inside or self._source == "typed":
-            typed = TypedMarks(command, last_line(self._ring))
+        if inside or self._shell.source == "typed":
+            typed = TypedMarks(command, self._shell.last_line())
             line, keys = command, typed.keystrokes
         else:
-            line = command_line(command, bracketed_paste=self._modes.bracketed_paste)
-            keys = keystrokes(line, bracketed_paste=self._modes.bracketed_paste, clear=self._shell in ("bash", "zsh"))
+            line = command_line(command, bracketed_paste=self._shell.modes.bracketed_paste)
+            keys = keystrokes(line, bracketed_paste=self._shell.modes.bracketed_paste, clear=self._shell.name in ("bash", "zsh"))
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         # Whoever asked may be gone when the shell ends.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         request = Request(
-            new_id(), command, line, actor, self._ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
+            new_id(), command, line, actor, self._shell.ring.end, time.monotonic(), time.time(), future, asyncio.current_task(), inside
         )
         self._write(keys)
-        self._modes.cursor_keys = False  # what was killed may have left it on
+        self._shell.modes.cursor_keys = False  # what was killed may have left it on
         self._request, self._typed = request, typed
-        self._at_prompt.clear()
+        self._shell.at_prompt.clear()
         return request
