@@ -1,7 +1,7 @@
 /** The bundle of a dashboard: counts, the running scan, the table, and the selected check in full. */
 import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
-import type { Past } from "./protocol.ts";
+import type { Past } from "./ops-protocol.ts";
 import { RemedyPane } from "./remedy-pane.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";

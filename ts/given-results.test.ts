@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CustomMessage } from "./model.ts";
-import type { Result } from "./protocol.ts";
+import type { Result } from "./result.ts";
 import { mount } from "./table.ts";
 import { FakeKernel, soon } from "./testing/kernel.ts";
 

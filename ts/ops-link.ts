@@ -1,6 +1,7 @@
 /** A widget on the ops room: the link, its bar, and the traits that Python sees. Shared by table.ts and dashboard.ts. */
 import { type MountOptions, TraitWriter } from "./model.ts";
-import { OPS_DIALECT, type Reply, type Result } from "./protocol.ts";
+import { OPS_DIALECT, type Reply } from "./protocol.ts";
+import type { Result } from "./result.ts";
 import type { Changes } from "./rooms/changes.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
 import { CommChannel } from "./transport/channel.ts";

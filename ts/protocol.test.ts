@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { decodeFrame, encodeInput, parseMessage, requestId } from "./protocol.ts";
+import { parseMessage, requestId } from "./protocol.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
 import { TerminalRoom } from "./rooms/terminal-room.ts";
+import { decodeFrame, encodeInput } from "./terminal-protocol.ts";
 
 const terminal = JSON.parse(readFileSync("../tests/vectors/terminal.json", "utf8")) as {
   binary: { kind: string; offset?: number; sequence?: number; cols?: number; rows?: number; bytes_hex: string; frame_hex: string }[];

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OpsSnapshot, Result } from "./protocol.ts";
+import type { OpsSnapshot } from "./ops-protocol.ts";
 import { RemedyPane } from "./remedy-pane.ts";
+import type { Result } from "./result.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
 import type { Ran } from "./rooms/terminal-run.ts";
 import type { TerminalPaneOptions } from "./terminal-pane.ts";

@@ -1,8 +1,8 @@
 /** The terminal of a row's sandbox inside the dashboard, with the row's remedy over it: the second room of the widget. */
 import type { MountOptions } from "./model.ts";
 import type { OpsLink } from "./ops-link.ts";
-import type { Result } from "./protocol.ts";
 import { caution, type Ops, obstacle, Remedy, type Shell } from "./remedy.ts";
+import type { Result } from "./result.ts";
 import type { Changes } from "./rooms/changes.ts";
 import type { TerminalBundle, TerminalPane } from "./terminal-pane.ts";
 import { RemedyView } from "./views/remedy-view.ts";

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { OpsSnapshot, Proof, Reply, Result } from "./protocol.ts";
+import type { OpsSnapshot, Proof } from "./ops-protocol.ts";
+import type { Reply } from "./protocol.ts";
 import { COMMAND_S, caution, obstacle, Remedy, type Shell } from "./remedy.ts";
+import type { Result } from "./result.ts";
 import { noChanges } from "./rooms/changes.ts";
 import { OpsStore } from "./rooms/ops-store.ts";
 import type { TerminalStatus } from "./rooms/terminal-room.ts";

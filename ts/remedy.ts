@@ -1,5 +1,5 @@
 /** Row → remedy → proof, from the page: a command in a shared shell, then the look at its row alone. No DOM and no socket in it. */
-import type { OpsRequest, Past, Proof } from "./protocol.ts";
+import type { OpsRequest, Past, Proof } from "./ops-protocol.ts";
 import type { OpsRoom } from "./rooms/ops-room.ts";
 import type { TerminalStatus } from "./rooms/terminal-room.ts";
 import type { TerminalRun } from "./rooms/terminal-run.ts";

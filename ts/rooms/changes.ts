@@ -1,5 +1,6 @@
 /** What messages changed in the rows that a page knows, so that the views draw that alone. Pure. */
-import type { Result, StateChange } from "../protocol.ts";
+import type { StateChange } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 
 /** What one batch of messages changed; the views draw from this. */
 export interface Changes {

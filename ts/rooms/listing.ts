@@ -1,5 +1,6 @@
 /** All rows of a board for a file: they come in parts, after a reply that says how many they are. */
-import type { OpsRows, Reply } from "../protocol.ts";
+import type { OpsRows } from "../ops-protocol.ts";
+import type { Reply } from "../protocol.ts";
 
 /** Between two parts. */
 const PART_MS = 15_000;

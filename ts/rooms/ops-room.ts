@@ -1,5 +1,6 @@
 /** The client's side of the ops room: messages into the store, batches out at most ten times a second, requests with answers. */
-import { type OpsMessage, type OpsRequest, parseMessage, type Reply, type RowsQuery, requestId } from "../protocol.ts";
+import type { OpsMessage, OpsRequest, RowsQuery } from "../ops-protocol.ts";
+import { parseMessage, type Reply, requestId } from "../protocol.ts";
 import { type Changes, noChanges } from "./changes.ts";
 import { Listing } from "./listing.ts";
 import { OpsStore } from "./ops-store.ts";

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
-import type { OpsMessage, Result } from "../protocol.ts";
+import type { OpsMessage } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { noChanges } from "./changes.ts";
 import { OpsRoom } from "./ops-room.ts";
 import { matches, OpsStore } from "./ops-store.ts";

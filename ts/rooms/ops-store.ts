@@ -1,16 +1,6 @@
 /** What a page knows of the ops room: one result per fingerprint, keyed and versioned outside any grid. Pure. */
-import {
-  type Ack,
-  type Counts,
-  type FailingTarget,
-  type OpsMessage,
-  type OpsSnapshot,
-  type OpsWindow,
-  type Result,
-  type ScanReport,
-  type Silence,
-  STATUSES,
-} from "../protocol.ts";
+import type { Ack, FailingTarget, OpsMessage, OpsSnapshot, OpsWindow, ScanReport, Silence } from "../ops-protocol.ts";
+import { type Counts, type Result, STATUSES } from "../result.ts";
 import { both, type Changes, changedFields, NONE, SUPPRESSION } from "./changes.ts";
 import { instant } from "./instant.ts";
 import { reuse } from "./reuse.ts";

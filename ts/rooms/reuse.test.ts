@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { noChanges } from "./changes.ts";
 import { OpsStore } from "./ops-store.ts";
 import { reuse } from "./reuse.ts";

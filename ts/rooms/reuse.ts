@@ -2,7 +2,7 @@
  * What a row keeps of the version before it. Of twenty thousand results a second most is what it was: a name, a target, labels, who looked.
  * Parsed text makes all of it anew; kept in the old row's copy, the new one dies young, which a collection of garbage does not notice. Pure.
  */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 
 const TEXTS = ["schema", "scan_id", "fingerprint", "check_id", "check_type", "target", "title", "summary"] as const;
 

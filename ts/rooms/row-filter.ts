@@ -1,5 +1,5 @@
 /** The language of the filter: words that all must be there. Pure; `partywidgets/scans/row_filter.py` reads the same, by the same vectors. */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { COLUMN_KEYS, type ColumnKey, labelTexts, staleAt, textOf } from "./row-values.ts";
 
 export interface RowFilter {

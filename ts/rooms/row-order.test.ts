@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { compileFilter, goesByTime, toggleWord } from "./row-filter.ts";
 import { RowOrder } from "./row-order.ts";
 import { hostOf, readSort } from "./row-values.ts";

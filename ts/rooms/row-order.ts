@@ -2,7 +2,7 @@
  * The rows in order: sorted, filtered, in groups. It stands outside of any grid: a batch re-places the rows that changed, by one
  * merge, and whoever draws asks for the lines in view. Long work is made of steps, between which the order before stands whole. Pure.
  */
-import { type Counts, type Result, STATUSES } from "../protocol.ts";
+import { type Counts, type Result, STATUSES } from "../result.ts";
 import { DEFAULT_SORT, groupOf, groupRank, readSort, type SortBy, type SortValue, sortValue } from "./row-values.ts";
 import type { Steps } from "./slices.ts";
 

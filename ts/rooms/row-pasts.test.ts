@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { RowPasts } from "./row-pasts.ts";
 
 const look = (at: number, ms: number, scan_id = "s") =>

@@ -1,5 +1,6 @@
 /** What a page knows of its rows' past: durations and transitions that it saw or was told of, remedies, and the row that it asked about. */
-import type { Past, Proof, Result, StateChange } from "../protocol.ts";
+import type { Past, Proof, StateChange } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { instant } from "./instant.ts";
 import { type Point, Series } from "./series.ts";
 

@@ -1,5 +1,5 @@
 /** What a row is sorted, filtered and grouped by. Pure; `partywidgets/scans/ordering.py` does the same, by the same vectors. */
-import { type Result, SEVERITIES, STATUSES } from "../protocol.ts";
+import { type Result, SEVERITIES, STATUSES } from "../result.ts";
 import { instant } from "./instant.ts";
 
 export const COLUMN_KEYS = [

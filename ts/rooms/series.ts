@@ -1,5 +1,5 @@
 /** The durations of one row over time, in a ring of fixed size: ten thousand rows that change all day take no more than at first. */
-import { STATUSES, type Status } from "../protocol.ts";
+import { STATUSES, type Status } from "../result.ts";
 
 export interface Point {
   /** Milliseconds since 1970. */

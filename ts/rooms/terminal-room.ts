@@ -1,4 +1,5 @@
 /** The client's side of a terminal room: offsets, acknowledgements, resume. No DOM and no socket in it. */
+import { parseMessage, requestId } from "../protocol.ts";
 import {
   decodeFrame,
   encodeInput,
@@ -6,14 +7,12 @@ import {
   type Lease,
   type Mark,
   type Person,
-  parseMessage,
-  requestId,
   type Size,
   type TerminalControl,
   type TerminalRequest,
   type UpstreamState,
   type Welcome,
-} from "../protocol.ts";
+} from "../terminal-protocol.ts";
 
 /** Output on the screen is acknowledged after this many bytes, or after a pause. The room holds a viewer with 512 KiB unacknowledged for lagging. */
 const ACK_BYTES = 128 * 1024;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Mark } from "../protocol.ts";
+import type { Mark } from "../terminal-protocol.ts";
 import type { Answer, Asked } from "./terminal-room.ts";
 import { TerminalRun } from "./terminal-run.ts";
 

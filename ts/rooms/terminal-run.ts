@@ -1,5 +1,5 @@
 /** A command in a room's shared shell, followed to its end also when the connection is lost meanwhile. No DOM and no socket in it. */
-import type { Mark } from "../protocol.ts";
+import type { Mark } from "../terminal-protocol.ts";
 import type { Answer, Asked, TerminalRoom } from "./terminal-room.ts";
 
 /** The room ends the waiting itself; its answer gets this much longer to arrive. */

@@ -1,5 +1,6 @@
 /** Asks the host for the rows in view of a large board: at most ten times a second, for the latest view, and never twice for the same. */
-import type { Reply, WindowQuery } from "../protocol.ts";
+import type { WindowQuery } from "../ops-protocol.ts";
+import type { Reply } from "../protocol.ts";
 
 const ASK_EVERY_MS = 100;
 /** A quiet host is asked again what is in view: that rows become stale is no news of any row. */

@@ -1,5 +1,6 @@
 /** The lines of a large board: their number and groups are known, and the rows of one window of them are here. Pure. */
-import type { OpsWindow, Result } from "../protocol.ts";
+import type { OpsWindow } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { emptyGroup, type Group, groupAt, type Line, numberGroups, type RowLines } from "./row-order.ts";
 
 /** Most rows that are asked for at once, as `scans/window.py` has it. */

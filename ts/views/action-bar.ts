@@ -1,5 +1,6 @@
 /** What can be done with the selected rows; a reason is asked for in place. Without actions they can be copied. */
-import type { Reply, Result } from "../protocol.ts";
+import type { Reply } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { toTabs } from "./csv.ts";
 import { element, setText, toClipboard } from "./element.ts";
 

@@ -1,5 +1,5 @@
 /** The columns of a table of results: their widths, and what stands in their cells. */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { COLUMN_KEYS, type ColumnKey, labelTexts, staleAt } from "../rooms/row-values.ts";
 import { element } from "./element.ts";
 import { age, clock, duration, isStale, statusMark, suppressionText } from "./status.ts";

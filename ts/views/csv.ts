@@ -1,5 +1,5 @@
 /** Results as CSV (RFC 4180). */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 
 const COLUMNS = ["fingerprint", "check_id", "title", "target", "status", "severity", "summary", "duration_ms", "observed_at"] as const;
 

@@ -1,5 +1,6 @@
 /** One result in full: why it is as it is, what was seen, how it went over time, and what helps. */
-import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
+import type { Hour, Proof, StateChange } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import type { Point } from "../rooms/series.ts";
 import { element, setText, toClipboard } from "./element.ts";
 import { LatencyChart, type LoadChart } from "./latency-chart.ts";

@@ -1,5 +1,5 @@
 /** The keyboard in the grid: one stop of the tab key, a cursor that goes over header, groups, rows and cells. */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import type { RowLines } from "../rooms/row-order.ts";
 import type { ColumnKey } from "../rooms/row-values.ts";
 import type { Column } from "./columns.ts";

@@ -1,5 +1,5 @@
 /** One line of the grid in the page: a row or the head of a group. Its cells are drawn again only where they differ. */
-import { type Result, STATUSES } from "../protocol.ts";
+import { type Result, STATUSES } from "../result.ts";
 import type { Group } from "../rooms/row-order.ts";
 import type { Column } from "./columns.ts";
 import { element, setText } from "./element.ts";

@@ -1,5 +1,5 @@
 /** By what the rows are grouped: fields, and the labels that the rows have. */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { element } from "./element.ts";
 
 const FIELDS: [string, string][] = [

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import type { Result, ScanReport } from "../protocol.ts";
+import type { ScanReport } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
 import { OpsBar } from "./ops-bar.ts";

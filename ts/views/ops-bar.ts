@@ -1,5 +1,6 @@
 /** The bar over an ops view: which room, its state, how fresh its rows are, the last whole scan, the running one, and a way to start one. */
-import type { FailingTarget, Reply } from "../protocol.ts";
+import type { FailingTarget } from "../ops-protocol.ts";
+import type { Reply } from "../protocol.ts";
 import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";

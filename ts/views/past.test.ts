@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Hour, Proof, Result, StateChange } from "../protocol.ts";
+import type { Hour, Proof, StateChange } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";

@@ -1,5 +1,5 @@
 /** What a remedy did, as text: who ran what where, how it ended, and the row before and after. */
-import type { Proof, Seen } from "../protocol.ts";
+import type { Proof, Seen } from "../ops-protocol.ts";
 import { element } from "./element.ts";
 import { clock, duration, statusMark } from "./status.ts";
 

@@ -1,6 +1,7 @@
 /** What a row's remedy is and how it goes, over the terminal that it runs in. Knows no network. */
-import type { Result } from "../protocol.ts";
+
 import type { RemedyStage, RemedyState } from "../remedy.ts";
+import type { Result } from "../result.ts";
 import { element, setText } from "./element.ts";
 import { statusMark } from "./status.ts";
 

@@ -1,5 +1,7 @@
 /** Results with everything around the grid: search, filters by status, pause, actions on the selected rows. Knows no network. */
-import type { Reply, Result, RowsQuery, WindowQuery } from "../protocol.ts";
+import type { RowsQuery, WindowQuery } from "../ops-protocol.ts";
+import type { Reply } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { ArrangedRows } from "../rooms/arranged-rows.ts";
 import { type Changes, hold, noChanges } from "../rooms/changes.ts";
 import type { OpsStore } from "../rooms/ops-store.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { soon } from "../testing/kernel.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { toTabs } from "./csv.ts";

@@ -1,5 +1,5 @@
 /** The statuses with how many rows have each, as buttons that filter by them. */
-import { type Counts, STATUSES, type Status } from "../protocol.ts";
+import { type Counts, STATUSES, type Status } from "../result.ts";
 import { element, setText } from "./element.ts";
 import { STATUS_ICONS } from "./status.ts";
 

@@ -1,5 +1,5 @@
 /** Status, severity, durations and times in words and signs. */
-import { type Result, STATUSES, type Status, type Suppression } from "../protocol.ts";
+import { type Result, STATUSES, type Status, type Suppression } from "../result.ts";
 import { staleAt } from "../rooms/row-values.ts";
 import { element } from "./element.ts";
 

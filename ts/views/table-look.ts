@@ -1,5 +1,5 @@
 /** How a table is looked at: columns, order, groups, filter. Kept in the trait `view`, so it is saved with the widget and Python sees it. */
-import { STATUSES, type Status } from "../protocol.ts";
+import { STATUSES, type Status } from "../result.ts";
 import { COLUMN_KEYS, type ColumnKey, DEFAULT_SORT, GROUPINGS, readSort, type SortBy, writeSort } from "../rooms/row-values.ts";
 
 export interface TableLook {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { OpsMessage, OpsWindow, Result, RowsQuery, WindowQuery } from "../protocol.ts";
+import type { OpsMessage, OpsWindow, RowsQuery, WindowQuery } from "../ops-protocol.ts";
+import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";

@@ -1,5 +1,5 @@
 /** The grid of results behind a small interface. It holds no rows: it asks for the lines in view, and only they are in the page. */
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import type { RowLines } from "../rooms/row-order.ts";
 import type { ColumnKey } from "../rooms/row-values.ts";
 import { COLUMNS, type Column, columnsFor } from "./columns.ts";

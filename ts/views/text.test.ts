@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Result } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import { toCsv } from "./csv.ts";
 import { element } from "./element.ts";
 import { sentence } from "./latency-chart.ts";

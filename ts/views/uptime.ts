@@ -1,5 +1,5 @@
 /** The last day by the hour: a bar whose lower part is the share of good looks, with a sign where some were bad, and a sentence. */
-import type { Hour } from "../protocol.ts";
+import type { Hour } from "../ops-protocol.ts";
 import { element } from "./element.ts";
 import { STATUS_ICONS } from "./status.ts";
 

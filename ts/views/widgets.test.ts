@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Reply, Result } from "../protocol.ts";
+import type { Reply } from "../protocol.ts";
+import type { Result } from "../result.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import { silent } from "../testing/bar-actions.ts";
 import { FakeKernel, soon } from "../testing/kernel.ts";
