@@ -191,7 +191,7 @@ class LocalSandbox:
             self._loop.remove_reader(self._master)
 
     def _take(self, most: int = CHUNK) -> bytes | None:
-        """What is there, up to `most` bytes; b"" when nothing is yet, None at the end."""
+        """What is there, up to `most` bytes and the rest of the read that reaches them; b"" when nothing is yet, None at the end."""
         if not self._open:
             return None
         parts: list[bytes] = []
