@@ -12,6 +12,9 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request
 
+WAIT = 20.0
+"""Seconds that anything here may take at most."""
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -64,3 +67,9 @@ FAST: dict[str, Any] = {"min_reconnection_delay": 0.01, "max_reconnection_delay"
 def fast() -> dict[str, Any]:
     """Options that make a test's reconnects quick."""
     return dict(FAST)
+
+
+async def soon(awaitable: Any) -> Any:
+    """An await with a limit, so that a broken test ends."""
+    async with asyncio.timeout(WAIT):
+        return await awaitable

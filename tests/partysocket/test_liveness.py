@@ -13,9 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from partywidgets.exceptions import HostError
 from partywidgets.partysocket import CloseEvent, PartySocket
 
-from .conftest import echo, peer
-
-WAIT = 20.0
+from .conftest import WAIT, echo, peer
 
 
 async def test_a_silent_server_times_out(fast: dict[str, Any]) -> None:

@@ -1,37 +1,21 @@
-"""PartySocket against a real WebSocket server."""
+"""PartySocket against a real WebSocket server: messages, buffers, callbacks, what it says of itself."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket as socket_module
 from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from partywidgets.exceptions import ConnectionClosedError, HostError, RefusedError
+from partywidgets.exceptions import HostError
 from partywidgets.party.connection import ReadyState
 from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
 from tests.ports import kept_port
 
-from .conftest import peer
-
-WAIT = 20.0
-
-
-async def soon(awaitable: Any) -> Any:
-    """An await with a limit, so that a broken test ends."""
-    async with asyncio.timeout(WAIT):
-        return await awaitable
-
-
-async def closer(connection: ServerConnection) -> None:
-    """Closes every connection at once, with the code and reason that its query names."""
-    assert connection.request is not None
-    query = dict(pair.split("=") for pair in connection.request.path.partition("?")[2].split("&"))
-    await connection.close(int(query.get("code", 1000)), query.get("reason", ""))
+from .conftest import WAIT, peer, soon
 
 
 async def test_text_and_binary() -> None:
@@ -176,192 +160,6 @@ async def test_what_arrived_before_a_close_is_delivered(fast: dict[str, Any]) ->
         assert seen == [str(number) for number in range(500)]
 
 
-@pytest.mark.parametrize("code", [4401, 4403, 4409])
-async def test_it_stops_when_refused(code: int, fast: dict[str, Any]) -> None:
-    """4401, 4403 and 4409 end it; whoever waits learns why."""
-    async with peer(closer) as server, PartySocket(host=server.host, room="r", query={"code": code, "reason": "no"}, **fast) as socket:
-        with pytest.raises(RefusedError, match=f"close code {code} \\(no\\)") as refusal:
-            await soon(socket.receive())
-        assert refusal.value.status == code
-        assert not socket.should_reconnect
-        assert len(server.requests) == 1
-        with pytest.raises(RefusedError):
-            await socket.opened(WAIT)
-
-
-async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
-    """HTTP 401 on the upgrade ends it, with an error before the close event."""
-    events: list[object] = []
-
-    async def refuse(connection: ServerConnection, request: Request) -> Response:
-        return connection.respond(401, "a credential is needed\n")
-
-    async with (
-        peer(process_request=refuse) as server,
-        PartySocket(host=server.host, room="r", on_error=lambda error: events.append("error"), on_close=events.append, **fast) as socket,
-    ):
-        with pytest.raises(RefusedError, match="HTTP 401"):
-            await socket.opened(WAIT)
-        assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401 (a credential is needed)", False, 401)]
-
-
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-async def test_nobody_there_is_said_in_words(name: str, fast: dict[str, Any]) -> None:
-    """Where nothing listens the reason is a sentence, not asyncio's call and address."""
-    closes: asyncio.Queue[CloseEvent] = asyncio.Queue()
-    with socket_module.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # bound, and never listening
-        async with PartySocket(host=f"{name}:{reserved.getsockname()[1]}", room="r", on_close=closes.put_nowait, **fast):
-            closed = await asyncio.wait_for(closes.get(), WAIT)
-    assert closed.reason == "connection refused: is the host running there?"
-
-
-async def test_other_answers_are_retried(fast: dict[str, Any]) -> None:
-    """HTTP 503 is tried again until the server is back."""
-    answers = iter([503, 502])
-
-    async def busy(connection: ServerConnection, request: Request) -> Response | None:
-        status = next(answers, None)
-        return None if status is None else connection.respond(status, "later\n")
-
-    async with peer(process_request=busy) as server, PartySocket(host=server.host, room="r", **fast) as socket:
-        await socket.opened(WAIT)
-        assert socket.retry_count == 2
-
-
-async def test_redirects_are_not_followed(fast: dict[str, Any]) -> None:
-    """A redirect on the upgrade is a failed attempt: the token is never shown to where it points."""
-
-    async with peer() as elsewhere:
-
-        async def redirect(connection: ServerConnection, request: Request) -> Response:
-            response = connection.respond(302, "")
-            response.headers["Location"] = f"ws://{elsewhere.host}/"
-            return response
-
-        async with (
-            peer(process_request=redirect) as server,
-            PartySocket(host=server.host, room="r", token="t" * 20, max_retries=1, **fast) as socket,
-        ):
-            with pytest.raises(HostError, match="HTTP 302"):
-                await socket.opened(WAIT)
-            assert elsewhere.requests == []
-
-
-async def test_max_retries(fast: dict[str, Any]) -> None:
-    """One attempt and max_retries more, then HostError; reconnect() grants as many again (PS21)."""
-    attempts: list[Exception] = []
-    host = f"127.0.0.1:{kept_port()}"
-    async with PartySocket(host=host, room="r", max_retries=2, on_error=attempts.append, **fast) as socket:
-        with pytest.raises(HostError, match="retries used up"):
-            await socket.opened(WAIT)
-        assert len(attempts) == 3
-        assert socket.ready_state is ReadyState.CLOSED
-        socket.reconnect()
-        with pytest.raises(HostError):
-            await socket.opened(WAIT)
-        assert len(attempts) == 6
-
-
-async def test_reconnect_shortens_a_wait() -> None:
-    """reconnect() during a wait connects now (npm's does not: PS35)."""
-    port = kept_port()
-    failed = asyncio.Event()
-    async with PartySocket(
-        host=f"127.0.0.1:{port}", room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set()
-    ) as socket:
-        await soon(failed.wait())
-        async with peer(port=port):
-            socket.reconnect()
-            await socket.opened(WAIT)
-
-
-async def test_close_ends_a_wait() -> None:
-    """close() during a wait returns at once, and nothing follows (PS36)."""
-    host = f"127.0.0.1:{kept_port()}"
-    failed = asyncio.Event()
-    socket = PartySocket(host=host, room="r", min_reconnection_delay=600, max_reconnection_delay=600, on_close=lambda _: failed.set())
-    async with socket:
-        await soon(failed.wait())
-        await soon(socket.close())
-        assert not socket.should_reconnect
-        with pytest.raises(ConnectionClosedError):
-            await socket.receive()
-
-
-async def test_reconnect_with_a_code() -> None:
-    """reconnect(4005) on an open socket closes it with that code and connects again without a delay (PS23)."""
-    async with peer() as server, PartySocket(host=server.host, room="r", min_reconnection_delay=600) as socket:
-        await socket.opened(WAIT)
-        first = await server.arrival()
-        socket.reconnect(4005, "again")
-        assert socket.ready_state is ReadyState.CLOSING
-        assert not socket.send("kept for the next one")
-        await socket.opened(WAIT)
-        assert await soon(socket.receive()) == "kept for the next one"
-        assert (first.close_code, first.close_reason) == (4005, "again")
-
-
-async def test_everything_is_evaluated_at_each_attempt(fast: dict[str, Any]) -> None:
-    """query, protocols, headers and token may be functions, plain or async, called before each attempt (PS29)."""
-    counter = iter(range(100))
-
-    async def query() -> dict[str, int]:
-        return {"n": next(counter)}
-
-    async def token() -> str:
-        return f"token-{next(counter)}"
-
-    async with (
-        peer(subprotocols=["two"]) as server,
-        PartySocket(
-            host=server.host,
-            room="r",
-            query=query,
-            token=token,
-            protocols=lambda: ["one", "two"],
-            headers=lambda: {"X-Place": "here"},
-            **fast,
-        ) as socket,
-    ):
-        await (await server.arrival()).close(1012)
-        await server.arrival()
-        await socket.opened(WAIT)
-        assert [request.path.partition("&")[2] for request in server.requests] == ["n=0", "n=2"]
-        assert [request.headers["Authorization"] for request in server.requests] == ["Bearer token-1", "Bearer token-3"]
-        assert server.requests[1].headers["X-Place"] == "here"
-        assert socket.protocol == "two"
-
-
-async def test_a_failing_function_is_a_failed_attempt(fast: dict[str, Any]) -> None:
-    """A query function that raises costs one attempt, no more."""
-    tries = iter([RuntimeError("no ticket yet"), None])
-
-    def query() -> dict[str, str]:
-        if (error := next(tries)) is not None:
-            raise error
-        return {}
-
-    errors: list[Exception] = []
-    async with peer() as server, PartySocket(host=server.host, room="r", query=query, on_error=errors.append, **fast) as socket:
-        await socket.opened(WAIT)
-        assert [str(error) for error in errors] == ["no ticket yet"]
-
-
-async def test_should_reconnect_on_close(fast: dict[str, Any]) -> None:
-    """The caller decides which close ends it; its own verdict is no refusal (PS22)."""
-
-    async def decide(event: CloseEvent) -> bool:
-        return event.code != 4000
-
-    async with peer() as server, PartySocket(host=server.host, room="r", should_reconnect_on_close=decide, **fast) as socket:
-        await (await server.arrival()).close(4001)
-        await (await server.arrival()).close(4000)
-        with pytest.raises(ConnectionClosedError):
-            await soon(socket.receive())
-        assert socket.failure is None
-
-
 async def test_a_raising_callback_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """What a callback raises is logged with the room, and the socket stays (PS31 mended)."""
     seen: list[str | bytes] = []
@@ -450,31 +248,6 @@ async def test_what_it_says_of_itself() -> None:
         assert PartySocket(host=server.host, start_closed=True, **options).id != socket.id
 
 
-async def test_delays_grow_and_are_capped() -> None:
-    """min · grow^(n-1), at most max, within the jitter (PS18)."""
-    retries = ReconnectingWebSocket("ws://127.0.0.1:1/", start_closed=True, jitter=0.0)._retries
-    assert [round(retries.delay(), 2) for _ in range(7) if retries.take()] == [3.0, 3.9, 5.07, 6.59, 8.57, 10.0, 10.0]
-    retries.afresh()
-    retries.jitter = 0.2
-    assert retries.take()
-    assert all(2.4 <= retries.delay() <= 3.6 for _ in range(200))
-
-
-async def test_min_uptime_resets_the_count(fast: dict[str, Any]) -> None:
-    """A connection that lasted for min_uptime starts the count of retries afresh, a shorter one does not (PS20)."""
-    counts: list[int] = []
-    async with peer() as server, PartySocket(host=server.host, room="r", min_uptime=3600, **fast) as socket:
-        socket.on_close = lambda event: counts.append(socket.retry_count)
-        for _ in range(2):
-            await (await server.arrival()).close(1012)
-        last = await server.arrival()
-        await socket.opened(WAIT)
-        socket._retries.min_uptime = 0.0
-        await last.close(1012)
-        await server.arrival()
-    assert counts[:3] == [0, 1, 0]
-
-
 async def test_a_plain_token_to_elsewhere_is_warned_about(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fast: dict[str, Any]
 ) -> None:
@@ -517,21 +290,3 @@ async def test_fetch_without_a_server() -> None:
     host = f"127.0.0.1:{kept_port()}"
     with pytest.raises(HostError, match=r"cannot be reached \(Connection refused\): is the host running there"):
         await PartySocket.fetch(host=host, room="r", timeout=20)
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_url_may_be_a_function(asynchronous: bool, fast: dict[str, Any]) -> None:
-    """It is called before every attempt, so that servers can take turns (PS33)."""
-    async with peer() as one, peer() as other:
-        turns = iter([f"ws://{one.host}/a", f"ws://{other.host}/b", f"ws://{one.host}/c"])
-
-        async def later() -> str:
-            return next(turns)
-
-        async with ReconnectingWebSocket(later if asynchronous else lambda: next(turns), **fast) as socket:
-            for server in (one, other):
-                await (await server.arrival()).close(1012)
-            await one.arrival()
-            await socket.opened(WAIT)
-            assert socket.url == f"ws://{one.host}/c"
-        assert [request.path for request in (*one.requests, *other.requests)] == ["/a", "/c", "/b"]

@@ -15,9 +15,7 @@ from partywidgets.partysocket.resume import Count
 from partywidgets.transport.server import serve
 from tests.ports import kept_port
 
-from .conftest import peer
-
-WAIT = 20.0
+from .conftest import WAIT, peer
 
 
 class Ticker(Server):
