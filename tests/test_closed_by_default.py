@@ -17,8 +17,8 @@ from partywidgets.party import Server
 from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.redaction import redact
 
+from .auth.kernel_host import BAD_HOSTS, BAD_ORIGINS, PORT
 from .running_app import Running, running
-from .test_auth import BAD_HOSTS, BAD_ORIGINS, PORT
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 ROOM_PATHS = (
