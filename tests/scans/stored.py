@@ -1,0 +1,13 @@
+"""A result as the history stores it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from partywidgets.scans.model import CheckResult, Evidence, Status
+
+
+def result(seq: int, observed_at: datetime, status: Status = "ok", evidence: str = "") -> CheckResult:
+    """One stored result."""
+    seen = [Evidence("text", "log", evidence)] if evidence else []
+    return CheckResult("c", "tcp", "db:5432", status, scan_id="s1", seq=seq, observed_at=observed_at, evidence=seen)
