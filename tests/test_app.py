@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 from yarl import URL
 
-from partywidgets import __version__, bundles
+from partywidgets import __version__
 from partywidgets.app import create_app
 from partywidgets.auth import Gate
 from partywidgets.config import load_config, parse_config
@@ -33,21 +32,6 @@ async def app(tmp_path: Path) -> AsyncIterator[Running]:
     """An app whose owner may give addresses, as in a kernel."""
     async with running(tmp_path / "storage", sandboxes={"default": "local:"}, owner_addresses=True) as started:
         yield started
-
-
-@pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of bundles in place of the package's own."""
-    directory = tmp_path / "static"
-    directory.mkdir()
-    (directory / "loader.js").write_text("export default {}")
-    (directory / "terminal.js").write_text("export function mount() {}")
-    (directory / ".gitkeep").write_text("")
-    (directory / "secret.py").write_text("password = 1")
-    (tmp_path / "outside.js").write_text("outside")
-    for function in (bundles.bundle_names, bundles.read, bundles.loader, bundles.static_hash):
-        monkeypatch.setattr(function, "__defaults__", (directory,))
-    return directory
 
 
 async def test_the_open_routes_say_who_this_host_is_and_no_more(app: Running) -> None:
@@ -371,60 +355,6 @@ async def test_a_secret_that_a_check_used_is_shown_as_stars(app: Running, tmp_pa
         text = await latest.text()
     assert "said ***" in text
     assert "hunter2" not in text
-
-
-async def test_bundles_are_served_under_their_hash_to_any_page(built: Path, tmp_path: Path) -> None:
-    """Public code: cached for ever, readable by every Origin, named by its content."""
-    async with running(tmp_path / "storage") as app:
-        path = f"/static/{bundles.static_hash()}/terminal.js"
-        async with app.http.get(app.url + path, headers={"Origin": "http://evil.example"}) as answer:
-            assert answer.status == 200
-            assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
-            assert answer.headers["Access-Control-Allow-Origin"] == "*"
-            assert "immutable" in answer.headers["Cache-Control"]
-            assert await answer.text() == "export function mount() {}"
-        before = bundles.static_hash()
-        (built / "terminal.js").write_text("export function mount(options) {}")
-        assert bundles.static_hash() != before
-        async with app.http.get(app.url + path) as answer:
-            assert answer.status == 404, "the URL of another build is gone, not another build's code"
-
-
-async def test_nothing_but_bundles_is_served_below_static(built: Path, tmp_path: Path) -> None:
-    """No way out of the directory, no hidden file, no other kind of file, no listing."""
-    async with running(tmp_path / "storage") as app:
-        root = f"{app.url}/static/{bundles.static_hash()}"
-        for name in (
-            "../outside.js",
-            "%2e%2e/outside.js",
-            "..%2foutside.js",
-            "..%5coutside.js",
-            "%2e%2e%2foutside.js",
-            "./loader.js",
-            "loader.js/",
-            "loader.js%00",
-            "LOADER.js",
-            "/etc/passwd",
-            "%2fetc%2fpasswd",
-            ".gitkeep",
-            "secret.py",
-            "",
-            ".",
-            "missing.js",
-        ):
-            async with app.http.get(URL(f"{root}/{name}", encoded=True)) as answer:
-                assert answer.status == 404, name
-                assert await answer.text() != "outside"
-
-
-def test_the_static_hash_is_of_names_and_contents(built: Path) -> None:
-    """16 hex digits of SHA-256; hidden files and other kinds do not count."""
-    digest = hashlib.sha256()
-    for name, content in (("loader.js", b"export default {}"), ("terminal.js", b"export function mount() {}")):
-        digest.update(f"{len(name)}:{name}:{len(content)}:".encode() + content)
-    assert bundles.static_hash() == digest.hexdigest()[:16]
-    (built / "secret.py").write_text("changed")
-    assert bundles.static_hash() == digest.hexdigest()[:16]
 
 
 async def test_metrics_are_openmetrics_of_the_host_and_its_checks(app: Running) -> None:

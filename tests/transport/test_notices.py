@@ -19,7 +19,7 @@ from partywidgets.transport import notices
 from partywidgets.transport.asgi import PartyMiddleware, not_found
 from partywidgets.transport.server import serve
 
-from .test_asgi import serving
+from .mirror import serving
 
 
 def told(caplog: pytest.LogCaptureFixture, text: str) -> list[logging.LogRecord]:
