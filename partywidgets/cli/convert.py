@@ -32,17 +32,20 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
         if path.exists():
             raise ConfigError(f"{path} is there already: name a new file, or move it away")
     found = convert(paths, environ=os.environ, tool=chosen)
+    for note in found.notes[:SHOWN]:
+        print(note, file=sys.stderr)
+    if len(found.notes) > SHOWN:
+        print(f"and {len(found.notes) - SHOWN} lines more", file=sys.stderr)
+    if not found.checks:
+        raise ConfigError("none of it became a check, so nothing is written")
     parse_config(found.text, path=str(out or "partywidgets.yaml"))
     if secrets is not None and found.variables.values:
         _write(secrets, found.variables.lines(), 0o600)
     if out is None:
         sys.stdout.write(found.text)
+        sys.stdout.flush()
     else:
         _write(out, found.text, 0o666)
-    for note in found.notes[:SHOWN]:
-        print(note, file=sys.stderr)
-    if len(found.notes) > SHOWN:
-        print(f"and {len(found.notes) - SHOWN} lines more", file=sys.stderr)
     kinds = [note.kind for note in found.notes]
     told = f"{counted(found.checks, 'check')} of {found.found}; {kinds.count('left out')} left out, {kinds.count('differs')} different"
     variables = len(found.variables.values)

@@ -63,8 +63,10 @@ class Section:
         return Section(self.source, (*self.loc, key), self.left.pop(key, None) if isinstance(key, str) else None, self.draft)
 
     def sections(self, key: str) -> list[Section]:
-        """The mappings of a list below it."""
-        return [Section(self.source, (*self.loc, key, index), item, self.draft) for index, item in enumerate(self.items(key))]
+        """The mappings of a list below it; what is none is told."""
+        listed = self.items(key)
+        found = [Section(self.source, (*self.loc, key, index), item, self.draft) for index, item in enumerate(listed)]
+        return [section for section, item in zip(found, listed, strict=True) if isinstance(item, dict)]
 
     def texts(self, key: str) -> dict[str, str]:
         """A mapping of texts."""

@@ -90,7 +90,7 @@ def test_no_file_is_written_over(run: Run, tmp_path: Path) -> None:
         ("{}", "no file that can be converted"),
         ("checks: []", "a config of partywidgets already"),
         ("services: { web: { image: nginx } }", "no file that can be converted"),
-        ("endpoints: !!python/object:os.system x", "the tag"),
+        ("endpoints: !!python/object:os.system [x]", "the tag"),
         ("endpoints: []", "nothing to look at"),
         (
             "a: &a [x, x, x, x, x, x, x, x, x]\n"
@@ -111,6 +111,18 @@ def test_what_cannot_be_converted_is_one_sentence(run: Run, tmp_path: Path, cont
     assert (ended.code, ended.out) == (1, "")
     assert why in ended.sentence
     assert not (tmp_path / "out.yaml").exists()
+
+
+def test_nothing_left_is_no_config(run: Run, tmp_path: Path) -> None:
+    """Where nothing became a check the reasons are told, and nothing is written."""
+    source, out = tmp_path / "gatus.yaml", tmp_path / "out.yaml"
+    source.write_text("endpoints: !!binary eA==\n")
+    ended = run("convert", source, "-o", out)
+    assert (ended.code, ended.out, out.exists()) == (1, "", False)
+    assert [line.rpartition(": ")[2] for line in ended.err.splitlines()] == [
+        "a mapping of keys is expected here",
+        "none of it became a check, so nothing is written",
+    ]
 
 
 def test_files_of_two_tools_are_told_apart(run: Run, tmp_path: Path) -> None:
