@@ -63,6 +63,7 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.host)
             self.service.directory = self.host.storage_path
+            self.service.storage_lost = lambda: self.host.storage_lost
             # Left after the service, which cancels what runs: ended before, functions would be seen to fail.
             await stack.enter_async_context(self.functions)
             await stack.enter_async_context(self.service)

@@ -40,6 +40,11 @@ class _HostCollector:
         yield from (rooms, unread)
         yield GaugeMetricFamily("partywidgets_tickets", "Tickets that may still be used.", len(app.gate.tickets))
         yield GaugeMetricFamily("partywidgets_scans_running", "Scans under way.", len(app.service.running()))
+        yield GaugeMetricFamily(
+            "partywidgets_storage_lost", "1 once the storage directory was moved or removed.", int(app.host.storage_lost)
+        )
+        unkept = int(app.service.snapshot_head()["unkept"] is not None)
+        yield GaugeMetricFamily("partywidgets_history_unkept", "1 while results are not kept, as on a full disk.", unkept)
         yield from self._notifications()
         yield from self._checks()
 

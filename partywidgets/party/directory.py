@@ -76,6 +76,19 @@ class Directory:
             return
         raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: {self._remedy}")
 
+    def is_there(self) -> bool:
+        """False where its path leads to another directory by now, or to none. Asks the disk."""
+        if self._lock is None:
+            return True
+        try:
+            found = os.stat(self.path / "lock")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # a disk that does not answer is another trouble, which its files tell of
+            return True
+        held = os.fstat(self._lock.fileno())
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
     def close(self) -> None:
         """Lets another host have it."""
         if self._lock is not None:

@@ -19,6 +19,7 @@ from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
 from .alarm import Alarms, Postponed
 from .connection import Connection
 from .directory import Directory
+from .directory_watch import DirectoryWatch
 from .fanout import DEFAULT_CAP
 from .grant import Grant
 from .hook import outcome
@@ -92,6 +93,7 @@ class PartyHost:
         # A room whose instance somebody still holds in Python keeps its identity after it was forgotten.
         self._known: weakref.WeakValueDictionary[tuple[str, str], Room] = weakref.WeakValueDictionary()
         self._directory = Directory(storage)
+        self._watch = DirectoryWatch(self._directory)
         self._thread: StorageThread | None = None
         self._alarms: Alarms | None = None
 
@@ -99,6 +101,11 @@ class PartyHost:
     def storage_path(self) -> Path:
         """The directory that this host holds; final once the host is entered."""
         return self._directory.path
+
+    @property
+    def storage_lost(self) -> bool:
+        """True once somebody moved or removed that directory: what is written goes with this process. Looked at every 5 s."""
+        return self._watch.lost
 
     async def __aenter__(self) -> PartyHost:
         self._directory.open()
@@ -110,6 +117,7 @@ class PartyHost:
             await self._thread.stop()
             self._directory.close()
             raise
+        self._watch.start()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -120,6 +128,7 @@ class PartyHost:
             assert self._alarms is not None
             assert self._thread is not None
             self._thread.hurry(STATEMENT_GRACE)
+            await self._watch.stop()
             await self._alarms.close()
             await self._close_connections(deadline - 2.0)
             rooms = list(self._rooms.values())

@@ -18,6 +18,8 @@ REMIND = 60.0
 QUIET = 10.0
 """Seconds without a failure after which results that are written end the lapse. A few may find room where many do not."""
 
+LOST = "its directory was moved or removed"
+
 _log = logging.getLogger("partywidgets.scans")
 
 
@@ -26,12 +28,14 @@ class Lapse:
 
     Only `results` that are not written are lost, and begin a lapse; only they end it: that a scan began is so small that a full disk has
     room for it, and figures that were not summed up are so later. `told` is called when a lapse has begun, and when it is over.
+    `is_lost` is true while what is written goes into files that were removed.
     """
 
-    def __init__(self, told: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, told: Callable[[], Awaitable[None]], *, is_lost: Callable[[], bool] = lambda: False) -> None:
         self.reason: str | None = None
         """Why the history is not written, for people who may not know the host's paths; None while it is."""
         self._told = told
+        self._is_lost = is_lost
         self._missed = 0
         self._failed_at = self._said_at = float("-inf")
 
@@ -39,6 +43,8 @@ class Lapse:
         """Returns when it is written (True), or cannot be."""
         try:
             await writing
+            if results and self._is_lost():
+                raise StorageError(LOST)
         except StorageError as error:
             self._missed += 1
             now = time.monotonic()
@@ -49,7 +55,8 @@ class Lapse:
                 self._failed_at = now
                 if self.reason is None:
                     cause = error.__cause__
-                    self.reason = str(cause) if isinstance(cause, sqlite3.Error) else "the host's log says why"
+                    known = str(cause) if isinstance(cause, sqlite3.Error) else str(error) if str(error) == LOST else ""
+                    self.reason = known or "the host's log says why"
                     await self._told()
             return False
         if results and self.reason is not None and time.monotonic() - self._failed_at >= QUIET:

@@ -92,7 +92,9 @@ class OpsMonitorService:
         self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
-        self._lapse = Lapse(self._tell_lapse)
+        self.storage_lost: Callable[[], bool] = lambda: False
+        """Whether the directory of the history was moved or removed, as its host knows."""
+        self._lapse = Lapse(self._tell_lapse, is_lost=lambda: self.storage_lost())
         self.redact = redact
         self._placing = Placing(self.board, self.registry, self.notifier, self.scheduler, redact)
         self._probes = probes

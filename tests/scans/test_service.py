@@ -327,6 +327,26 @@ async def test_a_full_disk_does_not_end_the_scan(monkeypatch: pytest.MonkeyPatch
     assert "without their history" in caplog.text
 
 
+async def test_a_directory_that_was_removed_is_said_as_a_full_disk_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite writes on and says nothing: what the host knows of its directory is told to people, and when it is there again."""
+    monkeypatch.setattr(lapse, "QUIET", 0.0)
+    told, gone = Told(), [True]
+    async with OpsMonitorService() as service:
+        service.announcer.broadcast = told
+        service.storage_lost = lambda: gone[0]
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        await service.run_scan()
+        assert service.snapshot_head()["unkept"] == "its directory was moved or removed"
+        gone[0] = False
+        await service.run_scan()
+        await service.run_scan()
+        assert service.snapshot_head()["unkept"] is None
+    assert [data["reason"] for kind, data in told.messages if kind == "unkept"] == ["its directory was moved or removed", None]
+    assert "scans go on without their history (1 times by now): its directory was moved or removed" in caplog.text
+
+
 async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A scan writes several times and there are many: the log does not grow with each, and says when writing works again. People are told
     both, and who comes in between finds it in the snapshot."""
