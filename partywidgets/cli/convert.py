@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..exceptions import ConfigError
+from ..references import REFERENCE
 from . import Verdict, counted
 
 LEFT_OUT = 3
@@ -52,6 +53,9 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
     if variables:
         where = f"in {secrets}" if secrets is not None else "not written: --secrets FILE does"
         told += f"; {counted(variables, 'secret')} {'is' if variables == 1 else 'are'} {where}"
+    named = {name for kind, name in REFERENCE.findall(found.text) if kind == "env"} - set(found.variables.values)
+    if named:
+        told += f"; as before it needs {', '.join(sorted(named)[:10])}{' and others' if len(named) > 10 else ''}"
     print(f"partywidgets: {told}", file=sys.stderr)
     if not found.whole:
         raise Verdict(LEFT_OUT)
