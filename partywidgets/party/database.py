@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ APPLICATION_ID = 0x70776467
 
 ANEW = "put a backup in its place, or move the file away to start anew"
 WRITABLE = "make the file and its directory writable for the user that runs this"
+MORE_FILES = "this process may open no more files: raise `ulimit -n`, or LimitNOFILE= of its unit"
 REMEDIES = {
     sqlite3.SQLITE_NOTADB: ANEW,
     sqlite3.SQLITE_CORRUPT: ANEW,
@@ -30,8 +33,18 @@ REMEDIES = {
 
 
 def remedy_of(error: sqlite3.Error) -> str | None:
-    """What helps against an error of a database's file; None for one of a statement."""
-    return REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    """What helps against an error of a database's file; None for one of a statement. Ask at once: open files come and go."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return MORE_FILES if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files() else REMEDIES.get(code)
+
+
+def is_out_of_files() -> bool:
+    """True while this process, or its machine, may open no more files: SQLite says of that only that it could not open one."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 logger = logging.getLogger("partywidgets.party")
@@ -55,9 +68,8 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         keep_private(path)
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     except (OSError, sqlite3.Error) as error:
-        raise StorageError(
-            f"the database {path} cannot be opened ({error}{owner_of(path)}): {WRITABLE}, and see that there is space"
-        ) from error
+        remedy = MORE_FILES if is_out_of_files() else f"{WRITABLE}, and see that there is space"
+        raise StorageError(f"the database {path} cannot be opened ({error}{owner_of(path)}): {remedy}") from error
     try:
         database.row_factory = sqlite3.Row
         if not path.stat().st_size:
@@ -92,4 +104,4 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         raise
 
 
-__all__ = ["open_database", "remedy_of"]
+__all__ = ["MORE_FILES", "is_out_of_files", "open_database", "remedy_of"]

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..exceptions import StorageError
+from ..party.database import MORE_FILES, is_out_of_files
 from ..party.owner import keep_private, owner_of
 from . import history_schema as schema
 from .recorded import Row
@@ -218,4 +219,7 @@ _REMEDIES = {
 
 def _remedy(error: sqlite3.Error) -> str:
     # An extended code holds its primary one in the lowest byte.
-    return _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "start the host again, or move the file away to begin a new history")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
+        return MORE_FILES
+    return _REMEDIES.get(code, "start the host again, or move the file away to begin a new history")
