@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from .config import load_config
 from .exceptions import PartyError
 from .room_thread import RoomThread
 from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
-from .saved_notebook import refresh
+from .saved_notebook import refresh, stand_in
 from .transport.tornado import SETTING, Mount, RoomsHandler
 from .widgets.rendering import rendered
 
@@ -97,6 +98,7 @@ class PartyWidgetsApp(ExtensionApp):
         )
         if self.save_snapshots:
             serverapp.contents_manager.register_pre_save_hook(self._before_save)  # type: ignore[no-untyped-call]
+            self._stand_in(serverapp)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         if self.rooms is None:
@@ -144,6 +146,29 @@ class PartyWidgetsApp(ExtensionApp):
         """Jupyter's hook: what is saved shows the rooms as they are now, for readers without a kernel."""
         if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and self.rooms is not None:
             refresh(model["content"], self._state_of)
+
+    def _stand_in(self, serverapp: Any) -> None:
+        """A notebook that is opened while no kernel has it shows the last states that were saved; Jupyter has no hook for what is read."""
+        manager = serverapp.contents_manager
+        read = manager.get
+        if not inspect.iscoroutinefunction(read):
+            return  # whoever calls a manager that blocks expects no coroutine of it
+
+        async def get(path: str, *args: Any, **kwargs: Any) -> Any:
+            model = await read(path, *args, **kwargs)
+            try:
+                if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and not await has_kernel(path):
+                    stand_in(model["content"])
+            except Exception as error:
+                self.log.warning("partywidgets: %s is opened without its last states: %s", path, error)
+            return model
+
+        async def has_kernel(path: str) -> bool:
+            # A drive's name stands before a path where documents are shared.
+            known = [str(session.get("path", "")).rpartition(":")[2] for session in await serverapp.session_manager.list_sessions()]
+            return path.strip("/") in [name.strip("/") for name in known]
+
+        manager.get = get
 
     def _state_of(self, kind: str, room: str) -> tuple[str, str] | None:
         """A room's last state as text and as HTML; None: there is no such room, or nothing to be seen in it."""

@@ -1,4 +1,5 @@
-"""Snapshots in a notebook that is being saved: the text and the HTML beside each of our widgets become the last state of its room."""
+"""Snapshots in a saved notebook: the text and the HTML beside each of our widgets become the last state of its room, and stand in for a
+widget that is no more."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], tuple[str, str] | None]
 """A room's state as text and as HTML; None leaves what is there."""
+STILL = '<div class="pw-still">'
 TEXT_LINES = 60
 """Lines of a state as text: it is for diffs, mails and viewers without HTML, whose readers want the worst rows."""
 
@@ -47,8 +50,31 @@ def kept(name: str, text: str, markup: str) -> dict[str, str]:
     more = [f"… and {len(lines) - TEXT_LINES} more lines"] if len(lines) > TEXT_LINES else []
     return {
         "text/plain": "\n".join([name, *lines[:TEXT_LINES], *more]),
-        "text/html": markup if markup.startswith('<div class="pw-still">') else f'<div class="pw-still">{markup}</div>',
+        "text/html": markup if markup.startswith(STILL) else f"{STILL}{markup}</div>",
     }
+
+
+def stand_in(notebook: dict[str, Any]) -> int:
+    """Leaves of each of our widgets its last state alone, in place, where the notebook keeps no model of it: for a reader without a kernel,
+    whom JupyterLab would show "model not found" instead. Returns how many."""
+    replaced = 0
+    models = _models(notebook)
+    for bundle in _bundles(notebook):
+        view, markup = bundle.get(WIDGET_VIEW), bundle.get("text/html")
+        text = "".join(markup) if isinstance(markup, list) else markup
+        if not isinstance(view, dict) or not isinstance(text, str) or not text.startswith(STILL):
+            continue
+        if view.get("model_id") not in models:
+            del bundle[WIDGET_VIEW]
+            replaced += 1
+    return replaced
+
+
+def _models(notebook: dict[str, Any]) -> dict[str, Any]:
+    found: Any = notebook
+    for key in ("metadata", "widgets", WIDGET_STATE, "state"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:

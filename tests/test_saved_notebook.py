@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from partywidgets.saved_notebook import WIDGET_VIEW, kept, refresh
+from partywidgets.saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, kept, refresh, stand_in
 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +54,17 @@ def test_what_is_saved_as_text_has_the_worst_rows() -> None:
         ["crit high c58", "… and 941 more lines"],
     )
     assert state["text/html"] == '<div class="pw-still"><p>x</p></div>'
+
+
+def test_the_last_state_stands_in_for_a_widget_that_is_no_more() -> None:
+    """Ours lose their view where no model is kept for it; others, and those whose model the notebook has, keep it."""
+    ours = [widget("Terminal(room='demo')") | {"text/html": markup} for markup in (f"{STILL}<pre>$ </pre></div>", [STILL, "\n", "</div>"])]
+    stays = [widget("IntSlider(value=0)"), {WIDGET_VIEW: {"model_id": "kept"}, "text/html": f"{STILL}</div>"}, {"text/html": STILL}]
+    saved = notebook(*ours, *stays) | {"metadata": {"widgets": {WIDGET_STATE: {"state": {"kept": {}}}}}}
+    assert stand_in(saved) == 2
+    assert [list(bundle) for bundle in ours] == [["text/plain", "text/html"]] * 2
+    assert [WIDGET_VIEW in bundle for bundle in stays] == [True, True, False]
+    assert stand_in(saved) == 0
 
 
 def test_a_room_that_is_not_here_changes_nothing() -> None:
