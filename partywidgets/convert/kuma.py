@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -168,7 +169,11 @@ class Kuma:
         except (OSError, ValueError, KeyError):
             self.draft.differs(given.place, f"the time zone {zone!r} is not known here: UTC is taken")
             zone = "UTC"
-        if end := given.text("end_date"):
+        end = given.text("end_date")
+        if _is_over(end, zone):
+            self.draft.left_out(given.place, f"it is over since {end[:10]}")
+            return
+        if end:
             self.draft.differs(given.place, f"it ends in Kuma on {end[:10]}; here it goes on until you take it out")
         window: dict[str, Any] = {"name": given.text("title") or "maintenance", "cron": cron, "duration": span(duration)}
         if zone != "UTC":
@@ -178,6 +183,14 @@ class Kuma:
         if words := given.text("description"):
             window["reason"] = words[:500]
         self.draft.window(window, given.place)
+
+
+def _is_over(end: str, zone: str) -> bool:
+    """Whether a local time has passed; what is no time has not."""
+    try:
+        return datetime.fromisoformat(end).replace(tzinfo=ZoneInfo(zone)) < datetime.now(UTC)
+    except ValueError:
+        return False
 
 
 def _children(backup: Backup, groups: dict[int, Record]) -> dict[int, set[int]]:

@@ -178,8 +178,21 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
                 "timezone": "SAME_AS_SERVER",
             },
             {"title": "Once", "description": "", "strategy": "single"},
+            {
+                "title": "Past",
+                "description": "",
+                "strategy": "cron",
+                "cron": "0 2 * * *",
+                "duration": 60,
+                "timezone": "UTC",
+                "end_date": "2020-01-01 00:00:00",
+            },
         ],
-        monitor_maintenance=[{"monitor_id": 1, "maintenance_id": 1}, {"monitor_id": 2, "maintenance_id": 2}],
+        monitor_maintenance=[
+            {"monitor_id": 1, "maintenance_id": 1},
+            {"monitor_id": 2, "maintenance_id": 2},
+            {"monitor_id": 2, "maintenance_id": 3},
+        ],
         setting=[{"key": "serverTimezone", "value": '"Europe/Berlin"'}],
     )
     conversion, config = converted(path)
@@ -217,6 +230,7 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         "notification 2 'Unused'",
         "notification 3 'Pager': PagerDuty: nobody is told by it; where Apprise has a service for it, add it under notify",
         "maintenance 2 'Once'",
+        "maintenance 3 'Past'",
     ]
     values = conversion.variables.values
     assert {"abcdefghijklmnopqrstuvwxyz012345", "an-api-key", slack, "postgres://u:p4ssw0rd@db.example/shop"} <= set(values.values())
