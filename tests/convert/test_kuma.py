@@ -212,7 +212,8 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         "labels": {"group": "Shop", "team": "web", "public": "true", "notify-ops-slack": "true", "maintenance-backups": "true"},
         "remediation": {"text": "restart the pods"},
     }
-    assert check(config, "nightly")["secret"] == "${env:KUMA_NIGHTLY_TOKEN}"
+    nightly = check(config, "nightly")
+    assert (nightly["secret"], nightly["within"], nightly["every"]) == ("${env:KUMA_NIGHTLY_TOKEN}", 3601.0, 60.0)
     assert check(config, "db")["url"] == "${env:KUMA_DB_URL}"
     assert check(config, "box")["url"] == "tcp://dock.example:2375"
     assert [check.id for check in config.checks if not check.enabled] == ["ntlm", "count", "sshd"]
