@@ -58,16 +58,37 @@ class _Style:
         return ";".join(part for part in parts if part)
 
 
-_FLAGS = {1: "bold", 2: "faint", 3: "italic", 7: "inverse", 8: "hidden", 9: "struck", 53: "overline"}
-_CLEARS: dict[int, tuple[str, ...]] = {
-    22: ("bold", "faint"),
-    23: ("italic",),
-    24: ("underline",),
-    27: ("inverse",),
-    28: ("hidden",),
-    29: ("struck",),
-    55: ("overline",),
+_EFFECTS: dict[int, dict[str, bool | str]] = {
+    1: {"bold": True},
+    2: {"faint": True},
+    3: {"italic": True},
+    4: {"underline": True},
+    7: {"inverse": True},
+    8: {"hidden": True},
+    9: {"struck": True},
+    21: {"underline": True},
+    22: {"bold": False, "faint": False},
+    23: {"italic": False},
+    24: {"underline": False},
+    27: {"inverse": False},
+    28: {"hidden": False},
+    29: {"struck": False},
+    39: {"front": ""},
+    49: {"back": ""},
+    53: {"overline": True},
+    55: {"overline": False},
+    **{
+        first + index: {side: palette_colour(shade + index)}
+        for first, side, shade in (
+            (30, "front", 0),
+            (40, "back", 0),
+            (90, "front", 8),
+            (100, "back", 8),
+        )
+        for index in range(8)
+    },
 }
+"""What each number of an SGR sequence changes, but for 0 and those that a colour follows."""
 
 
 def _colour(numbers: list[int]) -> str:
@@ -81,41 +102,33 @@ def _colour(numbers: list[int]) -> str:
     return ""
 
 
-def _styled(style: _Style, parameters: str) -> _Style:
+def _numbers(parameters: str) -> list[int]:
     numbers: list[int] = []
     for group in (parameters or "0").split(";"):
         parts = [int(part) if part else 0 for part in group.split(":")]
         if parts[0] == 4 and len(parts) > 1:
-            style = replace(style, underline=parts[1] != 0)
+            numbers.append(4 if parts[1] else 24)  # the kind of an underline
         elif parts[0] in (38, 48, 58) and len(parts) == 6:
-            # 38:2:<colour space>:r:g:b
-            numbers += [*parts[:2], *parts[3:]]
+            numbers += [*parts[:2], *parts[3:]]  # 38:2:<colour space>:r:g:b
         else:
             numbers += parts
+    return numbers
+
+
+def _styled(style: _Style, parameters: str) -> _Style:
+    numbers = _numbers(parameters)
     while numbers:
         number = numbers.pop(0)
         if number == 0:
             style = _Style()
-        elif number in _FLAGS:
-            style = replace(style, **{_FLAGS[number]: True})  # type: ignore[arg-type]
-        elif number in (4, 21):
-            style = replace(style, underline=True)
-        elif number in _CLEARS:
-            style = replace(style, **dict.fromkeys(_CLEARS[number], False))  # type: ignore[arg-type]
         elif number == 38:
             style = replace(style, front=_colour(numbers))
         elif number == 48:
             style = replace(style, back=_colour(numbers))
-        elif number == 58:
+        elif number == 58:  # of an underline, which is drawn in that of the text
             _colour(numbers)
-        elif number == 39:
-            style = replace(style, front="")
-        elif number == 49:
-            style = replace(style, back="")
-        elif 30 <= number <= 37 or 90 <= number <= 97:
-            style = replace(style, front=palette_colour(number - 30 if number < 90 else number - 82))
-        elif 40 <= number <= 47 or 100 <= number <= 107:
-            style = replace(style, back=palette_colour(number - 40 if number < 100 else number - 92))
+        else:
+            style = replace(style, **_EFFECTS.get(number, {}))  # type: ignore[arg-type]
     return style
 
 

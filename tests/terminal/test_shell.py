@@ -113,6 +113,15 @@ def test_html_has_the_colours() -> None:
     assert "</span>plain" in page
 
 
+@pytest.mark.parametrize(
+    ("styled", "underlined"),
+    [("\x1b[4:3mx", True), ("\x1b[0;4:3mx", True), ("\x1b[4:3;0mx", False), ("\x1b[4;4:0mx", False), ("\x1b[4m\x1b[24mx", False)],
+)
+def test_an_underline_of_a_kind_is_one_in_its_turn(styled: str, underlined: bool) -> None:
+    """`4:3` (curly) is set and taken back where it stands among the other numbers; `4:0` takes an underline back."""
+    assert ("underline" in to_html(styled)) is underlined
+
+
 @given(st.lists(st.integers(0, 60), max_size=8))
 def test_modes_are_followed_wherever_the_stream_is_cut(cuts: list[int]) -> None:
     """The alternate screen and bracketed paste are known after any way of cutting; a full reset clears both."""
