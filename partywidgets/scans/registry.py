@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from ..exceptions import ConfigError, ScanError
 from .execution import Loaded
+from .model import CheckResult
 
 CHECKS = 20_000
 """Most checks of all configs and runners together."""
@@ -83,16 +84,17 @@ class Registry:
                     self._dependents.setdefault(name, []).append(loaded)
         return self._dependents.get(check_id, ())
 
-    def select(self, selection: Selection, *, check_of: Mapping[str, str]) -> list[Loaded]:
-        """The checks that a selection means; `check_of` maps fingerprints on the board to check ids.
+    def select(self, selection: Selection, *, rows: Mapping[str, CheckResult]) -> list[Loaded]:
+        """The checks that a selection means; `rows` are those of the board, by fingerprint: of checks that were looked at.
 
         Raises ScanError naming the first id or fingerprint that nothing has, or the labels that nothing matches.
         """
         if not (selection.checks or selection.fingerprints or selection.labels):
             return [loaded for loaded in self.checks.values() if loaded.check.enabled]
         wanted = dict.fromkeys(selection.checks)
+        unseen = {loaded.check.fingerprint: loaded.id for loaded in self.checks.values()} if selection.fingerprints else {}
         for fingerprint in selection.fingerprints:
-            check_id = check_of.get(fingerprint)
+            check_id = rows[fingerprint].check_id if fingerprint in rows else unseen.get(fingerprint)
             if check_id is None:
                 raise ScanError(f"no row has the fingerprint {fingerprint!r}: take it from the table")
             wanted.setdefault(check_id)

@@ -107,6 +107,16 @@ class OpsMonitorService:
             await asyncio.to_thread(self.redact, "")  # its patterns are loaded here: later it would hold the rooms up
         history = History(None if self.directory is None else self.directory / FILE)
         await history.__aenter__()
+        try:
+            await self._resume(history)
+        except BaseException:
+            self._history = history
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def _resume(self, history: History) -> None:
+        """Goes on where the last run ended."""
         restored = await history.restore()
         self._history = history
         self.board.restore(restored, utc_now())
@@ -123,7 +133,6 @@ class OpsMonitorService:
         self._tasks.own(keep_house(self), "ops housekeeping")
         if restored.interrupted:
             _log.warning("%d scans were cut off when the last host ended; they are marked interrupted", restored.interrupted)
-        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._tasks.stop(timeout=STOP_TIMEOUT)
@@ -246,12 +255,7 @@ class OpsMonitorService:
         asked = [scan for scan in self._scans.values() if scan.trigger not in SCHEDULED]
         if trigger not in SCHEDULED and len(asked) >= SCANS:
             raise ScanError(f"{SCANS} scans are under way: wait until one has ended")
-        check_of = (
-            {fingerprint: row.check_id for fingerprint, row in self.board.rows.items()} if selection and selection.fingerprints else {}
-        )
-        for loaded in self.registry.checks.values() if check_of or (selection and selection.fingerprints) else ():
-            check_of.setdefault(loaded.check.fingerprint, loaded.id)
-        chosen = self.registry.select(selection or Selection(), check_of=check_of)
+        chosen = self.registry.select(selection or Selection(), rows=self.board.rows)
         report = ScanReport(trigger=trigger, total=len(chosen))
         task = self._tasks.own(self._scan(report, chosen, broadcast, actor), f"scan {report.scan_id}")
         scan = self._scans[report.scan_id] = Scan(report.scan_id, trigger, len(chosen), task)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
+import sqlite3
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 
 from partywidgets.exceptions import ScanError, StorageError
 from partywidgets.scans import board, lapse, suppressions
+from partywidgets.scans.history import FILE
 from partywidgets.scans.housekeeping import SLICE
 from partywidgets.scans.model import CheckResult, Evidence, Status
 from partywidgets.scans.report import ScanReport
@@ -383,3 +387,21 @@ async def test_the_log_tells_each_hard_change_once(play: Play, caplog: pytest.Lo
             await service.run_scan()
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("check one")]
     assert told == ["check one is crit (high): it is crit", "check one is ok (high): it is ok"]
+
+
+async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    """A history that opens but cannot be read back ends the start with its reason; its threads end too, and it starts once mended."""
+    async with OpsMonitorService(directory=tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("ALTER TABLE silences RENAME TO elsewhere")
+    before = set(threading.enumerate())
+    service = OpsMonitorService(directory=tmp_path)
+    with pytest.raises(StorageError, match="no such table"):
+        await service.__aenter__()
+    assert not service.started
+    assert not [thread for thread in threading.enumerate() if thread not in before and "ops-history" in thread.name]
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("ALTER TABLE elsewhere RENAME TO silences")
+    async with service:
+        assert service.started
