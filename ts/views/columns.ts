@@ -24,7 +24,9 @@ export interface Column {
 }
 
 const HIDDEN = Number.POSITIVE_INFINITY;
-const ACKED = 520;
+/** From here on a column of acks has room, where there is one; the less important ones then come later. */
+const ACKED = 560;
+const FOR_ACKS = 120;
 
 const plain = (sign: (row: Result) => string, className = "") => ({
   sign,
@@ -43,7 +45,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
       `${status} ${state?.phase} ${state?.attempt}/${state?.max_attempts} ${suppression ? suppressionText(suppression) : ""}`,
     cell: statusCell,
   },
-  severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 600, descending: true, ...plain((row) => row.severity) },
+  severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 640, descending: true, ...plain((row) => row.severity) },
   title: { key: "title", title: "Check", width: 130, grow: 3, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
   target: { key: "target", title: "Target", width: 80, grow: 2, from: 900, ...plain((row) => row.target ?? "", "pw-mono") },
   summary: { key: "summary", title: "Summary", width: 120, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
@@ -63,7 +65,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 62,
     grow: 0,
     right: true,
-    from: 520,
+    from: 440,
     descending: true,
     sign: ({ state }) => state?.since ?? "",
     cell: sinceCell,
@@ -74,7 +76,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 88,
     grow: 0,
     right: true,
-    from: 0,
+    from: 570,
     descending: true,
     sign: (row) => `${row.observed_at} ${row.ttl_s}`,
     cell: ageCell,
@@ -96,8 +98,9 @@ export const COLUMNS: Record<ColumnKey, Column> = {
 /** The columns that a table of `width` pixels shows while nobody chose any; that of acks only when there is one. */
 export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
   return COLUMN_KEYS.filter((key) => {
-    if (key === "suppression") return suppressed && width > ACKED;
-    return width >= COLUMNS[key].from + (suppressed && (key === "target" || key === "duration_ms") ? 120 : 0);
+    if (key === "suppression") return suppressed && width >= ACKED;
+    const { from } = COLUMNS[key];
+    return width >= from + (suppressed && from > ACKED ? FOR_ACKS : 0);
   });
 }
 
