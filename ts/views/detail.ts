@@ -251,7 +251,7 @@ function witnessed(witness: Result): HTMLElement {
     "div",
     { class: "pw-witness" },
     element("div", { class: "pw-wrap" }, statusMark(status), element("span", { class: "pw-muted" }, ` ${clock(observed_at)} `), summary),
-    error && element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`),
+    error && error.message !== summary && element("div", { class: "pw-wrap" }, `${error.class}: ${error.message}`),
     filled(witness.conditions) && conditions(witness.conditions),
     details ? element("pre", {}, details) : null,
     ...(witness.evidence ?? []).flatMap(({ name, value }) => [element("div", { class: "pw-muted" }, name), element("pre", {}, value)]),

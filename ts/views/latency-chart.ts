@@ -6,6 +6,8 @@ import { clock, duration } from "./status.ts";
 import { palette, watchTheme } from "./theme.ts";
 
 const HEIGHT = 96;
+/** A step so many times the usual one is a time in which nobody looked. */
+const GAP = 5;
 /** Between two attempts at a bundle that did not come. */
 const AGAIN_MS = 5000;
 
@@ -108,8 +110,21 @@ export class LatencyChart {
   }
 }
 
-function columns(points: readonly Point[]): [number[], number[]] {
-  return [points.map(({ at }) => at / 1000), points.map(({ durationMs }) => durationMs)];
+/** Times and durations; a time without looks is a gap in the line, which would tell of durations that nobody saw. */
+export function columns(points: readonly Point[]): [number[], (number | null)[]] {
+  const steps = points.slice(1).map(({ at }, index) => at - points[index]!.at);
+  const usual = [...steps].sort((a, b) => a - b)[steps.length >> 1] ?? 0;
+  const [times, durations]: [number[], (number | null)[]] = [[], []];
+  points.forEach(({ at, durationMs }, index) => {
+    const step = index > 0 ? steps[index - 1]! : 0;
+    if (step > GAP * usual) {
+      times.push((at - step / 2) / 1000);
+      durations.push(null);
+    }
+    times.push(at / 1000);
+    durations.push(durationMs);
+  });
+  return [times, durations];
 }
 
 /** What the line shows, in words. */
