@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DISCARD, DISCARD_TIME = 32 * 1024 * 1024, 10.0
 """Bytes of a refused body that are read and dropped, and seconds for it, so that its sender comes to reading the answer."""
@@ -50,83 +48,99 @@ class BoundedBody:
         self.limit = limit
         self.pace = pace
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         names = {name for name, _ in scope["headers"]}
         if b"transfer-encoding" in names and (b"content-length" in names or scope.get("http_version") == "1.0"):
             # RFC 9112 §6.3: a proxy in front may have seen the end elsewhere, and what follows would be somebody else's request.
-            await self._refuse(scope, receive, send, 400, "a body has a Content-Length or is chunked, not both")
+            await _refuse(scope, receive, send, 400, "a body has a Content-Length or is chunked, not both")
             return
-        clock = asyncio.get_running_loop().time
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        expected = (b"expect", b"100-continue") in scope["headers"]
-        seen = 0
-        waited = 0.0
-        started = False
-        complete = length == b"0" and b"transfer-encoding" not in names
-
-        async def bounded() -> Message:
-            nonlocal seen, waited, complete, expected
-            expected = False
-            if complete:
-                # What is waited for now is the disconnect: as long as it takes.
-                return await receive()
-            began = clock()
-            try:
-                async with asyncio.timeout(self.pace.left(seen, waited)):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, TOO_SLOW) from None
-            waited += clock() - began
-            seen += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if seen > self.limit:
-                raise HTTPException(413, self._too_large)
-            return message
-
-        async def watched(message: Message) -> None:
-            nonlocal started, complete
-            if not started and message["status"] >= 400 and not complete and not expected:
-                complete = message["status"] != 408 and await self._discard(receive)
-                if not complete:
-                    # Else what is left of it would hold the connection, a byte at a time, as it may no longer hold the request.
-                    headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() != b"connection"]
-                    message["headers"] = [*headers, (b"connection", b"close")]
-                complete = True
-            started = True
-            await send(message)
-
+        exchange = _Exchange(
+            receive,
+            send,
+            limit=self.limit,
+            pace=self.pace,
+            complete=length == b"0" and b"transfer-encoding" not in names,
+            expected=(b"expect", b"100-continue") in scope["headers"],
+        )
         if not length.isdigit() or int(length) > self.limit:
-            await self._refuse(scope, receive, watched, 413, self._too_large)
+            await _refuse(scope, receive, exchange.send, 413, _too_large(self.limit))
             return
         try:
-            await self.app(scope, bounded, watched)
+            await self.app(scope, exchange.receive, exchange.send)
         except HTTPException as refusal:
             # Rooms and Starlette answer it themselves; an app that does not is answered for.
-            if started:
+            if exchange.answered:
                 raise
-            await self._refuse(scope, receive, watched, refusal.status_code, refusal.detail)
+            await _refuse(scope, receive, exchange.send, refusal.status_code, refusal.detail)
 
-    async def _discard(self, receive: Callable[[], Awaitable[Message]]) -> bool:
+
+class _Exchange:
+    """A request's body as the app takes it, and the answer on its way out.
+
+    `complete`: the body has none, or no more. `expected`: its sender waits to be asked for it, as it is by the first `receive`.
+    """
+
+    def __init__(self, receive: Receive, send: Send, *, limit: int, pace: Pace, complete: bool, expected: bool) -> None:
+        self._receive, self._send, self._limit, self._pace = receive, send, limit, pace
+        self._complete, self._expected = complete, expected
+        self._seen, self._waited = 0, 0.0
+        self.answered = False
+        """An answer has begun."""
+
+    async def receive(self) -> Message:
+        """The next piece. Raises HTTPException 408 or 413."""
+        self._expected = False
+        if self._complete:
+            # What is waited for now is the disconnect: as long as it takes.
+            return await self._receive()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(self._pace.left(self._seen, self._waited)):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW) from None
+        self._waited += clock() - began
+        self._seen += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        if self._seen > self._limit:
+            raise HTTPException(413, _too_large(self._limit))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A part of the answer; a refusal begins when the rest of the body has come."""
+        if not self.answered and message["status"] >= 400 and not self._complete and not self._expected:
+            if message["status"] == 408 or not await self._discard():
+                # What is left of it would hold the connection, a byte at a time, as it may no longer hold the request.
+                headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() != b"connection"]
+                message["headers"] = [*headers, (b"connection", b"close")]
+            self._complete = True
+        self.answered = True
+        await self._send(message)
+
+    async def _discard(self) -> bool:
         """True when the rest has come."""
         left = DISCARD
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISCARD_TIME):
                 while left > 0:
-                    message = await receive()
+                    message = await self._receive()
                     left -= len(message.get("body", b""))
                     if not message.get("more_body", False):
                         return True
         return False
 
-    @property
-    def _too_large(self) -> str:
-        return f"the body is larger than {self.limit} bytes"
 
-    async def _refuse(self, scope: Scope, receive: Any, send: Any, status: int, text: str) -> None:
-        await PlainTextResponse(text, status_code=status, headers={"Connection": "close"})(scope, receive, send)
+def _too_large(limit: int) -> str:
+    return f"the body is larger than {limit} bytes"
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
+    await PlainTextResponse(text, status_code=status, headers={"Connection": "close"})(scope, receive, send)
 
 
 __all__ = ["DEFAULT_PACE", "TOO_SLOW", "BoundedBody", "Pace"]
