@@ -263,3 +263,20 @@ describe("who types", () => {
 function person(connection: string) {
   return { connection, name: connection, role: "operator", subject: connection };
 }
+
+describe("what somebody types in vain", () => {
+  const lease = (holder: { connection: string; name: string } | null, can_type: boolean) => text({ type: "lease", holder, can_type });
+
+  it("is explained by what keeps it out", () => {
+    expect(room.whyUnheard(false)).toBe("the terminal is not live yet");
+    expect(room.whyUnheard(true)).toBe("the terminal is not live yet");
+    text({ ...WELCOME, role: "operator" });
+    expect(room.whyUnheard(false)).toBe("the connection is lost");
+    lease({ connection: "other", name: "Ben" }, false);
+    expect(room.whyUnheard(true)).toBe("Ben has control");
+    text({ type: "exit", code: 0, reason: "the shell ended with code 0" });
+    expect(room.whyUnheard(true)).toBe("nothing runs in this terminal any more");
+    text({ ...WELCOME, role: "observer", can_type: false, lease: { holder: { connection: "other", name: "Ben" }, can_type: false } });
+    expect(room.whyUnheard(true)).toBe("you are observer here and only watch");
+  });
+});

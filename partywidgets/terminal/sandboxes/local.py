@@ -131,7 +131,7 @@ class LocalSandbox:
     def _ended(self, code: int) -> None:
         if not self._exit.done():
             if code < 0:
-                self._exit.set_result(Exit(128 - code, f"the shell was ended by {signal.strsignal(-code) or f'signal {-code}'}"))
+                self._exit.set_result(Exit(128 - code, f"the shell was ended by {_signal_name(-code)}"))
             else:
                 self._exit.set_result(Exit(code, f"the shell ended with code {code}"))
         self._readable.set()
@@ -292,6 +292,13 @@ class LocalSandbox:
         if groups:
             _signal(groups, signal.SIGKILL)
             await asyncio.wait([self._exit], timeout=GRACE)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has none
+        return f"signal {number}"
 
 
 def _signal(groups: set[int], number: signal.Signals | None = None) -> set[int]:
