@@ -151,7 +151,9 @@ class Gatus:
         beat.left["interval"] = within
         allowed = self._duration(beat, "interval", 3600.0)
         check: dict[str, Any] = {"id": self.draft.name(key_of(group, name)), "type": "heartbeat", "secret": secret, "within": allowed}
-        check |= {"title": name[:200], "every": span(min(parse_duration(allowed), 60.0))}
+        if name != check["id"]:
+            check["title"] = name[:200]
+        check["every"] = span(min(parse_duration(allowed), 60.0))
         if group:
             check["labels"] = {"group": group}
         if not given.flag("enabled", True):
