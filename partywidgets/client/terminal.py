@@ -107,11 +107,12 @@ class TerminalClient(RoomClient):
     ) -> CommandResult:
         """Runs a command in the shared shell, visible to all, and returns when it ended.
 
-        `timeout` is in seconds; None waits for ever. `inside` types it into the shell that another command has opened there, such as
-        `sudo -i` or `ssh`, with its marks visibly around it. `on_waits` is given a sentence when the command seems to wait for a person (a
-        password, a question, a pager). Raises CommandTimeoutError, CommandError (nobody may type, a full-screen program is there, the
-        shell tells no exit codes, the command is not whole), HostError when the connection is lost meanwhile; the command itself then
-        runs on. So it does when the call is cancelled; one that still waits for its turn is withdrawn.
+        `timeout` is in seconds, those of waiting for a shell that starts among them; None waits for ever. `inside` types it into the shell
+        that another command has opened there, such as `sudo -i` or `ssh`, with its marks visibly around it. `on_waits` is given a sentence
+        when the command seems to wait for a person (a password, a question, a pager). Raises CommandTimeoutError, CommandError (nobody may
+        type, a full-screen program is there, the shell tells no exit codes, the command is not whole), HostError when the connection is
+        lost meanwhile; the command itself then runs on. So it does when the call is cancelled; one that still waits for its turn is
+        withdrawn.
         """
         check_text("a command", command)
         check_seconds(timeout)
@@ -119,14 +120,22 @@ class TerminalClient(RoomClient):
             raise CommandError(f"inside is True or False; got {inside!r}")
         clock = asyncio.get_running_loop().time
         began = clock()
-        await self._shell()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._shell()
+        except TimeoutError:
+            state = "is still starting" if self._welcome else "is not connected"
+            raise CommandTimeoutError(f"terminal {self.room} {state}: the command was not typed within {timeout:g} s") from None
+        left = timeout
+        if timeout is not None and (waited := round(clock() - began, 1)):
+            left = max(timeout - waited, 0.1)
         try:
             reply = await self._ask(
                 "run",
-                timeout + REPLY_TIMEOUT if timeout is not None else None,
+                left + REPLY_TIMEOUT if left is not None else None,
                 told=on_waits,
                 command=command,
-                timeout_s=timeout,
+                timeout_s=left,
                 inside=inside,
             )
         except CommandTimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from partywidgets.auth import Identity
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, RefusedError
 from partywidgets.terminal.protocol import decode_output, decode_snapshot, encode_input
+from partywidgets.terminal.sandboxes import websocket
 from partywidgets.terminal.screen import Capture, EmulatedScreen
 
 from ..running_app import Running, running
@@ -97,6 +99,25 @@ async def test_a_command_that_does_not_end(tmp_path: Path) -> None:
             await term.run("sleep 600", timeout=2)
         term.write(b"\x03")
         assert (await term.run("echo free", timeout=WAIT)).output.strip() == "free"
+
+
+async def test_a_shell_that_does_not_start_counts_in_the_time_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a host that takes the connection and says nothing, run ends when its time is over, not when the room gives the host up."""
+    monkeypatch.setattr(websocket, "OPEN_TIMEOUT", 40.0)
+    left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        address = f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}/?gone_after=300"
+        async with running(tmp_path, sandboxes={"default": address}) as app, client_of(app) as term:
+            with pytest.raises(CommandTimeoutError, match=r"still starting: the command was not typed within 0\.3 s"):
+                await term.run("true", timeout=0.3)
+        await asyncio.wait_for(left.wait(), WAIT)
 
 
 async def test_send_and_expect(tmp_path: Path) -> None:
