@@ -68,6 +68,8 @@ class _Attached:
         self._left, self._again, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
         self._standing = self._stands()
+        self._corner: list[str] = []
+        """The lines of the sentence that stands there."""
 
     async def until_left(self) -> str:
         """Copies both ways; returns the sentence to end with. Raises PartyError."""
@@ -122,13 +124,22 @@ class _Attached:
         await asyncio.to_thread(_write_all, self._stdout, output)
 
     async def _say(self, sentence: str) -> None:
-        await self._write(_badge(sentence))
+        await self._write(self._badge(sentence))
+
+    def _badge(self, sentence: str, *, over: bool = True) -> bytes:
+        """A sentence in the corner; `over` all of the one that stands there."""
+        lines = _lines(sentence) or [""]
+        if over:
+            lines += [""] * (len(self._corner) - len(lines))
+            lines[0] = lines[0].ljust(max(map(len, self._corner), default=0))
+        self._corner = lines
+        return _badge(lines)
 
     async def _show(self) -> None:
         """The room's output, and again what a fresh screen has wiped away."""
         async for output in self._terminal.output():
             if output.startswith(_RESET):
-                output += _failure(self._terminal, self._room) + _badge(self._stands() or self._notice)
+                output += _failure(self._terminal, self._room) + self._badge(self._stands() or self._notice, over=False)
             await self._write(output)
 
     async def _restart(self) -> None:
@@ -192,12 +203,15 @@ def _failure(terminal: TerminalClient, room: str) -> bytes:
     return f"\r\n{room}: {reason or 'its shell could not be started'}{again}\r\n".encode()
 
 
-def _badge(text: str) -> bytes:
-    """The text in the upper right corner, the cursor left where it is: there until something is printed over it."""
-    columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    lines = textwrap.wrap(text, max(columns - 3, 1))
+def _lines(sentence: str) -> list[str]:
+    """A sentence in as many lines as this window makes of it."""
+    return textwrap.wrap(sentence, max(os.get_terminal_size(sys.stdout.fileno()).columns - 3, 1))
+
+
+def _badge(lines: list[str]) -> bytes:
+    """The lines in the upper right corner, the cursor left where it is: there until something is printed over it."""
     width = max(map(len, lines), default=0)
-    at = max(columns - width - 1, 1)
+    at = max(os.get_terminal_size(sys.stdout.fileno()).columns - width - 1, 1)
     shown = "".join(f"\x1b[{row};{at}H\x1b[7m {line:<{width}} \x1b[0m" for row, line in enumerate(lines, 1))
     return f"\x1b7{shown}\x1b8".encode()
 

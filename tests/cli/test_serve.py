@@ -311,6 +311,10 @@ def test_attach_in_a_narrow_window(serve: Serve, config: Path, attach: Callable[
             await asyncio.to_thread(child.expect, r"\x1b\[1;\d+H\x1b\[7m \w+ has control, what you type is +\x1b\[0m")
             await asyncio.to_thread(child.expect, r"\x1b\[2;\d+H\x1b\[7m dropped; Enter asks for it, Ctrl-\] +\x1b\[0m")
             await asyncio.to_thread(child.expect, r"\x1b\[3;\d+H\x1b\[7m leaves +\x1b\[0m")
+            await asyncio.to_thread(child.send, "\r")
+            # A shorter one stands over all of it.
+            await asyncio.to_thread(child.expect, r"you asked \w+ for control; Ctrl-\] +\x1b\[0m\x1b\[2;\d+H\x1b\[7m leaves +\x1b\[0m")
+            await asyncio.to_thread(child.expect, r"\x1b\[3;\d+H\x1b\[7m +\x1b\[0m")
 
     asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
 
