@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..exceptions import ScanError
 from . import looks, rollup
@@ -21,6 +21,8 @@ from .report import ScanReport
 from .silence import Ack, Silence
 
 __all__ = ["FILE", "ROWS", "History", "Recorded", "Restored", "Row", "ScanState", "StateChange", "scan_moment"]
+
+T = TypeVar("T")
 
 FILE = "ops-history.sqlite"
 CHUNK = 2000
@@ -220,29 +222,41 @@ class History(Past):
         self._write("UPDATE scans SET finished_at = ?, state = ?, total = ?, counts = ? WHERE scan_id = ?", [row])
 
     def _restore(self) -> Restored:
-        latest = []
-        query = """SELECT latest.check_id, owner, hard, flips, coalesce(latest.body, results.body, '') AS body
+        query = """SELECT 'the row of ' || latest.check_id AS name, owner, hard, flips, coalesce(latest.body, results.body, '') AS body
                    FROM latest LEFT JOIN results ON results.seq = latest.seq ORDER BY latest.seq"""
-        for row in self._db.execute(query):
-            try:
-                latest.append(Recorded(CheckResult.from_wire(json.loads(row["body"])), row["owner"], row["hard"], row["flips"]))
-            except ValueError as error:
-                _log.warning("ops history %s: the row of %s cannot be read and is left out: %s", self.path, row["check_id"], error)
+        latest = self._readable(
+            query, lambda row: Recorded(CheckResult.from_wire(json.loads(row["body"])), row["owner"], row["hard"], row["flips"])
+        )
         interrupted = self._write("UPDATE scans SET state = 'interrupted' WHERE state = 'running'", [()])
         highest = self._db.execute(
             "SELECT max((SELECT coalesce(max(seq), 0) FROM results), (SELECT coalesce(max(seq), 0) FROM latest))"
         ).fetchone()[0]
         last_full = self._db.execute("SELECT max(started_at) FROM scans WHERE trigger = 'schedule'").fetchone()[0]
-        last = self._db.execute(LAST_SCAN).fetchone()
         return Restored(
             latest=latest,
-            acks=[Ack.from_wire(json.loads(row["body"])) for row in self._db.execute("SELECT body FROM acks")],
-            silences=[Silence.from_wire(json.loads(row["body"])) for row in self._db.execute("SELECT body FROM silences")],
+            acks=self._readable(
+                "SELECT 'the ack of ' || fingerprint AS name, body FROM acks", lambda row: Ack.from_wire(json.loads(row["body"]))
+            ),
+            silences=self._readable(
+                "SELECT 'the silence ' || id AS name, body FROM silences", lambda row: Silence.from_wire(json.loads(row["body"]))
+            ),
             seq=highest,
             last_full=last_full,
-            last_scan=None if last is None else scan_row(dict(last)),
+            last_scan=next(
+                iter(self._readable(f"SELECT 'scan ' || scan_id AS name, * FROM ({LAST_SCAN})", lambda row: scan_row(dict(row)))), None
+            ),
             interrupted=interrupted,
         )
+
+    def _readable(self, query: str, read: Callable[[sqlite3.Row], T]) -> list[T]:
+        """What the rows say; of one that cannot be read the log says its `name`: it must not keep a host from starting."""
+        found = []
+        for row in self._db.execute(query):
+            try:
+                found.append(read(row))
+            except (ValueError, KeyError, TypeError) as error:
+                _log.warning("ops history %s: %s cannot be read and is left out: %r", self.path, row["name"], error)
+        return found
 
 
 def _keep_text(text: str, seq: str) -> str:

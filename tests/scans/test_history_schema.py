@@ -15,7 +15,9 @@ from partywidgets.scans import background, rollup
 from partywidgets.scans import history_schema as schema
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.model import Status, Suppression, utc_now
+from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.silence import Ack, Silence
 
 from .stored import result
 
@@ -177,3 +179,27 @@ async def test_the_present_stays_when_its_results_go(tmp_path: Path) -> None:
         await history.record([Recorded(result(4, utc_now(), "crit", "again"), "a", None, "")])
         assert (await history.restore()).latest[0].result.suppression is None
         assert await evidence_of(history, fingerprint) == ("newer", "again")
+
+
+async def test_what_cannot_be_read_back_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged row, ack, silence or scan is named in the log and keeps no host from starting; the others are there."""
+    async with History(tmp_path / FILE) as history:
+        await history.begin_scan(ScanReport("s1", trigger="manual"))
+        await history.record([Recorded(result(1, utc_now()), "a", None, "")])
+        await history.finish_scan(ScanReport("s1", finished_at=utc_now()), "finished")
+        for fingerprint in ("whole", "torn"):
+            await history.keep_ack(fingerprint, Ack(fingerprint, "known", "ana", utc_now(), None))
+        await history.keep_silence("quiet", Silence({"check_id": "c"}, "known", "ana", utc_now(), utc_now(), "quiet"))
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript(
+            """UPDATE results SET body = '[';
+            UPDATE acks SET body = '{}' WHERE fingerprint = 'torn';
+            UPDATE silences SET body = '[]';
+            UPDATE scans SET counts = '';"""
+        )
+    async with History(tmp_path / FILE) as history:
+        restored = await history.restore()
+    assert ([ack.fingerprint for ack in restored.acks], restored.silences, restored.latest) == (["whole"], [], [])
+    assert (restored.last_scan, restored.seq) == (None, 1)
+    for name in ("the row of c", "the ack of torn", "the silence quiet", "scan s1"):
+        assert f"{name} cannot be read and is left out" in caplog.text
