@@ -139,7 +139,7 @@ class CheckError(PartyError):
 
 
 class KeywordError(PartyError, TypeError):
-    """A function was given a keyword that it does not have; the nearest one that it has is named."""
+    """A function was given a keyword that it does not have (the nearest one is named), or a value that it cannot take."""
 
 
 class ScanError(PartyError):

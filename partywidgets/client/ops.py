@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import quote
@@ -17,9 +16,11 @@ from ..exceptions import ConfigError, HostError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
-from ..scans.model import CheckResult, Status, wire_time
+from ..scans.model import CheckResult, Status
 from ..scans.proof import Proof
 from ..scans.report import ScanReport
+from . import arguments
+from .arguments import Until
 from .board import Board, Progress
 from .ops_http import publish_report, refusal
 from .ops_past import OpsPast
@@ -140,12 +141,12 @@ class OpsClient(OpsPast, RoomClient):
 
     async def start_scan(self, checks: Iterable[str] = (), *, labels: Mapping[str, str] | None = None) -> str:
         """As `scan`, without waiting: the scan's id."""
-        reply = await self._ask("scan", checks=list(checks), labels=dict(labels or {}))
+        reply = await self._ask("scan", checks=arguments.names("checks", checks), labels=arguments.labels("labels", labels))
         return self._begun(reply)
 
     async def recheck(self, fingerprints: Iterable[str], *, timeout: float | None = None) -> ScanReport:
         """Looks again at some rows and returns their report."""
-        reply = await self._ask("recheck", fingerprints=list(fingerprints))
+        reply = await self._ask("recheck", fingerprints=arguments.names("fingerprints", fingerprints))
         return await self.report(self._begun(reply), timeout=timeout)
 
     async def report(self, scan_id: str, *, timeout: float | None = None) -> ScanReport:
@@ -158,22 +159,23 @@ class OpsClient(OpsPast, RoomClient):
             return ScanReport.from_wire(finished)
         return ScanReport.from_wire(await self._get(f"/{quote(scan_id, safe='')}"))
 
-    async def ack(self, fingerprint: str, reason: str, *, until: datetime | None = None) -> None:
-        """Says that somebody takes care of a failing row, until it is ok again or `until` (aware; None: no end)."""
-        await self._ask("ack", fingerprint=fingerprint, reason=reason, until=_until(until))
+    async def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> None:
+        """Says that somebody takes care of a failing row, until it is ok again or `until` (an aware time, or `"2h"`; None: no end)."""
+        await self._ask("ack", fingerprint=fingerprint, reason=reason, until=arguments.end(until))
 
     async def withdraw_ack(self, fingerprint: str) -> None:
         """Ends an ack."""
         await self._ask("ack", fingerprint=fingerprint, reason=None, until=None)
 
-    async def silence(self, matchers: Mapping[str, str], until: datetime, reason: str) -> str:
-        """Keeps everything whose labels match from telling anybody, until an aware time. Returns the silence's id."""
-        reply = await self._ask("silence", matchers=dict(matchers), until=_until(until), reason=reason)
+    async def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> str:
+        """Keeps everything whose labels match from telling anybody, until an aware time, or for `"2h"`. Returns the silence's id."""
+        matching = arguments.labels("matchers", matchers)
+        reply = await self._ask("silence", matchers=matching, until=arguments.end(until), reason=reason)
         return str(reply.get("silence", ""))
 
     async def lift_silence(self, matchers: Mapping[str, str]) -> None:
         """Ends the silences that have exactly these matchers."""
-        await self._ask("silence", matchers=dict(matchers), until=None, reason="lifted")
+        await self._ask("silence", matchers=arguments.labels("matchers", matchers), until=None, reason="lifted")
 
     def remedy(self, fingerprint: str) -> Remedy:
         """What helps a row: `proof = await ops.remedy(fingerprint).run()`. Raises ScanError when there is no such row.
@@ -352,11 +354,3 @@ class OpsClient(OpsPast, RoomClient):
 
     def _on_reply(self, reply: dict[str, Any]) -> None:
         self._requests.replied(reply, ScanError)
-
-
-def _until(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError(f"until={moment} has no time zone: use datetime.now(UTC) + timedelta(hours=1), for example")
-    return wire_time(moment.astimezone(UTC))

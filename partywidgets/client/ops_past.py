@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..exceptions import ScanError
@@ -24,6 +25,7 @@ from ..scans.model import CheckResult
 from ..scans.proof import Proof
 from ..scans.report import ScanReport
 from ..scans.witnesses import Witnesses
+from .arguments import one_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,6 +40,19 @@ class OpsPast(ABC):
     async def _get(self, path: str, **query: Any) -> Any:
         """The host's answer to a question below `scans`. Raises ScanError."""
 
+    @property
+    @abstractmethod
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """The present rows."""
+
+    def _stranger(self, check: str | None) -> str:
+        """What is to be said of an id that no present row has; empty: nothing."""
+        known = {str(row["check_id"]) for row in self.rows.values()}
+        if check is None or check in known or not known:  # where nothing was looked at, every id is one to come
+            return ""
+        near = get_close_matches(check, known, 1)
+        return f"no check is called {check!r} here" + (f": did you mean {near[0]!r}?" if near else "")
+
     async def scans(self, *, limit: int = 50) -> DataFrame:
         """The latest scans, newest first."""
         return scans_frame((await self._get("", limit=limit))["scans"])
@@ -47,7 +62,7 @@ class OpsPast(ABC):
         return ScanReport.from_wire(await self._get("/latest"))
 
     async def history(
-        self, *, check: str | None = None, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
+        self, check: str | None = None, *, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
     ) -> DataFrame:
         """The last `hours`, oldest first, indexed by `time`; of one check id when `check` is given.
 
@@ -55,7 +70,7 @@ class OpsPast(ABC):
         `auto` is the finest that has the whole in at most 100,000 rows. `attrs["resolution"]` says which it is (`scans/export.py` has the
         columns). Of `raw` the newest 100,000 come: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` is True.
         """
-        answer = await self._get("/history", check=check, hours=hours, resolution=resolution, form="columns")
+        answer = await self._get("/history", check=one_name("check", check), hours=hours, resolution=resolution, form="columns")
         # In a thread: the loop may be that of a kernel's own host, whose terminals would stand still for seconds.
         if "columns" in answer:
             frame = await asyncio.to_thread(figures_frame, answer["columns"])
@@ -64,12 +79,12 @@ class OpsPast(ABC):
         else:  # of an older host
             frame = await asyncio.to_thread(history_frame, answer["results"])
         frame.attrs["resolution"] = answer.get("resolution", "raw")
-        return _told(frame, answer, "history", hours)
+        return _told(frame, answer, "history", hours, self._stranger(check))
 
-    async def changes(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
+    async def changes(self, check: str | None = None, *, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
-        answer = await self._get("/changes", check=check, hours=hours)
-        return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours)
+        answer = await self._get("/changes", check=one_name("check", check), hours=hours)
+        return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours, self._stranger(check))
 
     async def events(self, *, hours: float = 24.0) -> DataFrame:
         """What people said of rows (acks, silences) and which maintenance and waivers began and ended in the last `hours`, with who and
@@ -89,6 +104,8 @@ class OpsPast(ABC):
         from ..scans.backtest import backtest
         from ..scans.backtest_frame import BacktestFrame
 
+        if attempts < 1:
+            raise ScanError(f"attempts={attempts}: a condition fires after 1 look or more")
         answer = await self._get("/looks", check=check, hours=hours)
         found = await asyncio.to_thread(backtest, answer["looks"], condition, attempts=attempts)
         if not found.looks:
@@ -109,24 +126,29 @@ class OpsPast(ABC):
     async def witnesses(self, fingerprint: str) -> Witnesses:
         """What a row looked like when it was last ok, and when it last was not: two results with their evidence, or None."""
         found = await self._get("/witnesses", fingerprint=fingerprint)
+        meant = next((name for name, row in self.rows.items() if row["check_id"] == fingerprint), None)
+        if meant is not None and not any(found.values()):
+            raise ScanError(f"{fingerprint!r} is the id of a check: its row has the fingerprint {meant!r}")
         return Witnesses(*(found[name] and CheckResult.from_wire(found[name]) for name in Witnesses._fields))
 
-    async def hours(self, *, check: str | None = None, hours: float = 24.0) -> DataFrame:
+    async def hours(self, check: str | None = None, *, hours: float = 24.0) -> DataFrame:
         """Figures of each hour of the last `hours`, the one under way included: looks, uptime, durations. They stay when raw results go.
 
         At most the newest 100,000 rows, and a warning as of `history`.
         """
-        answer = await self._get("/hours", check=check, hours=hours)
-        return _told(await asyncio.to_thread(hours_frame, answer["hours"]), answer, "hours", hours)
+        answer = await self._get("/hours", check=one_name("check", check), hours=hours)
+        return _told(await asyncio.to_thread(hours_frame, answer["hours"]), answer, "hours", hours, self._stranger(check))
 
     async def diff(self, a: str, b: str) -> DataFrame:
         """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
         return diff_frame((await self._get("/diff", a=a, b=b))["diff"])
 
 
-def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float) -> DataFrame:
-    """The frame, with a word where the host left the oldest rows out."""
+def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float, stranger: str = "") -> DataFrame:
+    """The frame, with a word where the host left the oldest rows out, and where it is empty because nothing has that id."""
     frame.attrs["cut"] = bool(answer.get("cut"))
+    if stranger and frame.empty:
+        warnings.warn(f"{what}(): {stranger}", UserWarning, stacklevel=3)
     if frame.attrs["cut"]:
         warnings.warn(
             f"{what}(): there are more rows in the last {hours:g} hours than one answer holds, and the oldest are left out: "

@@ -127,7 +127,7 @@ class Past(HistoryFile):
         """
         for scan_id in (a, b):
             if await self.scan(scan_id) is None:
-                raise ScanError(f"no scan {scan_id!r} is kept: list them with GET /api/ops/scans")
+                raise ScanError(f"no scan {scan_id!r} is kept: ops.scans() and GET /api/ops/scans list them")
         query = "SELECT fingerprint, check_id, title, status, summary FROM results WHERE scan_id = ? ORDER BY seq"
         before = {row["fingerprint"]: row for row in await self._ask(query, (a,))}
         after = {row["fingerprint"]: row for row in await self._ask(query, (b,))}

@@ -101,7 +101,7 @@ async def _scans(query: Query) -> Response:
 async def _report(query: Query, scan_id: str) -> Response:
     report = await query.history.report(scan_id)
     if report is None:
-        raise Unanswered(404, f"no scan {one_line(scan_id, 80)!r} is kept: list them with GET /api/ops/scans")
+        raise Unanswered(404, f"no scan {one_line(scan_id, 80)!r} is kept: ops.scans() and GET /api/ops/scans list them")
     return json_response(report)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import offers
+from ..client.arguments import labels as read_labels
+from ..client.arguments import names
 from ..client.handle import Handle
 from ..runtime import HostAddress, runtime
 from ._base import refuse_unknown
@@ -55,7 +57,7 @@ def ops(
 def scan(
     config: Path | str,
     *,
-    checks: tuple[str, ...] | list[str] = (),
+    checks: str | Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     publish: bool = True,
     **unknown: Any,
@@ -64,7 +66,10 @@ def scan(
 
     The report is published to the ops room of this notebook's host, unless `publish` is False: then no host is needed.
     """
+    from ..scans.registry import Selection
+
     refuse_unknown("scan", unknown, ["config", "checks", "labels", "publish"])
+    selected = Selection(checks=tuple(names("checks", checks)), labels=read_labels("labels", labels))
     own = runtime()
     address: HostAddress | None = own.address if publish else None
     place = Path(config).expanduser().absolute()
@@ -72,9 +77,8 @@ def scan(
     async def work() -> ScanReport:
         from ..client.ops_http import publish_report
         from ..scan_once import scan_once
-        from ..scans.service import Selection
 
-        report = await scan_once(place, Selection(checks=tuple(checks), labels=dict(labels or {})))
+        report = await scan_once(place, selected)
         if address is not None:
             await publish_report(report, address.url, token=address.secret or None)
         return report

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Coroutine, Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import traitlets
 
 from .. import offers
+from ..client.arguments import Until, names
 from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..exceptions import ConfigError, PartyError
@@ -161,7 +161,7 @@ class OpsView(PartyWidget):
 
         `timeout` is in seconds, None: no limit. The handle's `cancel()` ends the scan in the host.
         """
-        wanted = [checks] if isinstance(checks, str) else list(checks)
+        wanted = names("checks", checks)
         watching = offers.watch()
 
         async def work() -> ScanReport:
@@ -172,7 +172,7 @@ class OpsView(PartyWidget):
 
     def recheck(self, fingerprints: str | Iterable[str]) -> Handle[ScanReport]:
         """Looks again at some rows."""
-        wanted = [fingerprints] if isinstance(fingerprints, str) else list(fingerprints)
+        wanted = names("fingerprints", fingerprints)
 
         async def work() -> ScanReport:
             return await (await self._ops.connected()).recheck(wanted)
@@ -183,8 +183,9 @@ class OpsView(PartyWidget):
         """What helps a row: `proof = await ops.remedy(fingerprint).run()`."""
         return RowRemedy(self, fingerprint)
 
-    def ack(self, fingerprint: str, reason: str, *, until: datetime | None = None) -> Handle[None]:
-        """Says that somebody takes care of a failing row, until it is ok again or `until` (aware; None: no end)."""
+    def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> Handle[None]:
+        """Says that somebody takes care of a failing row, until it is ok again or `until` (None: no end): an aware
+        time, or `"2h"` from now."""
 
         async def work() -> None:
             await (await self._ops.connected()).ack(fingerprint, reason, until=until)
@@ -199,8 +200,9 @@ class OpsView(PartyWidget):
 
         return self._start(work(), f"withdraw ack {fingerprint}")
 
-    def silence(self, matchers: Mapping[str, str], until: datetime, reason: str) -> Handle[str]:
-        """Keeps everything whose labels match from telling anybody, until an aware time; gives the silence's id."""
+    def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> Handle[str]:
+        """Keeps everything whose labels match from telling anybody, until an aware time, or for `"2h"` from now; gives the
+        silence's id."""
 
         async def work() -> str:
             return await (await self._ops.connected()).silence(matchers, until, reason)
@@ -290,7 +292,7 @@ class OpsView(PartyWidget):
         return self._start(work(), "latest")
 
     def history(
-        self, *, check: str | None = None, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
+        self, check: str | None = None, *, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
     ) -> Handle[DataFrame]:
         """The last `hours`, oldest first: every result, or where those are more than 100,000 the figures of minutes, hours or days.
 
@@ -302,7 +304,7 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "history")
 
-    def changes(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
+    def changes(self, check: str | None = None, *, hours: float = 24.0) -> Handle[DataFrame]:
         """Every change of state of the last `hours`, oldest first."""
 
         async def work() -> DataFrame:
@@ -337,7 +339,7 @@ class OpsView(PartyWidget):
 
         return self._start(work(), f"witnesses {fingerprint}")
 
-    def hours(self, *, check: str | None = None, hours: float = 24.0) -> Handle[DataFrame]:
+    def hours(self, check: str | None = None, *, hours: float = 24.0) -> Handle[DataFrame]:
         """Figures of each hour of the last `hours`, the one under way included: looks, uptime, durations. They stay when raw results go."""
 
         async def work() -> DataFrame:

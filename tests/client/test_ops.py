@@ -15,7 +15,7 @@ import pytest
 from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
-from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, RefusedError, ScanError
+from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, KeywordError, RefusedError, ScanError
 from partywidgets.scans import backtest, bounds, queries, requests
 from partywidgets.scans.model import CheckResult, Status
 from partywidgets.scans.report import ScanReport
@@ -88,6 +88,22 @@ async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
         assert list(scans["scan_id"]) == [second.scan_id, first.scan_id]
         assert (await ops.latest()).scan_id == second.scan_id
         assert list(ops.df.loc[ops.df.status >= "warn", "check_id"]) == ["shop"]
+
+
+async def test_a_check_that_is_not_there_is_said(tmp_path: Path, play: ops_room.Play) -> None:
+    """An empty frame of a mistyped id warns and names the nearest; a check without a past, and any other answer, do not."""
+    async with loaded(tmp_path, "shop") as room, client_of(room) as ops:
+        await ops.scan("shop")
+        assert list((await ops.history("shop"))["check_id"]) == ["shop"]
+        for ask in (ops.history, ops.changes, ops.hours):
+            with pytest.warns(UserWarning, match="no check is called 'shpo' here: did you mean 'shop'?"):
+                assert (await ask("shpo")).empty
+        with pytest.raises(KeywordError, match="one check"):
+            await ops.history(["shop"])  # type: ignore[arg-type]
+        with pytest.raises(ScanError, match="attempts=0"):
+            await ops.backtest("shop", "duration_ms > 5", attempts=0)
+        with pytest.raises(ScanError, match=r"'shop' is the id of a check: its row has the fingerprint '[0-9a-f]{16}'"):
+            await ops.witnesses("shop")
 
 
 async def test_backtest(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +338,7 @@ async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
         ]
         assert (said["until"] > said["at"]).tolist() == [False, False, True, False]
         assert said["subject"].tolist()[::2] == [name, '{"team": "sho"}']
-        with pytest.raises(ValueError, match="no time zone"):
+        with pytest.raises(KeywordError, match="no time zone"):
             await ops.silence({}, datetime(2030, 1, 1), "x")
 
 
