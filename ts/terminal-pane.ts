@@ -54,7 +54,7 @@ const ASK_MS = 75_000;
 /** A host takes messages of 1 MiB, and a program that does not read has as much waiting for it. */
 const PASTE_BYTES = 1_000_000;
 /** How long it is said that keys were not taken. */
-const UNHEARD_MS = 8000;
+const UNHEARD_MS = 20_000;
 
 /** Opens the room and shows it, until `signal` aborts: then no socket and no element is left. */
 export function openTerminal(options: TerminalPaneOptions): TerminalPane {

@@ -61,7 +61,8 @@ def test_more_than_a_paste_may_have(page: Page, place: Place) -> None:
     """A text that no host takes in one message is refused in words, and the terminal stays connected; the largest one arrives whole."""
     place.mount(page, "terminal", "pasted", rows=8)
     terminal = live(page)
-    type_into(terminal, "stty -echo; head -c 1000000 | wc -c\n")
+    type_into(terminal, "stty -echo; echo reads-$((1+1)); head -c 1000000 | wc -c\n")
+    expect(terminal.locator(".xterm-rows")).to_contain_text("reads-2")  # the shell takes no paste as such any more
     page.evaluate("() => navigator.clipboard.writeText('0123456789'.repeat(7).concat('\\n').repeat(15000))")
     page.keyboard.press("Control+v")
     expect(page.locator(NOTICE)).to_have_text("Not pasted: the text has 1065 kB, and 1000 kB is the most: bring it over as a file")
