@@ -46,8 +46,8 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     cell: statusCell,
   },
   severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 570, descending: true, ...plain((row) => row.severity) },
-  title: { key: "title", title: "Check", width: 130, grow: 3, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
-  target: { key: "target", title: "Target", width: 80, grow: 2, from: 900, ...plain((row) => row.target ?? "", "pw-mono") },
+  title: { key: "title", title: "Check", width: 130, grow: 2, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
+  target: { key: "target", title: "Target", width: 80, grow: 2, from: 1080, ...plain((row) => row.target ?? "", "pw-mono") },
   summary: { key: "summary", title: "Summary", width: 120, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
   duration_ms: {
     key: "duration_ms",
