@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("partywidgets.runtime")
 
 JUPYTER_TIMEOUT = 2.0
-"""Seconds in which the Jupyter Server's host has to answer, before the kernel starts its own."""
+"""Seconds in which the Jupyter Server's host has to answer, before the kernel starts its own. It is asked twice: a server that is busy
+for a moment, with a large notebook for example, would else part this kernel from its colleagues' rooms."""
 CONNECT_TIMEOUT = 5.0
 """Seconds in which a host that the user named has to answer."""
 JUPYTER_PATH = "partywidgets/"
@@ -230,12 +231,14 @@ class Runtime:
             return self._remote(url, self._environ.get("PARTYWIDGETS_TOKEN"))
         url, secret = self._environ.get("PARTYWIDGETS_JUPYTER_URL"), self._environ.get("PARTYWIDGETS_KERNEL_SECRET")
         if url and secret:
-            try:
-                root = _root(url)
-                hello = ask("GET", root + "hello", token=secret, timeout=JUPYTER_TIMEOUT)
-                return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=JUPYTER_PATH)
-            except PartyError as error:
-                log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
+            for last in (False, True):
+                try:
+                    root = _root(url)
+                    hello = ask("GET", root + "hello", token=secret, timeout=JUPYTER_TIMEOUT)
+                    return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=JUPYTER_PATH)
+                except PartyError as error:
+                    if last:
+                        log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
         return self.thread.run(self._start(), timeout=60)
 
     async def _start(self) -> HostAddress:

@@ -181,6 +181,7 @@ def test_a_forked_child_is_refused_and_starts_anew(thread: RoomThread) -> None:
 
 class _Host(BaseHTTPRequestHandler):
     seen: ClassVar[list[tuple[str, str | None]]] = []
+    asked_again: ClassVar[threading.Event]
 
     def do_GET(self) -> None:
         type(self).seen.append((self.path, self.headers.get("Authorization")))
@@ -191,7 +192,10 @@ class _Host(BaseHTTPRequestHandler):
             self.send_header("Location", "/hello")
             self.send_header("Content-Length", "0")
             self.end_headers()
-        elif self.path in ("/hello", "/user/ana/partywidgets/hello"):
+        elif self.path == "/busy/hello" and [path for path, _ in self.seen].count(self.path) == 1:
+            self.asked_again.wait(20)
+        elif self.path in ("/hello", "/user/ana/partywidgets/hello", "/busy/hello"):
+            self.asked_again.set()
             self._answer(200, {"host_id": "h1", "version": "0.1.0", "dialects": []})
         else:
             self._answer(404, {})
@@ -209,7 +213,7 @@ class _Host(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def host_url() -> Iterator[str]:
-    _Host.seen = []
+    _Host.seen, _Host.asked_again = [], threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Host)
     serving = threading.Thread(target=server.serve_forever, args=(0.01,))
     serving.start()
@@ -295,6 +299,13 @@ def test_the_jupyter_server_is_used_when_it_answers(host_url: str) -> None:
     address = Runtime(environ).address
     assert (address.kind, address.host_id) == ("jupyter", "h1")
     assert address.endpoints()[0] == {"kind": "server", "host_id": "h1", "path": "partywidgets/"}
+
+
+def test_a_jupyter_server_that_is_busy_for_a_moment_is_asked_again(host_url: str) -> None:
+    """One that lets the first question wait is used all the same: a host of its own would part the kernel from its colleagues."""
+    environ = {"PARTYWIDGETS_JUPYTER_URL": host_url + "/busy/", "PARTYWIDGETS_KERNEL_SECRET": "right-secret"}
+    assert Runtime(environ).address.kind == "jupyter"
+    assert [path for path, _ in _Host.seen] == ["/busy/hello"] * 2
 
 
 def test_the_transports_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
