@@ -187,13 +187,16 @@ def play(browser: Browser, elsewhere: int, server: int) -> dict[str, list[str]]:
             one.sees("board", '{"type":"wiped"}')
         bob.press("fetch")
         bob.sees("chat", '200 [{"author":"ada","text":"ada was here"}]')
-        bob.press("attic")
-        bob.sees("chat", '{"type":"presence","names":["bob"]}')
-        ada.sees("chat", '{"type":"presence","names":["ada"]}')
         bob.press("pause")
+        alone = '{"type":"presence","names":["ada"]}'
+        ada.sees("chat", alone)
         bob.press("say")  # kept until the hook is enabled again
         bob.press("pause")
-        bob.sees("chat", '{"type":"message","author":"bob","text":"bob was here"}')
+        for one in (ada, bob):
+            one.sees("chat", '{"type":"message","author":"bob","text":"bob was here"}')
+        bob.press("attic")
+        bob.sees("chat", '{"type":"presence","names":["bob"]}')
+        ada.sees("chat", alone)
         stranger = visit("eve", "no-token")
         stranger.press("fetch")
         stranger.sees("chat", "401 who are you?")
