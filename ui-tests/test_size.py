@@ -75,6 +75,7 @@ def test_a_cell_that_opened_it_leaves_the_size_to_the_page(enter: Callable[..., 
     with ThreadPoolExecutor(1) as beside:  # Playwright's own loop runs in this thread
         beside.submit(asyncio.run, run()).result(90)
     ana = enter("run-all", "ana", 1000)
+    expect(ana.locator(".pw-bar, .pw-more").filter(has_text="×10")).to_have_count(1)
     type_into(ana, "clear; stty size\n")
     expect(ana.locator(".xterm-rows")).to_contain_text("10 ")
     ana.page.wait_for_function(f"() => ({FONT})(document.querySelector('.pw-terminal')) === 13")
