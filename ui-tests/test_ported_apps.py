@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import json
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.interop.workerd import listening_port
 from tests.node_packages import installed, without
 from tests.ports import kept_port
 
@@ -89,12 +89,7 @@ def original(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     command = ["./workerd", "serve", "workerd.capnp", "--control-fd=1", f"--directory-path=state={state}"]
     process = subprocess.Popen(command, cwd=sources, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        assert process.stdout is not None
-        port = None
-        while port is None and (line := process.stdout.readline()):
-            port = json.loads(line).get("port")
-        assert port, "workerd ended before it listened"
-        yield port
+        yield listening_port(process)
     finally:
         ended(process)
 

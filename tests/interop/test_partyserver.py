@@ -26,6 +26,7 @@ from . import life_cases, limit_cases, storage_cases, wire_cases  # noqa: F401 -
 from .conftest import HERE, WAIT
 from .rooms import PARTIES, app
 from .wire import CASES, ONCE, Wire
+from .workerd import listening_port
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
@@ -59,12 +60,7 @@ def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        port = None
-        while port is None and (line := process.stdout.readline()):
-            port = json.loads(line).get("port")
-        assert port, "workerd ended before it listened"
-        yield port
+        yield listening_port(process)
     finally:
         process.kill()
         process.communicate()

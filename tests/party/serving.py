@@ -139,3 +139,12 @@ class Recorder(Server):
     def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> Awaitable[None] | None:
         self.log.append(("close", connection.id, code, reason, was_clean))
         return None
+
+
+class Flooding(Recorder):
+    """Sends whoever speaks to it, at once, more than kernels and peers take: until 200 kB wait."""
+
+    def on_message(self, connection: Connection, message: str | bytes) -> None:
+        while connection.buffered < 200_000:
+            connection.send(b"x" * 65536)
+            self._room.fanout.flush()

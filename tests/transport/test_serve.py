@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
 from partywidgets.exceptions import ConfigError, HostError, PortInUseError
-from partywidgets.party import Connection, PartyHost
+from partywidgets.party import PartyHost
 from partywidgets.transport.server import serve
 
-from ..party.serving import Raw, Recorder, received, running, until
+from ..party.serving import Flooding, Raw, received, running, until
 from .echo import Echo
 
 
@@ -25,11 +25,8 @@ async def test_the_server_ends_with_a_stalled_peer(tmp_path: Path) -> None:
     """Everyone gets 1012; whoever does not take it is cut within the limit; on_close comes for all."""
     log: list[Any] = []
 
-    class Room(Recorder):
-        def on_message(self, connection: Connection, message: str | bytes) -> None:
-            while connection.buffered < 200_000:
-                connection.send(b"x" * 65536)
-                self._room.fanout.flush()
+    class Room(Flooding):
+        """Of this test alone."""
 
     Room.log = log
     async with contextlib.AsyncExitStack() as clients:

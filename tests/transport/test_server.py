@@ -25,7 +25,7 @@ from partywidgets.transport.handshake import adopt_socket
 from partywidgets.transport.limits import Limits
 from partywidgets.transport.server import serve
 
-from ..party.serving import Raw, Recorder, Running, frame, received, running, until, upgrade_request
+from ..party.serving import Flooding, Raw, Recorder, Running, frame, received, running, until, upgrade_request
 from .echo import Echo
 
 
@@ -176,11 +176,8 @@ async def test_a_reader_that_takes_nothing_is_cut_after_the_stall(tmp_path: Path
     """Below the cap too: what waits for it may not wait for ever."""
     log: list[Any] = []
 
-    class Room(Recorder):
-        def on_message(self, connection: Connection, message: str | bytes) -> None:
-            while connection.buffered < 200_000:
-                connection.send(b"x" * 65536)
-                self._room.fanout.flush()
+    class Room(Flooding):
+        """Of this test alone."""
 
     Room.log = log
     async with running(Room, tmp_path, serve_limits=Limits(stall=0.2)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
