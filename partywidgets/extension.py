@@ -18,6 +18,7 @@ from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
 from .config import load_config
 from .exceptions import PartyError
+from .last_states import leave_out_models
 from .room_thread import RoomThread
 from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
 from .saved_notebook import refresh, stand_in
@@ -146,6 +147,7 @@ class PartyWidgetsApp(ExtensionApp):
         """Jupyter's hook: what is saved shows the rooms as they are now, for readers without a kernel."""
         if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and self.rooms is not None:
             refresh(model["content"], self._state_of)
+            leave_out_models(model["content"])
 
     def _stand_in(self, serverapp: Any) -> None:
         """A notebook that is opened while no kernel has it shows the last states that were saved; Jupyter has no hook for what is read."""

@@ -9,12 +9,11 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from .saved_notebook import WIDGET_VIEW, kept
+from .saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, as_text, kept, stand_in
 
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 OURS = {"_party", "_room", "_bundle", "_snapshot"}
 """The traits that every one of our widgets has, and a subclass of it in a notebook too."""
 LINKS = ("LinkModel", "DirectionalLinkModel")
@@ -32,15 +31,35 @@ def show_last_states(notebook: dict[str, Any]) -> int:
     beside them stays a widget, and our states come below it. A malformed notebook is no error.
     """
     models = _models(notebook)
-    shown, replaced = 0, set[str]()
-    for outputs in [*_cell_outputs(notebook), *(_state(model).get("outputs") for model in models.values())]:
-        for output in list(outputs) if isinstance(outputs, list) else ():
+    shown, replaced = stand_in(notebook), set[str]()
+    for outputs in _all_outputs(notebook, models):
+        for output in list(outputs):
             shown += _show(outputs, output, models, replaced)
-    if shown:
+    if shown and models:
         for model in models.values():
             _take_out(model, models)
-        _forget(notebook, models, replaced)
+        views = {_view(output.get("data")) for outputs in _cell_outputs(notebook) for output in outputs if isinstance(output, dict)}
+        _forget(notebook, models, {name for name, model in models.items() if _is_ours(model)}, replaced, views)
     return shown
+
+
+def leave_out_models(notebook: dict[str, Any]) -> int:
+    """Takes the models of our widgets out of the saved widget state where their last state stands beside them; returns how many.
+
+    nbconvert shows the HTML beside a widget only where the notebook has no model of it, and what would draw the model comes from a CDN. A
+    page that has the kernel needs no saved model. Those in boxes stay, for the box's sake.
+    """
+    models = _models(notebook)
+    views, beside = set[str | None](), set[str]()
+    for outputs in _all_outputs(notebook, models):
+        for bundle in (output.get("data") for output in outputs if isinstance(output, dict)):
+            view = _view(bundle)
+            if view in models and _is_ours(models[view]) and bundle is not None and as_text(bundle.get("text/html")).startswith(STILL):
+                beside.add(view)
+            else:
+                views.add(view)
+    readable = beside - views
+    return len(readable & _forget(notebook, models, readable, set(), views)) if readable else 0
 
 
 def _show(outputs: list[Any], output: Any, models: Models, replaced: set[str]) -> int:
@@ -66,25 +85,21 @@ def _show(outputs: list[Any], output: Any, models: Models, replaced: set[str]) -
 
 def _last_state(state: dict[str, Any], saved: Any) -> str:
     snapshot = state["_snapshot"] if isinstance(state["_snapshot"], dict) else {}
-    room, name = str(state["_room"]), str(state.get("_anywidget_id", "")).rpartition(".")[2] or "widget"
-    markup, seen = "".join(saved) if isinstance(saved, list) else saved, snapshot.get("html")
-    seen = kept("", "", seen)["text/html"] if isinstance(seen, str) and seen else ""
-    if not isinstance(markup, str) or '<div class="pw-still">' not in markup:  # the cell's own output is the widget's name alone
-        markup = seen
-    if not markup:
-        words = f"Nothing was kept of {name}(room={room!r}): save the notebook once more while its kernel runs, or end it with .snapshot()."
-        return f'<p class="pw-still">{html.escape(words)}</p>'
-    at = _moment(snapshot.get("at")) if markup == seen else ""
-    note = f"{html.escape(name)} {html.escape(room)}" + (f", as it was at {at}" if at else ", as it was last")
-    # The class keeps MathJax from reading prices and prompts as formulas.
-    return f'<div class="tex2jax_ignore"><p style="margin:0;opacity:0.75">{note}</p>{markup}</div>'
+    room, kind = str(state["_room"]), str(state.get("_anywidget_id", "")).rpartition(".")[2] or "widget"
+    name, markup, seen = f"{kind}(room={room!r})", as_text(saved), snapshot.get("html")
+    if STILL in markup:
+        return markup
+    if isinstance(seen, str) and seen:  # the cell's own output is the widget's name alone
+        return kept(name, "", seen, at=_moment(snapshot.get("at")))["text/html"]
+    words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
+    return f'<p class="pw-still">{html.escape(words)}</p>'
 
 
-def _moment(at: Any) -> str:
+def _moment(at: Any) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(at)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.fromisoformat(str(at))
     except ValueError:
-        return ""
+        return None
 
 
 def _models(notebook: dict[str, Any]) -> Models:
@@ -126,11 +141,9 @@ def _take_out(model: Any, models: Models) -> None:
                 state[key] = [state[key][place] for place in staying]
 
 
-def _forget(notebook: dict[str, Any], models: Models, replaced: set[str]) -> None:
+def _forget(notebook: dict[str, Any], models: Models, ours: set[str], replaced: set[str], views: set[str | None]) -> set[str]:
     """Removes what is shown no more, with what nothing else refers to: the layouts of ours. Without a model there is no widget state."""
-    views = {_view(output.get("data")) for outputs in _cell_outputs(notebook) for output in outputs if isinstance(output, dict)}
     refers = {name: set(_REFERENCE.findall(json.dumps(_state(model)))) for name, model in models.items()}
-    ours = {name for name, model in models.items() if _is_ours(model)}
     gone = {name for name, model in models.items() if model.get("model_name") in LINKS and refers[name] & ours}
     parts = ours | replaced
     while True:
@@ -145,6 +158,7 @@ def _forget(notebook: dict[str, Any], models: Models, replaced: set[str]) -> Non
         del saved[name]
     if not saved:
         del notebook["metadata"]["widgets"]
+    return gone
 
 
 def _view(bundle: Any) -> str | None:
@@ -159,3 +173,9 @@ def _cell_outputs(notebook: dict[str, Any]) -> Iterator[list[Any]]:
         outputs = cell.get("outputs") if isinstance(cell, dict) else None
         if isinstance(outputs, list):
             yield outputs
+
+
+def _all_outputs(notebook: dict[str, Any], models: Models) -> list[list[Any]]:
+    """Those of the cells, and those that an `Output` widget caught."""
+    caught = [_state(model).get("outputs") for model in models.values()]
+    return [*_cell_outputs(notebook), *(outputs for outputs in caught if isinstance(outputs, list))]

@@ -12,7 +12,7 @@ from nbconvert.preprocessors import Preprocessor
 from traitlets import default
 
 from .last_states import show_last_states
-from .saved_notebook import WIDGET_VIEW
+from .saved_notebook import WIDGET_VIEW, as_text
 
 TEMPLATES = Path(__file__).parent / "nbconvert"
 """Where the template `runbook` lies."""
@@ -61,7 +61,7 @@ def _bundles(nb: Any) -> Iterator[dict[str, Any]]:
 def _needs_scripts(nb: Any) -> bool:
     """A widget, or an output that brings a script, may ask for require.js."""
     return any(
-        WIDGET_VIEW in bundle or "application/javascript" in bundle or _SCRIPT.search(_text(bundle.get("text/html")))
+        WIDGET_VIEW in bundle or "application/javascript" in bundle or _SCRIPT.search(as_text(bundle.get("text/html")))
         for bundle in _bundles(nb)
     )
 
@@ -69,9 +69,5 @@ def _needs_scripts(nb: Any) -> bool:
 def _needs_formulas(nb: Any) -> bool:
     """Text that MathJax would set: in Markdown, and in outputs that are LaTeX, Markdown or HTML of others."""
     told = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
-    told += [_text(bundle.get(kind)) for bundle in _bundles(nb) for kind in ("text/latex", "text/markdown")]
+    told += [as_text(bundle.get(kind)) for bundle in _bundles(nb) for kind in ("text/latex", "text/markdown")]
     return any(_FORMULA.search(text) for text in told)
-
-
-def _text(value: Any) -> str:
-    return "".join(value) if isinstance(value, list) else value if isinstance(value, str) else ""

@@ -4,8 +4,10 @@ widget that is no more."""
 from __future__ import annotations
 
 import ast
+import html
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -13,45 +15,56 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], tuple[str, str] | None]
 """A room's state as text and as HTML; None leaves what is there."""
 STILL = '<div class="pw-still">'
+HEADING = "pw-as-it-was"
 TEXT_LINES = 60
 """Lines of a state as text: it is for diffs, mails and viewers without HTML, whose readers want the worst rows."""
 
 _TERMINAL = re.compile(r"Terminal\(room=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")[,)]")
+_TIMELESS = re.compile(rf'<p class="{HEADING}".*?</p>', re.DOTALL)
 _OPS = re.compile(r"(?:ScanTable|OpsDashboard)\(room=('main')\)")
 
 
-def refresh(notebook: dict[str, Any], look: Look) -> int:
+def refresh(notebook: dict[str, Any], look: Look, *, at: datetime | None = None) -> int:
     """Puts the rooms' last states into the notebook, in place; returns how many outputs were changed.
 
+    `at` is when they are seen; left out: now.
     A malformed notebook is no error.
     """
     changed = 0
     for bundle in _bundles(notebook):
-        plain = bundle.get("text/plain")
-        text = "".join(plain) if isinstance(plain, list) else plain
-        if WIDGET_VIEW not in bundle or not isinstance(text, str):
+        if WIDGET_VIEW not in bundle:
             continue
+        text = as_text(bundle.get("text/plain"))
         terminal, ops = _TERMINAL.match(text), _OPS.match(text)
         found = terminal or ops
         if found is None:
             continue
         seen = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
-        if seen is not None:
-            state = kept(text.partition("\n")[0], *seen)
-            changed += any(bundle.get(kind) != said for kind, said in state.items())
+        if seen is not None and _differs(bundle, state := kept(text.partition("\n")[0], *seen, at=at or datetime.now(UTC))):
             bundle.update(state)
+            changed += 1
     return changed
 
 
-def kept(name: str, text: str, markup: str) -> dict[str, str]:
+def kept(name: str, text: str, markup: str, *, at: datetime | None = None) -> dict[str, str]:
     """What stands beside a widget of that name: its last state, in forms by which a comparison of outputs (nbval's sanitizer) knows it as
-    something that changes: the text below the widget's name, the HTML in an element of the class `pw-still`."""
+    something that changes: the text below the widget's name, the HTML in an element of the class `pw-still`, under a line that says what
+    it is and of when. `at`: when the room was seen so; None where that is not known."""
     lines = [line.rstrip() for line in text.rstrip().splitlines()]
     more = [f"… and {len(lines) - TEXT_LINES} more lines"] if len(lines) > TEXT_LINES else []
+    when = f"at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "last"
+    heading = f'<p class="{HEADING}" style="margin:0;opacity:0.75">{html.escape(name)} as it was {when}, not live</p>'
+    inner = markup.removeprefix(STILL).removesuffix("</div>") if markup.startswith(STILL) else markup
     return {
         "text/plain": "\n".join([name, *lines[:TEXT_LINES], *more]),
-        "text/html": markup if markup.startswith(STILL) else f"{STILL}{markup}</div>",
+        # The inner class keeps MathJax from reading prices and prompts as formulas.
+        "text/html": f'{STILL}<div class="tex2jax_ignore">{heading}{inner}</div></div>',
     }
+
+
+def _differs(bundle: dict[str, Any], state: dict[str, str]) -> bool:
+    """Whether something was seen that is not there yet; a later time alone is not: an unchanged notebook is saved as it was."""
+    return any(_TIMELESS.sub("", as_text(bundle.get(kind))) != _TIMELESS.sub("", said) for kind, said in state.items())
 
 
 def stand_in(notebook: dict[str, Any]) -> int:
@@ -60,9 +73,8 @@ def stand_in(notebook: dict[str, Any]) -> int:
     replaced = 0
     models = _models(notebook)
     for bundle in _bundles(notebook):
-        view, markup = bundle.get(WIDGET_VIEW), bundle.get("text/html")
-        text = "".join(markup) if isinstance(markup, list) else markup
-        if not isinstance(view, dict) or not isinstance(text, str) or not text.startswith(STILL):
+        view = bundle.get(WIDGET_VIEW)
+        if not isinstance(view, dict) or not as_text(bundle.get("text/html")).startswith(STILL):
             continue
         if view.get("model_id") not in models:
             del bundle[WIDGET_VIEW]
@@ -85,3 +97,8 @@ def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
             bundle = output.get("data") if isinstance(output, dict) else None
             if isinstance(bundle, dict):
                 yield bundle
+
+
+def as_text(value: Any) -> str:
+    """An entry of a bundle, which may be stored in lines; empty when it is no text."""
+    return "".join(value) if isinstance(value, list) else value if isinstance(value, str) else ""

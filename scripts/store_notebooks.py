@@ -1,4 +1,4 @@
-"""Runs the notebooks in fresh kernels and stores what they show, with the widget state that a viewer without a kernel needs.
+"""Runs the notebooks in fresh kernels and stores what they show, readable for a viewer without a kernel.
 
 A stored notebook carries a fingerprint of its own cells, so that a test can tell when it was edited and not run again.
 """
@@ -10,11 +10,13 @@ import os
 import re
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
+from partywidgets.last_states import leave_out_models
 from partywidgets.saved_notebook import kept
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +40,9 @@ def keep_last_states(notebook: nbformat.NotebookNode) -> None:
             model = data.get("application/vnd.jupyter.widget-view+json", {}).get("model_id")
             snapshot = states.get(model, {}).get("state", {}).get("_snapshot", {})
             if snapshot.get("html"):
-                data.update(kept(data["text/plain"].partition("\n")[0], snapshot["text"], snapshot["html"]))
+                name, at = data["text/plain"].partition("\n")[0], datetime.fromisoformat(snapshot["at"])
+                data.update(kept(name, snapshot["text"], snapshot["html"], at=at))
+    leave_out_models(notebook)
 
 
 def store(path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from partywidgets.last_states import WIDGET_STATE, show_last_states
-from partywidgets.saved_notebook import WIDGET_VIEW
+from partywidgets.last_states import leave_out_models, show_last_states
+from partywidgets.saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW
 
-SEEN = '<div class="pw-still"><p>1 crit</p></div>'
+ROWS = "<p>1 crit</p>"
+SEEN = f"{STILL}{ROWS}</div>"
 
 
 def ours(kind: str = "OpsDashboard", room: str = "main", **traits: Any) -> dict[str, Any]:
@@ -47,8 +48,7 @@ def test_the_saved_html_stands_in_place_of_the_widget() -> None:
     assert show_last_states(saved) == 1
     (data,) = data_of(saved)
     assert WIDGET_VIEW not in data
-    assert SEEN in data["text/html"]
-    assert "OpsDashboard main, as it was last" in data["text/html"]
+    assert data["text/html"] == SEEN
     assert "widgets" not in saved["metadata"], "a page of it loads no widget manager"
 
 
@@ -58,7 +58,7 @@ def test_the_snapshot_stands_where_the_cell_has_only_the_name() -> None:
     saved = notebook({"1": ours(_snapshot=snapshot)}, view("1", '<pre class="pw-still">OpsDashboard(room=&#x27;main&#x27;)</pre>'))
     assert show_last_states(saved) == 1
     markup = data_of(saved)[0]["text/html"]
-    assert SEEN in markup
+    assert ROWS in markup
     assert "as it was at 2026-11-28 03:04:05 UTC" in markup
 
 
@@ -72,13 +72,14 @@ def test_where_nothing_was_kept_one_sentence_says_so() -> None:
 
 
 def test_widgets_of_others_stay_as_they_are() -> None:
-    """Their view, state and layout, beside ours; what has no state at all is left alone."""
+    """Their view, state and layout, beside ours; what has no state at all is left alone, but for ours, which the HTML beside them tells."""
     slider = model("IntSliderModel", layout="IPY_MODEL_l")
     models = {"1": ours(), "layout-OpsDashboard": model("LayoutModel"), "2": slider, "l": model("LayoutModel")}
     stays = view("2", "<p>slider</p>")
-    saved = notebook(models, view("1", SEEN), stays, view("nosuch", SEEN))
-    assert show_last_states(saved) == 1
-    assert data_of(saved)[1:] == [stays["data"], view("nosuch", SEEN)["data"]]
+    saved = notebook(models, view("1", SEEN), stays, view("nosuch", "<p>x</p>"), view("nosuch of ours", SEEN))
+    assert show_last_states(saved) == 2
+    assert data_of(saved)[1:3] == [stays["data"], view("nosuch", "<p>x</p>")["data"]]
+    assert data_of(saved)[3] == {"text/plain": "a widget", "text/html": SEEN}
     assert saved["metadata"]["widgets"][WIDGET_STATE]["state"] == {"2": slider, "l": model("LayoutModel")}
 
 
@@ -110,7 +111,7 @@ def test_a_box_with_others_keeps_them_and_ours_come_below() -> None:
     assert show_last_states(saved) == 1
     box, below = data_of(saved)
     assert WIDGET_VIEW in box
-    assert SEEN in below["text/html"]
+    assert ROWS in below["text/html"]
     state = saved["metadata"]["widgets"][WIDGET_STATE]["state"]
     assert set(state) == {"2", "tab"}
     assert (state["tab"]["state"]["children"], state["tab"]["state"]["titles"]) == (["IPY_MODEL_2"], ["theirs"])
@@ -129,7 +130,7 @@ def test_what_an_output_widget_caught_is_shown() -> None:
     models = {"1": ours(_snapshot={"html": SEEN, "at": ""}), "out": model("OutputModel", outputs=[view("1")])}
     saved = notebook(models, view("out"))
     assert show_last_states(saved) == 1
-    assert SEEN in models["out"]["state"]["outputs"][0]["data"]["text/html"]
+    assert ROWS in models["out"]["state"]["outputs"][0]["data"]["text/html"]
 
 
 def test_twice_the_same_is_shown_twice_and_again_changes_nothing() -> None:
@@ -138,6 +139,29 @@ def test_twice_the_same_is_shown_twice_and_again_changes_nothing() -> None:
     assert show_last_states(saved) == 2
     before = deepcopy(saved)
     assert show_last_states(saved) == 0
+    assert saved == before
+
+
+def test_a_model_is_left_out_where_its_last_state_stands_beside_it() -> None:
+    """nbconvert prefers a model to the HTML beside it; the view stays, for the page that has the kernel. Those of others stay."""
+    models = {"1": ours(), "layout-OpsDashboard": model("LayoutModel"), "2": model("IntSliderModel")}
+    saved = notebook(models, view("1", SEEN), view("2"))
+    assert leave_out_models(saved) == 1
+    assert set(saved["metadata"]["widgets"][WIDGET_STATE]["state"]) == {"2"}
+    assert data_of(saved)[0] == view("1", SEEN)["data"]
+    assert leave_out_models(saved) == 0
+
+
+def test_a_model_stays_where_something_shows_it_otherwise() -> None:
+    """In a second cell without its state, in a box, in an `Output`, or where only its name stands."""
+    caught = model("OutputModel", outputs=[view("3")])
+    models = {
+        "1": ours(), "2": ours(), "box": model("VBoxModel", children=["IPY_MODEL_2"]), "3": ours(), "out": caught, "4": ours(),
+    }  # fmt: skip
+    shown = [view("1", SEEN), view("1"), view("2", SEEN), view("box"), view("3", SEEN), view("out"), view("4", "<pre>4</pre>")]
+    saved = notebook(models, *shown)
+    before = deepcopy(saved)
+    assert leave_out_models(saved) == 0
     assert saved == before
 
 
@@ -155,4 +179,5 @@ def test_a_malformed_notebook_is_left_as_it_is(broken: dict[str, Any]) -> None:
     """Whatever stands in it, the conversion goes on."""
     before = json.dumps(broken)
     assert show_last_states(broken) == 0
+    assert leave_out_models(broken) == 0
     assert json.dumps(broken) == before

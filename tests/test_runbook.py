@@ -12,9 +12,8 @@ import pytest
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from traitlets.config import Config
 
-from partywidgets.last_states import WIDGET_STATE
 from partywidgets.runbook import RunbookExporter
-from partywidgets.saved_notebook import WIDGET_VIEW
+from partywidgets.saved_notebook import WIDGET_STATE, WIDGET_VIEW
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -48,6 +47,15 @@ def test_the_command_makes_a_page_that_loads_nothing(name: str, shown: str, tmp_
     assert WIDGET_VIEW not in page
     assert WIDGET_STATE not in page
     assert "<script src" not in page
+
+
+@pytest.mark.parametrize(("name", "shown"), [("ops_dashboard", "root-disk"), ("terminal", "hello from the room")])
+def test_plain_html_of_a_stored_notebook_has_the_last_states(name: str, shown: str) -> None:
+    """nbconvert's own HTML too, which needs a CDN for each widget that the notebook has a model of."""
+    page = page_of(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4), HTMLExporter())
+    assert shown in page
+    assert 'class="pw-still"' in page
+    assert WIDGET_VIEW not in page.partition("</head>")[2]
 
 
 def test_what_a_target_said_is_text() -> None:

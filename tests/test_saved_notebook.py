@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ from partywidgets.saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, kept, 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
     return {"cells": [{"cell_type": "code", "outputs": [{"output_type": "display_data", "data": bundle} for bundle in bundles]}]}
+
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 def widget(text: Any) -> dict[str, Any]:
@@ -32,16 +37,18 @@ def test_our_widgets_get_their_rooms_state() -> None:
         {"text/plain": "Terminal(room='demo')"},
         widget(None),
     ]
-    assert refresh(notebook(*ours, *others), look) == 3
+    assert refresh(notebook(*ours, *others), look, at=NOON) == 3
     assert asked == [("terminal", "demo"), ("terminal", "it's"), ("ops", "main")]
-    assert [bundle["text/html"] for bundle in ours] == [
-        f'<div class="pw-still"><b>{room}</b></div>' for room in ("terminal", "terminal", "ops")
-    ]
+    for bundle, kind in zip(ours, ("terminal", "terminal", "ops"), strict=True):
+        assert bundle["text/html"].startswith(STILL)
+        assert " as it was at 2026-11-29 12:00:00 UTC, not live</p>" in bundle["text/html"]
+        assert bundle["text/html"].endswith(f"<b>{kind}</b></div></div>")
+    saved = deepcopy(ours)
     it = "Terminal(room=\"it's\", sandbox='web')"
     plain = ["Terminal(room='demo')\nthe terminal", f"{it}\nthe terminal", "OpsDashboard(room='main')\nthe ops"]
     assert [bundle["text/plain"] for bundle in ours] == plain
     assert refresh(notebook(*ours, *others), look) == 0, "what was saved once is known again"
-    assert [bundle["text/plain"] for bundle in ours] == plain
+    assert ours == saved, "an hour later nothing else is to be seen: the notebook is saved as it was"
 
 
 def test_what_is_saved_as_text_has_the_worst_rows() -> None:
@@ -53,7 +60,8 @@ def test_what_is_saved_as_text_has_the_worst_rows() -> None:
         ["OpsDashboard(room='main')", "1000 crit", "crit high c0"],
         ["crit high c58", "… and 941 more lines"],
     )
-    assert state["text/html"] == '<div class="pw-still"><p>x</p></div>'
+    assert state["text/html"].count(STILL) == 1
+    assert state["text/html"].endswith("OpsDashboard(room=&#x27;main&#x27;) as it was last, not live</p><p>x</p></div></div>")
 
 
 def test_the_last_state_stands_in_for_a_widget_that_is_no_more() -> None:
