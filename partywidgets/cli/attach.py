@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import CommandError, ConfigError, PartyError
+from .pane import RESET, Pane
 from .running import run_to_end
 from .tokens import read_token
 
@@ -25,7 +26,10 @@ DETACH = b"\x1d"
 RESTARTERS = frozenset({"peer", "moderator"})
 TYPISTS = RESTARTERS | {"operator"}
 ENTER = (b"\r", b"\n")
-_RESET = b"\x1bc"
+FRAME = 0.03
+"""Seconds between two drawings of a part of the screen."""
+SETTLED = 0.3
+"""Seconds in which a room takes the size of a new window, if it does."""
 # Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
 _PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\r\n"
 
@@ -54,10 +58,11 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         # What the client would log stands in the corner: a line of its own would lie across the screen.
         logging.getLogger("partywidgets").addHandler(logging.NullHandler())
         with _raw_terminal():
+            attached = _Attached(terminal, quiet=quiet, room=room, notice=notice)
             try:
-                return await _Attached(terminal, quiet=quiet, room=room, notice=notice).until_left()
+                return await attached.until_left()
             finally:
-                os.write(sys.stdout.fileno(), _PLAIN)
+                os.write(sys.stdout.fileno(), attached.leave() + _PLAIN)
 
 
 class _Attached:
@@ -70,13 +75,17 @@ class _Attached:
         self._standing = self._stands()
         self._corner: list[str] = []
         """The lines of the sentence that stands there."""
+        self._pane: Pane | None = None
+        """What draws a screen of another size than this window's; None: it fits, and is written as it comes."""
+        self._shape = self._shapes()
+        self._fed, self._drawing = asyncio.Event(), asyncio.Lock()
 
     async def until_left(self) -> str:
         """Copies both ways; returns the sentence to end with. Raises PartyError."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._stdin, self._typed)
         loop.add_signal_handler(signal.SIGWINCH, self._resized)
-        parts = (self._show(), self._tell(), self._restart(), self._ask(), self._left.wait())
+        parts = (self._show(), self._paint(), self._tell(), self._restart(), self._ask(), self._left.wait())
         tasks = [asyncio.ensure_future(part) for part in parts]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -107,16 +116,21 @@ class _Attached:
 
     def _resized(self) -> None:
         self._terminal.resize(*os.get_terminal_size(self._stdout))
-        self._look()
+        asyncio.get_running_loop().call_later(SETTLED, self._look)
         if self._standing:
             self._terminal.redraw()  # its lines are as long as the window was
 
     def _stands(self) -> str:
         return _standing(self._terminal, quiet=self._quiet)
 
+    def _shapes(self) -> tuple[int, int] | None:
+        """The room's columns and rows where this window has others."""
+        size = self._terminal.size.cols, self._terminal.size.rows
+        return None if size == os.get_terminal_size(self._stdout) else size
+
     def _look(self) -> None:
-        if self._terminal.state == "live" and (now := self._stands()) != self._standing:
-            self._standing = now
+        if self._terminal.state == "live" and (self._stands(), self._shapes()) != (self._standing, self._shape):
+            self._standing, self._shape = self._stands(), self._shapes()
             self._terminal.redraw()  # what the last badge stood over comes back
 
     async def _write(self, output: bytes) -> None:
@@ -138,9 +152,42 @@ class _Attached:
     async def _show(self) -> None:
         """The room's output, and again what a fresh screen has wiped away."""
         async for output in self._terminal.output():
-            if output.startswith(_RESET):
-                output += _failure(self._terminal, self._room) + self._badge(self._stands() or self._notice, over=False)
-            await self._write(output)
+            fresh = output.startswith(RESET)
+            async with self._drawing:
+                if fresh:
+                    self._fit()
+                if self._pane is not None:
+                    await asyncio.to_thread(self._pane.feed, output)
+                    output = await self._drawn() if fresh else b""
+                    self._fed.set()
+                if fresh:
+                    output += _failure(self._terminal, self._room) + self._badge(self._stands() or self._notice, over=False)
+                await self._write(output)
+
+    def _fit(self) -> None:
+        """A screen comes: is it of this window's size?"""
+        self._shape = self._shapes()
+        if self._pane is not None and self._pane.size != self._shape:
+            self._pane.close()
+            self._pane = None
+        if self._pane is None and self._shape is not None and Pane.possible():
+            self._pane = Pane.of(*self._shape)
+
+    async def _drawn(self) -> bytes:
+        return b"" if self._pane is None else await asyncio.to_thread(self._pane.draw, *os.get_terminal_size(self._stdout))
+
+    async def _paint(self) -> None:
+        """Draws what was fed to the pane, as often as an eye sees."""
+        while True:
+            await self._fed.wait()
+            self._fed.clear()
+            async with self._drawing:
+                await self._write(await self._drawn())
+            await asyncio.sleep(FRAME)
+
+    def leave(self) -> bytes:
+        """What is to be written behind the last output."""
+        return b"" if self._pane is None else self._pane.leave()
 
     async def _restart(self) -> None:
         while True:
@@ -190,7 +237,8 @@ def _standing(terminal: TerminalClient, *, quiet: bool) -> str:
     columns, lines = os.get_terminal_size(sys.stdout.fileno())
     cols, rows, by = terminal.size.cols, terminal.size.rows, terminal.size.by
     if cols > columns or rows > lines:
-        return f"the screen is {cols}×{rows}" + (f" as {by} has it" if by else "") + ": make this window larger"
+        seen = "what is around the cursor is shown" if Pane.possible() else "make this window larger"
+        return f"the screen is {cols}×{rows}" + (f" as {by} has it" if by else "") + f": {seen}"
     return ""
 
 

@@ -68,12 +68,27 @@ class Emulator:
         if self._terminal.mode(_ORIGIN):
             return
         cols, rows = self.size
-        cell, wide, (column, row) = ffi.new("GhosttyCell*"), ffi.new("int*"), self._terminal.cursor
+        column, row = self.cursor
         for y in range(rows):
-            check(lib.ghostty_grid_ref_cell(self._terminal.ref(cols - 1, y), cell), "grid_ref_cell")
-            check(lib.ghostty_cell_get(cell[0], lib.GHOSTTY_CELL_DATA_WIDE, wide), "cell_get")
-            if wide[0] == lib.GHOSTTY_CELL_WIDE_WIDE:
+            if self._wide(cols - 1, y) == lib.GHOSTTY_CELL_WIDE_WIDE:
                 self.feed(b"\x1b[%d;%dH\x1b[X\x1b[%d;%dH" % (y + 1, cols, row + 1, column + 1))
+
+    def _wide(self, column: int, row: int) -> int:
+        """Whether a visible cell is one, or which half of a wide one (`GHOSTTY_CELL_WIDE_…`)."""
+        cell, wide = ffi.new("GhosttyCell*"), ffi.new("int*")
+        check(lib.ghostty_grid_ref_cell(self._terminal.ref(column, row), cell), "grid_ref_cell")
+        check(lib.ghostty_cell_get(cell[0], lib.GHOSTTY_CELL_DATA_WIDE, wide), "cell_get")
+        return int(wide[0])
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Its column and row on the visible screen, from 0."""
+        column, row = self._terminal.cursor
+        return int(column), int(row)
+
+    def mode(self, number: int) -> bool:
+        """Whether a DEC private mode is set."""
+        return bool(self._terminal.mode(number))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,7 +113,7 @@ class Emulator:
     @property
     def bracketed_paste(self) -> bool:
         """True when the program wants pasted text marked as such."""
-        return bool(self._terminal.mode(_BRACKETED_PASTE))
+        return self.mode(_BRACKETED_PASTE)
 
     def drawing(self, limit: int) -> bytes:
         """Bytes that draw both screens, scrollback, modes, scroll region and cursor on a terminal of this size after a reset.
@@ -131,6 +146,19 @@ class Emulator:
     def text(self) -> str:
         """The visible screen: rows as displayed, without trailing blanks."""
         return str(self._terminal.text())
+
+    def part(self, row: int, first: int, last: int) -> bytes:
+        """A visible row from column `first` to `last`, with its styles; of a wide character that an end cuts in two a blank is left."""
+        head = tail = ""
+        if self._wide(first, row) == lib.GHOSTTY_CELL_WIDE_SPACER_TAIL:
+            first, head = first + 1, " "
+        if first <= last and self._wide(last, row) == lib.GHOSTTY_CELL_WIDE_WIDE:
+            last, tail = last - 1, "\x1b[0m "
+        if first > last:
+            return (head + tail).encode()
+        selection = init_sized("GhosttySelection")
+        selection.start, selection.end = self._terminal.ref(first, row)[0], self._terminal.ref(last, row)[0]
+        return (head + _format(self._terminal, "VT", selection=selection) + tail).encode()
 
     def html(self) -> str:
         """The visible screen as one `<pre>` with inline style and nothing that runs."""

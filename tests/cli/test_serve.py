@@ -22,6 +22,7 @@ import trustme
 import partywidgets
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.partysocket import PartySocket, fetch_url
+from partywidgets.terminal.emulator import Emulator
 from tests.ports import kept_port
 
 from .conftest import LIMIT, Host, Run, Serve
@@ -292,9 +293,39 @@ def test_attach_in_a_window_that_is_too_small(serve: Serve, config: Path, attach
         async with TerminalClient(host.url, "worker-1", token=host.token, cols=120, rows=30) as term:
             await term.take_control()
             child = await asyncio.to_thread(attach, "worker-1", "--url", host.url, token=GUEST)
-            await asyncio.to_thread(child.expect, r"the screen is 120×30.*: make this window larger")
+            await asyncio.to_thread(child.expect, r"the screen is 120×30.*: what is around +")
             await asyncio.to_thread(child.setwinsize, 40, 130)
             await asyncio.to_thread(child.expect, r"worker-1 as observer, read only; Ctrl-\] leaves")
+
+    asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
+
+
+def test_attach_in_another_window_shows_a_part_of_the_screen(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """A full-screen program in a larger room: the window's cells are the room's, and the whole is there once it fits."""
+    host = serve(config)
+    window = Emulator(97, 31, scrollback=0)
+
+    async def shows(child: pexpect.spawn, rows: list[str]) -> None:
+        def look() -> None:
+            # Above them stands the sentence that says whose size it is.
+            while window.text().split("\n")[4 : 4 + len(rows)] != rows:
+                window.feed(child.read_nonblocking(65536, LIMIT).encode())
+
+        await asyncio.to_thread(look)
+
+    async def work() -> None:
+        async with TerminalClient(host.url, "worker-1", token=host.token, cols=160, rows=50) as term:
+            await term.take_control()
+            await term.run("true", timeout=LIMIT)
+            child = await asyncio.to_thread(attach, "worker-1", "--url", host.url, token=GUEST)
+            child.delaybeforesend = None
+            # The cursor stands at the right end of row 48: seen are columns 64 to 160, and rows 20 to 50.
+            rows = "".join(f"{number:02}" + "." * 156 + f"{number:02}" for number in range(48))
+            await term.send(f"printf '\\033[2J\\033[H{rows}\\033[48;160H'; sleep 60\r")
+            await shows(child, ["." * 95 + f"{number:02}" for number in range(23, 48)])
+            await asyncio.to_thread(child.setwinsize, 50, 160)
+            window.resize(160, 50)
+            await shows(child, [f"{number:02}" + "." * 156 + f"{number:02}" for number in range(4, 48)])
 
     asyncio.run(asyncio.wait_for(work(), 4 * LIMIT))
 
