@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 class JupyterServer:
     """A `jupyter lab` process with folders of its own."""
 
-    def __init__(self, folder: Path, *, extension: bool = True, environ: dict[str, str] | None = None, base_url: str = "/") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        extension: bool = True,
+        environ: dict[str, str] | None = None,
+        base_url: str = "/",
+        options: Sequence[str] = (),
+    ) -> None:
         self.folder, self.token = folder, "ui-tests-token"
         self.notebooks = folder / "notebooks"
         shutil.copytree(ROOT / "notebooks", self.notebooks, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
@@ -88,7 +96,7 @@ class JupyterServer:
             f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base_url}",
             "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            "--ServerApp.jpserver_extensions={'partywidgets': " + str(extension) + "}",
+            *(options or [f"--ServerApp.jpserver_extensions={{'partywidgets': {extension}}}"]),
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
