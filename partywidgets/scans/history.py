@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ..exceptions import ScanError
 from . import looks, rollup
 from .model import CheckResult
+from .notice import Known
 from .past import LAST_SCAN, ROWS, Past, scan_moment, scan_row
 from .recorded import Recorded, Restored, Row, ScanState, StateChange
 from .report import ScanReport
@@ -83,19 +84,19 @@ class History(Past):
         row = (datetime.now(UTC).timestamp(), kind, json.dumps(body))
         await self._run(self._write, "INSERT INTO events VALUES (?, ?, ?)", [row])
 
-    async def told(self) -> dict[str, dict[str, str]]:
-        """What each target of notifications was told last: target → fingerprint → status."""
-        found: dict[str, dict[str, str]] = {}
+    async def told(self) -> dict[str, dict[str, Known]]:
+        """What each target of notifications was told last: target → fingerprint → status and time."""
+        found: dict[str, dict[str, Known]] = {}
         for row in await self._ask("SELECT * FROM notified"):
-            found.setdefault(row["target"], {})[row["fingerprint"]] = row["status"]
+            found.setdefault(row["target"], {})[row["fingerprint"]] = Known(row["status"], datetime.fromtimestamp(row["at"], UTC))
         return found
 
-    async def keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
+    async def keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:
         """Stores what a target was told of some fingerprints; None: that it is over."""
-        over = [(target, fingerprint) for fingerprint, status in told.items() if status is None]
-        failing = [(target, fingerprint, status) for fingerprint, status in told.items() if status is not None]
+        over = [(target, fingerprint) for fingerprint, known in told.items() if known is None]
+        failing = [(target, name, known.status, known.at.timestamp()) for name, known in told.items() if known is not None]
         await self._run(self._write, "DELETE FROM notified WHERE target = ? AND fingerprint = ?", over)
-        await self._run(self._write, "INSERT OR REPLACE INTO notified VALUES (?, ?, ?)", failing)
+        await self._run(self._write, "INSERT OR REPLACE INTO notified (target, fingerprint, status, at) VALUES (?, ?, ?, ?)", failing)
 
     async def keep_bodies(self, results: Sequence[CheckResult]) -> None:
         """Stores the present form of results whose suppression changed; nothing is added to the past."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from ..exceptions import SchemaError
 from . import looks, rollup
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
 their text twice more, and what figures are made of stands in an index.
 5: the results of one check are found by `looks`. 6: the changes and remedies of one row, and the last scan, are found by an index.
+7: when a target was told.
 An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
@@ -72,6 +73,12 @@ CREATE INDEX proofs_row ON proofs (fingerprint, at);
 CREATE INDEX proofs_at ON proofs (at);
 """
 
+# What was told by an older version counts as told now: else everybody would be reminded at once.
+_TO_VERSION_7 = """
+ALTER TABLE notified ADD COLUMN at REAL NOT NULL DEFAULT 0;
+UPDATE notified SET at = CAST(strftime('%s', 'now') AS REAL);
+"""
+
 _OF_VERSION_3 = """
 CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
@@ -97,8 +104,9 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     if version == SCHEMA_VERSION:
         return
     tables = TABLES + LATEST if empty else _TO_VERSION_4 if version < 4 else ""
-    tables += (_TO_VERSION_5 if empty or version < 5 else "") + _TO_VERSION_6
+    tables += (_TO_VERSION_5 if empty or version < 5 else "") + (_TO_VERSION_6 if empty or version < 6 else "")
     # Some files of version 1 have the table of version 2 already.
-    database.executescript(f"BEGIN IMMEDIATE; {tables} {rollup.TABLES} {_OF_VERSION_3} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    tables += f"{rollup.TABLES} {_OF_VERSION_3} {_TO_VERSION_7}"
+    database.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:
         _log.info("ops history %s: schema version %d became %d", path, version, SCHEMA_VERSION)

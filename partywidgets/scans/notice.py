@@ -22,8 +22,16 @@ _KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": 
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a target was told of a row that fails, and when it was told so the last time."""
+
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """One row that a target is to be told of: `before` is what it was told last, `standing` what is true now."""
+    """One row that a target is to be told of: `before` is what it was told last, `standing` what is true now; equal: it is reminded."""
 
     fingerprint: str
     title: str
@@ -38,14 +46,24 @@ class Notice:
     since: datetime | None = None
     """When it began to stand like this."""
     lasted: float | None = None
-    """Of a problem that is over, for how many seconds it lasted, where that is known."""
+    """Of a problem that is over, or that people are reminded of, for how many seconds it lasted, where that is known."""
+
+    @property
+    def reminds(self) -> bool:
+        """True of what was told before."""
+        return self.before == self.standing
+
+    @property
+    def heading(self) -> str:
+        """How it stands, in capitals."""
+        return f"STILL {self.standing.upper()}" if self.reminds else self.standing.upper()
 
     @property
     def line(self) -> str:
         """The notice on one line."""
         lasted = "" if self.lasted is None else f" for {format_duration(max(1, round(self.lasted)))}"
-        was = "" if self.before == "ok" else f" (was {self.before}{lasted})"
-        return f"{self.standing.upper()}{was} {self.title}: {self.summary}"
+        was = lasted if self.reminds else "" if self.before == "ok" else f" (was {self.before}{lasted})"
+        return f"{self.heading}{was} {self.title}: {self.summary}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +91,17 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     """
     notices = sorted(notices, key=lambda one: (-BADNESS[one.standing], -SEVERITIES.index(one.severity), one.title))
     worst, failing = notices[0], [one for one in notices if one.standing != "ok"]
-    over = len(notices) - len(failing)
+    over, fresh = len(notices) - len(failing), sum(not one.reminds for one in failing)
+    still = others + len(failing) - fresh
     if len(notices) == 1:
-        title = f"{worst.standing.upper()}: {worst.title}" + (f" ({others} more still failing)" if others else "")
+        title = f"{worst.heading}: {worst.title}" + (f" ({others} more still failing)" if others else "")
         about = [f"severity {worst.severity}, target {worst.target}", *_since(failing, "since ")]
         lines = [worst.line, ", ".join(about), *filter(None, (worst.remedy, worst.restless))]
     else:
-        counted = [f"{len(failing)} more failing" if others else f"{len(failing)} failing"] if failing else []
+        counted = [f"{fresh} more failing" if still else f"{fresh} failing"] if fresh else []
         counted += [f"{over} recovered"] if over else []
-        if others:
-            counted.append(f"{len(failing) + others} failing in all" if failing else f"{others} still failing")
+        if still:
+            counted.append(f"{fresh + still} failing in all" if fresh else f"{still} still failing")
         title = ", ".join(counted) + (f" ({group})" if group else "")
         lines = [one.line for one in notices[:SHOWN]]
         if len(notices) > SHOWN:

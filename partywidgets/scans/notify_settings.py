@@ -27,7 +27,8 @@ class NotifySettings(BaseModel):
     is the least severity, and all `matchers` (labels, or check_id, check_type, target, severity) must match. `recovery`: also when it is
     over. Rows with equal `group_by` labels share a message; a group's first row waits `group_wait` seconds for others. At most `limit`
     messages go out in `per` seconds; what comes beyond waits and then shares one. A message that did not arrive is tried again after
-    `retry_delay` seconds, doubled each time up to five minutes.
+    `retry_delay` seconds, doubled each time up to five minutes. What still fails, and nobody takes care of, is told again by the first
+    look that comes `remind_every` seconds or more after the last message about it, with what else fails of its group; None: never.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class NotifySettings(BaseModel):
     limit: int = Field(default=10, ge=1, le=1000)
     per: PositiveSeconds = 600.0
     retry_delay: PositiveSeconds = 2.0
+    remind_every: Annotated[PositiveSeconds, Field(le=31 * 86_400.0)] | None = None
 
     def wants(self, row: CheckResult, standing: str) -> bool:
         """Whether a row that begins to stand like this is to be told."""

@@ -21,6 +21,7 @@ from .lapse import Lapse
 from .maintenance import MaintenanceSettings
 from .message import Rows
 from .model import CheckResult, one_line, utc_now
+from .notice import Known
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
 from .orphans import Orphans
@@ -405,7 +406,7 @@ class OpsMonitorService:
         self.notifier.gone(fingerprint)
         return self.board.remove(fingerprint)
 
-    async def _keep_told(self, target: str, told: Mapping[str, str | None]) -> None:
+    async def _keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:
         await self.history.keep_told(target, told)
 
     async def _tell_failing(self) -> None:

@@ -15,6 +15,7 @@ from partywidgets.scans import background, rollup
 from partywidgets.scans import history_schema as schema
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.model import Status, Suppression, utc_now
+from partywidgets.scans.notice import Known
 from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.silence import Ack, Silence
@@ -28,7 +29,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 6: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 7: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -40,7 +41,8 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await OpsMonitorService(directory=tmp_path).__aenter__()
 
 
-OF_VERSION_5 = (
+OF_VERSION_6 = "ALTER TABLE notified DROP COLUMN at; INSERT INTO notified VALUES ('chat', 'f', 'crit');"
+OF_VERSION_5 = OF_VERSION_6 + (
     "DROP INDEX changes_row; DROP INDEX changes_check; DROP INDEX scans_last; "
     "DROP INDEX scans_running; DROP INDEX proofs_row; DROP INDEX proofs_at;"
 )
@@ -84,6 +86,23 @@ async def test_a_file_of_version_5_becomes_one_of_this_version(tmp_path: Path, w
             assert [row["to_status"] for row in await history.changes(check="c")] == ["crit"]
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
+
+
+async def test_what_was_told_under_version_6_counts_as_told_when_it_is_opened(tmp_path: Path) -> None:
+    """It did not keep when: nobody is reminded at once of what may have been told a minute ago."""
+    path, before = tmp_path / FILE, utc_now()
+    async with History(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(OF_VERSION_6 + "PRAGMA user_version = 6;")
+    async with History(path) as history:
+        known = (await history.told())["chat"]["f"]
+        assert known.status == "crit"
+        assert before - timedelta(seconds=2) < known.at < utc_now() + timedelta(seconds=2)
+        later = Known("warn", utc_now())
+        await history.keep_told("chat", {"f": later})
+    async with History(path) as history:
+        assert await history.told() == {"chat": {"f": later}}
 
 
 async def test_results_of_one_check_are_found_sorted_in_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,19 @@ def test_a_recovery_is_not_taken_for_all() -> None:
     assert (mixed.title, mixed.kind) == ("1 more failing, 1 recovered, 2 failing in all", "failure")
 
 
+def test_a_reminder_says_that_it_is_none_of_news() -> None:
+    """For how long it fails stands in it; among others it is one of those that still fail."""
+    still = replace(DOWN, before="crit", lasted=4 * 3600.0)
+    assert told(still).title == "STILL CRIT: Shop"
+    assert told(still).body.splitlines()[0] == "STILL CRIT for 4h Shop: got 503"
+    assert told(still, others=1).title == "STILL CRIT: Shop (1 more still failing)"
+    pay = replace(still, fingerprint="f2", title="Pay")
+    assert told(still, pay, group="team=web").title == "2 still failing (team=web)"
+    assert told(still, pay, replace(DOWN, fingerprint="f3")).title == "1 more failing, 3 failing in all"
+    assert told(still, replace(UP, fingerprint="f3")).title == "1 recovered, 1 still failing"
+    assert told(still, replace(UP, fingerprint="f3")).kind == "failure"
+
+
 def test_an_outage_says_when_it_began_and_a_remedy_that_all_share() -> None:
     """The earliest of all; one remedy once, a few with the names of their rows, many not at all."""
     rows = [replace(DOWN, fingerprint=f"f{n}", title=f"S{n:02}", since=BEGAN + timedelta(seconds=n)) for n in range(25)]

@@ -1,0 +1,291 @@
+"""Telling people: a message to a target of `notify:` when a problem has become hard, changes its status, stands still, or is over.
+
+What is told is decided by where a row stands, not by a passing event: a target remembers the status it was last told of each
+fingerprint, and a message is due while the row stands elsewhere. So a problem that began under a silence is told when the silence ends,
+one that came and went while a target could not be reached is not told at all, and a restart repeats nothing.
+
+A reminder (`remind_every`) is due when a look, that long after the last message about a row, finds it where it was told to stand. It is
+looks that remind, not a clock: what nobody has looked at since is not said to fail still, by a host that was away least of all.
+
+A row that keeps coming and going (each time for long enough to be hard, and too slowly to be flapping) would page all night. When a target
+was told more than `RESTLESS` times of a row, the row counts as better only when it has stood so for a time that doubles with each further
+message; that it is worse is told at once, always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..duration import format_duration
+from ..exceptions import StorageError
+from .model import CheckResult, utc_now
+from .notice import BADNESS, Known, Notice, compose, standing_of
+from .notify_delivery import deliver
+from .notify_settings import NotifySettings
+
+LONGEST_WAIT = 300.0
+"""Seconds between two attempts at a target that fails, at most."""
+RESTLESS, RESTLESS_SPAN = 6, 6 * 3600.0
+"""Messages about one row in that many seconds beyond which its recoveries must last: three problems, each with its end."""
+CALM, LONGEST_CALM = 900.0, 4 * 3600.0
+"""Seconds that the first recovery must last then, and any at most."""
+_log = logging.getLogger("partywidgets.scans.notify")
+
+Troubled = Callable[[], Awaitable[None]]
+"""Is called when a target began to fail, fails in another way, or takes messages again."""
+Told = dict[str, Known]
+"""Fingerprint → what a target was last told, for those that it knows as failing."""
+Keep = Callable[[str, Mapping[str, Known | None]], Awaitable[None]]
+"""Stores what a target (by key) was told; None: nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A notice that waits, in its group, until the moment `ready` of the loop's clock at least."""
+
+    group: str
+    notice: Notice
+    ready: float
+
+
+class Target:
+    """One target: what it was told, what it is still to be told, and the task that tells it.
+
+    `sent` and `failed` count messages; `last_error` is why the last one did not arrive, None after one that did.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        settings: NotifySettings,
+        *,
+        told: Told,
+        resolve: Callable[[str], str],
+        redact: Callable[[str], str],
+        keep: Keep,
+        current: Callable[[str], CheckResult | None],
+        troubled: Troubled,
+    ) -> None:
+        self.key, self.settings, self.resolve = key, settings, resolve
+        self.told = told
+        self.waiting: dict[str, _Waiting] = {}
+        self.sent = self.failed = 0
+        self.last_error: str | None = None
+        self._redact, self._keep, self._current, self._troubled = redact, keep, current, troubled
+        self._due: dict[str, float] = {}
+        self._sent_at: deque[float] = deque()
+        self._spoken: dict[str, deque[float]] = {}
+        self._began: dict[str, datetime] = {}
+        """When the problems that it knows began, as far as this process saw them."""
+        self._looked_at = set[str]()
+        """Rows that it heard of in this process: of others nobody knows whether they still fail."""
+        self._failures = 0
+        self._not_before = 0.0
+        self._wake = asyncio.Event()
+
+    def seen(self, row: CheckResult) -> None:
+        """Takes note of where a row stands: it waits for a message, or no longer does."""
+        now = asyncio.get_running_loop().time()
+        self._looked_at.add(row.fingerprint)
+        known, standing, waiting = self.told.get(row.fingerprint), standing_of(row), self.waiting.get(row.fingerprint)
+        told = "ok" if known is None else known.status
+        if standing is None:
+            if waiting is not None and waiting.ready > now:  # it does not stand as it did: its calm begins anew
+                self.waiting[row.fingerprint] = replace(waiting, ready=now + self._calm(row.fingerprint, now))
+            return
+        suppressed = row.suppression is not None and standing != "ok"
+        unwanted = told == "ok" and not self.settings.wants(row, standing)
+        nothing_new = standing == told and not (known is not None and self._is_overdue(row, known))
+        if nothing_new or suppressed or unwanted:
+            self.waiting.pop(row.fingerprint, None)
+            return
+        if standing == "ok" and not self.settings.recovery:
+            for memory in (self.waiting, self.told, self._began):
+                memory.pop(row.fingerprint, None)
+            return
+        group, notice = self.settings.group_of(row), self._notice(row, told, standing, now)
+        better = BADNESS[standing] < BADNESS[told]
+        if waiting is not None and waiting.notice.standing == standing:
+            ready = waiting.ready
+        else:
+            ready = now + self._calm(row.fingerprint, now) if better else now
+        self.waiting[row.fingerprint] = _Waiting(group, notice, ready)
+        self._due[group] = min(self._due.get(group, math.inf), max(ready, now + self.settings.group_wait))
+        self._wake.set()
+
+    def _is_overdue(self, row: CheckResult, known: Known) -> bool:
+        """Whether the last look at a row that stands as it was told came so late that people are reminded."""
+        every = self.settings.remind_every
+        if every is None or not self.settings.wants(row, known.status):
+            return False
+        told_at = min(known.at, utc_now())  # a clock that was set back would put the reminder off by as much
+        return (row.observed_at - told_at).total_seconds() >= every
+
+    def _notice(self, row: CheckResult, told: str, standing: str, now: float) -> Notice:
+        remedy = row.remediation
+        parts = [] if remedy is None else [remedy.text, f"runbook {remedy.runbook}" if remedy.runbook else ""]
+        over, reminds = standing == "ok", standing == told
+        since = row.state.since
+        lasted = None if since is None or not reminds else (row.observed_at - since).total_seconds()
+        return Notice(
+            row.fingerprint,
+            row.title,
+            told,
+            standing,
+            row.severity,
+            row.summary,
+            row.target,
+            "" if over else "; ".join(part for part in parts if part),
+            "" if over or reminds else self._restless(row.fingerprint, now),
+            since=since,
+            lasted=self._lasted(row) if over else lasted,
+        )
+
+    def _with_company(self, notices: list[Notice]) -> list[Notice]:
+        """Beside a reminder, what else of its group still fails: people are reminded of a group, not of each row at a time of its own."""
+        groups = {self.waiting[notice.fingerprint].group for notice in notices if notice.reminds}
+        if not groups:
+            return notices
+        now = asyncio.get_running_loop().time()
+        company = []
+        for fingerprint in (self.told.keys() & self._looked_at) - self.waiting.keys():
+            row, told = self._current(fingerprint), self.told[fingerprint].status
+            if row is None or row.suppression is not None or standing_of(row) != told or self.settings.group_of(row) not in groups:
+                continue
+            if self.settings.wants(row, told):
+                company.append(self._notice(row, told, told, now))
+        return notices + company
+
+    def gone(self, fingerprint: str) -> None:
+        """A row has left the board: nothing more is said of it."""
+        self.waiting.pop(fingerprint, None)
+        self._spoken.pop(fingerprint, None)
+        self._began.pop(fingerprint, None)
+        self._looked_at.discard(fingerprint)
+        self.told.pop(fingerprint, None)
+
+    def _lasted(self, row: CheckResult) -> float | None:
+        """For how many seconds the problem of a row that is ok lasted."""
+        began, ended = self._began.get(row.fingerprint), row.state.since
+        return None if began is None or ended is None else (ended - began).total_seconds()
+
+    def _others(self, groups: Sequence[str], notices: Sequence[Notice]) -> int:
+        """How many rows of some groups fail beside these, of which was told before."""
+        told = self.told.keys() - {notice.fingerprint for notice in notices}
+        rows = (row for name in told if (row := self._current(name)) is not None)
+        return sum(row.status != "ok" and self.settings.group_of(row) in groups for row in rows)
+
+    def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
+        """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""
+        spoken = self._spoken.get(fingerprint)
+        if spoken is None:
+            return 0.0
+        while spoken and spoken[0] <= now - RESTLESS_SPAN:
+            spoken.popleft()
+        over = len(spoken) + more - RESTLESS - 1
+        return 0.0 if over < 0 else min(LONGEST_CALM, CALM * 2**over)
+
+    def _restless(self, fingerprint: str, now: float) -> str:
+        calm = self._calm(fingerprint, now, more=1)
+        return f"it comes and goes: a recovery is told when it has lasted {format_duration(calm)}" if calm else ""
+
+    async def run(self) -> None:
+        """For ever: tells what is due, within the limits, and again later what did not arrive."""
+        while True:
+            groups, notices = await self._next()
+            named = ", ".join(filter(None, groups[:3]))
+            message = compose(notices, redact=self._redact, group=named, others=self._others(groups, notices))
+            # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
+            error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
+            now = asyncio.get_running_loop().time()
+            news, self.last_error = error != self.last_error, error
+            if error is not None:
+                self.failed += 1
+                self._failures += 1
+                delay = min(LONGEST_WAIT, self.settings.retry_delay * 2 ** min(self._failures - 1, 20))
+                self._not_before = now + delay
+                _log.warning(
+                    "notify target %r: a message about %d rows was not delivered (attempt %d): %s; again in %g s",
+                    self.settings.name,
+                    len(notices),
+                    self._failures,
+                    self._redact(error),
+                    delay,
+                )
+                if news:
+                    await self._troubled()
+                continue
+            self.sent += 1
+            self._failures = 0
+            self._sent_at.append(now)
+            await self._was_told(notices)
+            if news:
+                await self._troubled()
+
+    async def _was_told(self, notices: Sequence[Notice]) -> None:
+        at = utc_now()
+        for notice in notices:
+            if notice.standing == "ok":
+                self.told.pop(notice.fingerprint, None)
+                self._began.pop(notice.fingerprint, None)
+            else:
+                self.told[notice.fingerprint] = Known(notice.standing, at)
+                if notice.since is not None:
+                    self._began.setdefault(notice.fingerprint, notice.since)
+            if not notice.reminds:
+                spoken = self._spoken.setdefault(notice.fingerprint, deque(maxlen=2 * RESTLESS))
+                spoken.append(asyncio.get_running_loop().time())
+            waiting = self.waiting.get(notice.fingerprint)
+            if waiting is not None and waiting.notice.standing == notice.standing:  # also one of a look meanwhile: it would be told twice
+                del self.waiting[notice.fingerprint]
+        try:
+            await self._keep(self.key, {one.fingerprint: self.told.get(one.fingerprint) for one in notices})
+        except StorageError as error:
+            _log.error(
+                "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
+            )
+        for notice in notices:  # while the message was under way the row may have moved on
+            row = self._current(notice.fingerprint)
+            if row is None:
+                self.gone(notice.fingerprint)
+            else:
+                self.seen(row)
+
+    async def _next(self) -> tuple[list[str], list[Notice]]:
+        """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            while self._sent_at and self._sent_at[0] <= now - self.settings.per:
+                self._sent_at.popleft()
+            groups: dict[str, list[Notice]] = {}
+            held: dict[str, float] = {}
+            for waiting in self.waiting.values():
+                if waiting.ready <= now:
+                    groups.setdefault(waiting.group, []).append(waiting.notice)
+                else:
+                    held[waiting.group] = min(held.get(waiting.group, math.inf), waiting.ready)
+            # A group whose rows all still have to prove their calm is due when the first has.
+            known = groups.keys() | held.keys()
+            self._due = {group: due if group in groups else max(due, held[group]) for group, due in self._due.items() if group in known}
+            free = self._sent_at[0] + self.settings.per if len(self._sent_at) >= self.settings.limit else now
+            earliest = max(min(self._due.values(), default=now + 3600.0), free, self._not_before)
+            if self._due and earliest <= now:
+                due = sorted((when, group) for group, when in self._due.items() if when <= now)
+                held_back = len(self._sent_at) + 1 >= self.settings.limit or self._failures > 0
+                chosen = [group for _, group in due] if held_back else [due[0][1]]
+                if self._failures == 0:
+                    self._not_before = now
+                return chosen, self._with_company([notice for group in chosen for notice in groups[group]])
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(earliest - now, 0.01)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
