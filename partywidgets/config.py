@@ -108,6 +108,7 @@ class CheckDefaults(BaseModel):
     every: PositiveSeconds | None = None
     timeout: PositiveSeconds | None = None
     attempts: int | None = Field(default=None, ge=1, le=100)
+    recovery_attempts: int | None = Field(default=None, ge=1, le=100)
     retries: int | None = Field(default=None, ge=0, le=10)
     retry_delay: Seconds | None = Field(default=None, ge=0)
     severity: Severity | None = None

@@ -61,7 +61,16 @@ class Board:
             result = item.result
             self._keep(result, Standing(result.status, result.state, item.hard, item.flips), item.owner)
 
-    def place(self, result: CheckResult, *, owner: str, attempts: int, now: datetime, depends_on: Sequence[str] = ()) -> Placement:
+    def place(
+        self,
+        result: CheckResult,
+        *,
+        owner: str,
+        attempts: int,
+        now: datetime,
+        recovery_attempts: int = 1,
+        depends_on: Sequence[str] = (),
+    ) -> Placement:
         """Puts a new result in place of the last one of its fingerprint: seq, state, change and suppression are set here.
 
         The result is the board's from then on. Raises ScanError for a new fingerprint on a full board.
@@ -70,10 +79,11 @@ class Board:
         before = self._standings.get(fingerprint)
         if before is None and len(self.rows) >= ROWS:
             raise ScanError(f"the board is full with {ROWS} rows: remove checks, or wait until published rows have aged out")
-        transition = advance(before, result.status, attempts=attempts, at=result.observed_at)
+        transition = advance(before, result.status, attempts=attempts, recovery_attempts=recovery_attempts, at=result.observed_at)
         self.seq += 1
         result.seq, result.state, result.change = self.seq, transition.standing.state, transition.change
-        ended = self.acks.pop(fingerprint, None) if result.status == "ok" else None
+        over = result.status == "ok" and transition.standing.hard == "ok"
+        ended = self.acks.pop(fingerprint, None) if over else None
         result.suppression = self._suppression(result, depends_on, now)
         self._keep(result, transition.standing, owner)
         changes: tuple[StateChange, ...] = ()

@@ -79,6 +79,7 @@ def check(
     id: str | None = None,
     conditions: Sequence[str] = (),
     attempts: int = 1,
+    recovery_attempts: int = 1,
     retries: int = 0,
     retry_delay: str | float = "1s",
     remediation: Mapping[str, Any] | None = None,

@@ -76,10 +76,10 @@ class Message:
 
 
 def standing_of(row: CheckResult) -> str | None:
-    """What people would be told of a row: its hard status or `flapping`; None while that is open (soft, or skipped)."""
+    """What people would be told of a row: its hard status or `flapping`; None while that is open (soft, a recovery too, or skipped)."""
     if row.state.phase == "flapping":
         return "flapping"
-    if row.status == "skip" or (row.state.phase == "soft" and row.status != "ok"):
+    if row.status == "skip" or row.state.phase == "soft":
         return None
     return row.status
 

@@ -43,6 +43,7 @@ class Placing:
                 result,
                 owner=owner if loaded is None else loaded.owner,
                 attempts=result.state.max_attempts if check is None else check.attempts,
+                recovery_attempts=1 if check is None else check.recovery_attempts,
                 depends_on=() if check is None else check.depends_on,
                 now=now,
             )

@@ -87,8 +87,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a fingerprint stands: `soft` until a status was seen `max_attempts` times in a row, then `hard`; `flapping` while it
-    changes too often."""
+    """Where a fingerprint stands: `soft` until a problem, or ok after one, was seen `max_attempts` times in a row, then `hard`;
+    `flapping` while it changes too often."""
 
     phase: Phase = "hard"
     since: datetime | None = None

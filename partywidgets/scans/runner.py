@@ -29,7 +29,7 @@ GRACE = 2.0
 OWNER = "runner "
 """Begins the owner of a runner's checks, its subject and name follow."""
 
-_SCHEDULING = ("every", "cron", "timezone", "timeout", "attempts", "retries", "retry_delay", "depends_on", "enabled")
+_SCHEDULING = ("every", "cron", "timezone", "timeout", "attempts", "recovery_attempts", "retries", "retry_delay", "depends_on", "enabled")
 _SHOWING = ("id", "severity", "title", "labels", "identity", "runbook")
 _FIELDS = _SCHEDULING + _SHOWING
 

@@ -1,8 +1,9 @@
 """What a new status means after those before it: soft and hard, change, since, flapping. Pure: no clock, no I/O.
 
 Soft and hard follow Nagios ("State Types"): a problem is soft until it was seen `attempts` times in a row, then hard; the first ok is
-hard at once. Flapping follows Nagios too ("Detection and Handling of State Flapping"): the weighted share of changes among the last 21
-looks, with hysteresis.
+hard at once, unless `recovery_attempts` asks for more: then a hard problem lasts until so many, and is hard at once where it shows again
+before. Flapping follows Nagios too ("Detection and Handling of State Flapping"): the weighted share of changes among the last 21 looks,
+with hysteresis.
 """
 
 from __future__ import annotations
@@ -55,9 +56,12 @@ def flap_share(flips: str) -> float:
     return sum(weight for weight, flip in zip(weights, flips, strict=True) if flip == "1") / sum(weights)
 
 
-def advance(before: Standing | None, status: Status, *, attempts: int, at: datetime) -> Transition:
-    """The standing after a look that saw `status` at `at`. `attempts` (1 or more): in a row, until a problem is hard."""
-    attempts = max(1, attempts)
+def advance(before: Standing | None, status: Status, *, attempts: int, recovery_attempts: int = 1, at: datetime) -> Transition:
+    """The standing after a look that saw `status` at `at`.
+
+    `attempts` (1 or more): in a row, until a problem is hard; `recovery_attempts`: as many ok in a row, until one that was hard is over.
+    """
+    attempts = limit = max(1, attempts)
     good = status in ("ok", "skip")
     if before is None:
         hard = good or attempts == 1
@@ -65,8 +69,15 @@ def advance(before: Standing | None, status: Status, *, attempts: int, at: datet
         return Transition(standing, "new", not good, None, hard and not good)
     changed = before.status != status
     flips = (before.flips + ("1" if changed else "0"))[-FLAP_LOOKS:]
-    if good:
+    unsolved = before.hard not in (None, "ok", "skip")
+    if status == "ok" and unsolved and recovery_attempts > 1:
+        limit = recovery_attempts
+        attempt = min(limit, before.state.attempt + 1) if before.status == "ok" else 1
+        hard = attempt >= limit
+    elif good:
         attempt, hard = 1, True
+    elif before.status in ("ok", "skip") and unsolved:
+        attempt, hard = attempts, True
     elif before.status in ("ok", "skip"):
         attempt, hard = 1, attempts == 1
     else:
@@ -79,5 +90,5 @@ def advance(before: Standing | None, status: Status, *, attempts: int, at: datet
     previous = before.status if changed else before.state.previous
     change: Change = "unchanged" if not changed else "resolved" if status == "ok" else "updated"
     hardened = hard and not flapping and before.hard != status
-    standing = Standing(status, State(phase, since, attempt, attempts, previous), status if hard else before.hard, flips)
+    standing = Standing(status, State(phase, since, attempt, limit, previous), status if hard else before.hard, flips)
     return Transition(standing, change, changed, before.status if changed else None, hardened)

@@ -16,7 +16,7 @@ import pytest
 
 from partywidgets.scans.checks.base import RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
-from partywidgets.scans.model import Status, utc_now
+from partywidgets.scans.model import CheckResult, Status, utc_now
 from partywidgets.scans.notify_settings import NotifySettings
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.silence import Ack, Silence
@@ -51,6 +51,33 @@ async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play:
     assert "restart it" in down["message"]
     assert (over["title"], over["type"]) == ("OK: Shop", "success")
     assert over["message"].startswith("OK (was crit for ")
+
+
+async def test_a_recovery_is_told_when_it_was_seen_often_enough(inbox: Inbox, play: Play) -> None:
+    """Of ok, crit, ok, ok behind a problem that was told only the end is told; an ack lasts until then, and the row is looked at soon."""
+    check = ScriptedCheck(id="shop", title="Shop", every=3600.0, retry_delay=600.0, recovery_attempts=2)
+    async with telling(inbox, check) as service:
+
+        async def look(status: Status) -> CheckResult:
+            play.statuses["shop"] = status
+            (row,) = (await service.run_scan()).results
+            return row
+
+        row = await look("crit")
+        assert (await inbox.next())["title"] == "CRIT: Shop"
+        await service.suppressions.acknowledge(Ack(row.fingerprint, "on it", "Ana", utc_now()))
+        (target,) = service.notifier.targets
+        row = await look("ok")
+        assert (row.state.phase, row.state.attempt, row.state.max_attempts) == ("soft", 1, 2)
+        due = service.scheduler.next_of("shop", "a.yaml")
+        assert due is not None
+        assert due - utc_now().timestamp() < 700
+        assert (await look("crit")).suppression is not None
+        await look("ok")
+        assert (target.sent, list(target.waiting), list(service.board.acks)) == (1, [], [row.fingerprint])
+        assert (await look("ok")).state.phase == "hard"
+        assert (await inbox.next())["title"] == "OK: Shop"
+        assert service.board.acks == {}
 
 
 async def test_who_hears_of_a_recovery_hears_of_what_still_fails(inbox: Inbox, play: Play) -> None:

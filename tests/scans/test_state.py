@@ -13,12 +13,13 @@ from partywidgets.scans.state import Standing, Transition, advance, flap_share
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
 
-def walk(statuses: list[Status], *, attempts: int) -> list[Transition]:
+def walk(statuses: list[Status], *, attempts: int, recovery_attempts: int = 1) -> list[Transition]:
     """The transitions of a run of looks, a minute apart."""
     standing: Standing | None = None
     steps = []
     for minute, status in enumerate(statuses):
-        step = advance(standing, status, attempts=attempts, at=NOW + timedelta(minutes=minute))
+        at = NOW + timedelta(minutes=minute)
+        step = advance(standing, status, attempts=attempts, recovery_attempts=recovery_attempts, at=at)
         standing = step.standing
         steps.append(step)
     return steps
@@ -45,6 +46,34 @@ def test_a_soft_problem_that_passes_never_hardens() -> None:
     steps = walk(["ok", "warn", "crit", "ok"], attempts=3)
     assert not any(step.hardened for step in steps)
     assert [step.standing.hard for step in steps] == ["ok", "ok", "ok", "ok"]
+
+
+def test_a_recovery_is_hard_after_n_looks_in_a_row() -> None:
+    """Three ok, of which the second run is long enough: a problem in between is hard at once, and no news."""
+    steps = walk(["crit", "crit", "ok", "ok", "crit", "ok", "ok", "ok", "ok", "crit"], attempts=2, recovery_attempts=3)
+    standings = [(step.standing.state.phase, step.standing.state.attempt, step.standing.state.max_attempts) for step in steps]
+    assert standings == [
+        ("soft", 1, 2),
+        ("hard", 2, 2),
+        ("soft", 1, 3),
+        ("soft", 2, 3),
+        ("hard", 2, 2),
+        ("soft", 1, 3),
+        ("soft", 2, 3),
+        ("hard", 3, 3),
+        ("hard", 1, 2),
+        ("soft", 1, 2),
+    ]
+    assert [step.hardened for step in steps] == [False, True, False, False, False, False, False, True, False, False]
+    assert [step.standing.hard for step in steps] == [None, *["crit"] * 6, "ok", "ok", "ok"]
+
+
+def test_a_recovery_that_turns_into_another_problem_is_news() -> None:
+    """From warn over one ok to crit: hard at once, and said."""
+    last = walk(["warn", "ok", "crit"], attempts=3, recovery_attempts=2)[-1]
+    assert (last.standing.state.phase, last.hardened) == ("soft", False), "the warning was soft, so there was nothing to recover from"
+    last = walk(["warn", "warn", "warn", "ok", "crit"], attempts=3, recovery_attempts=2)[-1]
+    assert (last.standing.state.phase, last.hardened, last.standing.hard) == ("hard", True, "crit")
 
 
 def test_one_attempt_is_hard_at_once() -> None:

@@ -114,7 +114,7 @@ function text(value: string, className = ""): HTMLElement {
 function statusCell({ status, state, suppression }: Result): HTMLElement {
   const mark = statusMark(status);
   const { phase, attempt, max_attempts } = state ?? {};
-  if (phase === "soft" && status !== "ok" && max_attempts > 1) {
+  if (phase === "soft" && max_attempts > 1) {
     const title = `attempt ${attempt} of ${max_attempts}: not confirmed yet`;
     mark.append(element("span", { class: "pw-muted pw-small", title }, ` ${attempt}/${max_attempts}`));
   } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));

@@ -224,7 +224,7 @@ function standing({ status, state, severity }: Result): string {
   const long = state.since ? age(state.since) : "";
   const since = long === "now" ? " since just now" : long ? ` for ${long}` : "";
   const phase =
-    state.phase === "soft" && status !== "ok"
+    state.phase === "soft"
       ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}`
       : state.phase === "flapping"
         ? ", flapping"

@@ -114,7 +114,8 @@ class CheckModel(BaseModel):
 
     `every` is seconds between looks, `cron` an expression for looks at fixed times in `timezone` (None: the schedule's); with neither it is
     looked at only when asked. `timeout` is seconds for one look. A status is `hard` once it was seen
-    `attempts` times in a row, and while it is soft the next look comes after `retry_delay`. `retries` are further looks at once, inside
+    `attempts` times in a row, and while it is soft the next look comes after `retry_delay`; what was hard is over when ok was seen
+    `recovery_attempts` times in a row. `retries` are further looks at once, inside
     one run, `retry_delay` apart, for targets that are known to drop a packet. `conditions` must all hold, else the status is crit;
     `crit`, then `warn`, set their status when they are true. `identity` names those labels that make two results two things (part of the
     fingerprint).
@@ -139,6 +140,7 @@ class CheckModel(BaseModel):
     timezone: Zone | None = None
     timeout: PositiveSeconds = 10.0
     attempts: int = Field(default=1, ge=1, le=100)
+    recovery_attempts: int = Field(default=1, ge=1, le=100)
     retries: int = Field(default=0, ge=0, le=10)
     retry_delay: Seconds = Field(default=1.0, ge=0)
     severity: Severity = "medium"
