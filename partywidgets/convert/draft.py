@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,9 @@ from ..scans.maintenance import MaintenanceSettings
 from ..scans.model import one_line
 from ..scans.notify_settings import NotifySettings
 from .variables import Variables
+
+MAX_REMINDER = 31 * 86_400.0
+"""Seconds between reminders at most."""
 
 Kind = Literal["left out", "differs", "secret"]
 
@@ -106,6 +109,20 @@ class Draft:
         """Takes a target of notifications."""
         if self._fits(NotifySettings, target, {"notify": [target]}, place):
             self.notify.append(target)
+
+    def tell_by_reminder(self, target: dict[str, Any], place: str, reminders: Mapping[str, float]) -> None:
+        """Takes a target for the checks of these ids, one for each time between reminders (seconds; 0: none) where they have several."""
+        times = sorted(set(reminders.values()))
+        for seconds in times:
+            ids = {name for name, time in reminders.items() if time == seconds}
+            one = dict(target)
+            if seconds and len(times) > 1:
+                one["name"] = f"{target['name'][:80]}, again every {span(seconds)}"
+            if matchers := labelled(self.checks, ids, f"notify-{slug(one['name'])}"):
+                one["matchers"] = matchers
+            if seconds:
+                one["remind_every"] = span(min(seconds, MAX_REMINDER))
+            self.tell(one, place)
 
     def window(self, window: dict[str, Any], place: str) -> None:
         """Takes a maintenance window, with a name of its own."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .draft import Draft, labelled, slug
+from ..duration import parse_duration
+from .draft import Draft
 from .services import NATIVE, NOBODY, address
 from .source import Environment, Section
 
@@ -29,9 +30,13 @@ SERVICES: dict[str, tuple[str, dict[str, str]]] = {
 }
 """A provider's service, and its keys there by those of services.py."""
 _LEFT = {
-    "minimum-reminder-interval": "nobody is reminded of what was told",
     "provider-override": "one target has one address: add another under notify",
 }
+
+
+def _count(given: object, default: int) -> int:
+    """How often something is seen, as Gatus reads it: the default for what is no number above 0."""
+    return min(given, 100) if isinstance(given, int) and given > 0 else default
 
 
 @dataclass
@@ -40,7 +45,8 @@ class _Provider:
 
     section: Section
     default: dict[str, Any]
-    used: set[str] = field(default_factory=set)
+    used: dict[str, float] = field(default_factory=dict)
+    """By check, the seconds between reminders, 0 for none."""
     resolved: list[bool] = field(default_factory=list)
 
 
@@ -50,7 +56,6 @@ class Alerting:
     def __init__(self, draft: Draft, environment: Environment) -> None:
         self.draft, self.environment = draft, environment
         self._providers: dict[str, _Provider] = {}
-        self._told = False
 
     def read(self, alerting: Section) -> None:
         """Takes what `alerting` says of providers."""
@@ -61,7 +66,7 @@ class Alerting:
 
     def apply(self, check: dict[str, Any], endpoint: Section) -> None:
         """Gives a check what its alerts say."""
-        thresholds, words = [], []
+        thresholds, recoveries, words = list[int](), list[int](), list[str]()
         for alert in endpoint.sections("alerts"):
             kind = alert.text("type")
             place = alert.at()
@@ -77,23 +82,22 @@ class Alerting:
             alert.left.clear()
             if given.get("enabled") is False:
                 continue
-            failures = given.get("failure-threshold")
-            thresholds.append(failures if isinstance(failures, int) and failures > 0 else 3)
+            thresholds.append(_count(given.get("failure-threshold"), 3))
+            recoveries.append(_count(given.get("success-threshold"), 2))
             if isinstance(text := given.get("description"), str) and text:
                 words.append(text)
-            provider.used.add(check["id"])
+            reminder = self._reminder(given.get("minimum-reminder-interval"), alert.at("minimum-reminder-interval"))
+            provider.used[check["id"]] = min(filter(None, (provider.used.get(check["id"], 0.0), reminder)), default=0.0)
             provider.resolved.append(given.get("send-on-resolved") is True)
-            if not self._told:
-                self._told = True
-                self.draft.differs(
-                    place, "success-threshold: a row is told as better at its first success here, and ever later where it comes and goes"
-                )
         if thresholds:
-            attempts = min(min(thresholds), 100)
-            if len(set(thresholds)) > 1:
-                self.draft.differs(endpoint.at("alerts"), f"alerts of one check begin together here: after {attempts} looks")
+            attempts, recovery = min(thresholds), min(recoveries)
+            if len(set(thresholds)) > 1 or len(set(recoveries)) > 1:
+                looks = f"after {attempts} looks, and {recovery}"
+                self.draft.differs(endpoint.at("alerts"), f"alerts of one check begin together here, and end together: {looks}")
             check["attempts"] = attempts
-            if attempts > 1:
+            if recovery > 1:
+                check["recovery_attempts"] = recovery
+            if attempts > 1 or recovery > 1:
                 check["retry_delay"] = check["every"]
         if words:
             check["remediation"] = {"text": " · ".join(dict.fromkeys(words))[:2000]}
@@ -111,13 +115,21 @@ class Alerting:
             if url is None:
                 continue
             target: dict[str, Any] = {"name": name, "url": url}
-            if matchers := labelled(self.draft.checks, provider.used, f"notify-{slug(name)}"):
-                target["matchers"] = matchers
             if not any(provider.resolved):
                 target["recovery"] = False
             elif not all(provider.resolved):
                 self.draft.differs(place, f"{name}: send-on-resolved is on for some alerts only; here for all of them")
-            self.draft.tell(target, place)
+            self.draft.tell_by_reminder(target, place, provider.used)
+
+    def _reminder(self, given: object, place: str) -> float:
+        """The seconds between reminders; 0 for none, and for what is no duration, which is told."""
+        if given in (None, "", 0, "0"):
+            return 0.0
+        try:
+            return parse_duration(str(given))
+        except ValueError:
+            self.draft.left_out(place, "minimum-reminder-interval: a duration such as 1h is expected here; nobody is reminded")
+            return 0.0
 
     def _url(self, name: str, section: Section) -> str | None:
         """The reference to a provider's address at Apprise; None, and told, where there is none."""

@@ -53,6 +53,8 @@ class Kuma:
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
+        self._reminders: dict[str, float] = {}
+        """By check, the seconds between reminders, 0 for none."""
 
     def read(self, backup: Backup) -> None:
         """Takes everything."""
@@ -102,8 +104,7 @@ class Kuma:
             check["enabled"] = False
         if words := monitor.text("description"):
             check["remediation"] = {"text": words[:2000]}
-        if monitor.number("resend_interval"):
-            self.draft.left_out(monitor.place, "nobody is reminded of what was told (resend interval)")
+        self._reminders[check["id"]] = monitor.number("resend_interval") * interval
 
     def _labels(self, monitor: Record, groups: dict[int, Record], backup: Backup) -> dict[str, str]:
         labels: dict[str, str] = {}
@@ -140,9 +141,7 @@ class Kuma:
         target: dict[str, Any] = {"name": name, "url": self.draft.secret(given.place, url, name, "url")}
         if any(other["name"] == name for other in self.draft.notify):
             target["name"] = f"{name[:80]} {int(given.number('id'))}"
-        if matchers := labelled(self.draft.checks, users, f"notify-{slug(target['name'])}"):
-            target["matchers"] = matchers
-        self.draft.tell(target, given.place)
+        self.draft.tell_by_reminder(target, given.place, {name: self._reminders[name] for name in users})
 
     def _window(self, given: Record, backup: Backup, ids: dict[int, str], children: dict[int, set[int]]) -> None:
         if not given.flag("active"):

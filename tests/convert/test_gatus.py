@@ -259,6 +259,7 @@ endpoints:
         "follow": True,
         "every": 60.0,
         "attempts": 3,
+        "recovery_attempts": 2,
         "retry_delay": 60.0,
         "labels": {"notify-slack": "true"},
         "conditions": ("status == 200",),
@@ -276,10 +277,40 @@ endpoints:
     ]
     assert config.limits.total == 7
     left = told(conversion, "left out")
-    assert [line.split(": ", 1)[0] for line in left] == ["6:3", "19:32"]
+    assert [line.split(": ", 1)[0] for line in left] == ["6:3"]
     assert "pagerduty: nobody is told by it" in left[0]
-    assert "minimum-reminder-interval" in left[1]
+    assert [target.remind_every for target in config.notify] == [None, 3600.0]
     assert not conversion.whole
+
+
+def test_checks_that_are_reminded_of_at_different_times_have_targets_of_their_own(tmp_path: Path) -> None:
+    """One provider, its secret once, a target for each interval; who wants no reminders gets none."""
+    conversion, config = converted(
+        tmp_path,
+        """\
+alerting: { ntfy: { topic: ops, default-alert: { minimum-reminder-interval: 1h30m, success-threshold: 1 } } }
+endpoints:
+  - { name: a, url: "tcp://a.example:1", alerts: [{ type: ntfy }] }
+  - { name: b, url: "tcp://b.example:1", alerts: [{ type: ntfy, minimum-reminder-interval: 5m }] }
+  - { name: c, url: "tcp://c.example:1", alerts: [{ type: ntfy, minimum-reminder-interval: 0, success-threshold: 4 }] }
+  - { name: d, url: "tcp://d.example:1", alerts: [{ type: ntfy, minimum-reminder-interval: soon, failure-threshold: 1 }] }
+""",
+    )
+    assert [(target.name, target.url, target.matchers, target.remind_every) for target in config.notify] == [
+        ("ntfy", "${env:GATUS_NTFY_URL}", {"notify-ntfy": "true"}, None),
+        ("ntfy, again every 5m", "${env:GATUS_NTFY_URL}", {"notify-ntfy-again-every-5m": "true"}, 300.0),
+        ("ntfy, again every 90m", "${env:GATUS_NTFY_URL}", {"notify-ntfy-again-every-90m": "true"}, 5400.0),
+    ]
+    found = [(check.id, check.attempts, check.recovery_attempts, check.retry_delay, list(check.labels)) for check in config.checks]
+    assert found == [
+        ("a", 3, 1, 60.0, ["notify-ntfy-again-every-90m"]),
+        ("b", 3, 1, 60.0, ["notify-ntfy-again-every-5m"]),
+        ("c", 3, 4, 60.0, ["notify-ntfy"]),
+        ("d", 1, 1, 1.0, ["notify-ntfy"]),
+    ]
+    assert told(conversion, "left out") == [
+        "6:65: left out: minimum-reminder-interval: a duration such as 1h is expected here; nobody is reminded"
+    ]
 
 
 def test_a_directory_is_one_config(tmp_path: Path) -> None:

@@ -240,6 +240,23 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         assert not any(secret in str(note) for note in conversion.notes)
 
 
+def test_a_problem_is_resent(tmp_path: Path) -> None:
+    """Every N beats is N times the interval; monitors of one notification that differ in it have a target each."""
+    monitor = {"type": "port", "hostname": "h.example", "port": 1}
+    monitors = [{**monitor, "name": name, "interval": 60, "resend_interval": beats} for name, beats in (("a", 30), ("b", 30), ("c", 0))]
+    notification = [{"name": "Ops", "config": {"type": "ntfy", "ntfytopic": "ops", "ntfyserverurl": "https://n.example"}}]
+    uses = [{"monitor_id": number, "notification_id": 1} for number in (1, 2, 3)]
+    path = kuma_database(tmp_path / "kuma.db", monitor=monitors, notification=notification, monitor_notification=uses)
+    conversion, config = converted(path)
+    assert [(target.name, target.matchers, target.remind_every) for target in config.notify] == [
+        ("Ops", {"notify-ops": "true"}, None),
+        ("Ops, again every 30m", {"notify-ops-again-every-30m": "true"}, 1800.0),
+    ]
+    assert {target.url for target in config.notify} == {"${env:KUMA_OPS_URL}"}
+    assert [list(check.labels) for check in config.checks] == [["notify-ops-again-every-30m"]] * 2 + [["notify-ops"]]
+    assert conversion.whole, conversion.notes
+
+
 def test_what_later_versions_have(tmp_path: Path) -> None:
     """Columns that came with 2.1 and later: a bearer token, the address family, the end of domains; the latter is one line for all."""
     path = kuma_database(tmp_path / "kuma.db")
