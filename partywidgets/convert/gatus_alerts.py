@@ -7,31 +7,55 @@ from typing import Any
 
 from ..duration import parse_duration
 from .draft import Draft
-from .services import NATIVE, NOBODY, address
+from .services import INCIDENTS, NATIVE, NOBODY, ONE_INCIDENT, OWN_BODY, address
 from .source import Environment, Section
 
 SERVICES: dict[str, tuple[str, dict[str, str]]] = {
+    "aws-ses": (
+        "aws-ses",
+        {"user": "access-key-id", "token": "secret-access-key", "region": "region", "from": "from", "to": "to"},
+    ),
     "discord": ("discord", {"webhook": "webhook-url"}),
     "email": ("email", {"host": "host", "port": "port", "user": "username", "password": "password", "from": "from", "to": "to"}),
     "googlechat": ("googlechat", {"webhook": "webhook-url"}),
     "gotify": ("gotify", {"server": "server-url", "token": "token"}),
     "homeassistant": ("home-assistant", {"server": "url", "token": "token"}),
+    "ifttt": ("ifttt", {"token": "webhook-key", "event": "event-name"}),
+    "ilert": ("ilert", {"token": "integration-key"}),
+    "incident-io": ("incident-io", {"webhook": "url", "token": "auth-token"}),
+    "line": ("line", {"token": "channel-access-token", "to": "user-ids"}),
     "matrix": ("matrix", {"server": "server-url", "token": "access-token", "room": "internal-room-id"}),
     "mattermost": ("mattermost", {"webhook": "webhook-url"}),
+    "messagebird": ("messagebird", {"token": "access-key", "from": "originator", "to": "recipients"}),
     "ntfy": ("ntfy", {"server": "url", "topic": "topic", "token": "token"}),
     "opsgenie": ("opsgenie", {"token": "api-key"}),
+    "pagerduty": ("pagerduty", {"token": "integration-key"}),
+    "plivo": ("plivo", {"user": "auth-id", "token": "auth-token", "from": "from", "to": "to"}),
     "pushover": ("pushover", {"user": "user-key", "token": "application-token"}),
     "rocketchat": ("rocketchat", {"webhook": "webhook-url"}),
+    "sendgrid": ("sendgrid", {"token": "api-key", "from": "from", "to": "to"}),
+    "signal": ("signal", {"server": "api-url", "from": "number", "to": "recipients"}),
+    "signl4": ("signl4", {"token": "team-secret"}),
     "slack": ("slack", {"webhook": "webhook-url"}),
+    "squadcast": ("squadcast", {"webhook": "webhook-url"}),
     "teams": ("teams", {"webhook": "webhook-url"}),
     "teams-workflows": ("teams", {"webhook": "webhook-url"}),
     "telegram": ("telegram", {"token": "token", "chat": "id"}),
     "twilio": ("twilio", {"sid": "sid", "token": "token", "from": "from", "to": "to"}),
+    "vonage": ("vonage", {"token": "api-key", "secret": "api-secret", "from": "from", "to": "to"}),
+    "webex": ("webex", {"webhook": "webhook-url"}),
+    "zulip": ("zulip", {"bot": "bot-email", "token": "bot-api-key", "domain": "domain", "to": "channel-id"}),
 }
 """A provider's service, and its keys there by those of services.py."""
 _LEFT = {
     "provider-override": "one target has one address: add another under notify",
 }
+
+
+def _text(section: Section, key: str) -> str:
+    """A text, or a list as one with commas."""
+    given = section.left.get(key)
+    return ",".join(map(str, section.items(key))) if isinstance(given, list) else section.text(key)
 
 
 def _count(given: object, default: int) -> int:
@@ -119,7 +143,10 @@ class Alerting:
                 target["recovery"] = False
             elif not all(provider.resolved):
                 self.draft.differs(place, f"{name}: send-on-resolved is on for some alerts only; here for all of them")
-            self.draft.tell_by_reminder(target, place, provider.used)
+            incidents = SERVICES[name][0] in INCIDENTS
+            if incidents and len(provider.used) > 1:
+                self.draft.differs(place, f"{name}: {ONE_INCIDENT}")
+            self.draft.tell_by_reminder(target, place, dict.fromkeys(provider.used, 0.0) if incidents else provider.used)
 
     def _reminder(self, given: object, place: str) -> float:
         """The seconds between reminders; 0 for none, and for what is no duration, which is told."""
@@ -135,7 +162,7 @@ class Alerting:
         """The reference to a provider's address at Apprise; None, and told, where there is none."""
         place = section.at()
         service, keys = SERVICES.get(name, ("", {}))
-        raw = {ours: section.text(theirs) for ours, theirs in keys.items()}
+        raw = {ours: _text(section, theirs) for ours, theirs in keys.items()}
         section.take("client")
         if service:
             section.leave({}, f"a target of {name} has no such thing here")
@@ -149,6 +176,6 @@ class Alerting:
             fields[key] = filled
         url = address(service, fields)
         if url is None:
-            self.draft.left_out(place, f"{name}: {NOBODY}")
+            self.draft.left_out(place, f"{name}: {OWN_BODY if name == 'custom' else NOBODY}")
             return None
         return self.draft.secret(place, url, name, "url")

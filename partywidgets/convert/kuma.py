@@ -9,43 +9,9 @@ from zoneinfo import ZoneInfo
 
 from .draft import Draft, labelled, slug, span
 from .kuma_file import Backup, Record
+from .kuma_services import SERVICES
 from .kuma_target import Targets
-from .services import NOBODY, address
-
-SERVICES: dict[str, tuple[str, dict[str, str]]] = {
-    "apprise": ("apprise", {"url": "appriseURL"}),
-    "discord": ("discord", {"webhook": "discordWebhookUrl"}),
-    "GoogleChat": ("googlechat", {"webhook": "googleChatWebhookURL"}),
-    "gotify": ("gotify", {"server": "gotifyserverurl", "token": "gotifyapplicationToken"}),
-    "HomeAssistant": ("home-assistant", {"server": "homeAssistantUrl", "token": "longLivedAccessToken"}),
-    "matrix": ("matrix", {"server": "homeserverUrl", "token": "accessToken", "room": "internalRoomId"}),
-    "mattermost": ("mattermost", {"webhook": "mattermostWebhookUrl"}),
-    "ntfy": (
-        "ntfy",
-        {"server": "ntfyserverurl", "topic": "ntfytopic", "token": "ntfyaccesstoken", "user": "ntfyusername", "password": "ntfypassword"},
-    ),
-    "Opsgenie": ("opsgenie", {"token": "opsgenieApiKey"}),
-    "pushbullet": ("pushbullet", {"token": "pushbulletAccessToken"}),
-    "pushover": ("pushover", {"user": "pushoveruserkey", "token": "pushoverapptoken"}),
-    "rocket.chat": ("rocketchat", {"webhook": "rocketwebhookURL"}),
-    "signal": ("signal", {"server": "signalURL", "from": "signalNumber", "to": "signalRecipients"}),
-    "slack": ("slack", {"webhook": "slackwebhookURL"}),
-    "smtp": (
-        "email",
-        {
-            "host": "smtpHost",
-            "port": "smtpPort",
-            "secure": "smtpSecure",
-            "user": "smtpUsername",
-            "password": "smtpPassword",
-            "from": "smtpFrom",
-            "to": "smtpTo",
-        },
-    ),
-    "teams": ("teams", {"webhook": "webhookUrl"}),
-    "telegram": ("telegram", {"token": "telegramBotToken", "chat": "telegramChatID"}),
-}
-"""A notification's type: its service, and its keys there by those of services.py."""
+from .services import INCIDENTS, NOBODY, ONE_INCIDENT, OWN_BODY, address
 
 
 class Kuma:
@@ -130,18 +96,20 @@ class Kuma:
             self.draft.left_out(given.place, "no monitor uses it" if not users else "it is turned off")
             return
         kind = str(config.get("type") or "")
-        service, keys = SERVICES.get(kind, ("", {}))
         settings = Record(given.place, config)
+        service, keys = SERVICES.get(kind, ("", {}))
         fields = {ours: "true" if config.get(theirs) is True else settings.text(theirs) for ours, theirs in keys.items()}
         url = address(service, fields)
         if url is None:
-            self.draft.left_out(given.place, f"{kind}: {NOBODY}")
+            self.draft.left_out(given.place, f"{kind}: {OWN_BODY if kind == 'webhook' else NOBODY}")
             return
         name = (given.text("name") or config.get("name") or kind)[:100]
         target: dict[str, Any] = {"name": name, "url": self.draft.secret(given.place, url, name, "url")}
         if any(other["name"] == name for other in self.draft.notify):
             target["name"] = f"{name[:80]} {int(given.number('id'))}"
-        self.draft.tell_by_reminder(target, given.place, {name: self._reminders[name] for name in users})
+        if service in INCIDENTS and len(users) > 1:
+            self.draft.differs(given.place, f"{kind}: {ONE_INCIDENT}")
+        self.draft.tell_by_reminder(target, given.place, {name: 0.0 if service in INCIDENTS else self._reminders[name] for name in users})
 
     def _window(self, given: Record, backup: Backup, ids: dict[int, str], children: dict[int, set[int]]) -> None:
         if not given.flag("active"):

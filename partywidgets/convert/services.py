@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
-NATIVE = frozenset(("discord", "googlechat", "slack", "teams"))
+NATIVE = frozenset(("discord", "fluxer", "googlechat", "slack", "stackfield", "teams", "webex", "zoho-cliq"))
 """Services whose own https addresses Apprise takes."""
 NOBODY = "nobody is told by it; where Apprise has a service for it, add it under notify: https://appriseit.com/services/"
+
+OWN_BODY = (
+    "what it sends is made for its receiver; json:// or form:// under notify sends Apprise's own: https://appriseit.com/services/json/"
+)
+"""Why a webhook with a body of the source's is left out."""
+INCIDENTS = frozenset(("goalert", "ilert", "incident-io", "pagerduty", "pagertree", "signl4", "splunk", "squadcast"))
+"""Services that open an incident with a problem and end it with the recovery; reminding people is theirs."""
+ONE_INCIDENT = "one incident stands for all that it is told of, and ends when nothing of that fails any more"
+_INCIDENT = "?action=map&dedup=partywidgets"
+"""Without it Apprise opens an incident for each message, a recovery too."""
 
 Fields = Mapping[str, str]
 """What a tool knows of a service, under the names that the makers below use."""
@@ -20,6 +31,33 @@ def address(service: str, fields: Fields) -> str | None:
         return None if maker is None else maker(fields)
     except (KeyError, ValueError):
         return None
+
+
+def _made_of(pattern: str) -> Callable[[Fields], str]:
+    """A maker that puts fields into a pattern: `{name}` is one part, `{name/}` one for each of a list with commas, `{name@}` an address of
+    mail, which Apprise takes as it is."""
+
+    def make(fields: Fields) -> str:
+        def value(found: re.Match[str]) -> str:
+            given = fields[found[1]]
+            if found[2] == "/":
+                return "/".join(_part(one.strip()) for one in given.split(","))
+            return _part(given).replace("%40", "@") if found[2] else _part(given)
+
+        return re.sub(r"\{(\w+)([/@]?)\}", value, pattern)
+
+    return make
+
+
+def _key_of(service: str, path: str, hosts: str, more: str = "") -> Callable[[Fields], str | None]:
+    """A maker for services whose webhook is `https://HOST/path/KEY`, HOST one that matches `hosts`."""
+
+    def make(fields: Fields) -> str | None:
+        at = _web(fields["webhook"])
+        before, _, key = at.path.rstrip("/").rpartition("/")
+        return f"{service}://{_part(key)}{more}" if before == path and re.fullmatch(hosts, at.hostname or "") else None
+
+    return make
 
 
 def _webhook(fields: Fields) -> str | None:
@@ -75,10 +113,6 @@ def _matrix(fields: Fields) -> str | None:
     return f"matrix{_s(at)}://{_part(fields['token'])}@{at.netloc}/{_part(fields['room'])}"
 
 
-def _twilio(fields: Fields) -> str | None:
-    return f"twilio://{_part(fields['sid'])}:{_part(fields['token'])}@{_part(fields['from'])}/{_part(fields['to'])}"
-
-
 def _signal(fields: Fields) -> str | None:
     at = _web(fields["server"])
     to = "/".join(_part(number.strip()) for number in fields["to"].split(","))
@@ -88,6 +122,67 @@ def _signal(fields: Fields) -> str | None:
 def _home_assistant(fields: Fields) -> str | None:
     at = _web(fields["server"])
     return f"hassio{_s(at)}://{at.netloc}/{_part(fields['token'])}"
+
+
+def _pagerduty(fields: Fields) -> str | None:
+    # Events API v2 knows the integration by its key alone; Apprise wants one of the REST API beside it, which that one does not look at.
+    region = "&region=eu" if ".eu." in fields.get("server", "") else ""
+    return f"pagerduty://{_part(fields['token'])}@none{_INCIDENT}{region}"
+
+
+def _squadcast(fields: Fields) -> str | None:
+    made = _key_of("squadcast", "/v2/incidents/api", r"api\.(eu\.)?squadcast\.com", _INCIDENT)(fields)
+    return made and made + ("&region=eu" if ".eu." in fields["webhook"] else "")
+
+
+def _splunk(fields: Fields) -> str | None:
+    key = _key_of("splunk", "/integrations/generic/20131114/alert", r"alert\.victorops\.com")(fields)
+    return key and key.replace("://", f"://{_part(fields['routing'])}@")
+
+
+def _incident_io(fields: Fields) -> str | None:
+    source = _key_of("incidentio", "/v2/alert_events/http", r"api\.incident\.io")(fields)
+    return source and f"{source}/{_part(fields['token'])}{_INCIDENT}"
+
+
+def _goalert(fields: Fields) -> str | None:
+    at = _web(fields["server"])
+    return f"goalert{_s(at)}://{at.netloc}{at.path.rstrip('/')}/{_part(fields['token'])}{_INCIDENT}"
+
+
+def _bark(fields: Fields) -> str | None:
+    at = _web(fields["server"])
+    return f"bark{_s(at)}://{at.netloc}{at.path.rstrip('/')}" if at.path.strip("/") else None
+
+
+def _dingtalk(fields: Fields) -> str | None:
+    token = dict(parse_qsl(_web(fields["webhook"]).query)).get("access_token", "")
+    secret = f"{_part(fields['secret'])}@" if fields.get("secret") else ""
+    return f"dingtalk://{secret}{_part(token)}"
+
+
+def _feishu(fields: Fields) -> str | None:
+    lark = _key_of("lark", "/open-apis/bot/v2/hook", r"open\.larksuite\.com")(fields)
+    return lark or _key_of("feishu", "/open-apis/bot/v2/hook", r"open\.feishu\.cn")(fields)
+
+
+def _pushdeer(fields: Fields) -> str | None:
+    server = fields.get("server") or ""
+    at = _web(server) if server else None
+    return f"pushdeer{_s(at)}://{at.netloc}/{_part(fields['token'])}" if at else f"pushdeer://{_part(fields['token'])}"
+
+
+def _evolution(fields: Fields) -> str | None:
+    at = _web(fields["server"])
+    parts = _made_of("{instance}/{to}")(fields)
+    return f"evolution{_s(at)}://{_part(fields['token'])}@{at.netloc}/{parts}"
+
+
+def _zulip(fields: Fields) -> str | None:
+    name, organisation = fields["bot"].partition("@")[0].removesuffix("-bot"), fields["domain"].removesuffix(".zulipchat.com")
+    if organisation == fields["domain"]:
+        return None  # Apprise knows Zulip's own servers only
+    return f"zulip://{_part(name)}@{_part(organisation)}/{_part(fields['token'])}/{_part(fields['to'])}"
 
 
 def _given(fields: Fields) -> str | None:
@@ -114,21 +209,68 @@ def _s(parts: SplitResult) -> str:
 
 _MAKERS: dict[str, Callable[[Fields], str | None]] = {
     "apprise": _given,
+    "aws-ses": _made_of("ses://{from@}/{user}/{token}/{region}/{to/}"),
+    "bark": _bark,
+    "brevo": _made_of("brevo://{token}:{from@}/{to/}"),
+    "clicksend": _made_of("clicksend://{user}:{token}@{to/}"),
+    "dingtalk": _dingtalk,
     "discord": _webhook,
+    "elks": _made_of("elks://{user}:{token}@{from}/{to/}"),
     "email": _email,
+    "evolution": _evolution,
+    "feishu": _feishu,
+    "fluxer": _webhook,
+    "freemobile": _made_of("freemobile://{user}@{token}"),
+    "goalert": _goalert,
     "googlechat": _webhook,
     "gotify": _gotify,
     "home-assistant": _home_assistant,
+    "ifttt": _made_of("ifttt://{token}/{event}"),
+    "ilert": _made_of("ilert://{token}" + _INCIDENT),
+    "incident-io": _incident_io,
+    "kook": _made_of("kook://{token}/{to}"),
+    "line": _made_of("line://{token}/{to/}"),
     "matrix": _matrix,
     "mattermost": _mattermost,
+    "messagebird": _made_of("msgbird://{token}/{from}/{to/}"),
     "ntfy": _ntfy,
-    "opsgenie": lambda fields: f"opsgenie://{_part(fields['token'])}",
-    "pushbullet": lambda fields: f"pbul://{_part(fields['token'])}",
+    "octopush": _made_of("octopush://{from}:{user@}/{token}/{to/}"),
+    "opsgenie": lambda fields: _made_of("opsgenie://{token}")(fields) + ("?region=eu" if fields.get("region") == "eu" else ""),
+    "pagerduty": _pagerduty,
+    "pagertree": _key_of("pagertree", "/integration", r"api\.pagertree\.com", _INCIDENT),
+    "plivo": _made_of("plivo://{user}@{token}/{from}/{to/}"),
+    "pushbullet": _made_of("pbul://{token}"),
+    "pushdeer": _pushdeer,
     "pushover": _pushover,
+    "pushplus": _made_of("pushplus://{token}"),
+    "pushy": _made_of("pushy://{token}/{to}"),
+    "resend": _made_of("resend://{token}:{from@}/{to/}"),
     "rocketchat": _rocket,
+    "sendgrid": _made_of("sendgrid://{token}:{from@}/{to/}"),
+    "serverchan": _made_of("schan://{token}"),
+    "serwersms": _made_of("serwersms://{user}:{password}@{from}/{to/}"),
+    "seven": _made_of("seven://{token}/{to/}"),
     "signal": _signal,
+    "signl4": _made_of("signl4://{token}" + _INCIDENT),
+    "signl4-webhook": _key_of("signl4", "/webhook", r"connect\.signl4\.com", _INCIDENT),
     "slack": _webhook,
+    "smsc": _made_of("smsc://{user}:{password}@{to/}"),
+    "smsmanager": _made_of("smsmanager://{token}@{to/}"),
+    "splunk": _splunk,
+    "spugpush": _made_of("spugpush://{token}"),
+    "squadcast": _squadcast,
+    "stackfield": _webhook,
     "teams": _webhook,
+    "techulus-push": _made_of("push://{token}"),
     "telegram": _telegram,
-    "twilio": _twilio,
+    "telnyx": _made_of("telnyx://{token}@{from}/{to/}"),
+    "threema": _made_of("threema://{from}@{token}/{to/}"),
+    "twilio": _made_of("twilio://{sid}:{token}@{from}/{to/}"),
+    "vonage": _made_of("vonage://{token}:{secret}@{from}/{to/}"),
+    "webex": _webhook,
+    "wecom": _made_of("wecombot://{token}"),
+    "whapi": _made_of("whapi://{token}/{to}"),
+    "wpush": _made_of("wpush://{token}"),
+    "zoho-cliq": _webhook,
+    "zulip": _zulip,
 }

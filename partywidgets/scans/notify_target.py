@@ -179,7 +179,7 @@ class Target:
         """How many rows of some groups fail beside these, of which was told before."""
         told = self.told.keys() - {notice.fingerprint for notice in notices}
         rows = (row for name in told if (row := self._current(name)) is not None)
-        return sum(row.status != "ok" and self.settings.group_of(row) in groups for row in rows)
+        return sum((row.status != "ok" or row.state.phase == "soft") and self.settings.group_of(row) in groups for row in rows)
 
     def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
         """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""

@@ -235,7 +235,8 @@ alerting:
     webhook-url: "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
     default-alert: { failure-threshold: 5, send-on-resolved: true, description: "look at the runbook" }
   telegram: { token: "123456789:alphabetagammadeltaepsilonzeta12345", id: "-1001" }
-  pagerduty: { integration-key: "********" }
+  pagerduty: { integration-key: "0123456789abcdef0123456789abcdef" }
+  datadog: { api-key: "********" }
 maintenance: { start: "23:30", duration: 1h, timezone: Europe/Berlin, every: [Sunday, Thursday] }
 concurrency: 7
 endpoints:
@@ -243,7 +244,7 @@ endpoints:
     name: a
     url: "http://a.example/"
     conditions: ["[STATUS] == 200"]
-    alerts: [{ type: slack }, { type: pagerduty }]
+    alerts: [{ type: slack }, { type: pagerduty, minimum-reminder-interval: 5m }, { type: datadog }]
     maintenance-windows: [{ start: "04:00", duration: 30m }]
   - <<: *base
     name: b
@@ -261,7 +262,7 @@ endpoints:
         "attempts": 3,
         "recovery_attempts": 2,
         "retry_delay": 60.0,
-        "labels": {"notify-slack": "true"},
+        "labels": {"notify-slack": "true", "notify-pagerduty": "true"},
         "conditions": ("status == 200",),
         "remediation": {"text": "look at the runbook"},
     }
@@ -269,6 +270,7 @@ endpoints:
     assert [(target.name, target.url, target.matchers, target.recovery) for target in config.notify] == [
         ("slack", "${env:GATUS_SLACK_URL}", {"notify-slack": "true"}, True),
         ("telegram", "${env:GATUS_TELEGRAM_URL}", {"notify-telegram": "true"}, False),
+        ("pagerduty", "${env:GATUS_PAGERDUTY_URL}", {"notify-pagerduty": "true"}, False),
     ]
     assert conversion.variables.values["GATUS_TELEGRAM_URL"] == "tgram://123456789%3Aalphabetagammadeltaepsilonzeta12345/-1001"
     assert [(window.name, window.cron, window.timezone, window.duration, window.matchers) for window in config.maintenance] == [
@@ -277,9 +279,9 @@ endpoints:
     ]
     assert config.limits.total == 7
     left = told(conversion, "left out")
-    assert [line.split(": ", 1)[0] for line in left] == ["6:3"]
-    assert "pagerduty: nobody is told by it" in left[0]
-    assert [target.remind_every for target in config.notify] == [None, 3600.0]
+    assert [line.split(": ", 1)[0] for line in left] == ["7:3"]
+    assert "datadog: nobody is told by it" in left[0]
+    assert [target.remind_every for target in config.notify] == [None, 3600.0, None], "PagerDuty reminds people itself"
     assert not conversion.whole
 
 

@@ -165,7 +165,7 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         notification=[
             {"name": "Ops Slack", "config": {"type": "slack", "slackwebhookURL": slack}},
             {"name": "Unused", "config": {"type": "discord", "discordWebhookUrl": "https://discord.com/api/webhooks/1/abc"}},
-            {"name": "Pager", "config": {"type": "PagerDuty", "pagerdutyIntegrationKey": "0123456789"}},
+            {"name": "Hook", "config": {"type": "webhook", "webhookURL": "https://hook.example/0123456789"}},
         ],
         monitor_notification=[{"monitor_id": 2, "notification_id": 1}, {"monitor_id": 2, "notification_id": 3}],
         maintenance=[
@@ -229,7 +229,7 @@ def test_the_whole_of_a_kuma(tmp_path: Path) -> None:
         "monitor 8 'ntlm': the login by ntlm has no counterpart; kept with enabled",
         "monitor 9 'count': the query '$count(items)' is more than one place; kept with enabled",
         "notification 2 'Unused'",
-        "notification 3 'Pager': PagerDuty: nobody is told by it; where Apprise has a service for it, add it under notify",
+        "notification 3 'Hook': webhook: what it sends is made for its receiver; json:// or form:// under notify sends Apprise's own",
         "maintenance 2 'Once'",
         "maintenance 3 'Past'",
     ]
