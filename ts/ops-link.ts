@@ -132,8 +132,8 @@ export function opsLink(
           opened() {},
           text: (message) => room.text(message),
           binary() {},
-          delay(transport, delay) {
-            bar.delay(transport, delay);
+          delay(transport, delay, why) {
+            bar.delay(transport, delay, why);
             traits.write("transport", transport ?? "");
           },
         },

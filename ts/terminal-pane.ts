@@ -270,8 +270,8 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       },
       text: (message) => party.text(message),
       binary: (frame) => party.binary(frame),
-      delay(transport, delay) {
-        bar.delay(transport, delay);
+      delay(transport, delay, why) {
+        bar.delay(transport, delay, why);
         options.carried?.(transport);
       },
     },

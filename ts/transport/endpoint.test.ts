@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { endpointsOf, httpRoot, thisPage } from "./endpoint.ts";
+import { endpointsOf, httpRoot, thisPage, whyRelayed } from "./endpoint.ts";
 
 const lab = { href: "http://localhost:8888/user/ana/lab/tree/x.ipynb", baseUrl: "/user/ana/" };
 const server = { kind: "server", host_id: "h", path: "partywidgets/" } as const;
@@ -79,4 +79,26 @@ describe("this page", () => {
 describe("_endpoints", () => {
   it.each([[null], [undefined], ["x"], [{}]])("of %j are none", (value) => expect(endpointsOf(value)).toEqual([]));
   it("keep what has a kind", () => expect(endpointsOf([null, 1, {}, server])).toEqual([server]));
+});
+
+describe("why the kernel relays", () => {
+  const comm = { kind: "comm", host_id: "h" } as const;
+  const remote = { kind: "remote", host_id: "h", url: "http://ops.example/" } as const;
+
+  it("names the page's origin, which the host's config may not have", () => {
+    expect(whyRelayed([remote, comm], lab)).toBe(
+      "http://ops.example/ gave this page no answer: its config may have to name http://localhost:8888 under auth.origins",
+    );
+  });
+
+  it("names TLS where the browser goes nowhere else from this page", () => {
+    expect(whyRelayed([remote, comm], { href: "https://hub.example/lab", baseUrl: "/" })).toBe(
+      "A page on https may not go straight to http://ops.example/: serve that host with TLS",
+    );
+  });
+
+  it("is nothing where only the kernel could", () => {
+    expect(whyRelayed([comm], lab)).toBe("");
+    expect(whyRelayed([server, comm], lab)).toBe("");
+  });
 });

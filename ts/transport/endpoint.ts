@@ -55,6 +55,16 @@ export function httpRoot(endpoint: Endpoint, page: Page): string | null {
   return withSlash(endpoint.url);
 }
 
+/** Why a room at a remote host is carried by the kernel, with what helps, for whoever reads over the badge; empty where nothing else was to be expected. */
+export function whyRelayed(endpoints: Endpoint[], page: Page): string {
+  const url = endpoints.find(({ kind }) => kind === "remote")?.url;
+  if (!url) return "";
+  const { origin, protocol } = new URL(page.href);
+  return protocol === "https:" && url.startsWith("http:")
+    ? `A page on https may not go straight to ${url}: serve that host with TLS`
+    : `${url} gave this page no answer: its config may have to name ${origin} under auth.origins`;
+}
+
 function withSlash(url: string): string {
   return url.endsWith("/") ? url : `${url}/`;
 }

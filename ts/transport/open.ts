@@ -2,7 +2,7 @@
 import PartySocket from "partysocket";
 import { type CommChannel, KernelSilence } from "./channel.ts";
 import { CommTransport } from "./comm.ts";
-import { type Endpoint, httpRoot, type Page, type TransportName, thisPage } from "./endpoint.ts";
+import { type Endpoint, httpRoot, type Page, type TransportName, thisPage, whyRelayed } from "./endpoint.ts";
 import { LoopbackTransport } from "./loopback.ts";
 import { ServerTransport } from "./server.ts";
 import { Refused, type Transport } from "./transport.ts";
@@ -32,8 +32,8 @@ export interface LinkHandlers {
   opened(protocol: string): void;
   text(message: string): void;
   binary(frame: Uint8Array): void;
-  /** The way that carries, and its delay: milliseconds, `busy` when nothing came back for 2 s, null when not known. */
-  delay(transport: TransportName | null, delay: number | "busy" | null): void;
+  /** The way that carries, its delay (milliseconds, `busy` when nothing came back for 2 s, null when not known), and why no better one does, or "". */
+  delay(transport: TransportName | null, delay: number | "busy" | null, why: string): void;
 }
 
 export interface RoomAddress {
@@ -134,7 +134,7 @@ export class RoomLink {
     this.#run(stop.signal).catch((error) => {
       if (stop.signal.aborted) return;
       this.#handlers.state(error instanceof Refused ? "refused" : "lost", wordsOf(error));
-      this.#handlers.delay(null, null);
+      this.#tellDelay(null, null);
     });
   }
 
@@ -158,6 +158,10 @@ export class RoomLink {
     }
   }
 
+  #tellDelay(transport: TransportName | null, delay: number | "busy" | null): void {
+    this.#handlers.delay(transport, delay, transport === "comm" ? whyRelayed(this.#address.endpoints, thisPage()) : "");
+  }
+
   async #currentHost(): Promise<string> {
     const [answer] = await this.#channel.request("hello", {}, HELLO_TIMEOUT_MS);
     return String(answer.host_id);
@@ -171,7 +175,7 @@ export class RoomLink {
       this.#handlers.state("lost", "ended: kernel restarted, run this cell again");
     else if (this.#wasLive) this.#handlers.state("lost", "the host does not answer: still trying");
     else this.#handlers.state("lost", "No live host: start the kernel and run this cell");
-    this.#handlers.delay(null, null);
+    this.#tellDelay(null, null);
   }
 
   #pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -257,11 +261,11 @@ export class RoomLink {
             this.#handlers.state("connecting", "");
           } else if (code in STOP) {
             this.#handlers.state("refused", reason || STOP[code]!);
-            this.#handlers.delay(transport.name, null);
+            this.#tellDelay(transport.name, null);
             end("stopped");
           } else {
             this.#handlers.state("connecting", reason || "connection lost: reconnecting");
-            this.#handlers.delay(transport.name, null);
+            this.#tellDelay(transport.name, null);
             if (opened) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
           }
         },
@@ -314,11 +318,11 @@ export class RoomLink {
     const probe = async () => {
       if (document.hidden) return;
       const started = performance.now();
-      const busy = setTimeout(() => this.#handlers.delay(transport.name, "busy"), BUSY_AFTER_MS);
+      const busy = setTimeout(() => this.#tellDelay(transport.name, "busy"), BUSY_AFTER_MS);
       try {
         await transport.hello(SILENCE_MS, signal);
         if (signal.aborted) return;
-        this.#handlers.delay(transport.name, Math.round((performance.now() - started) * 10) / 10);
+        this.#tellDelay(transport.name, Math.round((performance.now() - started) * 10) / 10);
         // The network was away and is back, and the socket has said nothing since: it may be half open, which a browser does not notice.
         if (silent && socket.readyState === WebSocket.OPEN && heard() < started && transport.name !== "comm") socket.reconnect();
         silent = false;

@@ -12,7 +12,8 @@ const MEANING: Record<TransportName, string> = {
 export class Badge {
   readonly node = element("span", { class: "pw-badge" });
 
-  show(transport: TransportName | null, delay: number | "busy" | null): void {
+  /** `why` no better way carries, a sentence with what helps, or empty. */
+  show(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
     if (transport === null) {
       setText(this.node, "");
       this.node.removeAttribute("title");
@@ -27,7 +28,8 @@ export class Badge {
             : " · no answer for 2 s"
           : ` · ${milliseconds(delay)}`;
     setText(this.node, transport + words);
-    this.node.title = `Connected ${MEANING[transport]}${typeof delay === "number" ? `; there and back in ${milliseconds(delay)}` : ""}`;
+    const there = typeof delay === "number" ? `; there and back in ${milliseconds(delay)}` : "";
+    this.node.title = `Connected ${MEANING[transport]}${there}${why && `. ${why}`}`;
     this.node.classList.toggle("pw-badge-slow", delay === "busy");
   }
 }

@@ -91,8 +91,8 @@ export class OpsBar {
     this.#now.hidden = state !== "open";
   }
 
-  delay(transport: TransportName | null, delay: number | "busy" | null): void {
-    this.#badge.show(transport, delay);
+  delay(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
+    this.#badge.show(transport, delay, why);
   }
 
   draw(store: OpsStore): void {

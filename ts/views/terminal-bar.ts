@@ -168,8 +168,8 @@ export class TerminalBar {
     this.node.querySelector<HTMLButtonElement>("button:not([hidden])")?.focus();
   }
 
-  delay(transport: TransportName | null, delay: number | "busy" | null): void {
-    this.#badge.show(transport, delay);
+  delay(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
+    this.#badge.show(transport, delay, why);
     this.#overflow.soon();
   }
 

@@ -332,6 +332,12 @@ describe("the badge", () => {
     badge.show("comm", null);
     expect(badge.node.title).toContain("what you type waits while a cell blocks, output arrives");
   });
+
+  it("says why no better way carries, and what helps", () => {
+    const badge = new Badge();
+    badge.show("comm", 20, "http://ops.example gave this page no answer");
+    expect(badge.node.title).toMatch(/there and back in 20 ms\. http:\/\/ops\.example gave this page no answer$/);
+  });
 });
 
 describe("the saved state", () => {
