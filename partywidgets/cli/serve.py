@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -114,7 +115,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                     _greeting(
                         server.url,
                         len(app.service.registry),
-                        len(app.terminals.sandboxes),
+                        sorted(app.terminals.sandboxes),
                         said,
                         app.host.storage_path,
                         open_=token is None,
@@ -166,18 +167,26 @@ def _token(path: Path | None) -> tuple[str, str]:
     return token, f"  token    {token}   (shown once; --token-file keeps one)"
 
 
-def _greeting(url: str, checks: int, sandboxes: int, said: str, storage: Path, *, open_: bool, wildcard: bool) -> str:
+def _greeting(url: str, checks: int, sandboxes: list[str], said: str, storage: Path, *, open_: bool, wildcard: bool) -> str:
     from .. import __version__
 
-    lines = [f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(sandboxes, 'sandbox', 'es')}", f"  rooms    {url}"]
+    lines = [
+        f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(len(sandboxes), 'sandbox', 'es')}",
+        f"  rooms    {url}",
+    ]
     lines += [f"  storage  {storage.absolute()}"]
+    # `attach` asks for the id `default` unless it is told another one.
+    chosen = "" if "default" in sandboxes or not sandboxes else f" --sandbox {shlex.quote(sandboxes[0])}"
+    attach = (
+        f"partywidgets attach ROOM{chosen} --url {url}" if sandboxes else "none: a shell needs a sandbox, under `sandboxes:` in the config"
+    )
     if open_:
         lines += ["  token    none: open to every program and user of this machine"]
         lines += ["  roles    everybody types in terminals, acks, silences and re-checks; whole scans need a token: leave --no-auth out"]
         lines += [f'  notebook pw.connect("{url}")']
-        lines += [f"  terminal partywidgets attach ROOM --url {url}"]
+        lines += [f"  terminal {attach}"]
     else:
-        lines += [said, f'  notebook pw.connect("{url}", token=…)', f"  terminal PARTYWIDGETS_TOKEN=… partywidgets attach ROOM --url {url}"]
+        lines += [said, f'  notebook pw.connect("{url}", token=…)', f"  terminal {'PARTYWIDGETS_TOKEN=… ' if sandboxes else ''}{attach}"]
     if wildcard:
         lines += ["  names    others reach this host by the names in auth.hosts of the config"]
     return "\n".join([*lines, "Ctrl-C stops."])

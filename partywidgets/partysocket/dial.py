@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 _wire_logger = logging.getLogger(f"{__name__}.wire")
 _wire_logger.setLevel(logging.INFO)
 
+LONGEST_ANSWER = 300
+"""Characters of an answer that refused, for the one who reads the error: our own sentences are whole, a proxy's page is not."""
+
 
 async def dial(
     url: str,
@@ -83,5 +86,7 @@ def failure_of(error: Exception, timeout: float) -> tuple[str, int | None]:
 def _said(response: Any) -> str:
     """The beginning of what stands in an answer that refused, for the one who reads the error."""
     body = getattr(response, "body", None) or b""
-    line = bytes(body[:200]).decode("utf-8", "replace").split("\n")[0].strip()
-    return f" ({line[:100]})" if line and line.isprintable() else ""
+    line = bytes(body[: 4 * LONGEST_ANSWER]).decode("utf-8", "replace").split("\n")[0].strip()
+    if not line or not line.isprintable():
+        return ""
+    return f" ({line if len(line) <= LONGEST_ANSWER else line[: LONGEST_ANSWER - 1] + '…'})"

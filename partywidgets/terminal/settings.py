@@ -114,7 +114,7 @@ class TerminalSettings:
         try:
             return self.sandboxes[sandbox_id]
         except KeyError:
-            known = ", ".join(sorted(self.sandboxes)) or "none is configured"
+            known = f"known: {', '.join(sorted(self.sandboxes))}): name one of those, or" if self.sandboxes else "none is configured):"
             raise UnknownSandboxError(
-                f"no sandbox has the id {sandbox_id[:64]!r} (known: {known}): add it under `sandboxes:` in the config"
+                f"no sandbox has the id {sandbox_id[:64]!r} ({known} add it under `sandboxes:` in the config"
             ) from None

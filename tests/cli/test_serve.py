@@ -94,6 +94,21 @@ def test_serve(serve: Serve, config: Path, environment: dict[str, str]) -> None:
     assert get(f"{host.url}/api/ops/scans") == 401
 
 
+@pytest.mark.parametrize(
+    ("sandboxes", "said"),
+    [
+        ("default: 'local:', web: 'local:'", "PARTYWIDGETS_TOKEN=… partywidgets attach ROOM --url "),
+        ("web: 'local:', db: 'local:'", "PARTYWIDGETS_TOKEN=… partywidgets attach ROOM --sandbox db --url "),
+        ("", "none: a shell needs a sandbox, under `sandboxes:` in the config\n"),
+    ],
+)
+def test_it_prints_an_attach_that_opens_a_shell(sandboxes: str, said: str, serve: Serve, tmp_path: Path) -> None:
+    """Without a sandbox `default` the line names another one, and with none it says what is missing."""
+    config = tmp_path / "sandboxes.yaml"
+    config.write_text(f"sandboxes: {{ {sandboxes} }}\n")
+    assert f"\n  terminal {said}" in serve(config).greeting
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it(serve: Serve, config: Path, number: signal.Signals) -> None:
     """SIGTERM and SIGINT close everyone with 1012 and end it with code 0, also with a shell running and a client connected."""

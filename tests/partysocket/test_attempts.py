@@ -54,6 +54,19 @@ async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
         assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401 (a credential is needed)", False, 401)]
 
 
+@pytest.mark.parametrize(("length", "said"), [(250, "x" * 250), (5000, "x" * 299 + "…")])
+async def test_an_answer_that_refused_is_said_whole_up_to_a_bound(length: int, said: str, fast: dict[str, Any]) -> None:
+    """A sentence of a host's own with its remedy is not cut; a proxy's page is, and shows it."""
+
+    async def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(403, "x" * length + "\n")
+
+    async with peer(process_request=refuse) as server, PartySocket(host=server.host, room="r", **fast) as socket:
+        with pytest.raises(RefusedError) as refusal:
+            await socket.opened(WAIT)
+        assert f"HTTP 403 ({said})" in str(refusal.value)
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 async def test_nobody_there_is_said_in_words(name: str, fast: dict[str, Any]) -> None:
     """Where nothing listens the reason is a sentence, not asyncio's call and address."""

@@ -129,7 +129,8 @@ class HostCheck(CheckModel):
             case "process":
                 probe.summary = f"{self.process}: {values['count']} running, {_bytes(values['rss_bytes'])}"
                 probe.fault = f"{self.process}: no such process runs"
-                probe.evidence.append(Evidence("pids", "pids", ", ".join(map(str, values["pids"]))))
+                if values["pids"]:
+                    probe.evidence.append(Evidence("pids", "pids", ", ".join(map(str, values["pids"]))))
             case "port":
                 where = ", ".join(values["addresses"])
                 probe.fault = f"nobody listens on port {self.port}"
@@ -208,7 +209,7 @@ def _process(name: str) -> dict[str, Any]:
     return {
         "count": len(found),
         "rss_bytes": sum(rss for _, rss, _ in found),
-        "oldest_age_s": round(time.time() - min((born for _, _, born in found), default=time.time()), 1),
+        "oldest_age_s": round(time.time() - min(born for _, _, born in found), 1) if found else 0.0,
         "pids": [pid for pid, _, _ in found][:100],
     }
 

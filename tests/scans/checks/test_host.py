@@ -75,6 +75,7 @@ async def test_process() -> None:
         await child.wait()
     result = await look(check(process="no-such-program"))
     assert (result.status, result.summary) == ("crit", "no-such-program: no such process runs")
+    assert result.evidence == []  # no empty list of pids under a failing row
     assert (await look(check(process="no-such-program", conditions=["count == 0"]))).status == "ok"
 
 
