@@ -40,6 +40,7 @@ class Conversation:
         self._label, self._take, self._pings, self._close_timeout = label, take, pings, close_timeout
         self._since = asyncio.get_running_loop().time()
         self._workers: list[asyncio.Future[Any]] = []
+        self._over = False
 
     @property
     def seconds(self) -> float:
@@ -60,14 +61,26 @@ class Conversation:
         await asyncio.wait({workers[1], workers[4]}, return_when=asyncio.FIRST_COMPLETED)
 
     async def end(self, code: int, reason: str) -> CloseEvent:
-        """Closes the socket with `code` unless it is closed, and ends its tasks. Returns how it ended."""
+        """Closes the socket with `code` unless it is closed, and ends its tasks. Returns how it ended.
+
+        A callback that does not end when it is cancelled is waited for as long as the handshake, and then left to itself.
+        """
         await self._hang_up(code, reason)
-        for worker in self._workers:
+        workers, self._workers = self._workers, []
+        self._over = True
+        for worker in workers:
             worker.cancel()
-        for ended in await asyncio.gather(*self._workers, return_exceptions=True):
-            if isinstance(ended, Exception):
-                logger.error("%s: this connection failed", self._label, exc_info=ended)
-        self._workers = []
+        if workers:
+            ended, late = await asyncio.wait(workers, timeout=self._close_timeout)
+            for worker in ended:
+                if not worker.cancelled() and (error := worker.exception()) is not None:
+                    logger.error("%s: this connection failed", self._label, exc_info=error)
+            if late:
+                logger.warning(
+                    "%s: a callback did not end within %g s of being cancelled and is left to itself: end it where CancelledError comes",
+                    self._label,
+                    self._close_timeout,
+                )
         closed = self._socket.close_code if self._socket.close_code is not None else 1006
         return CloseEvent(closed, self._socket.close_reason or "", closed != 1006)
 
@@ -85,6 +98,8 @@ class Conversation:
         try:
             async for frame in self._socket:
                 await self._take(frame)
+                if self._over:  # a callback took the cancelling for itself
+                    return
         except ConnectionClosed:
             return
 

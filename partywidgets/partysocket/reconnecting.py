@@ -373,9 +373,11 @@ class ReconnectingWebSocket:
         finally:
             self._state = ReadyState.CLOSING
             ask = self._ask or _Ask(1000, "", come_back=True)
-            event = await conversation.end(ask.code, ask.reason)
-            self._outbox.closed()
-            self._conversation = self._socket = None
+            try:
+                event = await conversation.end(ask.code, ask.reason)
+            finally:
+                self._outbox.closed()
+                self._conversation = self._socket = None
         self._retries.lasted(conversation.seconds)
         return event
 

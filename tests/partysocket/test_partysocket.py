@@ -201,6 +201,34 @@ async def test_close_from_a_callback() -> None:
             assert (connection.close_code, connection.close_reason) == (4000, "enough")
 
 
+async def test_a_callback_that_does_not_end_holds_up_no_reconnect(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """A callback that goes on after it was cancelled is left behind with a line in the log; the socket connects anew."""
+    entered, release, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def on_open() -> None:
+        if not entered.is_set():
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await release.wait()
+                ended.set()
+
+    async with (
+        peer() as server,
+        PartySocket(host=server.host, room="r", on_open=on_open, close_timeout=0.1, **fast) as socket,
+    ):
+        first = await server.arrival()
+        await soon(entered.wait())
+        await first.close(1012, "restart")
+        await server.arrival()
+        socket.send("again")
+        assert await soon(socket.receive()) == "again"
+        assert any("did not end" in record.message for record in caplog.records)
+        release.set()
+        await soon(ended.wait())
+
+
 async def test_oversize_messages_close_with_1009(fast: dict[str, Any]) -> None:
     """A message over max_message is not taken into memory; the peer gets 1009."""
 
