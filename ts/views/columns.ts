@@ -9,6 +9,8 @@ export interface Column {
   title: string;
   /** In CSS pixels; of a column that grows, the least. */
   width: number;
+  /** The same in a table below `NARROW`: what every width shows has to fit there, too. */
+  narrow?: number;
   /** Its share of what is left; 0: it does not grow. */
   grow: number;
   right?: boolean;
@@ -23,6 +25,7 @@ export interface Column {
   plain?: boolean;
 }
 
+const NARROW = 440;
 const HIDDEN = Number.POSITIVE_INFINITY;
 /** From here on a column of acks has room, where there is one; the less important ones then come later. */
 const ACKED = 560;
@@ -46,9 +49,17 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     cell: statusCell,
   },
   severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 570, descending: true, ...plain((row) => row.severity) },
-  title: { key: "title", title: "Check", width: 130, grow: 2, from: 0, ...plain((row) => row.title || row.check_id, "pw-strong") },
+  title: {
+    key: "title",
+    title: "Check",
+    width: 130,
+    narrow: 104,
+    grow: 2,
+    from: 0,
+    ...plain((row) => row.title || row.check_id, "pw-strong"),
+  },
   target: { key: "target", title: "Target", width: 80, grow: 2, from: 1080, ...plain((row) => row.target ?? "", "pw-mono") },
-  summary: { key: "summary", title: "Summary", width: 120, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
+  summary: { key: "summary", title: "Summary", width: 120, narrow: 84, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
   duration_ms: {
     key: "duration_ms",
     title: "Duration",
@@ -65,7 +76,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 62,
     grow: 0,
     right: true,
-    from: 440,
+    from: 0,
     descending: true,
     sign: ({ state }) => state?.since ?? "",
     cell: sinceCell,
@@ -102,6 +113,11 @@ export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
     const { from } = COLUMNS[key];
     return width >= from + (suppressed && from > ACKED ? FOR_ACKS : 0);
   });
+}
+
+/** How narrow a column may be in a table of `width` pixels. */
+export function leastOf({ width, narrow }: Column, table: number): number {
+  return table < NARROW ? (narrow ?? width) : width;
 }
 
 function text(value: string, className = ""): HTMLElement {

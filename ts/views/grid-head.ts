@@ -1,9 +1,10 @@
 /** The header of the grid: how it is sorted, and the handles that give a column its width. */
 import type { ColumnKey, SortBy } from "../rooms/row-values.ts";
-import type { Column } from "./columns.ts";
+import { COLUMNS, type Column } from "./columns.ts";
 import { element, setText } from "./element.ts";
 import type { TableViewEvents } from "./table-view.ts";
 
+const HINT = "Sort (with Shift: also by this one)";
 const LEAST = 40;
 const MOST = 1200;
 
@@ -25,14 +26,18 @@ export class GridHead {
       this.#columns = columns;
       this.#row.replaceChildren(...columns.map((column, index) => this.#cell(column, index)));
     }
+    // Numbers without a gap: what the order asks beside that has no header, as acks mostly, the words say.
+    const shown = sort.filter(({ key }) => columns.some((column) => column.key === key));
+    const order = sort.map(({ key }) => `${COLUMNS[key].title}${shown.some((by) => by.key === key) ? "" : " (no column)"}`).join(", ");
     columns.forEach(({ key }, index) => {
       const cell = this.#row.children[index] as HTMLElement;
-      const place = sort.findIndex((by) => by.key === key);
-      const by = sort[place];
+      const place = shown.findIndex((by) => by.key === key);
+      const by = shown[place];
       if (by) cell.setAttribute("aria-sort", by.descending ? "descending" : "ascending");
       else cell.removeAttribute("aria-sort");
       const sign = cell.querySelector<HTMLElement>(".pw-sort")!;
-      setText(sign, by ? `${by.descending ? "▼" : "▲"}${sort.length > 1 ? place + 1 : ""}` : "");
+      setText(sign, by ? `${by.descending ? "▼" : "▲"}${shown.length > 1 ? place + 1 : ""}` : "");
+      cell.title = by && sort.length > 1 ? `Sorted by ${order}. ${HINT}` : HINT;
     });
   }
 
@@ -51,7 +56,7 @@ export class GridHead {
         class: column.right ? "pw-cell pw-right" : "pw-cell",
         id: `${this.#name}-head-${column.key}`,
         "aria-colindex": index + 1,
-        title: "Sort (with Shift: also by this one)",
+        title: HINT,
       },
       element("span", { class: "pw-head-title" }, column.title),
       element("span", { class: "pw-sort", "aria-hidden": "true" }),

@@ -1,6 +1,7 @@
 /** One line of the grid in the page: a row or the head of a group. Its cells are drawn again only where they differ. */
 import { type Result, STATUSES } from "../result.ts";
 import type { Group } from "../rooms/row-order.ts";
+import { staleAt } from "../rooms/row-values.ts";
 import type { Column } from "./columns.ts";
 import { element, setText } from "./element.ts";
 import { STATUS_ICONS, statusMark } from "./status.ts";
@@ -29,6 +30,8 @@ export class GridLine {
   #flash = NO_FLASH;
   #named = "";
   #group = "";
+  #staleAt = Number.POSITIVE_INFINITY;
+  #isLate = false;
 
   /** `isHead`: it is the head of a group, and is never made a row. */
   constructor(readonly isHead: boolean) {}
@@ -41,6 +44,8 @@ export class GridLine {
       this.#set("data-fingerprint", row?.fingerprint ?? null);
       this.#set("data-status", row?.status ?? null);
       this.#set("aria-busy", row ? null : "true");
+      this.#staleAt = row ? staleAt(row) : Number.POSITIVE_INFINITY;
+      this.grow(Date.now());
       this.node.classList.toggle("pw-suppressed", (row?.suppression ?? null) !== null);
       look.columns.forEach((column, index) => {
         const cell = this.#cells[index]!;
@@ -58,6 +63,14 @@ export class GridLine {
     this.#set("aria-expanded", null);
     this.#show(look.flash ?? NO_FLASH);
     this.#name(look.cursor ? look.id : "");
+  }
+
+  /** Time has gone on: a row is late once its result is older than it should be. */
+  grow(now: number): void {
+    const late = this.#staleAt < now;
+    if (late === this.#isLate) return;
+    this.#isLate = late;
+    this.node.classList.toggle("pw-late", late);
   }
 
   #show(flash: ReadonlySet<string>): void {

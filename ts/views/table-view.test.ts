@@ -82,6 +82,29 @@ describe("the grid", () => {
     vi.useRealTimers();
   });
 
+  it("numbers the columns of its order without a gap, and says which of its keys has none", () => {
+    show({ columns: ["status", "severity", "title"] });
+    expect(["Status", "Severity", "Check"].map((name) => header(name)!.querySelector(".pw-sort")!.textContent)).toEqual(["▲1", "▼2", "▲3"]);
+    expect(header("Status")!.title).toBe("Sorted by Status, Ack (no column), Severity, Check. Sort (with Shift: also by this one)");
+    show({ columns: ["title", "summary"] });
+    expect(header("Check")!.querySelector(".pw-sort")!.textContent).toBe("▲");
+    expect(header("Summary")!.title).toBe("Sort (with Shift: also by this one)");
+  });
+
+  it("marks a row whose result is too old, where no column says when it was", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.parse("2026-11-23T07:30:00Z") });
+    show({ columns: ["status", "title"] });
+    const late = { observed_at: "2026-11-23T07:00:00Z", ttl_s: 60 };
+    put({ ...ROW, ...late, fingerprint: "late", title: "a" }, { ...ROW, ...late, ttl_s: 3600, fingerprint: "fresh", title: "b" });
+    await soon(() => expect(lines().map((node) => node.classList.contains("pw-late"))).toEqual([true, false]));
+    expect(grid().hasAttribute("data-no-ages")).toBe(true);
+    put({ ...ROW, ...late, observed_at: "2026-11-23T07:30:00Z", fingerprint: "late", title: "a" });
+    await soon(() => expect(lines()[0]!.classList.contains("pw-late")).toBe(false));
+    show({ columns: ["status", "observed_at"] });
+    expect(grid().hasAttribute("data-no-ages")).toBe(false);
+    vi.useRealTimers();
+  });
+
   it("tells a screen reader how many rows there are, which is which, and how they are sorted", async () => {
     put(...["b", "a", "c"].map((name) => ({ ...ROW, fingerprint: name, title: name })));
     await soon(() => expect(titles()).toEqual(["a", "b", "c"]));

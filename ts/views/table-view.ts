@@ -2,7 +2,7 @@
 import type { Result } from "../result.ts";
 import type { RowLines } from "../rooms/row-order.ts";
 import type { ColumnKey } from "../rooms/row-values.ts";
-import { COLUMNS, type Column, columnsFor } from "./columns.ts";
+import { COLUMNS, type Column, columnsFor, leastOf } from "./columns.ts";
 import { element, setText } from "./element.ts";
 import { GridHead } from "./grid-head.ts";
 import { GridKeys } from "./grid-keys.ts";
@@ -197,13 +197,16 @@ export class GridView implements TableView {
     const keys = this.#look.columns ?? columnsFor(this.#width || this.#maxHeight * 2, this.#suppressed);
     if (keys.length !== this.#columns.length || keys.some((key, index) => key !== this.#columns[index]!.key))
       this.#columns = keys.map((key) => COLUMNS[key]);
-    const widths = this.#columns.map(({ key, width, grow }) => {
-      const chosen = this.#look.widths[key];
+    const table = this.#width || this.#maxHeight * 2;
+    const widths = this.#columns.map((column) => {
+      const { key, grow } = column;
+      const [chosen, width] = [this.#look.widths[key], leastOf(column, table)];
       return chosen ? `${chosen}px` : grow > 0 ? `minmax(${width}px, ${grow}fr)` : `${width}px`;
     });
     this.node.style.setProperty("--pw-columns", widths.join(" "));
-    const least = this.#columns.reduce((sum, { key, width }) => sum + (this.#look.widths[key] ?? width), 0);
+    const least = this.#columns.reduce((sum, column) => sum + (this.#look.widths[column.key] ?? leastOf(column, table)), 0);
     this.node.style.setProperty("--pw-least", `${least}px`);
+    this.node.toggleAttribute("data-no-ages", !keys.includes("observed_at"));
     this.#head.draw(this.#columns, this.#look.sort);
     this.#schedule();
   }
@@ -344,6 +347,7 @@ export class GridView implements TableView {
       if (node.textContent !== label) node.textContent = label;
       node.classList.toggle("pw-stale", stale);
     }
+    for (const { line } of this.#drawn) line.grow(now);
   }
 }
 
