@@ -6,6 +6,7 @@ import { TerminalRoom, type TerminalStatus } from "./rooms/terminal-room.ts";
 import { TerminalRun } from "./rooms/terminal-run.ts";
 import baseStyles from "./styles/base.css";
 import terminalStyles from "./styles/terminal.css";
+import type { LeaseAction } from "./terminal-protocol.ts";
 import { CommChannel } from "./transport/channel.ts";
 import { endpointsOf, type TransportName } from "./transport/endpoint.ts";
 import { type LinkState, RoomLink } from "./transport/open.ts";
@@ -99,14 +100,14 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   const search = new SearchBox(view);
   const actions: TerminalBarActions = {
     take: () => {
-      party.tell({ type: "lease", action: "take" });
+      void lease({ action: "take" });
       view.terminal.focus();
     },
     ask: () => void ask(),
-    withdraw: () => party.tell({ type: "lease", action: "withdraw" }),
-    refuse: (to) => party.tell({ type: "lease", action: "refuse", to }),
-    release: () => party.tell({ type: "lease", action: "release" }),
-    give: (to) => party.tell({ type: "lease", action: "give", to }),
+    withdraw: () => void lease({ action: "withdraw" }),
+    refuse: (to) => void lease({ action: "refuse", to }),
+    release: () => void lease({ action: "release" }),
+    give: (to) => void lease({ action: "give", to }),
     eject: async (person) => {
       const reply = await party.ask({ type: "eject", connection: person });
       tell(reply.ok ? "" : (reply.error ?? "nobody was ejected"));
@@ -205,6 +206,11 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     tell("");
     const reply = await party.ask({ type: "ask" }, ASK_MS);
     tell(reply.ok ? "" : (reply.error ?? "control was not given"));
+  }
+
+  async function lease(action: LeaseAction): Promise<void> {
+    const reply = await party.ask({ type: "lease", ...action });
+    if (!reply.ok) tell(reply.error ?? "control did not change");
   }
 
   async function save(): Promise<void> {

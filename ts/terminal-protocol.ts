@@ -105,13 +105,14 @@ export type TerminalControl =
   | { type: "waits"; id: string; reason: string }
   | { type: "error"; message: string };
 
+export type LeaseAction = { action: "take" | "release" | "withdraw" } | { action: "give" | "refuse"; to: string };
+
 /** Control to a terminal room. */
 export type TerminalRequest =
   | { type: "consumed"; offset: number }
   | { type: "resync" }
   | { type: "resize"; cols: number; rows: number }
-  | { type: "lease"; action: "take" | "release" | "withdraw" }
-  | { type: "lease"; action: "give" | "refuse"; to: string }
+  | ({ type: "lease"; id?: string } & LeaseAction)
   | { type: "ask"; id: string }
   | { type: "eject"; id: string; connection: string }
   | { type: "restart"; id: string }

@@ -239,15 +239,15 @@ class TerminalClient(RoomClient):
 
     async def take_control(self) -> None:
         """Takes the lease: only this connection types from now on. Raises RefusedError when the room does not let it."""
-        await self._lease("take", lambda: self.has_control)
+        await self._lease("take")
 
     async def release_control(self) -> None:
         """Gives the lease back."""
-        await self._lease("release", lambda: not self.has_control)
+        await self._lease("release")
 
     async def give_control(self, connection: str) -> None:
         """Gives the lease to another connection of `people`."""
-        await self._lease("give", lambda: self.lease is not None and self.lease[0] == connection, to=connection)
+        await self._lease("give", to=connection)
 
     async def ask_control(self) -> None:
         """Asks whoever has the lease for it, and returns when it is here; at once where nobody has it or its holder is idle.
@@ -267,7 +267,7 @@ class TerminalClient(RoomClient):
         """Refuses the request of a connection of `asking`; `give_control` grants it."""
         if all(asker != connection for asker, _ in self.asking):
             raise RefusedError(f"terminal {self.room}: nobody with that connection asks for control: take one from asking")
-        await self._lease("refuse", lambda: all(asker != connection for asker, _ in self.asking), to=connection)
+        await self._lease("refuse", to=connection)
 
     @property
     def has_control(self) -> bool:
@@ -324,19 +324,12 @@ class TerminalClient(RoomClient):
         if kind == "run":
             self._tell("cancel", run=request_id)
 
-    async def _lease(self, action: str, reached: Callable[[], bool], **fields: Any) -> None:
-        await self.ready(self.timeout)
-        self.last_error = ""
-        if not self._tell("lease", action=action, **fields):
-            raise HostError(f"terminal {self.room}: not connected, the lease was not asked for")
+    async def _lease(self, action: str, **fields: str) -> None:
+        """The change has come when the reply has."""
         try:
-            async with asyncio.timeout(REPLY_TIMEOUT):
-                while not reached():
-                    if self.last_error:
-                        raise RefusedError(self.last_error)
-                    await self.changed()
-        except TimeoutError:
-            raise HostError(f"terminal {self.room}: no answer to lease {action} within {REPLY_TIMEOUT:g} s") from None
+            await self._request("lease", REPLY_TIMEOUT, {"action": action, **fields})
+        except CommandError as error:
+            raise RefusedError(str(error)) from None
 
     @property
     def _arrived(self) -> bool:

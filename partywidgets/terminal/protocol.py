@@ -71,6 +71,15 @@ def clamp_size(cols: int, rows: int) -> tuple[int, int]:
 
 LEASE_ACTIONS = ("take", "release", "give", "refuse", "withdraw")
 
+
+class MalformedError(ValueError):
+    """A control message that means nothing. `request_id`: the id that it has none the less, "" without one."""
+
+    def __init__(self, sentence: str, request_id: str) -> None:
+        super().__init__(sentence)
+        self.request_id = request_id
+
+
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "consumed": {"offset": (int,)},
     "resync": {},
@@ -88,7 +97,8 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
 
 
 def decode_control(text: str) -> dict[str, Any]:
-    """A client's control message, with the fields that its type needs. Raises ValueError with a sentence for the client."""
+    """A client's control message, with the fields that its type needs. Raises ValueError with a sentence for the client, MalformedError
+    where the message could be read."""
     if len(text) > CONTROL_LIMIT:
         raise ValueError(f"a control message has at most {CONTROL_LIMIT} characters, this one has {len(text)}")
     try:
@@ -97,6 +107,15 @@ def decode_control(text: str) -> dict[str, Any]:
         raise ValueError("a text frame must be a JSON control message; keystrokes go into binary frames of kind 2") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ValueError("a control message is a JSON object with a type")
+    try:
+        _check(message)
+    except ValueError as error:
+        request_id = message.get("id")
+        raise MalformedError(str(error), request_id if isinstance(request_id, str) and _is_text(request_id) else "") from None
+    return message
+
+
+def _check(message: dict[str, Any]) -> None:
     if any(isinstance(value, str) and not _is_text(value) for value in message.values()):
         raise ValueError("a control message holds half a surrogate pair, which is no text")
     kind = message["type"]
@@ -111,11 +130,12 @@ def decode_control(text: str) -> dict[str, Any]:
         raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
     if kind == "run" and not isinstance(message.get("inside", False), bool):
         raise ValueError("run needs inside as true or false, or without it")
+    if kind == "lease" and not isinstance(message.get("id", ""), str):
+        raise ValueError("lease needs id as str, or goes without it")
     if kind == "lease" and message["action"] not in LEASE_ACTIONS:
         raise ValueError(f"lease needs the action {', '.join(LEASE_ACTIONS[:-1])} or {LEASE_ACTIONS[-1]}, got {message['action'][:40]!r}")
     if kind == "screen" and message.get("format", "text") not in ("text", "html"):
         raise ValueError("screen needs the format text or html")
-    return message
 
 
 def _is_text(value: str) -> bool:

@@ -17,6 +17,8 @@ EJECTED = "a moderator ejected you from this terminal"
 EJECTED_SECONDS = 600.0
 """How long whoever was ejected stays out of the room."""
 REQUESTS_PER_VIEWER = 64
+ID_CHARACTERS = 128
+"""Of a request's id, what comes back."""
 
 
 class Requests:
@@ -46,6 +48,13 @@ class Requests:
     def take(self, viewer: Viewer, message: dict[str, Any]) -> None:
         """Does what a message of a known type asks for. Never waits."""
         self._by_type[message["type"]](viewer, message)
+
+    def malformed(self, viewer: Viewer, error: protocol.MalformedError) -> None:
+        """Answers a message that means nothing, by its id where it has one."""
+        if error.request_id:
+            viewer.note(type="reply", id=error.request_id[:ID_CHARACTERS], ok=False, error=str(error))
+        else:
+            viewer.refuse(str(error))
 
     def keeps_out(self, person: Person) -> bool:
         """True while whoever was ejected may not come back."""
@@ -78,10 +87,13 @@ class Requests:
         if action == "refuse" and to is not None:
             facts["to"] = to.subject
         self._room.audit.note(f"lease-{action}" if not refusal else f"lease-{action}-refused", person, **facts)
-        if refusal:
-            viewer.refuse(refusal)
-        else:
+        if not refusal:
             self._room.control.changed()
+        if "id" in message:
+            reply = {"ok": False, "error": refusal} if refusal else {"ok": True, "result": {}}
+            viewer.note(type="reply", id=message["id"][:ID_CHARACTERS], **reply)
+        elif refusal:
+            viewer.refuse(refusal)
 
     def _ask(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def ask() -> dict[str, Any]:
@@ -131,7 +143,7 @@ class Requests:
             )
 
         def waits(reason: str) -> None:
-            viewer.note(type="waits", id=message["id"][:128], reason=reason)
+            viewer.note(type="waits", id=message["id"][:ID_CHARACTERS], reason=reason)
 
         self._answer(viewer, message, run)
 
@@ -193,7 +205,7 @@ class Requests:
 
     def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:
         """Does what was asked in a task of its own, so that keystrokes overtake it, and replies."""
-        request_id = message["id"][:128]
+        request_id = message["id"][:ID_CHARACTERS]
         if len(viewer.tasks) >= REQUESTS_PER_VIEWER:
             viewer.note(type="reply", id=request_id, ok=False, error=f"more than {REQUESTS_PER_VIEWER} requests are open: wait for one")
             return

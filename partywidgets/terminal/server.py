@@ -278,6 +278,9 @@ class TerminalServer(Server):
             return
         try:
             meant = viewer.input(message)
+        except protocol.MalformedError as error:
+            self.requests.malformed(viewer, error)
+            return
         except ValueError as error:
             viewer.refuse(str(error))
             return

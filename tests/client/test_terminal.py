@@ -245,6 +245,27 @@ async def test_two_people_see_the_same(tmp_path: Path) -> None:
         await until(two, lambda: two.lease is None)
 
 
+async def test_another_error_is_no_answer_to_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that the room sends meanwhile for something else refuses nobody the lease; one's own refusal is raised with its sentence."""
+    ben_token = "ben-token-for-the-tests"
+    people = {ben_token: Identity("ben", "Ben", frozenset({"operator"}))}
+    async with running(tmp_path, sandboxes=SANDBOXES, people=people) as app, client_of(app) as one, client_of(app, token=ben_token) as ben:
+        send, late = one.socket.send, list[Any]()
+
+        def behind_an_error(message: Any) -> bool:
+            late.append(message)
+            return send(json.dumps({"type": "dance"}))
+
+        monkeypatch.setattr(one.socket, "send", behind_an_error)
+        taking = asyncio.create_task(one.take_control())
+        await until(one, lambda: "dance" in one.last_error)
+        assert send(late[0])
+        await taking
+        assert one.has_control
+        with pytest.raises(RefusedError, match="has control"):
+            await ben.take_control()
+
+
 async def test_control_is_asked_for(tmp_path: Path) -> None:
     """Who has control sees who asks, refuses or gives; the asker hears of it, and a call that is cancelled withdraws its request."""
     tokens = {name: f"{name}-token-for-the-tests" for name in ("Ben", "Cyd")}

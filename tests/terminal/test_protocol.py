@@ -49,6 +49,7 @@ def test_what_clients_send_is_understood(vector: dict[str, Any]) -> None:
         '{"type": "run", "id": "a", "command": "ls", "inside": 1}',
         '{"type": "resize", "cols": true, "rows": 2}',
         '{"type": "lease", "action": "steal"}',
+        '{"type": "lease", "action": "take", "id": 1}',
         '{"type": "ask"}',
         '{"type": "screen", "id": "a", "format": "exe"}',
         '{"type": "consumed", "offset": 1.5}',

@@ -99,6 +99,33 @@ async def test_lease_is_taken_by_typing_and_refused_to_another(serve: Serve) -> 
         assert b"from-cyd" not in ben.drawn()
 
 
+async def test_whoever_names_a_lease_message_gets_its_reply(serve: Serve) -> None:
+    """With an id a `lease` gets one reply, behind the change that it made; without one its refusal is an `error`, as before."""
+    async with serve() as place, place.watch(who="ben") as ben, place.watch(who="cyd") as cyd:
+        await ben.running()
+        taken = await ben.ask("lease", action="take")
+        assert (taken["ok"], taken["result"]) == (True, {})
+        assert ben.of("lease")[-1]["holder"]["name"] == "Ben"
+        refused = await cyd.ask("lease", action="take")
+        assert (refused["ok"], refused["error"][:15]) == (False, "Ben has control")
+        assert not cyd.of("error")
+        await cyd.tell("lease", action="take")
+        assert "Ben has control" in (await cyd.message("error"))["message"]
+
+
+async def test_a_request_that_is_malformed_gets_its_reply(serve: Serve) -> None:
+    """A message with an id is answered by it, also where it cannot be understood; one without gets an `error`."""
+    async with serve() as place, place.watch(who="pia") as pia:
+        await pia.running()
+        for kind, fields in (("run", {"command": 5}), ("lease", {"action": "steal"}), ("dance", {})):
+            reply = await pia.ask(kind, **fields)
+            assert reply["ok"] is False
+            assert kind in reply["error"]
+        assert not pia.of("error")
+        await pia.tell("lease", action="steal")
+        assert "steal" in (await pia.message("error"))["message"]
+
+
 async def test_moderator_takes_over_and_a_peer_needs_no_lease(serve: Serve) -> None:
     """A moderator's explicit take-over always works; a peer types whoever holds the lease."""
     async with serve() as place, place.watch(who="ben") as ben, place.watch(who="ana") as ana, place.watch(who="pia") as pia:

@@ -5,6 +5,7 @@ import {
   encodeInput,
   type Holder,
   type Lease,
+  type LeaseAction,
   type Mark,
   type Person,
   type Size,
@@ -55,6 +56,7 @@ export interface TerminalEvents {
 
 export type Asked =
   | { type: "restart" }
+  | ({ type: "lease" } & LeaseAction)
   | { type: "ask" }
   | { type: "screen"; format: "text" | "html" }
   | { type: "run"; command: string; timeout_s: number | null }
