@@ -13,6 +13,7 @@ import { type LinkState, RoomLink } from "./transport/open.ts";
 import { ClipboardConsent } from "./views/clipboard-consent.ts";
 import { addStyles, element, setText } from "./views/element.ts";
 import { PasteQuestion } from "./views/paste-question.ts";
+import { hears, keepHearing, spokenName } from "./views/screen-reader.ts";
 import { SearchBox } from "./views/search-box.ts";
 import { TerminalBar, type TerminalBarActions, type TerminalState } from "./views/terminal-bar.ts";
 import { TerminalView, type TerminalViewOptions } from "./views/terminal-view.ts";
@@ -65,9 +66,10 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   let link: LinkState = "connecting";
   let reason = "";
   let connection: RoomLink | null = null;
+  const reads = options.view.screenReader || hears();
 
   const view: TerminalView = new TerminalView(
-    options.view,
+    { ...options.view, screenReader: reads },
     {
       input(keys, answer) {
         // Every attached xterm answers a program's queries: the room picks one. A focus report is no keystroke, and must not take control.
@@ -121,9 +123,13 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       tell(reply.ok ? "" : (reply.error ?? "the shell was not restarted"));
     },
     retry: () => connection?.restart(),
-    screenReader: (on) => view.setScreenReader(on),
+    screenReader: (on) => {
+      view.setScreenReader(on);
+      keepHearing(on);
+      root.setAttribute("aria-label", spokenName(room, on));
+    },
   };
-  const bar = new TerminalBar(room, actions, options.view.screenReader);
+  const bar = new TerminalBar(room, actions, reads);
   const consent = new ClipboardConsent((sentence) => tell(sentence));
   const paste = new PasteQuestion(
     (text) => (party.status.canType ? view.terminal.paste(text) : unheard()),
@@ -155,7 +161,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
       class: "pw pw-terminal",
       "data-lm-suppress-shortcuts": "true",
       role: "group",
-      "aria-label": `Terminal ${room}. Ctrl+Shift+Escape or Ctrl+F6 leaves the terminal.`,
+      "aria-label": spokenName(room, reads),
     },
     bar.node,
     bar.more,

@@ -12,7 +12,7 @@ from axe import serious
 from bare_page import Place, host, live, scanned, token_of
 from conftest import SCREENSHOTS
 from heap import gone_from_memory
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 LOOKS = {
     "light": {"color_scheme": "light"},
@@ -101,10 +101,13 @@ def test_output_is_spoken_and_state_too(place: Place, look_at: Callable[..., Pag
     place.mount(page, "terminal", "spoken", rows=8)
     terminal = live(page)
     expect(page.locator(".xterm .live-region")).to_have_count(0)
+    spoken = page.locator(".pw-terminal")
+    expect(spoken).to_have_attribute("aria-label", re.compile("Its output is not read: Keys and accessibility, in its bar, turns"))
     terminal.get_by_role("button", name="Keys and accessibility").click()
     terminal.get_by_label("Screen reader mode").check()
     region = page.locator(".xterm .live-region")
     expect(region).to_have_attribute("aria-live", "assertive")
+    expect(spoken).not_to_have_attribute("aria-label", re.compile("is not read"))
     page.locator(".xterm").click()
     page.keyboard.type("echo heard-$((40+2))\n")
     expect(region).to_contain_text("heard-42")
@@ -116,6 +119,42 @@ def test_output_is_spoken_and_state_too(place: Place, look_at: Callable[..., Pag
     expect(page.locator('.pw-asks [role="status"]')).to_contain_text("Ben asks for control")
     terminal.get_by_role("button", name="Refuse Ben").click()
     expect(other.locator('.pw-notice[role="status"]')).to_contain_text("Ana refused")
+
+
+def test_who_hears_one_terminal_hears_the_next(place: Place, look_at: Callable[..., Page]) -> None:
+    """The browser keeps the screen reader mode, until it is turned off."""
+    page = look_at()
+
+    def opened(room: str) -> Locator:
+        place.mount(page, "terminal", room, rows=8)
+        return live(page)
+
+    terminal = opened("hears-1")
+    terminal.get_by_role("button", name="Keys and accessibility").click()
+    terminal.get_by_label("Screen reader mode").check()
+    terminal = opened("hears-2")
+    expect(page.locator(".xterm .live-region")).to_have_count(1)
+    terminal.get_by_role("button", name="Keys and accessibility").click()
+    terminal.get_by_label("Screen reader mode").uncheck()
+    opened("hears-3")
+    expect(page.locator(".xterm .live-region")).to_have_count(0)
+
+
+def test_a_choice_in_the_table_is_spoken(place: Place, look_at: Callable[..., Page]) -> None:
+    """Space chooses a row and lets it go, and says which and how many; Enter leads into details that are named after their check."""
+    page = look_at()
+    place.mount(page, "dashboard", "main")
+    grid = page.get_by_role("grid")
+    expect(grid.get_by_role("gridcell", name="fine")).to_be_visible()
+    grid.focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Space")
+    spoken = page.locator(".pw-hidden[role='status']")
+    expect(spoken).to_have_text("fine selected, 1 in all.")
+    page.keyboard.press("Space")
+    expect(spoken).to_have_text("fine not selected, 0 in all.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Details of fine")).to_be_focused()
 
 
 def test_keyboard_goes_in_and_out(place: Place, look_at: Callable[..., Page]) -> None:

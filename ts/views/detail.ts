@@ -29,7 +29,7 @@ const OPEN_TERMINAL = "Open the shared terminal of this row's sandbox below";
 const PHASES = ["resolve", "connect", "tls", "processing", "transfer"];
 
 export class Detail {
-  readonly node = element("section", { class: "pw-detail", hidden: true, tabindex: -1, "aria-label": "Details of the selected check" });
+  readonly node = element("section", { class: "pw-detail", hidden: true, tabindex: -1 });
   #actions: DetailActions;
   #head = element("div", { class: "pw-detail-head" });
   #body = element("div", { class: "pw-detail-body" });
@@ -68,6 +68,7 @@ export class Detail {
     const scroll = this.#shown === result.fingerprint ? this.node.scrollTop : 0;
     this.#shown = result.fingerprint;
     this.node.hidden = false;
+    this.node.setAttribute("aria-label", `Details of ${result.title || result.check_id}`);
     const { proof, hours } = past;
     const id = `${result.result_id}${JSON.stringify(result.suppression)}${transitions.length}${proof?.id ?? ""}${hours.at(-1)?.begin ?? ""}${past.witness?.result_id ?? ""}${past.next ?? ""}`;
     if (id !== this.#resultId) {

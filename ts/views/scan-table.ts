@@ -348,7 +348,15 @@ export class ScanTable {
       this.#anchor = fingerprint;
     }
     setText(this.#refusal, refusal);
+    if (how !== "only") this.#tellChosen(fingerprint);
     this.#select();
+  }
+
+  /** For the ear: the mark on a row is spoken by no screen reader while the focus stands in one of its cells. */
+  #tellChosen(fingerprint: string): void {
+    const row = this.#store.rows.get(fingerprint);
+    const is = this.#selected.has(fingerprint) ? "selected" : "not selected";
+    setText(this.#live, `${row?.title || row?.check_id || "row"} ${is}, ${this.#selected.size} in all.`);
   }
 
   #select(): void {
