@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from partywidgets import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -92,3 +94,18 @@ def test_dev_lab_installs_what_the_notebooks_need(path: Path) -> None:
     owners = packages_distributions()
     for module in sorted({module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"partywidgets"}):
         assert installed.intersection(map(canonicalize_name, owners.get(module, []))), f"./dev lab does not install {module}"
+
+
+def test_the_version_is_one() -> None:
+    """The package, its front end and the newest entry of the changelog say the same version."""
+    newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest is not None
+    assert (newest[1], json.loads((ROOT / "ts/package.json").read_text())["version"]) == (__version__, __version__)
+
+
+def test_the_architecture_page_names_files_that_are_there() -> None:
+    """Whoever follows a path of docs/topics/architecture.md finds it, from the root or from the package."""
+    page = (ROOT / "docs/topics/architecture.md").read_text()
+    paths = {path for path in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", page) if "/" in path}
+    assert len(paths) > 50
+    assert not [path for path in sorted(paths) if not (ROOT / path).exists() and not (ROOT / "partywidgets" / path).exists()]
