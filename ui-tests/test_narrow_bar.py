@@ -65,9 +65,9 @@ def inside(terminal: Locator) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 770, 480])
+@pytest.mark.parametrize("width", [1280, 770, 480, 310])
 def test_nothing_is_lost(width: int, scheme: str, place: Place, open_page: Callable[..., Page]) -> None:
-    """Every button and every word of the wide bar is in the bar or behind its More, reached by Tab; the bar stays one line."""
+    """All of the wide bar is in the bar or behind its More, reached by Tab; the bar is one line where that is wide enough."""
     page, other = open_page(width, scheme), open_page(800)
     terminal = with_control(place, page, other, f"narrow-{width}-{scheme}")
     bar, more = terminal.locator(".pw-bar"), terminal.get_by_role("button", name="More")
@@ -75,7 +75,7 @@ def test_nothing_is_lost(width: int, scheme: str, place: Place, open_page: Calla
     inside(terminal)
     box = bar.bounding_box()
     assert box is not None
-    assert box["height"] < 34
+    assert box["height"] < 34 or width < 480
     SCREENSHOTS.mkdir(exist_ok=True)
     terminal.screenshot(path=SCREENSHOTS / f"bar_{width}_{scheme}.png")
     page.locator(".xterm").click()

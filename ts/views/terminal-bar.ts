@@ -156,7 +156,7 @@ export class TerminalBar {
       more,
       help,
     );
-    const items = [this.#role, this.#size, this.#raw, this.#badge.node, ...recording, copy, find, this.#people];
+    const items = [this.#role, this.#size, this.#raw, this.#badge.node, ...recording, copy, find, this.#people, help];
     this.#overflow = new Overflow(this.node, more, items);
     this.more = this.#overflow.panel;
     this.link("connecting", "", null);
