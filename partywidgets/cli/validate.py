@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config_source import Loc, Source, read_yaml
 from ..exceptions import ConfigError
 from ..references import resolve
 from ..scans.notify_delivery import SERVICES, is_known
@@ -48,8 +49,39 @@ def run(path: Path) -> None:
     sandboxes = counted(len(config.sandboxes), "sandbox", "es") + (f" ({', '.join(sorted(config.sandboxes))})" if config.sandboxes else "")
     schedule = f"all at '{config.schedule.full}' {config.schedule.timezone}" if config.schedule.full else "no full scan scheduled"
     print(f"{path}: right. {checks}{modules}; {sandboxes}; {schedule}.")
-    for note in notes(config):
+    source = read_yaml(path.read_text(encoding="utf-8-sig"), path=str(path))
+    for note in (*notes(config), *again(config, source)):
         print(f"note: {note}")
+
+
+def again(config: Config, source: Source) -> Iterator[str]:
+    """Where looking again does not do what one may take it for, each with its place."""
+    asked = config.defaults.retry_delay is not None
+    defaults: list[Loc] = [("defaults", "attempts"), ("defaults", "recovery_attempts")]
+    hasty = [place for place in defaults if place in source.values][:1]
+    for index, check in enumerate(config.checks):
+        loc: Loc = ("checks", index)
+        whole = source.values
+        own = [(*loc, key) for key in ("attempts", "recovery_attempts") if (*loc, key) in whole]
+        delay = (*loc, "retry_delay")
+        many = check.attempts > 1 or check.recovery_attempts > 1
+        if not many and not check.retries and delay in whole:
+            yield f"{_at(source, delay)}: check {check.id!r} is never looked at again, so its `retry_delay` is ignored: give it `attempts`"
+        elif many and check.every is None and check.cron is None and (delay in whole or own):
+            place = delay if delay in whole else own[0]
+            words = "has neither `every` nor `cron`: its `attempts` come with what looks at it, not after `retry_delay`"
+            yield f"{_at(source, place)}: check {check.id!r} {words}"
+        elif own and not asked and delay not in whole:
+            hasty.append(own[0])
+    if hasty and not asked:
+        more = f" ({len(hasty)} places, of which this is the first)" if len(hasty) > 1 else ""
+        words = "`attempts` without `retry_delay`: the next look comes after 1s, so a blip of a few seconds is hard"
+        yield f"{_at(source, hasty[0])}: {words}{more}"
+
+
+def _at(source: Source, loc: Loc) -> str:
+    line, column = source.position(loc, key=True)
+    return f"{source.path}:{line}:{column}"
 
 
 def notes(config: Config) -> Iterator[str]:

@@ -227,6 +227,31 @@ def test_validate(run: Run, config: Path) -> None:
     assert "no such file" in run("validate", config.parent / "nope.yaml").sentence
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, retry_delay: 5s }", ["2:54: check 'a' is never looked at again"]),
+        ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, attempts: 3 }", ["2:54: `attempts` without `retry_delay`"]),
+        ("defaults: { attempts: 3 }\nchecks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m }", ["1:13: `attempts` without"]),
+        (
+            "checks:\n  - { id: a, type: tcp, host: h, port: 1, attempts: 2, retry_delay: 5s }",
+            ["2:56: check 'a' has neither `every` nor `cron`"],
+        ),
+        ("defaults: { attempts: 3, retry_delay: 5s }\nchecks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m }", []),
+        ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, retries: 2, retry_delay: 5s }", []),
+        ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, recovery_attempts: 2, retry_delay: 5s }", []),
+    ],
+)
+def test_validate_says_where_looking_again_does_not_go_together(run: Run, tmp_path: Path, text: str, expected: list[str]) -> None:
+    """A delay that nothing waits for, attempts that a delay of a second makes hasty, and attempts that no schedule repeats."""
+    path = tmp_path / "again.yaml"
+    path.write_text(text)
+    notes = [line for line in run("validate", path).out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == len(expected)
+    for note, begin in zip(notes, expected, strict=True):
+        assert note.startswith(f"note: {path}:{begin}")
+
+
 def test_validate_notes(run: Run, config: Path) -> None:
     """Names that nothing in the config has are told, and are no mistake: another config may have them."""
     config.write_text(
