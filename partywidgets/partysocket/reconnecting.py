@@ -324,6 +324,11 @@ class ReconnectingWebSocket:
         asking = asyncio.ensure_future(self._asked.wait())
         try:
             await asyncio.wait({connecting, asking}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            # In the moment in which the connection stood: nobody else knows of it.
+            if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
+                await connecting.result().close()
+            raise
         finally:
             asking.cancel()
             if not connecting.done():

@@ -7,12 +7,14 @@ import socket as socket_module
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from partywidgets.exceptions import ConnectionClosedError, HostError, RefusedError
 from partywidgets.party.connection import ReadyState
 from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
+from partywidgets.partysocket.dial import dial
 from tests.ports import kept_port
 
 from .conftest import WAIT, peer, soon
@@ -52,6 +54,23 @@ async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
         with pytest.raises(RefusedError, match="HTTP 401"):
             await socket.opened(WAIT)
         assert events == ["error", CloseEvent(1006, "the upgrade was answered with HTTP 401 (a credential is needed)", False, 401)]
+
+
+async def test_it_leaves_no_connection_when_it_is_cancelled_as_one_is_made(fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled in the very moment in which its connection stands, before it knows of it, it closes that connection."""
+
+    async def dialled(*given: Any, **options: Any) -> ClientConnection:
+        connection = await dial(*given, **options)
+        assert socket._runner is not None
+        asyncio.get_running_loop().call_soon(socket._runner.cancel)
+        return connection
+
+    monkeypatch.setattr("partywidgets.partysocket.reconnecting.dial", dialled)
+    async with peer() as server, PartySocket(host=server.host, room="r", **fast) as socket:
+        arrived = await server.arrival()
+        await soon(arrived.wait_closed())
+        assert not socket.should_reconnect
+        assert arrived.close_code == 1000
 
 
 @pytest.mark.parametrize(("length", "said"), [(250, "x" * 250), (5000, "x" * 299 + "…")])
