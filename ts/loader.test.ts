@@ -51,6 +51,16 @@ describe("render", () => {
     expect(el.querySelector("img, b")).toBeNull();
   });
 
+  it("says that the state is a saved one, and of when, before anything else is there", () => {
+    loader().render({ model: kernel, el, signal: controller.signal });
+    const when = new Date(TRAITS._snapshot.at).toLocaleString();
+    expect(el.firstElementChild!.textContent).toBe(`As it was at ${when}, not live`);
+    const empty = document.createElement("div");
+    kernel.set("_snapshot", {});
+    loader().render({ model: kernel, el: empty, signal: controller.signal });
+    expect(empty.textContent).toBe("");
+  });
+
   it("asks the kernel for the bundle by name", async () => {
     kernel.answer = giveBundle;
     loader().render({ model: kernel, el, signal: controller.signal });
@@ -99,7 +109,7 @@ describe("render", () => {
     loader().render({ model: kernel, el, signal: controller.signal });
     await vi.advanceTimersByTimeAsync(5000);
     expect(el.textContent).toContain("CPU ok");
-    expect(el.textContent).toContain("No live host: start the kernel and run this cell");
+    expect(el.textContent).toMatch(/^As it was at .*, not live\. No live host: start the kernel and run this cell/);
     kernel.answer = giveBundle;
     kernel.push({ op: "ticket", ticket: "t", expires_in: 30 });
     vi.useRealTimers();

@@ -72,16 +72,22 @@ async function load(model: WidgetModel, name: string, hash: string, signal: Abor
   return askKernel(model, name, signal);
 }
 
-/** The last state as text, with one line that says why it is not live. */
-function still(model: WidgetModel, el: HTMLElement): HTMLElement {
-  const snapshot = model.get("_snapshot") as { text?: string } | null;
+/** The last state as text, under a line that says of when it is, and takes why it is not live. */
+function still(model: WidgetModel, el: HTMLElement): (why: string) => void {
+  const snapshot = model.get("_snapshot") as { text?: string; at?: string } | null;
+  const when = snapshot?.at ? `at ${new Date(snapshot.at).toLocaleString()}` : "last";
+  const was = snapshot?.text ? `As it was ${when}, not live` : "";
   const note = document.createElement("div");
   const pre = document.createElement("pre");
   pre.textContent = snapshot?.text ?? "";
   pre.style.cssText = "margin:0;max-height:400px;overflow:auto;font-size:12px;line-height:1.35";
   note.style.cssText = "font-size:12px;opacity:.75;padding:2px 0";
-  el.append(pre, note);
-  return note;
+  const say = (why: string) => {
+    note.textContent = [was, why].filter(Boolean).join(". ");
+  };
+  say("");
+  el.append(note, pre);
+  return say;
 }
 
 function wait(ms: number, model: WidgetModel, signal: AbortSignal): Promise<void> {
@@ -110,7 +116,7 @@ export default () => {
     render({ model, el, signal }: Render) {
       const ended = new AbortController();
       signal?.addEventListener("abort", () => ended.abort());
-      const note = still(model, el);
+      const say = still(model, el);
       (async () => {
         let bundle: Bundle | undefined;
         for (let attempt = 0; !bundle && !ended.signal.aborted; attempt++) {
@@ -119,7 +125,7 @@ export default () => {
             return undefined;
           });
           if (bundle || ended.signal.aborted) break;
-          note.textContent = NO_HOST;
+          say(NO_HOST);
           await wait(Math.min(2000 << Math.min(attempt, 3), 15000), model, ended.signal);
         }
         // A view is rendered before it is put into the page, and what measures itself must be there.

@@ -14,7 +14,7 @@ export class Still {
     this.node = element(
       "div",
       { class: "pw-still", hidden: text === "" },
-      element("div", { class: "pw-muted pw-still-note" }, at ? `Last seen ${clock(at)}` : "Last seen"),
+      element("div", { class: "pw-muted pw-still-note" }, `As it was ${at ? `at ${clock(at)}` : "last"}, not live`),
       element("pre", { tabindex: 0 }, text),
     );
   }
