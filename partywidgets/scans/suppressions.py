@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import ScanError
+from ..exceptions import ScanError, StorageError
 from .board import PUBLISHED
 from .model import CheckResult, utc_now, wire_time
 from .silence import Ack, Silence
@@ -27,39 +27,66 @@ class Suppressions:
         self._service = service
 
     async def acknowledge(self, ack: Ack) -> None:
-        """Records an ack and tells everyone. Raises ScanError when there is nothing to acknowledge."""
-        self._service.board.acknowledge(ack)
-        await self._service.history.keep_ack(ack.fingerprint, ack)
+        """Records an ack and tells everyone. Raises ScanError when there is nothing to acknowledge, StorageError when it cannot be kept:
+        then the ack of before is in force, if there was one."""
+        board, before = self._service.board, self._service.board.acks.get(ack.fingerprint)
+        board.acknowledge(ack)
+        try:
+            await self._service.history.keep_ack(ack.fingerprint, ack)
+        except StorageError:
+            if board.acks.get(ack.fingerprint) is ack:
+                del board.acks[ack.fingerprint]
+                if before is not None:
+                    board.acks[ack.fingerprint] = before
+            await self.refresh()
+            raise
         await self._note("ack", ack.to_wire())
         await self._service.announcer.tell("ack", ack.to_wire())
         await self.refresh()
 
     async def withdraw_ack(self, fingerprint: str, actor: str) -> None:
-        """Ends an ack. Raises ScanError when there is none."""
+        """Ends an ack. Raises ScanError when there is none, StorageError when that cannot be kept: then it is in force."""
         ack = self._service.board.acks.pop(fingerprint, None)
         if ack is None:
             raise ScanError(f"nobody has acknowledged {fingerprint!r}: there is nothing to withdraw")
-        await self._service.history.keep_ack(fingerprint, None)
+        try:
+            await self._service.history.keep_ack(fingerprint, None)
+        except StorageError:
+            self._service.board.acks.setdefault(fingerprint, ack)
+            await self.refresh()
+            raise
         await self._note("ack-withdrawn", {**ack.to_wire(), "reason": None, "actor": actor})
         await self._service.announcer.tell("ack", {**ack.to_wire(), "reason": None, "actor": actor, "at": wire_time(utc_now())})
         await self.refresh()
 
     async def silence(self, silence: Silence) -> None:
-        """Records a silence and tells everyone."""
+        """Records a silence and tells everyone. Raises ScanError when there are too many, StorageError when it cannot be kept: then it is
+        not in force."""
         self._service.board.silence(silence)
-        await self._service.history.keep_silence(silence.id, silence)
+        try:
+            await self._service.history.keep_silence(silence.id, silence)
+        except StorageError:
+            self._service.board.silences.pop(silence.id, None)
+            await self.refresh()
+            raise
         await self._note("silence", silence.to_wire())
         await self._service.announcer.tell("silence", silence.to_wire())
         await self.refresh()
 
     async def lift_silence(self, matchers: dict[str, str], actor: str) -> int:
-        """Ends the silences that have exactly these matchers, and returns how many. Raises ScanError when there is none."""
+        """Ends the silences that have exactly these matchers, and returns how many. Raises ScanError when there is none, StorageError when
+        the end of one cannot be kept: then it is in force."""
         lifted = [silence for silence in self._service.board.silences.values() if silence.matchers == matchers]
         if not lifted:
             raise ScanError("no silence has exactly these matchers: take them from the list of silences")
         for silence in lifted:
-            del self._service.board.silences[silence.id]
-            await self._service.history.keep_silence(silence.id, None)
+            self._service.board.silences.pop(silence.id, None)
+            try:
+                await self._service.history.keep_silence(silence.id, None)
+            except StorageError:
+                self._service.board.silences.setdefault(silence.id, silence)
+                await self.refresh()
+                raise
             await self._note("silence-lifted", {**silence.to_wire(lifted=True), "actor": actor})
             await self._service.announcer.tell("silence", {**silence.to_wire(lifted=True), "actor": actor, "at": wire_time(utc_now())})
         await self.refresh()
