@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+ELSEWHERE = "partywidgets_elsewhere"
+"""In an output's metadata: its room is on another host than the Jupyter Server, whose room of that name is another room."""
 Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], tuple[str, str] | None]
 """A room's state as text and as HTML; None leaves what is there."""
 STILL = '<div class="pw-still">'
@@ -27,12 +29,13 @@ _OPS = re.compile(r"(?:ScanTable|OpsDashboard)\(room=('main')\)")
 def refresh(notebook: dict[str, Any], look: Look, *, at: datetime | None = None) -> int:
     """Puts the rooms' last states into the notebook, in place; returns how many outputs were changed.
 
-    `at` is when they are seen; left out: now.
+    `at` is when they are seen; left out: now. An output that is marked ELSEWHERE keeps what it has.
     A malformed notebook is no error.
     """
     changed = 0
-    for bundle in _bundles(notebook):
-        if WIDGET_VIEW not in bundle:
+    for output in _outputs(notebook):
+        bundle, metadata = output["data"], output.get("metadata")
+        if WIDGET_VIEW not in bundle or (isinstance(metadata, dict) and metadata.get(ELSEWHERE)):
             continue
         text = as_text(bundle.get("text/plain"))
         terminal, ops = _TERMINAL.match(text), _OPS.match(text)
@@ -72,7 +75,7 @@ def stand_in(notebook: dict[str, Any]) -> int:
     whom JupyterLab would show "model not found" instead. Returns how many."""
     replaced = 0
     models = _models(notebook)
-    for bundle in _bundles(notebook):
+    for bundle in (output["data"] for output in _outputs(notebook)):
         view = bundle.get(WIDGET_VIEW)
         if not isinstance(view, dict) or not as_text(bundle.get("text/html")).startswith(STILL):
             continue
@@ -89,14 +92,14 @@ def _models(notebook: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _bundles(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Those that have a bundle, under `data`."""
     cells = notebook.get("cells")
     for cell in cells if isinstance(cells, list) else []:
         outputs = cell.get("outputs") if isinstance(cell, dict) else None
         for output in outputs if isinstance(outputs, list) else []:
-            bundle = output.get("data") if isinstance(output, dict) else None
-            if isinstance(bundle, dict):
-                yield bundle
+            if isinstance(output, dict) and isinstance(output.get("data"), dict):
+                yield output
 
 
 def as_text(value: Any) -> str:

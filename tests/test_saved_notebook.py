@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from partywidgets.saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, kept, refresh, stand_in
+from partywidgets.saved_notebook import ELSEWHERE, STILL, WIDGET_STATE, WIDGET_VIEW, kept, refresh, stand_in
 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +80,17 @@ def test_a_room_that_is_not_here_changes_nothing() -> None:
     bundle = widget("Terminal(room='demo')")
     assert refresh(notebook(bundle), lambda kind, room: None) == 0
     assert bundle["text/html"] == "<pre>old</pre>"
+
+
+def test_a_room_of_another_host_gets_no_state_of_ours() -> None:
+    """A dashboard of a team's host is not saved with the rows of the Jupyter Server's room of the same name."""
+    away, here = widget("OpsDashboard(room='main')"), widget("OpsDashboard(room='main')")
+    saved = notebook(away, here)
+    saved["cells"][0]["outputs"][0]["metadata"] = {ELSEWHERE: True}
+    saved["cells"][0]["outputs"][1]["metadata"] = {}
+    assert refresh(saved, lambda kind, room: ("1 crit", "<b>ours</b>")) == 1
+    assert away == widget("OpsDashboard(room='main')")
+    assert "<b>ours</b>" in here["text/html"]
 
 
 @pytest.mark.parametrize("broken", [{}, {"cells": None}, {"cells": [None, {"outputs": 3}, {"outputs": [None, {"data": []}]}]}])

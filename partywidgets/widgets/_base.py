@@ -19,6 +19,7 @@ from ..exceptions import KeywordError, PartyError
 from ..party.routing import check_room_name
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
+from ..saved_notebook import ELSEWHERE
 from ..transport.comm import Buffer, CommRelay
 from .rendering import still
 
@@ -188,7 +189,8 @@ class PartyWidget(anywidget.AnyWidget):
         # `_snapshot`, in the output of `snapshot()`, and in the HTML that the server extension puts here when the notebook is saved.
         shown["text/plain"] = repr(self)
         shown["text/html"] = still(repr(self))
-        return shown, metadata
+        # The extension looks into the Jupyter Server's own rooms alone, and one of them may have the same name.
+        return shown, metadata if self._address.kind == "jupyter" else {**metadata, ELSEWHERE: True}
 
     def close(self) -> None:
         """Ends the page's sockets, Python's own and the widget. The room lives on."""

@@ -13,6 +13,7 @@ import pytest
 import partywidgets as pw
 from partywidgets.exceptions import KeywordError
 from partywidgets.runtime import Runtime
+from partywidgets.saved_notebook import ELSEWHERE
 from partywidgets.scans.frame import frame_results, results_frame
 from partywidgets.scans.model import CheckResult, Evidence, Failure, Metric, State, Suppression, utc_now
 from partywidgets.scans.report import ScanReport
@@ -111,6 +112,16 @@ def test_what_is_saved_shows_them_at_once(party_runtime: Runtime) -> None:
         assert bundle["text/html"].startswith('<div class="pw-still">')
         assert "application/vnd.jupyter.widget-view+json" in bundle
         assert len(json.dumps(table.get_state(), default=str)) < 200_000
+    finally:
+        table.close()
+
+
+def test_what_is_saved_says_that_the_host_is_not_jupyters(party_runtime: Runtime) -> None:
+    """The Jupyter Server would look for the room among its own: the output tells it not to."""
+    table = pw.ScanTable()
+    try:
+        _, metadata = table._repr_mimebundle_()  # type: ignore[misc]
+        assert metadata == {ELSEWHERE: True}
     finally:
         table.close()
 
