@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import JupyterServer
 from lab import Lab
 from playwright.sync_api import expect
+from team_host import Host
 
 StartJupyter = Callable[..., JupyterServer]
 OpenLab = Callable[..., Lab]
@@ -44,3 +47,27 @@ def test_a_notebook_that_is_opened_again(start_jupyter: StartJupyter, open_lab: 
     still.scroll_into_view_if_needed()
     expect(still).to_contain_text("both see this")
     expect(again.page.locator(".jp-Notebook")).not_to_contain_text("model not found")
+
+
+def test_a_dashboard_of_a_teams_host_is_not_saved_as_the_servers_own(
+    start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path
+) -> None:
+    """Both have the room `main`: what is saved beside the team's dashboard is none of the Jupyter Server's rows."""
+    server, host = start_jupyter(), Host(tmp_path)
+    host.start()
+    try:
+        lab = open_lab(server, "notebooks/terminal.ipynb")
+        (server.notebooks / "own.yaml").write_text("checks: [{ id: servers-own, type: host, disk: / }]\n")
+        lab.run_code("import partywidgets as pw; own = await pw.ops('own.yaml'); _ = await own.scan(); own")
+        expect(lab.page.locator(".pw-dashboard").last).to_contain_text("servers-own")
+        lab.run_code(
+            f"pw.connect('http://127.0.0.1:{host.port}', token={host.token!r}); team = await pw.ops(); _ = await team.scan(); team"
+        )
+        expect(lab.page.locator(".pw-dashboard").last).to_contain_text("root-disk")
+        lab.save()
+        cells = json.loads((server.notebooks / "terminal.ipynb").read_text())["cells"]
+        own, team = ("".join(cell["outputs"][0]["data"]["text/plain"]) for cell in cells[-2:])
+        assert "servers-own" in own
+        assert team == "OpsDashboard(room='main')"
+    finally:
+        host.stop()
