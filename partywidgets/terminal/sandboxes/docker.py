@@ -13,7 +13,7 @@ from ...engines.docker import ContainerExec, DockerEngine, EngineRefused
 from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
 from .base import Address, Exit
-from .remote_shell import ExecShell
+from .remote_shell import ExecShell, starting
 from .watch import gone_after
 
 log = logging.getLogger(__name__)
@@ -210,5 +210,6 @@ async def open_container(
                 raise EngineError(paused(engine, name)) from None
             raise
         sandbox = ContainerSandbox(engine, job, nonce=nonce, user=user, cwd=cwd, gone_after=seconds)
-        await sandbox.begin(cols, rows)
+        async with starting(sandbox):
+            await sandbox.begin(cols, rows)
         return sandbox

@@ -9,7 +9,7 @@ from ...engines.docker import ContainerAttachment, DockerEngine
 from ...exceptions import EngineError, SandboxError
 from .base import Address, Exit
 from .docker import answer_of, engine_for, paused
-from .remote_shell import ExecShell
+from .remote_shell import ExecShell, starting
 from .watch import gone_after
 
 log = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ async def open_attached(address: Address, *, cols: int, rows: int) -> AttachedSa
     async with engine_for(address) as engine:
         sandbox = AttachedSandbox(engine, await engine.attach(address.target), seconds)
         # What was printed before is not told: at another size a prompt and a full-screen program draw themselves anew.
-        await sandbox.resize(cols, rows - 1 or 2)
-        await sandbox.resize(cols, rows)
+        async with starting(sandbox):
+            await sandbox.resize(cols, rows - 1 or 2)
+            await sandbox.resize(cols, rows)
         return sandbox

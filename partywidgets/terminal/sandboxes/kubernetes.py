@@ -13,7 +13,7 @@ from ...engines.kubernetes_exec import ExecStatus, KubernetesExec, PodPlace
 from ...exceptions import EngineError, SandboxError
 from ..shell import container_start
 from .base import Address, Exit
-from .remote_shell import ExecShell
+from .remote_shell import ExecShell, starting
 from .watch import gone_after
 
 log = logging.getLogger(__name__)
@@ -228,7 +228,8 @@ async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, enviro
             log.info("pod %s: its state may not be read, its shell is tried: %s", place.pod, error)  # a role may grant pods/exec alone
         job = await engine.execute(place, argv, environ=environ, cwd=address.options.get("cwd", ""))
         sandbox = KubernetesSandbox(engine, job, container_id, nonce=nonce, gone_after=seconds)
-        await sandbox.resize(cols, rows)
+        async with starting(sandbox):
+            await sandbox.resize(cols, rows)
         return sandbox
     except EngineError as error:
         await engine.close()

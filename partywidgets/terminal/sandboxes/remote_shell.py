@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from ...exceptions import EngineError, SandboxError, SandboxGoneError
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 INPUT_BOUND = 1 << 20
 """Bytes of input that may wait for the program."""
+FIRST_WORD = 2.0
+"""Seconds that a shell whose start is given up has to say which process it is, so that it can be ended."""
 
 
 class Closable(Protocol):
@@ -128,6 +130,10 @@ class ExecShell(RemoteShell):
     def _cut(self) -> None:
         self._clients[0].abort()
 
+    async def read(self) -> bytes:
+        """See Sandbox."""
+        raise NotImplementedError
+
     async def _send(self, keystrokes: bytes) -> None:
         raise NotImplementedError
 
@@ -155,3 +161,22 @@ class ExecShell(RemoteShell):
             await job.close()
             self._tell_end(Exit(None, f"the terminal in {self._name} was closed"))
             await engine.close()
+
+    async def give_up(self) -> None:
+        """Closes it before anybody has read: a shell that we started says first which process it is, and can only then be ended."""
+        if self.marks == "shell":
+            with contextlib.suppress(EngineError, OSError):
+                async with asyncio.timeout(FIRST_WORD):
+                    while self._pid is None and await self.read():
+                        pass
+        await self.close()
+
+
+@contextlib.asynccontextmanager
+async def starting(sandbox: ExecShell) -> AsyncIterator[None]:
+    """What fails in the block, or is cancelled there, leaves no half-started terminal: neither its tasks nor its shell."""
+    try:
+        yield
+    except BaseException:
+        await sandbox.give_up()
+        raise

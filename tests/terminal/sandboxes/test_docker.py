@@ -8,7 +8,9 @@ import pytest
 
 from partywidgets.engines.docker import DockerEngine
 from partywidgets.exceptions import SandboxError
+from partywidgets.terminal.sandboxes import open_sandbox
 from partywidgets.terminal.sandboxes.base import Exit
+from partywidgets.terminal.sandboxes.docker import ContainerSandbox
 from tests.engines_fixture import Engine
 
 from .conftest import Open
@@ -57,6 +59,31 @@ async def test_closing_ends_the_shell_and_leaves_the_container(engine: Engine, o
         while "sh -i" in (listed := engine.call("exec", name, "ps")) or "sleep 777" in listed:
             await asyncio.sleep(0.05)
     assert "sleep 1000" in listed
+    engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH, indirect=True)
+async def test_a_start_that_is_given_up_leaves_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is closed while its shell starts: no task of it runs on, and no shell in the container."""
+    begun = asyncio.Event()
+
+    async def begin(self: ContainerSandbox, cols: int, rows: int) -> None:
+        await self.resize(cols, rows)
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ContainerSandbox, "begin", begin)
+    name = engine.start()
+    opening = asyncio.create_task(open_sandbox(f"{engine.kind}:{name}", cols=80, rows=24, nonce="n0nce"))
+    async with asyncio.timeout(20):
+        await begun.wait()
+        while "sh -i" not in await asyncio.to_thread(engine.call, "exec", name, "ps"):
+            await asyncio.sleep(0.05)
+        opening.cancel()
+        await asyncio.wait({opening})
+        assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        while "sh -i" in await asyncio.to_thread(engine.call, "exec", name, "ps"):
+            await asyncio.sleep(0.05)
     engine.remove(name)
 
 
