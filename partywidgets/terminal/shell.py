@@ -183,6 +183,9 @@ def _escaped(found: re.Match[str]) -> str:
 
 EMPTY = b"\x05\x15"
 """Ctrl-E and Ctrl-U, which empty a half-typed line in a shell that edits it, and in a terminal that does."""
+FRESH = b"S" + EMPTY
+"""The same where vi's command mode may be on and CLEAR is not bound: there `S` empties the line for new text, elsewhere it is a letter that
+goes with the others. It comes first, since Ctrl-E in command mode changes bash's keys to Emacs'."""
 CLEAR = b"\x1b[633~"
 """The key that our start files of bash and zsh bind for it, which also leaves vi's command mode."""
 
@@ -203,7 +206,7 @@ def wrapped(command: str, nonce: str) -> bytes:
     before = f"printf '\\033]633;C;{nonce}\\007'"
     after = f'printf \'\\033]633;D;%s;{nonce}\\007\\033]633;P;Cwd=%s;{nonce}\\007\' "$?" "$PWD"'
     line = command_line(command, bracketed_paste=False)
-    return EMPTY + f"{before};eval {quoted(line)};{after}".encode() + b"\r"
+    return FRESH + f"{before};eval {quoted(line)};{after}".encode() + b"\r"
 
 
 def printed(output: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .ring import Ring
-from .shell import EMPTY, Mark, MarkReader, new_nonce, wrapped
+from .shell import FRESH, Mark, MarkReader, new_nonce, wrapped
 from .vt import plain_text
 
 SEEN_BYTES = 4096
@@ -16,7 +16,7 @@ class TypedMarks:
     def __init__(self, command: str, prompt: str) -> None:
         nonce = new_nonce()
         self.keystrokes = wrapped(command, nonce)
-        self._head = self.keystrokes.removeprefix(EMPTY).decode().partition(nonce)[0]
+        self._head = self.keystrokes.removeprefix(FRESH).decode().partition(nonce)[0]
         self.interrupted = False
         """Somebody pressed Ctrl-C since."""
         self._prompt = prompt

@@ -50,6 +50,29 @@ async def test_without_being_asked_nothing_is_typed_inside(serve: Serve, monkeyp
         assert "the shell is busy with" in (await ana.ask("run", command="echo no", timeout_s=40, inside=True))["error"]
 
 
+@pytest.mark.parametrize(
+    ("opens", "set_vi", "tells"),
+    [
+        ("PS1='inner# ' exec bash --norc -i", "set -o vi", "set -o | grep -c '^vi .*on'"),
+        ("PS1='inner# ' exec zsh -f -i", "bindkey -v", "bindkey -lL main | grep -c viins"),
+    ],
+    ids=["bash", "zsh"],
+)
+async def test_vi_keys_inside(serve: Serve, opens: str, set_vi: str, tells: str) -> None:
+    """A command is typed as such where the inner shell has vi's keys, in their command mode too; they stay vi's."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"({opens})\r")
+        await ana.shows(b"inner# ")
+        assert (await ana.ask("run", command=set_vi, timeout_s=40, inside=True))["result"]["exit_code"] == 0
+        for keys in ("", "\x1b"):
+            await ana.type(keys)
+            result = (await ana.ask("run", command="echo there-$((1+1)); (exit 3)", timeout_s=20, inside=True)).get("result")
+            assert result, ana.drawn()[-300:]
+            assert (result["output"], result["exit_code"]) == ("there-2", 3)
+        assert (await ana.ask("run", command=tells, timeout_s=20, inside=True))["result"]["output"] == "1"
+
+
 async def test_the_inner_shell_ends_with_the_command(serve: Serve) -> None:
     """A command that leaves the inner shell is told as such; the outer shell is ready."""
     async with serve() as place, place.watch() as ana:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from partywidgets.exceptions import SandboxError
 from partywidgets.terminal.sandboxes import open_sandbox
-from partywidgets.terminal.shell import EMPTY
+from partywidgets.terminal.shell import FRESH
 from tests.terminal.conftest import Serve as ServeRooms
 
 from .conftest import Open
@@ -130,7 +130,7 @@ async def test_run_types_its_own_marks(serve: ServeRooms) -> None:
         async with asyncio.timeout(20):
             while "eval 'uptime'" not in typed or not typed.endswith("\r"):
                 await known.until(len(known.received) + 1 if typed else 1)
-                typed = b"".join(part for part in known.received if isinstance(part, bytes)).removeprefix(EMPTY).decode()
+                typed = b"".join(part for part in known.received if isinstance(part, bytes)).removeprefix(FRESH).decode()
         # A real shell runs what was typed; its echo comes first, as a terminal would have it.
         shell = await asyncio.create_subprocess_exec(
             "sh", "-c", typed.replace("uptime", "echo up 3 days; (exit 6)").strip(), stdout=asyncio.subprocess.PIPE
