@@ -66,7 +66,7 @@ def _show(outputs: list[Any], output: Any, models: Models, replaced: set[str]) -
     bundle = output.get("data") if isinstance(output, dict) else None
     root = _view(bundle)
     if bundle is None or root not in models:
-        return 0
+        return _say_nothing_kept(bundle) if bundle is not None and root is not None else 0
     inside = list(dict.fromkeys(_inside(root, models)))
     ours = [name for name in inside if _is_ours(models[name])]
     if not ours:
@@ -91,6 +91,20 @@ def _last_state(state: dict[str, Any], saved: Any) -> str:
         return markup
     if isinstance(seen, str) and seen:  # the cell's own output is the widget's name alone
         return kept(name, "", seen, at=_moment(snapshot.get("at")))["text/html"]
+    return _nothing_kept(name)
+
+
+def _say_nothing_kept(bundle: dict[str, Any]) -> int:
+    """For one of ours that has no model and its name alone beside it: of a host elsewhere, or saved without the server extension."""
+    name = as_text(bundle.get("text/plain"))
+    if "\n" in name or not as_text(bundle.get("text/html")).startswith('<pre class="pw-still"'):
+        return 0
+    del bundle[WIDGET_VIEW]
+    bundle["text/html"] = _nothing_kept(name)
+    return 1
+
+
+def _nothing_kept(name: str) -> str:
     words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
     return f'<p class="pw-still">{html.escape(words)}</p>'
 

@@ -71,6 +71,18 @@ def test_where_nothing_was_kept_one_sentence_says_so() -> None:
     assert ".snapshot()" in markup
 
 
+def test_where_not_even_a_model_was_kept_the_sentence_says_so() -> None:
+    """JupyterLab saves none by itself: the page names the widget and asks the network for nothing that would draw it."""
+    bare = view("1", '<pre class="pw-still" style="margin:0">OpsDashboard(room=&#x27;main&#x27;)</pre>')
+    bare["data"]["text/plain"] = "OpsDashboard(room='main')"
+    saved = notebook({}, bare)
+    assert show_last_states(saved) == 1
+    (data,) = data_of(saved)
+    assert WIDGET_VIEW not in data
+    assert "Nothing was kept of OpsDashboard(room=&#x27;main&#x27;)" in data["text/html"]
+    assert ".snapshot()" in data["text/html"]
+
+
 def test_widgets_of_others_stay_as_they_are() -> None:
     """Their view, state and layout, beside ours; what has no state at all is left alone, but for ours, which the HTML beside them tells."""
     slider = model("IntSliderModel", layout="IPY_MODEL_l")
