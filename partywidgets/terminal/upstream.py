@@ -46,6 +46,8 @@ class Upstream:
         self.exit: Exit | None = None
         self.sandbox: Sandbox | None = None
         self._ahead = b""
+        self._turn = 0
+        """Which start it is: a process whose end takes longer than somebody waits for it says nothing of the one after it."""
 
     @property
     def alive(self) -> bool:
@@ -59,6 +61,7 @@ class Upstream:
     def starting(self, sandbox_id: str) -> None:
         """A start was decided; the room may still have to prepare."""
         self.sandbox_id, self.exit, self._ahead = sandbox_id, None, b""
+        self._turn += 1
         self._become("starting")
 
     def fail(self, sentence: str) -> None:
@@ -68,6 +71,7 @@ class Upstream:
 
     async def run(self, address: Address, *, cols: int, rows: int, nonce: str) -> None:
         """Opens the sandbox, passes its output on, and returns when it has ended. Never raises for what the sandbox does."""
+        turn = self._turn
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 sandbox = await open_sandbox(address, cols=cols, rows=rows, nonce=nonce)
@@ -90,11 +94,17 @@ class Upstream:
             log.warning("room %s: reading the sandbox %s failed", self._place, self.sandbox_id, exc_info=error)
             self.exit = Exit(None, f"the terminal of {self.sandbox_id} was lost: {error.strerror or error}")
         finally:
-            self.sandbox = None
-            await sandbox.close()
-            if self.exit is None:
-                self.exit = Exit(None, "the terminal was closed")
-            self._become("ended", self.exit.reason)
+            if turn == self._turn:
+                self.sandbox = None
+            try:
+                await sandbox.close()
+            except Exception:
+                log.exception("room %s: the sandbox %s could not be closed", self._place, address.target)
+            finally:
+                if turn == self._turn:
+                    if self.exit is None:
+                        self.exit = Exit(None, "the terminal was closed")
+                    self._become("ended", self.exit.reason)
 
     def _away(self, reason: str) -> None:
         self.reason = reason
