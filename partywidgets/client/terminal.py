@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -14,10 +13,9 @@ from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.asking import ASK_SECONDS
 from ..terminal.protocol import check_seconds, check_text, encode_input
 from .command import CommandResult
-from .following import Following
 from .recording import Recording, Recordings
-from .room import REPLY_TIMEOUT, RoomClient, refuses
-from .terminal_state import Exit, Person, Size, State, Upstream
+from .room import REPLY_TIMEOUT, refuses
+from .terminal_room import TerminalRoomClient
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,7 +25,7 @@ DIALECT = "partywidgets.terminal.v1"
 logger = logging.getLogger(__name__)
 
 
-class TerminalClient(RoomClient):
+class TerminalClient(TerminalRoomClient):
     """A terminal room: `async with TerminalClient(url, "worker-123", token=…) as term: result = await term.run("df -h /")`.
 
     `url` is the host's root, with scheme and base path. `sandbox` is an id of the host's config. Entering waits at most `timeout` seconds
@@ -37,8 +35,6 @@ class TerminalClient(RoomClient):
     Attributes: `state role can_type size people lease asking upstream exit sandbox connection epoch offset resumed host_id`.
     `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
     """
-
-    kind, client_kind, greeting = "terminal", "terminal client", "welcome"
 
     def __init__(
         self,
@@ -54,25 +50,11 @@ class TerminalClient(RoomClient):
         on_change: Callable[[TerminalClient], Any] | None = None,
         **socket_options: Any,
     ) -> None:
-        super().__init__(room, timeout)
+        super().__init__(room, timeout, sandbox or "")
         self.on_change = on_change
         self._recordings = Recordings(url, party, room, token)
         self._placement: dict[str, str | int | None] = {"sandboxId": sandbox, "cols": cols, "rows": rows}
-        self.state: State = "connecting"
-        self.role, self.connection, self.host_id, self.sandbox = "", "", "", sandbox or ""
-        self.can_type, self.resumed, self.screen_kind = False, False, "exact"
-        self.size = Size(80, 24)
-        self.people: list[Person] = []
-        self.lease: tuple[str, str] | None = None
-        self.asking: list[tuple[str, str]] = []
-        self.upstream = Upstream("starting", "", sandbox or "")
-        self.exit: Exit | None = None
-        self.behind = 0
-        self.epoch: str | None = None
-        self.last_error = ""
-        self._welcome = False
         self._sequence = 0
-        self._following = Following(room, self._tell)
         self.socket = PartySocket(
             host=url,
             party=party,
@@ -94,11 +76,6 @@ class TerminalClient(RoomClient):
         """Leaves the room; the terminal lives on."""
         self._following.close()
         await super().close()
-
-    @property
-    def offset(self) -> int:
-        """Where the terminal's stream is: behind the last byte that came."""
-        return self._following.offset
 
     # What one does with it
 
@@ -269,11 +246,6 @@ class TerminalClient(RoomClient):
             raise RefusedError(f"terminal {self.room}: nobody with that connection asks for control: take one from asking")
         await self._lease("refuse", to=connection)
 
-    @property
-    def has_control(self) -> bool:
-        """True when this connection holds the lease."""
-        return self.lease is not None and self.lease[0] == self.connection
-
     def resize(self, cols: int, rows: int) -> None:
         """Asks for another size; the room decides, `size` tells."""
         self._placement |= {"cols": cols, "rows": rows}
@@ -311,9 +283,6 @@ class TerminalClient(RoomClient):
 
     # Requests
 
-    def _tell(self, kind: str, **fields: Any) -> bool:
-        return self.socket.send(json.dumps({"type": kind, **fields}))
-
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
         return self._tell(kind, **fields)
 
@@ -330,11 +299,6 @@ class TerminalClient(RoomClient):
             await self._request("lease", REPLY_TIMEOUT, {"action": action, **fields})
         except CommandError as error:
             raise RefusedError(str(error)) from None
-
-    @property
-    def _arrived(self) -> bool:
-        # With its screen: output that comes before that is drawn on it, and `expect` would not find it.
-        return self._welcome and not self._following.screen_comes
 
     def _pulse(self) -> None:
         super()._pulse()
@@ -362,77 +326,3 @@ class TerminalClient(RoomClient):
         error: PartyError = HostError(f"terminal {self.room}: the connection was lost ({event}) before the answer came; see history()")
         self._requests.fail(error)
         self._pulse()
-
-    def _received(self, message: str | bytes) -> None:
-        if isinstance(message, bytes):
-            if (size := self._following.take(message)) is not None:
-                self.size = Size(*size, self.size.by)
-        else:
-            frame = json.loads(message)
-            handler = getattr(self, f"_on_{frame.get('type')}", None)
-            if handler is None:
-                logger.debug("terminal %s: frame type %r is not known", self.room, frame.get("type"))
-                return
-            handler(frame)
-        self._pulse()
-
-    # Control frames, by their type
-
-    def _on_welcome(self, frame: dict[str, Any]) -> None:
-        self._welcome = True
-        self.resumed = bool(frame["resumed"])
-        self._following.welcomed(int(frame["offset"]), resumed=self.resumed)
-        self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
-        self.size = Size(**frame["size"])
-        self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
-        self.sandbox, self.screen_kind = frame["sandbox"], frame["screen"]
-        self._on_lease(frame["lease"])
-        self.can_type = bool(frame["can_type"])
-        self.exit = None
-        self.state = "ended" if frame["state"] in ("ended", "failed") else "live"
-
-    def _on_resync(self, frame: dict[str, Any]) -> None:
-        logger.debug("terminal %s: resync (%s)", self.room, frame.get("reason"))
-
-    def _on_resize(self, frame: dict[str, Any]) -> None:
-        self.size = Size(frame["cols"], frame["rows"], frame.get("by") or "")
-
-    def _on_presence(self, frame: dict[str, Any]) -> None:
-        self.people = [Person(person["connection"], person["name"], person["role"], person["subject"]) for person in frame["people"]]
-
-    def _on_lease(self, frame: dict[str, Any]) -> None:
-        holder = frame["holder"]
-        self.lease = (holder["connection"], holder["name"]) if holder else None
-        self.asking = [(person["connection"], person["name"]) for person in frame.get("asking", [])]
-        self.can_type = bool(frame["can_type"])
-
-    def _on_mark(self, frame: dict[str, Any]) -> None:
-        """Command marks are for views; `history()` asks the room."""
-
-    def _on_waits(self, frame: dict[str, Any]) -> None:
-        self._requests.tell(frame["id"], frame["reason"])
-
-    def _on_upstream(self, frame: dict[str, Any]) -> None:
-        self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
-        if frame["state"] == "running":
-            self.state, self.exit = "live", None
-        elif frame["state"] in ("ended", "failed"):
-            self.state = "ended"
-
-    def _on_lag(self, frame: dict[str, Any]) -> None:
-        self.behind = int(frame["behind"])
-        if self.state in ("live", "lagging"):
-            self.state = "lagging" if self.behind else "live"
-
-    def _on_exit(self, frame: dict[str, Any]) -> None:
-        self.exit, self.state = Exit(frame["code"], frame["reason"]), "ended"
-
-    def _on_ticket(self, frame: dict[str, Any]) -> None:
-        """Resume tickets are for browsers; this client shows its token at every attempt."""
-
-    def _on_reply(self, frame: dict[str, Any]) -> None:
-        self._requests.replied(frame, CommandError)
-
-    def _on_error(self, frame: dict[str, Any]) -> None:
-        self.last_error = str(frame["message"])
-        logger.warning("terminal %s: %s", self.room, self.last_error)
