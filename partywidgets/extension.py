@@ -22,6 +22,7 @@ from .last_states import leave_out_models
 from .room_thread import RoomThread
 from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
 from .saved_notebook import refresh, stand_in
+from .snapshot_shelf import SnapshotShelf
 from .transport.tornado import SETTING, Mount, RoomsHandler
 from .widgets.rendering import rendered
 
@@ -60,6 +61,7 @@ class PartyWidgetsApp(ExtensionApp):
     _secret = ""
     _gate: Gate
     _room_thread: RoomThread
+    _shelf: SnapshotShelf
 
     def initialize_handlers(self) -> None:
         """The one handler below `<base_url>partywidgets/`."""
@@ -87,7 +89,7 @@ class PartyWidgetsApp(ExtensionApp):
             self.log.error("partywidgets: no rooms in this server: %s", error)
             self._room_thread.stop()
             return
-        serverapp.web_app.settings[SETTING] = Mount(
+        mount = Mount(
             asgi=self.rooms.asgi,
             gate=self._gate,
             loop=self._room_thread,
@@ -97,6 +99,8 @@ class PartyWidgetsApp(ExtensionApp):
             open_reason=self._open_reason(serverapp),
             active=self._active,
         )
+        mount.asgi = self._shelf = SnapshotShelf(self.rooms.asgi, kernel=mount.kernel())
+        serverapp.web_app.settings[SETTING] = mount
         if self.save_snapshots:
             serverapp.contents_manager.register_pre_save_hook(self._before_save)  # type: ignore[no-untyped-call]
             self._stand_in(serverapp)
@@ -146,7 +150,7 @@ class PartyWidgetsApp(ExtensionApp):
     def _before_save(self, model: dict[str, Any], **_: Any) -> None:
         """Jupyter's hook: what is saved shows the rooms as they are now, for readers without a kernel."""
         if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and self.rooms is not None:
-            refresh(model["content"], self._state_of)
+            refresh(model["content"], self._state_of, self._shelf.get)
             leave_out_models(model["content"])
 
     def _stand_in(self, serverapp: Any) -> None:

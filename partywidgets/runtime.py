@@ -33,6 +33,8 @@ CONNECT_TIMEOUT = 5.0
 """Seconds in which a host that the user named has to answer."""
 JUPYTER_PATH = "partywidgets/"
 """Where the routes stand below the Jupyter Server's base URL."""
+SHELF = "snapshots"
+"""Where a kernel leaves last states below those; a model's id follows."""
 LOCAL_SANDBOXES = {"default": "local:", "local": "local:"}
 TICKET_LIFETIME = 30.0
 """Seconds in which a ticket must be used."""
@@ -229,7 +231,7 @@ class Runtime:
     def _find(self) -> HostAddress:
         if url := self._environ.get("PARTYWIDGETS_URL"):
             return self._remote(url, self._environ.get("PARTYWIDGETS_TOKEN"))
-        url, secret = self._environ.get("PARTYWIDGETS_JUPYTER_URL"), self._environ.get("PARTYWIDGETS_KERNEL_SECRET")
+        url, secret = self._jupyter()
         if url and secret:
             for last in (False, True):
                 try:
@@ -240,6 +242,10 @@ class Runtime:
                     if last:
                         log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
         return self.thread.run(self._start(), timeout=60)
+
+    def _jupyter(self) -> tuple[str | None, str | None]:
+        """Where the Jupyter Server's extension is, and what it knows this kernel by."""
+        return self._environ.get("PARTYWIDGETS_JUPYTER_URL"), self._environ.get("PARTYWIDGETS_KERNEL_SECRET")
 
     async def _start(self) -> HostAddress:
         """A host of this process: loopback, a random port and a random token."""
@@ -286,6 +292,17 @@ class Runtime:
     async def put_sandbox(self, sandbox: str, target: str, *, address: HostAddress | None = None) -> None:
         """Maps a sandbox id to an address in the host. Await it on the room loop. Raises HostError and RefusedError."""
         await self.request(address or self.address, "PUT", f"api/sandboxes/{quote(sandbox, safe='')}", {"address": target})
+
+    async def shelve(self, model_id: str, snapshot: Mapping[str, Any]) -> None:
+        """Leaves the last state of a widget whose room is elsewhere with the Jupyter Server, for the notebook that it saves, if it has our
+        extension. Await it on the room loop."""
+        url, secret = self._jupyter()
+        if url and secret:
+            where = f"{_root(url)}{SHELF}/{quote(model_id, safe='')}"
+            try:
+                await asyncio.to_thread(ask, "PUT", where, token=secret, body=dict(snapshot), timeout=JUPYTER_TIMEOUT)
+            except PartyError as error:
+                log.debug("the Jupyter Server keeps no last state of %s: %s", model_id, error)
 
     async def request(self, address: HostAddress, method: str, path: str, body: Any = None) -> Any:
         """One HTTP request to a host, its answer as JSON; `path` is below its root. Raises HostError and RefusedError."""

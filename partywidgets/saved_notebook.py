@@ -16,6 +16,8 @@ ELSEWHERE = "partywidgets_elsewhere"
 """In an output's metadata: its room is on another host than the Jupyter Server, whose room of that name is another room."""
 Look: TypeAlias = Callable[[Literal["terminal", "ops"], str], tuple[str, str] | None]
 """A room's state as text and as HTML; None leaves what is there."""
+Elsewhere: TypeAlias = Callable[[str], tuple[str, str, datetime] | None]
+"""The same by a widget's model id, and when it was seen: what its kernel told."""
 STILL = '<div class="pw-still">'
 HEADING = "pw-as-it-was"
 TEXT_LINES = 60
@@ -26,24 +28,30 @@ _TIMELESS = re.compile(rf'<p class="{HEADING}".*?</p>', re.DOTALL)
 _OPS = re.compile(r"(?:ScanTable|OpsDashboard)\(room=('main')\)")
 
 
-def refresh(notebook: dict[str, Any], look: Look, *, at: datetime | None = None) -> int:
+def refresh(notebook: dict[str, Any], look: Look, elsewhere: Elsewhere = lambda _: None, *, at: datetime | None = None) -> int:
     """Puts the rooms' last states into the notebook, in place; returns how many outputs were changed.
 
-    `at` is when they are seen; left out: now. An output that is marked ELSEWHERE keeps what it has.
+    `at` is when they are seen; left out: now. For an output that is marked ELSEWHERE its model's state is asked for.
     A malformed notebook is no error.
     """
     changed = 0
     for output in _outputs(notebook):
         bundle, metadata = output["data"], output.get("metadata")
-        if WIDGET_VIEW not in bundle or (isinstance(metadata, dict) and metadata.get(ELSEWHERE)):
+        if WIDGET_VIEW not in bundle:
             continue
         text = as_text(bundle.get("text/plain"))
         terminal, ops = _TERMINAL.match(text), _OPS.match(text)
         found = terminal or ops
         if found is None:
             continue
-        seen = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
-        if seen is not None and _differs(bundle, state := kept(text.partition("\n")[0], *seen, at=at or datetime.now(UTC))):
+        when = at or datetime.now(UTC)
+        if isinstance(metadata, dict) and metadata.get(ELSEWHERE):
+            view = bundle[WIDGET_VIEW]
+            told = elsewhere(str(view.get("model_id") if isinstance(view, dict) else ""))
+            seen, when = (told[:2], told[2]) if told else (None, when)
+        else:
+            seen = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
+        if seen is not None and _differs(bundle, state := kept(text.partition("\n")[0], *seen, at=when)):
             bundle.update(state)
             changed += 1
     return changed

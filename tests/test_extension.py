@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from partywidgets.saved_notebook import ELSEWHERE, WIDGET_VIEW
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.report import ScanReport
 
@@ -204,6 +205,7 @@ async def test_a_ticket_opens_one_socket(jupyter: Jupyter) -> None:
 
 # kernels
 
+SECRET = "import os; print(os.environ['PARTYWIDGETS_KERNEL_SECRET'])"
 KERNEL_CODE = """
 import json, os
 from partywidgets.runtime import runtime
@@ -325,6 +327,35 @@ def test_a_saved_dashboard_shows_the_board(jupyter: Jupyter) -> None:
         assert lines[3].split() == ["crit", "high", "shop", "got", "503"]
         assert "".join(data["text/html"]).count("pw-still") == 1
         assert ">got 503</td>" in "".join(data["text/html"])
+
+
+def test_a_widget_of_another_host_is_saved_as_its_kernel_saw_it(jupyter: Jupyter) -> None:
+    """A kernel leaves what it sees of a team's host; nobody else may, a state that is none is refused, and the notebook gets it."""
+    secret = {"Authorization": f"Bearer {run_in_kernel(jupyter, SECRET).strip()}"}
+    state = {"text": "1 crit", "html": "<p>1 crit</p>", "at": "2026-11-29T12:00:00.000Z"}
+    body = json.dumps(state).encode()
+    assert jupyter.ask("PUT", "snapshots/m1", headers=secret, body=body).status == 200
+    assert jupyter.ask("PUT", "snapshots/m2", body=body).status == 403
+    assert jupyter.as_owner("PUT", "snapshots/m2", body=body).status == 403
+    assert jupyter.ask("GET", "snapshots/m1", headers=secret).status == 405
+    for bad, status in ((b"{", 400), (b'{"text": 1}', 400), (json.dumps({**state, "at": "now"}).encode(), 400), (b"x" * 2_000_000, 413)):
+        assert jupyter.ask("PUT", "snapshots/m2", headers=secret, body=bad).status == status
+    outputs = [
+        {
+            "output_type": "display_data",
+            "metadata": {ELSEWHERE: True},
+            "data": {WIDGET_VIEW: {"model_id": model}, "text/plain": "OpsDashboard(room='main')", "text/html": "<i>old</i>"},
+        }
+        for model in ("m1", "m2")
+    ]
+    cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "ops", "outputs": outputs}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+    assert jupyter.as_owner("PUT", "/api/contents/team.ipynb", body=body).status == 201
+    saved = json.loads((jupyter.folder / "root" / "team.ipynb").read_text())["cells"][0]["outputs"]
+    told, unknown = ("".join(output["data"]["text/html"]) for output in saved)
+    assert "as it was at 2026-11-29 12:00:00 UTC, not live</p><p>1 crit</p>" in told
+    assert unknown == "<i>old</i>"
 
 
 # options

@@ -179,6 +179,8 @@ class PartyWidget(anywidget.AnyWidget):
         if (text, html) != (self._snapshot.get("text"), self._snapshot.get("html")) and self.comm is not None:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             self._snapshot = {"text": text, "html": html, "at": at}
+            if self._address.kind != "jupyter":
+                self._hold(self._runtime.shelve(str(self.model_id), self._snapshot), "snapshot for the Jupyter Server")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         found = super()._repr_mimebundle_(**kwargs)
