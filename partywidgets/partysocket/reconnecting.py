@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
@@ -25,7 +25,6 @@ from .retries import Retries
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-Callback: TypeAlias = Callable[..., Any]
 
 MAX_MESSAGE = 33 * 1024 * 1024
 """Bytes of the largest message taken: above a room's own limit of 32 MiB."""
@@ -87,10 +86,10 @@ class ReconnectingWebSocket:
         close_timeout: float = 2.0,
         start_closed: bool = False,
         should_reconnect_on_close: Callable[[CloseEvent], bool | Awaitable[bool]] = reconnects,
-        on_open: Callback | None = None,
-        on_message: Callback | None = None,
-        on_close: Callback | None = None,
-        on_error: Callback | None = None,
+        on_open: Callable[[], Any] | None = None,
+        on_message: Callable[[str | bytes], Any] | None = None,
+        on_close: Callable[[CloseEvent], Any] | None = None,
+        on_error: Callable[[Exception], Any] | None = None,
         on_end: Callable[[], Any] | None = None,
         ssl: Any = None,
     ) -> None:
@@ -406,7 +405,7 @@ class ReconnectingWebSocket:
         """The message in a frame; None when it is for this client itself."""
         return frame
 
-    async def _call(self, callback: Callback | None, *arguments: Any) -> None:
+    async def _call(self, callback: Callable[..., Any] | None, *arguments: Any) -> None:
         if callback is None:
             return
         try:
