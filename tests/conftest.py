@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from hypothesis import HealthCheck, settings
 # No example is slow by itself: on a busy machine any of them may be, and how long one took is no property of what is tried.
 settings.register_profile("partywidgets", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("partywidgets")
+
+# A shell without job control starts what runs behind it (`./dev test &`) with Ctrl-C ignored, and every program that a test starts would
+# inherit that.
+for kind in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(kind) is signal.SIG_IGN:
+        signal.signal(kind, signal.default_int_handler if kind is signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
