@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .model import utc_now
 
 if TYPE_CHECKING:
     from .board import Board
     from .service import OpsMonitorService
+
+_log = logging.getLogger("partywidgets.scans")
+T = TypeVar("T")
 
 LOOK_EVERY = 5.0
 """Seconds between two looks for acks, silences and maintenance that are over."""
@@ -33,26 +38,37 @@ async def warm_up(board: Board) -> None:
 
 
 async def keep_house(service: OpsMonitorService) -> None:
-    """Ends what is over, sums up what has ended, and removes what is too old. Runs until it is cancelled."""
+    """Ends what is over, sums up what has ended, and removes what is too old. Runs until it is cancelled: what fails is logged, and tried
+    again at its next time."""
     pruned = rolled = float("-inf")
     loop = asyncio.get_running_loop()
     abandoned = loop.time() + ABANDONED_AFTER
     while True:
         if loop.time() >= abandoned:
             abandoned = float("inf")
-            await service.orphans.disown_configs()
-        await service.suppressions.refresh(only_ended=True)
+            await _step("rows of configs that were not loaded again", service.orphans.disown_configs())
+        await _step("acks and silences that are over", service.suppressions.refresh(only_ended=True))
         if loop.time() - rolled >= ROLL_UP_EVERY:
             rolled = loop.time()
-            await service.kept(service.history.roll_up(utc_now()))
+            await _step("roll-ups", service.kept(service.history.roll_up(utc_now())))
         if loop.time() - pruned >= PRUNE_EVERY:
             pruned, now, keeping = loop.time(), utc_now(), service.keeping
             before = now - timedelta(seconds=keeping.keep_raw)
             rollups, minutes = now - timedelta(seconds=keeping.keep_rollups), now - timedelta(seconds=keeping.keep_minutes)
-            if not await service.kept(service.history.prune(before, rollups_before=rollups, minutes_before=minutes)):
+            prune = service.history.prune(before, rollups_before=rollups, minutes_before=minutes)
+            if not await _step("pruning", service.kept(prune)):
                 pruned -= PRUNE_EVERY - ROLL_UP_EVERY  # soon again: a full disk waits for it
-            await _drop_orphans(service, before)
+            await _step("old rows", _drop_orphans(service, before))
         await asyncio.sleep(LOOK_EVERY)
+
+
+async def _step(name: str, work: Awaitable[T]) -> T | None:
+    """One part of the housekeeping; a fault of it, which is one of ours, must not end the others for as long as the host runs."""
+    try:
+        return await work
+    except Exception:
+        _log.exception("ops housekeeping, %s: failed, and is tried again at its next time", name)
+        return None
 
 
 async def _drop_orphans(service: OpsMonitorService, before: datetime) -> None:

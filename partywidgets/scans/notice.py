@@ -84,6 +84,14 @@ def standing_of(row: CheckResult) -> str | None:
     return row.status
 
 
+def unmade(count: int) -> Message:
+    """What goes out where `compose` has a fault: nothing of the rows, which nobody has redacted."""
+    rows = f"{count} checks" if count != 1 else "1 check"
+    return Message(
+        f"{rows} changed: look at the dashboard", "What they say could not be put into words; the host's log says why.", "failure"
+    )
+
+
 def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "", others: int = 0) -> Message:
     """The message about some rows, the worst first, without secrets and within bounds.
 

@@ -25,7 +25,7 @@ from datetime import datetime
 from ..duration import format_duration
 from ..exceptions import StorageError
 from .model import CheckResult, utc_now
-from .notice import BADNESS, Known, Notice, compose, standing_of
+from .notice import BADNESS, Known, Notice, compose, standing_of, unmade
 from .notify_delivery import deliver
 from .notify_settings import NotifySettings
 
@@ -196,37 +196,50 @@ class Target:
         return f"it comes and goes: a recovery is told when it has lasted {format_duration(calm)}" if calm else ""
 
     async def run(self) -> None:
-        """For ever: tells what is due, within the limits, and again later what did not arrive."""
+        """For ever: tells what is due, within the limits, and again later what did not arrive. A fault of ours is logged, and ends no later
+        message."""
         while True:
-            groups, notices = await self._next()
-            named = ", ".join(filter(None, groups[:3]))
+            try:
+                await self._tell()
+            except Exception:
+                _log.exception("notify target %r: tried again in %g s", self.settings.name, self.settings.retry_delay)
+                await asyncio.sleep(self.settings.retry_delay)
+
+    async def _tell(self) -> None:
+        """One message, once it may go out."""
+        groups, notices = await self._next()
+        named = ", ".join(filter(None, groups[:3]))
+        try:
             message = compose(notices, redact=self._redact, group=named, others=self._others(groups, notices))
-            # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
-            error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
-            now = asyncio.get_running_loop().time()
-            news, self.last_error = error != self.last_error, error
-            if error is not None:
-                self.failed += 1
-                self._failures += 1
-                delay = min(LONGEST_WAIT, self.settings.retry_delay * 2 ** min(self._failures - 1, 20))
-                self._not_before = now + delay
-                _log.warning(
-                    "notify target %r: a message about %d rows was not delivered (attempt %d): %s; again in %g s",
-                    self.settings.name,
-                    len(notices),
-                    self._failures,
-                    self._redact(error),
-                    delay,
-                )
-                if news:
-                    await self._troubled()
-                continue
-            self.sent += 1
-            self._failures = 0
-            self._sent_at.append(now)
-            await self._was_told(notices)
+        except Exception:  # a fault of ours: that something is wrong must be told all the same
+            _log.exception("notify target %r: a message could not be made", self.settings.name)
+            message = unmade(len(notices))
+        # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
+        error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
+        now = asyncio.get_running_loop().time()
+        news, self.last_error = error != self.last_error, error
+        if error is not None:
+            self.failed += 1
+            self._failures += 1
+            delay = min(LONGEST_WAIT, self.settings.retry_delay * 2 ** min(self._failures - 1, 20))
+            self._not_before = now + delay
+            _log.warning(
+                "notify target %r: a message about %d rows was not delivered (attempt %d): %s; again in %g s",
+                self.settings.name,
+                len(notices),
+                self._failures,
+                self._redact(error),
+                delay,
+            )
             if news:
                 await self._troubled()
+            return
+        self.sent += 1
+        self._failures = 0
+        self._sent_at.append(now)
+        await self._was_told(notices)
+        if news:
+            await self._troubled()
 
     async def _was_told(self, notices: Sequence[Notice]) -> None:
         at = utc_now()

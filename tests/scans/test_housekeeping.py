@@ -54,6 +54,34 @@ async def test_rows_of_a_config_that_nobody_loaded_again_are_not_shown_as_true(t
         assert (await statuses(room))["yesterday"] == ("crit", "it is crit")
 
 
+async def test_a_part_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours in one part is logged, and the others go on, and it itself at its next time."""
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(housekeeping, "ROLL_UP_EVERY", 0.0)
+    rolled, looked = asyncio.Event(), 0
+    async with ops_room(tmp_path) as room:
+
+        async def broken(*, only_ended: bool) -> None:
+            nonlocal looked
+            looked += 1
+            raise RuntimeError("a fault of ours")
+
+        def roll_up(*_: Any) -> Any:
+            if looked > 1:
+                rolled.set()
+            return real(*_)
+
+        real = room.service.history.roll_up
+        monkeypatch.setattr(room.service.suppressions, "refresh", broken)
+        monkeypatch.setattr(room.service.history, "roll_up", roll_up)
+        house = asyncio.create_task(housekeeping.keep_house(room.service))
+        await asyncio.wait_for(rolled.wait(), 20)
+        house.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await house
+    assert "acks and silences that are over: failed, and is tried again" in caplog.text
+
+
 async def test_a_row_that_turned_unknown_is_no_look(tmp_path: Path, play: Play) -> None:
     """It is the present, over a restart too, and a change; the figures, the single results and the last failure stay what was seen."""
     play.statuses["yesterday"] = "crit"

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from partywidgets.scans import notify_target
 from partywidgets.scans.checks.base import RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
 from partywidgets.scans.model import CheckResult, Status, utc_now
+from partywidgets.scans.notice import compose
 from partywidgets.scans.notify_settings import NotifySettings
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.silence import Ack, Silence
@@ -51,6 +53,28 @@ async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play:
     assert "restart it" in down["message"]
     assert (over["title"], over["type"]) == ("OK: Shop", "success")
     assert over["message"].startswith("OK (was crit for ")
+
+
+async def test_a_message_that_cannot_be_made_is_told_as_such(
+    inbox: Inbox, play: Play, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours keeps nobody asleep: people hear that something changed, without its words, and of what comes later as ever."""
+    faulty = True
+
+    def compose_or_fail(*given: Any, **named: Any) -> Any:
+        if faulty:
+            raise RuntimeError("a fault of ours")
+        return compose(*given, **named)
+
+    monkeypatch.setattr(notify_target, "compose", compose_or_fail)
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop")) as service:
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "1 check changed: look at the dashboard"
+        faulty, play.statuses["shop"] = False, "ok"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "OK: Shop"
+    assert "a message could not be made" in caplog.text
 
 
 async def test_a_recovery_is_told_when_it_was_seen_often_enough(inbox: Inbox, play: Play) -> None:
