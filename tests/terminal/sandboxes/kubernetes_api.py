@@ -143,22 +143,27 @@ class Peer:
         process = await asyncio.create_subprocess_exec(*argv, stdin=slave, stdout=slave, stderr=slave)
         if master >= 0:
             os.close(slave)
-        async with asyncio.TaskGroup() as tasks:
-            inward = tasks.create_task(self._inward(socket, process, master))
-            if master >= 0:
-                await self._terminal(socket, master)
-            else:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._stream(socket, 1, process.stdout))
-                    both.create_task(self._stream(socket, 2, process.stderr))
-            code = await process.wait()
-            if socket.ws_protocol == "v5.channel.k8s.io":
-                await socket.send_bytes(bytes([255, 1]))
-            await socket.send_bytes(b"\x03" + json.dumps(self._status(code)).encode())
-            await socket.close()
-            inward.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                inward = tasks.create_task(self._inward(socket, process, master))
+                if master >= 0:
+                    await self._terminal(socket, master)
+                else:
+                    assert process.stdout is not None
+                    assert process.stderr is not None
+                    async with asyncio.TaskGroup() as both:
+                        both.create_task(self._stream(socket, 1, process.stdout))
+                        both.create_task(self._stream(socket, 2, process.stderr))
+                code = await process.wait()
+                if socket.ws_protocol == "v5.channel.k8s.io":
+                    await socket.send_bytes(bytes([255, 1]))
+                await socket.send_bytes(b"\x03" + json.dumps(self._status(code)).encode())
+                await socket.close()
+                inward.cancel()
+        finally:
+            if process.returncode is None:  # the one who asked has left
+                process.kill()
+                await process.communicate()
         return socket
 
     @staticmethod
