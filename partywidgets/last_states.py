@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from .saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, as_text, kept, stand_in
+from .saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, as_text, kept, models_of, stand_in
 
 OURS = {"_party", "_room", "_bundle", "_snapshot"}
 """The traits that every one of our widgets has, and a subclass of it in a notebook too."""
@@ -118,10 +118,7 @@ def _moment(at: Any) -> datetime | None:
 
 def _models(notebook: dict[str, Any]) -> Models:
     """The models that are whole enough to be looked into."""
-    found: Any = notebook
-    for key in ("metadata", "widgets", WIDGET_STATE, "state"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return {name: model for name, model in found.items() if isinstance(_state(model), dict)} if isinstance(found, dict) else {}
+    return {name: model for name, model in models_of(notebook).items() if isinstance(_state(model), dict)}
 
 
 def _state(model: Any) -> Any:

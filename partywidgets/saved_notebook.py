@@ -82,7 +82,7 @@ def stand_in(notebook: dict[str, Any]) -> int:
     """Leaves of each of our widgets its last state alone, in place, where the notebook keeps no model of it: for a reader without a kernel,
     whom JupyterLab would show "model not found" instead. Returns how many."""
     replaced = 0
-    models = _models(notebook)
+    models = models_of(notebook)
     for bundle in (output["data"] for output in _outputs(notebook)):
         view = bundle.get(WIDGET_VIEW)
         if not isinstance(view, dict) or not as_text(bundle.get("text/html")).startswith(STILL):
@@ -93,7 +93,8 @@ def stand_in(notebook: dict[str, Any]) -> int:
     return replaced
 
 
-def _models(notebook: dict[str, Any]) -> dict[str, Any]:
+def models_of(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The saved widget state, model id → model, as it stands there; empty where there is none."""
     found: Any = notebook
     for key in ("metadata", "widgets", WIDGET_STATE, "state"):
         found = found.get(key) if isinstance(found, dict) else None
