@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partywidgets.redaction import HELD, KEY_LIMIT, StreamRedactor, redact, redact_html
+from partywidgets.redaction import HELD, HIDDEN, KEY_LIMIT, StreamRedactor, redact, redact_html
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 GITHUB = "ghp_" + "a1B2" * 9
@@ -101,3 +101,23 @@ def test_html() -> None:
     assert quoted.endswith(" user=ana</pre>")
     assert redact_html("<b>plain</b>word", ["plainword"]) == "<b>*****</b>****"
     assert redact_html("<pre>total 12 &amp; more</pre>") == "<pre>total 12 &amp; more</pre>"
+
+
+KEY_OF_IBM = 'cloud_iam_password = "' + "aB3" * 14 + 'aB"'
+"""It makes the slowest of the patterns look at a text."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{KEY_OF_IBM}\n--password" + " " * 200_000 + "-",
+        "authorization: Basic YWJj\nauthorization:" + " " * 200_000 + "'",
+        f"a.eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln\n{'eyJ' * 20_000}",
+        f"//npm.example/:_authToken=npm_{'a' * 36}\n" + "/" * 60_000,
+        "password=hunter22\n" + "password" * 30_000,
+    ],
+    ids=["assignment", "header", "web token", "registry", "words"],
+)
+def test_a_text_that_was_written_to_take_time(text: str) -> None:
+    """Whatever stands beside a secret, the time to find it grows with the text alone: some of these took days."""
+    assert HIDDEN in redact(text)
