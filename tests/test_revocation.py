@@ -38,6 +38,7 @@ def grant_id(gate: Gate, subject: str) -> str:
         ("POST", "/tickets", json.dumps({"party": "terminal-server", "room": "w1"})),
         ("PUT", "/api/sandboxes/mine", json.dumps({"address": "local:"})),
         ("PUT", "/api/ops/config/mine.yaml", "sandboxes: {mine: 'local:'}"),
+        ("POST", "/api/ops/scans", json.dumps({"report": {"scan_id": "mine", "results": []}})),
     ],
 )
 async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Running, method: str, path: str, body: str) -> None:
@@ -58,6 +59,7 @@ async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Runnin
     assert answer.startswith(b"HTTP/1.1 401"), answer
     assert "mine" not in app.app.terminals.sandboxes
     assert len(app.app.gate.tickets) == 0
+    assert await app.app.service.history.scans() == []
 
 
 def test_an_ended_grant_gets_no_ticket_that_opens() -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_plus
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
 from ..exceptions import ConnectionIdError, ConnectionIdTakenError, HostError, RoomNameError, UnknownPartyError
@@ -231,15 +231,28 @@ class Door:
             return PlainTextResponse(f"a room takes no {scope['method']}", status_code=501)
         cleaned = clean(scope)
         cleaned["partywidgets.grant"] = decision
+        receive = self._while_it_stands(receive, decision)
         passed = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
         if isinstance(passed, Response):
             self._hint(scope, "on_before_request")
             return passed
         request = passed if isinstance(passed, Request) else Request(passed.scope, receive)
         try:
-            return await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
+            response = await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
         except (UnknownPartyError, RoomNameError, HostError) as error:
             return self._refuse(error, lobby)
+        if self.host.is_revoked(decision.grant_id):
+            return PlainTextResponse("the grant was revoked", status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        return response
+
+    def _while_it_stands(self, receive: Receive, grant: Grant) -> Receive:
+        """A body, whose sender decides how long it takes, is at its end for a room when its grant has been ended meanwhile."""
+
+        async def received() -> Message:
+            message = await receive()
+            return {"type": "http.disconnect"} if self.host.is_revoked(grant.grant_id) else message
+
+        return received
 
 
 def refusal_of(error: Exception) -> Response:
