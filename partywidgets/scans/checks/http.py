@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import ipaddress
 import json
 import zlib
 from base64 import b64encode
@@ -24,8 +25,12 @@ from .dial import DialError, Family, Phases, dial, is_address, tls_context
 from .exchange import BODY_BYTES, Response, answered, transported
 
 REDIRECTS = 10
+_METADATA = ("fd00:ec2::254", "100.100.100.200")
+"""Where AWS and Alibaba Cloud have it beside 169.254.169.254."""
 
 _SENSITIVE = ("authorization", "cookie", "proxy-authorization")
+_CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859", "cp", "koi8", "mac", "gb", "big5", "euc", "iso2022", "shift", "tis")
+"""How Python's names begin of those in which pages are written. Others are no encodings of texts, or take a minute for a MiB (punycode)."""
 
 
 class HttpCheck(CheckModel):
@@ -128,10 +133,12 @@ class HttpCheck(CheckModel):
         for name, value in headers.items():
             if any(c in "\r\n\0" for c in value):
                 raise DialError("internal", f"what the header {name} refers to holds a line break")
-        origin = place.origin
+        secret = {name for name, value in self.headers.items() if name.lower() in _SENSITIVE or context.resolve(value) != value}
+        origin, near = place.origin, None
         redirects = 0
         while True:
-            response = await self._exchange(place, method, headers, body, phases)
+            response = await self._exchange(place, method, headers, body, phases, near)
+            near = is_near(response.ip) if near is None else near
             location = response.headers.get("location")
             if not self.follow or response.status not in (301, 302, 303, 307, 308) or location is None:
                 return response, redirects
@@ -142,16 +149,26 @@ class HttpCheck(CheckModel):
                 place = place_of(urljoin(place.url, location))
             except ValueError as error:
                 raise DialError("http", f"a redirect to nowhere: {error}") from None
-            if place.origin != origin:
-                headers = {name: value for name, value in headers.items() if name.lower() not in _SENSITIVE}
             if response.status == 303 or (response.status in (301, 302) and method == "POST"):
                 method, body = "HEAD" if method == "HEAD" else "GET", None
+            if place.origin != origin:
+                headers = {name: value for name, value in headers.items() if name not in secret}
+                if body is not None and context.resolve(self.body or "") != self.body:
+                    raise DialError(
+                        "http", f"a redirect to {place.host} would take the body there, which holds a reference: ask that URL itself"
+                    )
 
-    async def _exchange(self, place: Place, method: str, headers: dict[str, str], body: bytes | None, phases: Phases) -> Response:
+    async def _exchange(
+        self, place: Place, method: str, headers: dict[str, str], body: bytes | None, phases: Phases, near: bool | None
+    ) -> Response:
+        """`near`: the check's own target is on this machine or its link; None while that is not known."""
         server_name = self.server_name or place.host
         request = request_bytes(place, method, headers, body)
         tls = tls_context(self.verify, self.ca_file, ("http/1.1",)) if place.scheme == "https" else None
         sock, ip = await dial(place.host, place.port, phases, self.family)
+        if near is False and is_near(ip):
+            sock.close()
+            raise DialError("http", f"a redirect leads to {ip}, an address of this machine or its link: ask that one by a check of its own")
         if tls is None:
             response = await answered(sock, request, method == "HEAD", phases)
         else:
@@ -165,6 +182,13 @@ class HttpCheck(CheckModel):
             except zlib.error as error:
                 raise DialError("http", f"the body is no {encoding}: {error}") from None
         return response
+
+
+def is_near(ip: str) -> bool:
+    """True for an address that means another machine to everybody else: this one, its link, where clouds tell a machine its keys."""
+    address = ipaddress.ip_address(ip)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified or str(address) in _METADATA
 
 
 @lru_cache(maxsize=100)
@@ -258,12 +282,13 @@ def request_bytes(place: Place, method: str, headers: dict[str, str], body: byte
 
 
 def charset(content_type: str) -> str:
-    """The text encoding that a content type names, UTF-8 where it names none that Python knows."""
+    """The text encoding that a content type names, UTF-8 where it names none in which pages are written."""
     name = content_type.partition("charset=")[2].split(";")[0].strip().strip("\"'")
     try:
-        return codecs.lookup(name).name if name else "utf-8"
+        found = codecs.lookup(name).name if name else "utf-8"
     except (LookupError, ValueError):
         return "utf-8"
+    return found if found.startswith(_CHARSETS) else "utf-8"
 
 
 def parsed(text: str) -> Any:

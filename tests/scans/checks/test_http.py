@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import hashlib
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +15,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from partywidgets.scans.checks.exchange import BODY_BYTES
-from partywidgets.scans.checks.http import HttpCheck, place_of, request_bytes, split_url, without_password
+from partywidgets.scans.checks.http import HttpCheck, charset, is_near, place_of, request_bytes, split_url, without_password
 from partywidgets.scans.judge import RunContext
 from tests.ports import kept_port
 
-from .servers import Authority, Served, look, serving, web_server
+from .servers import Authority, Served, answer, look, serving, web_server
 
 
 @pytest.fixture
@@ -341,3 +343,65 @@ def test_host_header() -> None:
     assert b"\r\nhost: x\r\n" in request_bytes(place_of("http://x/"), "GET", {}, None)
     assert b"\r\nhost: [::1]:8080\r\n" in request_bytes(place_of("http://[::1]:8080/"), "GET", {}, None)
     assert b"\r\nhost: xn--bcher-kva.example\r\n" in request_bytes(place_of("http://bücher.example/"), "GET", {}, None)
+
+
+@pytest.mark.parametrize("name", ["punycode", "idna", "unicode_escape", "zip", "hex", "undefined", "rot13", "nonsense", "\x00"])
+def test_encodings_that_are_none_of_pages(name: str) -> None:
+    """A target that names one of Python's other codecs is read as UTF-8: some of them take minutes for a body of a MiB."""
+    assert charset(f"text/plain; charset={name}") == "utf-8"
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-8", "ISO-8859-1", "windows-1252", "Shift_JIS", "gb18030", "koi8-r", "utf-16le", "us-ascii", "latin1"]
+)
+def test_encodings_of_pages(name: str) -> None:
+    """What pages are written in is read so."""
+    assert codecs.lookup(charset(f'text/html; charset="{name}"')).name == codecs.lookup(name).name
+
+
+KEY = RunContext(resolve=lambda text: text.replace("${env:KEY}", "s3cret-key"))
+
+
+async def test_what_references_stand_for_stays_with_its_origin(web: Served) -> None:
+    """A redirect to another origin gets no header that holds a reference, whatever it is called, and no body that does."""
+    async with web_server() as other:
+        check = http(web, f"/away/{other.port}", follow=True, headers={"X-Api-Key": "${env:KEY}", "X-Own": "y"})
+        await look(check, KEY)
+        assert "X-Api-Key: s3cret-key" in web.seen[0]
+        assert "X-Own: y" in other.seen[0]
+        assert "s3cret-key" not in other.seen[0]
+        check = http(web, f"/away/{other.port}", follow=True, method="POST", body="key=${env:KEY}")
+        refused = await look(check, KEY)
+        assert refused.error is not None
+        assert refused.error.message.startswith("a redirect to localhost would take the body there")
+        assert len(other.seen) == 1
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.169.254", "fe80::1", "fd00:ec2::254"])
+def test_addresses_that_are_near(ip: str) -> None:
+    """This machine, its link, and where a cloud tells a machine its keys."""
+    assert is_near(ip)
+    assert not any(map(is_near, ("192.0.2.1", "10.0.0.1", "2001:db8::1", "fd12::1")))
+
+
+async def test_a_redirect_from_the_network_leads_into_no_machine(web: Served) -> None:
+    """A target elsewhere cannot have this machine's own services asked, nor those of its link; one on this machine may name another."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but its loopback one")
+        here = probe.getsockname()[0]
+
+    async def send_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer("302 Found", location=f"http://localhost:{web.port}/json"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(send_away, here, 0) as server:
+        url = f"http://{here}:{server.sockets[0].getsockname()[1]}/"
+        result = await look(HttpCheck(id="shop", url=url, follow=True))
+    assert result.error is not None
+    assert result.error.message.startswith("a redirect leads to 127.0.0.1, an address of this machine or its link")
+    assert web.seen == []
