@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ from .terminal import TerminalClient
 
 if TYPE_CHECKING:
     from .ops import OpsClient
+
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Control characters, and those that reorder or hide text: a row may come from anybody who publishes results. As in `ts/remedy.ts`."""
 
 
 class Remedy:
@@ -68,6 +73,10 @@ class Remedy:
         if not wanted or not place:
             missing = "command" if not wanted else "sandbox"
             raise CommandError(f"the remediation of {title} names no {missing}: give run({missing}=…), or add it to the check's config")
+        if command is None and _UNSEEN.search(wanted):
+            raise CommandError(
+                f"the command of {title} holds characters that cannot be seen, so it is not what it looks like: give run(command=…)"
+            )
         if len(wanted) > COMMAND:
             raise CommandError(f"the command has {len(wanted)} characters, a remedy at most {COMMAND}: run a script instead")
         await self._ops.ready(self._ops.timeout)

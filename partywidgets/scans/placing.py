@@ -9,10 +9,11 @@ from dataclasses import replace
 from ..exceptions import ScanError
 from .board import Board, Placement
 from .execution import Loaded
-from .model import CheckResult, one_line, utc_now
+from .model import CheckResult, Remediation, one_line, utc_now
 from .notify import Notifier
 from .redaction import remove_secrets
 from .registry import Registry
+from .runner import OWNER as OF_RUNNER
 from .schedule import Scheduler
 
 _log = logging.getLogger("partywidgets.scans")
@@ -27,14 +28,19 @@ class Placing:
     ) -> None:
         self._board, self._registry, self._notifier, self._scheduler, self._redact = board, registry, notifier, scheduler, redact
 
-    def place(self, result: CheckResult, loaded: Loaded | None, *, owner: str, gone: bool = False) -> Placement | None:
+    def place(
+        self, result: CheckResult, loaded: Loaded | None, *, owner: str, gone: bool = False, published: bool = False
+    ) -> Placement | None:
         """What became of the row; None when the result is left out.
 
         `loaded` is what was looked at: without it the row is `owner`'s. `gone`: the check is known to be there no more, its row stays.
+        `published`: somebody else looked, whatever check of this host it is about.
         """
         check, now = None if loaded is None else loaded.check, utc_now()
-        if self._redact is not None and not (loaded is not None and loaded.own):
-            remove_secrets(result, self._redact)
+        if published or loaded is None or not loaded.own:
+            if self._redact is not None:
+                remove_secrets(result, self._redact)
+            result.remediation = _remedy(result, loaded)
         result.observed_at = min(result.observed_at, now)  # a clock that is ahead elsewhere must not keep its rows for ever
         if loaded is not None and not gone and self._replaced(loaded):
             return None  # while it was looked at: its row has left the board, for good
@@ -64,3 +70,12 @@ class Placing:
         if present is loaded:
             return False
         return present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint
+
+
+def _remedy(result: CheckResult, loaded: Loaded | None) -> Remediation | None:
+    """What is to be done, of a result that was made elsewhere: of a check of this host what its author says; of others what they say, but
+    never without a question before it."""
+    if loaded is not None and not loaded.owner.startswith(OF_RUNNER):
+        return loaded.check.remedy
+    remedy = result.remediation
+    return remedy if remedy is None or remedy.confirm else replace(remedy, confirm=True)

@@ -287,7 +287,7 @@ class OpsMonitorService:
         for result in report.results:
             loaded = self.registry.checks.get(result.check_id)
             result.scan_id = report.scan_id
-            self._place(result, loaded, stream, owner=PUBLISHED)
+            self._place(result, loaded, stream, owner=PUBLISHED, published=True)
             placed.add(result)
         stream.finish()
         await stream.run()
@@ -337,8 +337,10 @@ class OpsMonitorService:
     def _stream(self, scan_id: str, total: int, emit: Emit) -> ResultStream:
         return ResultStream(scan_id, total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
 
-    def _place(self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False) -> None:
-        placement = self._placing.place(result, loaded, owner=owner, gone=gone)
+    def _place(
+        self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False, published: bool = False
+    ) -> None:
+        placement = self._placing.place(result, loaded, owner=owner, gone=gone, published=published)
         if placement is None:
             stream.skip()
             return

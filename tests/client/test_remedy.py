@@ -74,6 +74,9 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             ops.remedy("nothing")
         with pytest.raises(ScanError, match="there is no row"):
             await ops.prove("nothing", sandbox="dev", command="true", exit_code=0)
+        ops.rows[fingerprint]["remediation"] |= {"command": "true\u202e"}
+        with pytest.raises(CommandError, match="characters that cannot be seen"):
+            await ops.remedy(fingerprint).run()
         ops.rows[fingerprint]["remediation"] = None
         with pytest.raises(CommandError, match="names no command"):
             await ops.remedy(fingerprint).run()

@@ -152,9 +152,11 @@ class OpsRoom:
 
 
 @asynccontextmanager
-async def ops_room(directory: Path, *, hibernate_after: float = 10.0, keep_raw: float = 7 * DAY) -> AsyncIterator[OpsRoom]:
+async def ops_room(
+    directory: Path, *, hibernate_after: float = 10.0, keep_raw: float = 7 * DAY, redact: Callable[[str], str] | None = None
+) -> AsyncIterator[OpsRoom]:
     """The ops room on a free port, its storage in `directory`; results are kept for `keep_raw` seconds."""
-    service = OpsMonitorService(directory=directory)
+    service = OpsMonitorService(directory=directory, redact=redact)
     service.keeping = HistorySettings(keep_raw=keep_raw)
     host = PartyHost({PARTY: OpsMonitorBroadcastServer}, storage=directory, env=Environment(service), hibernate_after=hibernate_after)
     ops = OpsMonitorOps(host, service)

