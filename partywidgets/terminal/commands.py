@@ -245,13 +245,21 @@ class Commands:
     # Running
 
     async def run(
-        self, command: str, actor: str, timeout: float | None, waits: Callable[[str], None], *, inside: bool = False
+        self,
+        command: str,
+        actor: str,
+        timeout: float | None,
+        waits: Callable[[str], None],
+        *,
+        inside: bool = False,
+        may_type: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """Runs a command in the visible shell, after those before it: `{id, command, exit_code, output, duration_s, cwd, offset}`.
 
         `output_lost` is there when the beginning of the output, so many bytes, is not kept. `timeout` is in seconds and counts the
         waiting too; None: no end. `waits` is given a sentence when the command seems to wait for a person. `inside`: where another command
-        has opened a shell (`sudo -i`), it is typed there. `exit_code` is None where nothing told it. Raises CommandTimeoutError (the
+        has opened a shell (`sudo -i`), it is typed there. `may_type` is asked when its turn has come, and raises CommandError where nothing
+        may be typed any more. `exit_code` is None where nothing told it. Raises CommandTimeoutError (the
         command goes on) and CommandError. Cancelled, it types nothing more; a command that was typed goes on.
         """
         if not command.strip():
@@ -266,6 +274,7 @@ class Commands:
             async with asyncio.timeout(timeout), self._turn:
                 await self._prompt(inside)
                 late.cancel()
+                may_type()
                 request = self._type(command, actor, inside=not self._ready)
                 return await self._watched(request, waits)
         except TimeoutError:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import CommandError, SandboxError
+from ..party import ReadyState
 from . import protocol
 from .lease import Person
 
@@ -139,8 +140,19 @@ class Requests:
             self._require_typing(viewer)
             self._room.audit.note("run", viewer.person)
             return await self._room.commands.run(
-                message["command"], viewer.person.name, message.get("timeout_s"), waits, inside=message.get("inside") is True
+                message["command"],
+                viewer.person.name,
+                message.get("timeout_s"),
+                waits,
+                inside=message.get("inside") is True,
+                may_type=may_type,
             )
+
+        def may_type() -> None:
+            # It waited behind others' commands: meanwhile its sender may have been put out, or control taken from them.
+            if viewer.connection.ready_state is not ReadyState.OPEN:
+                raise CommandError("you are no longer in this terminal: nothing was typed")
+            self._require_typing(viewer)
 
         def waits(reason: str) -> None:
             viewer.note(type="waits", id=message["id"][:ID_CHARACTERS], reason=reason)

@@ -338,3 +338,39 @@ async def test_run_in_a_busybox_container(serve: Serve, docker_engine: Engine, m
         assert done["exit_code"] == 1
         assert "HOSTNAME=" in done["output"]
     docker_engine.remove(name)
+
+
+async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -> None:
+    """A command behind another's is not typed once control went to somebody else, nor for who was put out and never answers the Close."""
+    async with serve() as place, place.watch() as ana, place.watch(who="ben") as ben:
+        await ben.running()
+        await ben.tell("run", id="b1", command="read x; echo $x")
+        await ben.message("mark", kind="start", command="read x; echo $x")
+        await ben.tell("run", id="b2", command="echo second-$((1+1))")
+        await ben.tell("history", id="h")
+        await ben.message("reply", id="h")
+        await ana.tell("lease", action="take")
+        await ben.until(lambda: ben.of("lease")[-1]["can_type"] is False)
+        await ana.type("on\r")
+        refused = await ben.message("reply", id="b2")
+        assert refused["error"].startswith("Ana has control of the terminal")
+        await ana.tell("lease", action="release")
+        await ben.until(lambda: ben.of("lease")[-1]["can_type"])
+        await ben.tell("run", id="b3", command="read y; echo $y")
+        await ben.message("mark", kind="start", command="read y; echo $y")
+        await ben.tell("run", id="b4", command="echo fourth-$((2+2))")
+        await ben.tell("history", id="h2")
+        await ben.message("reply", id="h2")
+        ben.socket.transport.pause_reading()
+        theirs = (await ben.message("welcome"))["connection"]
+        await ana.ask("eject", connection=theirs)
+        await ana.tell("lease", action="take")
+        await ana.until(lambda: ana.of("lease")[-1]["can_type"])
+        await ana.type("on\r")
+        assert (await ana.ask("run", command="echo third-$((1+2))", timeout_s=60))["result"]["output"] == "third-3"
+        assert [entry["command"] for entry in (await ana.ask("history"))["result"]["commands"]] == [
+            "read x; echo $x",
+            "read y; echo $y",
+            "echo third-$((1+2))",
+        ]
+        ben.socket.transport.resume_reading()
