@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from .child_environment import hide_variable
 from .exceptions import ConfigError
@@ -18,6 +22,8 @@ MAX_SECRET_FILE = 64 * 1024
 
 MAX_REMEMBERED = 10_000
 MIN_SECRET = 4
+MIN_WITHIN_BASE64 = 8
+"""Bytes from which on a secret is looked for in base64: a few letters of it are in many texts."""
 
 REFERENCE = re.compile(r"\$\{(env|file):([^{}\r\n]*)\}")
 """`${env:NAME}` or `${file:PATH}`. Other `${…}` belongs to shells and stays."""
@@ -61,8 +67,27 @@ def _resolved(kind: str, name: str, environ: Mapping[str, str], base: Path) -> s
         raise ConfigError(f"{reference} cannot be resolved: the file is not UTF-8 text") from None
 
 
+def spellings(secret: str) -> Iterator[str]:
+    """A secret as programs print it: as it is, percent-encoded, in JSON, in HTML, and in base64, whatever stands before it there (a user's
+    name, as in Authorization)."""
+    yield secret
+    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield encoded
+        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
+    for ascii_only in (True, False):
+        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+    yield html.escape(secret)
+    octets = secret.encode("utf-8", "surrogatepass")
+    for ahead in range(3) if len(octets) >= MIN_WITHIN_BASE64 else ():
+        # Without the letters at both ends, which hold bits of what stands beside it.
+        inner = b64encode(bytes(ahead) + octets).decode()[-(-ahead * 8 // 6) : (ahead + len(octets)) * 8 // 6]
+        yield inner
+        yield inner.translate({ord("+"): "-", ord("/"): "_"})
+
+
 class Secrets:
-    """Resolves references and remembers what came out, so that it is shown as `***` wherever a text goes to people.
+    """Resolves references and remembers what came out, so that it is shown as `***` wherever a text goes to people, in each of its
+    `spellings`.
 
     A variable that was named is not inherited by shells and programs which this process starts later.
 
@@ -71,7 +96,7 @@ class Secrets:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
-        self._known: dict[str, None] = {}
+        self._known: dict[str, tuple[str, ...]] = {}
         self._sorted: tuple[str, ...] | None = None
         self._lock = threading.Lock()
 
@@ -89,10 +114,11 @@ class Secrets:
         return self._remember(_resolved(kind, name, self._environ, base))
 
     def values(self) -> tuple[str, ...]:
-        """Every remembered value, the longest first."""
+        """Every remembered value in all spellings, the longest first."""
         with self._lock:
             if self._sorted is None:
-                self._sorted = tuple(sorted(self._known, key=len, reverse=True))
+                spelt = {spelling for spellings in self._known.values() for spelling in spellings}
+                self._sorted = tuple(sorted(spelt, key=len, reverse=True))
             return self._sorted
 
     def redact(self, text: str) -> str:
@@ -104,7 +130,7 @@ class Secrets:
             with self._lock:
                 if value not in self._known:
                     self._sorted = None
-                self._known[value] = None
+                    self._known[value] = tuple(dict.fromkeys(spellings(value)))
                 if len(self._known) > MAX_REMEMBERED:
                     del self._known[next(iter(self._known))]
         return value

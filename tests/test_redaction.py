@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import json
+from base64 import b64encode, urlsafe_b64encode
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from partywidgets.redaction import HELD, HIDDEN, KEY_LIMIT, StreamRedactor, redact, redact_html
+from partywidgets.references import Secrets
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 GITHUB = "ghp_" + "a1B2" * 9
@@ -121,3 +128,19 @@ KEY_OF_IBM = 'cloud_iam_password = "' + "aB3" * 14 + 'aB"'
 def test_a_text_that_was_written_to_take_time(text: str) -> None:
     """Whatever stands beside a secret, the time to find it grows with the text alone: some of these took days."""
     assert HIDDEN in redact(text)
+
+
+@pytest.mark.parametrize("secret", ['hunter22 & <ä>/?"x\\', "correct horse battery", "tr0ub4dor"])
+def test_a_secret_in_other_spellings(tmp_path: Path, secret: str) -> None:
+    """What a config named is hidden as echo pages and programs print it: percent-encoded, in JSON and HTML, in base64 behind any name."""
+    secrets = Secrets({"KEY": secret})
+    secrets.resolve("${env:KEY}", base=tmp_path)
+    octets = secret.encode()
+    texts = [secret, quote(secret), quote(secret, safe="").lower(), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)]
+    texts += [b64encode(f"{user}:{secret}".encode()).decode() for user in ("ana", "ben-", "admin")]
+    texts += [urlsafe_b64encode(octets + b"\n").decode(), b64encode(octets).decode()]
+    for text in texts:
+        left = secrets.redact(f"got {text} here")
+        assert HIDDEN in left, text
+        assert len(left) < 24, left
+    assert secrets.redact("nothing of it") == "nothing of it"
