@@ -11,9 +11,10 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..exceptions import CommandError, ConfigError, PartyError
+from ..exceptions import CommandError, ConfigError, PartyError, SandboxError
+from .arrival import Arrival
 from .pane import RESET, Pane
 from .running import run_to_end
 from .tokens import read_token
@@ -30,27 +31,31 @@ FRAME = 0.03
 """Seconds between two drawings of a part of the screen."""
 SETTLED = 0.3
 """Seconds in which a room takes the size of a new window, if it does."""
+USUAL = (80, 24)
+"""Columns and lines where the window says none."""
 # Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
 _PLAIN = b"\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\r\n"
 
 
-def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: Path | None) -> None:
-    """Joins the room until Ctrl-], the end of its shell, or a refusal. Raises PartyError."""
+def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: Path | None, wait: bool = False) -> None:
+    """Joins the room until Ctrl-], the end of its shell, or a refusal. Raises PartyError. `wait`: until there is a host, too."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.TerminalClient")
     token = read_token(token_file)
-    print(run_to_end(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token)), file=sys.stderr)
+    print(run_to_end(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token, wait=wait)), file=sys.stderr)
 
 
-async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None) -> str:
+async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None, wait: bool) -> str:
     from ..client.terminal import TerminalClient
 
-    columns, lines = os.get_terminal_size(sys.stdout.fileno())
+    columns, lines = _window() or (None, None)
+    arrival = Arrival(url, waits=wait)
+    first: dict[str, Any] = {"should_reconnect_on_close": arrival.goes_on, "on_error": arrival.failed}
     try:
-        terminal = TerminalClient(url, room, token=token, sandbox=sandbox, cols=columns, rows=lines)
+        terminal = TerminalClient(url, room, token=token, sandbox=sandbox, cols=columns, rows=lines, **first)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    async with terminal:
+    async with arrival.entered(terminal):
         quiet = observe or terminal.role not in TYPISTS
         role = f"{terminal.role}, read only" if quiet else terminal.role
         notice = f"{room} as {role}; Ctrl-] leaves"
@@ -72,6 +77,8 @@ class _Attached:
         self._terminal, self._quiet, self._room, self._notice = terminal, quiet, room, notice
         self._left, self._again, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
+        self._stays = quiet
+        """Where there is no shell: whoever came to type in one leaves, unless there was one before."""
         self._standing = self._stands()
         self._corner: list[str] = []
         """The lines of the sentence that stands there."""
@@ -115,7 +122,8 @@ class _Attached:
             self._left.set()
 
     def _resized(self) -> None:
-        self._terminal.resize(*os.get_terminal_size(self._stdout))
+        if (window := _window()) is not None:
+            self._terminal.resize(*window)
         asyncio.get_running_loop().call_later(SETTLED, self._look)
         if self._standing:
             self._terminal.redraw()  # its lines are as long as the window was
@@ -126,7 +134,7 @@ class _Attached:
     def _shapes(self) -> tuple[int, int] | None:
         """The room's columns and rows where this window has others."""
         size = self._terminal.size.cols, self._terminal.size.rows
-        return None if size == os.get_terminal_size(self._stdout) else size
+        return None if _window() in (None, size) else size
 
     def _look(self) -> None:
         if self._terminal.state == "live" and (self._stands(), self._shapes()) != (self._standing, self._shape):
@@ -161,7 +169,8 @@ class _Attached:
                     output = await self._drawn() if fresh else b""
                     self._fed.set()
                 if fresh:
-                    output += _failure(self._terminal, self._room) + self._badge(self._stands() or self._notice, over=False)
+                    failure = _failure(self._terminal, self._room) if self._stays else b""
+                    output += failure + self._badge(self._stands() or self._notice, over=False)
                 await self._write(output)
 
     def _fit(self) -> None:
@@ -174,7 +183,7 @@ class _Attached:
             self._pane = Pane.of(*self._shape)
 
     async def _drawn(self) -> bytes:
-        return b"" if self._pane is None else await asyncio.to_thread(self._pane.draw, *os.get_terminal_size(self._stdout))
+        return b"" if self._pane is None else await asyncio.to_thread(self._pane.draw, *(_window() or self._pane.size))
 
     async def _paint(self) -> None:
         """Draws what was fed to the pane, as often as an eye sees."""
@@ -213,12 +222,15 @@ class _Attached:
         terminal = self._terminal
         known, before = terminal.state, terminal.upstream.state
         while terminal.exit is None:
+            self._stays = self._stays or terminal.upstream.state == "running"
+            if terminal.upstream.state == "failed" and not self._stays:
+                raise SandboxError(f"{self._room}: {_reason(terminal)}")
             await terminal.changed()
             self._look()
             if terminal.last_error:
                 refusal, terminal.last_error = terminal.last_error, ""
                 await self._say(f"not taken: {refusal}")
-            if terminal.upstream.state != before and (text := _failure(terminal, self._room)):
+            if self._stays and terminal.upstream.state != before and (text := _failure(terminal, self._room)):
                 await self._write(text)
             before = terminal.upstream.state
             if terminal.state != known and "lost" in (terminal.state, known):
@@ -234,9 +246,9 @@ def _standing(terminal: TerminalClient, *, quiet: bool) -> str:
         return f"{others} asks for control: leave (Ctrl-]), or type nothing for a minute, and they have it"
     if terminal.lease is not None and not terminal.can_type and not quiet:
         return f"{terminal.lease[1]} has control, what you type is dropped; Enter asks for it, Ctrl-] leaves"
-    columns, lines = os.get_terminal_size(sys.stdout.fileno())
     cols, rows, by = terminal.size.cols, terminal.size.rows, terminal.size.by
-    if cols > columns or rows > lines:
+    window = _window()
+    if window is not None and (cols > window[0] or rows > window[1]):
         seen = "what is around the cursor is shown" if Pane.possible() else "make this window larger"
         return f"the screen is {cols}×{rows}" + (f" as {by} has it" if by else "") + f": {seen}"
     return ""
@@ -246,22 +258,32 @@ def _failure(terminal: TerminalClient, room: str) -> bytes:
     """Why there is no shell, on a line of its own; nothing where there is one."""
     if terminal.upstream.state != "failed":
         return b""
-    reason = "".join(character if character.isprintable() else " " for character in terminal.upstream.reason)
     again = "; Enter tries again" if terminal.role in RESTARTERS else ""
-    return f"\r\n{room}: {reason or 'its shell could not be started'}{again}\r\n".encode()
+    return f"\r\n{room}: {_reason(terminal)}{again}\r\n".encode()
+
+
+def _reason(terminal: TerminalClient) -> str:
+    reason = "".join(character if character.isprintable() else " " for character in terminal.upstream.reason)
+    return reason or "its shell could not be started"
 
 
 def _lines(sentence: str) -> list[str]:
     """A sentence in as many lines as this window makes of it."""
-    return textwrap.wrap(sentence, max(os.get_terminal_size(sys.stdout.fileno()).columns - 3, 1))
+    return textwrap.wrap(sentence, max((_window() or USUAL)[0] - 3, 1))
 
 
 def _badge(lines: list[str]) -> bytes:
     """The lines in the upper right corner, the cursor left where it is: there until something is printed over it."""
     width = max(map(len, lines), default=0)
-    at = max(os.get_terminal_size(sys.stdout.fileno()).columns - width - 1, 1)
+    at = max((_window() or USUAL)[0] - width - 1, 1)
     shown = "".join(f"\x1b[{row};{at}H\x1b[7m {line:<{width}} \x1b[0m" for row, line in enumerate(lines, 1))
     return f"\x1b7{shown}\x1b8".encode()
+
+
+def _window() -> tuple[int, int] | None:
+    """This window's columns and lines; None where its terminal knows none, as a serial line's: then whatever comes fits."""
+    columns, lines = os.get_terminal_size(sys.stdout.fileno())
+    return (columns, lines) if columns and lines else None
 
 
 def _write_all(descriptor: int, output: bytes) -> None:

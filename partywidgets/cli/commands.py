@@ -92,11 +92,12 @@ def attach(
     sandbox: Annotated[str | None, typer.Option(help="The sandbox's id in the host's config.")] = None,
     observe: Annotated[bool, typer.Option("--observe", help="Only look; keys are not sent.")] = False,
     token_file: TokenFile = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Where no host answers yet, wait for one.")] = False,
 ) -> None:
     """Join a terminal room from this terminal. Ctrl-] leaves; the room's terminal lives on."""
     from .attach import run
 
-    run(room, url=url, sandbox=sandbox, observe=observe, token_file=token_file)
+    run(room, url=url, sandbox=sandbox, observe=observe, token_file=token_file, wait=wait)
 
 
 @app.command(short_help="Make a new token.")

@@ -54,14 +54,14 @@ def attach(environment: dict[str, str]) -> Iterator[Callable[..., pexpect.spawn]
     """Runs `partywidgets attach …` in a terminal of its own."""
     started: list[pexpect.spawn] = []
 
-    def start(*arguments: str | Path, token: str) -> pexpect.spawn:
+    def start(*arguments: str | Path, token: str, size: tuple[int, int] = (31, 97)) -> pexpect.spawn:
         environ = {**environment, "PARTYWIDGETS_TOKEN": token, "TERM": "xterm-256color"}
         child = pexpect.spawn(
             sys.executable,
             ["-m", "partywidgets", "attach", *map(str, arguments)],
             env=environ,
             timeout=LIMIT,
-            dimensions=(31, 97),
+            dimensions=size,
             encoding="utf-8",
         )
         started.append(child)
@@ -404,17 +404,59 @@ def test_attach_to_a_shell_that_ends(serve: Serve, config: Path, attach: Callabl
 def test_attach_to_a_sandbox_that_cannot_be_opened(
     serve: Serve, config: Path, attach: Callable[..., pexpect.spawn], environment: dict[str, str]
 ) -> None:
-    """Whoever comes reads why there is no shell, and again when Enter has tried in vain."""
+    """Whoever comes reads why there is no shell and has the exit code 1; whoever had one stays, and Enter tries again."""
     environment["DOCKER_HOST"] = f"unix://{config.with_name('no-engine')}"
-    config.write_text(CONFIG.replace("local:/bin/bash", "docker:toolbox"))
-    host = serve(config)
+    port = str(kept_port())
+    host = serve(config, "--port", port)
+    unknown = attach("worker-2", "--url", host.url, "--sandbox", "nobody-has-this", token=host.token)
+    unknown.expect(r"partywidgets: worker-2: no sandbox has the id 'nobody-has-this' \(known: default\)")
+    unknown.expect(pexpect.EOF)
+    unknown.close()
+    assert unknown.exitstatus == 1
     child = attach("worker-1", "--url", host.url, token=host.token)
+    drawn(child)
+    child.send("echo runs-$((6*7))\r")
+    child.expect_exact("runs-42")
+    host.process.send_signal(signal.SIGTERM)
+    assert host.process.wait(LIMIT) == 0
+    config.write_text(CONFIG.replace("local:/bin/bash", "docker:toolbox"))
+    serve(config, "--port", port)
     sentence = r"worker-1: .*no-engine.*; Enter tries again"
     child.expect(sentence)
     child.send("\r")
     child.expect(sentence)
     child.send("\x1d")
     child.expect_exact("left worker-1")
+
+
+def test_attach_where_no_host_is(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """A port at which nobody listens is said at once, with the way to wait for one; with that it comes in when the host is there."""
+    port = str(kept_port())
+    url = f"http://127.0.0.1:{port}"
+    child = attach("worker-1", "--url", url, token="t")
+    child.expect_exact(f"partywidgets: no host at {url}: connection refused: is the host running there?; --wait tries until there is one")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+    (config.parent / "token").write_text(token := "a-token-that-the-host-will-know")
+    waiting = attach("worker-1", "--url", url, "--wait", token=token)
+    waiting.expect_exact(f"waiting for {url}: connection refused: is the host running there?; Ctrl-C ends it")
+    serve(config, "--port", port)
+    drawn(waiting)
+    waiting.send("echo there-$((6*7))\r")
+    waiting.expect_exact("there-42")
+
+
+def test_attach_in_a_terminal_without_a_size(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
+    """A serial line's terminal says 0 columns: it changes nobody's size, and the room's output comes as it is."""
+    host = serve(config)
+    child = attach("worker-1", "--url", host.url, token=host.token, size=(0, 0))
+    drawn(child)
+    child.send("echo size-$(stty size)\r")
+    child.expect_exact("size-30 120")
+    child.setwinsize(31, 97)
+    child.send("while [ \"$(stty size)\" != '31 97' ]; do sleep 0.1; done; echo resized-$((6*7))\r")
+    child.expect_exact("resized-42")
 
 
 def test_attach_mistakes(run: Run, serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]) -> None:
