@@ -87,8 +87,8 @@ class OpsPast(ABC):
         return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours, self._stranger(check))
 
     async def events(self, *, hours: float = 24.0) -> DataFrame:
-        """What people said of rows (acks, silences) and which maintenance and waivers began and ended in the last `hours`, with who and
-        why, the oldest first; at most the newest 100,000, and a warning as of `history`."""
+        """What people said of rows (acks, silences) and ran for them, whom `notify` told, and which maintenance and waivers began and ended
+        in the last `hours`, with who and why, the oldest first; at most the newest 100,000, and a warning as of `history`."""
         answer = await self._get("/events", hours=hours)
         return _told(await asyncio.to_thread(events_frame, answer["events"]), answer, "events", hours)
 

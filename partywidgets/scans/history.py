@@ -80,7 +80,7 @@ class History(Past):
             await self._run(self._write, "INSERT OR REPLACE INTO silences VALUES (?, ?)", [(silence_id, json.dumps(silence.to_wire()))])
 
     async def note(self, kind: str, body: Row) -> None:
-        """Keeps what somebody said or what a clock did, for `events()`: an ack, a silence, a maintenance window."""
+        """Keeps what somebody said or what a clock did, for `events()`: an ack, a silence, a message, a maintenance window."""
         row = (datetime.now(UTC).timestamp(), kind, json.dumps(body))
         await self._run(self._write, "INSERT INTO events VALUES (?, ?, ?)", [row])
 

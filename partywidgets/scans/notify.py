@@ -11,7 +11,7 @@ from typing import Any
 from ..exceptions import ConfigError
 from .model import CheckResult, one_line
 from .notify_settings import NotifySettings
-from .notify_target import Keep, Target, Told, Troubled
+from .notify_target import Keep, Said, Target, Told, Troubled
 
 FAILING = 20
 """Targets that do not take messages which everyone in the room is told of."""
@@ -36,9 +36,10 @@ class Notifier:
         keep: Keep,
         current: Callable[[str], CheckResult | None],
         troubled: Troubled,
+        said: Said,
         redact: Callable[[str], str] | None = None,
     ) -> None:
-        self._own, self._keep, self._current, self._troubled = own, keep, current, troubled
+        self._own, self._keep, self._current, self._troubled, self._said = own, keep, current, troubled, said
         self._redact = redact or (lambda text: text)
         self._targets: dict[str, dict[str, _Owned]] = {}
         self._told: dict[str, Told] = {}
@@ -87,6 +88,7 @@ class Notifier:
                     keep=self._keep,
                     current=self._current,
                     troubled=self._troubled,
+                    said=self._said,
                 )
                 known = _Owned(target)
                 if self._started:

@@ -24,7 +24,7 @@ from datetime import datetime
 
 from ..duration import format_duration
 from ..exceptions import StorageError
-from .model import CheckResult, utc_now
+from .model import CheckResult, one_line, utc_now
 from .notice import BADNESS, Known, Notice, compose, standing_of, unmade
 from .notify_delivery import deliver
 from .notify_settings import NotifySettings
@@ -43,6 +43,8 @@ Told = dict[str, Known]
 """Fingerprint → what a target was last told, for those that it knows as failing."""
 Keep = Callable[[str, Mapping[str, Known | None]], Awaitable[None]]
 """Stores what a target (by key) was told; None: nothing any more."""
+Said = Callable[[str, str, str | None], Awaitable[None]]
+"""Is called with a target's name and the title of a message that arrived, or began not to: then with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,14 @@ class Target:
         keep: Keep,
         current: Callable[[str], CheckResult | None],
         troubled: Troubled,
+        said: Said,
     ) -> None:
         self.key, self.settings, self.resolve = key, settings, resolve
         self.told = told
         self.waiting: dict[str, _Waiting] = {}
         self.sent = self.failed = 0
         self.last_error: str | None = None
-        self._redact, self._keep, self._current, self._troubled = redact, keep, current, troubled
+        self._redact, self._keep, self._current, self._troubled, self._said = redact, keep, current, troubled, said
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
         self._spoken: dict[str, deque[float]] = {}
@@ -232,12 +235,14 @@ class Target:
                 delay,
             )
             if news:
+                await self._said(self.settings.name, message.title, one_line(self._redact(error)))
                 await self._troubled()
             return
         self.sent += 1
         self._failures = 0
         self._sent_at.append(now)
         await self._was_told(notices)
+        await self._said(self.settings.name, message.title, None)
         if news:
             await self._troubled()
 

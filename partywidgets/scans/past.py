@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..exceptions import ScanError
-from . import looks, result_columns, rollup
+from . import looks, proof, result_columns, rollup
 from .history_file import HistoryFile
 from .model import CheckResult, parse_time, wire_time
+from .proof import Proof
 from .recorded import Row
 from .witnesses import Witnesses
 
@@ -77,15 +78,21 @@ class Past(HistoryFile):
         return await self.look(lambda database: _oldest_first(database, query, (*params, max(1, min(limit, ROWS))), "at"))
 
     async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
-        """What people said and what maintenance did in the last `hours`, the oldest first.
+        """What people said and did, whom `notify` told, and what maintenance did in the last `hours`, the oldest first.
 
-        Keys: at; kind, which is ack, ack-withdrawn, silence, silence-lifted, silence-ended, maintenance-began or maintenance-ended; and
-        subject (a fingerprint, matchers or the window's name), actor, reason, until, each None where the kind has none.
+        Keys: at; kind, which is ack, ack-withdrawn, silence, silence-lifted, silence-ended, remedy, notified, not-notified, or maintenance-
+        or waiver-began and -ended; subject (a fingerprint, matchers, or the name of a window, a waiver or a target), title (of a remedy's
+        row, or of a message), actor, reason (of a remedy: what ran and what came of it), until, each None where the kind has none.
         """
-        since = datetime.now(UTC).timestamp() - hours * 3600
-        query = "SELECT at, kind, body FROM events WHERE at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
-        rows = await self._ask(query, (since, max(1, min(limit, ROWS))))
-        return [_event(row) for row in reversed(rows)]
+        since, most = datetime.now(UTC).timestamp() - hours * 3600, max(1, min(limit, ROWS))
+
+        def read(database: sqlite3.Connection) -> list[Row]:
+            query = "SELECT at, kind, body FROM events WHERE at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
+            said = [_event(dict(row)) for row in reversed(database.execute(query, (since, most)).fetchall())]
+            done = [Proof.from_wire(wire).to_event() for wire in proof.read(database, hours=hours, limit=most)]
+            return sorted(said + done, key=lambda event: str(event["at"]))[-most:]
+
+        return await self.look(read)
 
     async def rollups(
         self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour", limit: int | None = None
@@ -195,6 +202,7 @@ def _event(row: Row) -> Row:
         "at": _time(row["at"]),
         "kind": row["kind"],
         "subject": subject,
+        "title": body.get("title"),
         "actor": body.get("actor"),
         "reason": body.get("reason"),
         "until": until,

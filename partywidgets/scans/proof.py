@@ -81,13 +81,35 @@ class Proof:
         except (KeyError, TypeError) as error:
             raise ValueError(f"a remedy without {error}") from None
 
-    def __str__(self) -> str:
-        exit_words = "exit code unknown" if self.exit_code is None else f"exit {self.exit_code}"
-        before = "new" if self.before is None else self.before.status
-        after = "not looked at again" if self.after is None else f"{self.after.status}: {self.after.summary}"
-        return one_line(
-            f"{self.title or self.check_id}: {before} → {after} ({self.actor} ran {self.command!r} in {self.sandbox}, {exit_words})", 1000
+    def to_event(self) -> dict[str, Any]:
+        """The remedy as a row of `events()`."""
+        return {
+            "at": wire_time(self.at),
+            "kind": "remedy",
+            "subject": self.fingerprint,
+            "title": self.title or self.check_id,
+            "actor": self.actor,
+            "reason": one_line(f"{self._outcome}: {self.command!r} in {self.sandbox}, {self._exit}", 1000),
+            "until": None,
+        }
+
+    @property
+    def _exit(self) -> str:
+        return "exit code unknown" if self.exit_code is None else f"exit {self.exit_code}"
+
+    @property
+    def _outcome(self) -> str:
+        """The row's status before and after."""
+        before, after = (
+            "new" if self.before is None else self.before.status,
+            "not looked at again" if self.after is None else self.after.status,
         )
+        return f"{before} → {after}"
+
+    def __str__(self) -> str:
+        seen = "" if self.after is None else f": {self.after.summary}"
+        ran = f"{self.actor} ran {self.command!r} in {self.sandbox}, {self._exit}"
+        return one_line(f"{self.title or self.check_id}: {self._outcome}{seen} ({ran})", 1000)
 
     __repr__ = __str__
 

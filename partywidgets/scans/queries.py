@@ -175,7 +175,7 @@ async def _events(query: Query) -> Response:
     limit, rows = query.limit, query.service.board.rows
     found = await query.history.events(hours=query.hours, limit=limit + 1)
     # Of an ack the subject is a fingerprint: who reads that wants a name.
-    named = [{**event, "title": row.title if (row := rows.get(event["subject"])) is not None else None} for event in found]
+    named = [{**event, "title": row.title if (row := rows.get(event["subject"])) is not None else event["title"]} for event in found]
     return await _listed("events", named, limit)
 
 

@@ -7,7 +7,7 @@
     GET  scans/history?…&form=columns   the results by column, for tables
     GET  scans/looks?check=&hours=      the numbers of one check's results, for a backtest
     GET  scans/changes?check=&hours=    state changes of the past
-    GET  scans/events?hours=            acks, silences, maintenance windows and waivers: who, when, why
+    GET  scans/events?hours=            acks, silences, remedies, messages told, maintenance windows and waivers: who, when, why
     GET  scans/hours?check=&hours=      hourly figures of the past
     GET  scans/remedies?fingerprint=&hours=  what was run for rows, and what came of it
     GET  scans/witnesses?fingerprint=   the last success and the last failure of a row, with their evidence

@@ -87,7 +87,12 @@ class OpsMonitorService:
         self._rounds: set[Round] = set()
         self.scheduler = Scheduler(self._scheduled)
         self.notifier = Notifier(
-            self._tasks.own, keep=self._keep_told, current=self.board.rows.get, troubled=self._tell_failing, redact=redact
+            self._tasks.own,
+            keep=self._keep_told,
+            current=self.board.rows.get,
+            troubled=self._tell_failing,
+            said=self._note_told,
+            redact=redact,
         )
         self.looking_back = asyncio.Semaphore(LOOKING_BACK)
         self.last_scan: dict[str, Any] | None = None
@@ -410,6 +415,10 @@ class OpsMonitorService:
 
     async def _keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:
         await self.history.keep_told(target, told)
+
+    async def _note_told(self, target: str, title: str, error: str | None) -> None:
+        kind = "notified" if error is None else "not-notified"
+        await self.kept(self.history.note(kind, {"name": target, "title": title, "reason": error}))
 
     async def _tell_failing(self) -> None:
         await self.announcer.tell("notify", {"failing": self.notifier.failing()})

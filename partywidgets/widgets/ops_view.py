@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..promotion import CheckText, Promotable, Promotion
     from ..scans.backtest_frame import BacktestFrame
     from ..scans.model import CheckResult
+    from ..scans.proof import Proof
     from ..scans.report import ScanReport
     from ..scans.witnesses import Witnesses
 
@@ -313,12 +314,21 @@ class OpsView(PartyWidget):
         return self._start(work(), "changes")
 
     def events(self, *, hours: float = 24.0) -> Handle[DataFrame]:
-        """Who acked or silenced what, and which maintenance and waivers began and ended, in the last `hours`, oldest first."""
+        """Who acked, silenced or mended what, whom `notify` told, and which maintenance and waivers began and ended, in the last `hours`,
+        oldest first."""
 
         async def work() -> DataFrame:
             return await (await self._ops.connected()).events(hours=hours)
 
         return self._start(work(), "events")
+
+    def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> Handle[list[Proof]]:
+        """What was run for rows in the last `hours`, and what came of it, oldest first; of one row when `fingerprint` is given."""
+
+        async def work() -> list[Proof]:
+            return await (await self._ops.connected()).remedies(fingerprint=fingerprint, hours=hours)
+
+        return self._start(work(), "remedies")
 
     def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[BacktestFrame]:
         """When a condition would have fired over the last `hours`: how often and for how long in words, and a row for each time.

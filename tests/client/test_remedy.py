@@ -53,6 +53,9 @@ async def test_remedy(tmp_path: Path) -> None:
         assert proof.before.status != "ok"
         assert ops.rows[fingerprint]["status"] == "ok"
         assert await ops.remedies(fingerprint=fingerprint) == [proof]
+        (said,) = (await ops.events(hours=1)).to_dict("records")  # beside acks and silences: what a post-mortem is written from
+        assert (said["kind"], said["title"], said["actor"], said["subject"]) == ("remedy", "flag", "Owner", fingerprint)
+        assert said["reason"] == f"{proof.before.status} → ok: {proof.command!r} in {proof.sandbox}, exit 0"
         async with asyncio.timeout(WAIT):
             while proof.id not in other._proofs:
                 await other.changed()

@@ -204,6 +204,26 @@ async def test_a_failing_target_is_tried_again_and_its_url_stays_secret(inbox: I
     assert [record.name for record in own if SECRET in record.getMessage()] == []
 
 
+async def test_who_was_told_and_who_was_not_is_read_afterwards(inbox: Inbox, play: Play) -> None:
+    """Every message that arrived is an event with its title, and so is a target that began to take none, once, with the reason."""
+    inbox.refuse = 2
+    async with telling(inbox, ScriptedCheck(id="shop", title="Shop")) as service:
+        for status in ("crit", "ok"):
+            play.statuses["shop"] = status
+            await service.run_scan()
+            await inbox.next()
+        async with asyncio.timeout(WAIT):
+            while len(events := await service.history.events()) < 3:
+                await asyncio.sleep(0.01)
+        assert [(event["kind"], event["title"], event["subject"], event["actor"]) for event in events] == [
+            ("not-notified", "CRIT: Shop", "chat", None),
+            ("notified", "CRIT: Shop", "chat", None),
+            ("notified", "OK: Shop", "chat", None),
+        ]
+        assert events[0]["reason"] == "the service answered HTTP 503"
+        assert SECRET not in str(events)
+
+
 async def test_what_comes_and_goes_all_night_pages_a_few_times(inbox: Inbox, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of thirty problems too far apart to be flapping four are told, the last with what follows; so is the recovery that lasts."""
 
@@ -319,7 +339,8 @@ async def test_what_is_suppressed_is_told_when_that_ends_and_a_recovery_always(i
         await service.suppressions.lift_silence({"team": "db"}, "Ana")
         await service.run_scan()
         assert (await inbox.next())["title"].startswith("CRIT")
-        assert [row["kind"] for row in await service.history.events()] == ["silence", "ack", "silence-lifted"]
+        said = [row["kind"] for row in await service.history.events()]
+        assert [kind for kind in said if kind != "notified"] == ["silence", "ack", "silence-lifted"]
 
 
 async def test_a_restart_repeats_nothing(inbox: Inbox, play: Play, tmp_path: Path) -> None:
