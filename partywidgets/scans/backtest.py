@@ -16,7 +16,7 @@ from typing import Any
 from ..duration import format_duration
 from . import looks
 from .condition import compile_condition
-from .model import parse_time, wire_time
+from .model import one_line, parse_time, wire_time
 
 LOOKS = 100_000
 """Most looks in one answer: the newest."""
@@ -123,7 +123,7 @@ def backtest(looks: Iterable[Mapping[str, Any]], condition: str, *, attempts: in
                 episode.ended = at
             continue
         if episode is None:
-            episode = open_episodes[key] = Episode(key, str(look["check_id"]), at, None, at, None, 0, 0, verdict.actual)
+            episode = open_episodes[key] = Episode(key, str(look["check_id"]), at, None, at, None, 0, 0, one_line(verdict.actual))
         episode.looks += 1
         found.most = max(found.most, episode.looks)
         episode.last = at

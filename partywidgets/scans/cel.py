@@ -10,6 +10,8 @@ from ..duration import format_duration, parse_duration
 
 MATCH_CHARS = 64 * 1024
 """How much of a text `matches` looks at."""
+SEEN_CHARS = 4 * 1024
+"""How much of a value is told: far more than people see of it, so that a secret in it is whole when it is looked for."""
 
 
 class EvaluationError(Exception):
@@ -249,14 +251,14 @@ MACROS = ("all", "exists", "exists_one", "filter", "map")
 
 
 def show(value: Any) -> str:
-    """A value for people, short: `503`, `12.4`, `13d22h`, `'ok'` without its quotes, a list or map as JSON would have it."""
+    """A value for people: `503`, `12.4`, `13d22h`, `'ok'` without its quotes, a list or map as JSON would have it; cut by who shows it."""
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case str() | int():  # nearly all values; the question for a mapping costs more than the rest
-            return str(value)[:400]
+            return str(value)[:SEEN_CHARS]
         case float():
             return f"{value:.6g}"
         case timedelta():
@@ -270,7 +272,7 @@ def show(value: Any) -> str:
         case Mapping():
             shown = ", ".join(f"{key}: {_shown_item(value[key])}" for key in list(value)[:10])
             return "{" + shown + (f", … {len(value)} keys}}" if len(value) > 10 else "}")
-    return str(value)[:400]
+    return str(value)[:SEEN_CHARS]
 
 
 def _shown_item(value: Any) -> str:

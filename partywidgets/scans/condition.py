@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from ..exceptions import ConfigError
-from .cel import EvaluationError, Exhausted, show
+from .cel import SEEN_CHARS, EvaluationError, Exhausted, show
 from .expression import Parser
 from .expression_node import BUDGET, Node, truth
 from .model import ConditionResult, one_line
@@ -19,7 +19,8 @@ NO_ANSWER = (EvaluationError, Exhausted, RecursionError, ArithmeticError, ValueE
 
 
 class Verdict(NamedTuple):
-    """What an expression said: true, false, or None with the reason why it has no answer. `actual` are the seen values as text."""
+    """What an expression said: true, false, or None with the reason why it has no answer. `actual` are the seen values as one line of text,
+    longer than people are shown: a result cuts it when its secrets are out."""
 
     holds: bool | None
     actual: str
@@ -66,8 +67,8 @@ class Condition:
     def _seen(self, scope: dict[str, Any]) -> str:
         leaves = self._leaves
         if len(leaves) == 1:
-            return one_line(_shown(leaves[0], scope))
-        return one_line(", ".join([f"{leaf.text}={_shown(leaf, scope)}" for leaf in leaves]))
+            return one_line(_shown(leaves[0], scope), SEEN_CHARS)
+        return one_line(", ".join([f"{leaf.text}={_shown(leaf, scope)}" for leaf in leaves]), SEEN_CHARS)
 
 
 def _shown(leaf: Node, scope: dict[str, Any]) -> str:

@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from partywidgets.redaction import RedactingFormatter
 from partywidgets.references import Secrets
 from partywidgets.scans.bounds import EVIDENCE_BYTES, SUMMARY_CHARS
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.checks.exec import ExecCheck
 from partywidgets.scans.checks.http import HttpCheck
+from partywidgets.scans.checks.log import LogCheck
 from partywidgets.scans.judge import RunContext, run_check
 from partywidgets.scans.model import CheckResult, ConditionResult, Evidence, Failure
 from partywidgets.scans.notice import Notice, compose
@@ -142,3 +145,36 @@ def test_what_is_logged() -> None:
     text = lines.format(record)
     assert "ERROR check db raised: password=***" in text
     assert "ValueError: cannot log in with *** and ***" in text
+
+
+@pytest.mark.parametrize("before", [SUMMARY_CHARS - 40, SUMMARY_CHARS - 20, SUMMARY_CHARS - 7, 394, 496])
+async def test_a_secret_where_a_line_is_cut(before: int, tmp_path: Path) -> None:
+    """What conditions saw, a program's line, a log's line and a redirect are cut for people when their secrets are out, never before."""
+    said = "." * (before - 1) + " " + SECRET + " and more" * 100
+    log = tmp_path / "shop.log"
+    log.write_text(f"{said}\n")
+
+    class Says(CheckModel):
+        type: str = "says"
+
+        @property
+        def target(self) -> str:
+            return "db:5432"
+
+        async def probe(self, context: ProbeContext) -> Probe:
+            return Probe(self.target, values={"text": said, "body": {"said": said}, "list": [said]})
+
+    conditions = ("text == 'x'", "body.said.contains('zzz')", "text == 'x' || body.said == 'y'", "size(list) > 1 || list == []")
+    program = tmp_path / "plugin"
+    program.write_text(f"#!/bin/sh\necho '{said}'\necho '{said}' >&2\nexit 2\n")
+    program.chmod(0o755)
+    checks: list[CheckModel] = [
+        Says(id="says", conditions=conditions),
+        ExecCheck(id="exec", command=(str(program),), conditions=("output == ''",)),
+        LogCheck(id="log", path=str(log), pattern="more", from_start=True),
+    ]
+    for check in checks:
+        result = await run_check(check, RunContext(redact=redact))
+        assert result.status != "ok"
+        assert SECRET[:4] not in json.dumps(result.to_wire()), check.id
+        assert len(result.summary) <= SUMMARY_CHARS

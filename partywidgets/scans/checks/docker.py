@@ -14,6 +14,7 @@ from ...duration import format_duration
 from ...engines.docker import DockerEngine, EngineKind, NoContainer
 from ...exceptions import EngineError
 from ..model import ErrorClass, Evidence, Metric, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 from .http import without_password
 
@@ -91,7 +92,7 @@ class DockerCheck(CheckModel):
         for name, unit in (("restarts", ""), ("failing_streak", ""), ("exit_code", ""), ("age_s", "s")):
             if probe.values[name] is not None:
                 probe.metrics.append(Metric(name, float(probe.values[name]), unit))
-        probe.summary = probe.fault = one_line(f"{self.target}: {sentence(probe.values)}")
+        probe.summary = probe.fault = one_line(f"{self.target}: {sentence(probe.values)}", LOOKED_AT)
         state = dict(known["State"])
         log = (state.pop("Health", None) or {}).get("Log") or []
         probe.evidence.append(Evidence("docker-state", "state", json.dumps(state, sort_keys=True)))

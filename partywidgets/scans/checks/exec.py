@@ -22,6 +22,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from ...child_environment import hidden_variables
 from ...duration import format_duration
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 
 STDOUT_BYTES = 64 * 1024
@@ -124,14 +125,14 @@ class ExecCheck(CheckModel):
             probe.error = ("timeout", f"{self.command[0]} did not end within {format_duration(self.timeout)}")
             return probe
         probe.status = STATUS_OF_EXIT.get(ended.code, "unknown")
-        probe.summary = output.summary or one_line(errors) or f"no output, exit code {ended.code}"
+        probe.summary = output.summary or one_line(errors, LOOKED_AT) or f"no output, exit code {ended.code}"
         if ended.code not in STATUS_OF_EXIT:
             how = (
                 f"was ended by {_signal_name(-ended.code)}"
                 if ended.code < 0
                 else f"ended with {ended.code}, which is no plugin's exit code"
             )
-            probe.summary = one_line(f"{self.command[0]} {how}: {probe.summary}")
+            probe.summary = one_line(f"{self.command[0]} {how}: {probe.summary}", LOOKED_AT)
         probe.details = output.details
         probe.metrics = [*output.metrics, Metric("duration_ms", duration_ms, "ms")]
         probe.values = {
@@ -245,7 +246,7 @@ def parse_output(text: str) -> PluginOutput:
     first, _, rest = text.strip("\r\n").partition("\n")
     summary, _, performance = first.partition("|")
     details, _, more = rest.partition("|")
-    return PluginOutput(one_line(summary), details.strip(), parse_metrics(f"{performance} {more}".replace("\n", " ")))
+    return PluginOutput(one_line(summary, LOOKED_AT), details.strip(), parse_metrics(f"{performance} {more}".replace("\n", " ")))
 
 
 def parse_metrics(text: str) -> list[Metric]:

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from ...duration import format_duration
 from ..calls import Calls, OverdueError, StillRunningError, shared_calls
 from ..model import STATUSES, ErrorClass, Evidence, Metric, Status, function_fingerprint, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Condition, Probe, ProbeContext
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class FunctionCheck(CheckModel):
         except StillRunningError:
             probe.error = ("timeout", f"{self.function} still runs since an earlier time-out and was not started again")
         except AssertionError as error:
-            probe.status, probe.summary = "crit", one_line(str(error)) or _assertion(error)
+            probe.status, probe.summary = "crit", one_line(str(error), LOOKED_AT) or _assertion(error)
         except Exception as error:
             # The class and its message are for everyone in the room; the traceback stays in this process's log.
             logger.warning("check %s raised", self.function, exc_info=error)

@@ -144,7 +144,7 @@ class HttpCheck(CheckModel):
                 return response, redirects
             redirects += 1
             if redirects > REDIRECTS:
-                raise DialError("http", f"more than {REDIRECTS} redirects, the last one to {without_password(location)[:200]}")
+                raise DialError("http", f"more than {REDIRECTS} redirects, the last one to {without_password(location)}")
             try:
                 place = place_of(urljoin(place.url, location))
             except ValueError as error:

@@ -14,6 +14,7 @@ from ...duration import PositiveSeconds, format_duration
 from ...engines.kubernetes import KubernetesEngine, KubernetesError
 from ..condition import compile_condition
 from ..model import ErrorClass, Evidence, Metric, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 
 Kind = Literal["pods", "deployments", "nodes", "events"]
@@ -286,7 +287,7 @@ def event_value(item: dict[str, Any], now: datetime) -> dict[str, Any]:
         "namespace": str(about.get("namespace") or item["metadata"].get("namespace", "")),
         "object": f"{about.get('kind', '')}/{about.get('name', '')}",
         "reason": str(item.get("reason") or ""),
-        "message": one_line(str(item.get("message") or "")),
+        "message": one_line(str(item.get("message") or ""), LOOKED_AT),
         "count": int((item.get("series") or {}).get("count") or item.get("count") or 1),
         "age_s": round(max((now - event_time(item)).total_seconds(), 0.0), 3),
     }

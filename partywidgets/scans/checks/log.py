@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import time
 from collections import OrderedDict
@@ -23,6 +24,8 @@ LINE_BYTES = 64 * 1024
 """How much of a line is searched."""
 SHOWN = 20
 """How many of the matching lines are evidence: the last ones."""
+_SHOWN_BYTES = re.compile(rb".{0,500}\S{0,3500}", re.DOTALL)
+"""How much of such a line is shown. No word is cut: half a secret would not be recognised."""
 LOGS = 20_000
 """How many logs' places are remembered: as many as there may be checks."""
 
@@ -209,5 +212,6 @@ def _count(line: bytes, search: Any, read: _Read) -> None:
     if search is None or search(cut):
         read.count += 1
         if search is not None:
-            read.shown.append(cut[:500].decode("utf-8", "replace").rstrip("\r"))
+            shown = _SHOWN_BYTES.match(cut)
+            read.shown.append((shown[0] if shown else b"").decode("utf-8", "replace").rstrip("\r"))
             del read.shown[:-SHOWN]

@@ -19,6 +19,7 @@ from pydantic import Field, field_validator
 from ...duration import format_duration
 from ..calls import OverdueError, StillRunningError, shared_calls
 from ..model import ErrorClass, Evidence, Metric, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError
 from .http import without_password
@@ -98,7 +99,7 @@ class SqlCheck(CheckModel):
         probe.metrics += [Metric(one_line(name, 100), float(value)) for name, value in list(numbers.items())[:20]]
         shown = ", ".join(f"{name} = {value}" for name, value in list(first.items())[:5])
         number = f"{len(rows)}{' or more' if probe.values['more'] else ''} {'row' if len(rows) == 1 else 'rows'}"
-        probe.summary = one_line(number + (f": {shown}" if shown else ""))
+        probe.summary = one_line(number + (f": {shown}" if shown else ""), LOOKED_AT)
         text = "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
         probe.evidence.append(Evidence("sql-rows", "rows", text, truncated=probe.values["more"]))
         return probe
@@ -155,7 +156,7 @@ class SqlCheck(CheckModel):
         except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
             raise DialError("refused", f"PostgreSQL: {error}") from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DialError("parse", f"PostgreSQL: {one_line(str(error))}") from None
+            raise DialError("parse", f"PostgreSQL: {one_line(str(error), LOOKED_AT)}") from None
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a URL with a port that is none; its text may hold the password

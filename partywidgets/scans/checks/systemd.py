@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ...duration import format_duration
 from ..model import ErrorClass, Evidence, Metric, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 from .exec import clean_environment, run_program
 
@@ -67,7 +68,7 @@ class SystemdCheck(CheckModel):
             probe.error = ("timeout", f"{name}: systemctl did not answer within {format_duration(self.timeout)}")
             return probe
         if ended.code != 0:
-            said = one_line(ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
+            said = one_line(ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0], LOOKED_AT)
             probe.error = ("internal", f"{name}: systemd cannot be asked: {said or f'systemctl ended with {ended.code}'}")
             return probe
         text = ended.stdout.decode("utf-8", "replace")

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ...duration import format_duration
 from ..condition import compile_condition
 from ..model import Evidence, Metric, one_line
+from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
 from .starttls import StartTls, ask_for_tls
@@ -115,5 +116,5 @@ class TcpCheck(CheckModel):
         probe.values |= {"connected": bool(probe.values), "banner": text, "duration_ms": duration_ms}
         if text:
             probe.evidence.append(Evidence("tcp-banner", "banner", text))
-        probe.summary = f"connected in {duration_ms:.4g} ms" + (f": {one_line(text, 100)}" if text else "")
+        probe.summary = f"connected in {duration_ms:.4g} ms" + (f": {one_line(text, LOOKED_AT)}" if text else "")
         return probe
