@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -115,3 +117,32 @@ async def test_peers_that_are_behind_are_seen(tmp_path: Path) -> None:
         writer.transport.abort()
         await until(lambda: not room.get_connections())
         assert sum(values((await scraped(app))["partywidgets_unread_bytes", ""])) == 0
+
+
+HALF = "\ud800"
+"""Half a surrogate pair: JSON can say it, UTF-8 cannot."""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"fingerprint": f"f{HALF}"},
+        {"result_id": f"r{HALF}"},
+        {"check_id": f"x{HALF}", "title": HALF, "target": f"t{HALF}", "check_type": HALF},
+        {"metrics": [{"name": f"a{HALF}", "value": 1, "unit": ""}]},
+        {"metrics": [{"name": "a", "value": 1, "unit": f"\x1b[2J{HALF}", "warn": HALF}]},
+        {"phases_ms": {f"p{HALF}": 1.0}, "links": [f"https://x.example/{HALF}"]},
+    ],
+    ids=["fingerprint", "result", "texts", "name", "unit", "phase"],
+)
+async def test_a_published_text_that_is_none_breaks_no_page(tmp_path: Path, part: dict[str, object]) -> None:
+    """One runner's row with text that no encoding can write is placed and kept as text, and the metrics of all the others stay readable."""
+    async with running(tmp_path) as app:
+        row = {"check_id": "x", "check_type": "t", "target": "t", "status": "crit", **part}
+        status, answer = await app.json("POST", "/api/ops/scans", json={"report": {"scan_id": "s-1", "results": [row]}})
+        assert status == 201, answer
+        assert [row.status for row in app.app.service.board.rows.values()] == ["crit"]
+        assert await scraped(app)
+        status, answer = await app.json("GET", "/api/ops/scans/s-1")
+        assert status == 200
+        assert HALF not in json.dumps(answer, ensure_ascii=False)

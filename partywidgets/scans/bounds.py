@@ -58,14 +58,15 @@ def tidy(result: CheckResult) -> bool:
     ):
         return False
     lines = [result.check_id, result.check_type, result.target, result.title, result.summary, "" if error is None else error.message]
+    lines += (result.scan_id, result.result_id, result.fingerprint)
     for condition in conditions:
         lines += (condition.expr, condition.actual)
     for metric in result.metrics:
         if metric.warn is not None or metric.crit is not None or len(metric.unit) > 20 or not math.isfinite(metric.value):
             return False
-        lines.append(metric.name)
+        lines += (metric.name, metric.unit)
     for name, ms in result.phases_ms.items():
-        if len(name) > 40 or not math.isfinite(ms):
+        if len(name) > 40 or not math.isfinite(ms) or not name.isprintable():
             return False
     if labels:
         if max(map(len, labels)) > 64 or max(map(len, labels.values())) > 128:
@@ -82,15 +83,17 @@ def tidy(result: CheckResult) -> bool:
 def cut(result: CheckResult) -> None:
     """Cuts every text and every list to its bound."""
     result.check_id, result.check_type = one_line(result.check_id), one_line(result.check_type, 40)
-    result.scan_id, result.result_id, result.fingerprint = result.scan_id[:64], result.result_id[:64], result.fingerprint[:64]
+    # In every text, in that of ids too: a half surrogate pair alone keeps all rows from being written in UTF-8, as for /metrics.
+    result.scan_id, result.result_id = one_line(result.scan_id[:64]), one_line(result.result_id[:64])
+    result.fingerprint = one_line(result.fingerprint[:64])
     result.target = one_line(result.target, TARGET_CHARS)
     result.title = one_line(result.title or result.check_id)
     result.summary = one_line(result.summary)
     result.details = capped(safe_text(capped(result.details, DETAILS_BYTES)), DETAILS_BYTES)
     result.conditions = [_bounded_condition(c) for c in result.conditions[:CONDITIONS]]
     result.metrics = [
-        replace(m, name=one_line(m.name, 100), unit=m.unit[:20], warn=_cut(m.warn, 100), crit=_cut(m.crit, 100))
-        if len(m.name) > 100 or len(m.unit) > 20 or len(m.warn or "") > 100 or len(m.crit or "") > 100
+        replace(m, name=one_line(m.name, 100), unit=one_line(m.unit[:20]), warn=_line(m.warn), crit=_line(m.crit))
+        if len(m.name) > 100 or len(m.unit) > 20 or not (m.name + m.unit).isprintable() or m.warn is not None or m.crit is not None
         else m
         for m in result.metrics[:METRICS]
         if math.isfinite(m.value)  # JSON has no NaN and no infinity
@@ -98,8 +101,9 @@ def cut(result: CheckResult) -> None:
     result.evidence = [item.capped() for item in result.evidence[:EVIDENCE_ITEMS]]
     result.labels = {one_line(k, 64): one_line(v, 128) for k, v in _first(result.labels, LABELS).items()}
     # Only what a browser may open from a click: no javascript:, no data:.
-    result.links = [link for link in result.links[:LINKS] if link.startswith(("https://", "http://")) and len(link) <= 1000]
-    result.phases_ms = {name[:40]: ms for name, ms in _first(result.phases_ms, PHASES).items() if math.isfinite(ms)}
+    links = [link for link in result.links[:LINKS] if link.startswith(("https://", "http://")) and len(link) <= 1000]
+    result.links = [link for link in links if link.isprintable()]
+    result.phases_ms = {one_line(name[:40]): ms for name, ms in _first(result.phases_ms, PHASES).items() if math.isfinite(ms)}
     if result.error is not None:
         result.error = replace(result.error, message=one_line(result.error.message, 400))
     if (remedy := result.remediation) is not None:
@@ -162,6 +166,10 @@ def _fewer_labels(result: CheckResult) -> None:
 def _bounded_condition(condition: ConditionResult) -> ConditionResult:
     expr, actual = one_line(condition.expr, 400), one_line(condition.actual)
     return condition if (expr, actual) == (condition.expr, condition.actual) else replace(condition, expr=expr, actual=actual)
+
+
+def _line(text: str | None) -> str | None:
+    return None if text is None else one_line(text, 100)
 
 
 def _cut(text: str | None, limit: int) -> str | None:
