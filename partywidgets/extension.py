@@ -18,10 +18,11 @@ from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
 from .config import load_config
 from .exceptions import PartyError
+from .kernel_widgets import widgets_of
 from .last_states import leave_out_models
 from .room_thread import RoomThread
 from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
-from .saved_notebook import refresh, stand_in
+from .saved_notebook import has_last_states, refresh, stand_in
 from .snapshot_shelf import SnapshotShelf
 from .transport.tornado import SETTING, Mount, RoomsHandler
 from .widgets.rendering import rendered
@@ -154,7 +155,8 @@ class PartyWidgetsApp(ExtensionApp):
             leave_out_models(model["content"])
 
     def _stand_in(self, serverapp: Any) -> None:
-        """A notebook that is opened while no kernel has it shows the last states that were saved; Jupyter has no hook for what is read."""
+        """A notebook that is opened shows the last states that were saved, of those widgets that no kernel of it has: there is none, or it
+        was restarted. Jupyter has no hook for what is read."""
         manager = serverapp.contents_manager
         read = manager.get
         if not inspect.iscoroutinefunction(read):
@@ -163,16 +165,13 @@ class PartyWidgetsApp(ExtensionApp):
         async def get(path: str, *args: Any, **kwargs: Any) -> Any:
             model = await read(path, *args, **kwargs)
             try:
-                if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and not await has_kernel(path):
-                    stand_in(model["content"])
+                if model.get("type") == "notebook" and isinstance(model.get("content"), dict) and has_last_states(model["content"]):
+                    living = await widgets_of(serverapp, path)
+                    if living is not None:
+                        stand_in(model["content"], living, remedy="run this cell to go on")
             except Exception as error:
                 self.log.warning("partywidgets: %s is opened without its last states: %s", path, error)
             return model
-
-        async def has_kernel(path: str) -> bool:
-            # A drive's name stands before a path where documents are shared.
-            known = [str(session.get("path", "")).rpartition(":")[2] for session in await serverapp.session_manager.list_sessions()]
-            return path.strip("/") in [name.strip("/") for name in known]
 
         manager.get = get
 

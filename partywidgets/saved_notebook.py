@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -25,6 +25,8 @@ TEXT_LINES = 60
 
 _TERMINAL = re.compile(r"Terminal\(room=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")[,)]")
 _TIMELESS = re.compile(rf'<p class="{HEADING}".*?</p>', re.DOTALL)
+_NOT_LIVE = re.compile(r"not live</p>")
+"""The end of that line."""
 _OPS = re.compile(r"(?:ScanTable|OpsDashboard)\(room=('main')\)")
 
 
@@ -78,19 +80,31 @@ def _differs(bundle: dict[str, Any], state: dict[str, str]) -> bool:
     return any(_TIMELESS.sub("", as_text(bundle.get(kind))) != _TIMELESS.sub("", said) for kind, said in state.items())
 
 
-def stand_in(notebook: dict[str, Any]) -> int:
+def has_last_states(notebook: dict[str, Any]) -> bool:
+    """Whether the last state of one of our widgets was saved beside it."""
+    return any(_state_beside_view(output["data"]) for output in _outputs(notebook))
+
+
+def stand_in(notebook: dict[str, Any], living: Collection[str] = (), *, remedy: str = "") -> int:
     """Leaves of each of our widgets its last state alone, in place, where the notebook keeps no model of it: for a reader without a kernel,
-    whom JupyterLab would show "model not found" instead. Returns how many."""
+    whom JupyterLab would show "model not found" instead. Returns how many.
+
+    `living` are the models that the reader's kernel has; `remedy` is said behind "not live".
+    """
     replaced = 0
     models = models_of(notebook)
     for bundle in (output["data"] for output in _outputs(notebook)):
         view = bundle.get(WIDGET_VIEW)
-        if not isinstance(view, dict) or not as_text(bundle.get("text/html")).startswith(STILL):
-            continue
-        if view.get("model_id") not in models:
+        if _state_beside_view(bundle) and view.get("model_id") not in models and view.get("model_id") not in living:
             del bundle[WIDGET_VIEW]
+            if remedy:
+                bundle["text/html"] = _NOT_LIVE.sub(f"not live: {html.escape(remedy)}</p>", as_text(bundle["text/html"]), count=1)
             replaced += 1
     return replaced
+
+
+def _state_beside_view(bundle: dict[str, Any]) -> bool:
+    return isinstance(bundle.get(WIDGET_VIEW), dict) and as_text(bundle.get("text/html")).startswith(STILL)
 
 
 def models_of(notebook: dict[str, Any]) -> dict[str, Any]:

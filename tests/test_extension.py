@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from partywidgets.saved_notebook import ELSEWHERE, WIDGET_VIEW
+from partywidgets.saved_notebook import ELSEWHERE, WIDGET_VIEW, kept
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.report import ScanReport
 
@@ -356,6 +357,44 @@ def test_a_widget_of_another_host_is_saved_as_its_kernel_saw_it(jupyter: Jupyter
     told, unknown = ("".join(output["data"]["text/html"]) for output in saved)
     assert "as it was at 2026-11-29 12:00:00 UTC, not live</p><p>1 crit</p>" in told
     assert unknown == "<i>old</i>"
+
+
+def test_a_notebook_is_read_with_the_widgets_that_its_kernel_has(jupyter: Jupyter) -> None:
+    """A widget stays one while its kernel has it, though a cell runs there; its last state stands in once the kernel was restarted."""
+    body = json.dumps({"path": "w.ipynb", "type": "notebook", "name": "w", "kernel": {"name": "python3"}}).encode()
+    session = jupyter.as_owner("POST", "/api/sessions", body=body).json()
+    kernel = session["kernel"]["id"]
+    client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel}.json"))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=40)
+        said: list[str] = []
+        code = "from ipywidgets import IntSlider; a = IntSlider(); print(a.model_id)"
+        client.execute_interactive(code, timeout=40, output_hook=lambda message: said.append(message["content"].get("text", "")))
+        view, state = {WIDGET_VIEW: {"model_id": "".join(said).strip()}}, kept("Terminal(room='nobody-is-here')", "$ ", "<pre>$ </pre>")
+        output = {"output_type": "display_data", "metadata": {}, "data": view | state}
+        cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "a", "outputs": [output]}
+        content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+        body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+        assert jupyter.as_owner("PUT", "/api/contents/w.ipynb", body=body).status == 201
+
+        def opened() -> dict[str, Any]:
+            return dict(jupyter.as_owner("GET", "/api/contents/w.ipynb").json()["content"]["cells"][0]["outputs"][0]["data"])
+
+        client.execute("open('busy', 'w').close(); import time; time.sleep(600)")
+        deadline = time.monotonic() + 40
+        while not (jupyter.folder / "root" / "busy").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert WIDGET_VIEW in opened()
+        assert jupyter.as_owner("POST", f"/api/kernels/{kernel}/restart", body=b"{}").status == 200
+        bundle = opened()
+        assert WIDGET_VIEW not in bundle
+        assert "not live: run this cell to go on" in "".join(bundle["text/html"])
+    finally:
+        client.stop_channels()
+        jupyter.as_owner("DELETE", f"/api/sessions/{session['id']}")
 
 
 # options

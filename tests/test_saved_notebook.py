@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from partywidgets.saved_notebook import ELSEWHERE, STILL, WIDGET_STATE, WIDGET_VIEW, kept, refresh, stand_in
+from partywidgets.saved_notebook import ELSEWHERE, STILL, WIDGET_STATE, WIDGET_VIEW, has_last_states, kept, refresh, stand_in
 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +73,20 @@ def test_the_last_state_stands_in_for_a_widget_that_is_no_more() -> None:
     assert [list(bundle) for bundle in ours] == [["text/plain", "text/html"]] * 2
     assert [WIDGET_VIEW in bundle for bundle in stays] == [True, True, False]
     assert stand_in(saved) == 0
+
+
+def test_a_kernel_keeps_the_widgets_that_it_has() -> None:
+    """Of two only the one whose model the kernel lacks is replaced, and its line says what to do; what a screen says is left alone."""
+    lives, gone = widget("Terminal(room='demo')"), widget("Terminal(room='demo')") | {WIDGET_VIEW: {"model_id": "2"}}
+    saved = notebook(lives, gone)
+    refresh(saved, lambda kind, room: ("x", "<pre>not live</p></pre>"), at=NOON)
+    assert has_last_states(saved)
+    assert stand_in(saved, {"1"}, remedy="run this <cell>") == 1
+    assert WIDGET_VIEW in lives
+    assert WIDGET_VIEW not in gone
+    assert "12:00:00 UTC, not live: run this &lt;cell&gt;</p><pre>not live</p></pre>" in gone["text/html"]
+    del lives[WIDGET_VIEW]
+    assert not has_last_states(saved)
 
 
 def test_a_room_that_is_not_here_changes_nothing() -> None:

@@ -49,6 +49,24 @@ def test_a_notebook_that_is_opened_again(start_jupyter: StartJupyter, open_lab: 
     expect(again.page.locator(".jp-Notebook")).not_to_contain_text("model not found")
 
 
+def test_a_page_that_is_loaded_after_the_kernel_was_restarted(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """The last screen stands there, with what to do, until the cell is run: then it is live on the same shell."""
+    lab = open_lab(start_jupyter(), "notebooks/terminal.ipynb")
+    lab.run_code("import partywidgets as pw; kept = pw.Terminal('kept', rows=6); kept.run('echo seen-$((6*7))').wait(); kept")
+    shown = lab.page.locator(".jp-Cell").last
+    expect(shown.locator(".xterm-rows")).to_contain_text("seen-42")
+    lab.save()
+    lab.restart_kernel()
+    lab.reload()
+    still = shown.locator(".pw-still").first
+    still.scroll_into_view_if_needed()
+    expect(still).to_contain_text("not live: run this cell to go on")
+    expect(still).to_contain_text("seen-42")
+    expect(lab.page.locator(".jp-Notebook")).not_to_contain_text("model not found")
+    lab.run_code("import partywidgets as pw; pw.Terminal('kept', rows=6)")
+    expect(shown.locator(".xterm-rows")).to_contain_text("seen-42")
+
+
 def test_a_dashboard_of_a_teams_host_is_not_saved_as_the_servers_own(
     start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path
 ) -> None:
