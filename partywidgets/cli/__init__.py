@@ -50,5 +50,7 @@ def main() -> None:
 
 
 def say(sentence: str) -> None:
-    """One line on stderr, by the program's name."""
-    print(f"partywidgets: {sentence}", file=sys.stderr)
+    """One line on stderr, by the program's name. What stands in it may come from a stranger's file or host: a terminal obeys none of it."""
+    from ..scans.text import safe_text
+
+    print(f"partywidgets: {safe_text(sentence)}", file=sys.stderr)

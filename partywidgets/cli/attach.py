@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import CommandError, ConfigError, PartyError, SandboxError
+from ..scans.text import safe_text
 from .arrival import Arrival
 from .pane import RESET, Pane
 from .running import run_to_end
@@ -42,7 +43,7 @@ def run(room: str, *, url: str, sandbox: str | None, observe: bool, token_file: 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigError("attach needs a terminal on its input and output: in a script, use partywidgets.TerminalClient")
     token = read_token(token_file)
-    print(run_to_end(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token, wait=wait)), file=sys.stderr)
+    print(safe_text(run_to_end(_attach(room, url=url, sandbox=sandbox, observe=observe, token=token, wait=wait))), file=sys.stderr)
 
 
 async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, token: str | None, wait: bool) -> str:
@@ -268,8 +269,8 @@ def _reason(terminal: TerminalClient) -> str:
 
 
 def _lines(sentence: str) -> list[str]:
-    """A sentence in as many lines as this window makes of it."""
-    return textwrap.wrap(sentence, max((_window() or USUAL)[0] - 3, 1))
+    """A sentence in as many lines as this window makes of it: text, for names in it are those that others gave themselves."""
+    return textwrap.wrap(safe_text(sentence), max((_window() or USUAL)[0] - 3, 1))
 
 
 def _badge(lines: list[str]) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..exceptions import ConfigError
 from ..references import REFERENCE
+from ..scans.text import safe_text
 from . import Verdict, counted
 
 LEFT_OUT = 3
@@ -36,7 +37,7 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
             raise ConfigError(f"{path} cannot be written: there is no directory {path.parent}")
     found = convert(paths, environ=os.environ, tool=chosen)
     for note in found.notes[:SHOWN]:
-        print(note, file=sys.stderr)
+        print(safe_text(str(note)), file=sys.stderr)
     if len(found.notes) > SHOWN:
         print(f"and {len(found.notes) - SHOWN} lines more", file=sys.stderr)
     if not found.checks:

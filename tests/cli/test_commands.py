@@ -376,3 +376,13 @@ def test_doctor_knows_the_shells_that_tell_exit_codes(shell: str, tmp_path: Path
 def test_version(run: Run) -> None:
     """--version says it."""
     assert run("--version").out.startswith("partywidgets 0.")
+
+
+@pytest.mark.parametrize("text", ['? !!int "\\e]0;mine\\a"\n: 1\n', 'sandboxes: {"\\e[2J": "foo:"}\n'])
+def test_a_strangers_file_says_nothing_to_the_terminal(run: Run, config: Path, text: str) -> None:
+    """What is told of a config that somebody sent is text: its control characters are shown as pictures."""
+    config.write_text(text)
+    ended = run("validate", config)
+    assert ended.code == 1
+    assert "␛" in ended.err
+    assert "\x1b" not in ended.err
