@@ -281,8 +281,12 @@ class OpsMonitorService:
     async def publish(self, report: ScanReport, *, broadcast: BroadcastCallback | None = None, actor: str | None = None) -> ScanReport:
         """Takes a report that was made elsewhere (a scan in a kernel) onto the board and into the history; tells everyone.
 
-        Raises ScanError when a scan of that id is known already.
+        Who sent it may be gone, and cancel the caller: what was begun is taken whole, else it would be half on the board and under way for
+        ever. Raises ScanError when a scan of that id is known already.
         """
+        return await asyncio.shield(self._tasks.own(self._publish(report, broadcast, actor), f"publishing {report.scan_id}"))
+
+    async def _publish(self, report: ScanReport, broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
         report = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, results=report.results)
         await self.history.begin_scan(report, actor=actor)
         placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)

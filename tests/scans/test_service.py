@@ -405,3 +405,30 @@ async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
         database.execute("ALTER TABLE elsewhere RENAME TO silences")
     async with service:
         assert service.started
+
+
+async def test_a_report_is_taken_whole_though_its_sender_hangs_up() -> None:
+    """Who publishes and is gone midway leaves no scan under way: its results are on the board, in the history, and told."""
+    begun, let, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(kind: str, message: dict[str, Any]) -> None:
+        if kind == "scan-started":
+            begun.set()
+            await let.wait()
+        elif kind == "scan-result":
+            ended.set()
+
+    async with OpsMonitorService() as service:
+        report = ScanReport(results=[CheckResult("elsewhere", "tcp", "db:5432", "crit")])
+        sending = asyncio.ensure_future(service.publish(report, broadcast=slow))
+        await begun.wait()
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+        let.set()
+        async with asyncio.timeout(10):
+            await ended.wait()
+        assert [scan["state"] for scan in await service.history.scans()] == ["finished"]
+        assert [row["check_id"] for row in await service.history.history()] == ["elsewhere"]
+        with pytest.raises(ScanError, match="already in the history"):
+            await service.publish(report)
