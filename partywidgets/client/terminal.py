@@ -313,7 +313,11 @@ class TerminalClient(TerminalRoomClient):
     def _query(self) -> dict[str, str | int | None]:
         if self.epoch is None:
             return self._placement
-        return {**self._placement, "epoch": self.epoch, "offset": self.offset}
+        placement = dict(self._placement)
+        if self._ran_on and self.role != "observer":
+            # Who comes back first opens a room that has ended meanwhile: never on another machine than the one that they typed into.
+            placement["sandboxId"] = self._ran_on
+        return {**placement, "epoch": self.epoch, "offset": self.offset}
 
     def _opened(self) -> None:
         self._sequence = 0

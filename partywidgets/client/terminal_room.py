@@ -29,6 +29,8 @@ class TerminalRoomClient(RoomClient):
         self.lease: tuple[str, str] | None = None
         self.asking: list[tuple[str, str]] = []
         self.upstream = Upstream("starting", "", sandbox)
+        self._ran_on = ""
+        """The sandbox of the shell that ran here last."""
         self.exit: Exit | None = None
         self.behind = 0
         self.epoch: str | None = None
@@ -77,10 +79,15 @@ class TerminalRoomClient(RoomClient):
         self.size = Size(**frame["size"])
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
         self.sandbox, self.screen_kind = frame["sandbox"], frame["screen"]
+        self._note_sandbox()
         self._on_lease(frame["lease"])
         self.can_type = bool(frame["can_type"])
         self.exit = None
         self.state = "ended" if frame["state"] in ("ended", "failed") else "live"
+
+    def _note_sandbox(self) -> None:
+        if self.upstream.state == "running":
+            self._ran_on = self.upstream.sandbox
 
     def _on_resync(self, frame: dict[str, Any]) -> None:
         logger.debug("terminal %s: resync (%s)", self.room, frame.get("reason"))
@@ -105,6 +112,7 @@ class TerminalRoomClient(RoomClient):
 
     def _on_upstream(self, frame: dict[str, Any]) -> None:
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
+        self._note_sandbox()
         if frame["state"] == "running":
             self.state, self.exit = "live", None
         elif frame["state"] in ("ended", "failed"):

@@ -364,6 +364,27 @@ async def test_the_end_of_the_shell(tmp_path: Path) -> None:
         assert (await term.run("true", timeout=WAIT)).ok
 
 
+async def test_who_named_no_sandbox_comes_back_to_the_one_that_ran(tmp_path: Path) -> None:
+    """Whoever joined what another had opened and comes back first, when nothing runs there any more, opens nothing on `default`."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app:
+        async with client_of(app, sandbox="other") as opener:
+            await opener.run("true", timeout=WAIT)
+            joined = client_of(app)
+            await joined.__aenter__()
+        try:
+            await joined.send("exit\r")
+            await until(joined, lambda: joined.exit is not None)
+            cut(joined)
+            await until(joined, lambda: not joined._welcome)
+            await until(joined, lambda: joined._welcome)
+            assert (joined.upstream.state, joined.upstream.sandbox) == ("ended", "other")
+            await joined.restart()
+            assert (await joined.run("true", timeout=WAIT)).ok
+            assert joined.upstream.sandbox == "other"
+        finally:
+            await joined.close()
+
+
 async def test_an_unknown_sandbox(tmp_path: Path) -> None:
     """A sandbox that the config does not know fails with its sentence; another than the open one is refused."""
     async with running(tmp_path, sandboxes=SANDBOXES) as app:

@@ -169,7 +169,7 @@ describe("resume", () => {
     expect(room.resumeQuery()).toEqual({ epoch: null, offset: null });
     text(WELCOME);
     room.binary(output(0, "hello"));
-    expect(room.resumeQuery()).toEqual({ epoch: "k1", offset: "5" });
+    expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: "5" });
   });
 
   it("keeps the position when the room resumed, and takes the room's when it did not", () => {
@@ -178,7 +178,17 @@ describe("resume", () => {
     text({ ...WELCOME, resumed: true, offset: 5 });
     expect(room.resumeQuery().offset).toBe("5");
     text({ ...WELCOME, epoch: "k2", offset: 70 });
-    expect(room.resumeQuery()).toEqual({ epoch: "k2", offset: "70" });
+    expect(room.resumeQuery()).toMatchObject({ epoch: "k2", offset: "70" });
+  });
+
+  it("names the sandbox that ran there, for whoever may type: who comes back first opens no other one", () => {
+    text({ ...WELCOME, state: "starting", sandbox: "nope" });
+    expect(room.resumeQuery().sandboxId).toBeUndefined();
+    text({ type: "upstream", state: "running", reason: "", sandbox: "web" });
+    text({ type: "exit", code: 0, reason: "the shell ended" });
+    expect(room.resumeQuery().sandboxId).toBe("web");
+    text({ ...WELCOME, role: "observer", sandbox: "web" });
+    expect(room.resumeQuery().sandboxId).toBeUndefined();
   });
 
   it("counts input sequences from 1 on each socket, and only what went out", () => {

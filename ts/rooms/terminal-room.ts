@@ -98,6 +98,8 @@ export class TerminalRoom {
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
   #generation = 0;
+  /** The sandbox of the shell that ran here last. */
+  #ranOn = "";
   #replies = new Map<string, (reply: Answer) => void>();
 
   constructor(screen: Screen, events: TerminalEvents, send: (frame: string | Uint8Array<ArrayBuffer>) => boolean) {
@@ -106,9 +108,13 @@ export class TerminalRoom {
     this.#send = send;
   }
 
-  /** The query that resumes where this page's screen is. */
-  resumeQuery(): { epoch: string | null; offset: string | null } {
-    return { epoch: this.#epoch, offset: this.#epoch === null ? null : String(this.#offset) };
+  /**
+   * The query that resumes where this page's screen is. Who comes back first opens a room that has ended meanwhile: whoever may type names
+   * the sandbox that ran, so that it is never on another machine than the one that they typed into.
+   */
+  resumeQuery(): { epoch: string | null; offset: string | null; sandboxId?: string } {
+    const where = { epoch: this.#epoch, offset: this.#epoch === null ? null : String(this.#offset) };
+    return this.#ranOn && this.status.role !== "observer" ? { ...where, sandboxId: this.#ranOn } : where;
   }
 
   /** A new socket: input sequences start again. */
@@ -346,6 +352,7 @@ export class TerminalRoom {
 
   #update(change: Partial<TerminalStatus>): void {
     this.status = { ...this.status, ...change };
+    if (this.status.upstream === "running") this.#ranOn = this.status.sandbox;
     this.#events.status(this.status);
   }
 }
