@@ -44,7 +44,8 @@ def refresh(notebook: dict[str, Any], look: Look, elsewhere: Elsewhere = lambda 
         text = as_text(bundle.get("text/plain"))
         terminal, ops = _TERMINAL.match(text), _OPS.match(text)
         found = terminal or ops
-        if found is None:
+        room = None if found is None else _named(found[1])
+        if room is None:
             continue
         when = at or datetime.now(UTC)
         if isinstance(metadata, dict) and metadata.get(ELSEWHERE):
@@ -52,11 +53,19 @@ def refresh(notebook: dict[str, Any], look: Look, elsewhere: Elsewhere = lambda 
             told = elsewhere(str(view.get("model_id") if isinstance(view, dict) else ""))
             seen, when = (told[:2], told[2]) if told else (None, when)
         else:
-            seen = look("terminal" if terminal else "ops", str(ast.literal_eval(found[1])))
+            seen = look("terminal" if terminal else "ops", room)
         if seen is not None and _differs(bundle, state := kept(text.partition("\n")[0], *seen, at=when)):
             bundle.update(state)
             changed += 1
     return changed
+
+
+def _named(literal: str) -> str | None:
+    """The room that a widget's text names; None where it is none of ours after all."""
+    try:
+        return str(ast.literal_eval(literal))
+    except (ValueError, SyntaxError):
+        return None
 
 
 def kept(name: str, text: str, markup: str, *, at: datetime | None = None) -> dict[str, str]:

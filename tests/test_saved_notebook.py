@@ -34,6 +34,9 @@ def test_our_widgets_get_their_rooms_state() -> None:
     others = [
         widget("IntSlider(value=0)"),
         widget("Terminal(room=__import__('os'))"),
+        widget("Terminal(room='\\x')"),
+        widget("Terminal(room='\\N{NOTHING}')"),
+        widget("Terminal(room='a\nb')"),
         {"text/plain": "Terminal(room='demo')"},
         widget(None),
     ]
