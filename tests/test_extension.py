@@ -101,6 +101,15 @@ def test_the_open_routes_are_open(jupyter: Jupyter) -> None:
     assert (answer.status, answer.json()) == (200, {"status": "ok"})
 
 
+def test_the_secret_of_a_heartbeat_is_in_no_log(jupyter: Jupyter) -> None:
+    """Neither of a job that reports before its check is loaded, nor of one that asks in another way."""
+    secret = "a-heartbeat-of-the-backup-job"
+    assert jupyter.ask("GET", f"api/ops/heartbeat/{secret}").status == 404
+    assert jupyter.ask("PUT", f"api/ops/heartbeat/{secret}?x={secret}").status == 405
+    assert "api/ops/heartbeat/***" in jupyter.log
+    assert secret not in jupyter.log
+
+
 def test_the_token_opens_and_a_foreign_origin_closes(jupyter: Jupyter) -> None:
     """Jupyter's token, as header or in the URL, is the owner's; with a foreign Origin even that is refused."""
     assert jupyter.as_owner("GET", "hello").json()["host_id"]
