@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ..exceptions import SandboxError
+from ..exceptions import SandboxError, StorageError
 from ..party import Connection, ConnectionContext, Server, grant_of
 from . import protocol
 from .audit import Audit
@@ -39,6 +39,8 @@ from .vt import is_query_reply
 
 log = logging.getLogger(__name__)
 
+HAD_SANDBOX = "sandbox"
+"""The storage's key of the sandbox that ran last."""
 END_TIMEOUT = 5.0
 """Seconds in which a terminal that was asked to end does."""
 
@@ -80,6 +82,15 @@ class TerminalServer(Server):
         self._leaving: asyncio.TimerHandle | None = None
         self.requests = Requests(self)
         self._greeting = Greeting(self)
+        self._had = await self._last_sandbox()
+        """The sandbox that ran here last: whoever names none means this one, after a restart of the host too. "" for the default."""
+
+    async def _last_sandbox(self) -> str:
+        try:
+            return str(await self.storage.get(HAD_SANDBOX, "")) if self.storage.exists else ""
+        except StorageError as error:
+            log.warning("room %s: which sandbox it had is not known, it opens on the default one: %s", self.name, error)
+            return ""
 
     # Viewers
 
@@ -98,7 +109,7 @@ class TerminalServer(Server):
         upstream = self.upstream
         first = not any(other.person.may_hold for other in self.viewers.values())
         is_open = upstream.alive or (upstream.state == "ended" and not first)
-        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else DEFAULT_SANDBOX)
+        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self._had or DEFAULT_SANDBOX)
         if is_open and wanted != upstream.sandbox_id:
             self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
@@ -198,7 +209,8 @@ class TerminalServer(Server):
             try:
                 address = parse_address(self.settings.address(sandbox_id))
             except SandboxError as error:
-                self.upstream.fail(str(error))
+                had = "; it is the one that this room had last: give its address anew, or name another" if sandbox_id == self._had else ""
+                self.upstream.fail(f"{error}{had}")
                 return
             self._nonce = nonce
             if self.settings.recording.enabled and not self._unsaved:
@@ -224,6 +236,10 @@ class TerminalServer(Server):
         upstream = self.upstream
         if upstream.state == "running" and upstream.sandbox is not None:
             self.commands.begin(self._nonce, upstream.sandbox.marks, self.stream.ring)
+            ran = "" if upstream.sandbox_id == DEFAULT_SANDBOX else upstream.sandbox_id
+            if self._had != ran:  # a room that only ever had the default one needs no file for it
+                self._had = ran
+                self.spawn(self.storage.put(HAD_SANDBOX, ran), name="sandbox-kept")
         elif upstream.state == "starting":
             self.commands.coming()
         else:
@@ -253,7 +269,7 @@ class TerminalServer(Server):
         if self._life is not None and not self._life.done():
             self._life.cancel()
             await asyncio.wait([self._life], timeout=10)
-        self._start(self.upstream.sandbox_id or DEFAULT_SANDBOX)
+        self._start(self.upstream.sandbox_id or self._had or DEFAULT_SANDBOX)
 
     async def on_stop(self) -> None:
         """Ends the process and frees the screen."""

@@ -163,6 +163,35 @@ async def test_other_sandbox_is_refused_with_4409(serve: Serve) -> None:
         await ana.shows(b"still-2")
 
 
+async def test_a_room_keeps_its_sandbox(serve: Serve) -> None:
+    """Who names none gets the one that the room had, after its shell ended and after a restart of the host; where the host no longer knows
+    it, a sentence says so and no other shell opens. Naming one changes it, and one that never ran is not kept."""
+    both = {"default": "local:/bin/bash", "web": "local:/bin/dash"}
+    async with serve(**both, keep=0.0) as place:
+        async with place.watch(query="?sandboxId=web") as ana:
+            await ana.running()
+            await ana.type("exit\r")
+            await ana.message("exit")
+        async with place.watch(query="?sandboxId=nope") as ana:
+            await ana.message("upstream", state="failed")
+        async with place.watch() as ana:
+            await ana.running()
+            assert ana.of("welcome")[-1]["sandbox"] == "web"
+    async with serve(**both) as place, place.watch() as ana:
+        await ana.running()
+        assert ana.of("welcome")[-1]["sandbox"] == "web"
+    async with serve(default="local:/bin/bash") as place:
+        async with place.watch() as ana:
+            failed = await ana.message("upstream", state="failed")
+            assert "no sandbox has the id 'web'" in failed["reason"]
+            assert "it is the one that this room had last" in failed["reason"]
+        async with place.watch(query="?sandboxId=default") as ana:
+            await ana.running()
+    async with serve(**both) as place, place.watch() as ana:
+        await ana.running()
+        assert ana.of("welcome")[-1]["sandbox"] == "default"
+
+
 async def test_unknown_sandbox_fails_in_one_sentence(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """An id that no config names gives the state `failed`, with the ids that there are, and a line in the log; a right id works then."""
     async with serve() as place:
