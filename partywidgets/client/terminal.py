@@ -274,8 +274,11 @@ class TerminalClient(TerminalRoomClient):
         return self.output()
 
     async def _shell(self) -> None:
-        """Waits until the sandbox's shell runs. Raises CommandError when it ended or could not start."""
+        """Waits until the sandbox's shell runs. Raises CommandError when it ended or could not start, or for who only watches: nobody may
+        come to open it."""
         await self.ready(self.timeout)
+        if self.role == "observer":
+            raise CommandError(f"terminal {self.room}: typing needs the role operator, peer or moderator; you are observer")
         while self.upstream.state == "starting" or not self._welcome:
             await self.changed()
         if self.upstream.state != "running":

@@ -364,6 +364,16 @@ async def test_the_end_of_the_shell(tmp_path: Path) -> None:
         assert (await term.run("true", timeout=WAIT)).ok
 
 
+async def test_who_only_watches_is_told_so_where_nobody_has_opened_the_terminal(tmp_path: Path) -> None:
+    """A command of an observer does not wait for a shell that they could not type into."""
+    async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app, token=app.guest) as guest:
+        async with asyncio.timeout(WAIT):
+            with pytest.raises(CommandError, match="typing needs the role operator, peer or moderator; you are observer"):
+                await guest.run("true")
+            with pytest.raises(CommandError, match="you are observer"):
+                await guest.send("true\r")
+
+
 async def test_who_named_no_sandbox_comes_back_to_the_one_that_ran(tmp_path: Path) -> None:
     """Whoever joined what another had opened and comes back first, when nothing runs there any more, opens nothing on `default`."""
     async with running(tmp_path, sandboxes=SANDBOXES) as app:
