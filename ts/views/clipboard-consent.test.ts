@@ -40,10 +40,28 @@ describe("consent to a copy", () => {
     expect(document.activeElement).toBe(field);
   });
 
-  it("copies the newest text, once, when the person agrees", async () => {
+  it("copies no text that took the place of another just before the person agreed", async () => {
+    const clock = vi.spyOn(performance, "now").mockReturnValue(1000);
     consent.ask("first");
     consent.ask("second");
+    clock.mockReturnValue(1400);
+    consent.ask("second");
     press("Copy it");
+    expect(told).toEqual(["The text has just changed: look at it, then copy it"]);
+    expect(consent.node.hidden).toBe(false);
+    clock.mockReturnValue(1600);
+    press("Copy it");
+    await soon(() => expect(copied).toEqual(["second"]));
+    clock.mockRestore();
+  });
+
+  it("copies the newest text, once, when the person has seen it and agrees", async () => {
+    const clock = vi.spyOn(performance, "now").mockReturnValue(1000);
+    consent.ask("first");
+    consent.ask("second");
+    clock.mockReturnValue(2000);
+    press("Copy it");
+    clock.mockRestore();
     await soon(() => expect(copied).toEqual(["second"]));
     expect(consent.node.hidden).toBe(true);
   });

@@ -2,12 +2,15 @@
 import { element, setText } from "./element.ts";
 
 const SHOWN = 200;
+/** A text that came in place of another must have been seen for so long: a program may send it just as somebody agrees to the one before. */
+const SEEN_MS = 500;
 
 export class ClipboardConsent {
   readonly node: HTMLElement;
   #preview = element("code");
   #length = element("span", { class: "pw-muted" });
   #text = "";
+  #changed = Number.NEGATIVE_INFINITY;
   #tell: (sentence: string) => void;
 
   constructor(tell: (sentence: string) => void) {
@@ -25,6 +28,7 @@ export class ClipboardConsent {
 
   /** Asks the person; takes no focus, since they may be typing. */
   ask(text: string): void {
+    if (!this.node.hidden && text !== this.#text) this.#changed = performance.now();
     this.#text = text;
     // What is agreed to must be seen: control characters and line ends stand as such.
     setText(this.#preview, JSON.stringify(text.slice(0, SHOWN)));
@@ -34,6 +38,10 @@ export class ClipboardConsent {
 
   async #agree(): Promise<void> {
     const text = this.#text;
+    if (performance.now() - this.#changed < SEEN_MS) {
+      this.#tell("The text has just changed: look at it, then copy it");
+      return;
+    }
     this.#close();
     try {
       await navigator.clipboard.writeText(text);
@@ -45,6 +53,7 @@ export class ClipboardConsent {
 
   #close(): void {
     this.#text = "";
+    this.#changed = Number.NEGATIVE_INFINITY;
     this.node.hidden = true;
   }
 }
