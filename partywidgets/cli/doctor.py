@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import __version__
+from ..engines.docker import EngineKind, engine_sockets, start_of
 from ..exceptions import HostError, PartyError
 from . import Verdict
 from .tokens import read_token
@@ -51,8 +52,8 @@ def _findings(url: str | None, token: str | None) -> Iterator[Finding]:
         _shell,
         _screen,
         _loop,
-        lambda: _engine("Docker", docker_sockets(), "needed for docker: sandboxes; start the engine, or set DOCKER_HOST"),
-        lambda: _engine("Podman", podman_sockets(), "needed for podman: sandboxes; start it with `podman system service --time=0`"),
+        lambda: _engine("docker"),
+        lambda: _engine("podman"),
     ]
     if url is not None:
         looks.append(lambda: _host(url, token))
@@ -169,21 +170,10 @@ def _loop() -> Finding:
     return Finding("ok", f"uvloop {metadata.version('uvloop')}")
 
 
-def docker_sockets() -> list[str]:
-    """Where a Docker engine may listen on this machine."""
-    named = os.environ.get("DOCKER_HOST", "")
-    if named:
-        return [named.removeprefix("unix://")] if named.startswith("unix://") else [named]
-    return ["/var/run/docker.sock", str(Path.home() / ".docker/run/docker.sock")]
-
-
-def podman_sockets() -> list[str]:
-    """Where Podman's compatible service may listen on this machine."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    return [f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
-
-
-def _engine(name: str, places: list[str], need: str) -> Finding:
+def _engine(kind: EngineKind) -> Finding:
+    name, need = kind.title(), f"needed for {kind}: sandboxes; {start_of(kind)}"
+    given = os.environ.get("DOCKER_HOST" if kind == "docker" else "CONTAINER_HOST", "")
+    places = [given.removeprefix("unix://")] if given else [str(place) for place in engine_sockets(kind)]
     for place in places:
         if not place.startswith("/"):
             return Finding("note", f"{name} is at {place}, which is not looked at from here")

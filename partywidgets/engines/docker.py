@@ -33,19 +33,26 @@ _START_DOCKER = "start Docker (systemctl start docker), or set DOCKER_HOST"
 _START_PODMAN = "start Podman's socket (systemctl --user start podman.socket), or set CONTAINER_HOST"
 
 
+def start_of(kind: EngineKind) -> str:
+    """How an engine is made to answer, as the end of a sentence."""
+    return _START_DOCKER if kind == "docker" else _START_PODMAN
+
+
+def engine_sockets(kind: EngineKind, environ: Mapping[str, str] | None = None) -> list[Path]:
+    """The usual places of an engine's socket."""
+    environ = os.environ if environ is None else environ
+    if kind == "docker":
+        return [Path("/var/run/docker.sock"), Path("/run/docker.sock"), Path.home() / ".docker/run/docker.sock"]
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return [*([Path(runtime, "podman/podman.sock")] if runtime else []), Path("/run/podman/podman.sock")]
+
+
 def engine_url(kind: EngineKind, environ: Mapping[str, str] | None = None) -> str:
     """Where an engine listens: DOCKER_HOST or CONTAINER_HOST, else the first socket found in its usual places, else the usual place."""
     environ = os.environ if environ is None else environ
-    if kind == "docker":
-        if environ.get("DOCKER_HOST"):
-            return environ["DOCKER_HOST"]
-        places = [Path("/var/run/docker.sock"), Path("/run/docker.sock"), Path.home() / ".docker/run/docker.sock"]
-    else:
-        if environ.get("CONTAINER_HOST"):
-            return environ["CONTAINER_HOST"]
-        runtime = environ.get("XDG_RUNTIME_DIR")
-        places = [Path(runtime, "podman/podman.sock")] if runtime else []
-        places.append(Path("/run/podman/podman.sock"))
+    if given := environ.get("DOCKER_HOST" if kind == "docker" else "CONTAINER_HOST"):
+        return given
+    places = engine_sockets(kind, environ)
     return f"unix://{next((place for place in places if place.is_socket()), places[-1 if kind == 'podman' else 0])}"
 
 
@@ -110,7 +117,7 @@ class DockerEngine:
 
     @property
     def _remedy(self) -> str:
-        return _START_DOCKER if self.kind == "docker" else _START_PODMAN
+        return start_of(self.kind)
 
     def _reachable(self) -> None:
         """The plain mistakes about a socket, each with its own sentence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import sys
@@ -13,6 +14,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from partywidgets.cli.doctor import _shell
 from partywidgets.config_source import read_yaml
+from partywidgets.engines.docker import DockerEngine, EngineKind
+from partywidgets.exceptions import EngineError
 from partywidgets.terminal.shell import local_start
 
 from .conftest import Run, Serve
@@ -386,3 +389,21 @@ def test_a_strangers_file_says_nothing_to_the_terminal(run: Run, config: Path, t
     assert ended.code == 1
     assert "␛" in ended.err
     assert "\x1b" not in ended.err
+
+
+@pytest.mark.parametrize(("kind", "variable"), [("docker", "DOCKER_HOST"), ("podman", "CONTAINER_HOST")])
+def test_doctor_knows_engines_as_sandboxes_do(run: Run, kind: EngineKind, variable: str) -> None:
+    """It looks where a sandbox would, and names the same remedy as the sandbox's error."""
+    ended = run("doctor", **{variable: "unix:///nowhere/engine.sock"})
+    (line,) = [line for line in ended.out.splitlines() if "/nowhere/engine.sock" in line]
+    assert line.startswith(f"note {kind.title()} is not running here")
+    error = asyncio.run(refused(kind, "unix:///nowhere/engine.sock"))
+    assert line.rpartition("; ")[2] == error.rpartition(": ")[2]
+
+
+async def refused(kind: EngineKind, url: str) -> str:
+    """What opening an engine says."""
+    with pytest.raises(EngineError) as caught:
+        async with DockerEngine(url, kind=kind):
+            pass
+    return str(caught.value)
