@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from ..exceptions import SandboxError, SandboxGoneError
+from .ending import to_the_end
 from .sandboxes import Address, Exit, Lasting, Prompt, Renewing, Sandbox, open_sandbox
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Upstream:
             if turn == self._turn:
                 self.sandbox = None
             try:
-                await sandbox.close()
+                await to_the_end(sandbox.close())
             except Exception:
                 log.exception("room %s: the sandbox %s could not be closed", self._place, address.target)
             finally:

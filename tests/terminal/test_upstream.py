@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from partywidgets.terminal.sandboxes import parse_address
@@ -17,16 +19,21 @@ class Watched:
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
+        self.output = b""
         self.upstream = Upstream(
             "terminal-server/r",
             changed=self._changed.set,
             wavered=lambda: None,
-            output=lambda _: None,
+            output=self._came,
             clear=lambda: True,
             ready=self._ready,
         )
 
     async def _ready(self) -> None: ...
+
+    def _came(self, piece: bytes) -> None:
+        self.output += piece
+        self._changed.set()
 
     def start(self) -> asyncio.Task[None]:
         """Starts a shell."""
@@ -39,6 +46,14 @@ class Watched:
             while self.upstream.state != state:
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def shows(self, pattern: bytes) -> re.Match[bytes]:
+        """Waits for output."""
+        async with asyncio.timeout(20):
+            while (found := re.search(pattern, self.output)) is None:
+                self._changed.clear()
+                await self._changed.wait()
+        return found
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -99,3 +114,20 @@ async def test_a_close_that_fails_ends_all_the_same(monkeypatch: pytest.MonkeyPa
     assert life.exception() is None
     assert (watched.upstream.state, watched.upstream.exit and watched.upstream.exit.code) == ("ended", 3)
     assert "could not be closed" in caplog.text
+
+
+async def test_a_close_that_is_given_up_kills_what_takes_no_hang_up() -> None:
+    """Whoever waits for the end of a terminal and is cancelled meanwhile, as by a second restart, leaves no shell behind."""
+    watched = Watched()
+    life = watched.start()
+    await watched.until("running")
+    watched.upstream.write(b"trap '' HUP; echo pid-$$-$((6*7))\r")
+    pid = int((await watched.shows(rb"pid-(\d+)-42"))[1])
+    life.cancel()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while watched.upstream.sandbox is not None:
+            await asyncio.sleep(0)
+    life.cancel()
+    await ended(life)
+    assert not psutil.pid_exists(pid)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from ...exceptions import EngineError, SandboxError, SandboxGoneError
+from ..ending import to_the_end
 from .base import Exit, MarkSource
 from .watch import Watch
 
@@ -148,8 +149,7 @@ class ExecShell(RemoteShell):
         self._going.set()
         await self._unwatch()
         self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
+        await asyncio.gather(self._writer, return_exceptions=True)
         job, engine = self._clients
         try:
             if not self._exit.done() and self._pid is not None:
@@ -178,5 +178,5 @@ async def starting(sandbox: ExecShell) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await sandbox.give_up()
+        await to_the_end(sandbox.give_up())
         raise
