@@ -8,7 +8,7 @@ PartyError
 │   └── ConnectionIdTakenError  … or in use by somebody else
 ├── ConnectionClosedError    a frame was given to a connection that is closed
 ├── StartError               a room's on_start failed; the next event tries again
-├── HookError                a hook of a room's awaited a task that was cancelled
+├── HookError                a hook or a callback awaited a task that was cancelled
 ├── StorageError             the room's database cannot be used
 │   └── SchemaError          … because another version of partywidgets wrote it
 ├── HostError                no room host can be reached or started
@@ -83,7 +83,7 @@ class StartError(PartyError):
 
 
 class HookError(PartyError):
-    """A hook of a room's, an authoriser or a before-hook awaited a task that somebody had cancelled: it failed, nobody cancelled it."""
+    """A hook of a room's, an authoriser, a before-hook or a client's callback awaited a task that was cancelled: it failed by itself."""
 
 
 class StorageError(PartyError):

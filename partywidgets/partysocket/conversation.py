@@ -63,13 +63,16 @@ class Conversation:
     async def end(self, code: int, reason: str) -> CloseEvent:
         """Closes the socket with `code` unless it is closed, and ends its tasks. Returns how it ended.
 
-        A callback that does not end when it is cancelled is waited for as long as the handshake, and then left to itself.
+        A callback that does not end when it is cancelled is waited for as long as the handshake, and then left to itself. Cancelled
+        itself, it leaves neither the socket nor a task.
         """
-        await self._hang_up(code, reason)
-        workers, self._workers = self._workers, []
-        self._over = True
-        for worker in workers:
-            worker.cancel()
+        try:
+            await self._hang_up(code, reason)
+        finally:
+            workers, self._workers = self._workers, []
+            self._over = True
+            for worker in workers:
+                worker.cancel()
         if workers:
             ended, late = await asyncio.wait(workers, timeout=self._close_timeout)
             for worker in ended:
@@ -91,6 +94,9 @@ class Conversation:
         except Exception as error:
             logger.info("%s: no clean close: %s", self._label, error or type(error).__name__)
             self._socket.transport.abort()
+        except asyncio.CancelledError:
+            self._socket.transport.abort()
+            raise
 
     async def _read(self) -> None:
         from websockets.exceptions import ConnectionClosed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
+
+from ..party.hook import outcome
 
 T = TypeVar("T")
 Provided: TypeAlias = T | Callable[[], T | Awaitable[T]]
@@ -13,5 +14,4 @@ Provided: TypeAlias = T | Callable[[], T | Awaitable[T]]
 
 async def provided(value: Any) -> Any:
     """The value itself, or what its function gives now."""
-    found = value() if callable(value) else value
-    return await found if inspect.isawaitable(found) else found
+    return await outcome(value() if callable(value) else value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
 from ..party.connection import ReadyState
+from ..party.hook import outcome
 from .changes import Changes
 from .close_event import CloseEvent, reconnects
 from .conversation import Conversation
@@ -300,9 +300,7 @@ class ReconnectingWebSocket:
     async def _goes_on(self, event: CloseEvent) -> bool:
         """Whether another attempt follows; when not, `failure` says why."""
         try:
-            verdict = self.should_reconnect_on_close(event)
-            if inspect.isawaitable(verdict):
-                verdict = await verdict
+            verdict = await outcome(self.should_reconnect_on_close(event))
         except Exception:
             logger.exception("%s: should_reconnect_on_close raised; reconnecting", self.label)
             verdict = True
@@ -409,9 +407,7 @@ class ReconnectingWebSocket:
         if callback is None:
             return
         try:
-            result = callback(*arguments)
-            if inspect.isawaitable(result):
-                await result
+            await outcome(callback(*arguments))
         except Exception:
             logger.exception("%s: a callback raised", self.label)
 

@@ -73,6 +73,64 @@ async def test_it_leaves_no_connection_when_it_is_cancelled_as_one_is_made(fast:
         assert arrived.close_code == 1000
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_it_leaves_nothing_when_it_is_cancelled_as_one_ends(turns: int) -> None:
+    """Cancelled in whichever turn of a closing handshake that its peer does not answer, it leaves neither that connection nor a task."""
+
+    async def deaf(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.wait_closed()
+
+    async with peer(deaf) as server:
+        before = asyncio.all_tasks()
+        socket = PartySocket(host=server.host, room="r")
+        async with socket:
+            arrived = await server.arrival()
+            await socket.opened(WAIT)
+            connection = socket._socket
+            assert connection is not None
+            assert socket._runner is not None
+            runner = socket._runner
+            socket.reconnect(4000, "again")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            runner.cancel()
+            await soon(asyncio.wait({runner}))
+            await soon(connection.wait_closed())
+        arrived.transport.abort()
+        await soon(arrived.wait_closed())
+        async with asyncio.timeout(WAIT):
+            while asyncio.all_tasks() - before:
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("name", ["on_open", "on_close", "should_reconnect_on_close", "token"])
+async def test_a_callback_that_awaits_what_was_cancelled_is_one_that_raised(
+    name: str, fast: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody cancelled the socket: it goes on, and what failed is told."""
+    failed = asyncio.Event()
+
+    async def stumbles(*given: Any) -> Any:
+        if not failed.is_set():
+            failed.set()
+            other = asyncio.ensure_future(asyncio.sleep(600))
+            other.cancel()
+            await other
+        return "t" * 20 if name == "token" else True
+
+    errors: list[Exception] = []
+    async with (
+        peer() as server,
+        PartySocket(host=server.host, room="r", on_error=errors.append, **{name: stumbles}, **fast) as socket,  # type: ignore[arg-type]
+    ):
+        await (await server.arrival()).close(1012)
+        await server.arrival()
+        await socket.opened(WAIT)
+        assert failed.is_set()
+        assert "awaited a task that was cancelled" in caplog.text + str(errors)
+
+
 @pytest.mark.parametrize(("length", "said"), [(250, "x" * 250), (5000, "x" * 299 + "…")])
 async def test_an_answer_that_refused_is_said_whole_up_to_a_bound(length: int, said: str, fast: dict[str, Any]) -> None:
     """A sentence of a host's own with its remedy is not cut; a proxy's page is, and shows it."""
