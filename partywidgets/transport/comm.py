@@ -83,6 +83,7 @@ class CommRelay:
         self._sockets: dict[str, _Socket] = {}
         self._clock = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     @property
     def sockets(self) -> int:
@@ -97,7 +98,7 @@ class CommRelay:
         if not isinstance(name, str) or not 0 < len(name) <= 128:
             log.warning("the page sent %r without a socket", operation)
             return True
-        if operation == "open":
+        if operation == "open" and not self._ended:
             self._open(name, message)
         elif (relayed := self._sockets.get(name)) is None:
             # Its `closed` may have been lost on the way.
@@ -171,7 +172,8 @@ class CommRelay:
             log.error("%s failed", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
-        """Closes every socket, within 2 s."""
+        """Closes every socket, within 2 s; none opens any more."""
+        self._ended = True
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -293,7 +295,9 @@ class _Socket:
         finally:
             for task in (sender, deliverer):
                 task.cancel()
-            await asyncio.gather(sender, deliverer, reader, overdue, return_exceptions=True)
+            # The relay may close in the middle of this end: it goes on all the same.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(sender, deliverer, reader, overdue, return_exceptions=True)
             with contextlib.suppress(asyncio.CancelledError):
                 await self._hang_up(connection)
             code, reason = connection.close_code or 1006, connection.close_reason or ""

@@ -257,6 +257,27 @@ async def test_a_page_that_was_reloaded_often_still_opens(relay: Numbering, page
     assert relay.sockets == MAX_SOCKETS
 
 
+async def test_a_relay_that_closes_in_the_middle_of_a_sockets_end(root: str) -> None:
+    """In whichever turn of it: the socket is closed, and its page is told."""
+    for turns in range(20):
+        page = Page()
+        relay = Numbering(root, SECRET, page.take)
+        await open_socket(relay, page)
+        relay.receive({"op": "close", "socket": "s1", "code": 1000, "reason": ""}, [])
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await relay.close()
+        assert (relay.sockets, len(page.of("closed"))) == (0, 1), turns
+
+
+async def test_a_closed_relay_opens_nothing(relay: Numbering, page: Page) -> None:
+    """What a page sent while its widget was closed comes too late: its socket would be nobody's."""
+    await relay.close()
+    assert relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby"}, [])
+    assert page.of("closed")
+    assert (relay.sockets, relay._tasks) == (0, set())
+
+
 async def test_unknown_operations_are_left_to_the_widget(relay: Numbering) -> None:
     """The relay takes its own four operations only."""
     assert not relay.receive({"op": "ticket", "id": "1"}, [])
