@@ -37,6 +37,8 @@ LIKE = {
     "certificate": "tls",
     "cert": "tls",
     "ssl": "tls",
+    "whois": "domain",
+    "rdap": "domain",
     "command": "exec",
     "script": "exec",
     "nagios": "exec",

@@ -62,6 +62,8 @@ def _print_times(config: Config, found: Plan) -> None:
         print(f"maintenance {window.settings.name}: {opening} ({window.settings.timezone})")
     for waiver in config.waivers:
         print(f"waiver {waiver.name}: until {waiver.until:%Y-%m-%d %H:%M:%S} ({waiver.until.tzname()})")
+    if any(check.type == "domain" for check in config.checks):
+        print("domains: a registry is asked about one once an hour at most, looks in between go by its last answer")
     if config.modules:
         print(f"functions of {', '.join(config.modules)}: not imported here, by their own `every` or `cron`")
     print("Times are those of a host that loads the config now and knows nothing of its checks.")

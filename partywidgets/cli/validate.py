@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config_source import Loc, Source, read_yaml
+from ..duration import format_duration
 from ..exceptions import ConfigError
 from ..references import resolve
+from ..scans.checks.rdap import ASK_EVERY
 from ..scans.notify_delivery import SERVICES, is_known
 from . import Verdict, counted, say
 
@@ -50,7 +52,7 @@ def run(path: Path) -> None:
     schedule = f"all at '{config.schedule.full}' {config.schedule.timezone}" if config.schedule.full else "no full scan scheduled"
     print(f"{path}: right. {checks}{modules}; {sandboxes}; {schedule}.")
     source = read_yaml(path.read_text(encoding="utf-8-sig"), path=str(path))
-    for note in (*notes(config), *again(config, source)):
+    for note in (*notes(config), *again(config, source), *often(config, source)):
         print(f"note: {note}")
 
 
@@ -77,6 +79,18 @@ def again(config: Config, source: Source) -> Iterator[str]:
         more = f" ({len(hasty)} places, of which this is the first)" if len(hasty) > 1 else ""
         words = "`attempts` without `retry_delay`: the next look comes after 1s, so a blip of a few seconds is hard"
         yield f"{_at(source, hasty[0])}: {words}{more}"
+
+
+def often(config: Config, source: Source) -> Iterator[str]:
+    """Where a registry would be asked more often than it is, with the place of the first."""
+    asking = [(index, check) for index, check in enumerate(config.checks) if check.type == "domain"]
+    hasty = [(index, check) for index, check in asking if check.every is not None and check.every < ASK_EVERY]
+    for index, check in hasty[:1]:
+        loc: Loc = ("checks", index, "every")
+        place = loc if loc in source.values else ("defaults", "every")
+        more = f" ({len(hasty)} checks, of which this is the first)" if len(hasty) > 1 else ""
+        words = f"looks every {format_duration(check.every or 0.0)}, and its registry is asked once an hour at most: `every: 12h` is plenty"
+        yield f"{_at(source, place)}: check {check.id!r} {words}{more}"
 
 
 def _at(source: Source, loc: Loc) -> str:

@@ -230,7 +230,7 @@ def _side(side: str, names: Names) -> _Side:
     }
     kind, found_as = known.get(name, ("", None))
     if rest or found_as is None:
-        told = {"DOMAIN_EXPIRATION": "nobody is asked here when a domain expires", "CONTEXT": "there are no suites here"}
+        told = {"DOMAIN_EXPIRATION": "a `domain` check says when a domain expires: add one", "CONTEXT": "there are no suites here"}
         raise NoCounterpart(told.get(name, f"[{name}] is not known of this check"))
     if kind == "number":
         return _Side(kind, text=f"string({found_as})", number=found_as)

@@ -41,7 +41,7 @@ class Kuma:
         named = [monitor for monitor in backup.monitors if monitor.flag("domain_expiry_notification") and monitor.flag("active")]
         if named:
             one = f"{len(named)} monitors, of which this is the first" if len(named) > 1 else "this monitor"
-            self.draft.left_out(named[0].place, f"the end of its domain is watched for {one}: an http check can ask RDAP for it")
+            self.draft.left_out(named[0].place, f"the end of its domain is watched for {one}: add a `domain` check")
         children = _children(backup, groups)
         for number, group in groups.items():
             if backup.notified and any(number in users for users in backup.notified.values()):

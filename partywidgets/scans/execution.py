@@ -71,7 +71,7 @@ class Slots:
 
     def __post_init__(self) -> None:
         self._total = asyncio.Semaphore(self.limits.total)
-        self._types = {name: asyncio.Semaphore(limit) for name, limit in self.limits.per_type.items()}
+        self._types = {name: asyncio.Semaphore(limit) for name, limit in self.limits.of_types().items()}
 
     async def take(self, host: str, kind: str = "") -> None:
         """Waits for a place, which its taker gives back."""

@@ -23,7 +23,7 @@ class Lineup:
     """Gives the checks in their order, but passes over those whose host or type has enough that were begun."""
 
     def __init__(self, checks: Iterable[Loaded], limits: LimitSettings) -> None:
-        self._limits = limits
+        self._limits, self._types = limits, limits.of_types()
         self._left = deque(checks)
         self._passed: dict[tuple[str, str], deque[Loaded]] = {}
         """Those passed over, by what they wait for: a host or a type."""
@@ -74,8 +74,8 @@ class Lineup:
 
     def _keys(self, loaded: Loaded) -> tuple[tuple[str, str], ...]:
         host = "host", host_of(loaded.check.target)
-        return (host, ("type", loaded.check.type)) if loaded.check.type in self._limits.per_type else (host,)
+        return (host, ("type", loaded.check.type)) if loaded.check.type in self._types else (host,)
 
     def _limit(self, key: tuple[str, str]) -> int:
         kind, name = key
-        return self._limits.per_host if kind == "host" else self._limits.per_type[name]
+        return self._limits.per_host if kind == "host" else self._types[name]

@@ -87,3 +87,9 @@ class LimitSettings(BaseModel):
     total: Annotated[int, Field(ge=1, le=1000)] = 50
     per_host: Annotated[int, Field(ge=1, le=1000)] = 10
     per_type: Annotated[dict[str, Annotated[int, Field(ge=1, le=1000)]], AfterValidator(_types)] = Field(default_factory=dict)
+
+    def of_types(self) -> dict[str, int]:
+        """The limit of each type that has one, by the config or of its own."""
+        from .checks import CHECK_TYPES
+
+        return {name: kind.together for name, kind in CHECK_TYPES.items() if kind.together is not None} | self.per_type

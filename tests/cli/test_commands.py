@@ -233,6 +233,15 @@ def test_validate(run: Run, config: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "checks:\n  - { id: a, type: domain, name: shop.example, every: 1m }",
+            ["2:48: check 'a' looks every 1m, and its registry is asked once"],
+        ),
+        (
+            "defaults: { every: 1m }\nchecks:\n  - { id: a, type: domain, name: a.example }\n  - { id: b, type: domain, name: b.example }",
+            ["1:13: check 'a' looks every 1m, and its registry is asked once an hour at most: `every: 12h` is plenty (2 checks, of which"],
+        ),
+        ("checks:\n  - { id: a, type: domain, name: shop.example, every: 1h }", []),
         ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, retry_delay: 5s }", ["2:54: check 'a' is never looked at again"]),
         ("checks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m, attempts: 3 }", ["2:54: `attempts` without `retry_delay`"]),
         ("defaults: { attempts: 3 }\nchecks:\n  - { id: a, type: tcp, host: h, port: 1, every: 1m }", ["1:13: `attempts` without"]),

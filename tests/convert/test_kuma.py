@@ -273,7 +273,7 @@ def test_what_later_versions_have(tmp_path: Path) -> None:
     assert (api["headers"], api["family"]) == ({"Authorization": "Bearer ${env:KUMA_API_TOKEN}"}, "ipv6")
     assert told(conversion, "left out") == [
         "monitor 1 'api': a random value in the URL, against caches",
-        "monitor 1 'api': the end of its domain is watched for 2 monitors, of which this is the first: an http check can ask RDAP for it",
+        "monitor 1 'api': the end of its domain is watched for 2 monitors, of which this is the first: add a `domain` check",
     ]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,27 +11,20 @@ from partywidgets.config import parse_config
 from partywidgets.convert.gatus_condition import converted
 from partywidgets.convert.gatus_target import HTTP
 from partywidgets.scan_once import scan_once
-from tests.scans.checks.servers import answer, serving
+from partywidgets.scans.checks import rdap
+from tests.scans.checks.test_domain import registration, registry
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/switch.md").read_text()
 
 
 @pytest.mark.parametrize(("days", "status"), [(200, "ok"), (20, "warn")])
-async def test_the_end_of_a_domain(days: int, status: str) -> None:
-    """The check that the page gives warns when a registry's answer (RFC 9083) says that the domain ends within 30 days."""
-    ends = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds").replace("+00:00", "Z")
-    events = [{"eventAction": "registration", "eventDate": "1997-06-03T00:00:00Z"}, {"eventAction": "expiration", "eventDate": ends}]
-
-    async def registry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(
-            answer(body=json.dumps({"objectClassName": "domain", "events": events}).encode(), content_type="application/rdap+json")
-        )
-        await writer.drain()
-
-    entry = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "rdap" in block)
-    async with serving(registry) as port:
-        config = parse_config("checks:\n" + entry.replace("https://rdap.org", f"http://127.0.0.1:{port}"))
+async def test_the_end_of_a_domain(days: int, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check that the page gives warns when a registry's answer says that the domain ends within 30 days."""
+    monkeypatch.setattr("partywidgets.scans.checks.domain.REGISTRIES", rdap.Registries())
+    entry = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "type: domain" in block)
+    async with registry() as one:
+        one.says("/domain/shop.example", registration("shop.example", days))
+        config = parse_config("checks:\n" + entry.replace("shop.example,", f"shop.example, server: '{one.url}',"))
         (result,) = (await scan_once(config)).results
     assert result.status == status, result.summary
 

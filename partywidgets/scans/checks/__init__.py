@@ -4,6 +4,7 @@ looks."""
 from .base import CheckModel
 from .dns import DnsCheck
 from .docker import DockerCheck
+from .domain import DomainCheck
 from .exec import ExecCheck
 from .file import FileCheck
 from .function import FunctionCheck
@@ -36,4 +37,5 @@ CHECK_TYPES: dict[str, type[CheckModel]] = {
     "file": FileCheck,
     "docker": DockerCheck,
     "kubernetes": KubernetesCheck,
+    "domain": DomainCheck,
 }

@@ -131,6 +131,8 @@ class CheckModel(BaseModel):
     """True: `probe` keeps the deadline, and awaits nothing but what ends at once when it is cancelled. Nobody watches over it then."""
     apart: ClassVar[bool] = False
     """True: what it does depends on the check and its references alone, so that another process may look."""
+    together: ClassVar[int | None] = None
+    """How many checks of the type run at once where the config's `limits.per_type` does not say; None: as many as there are places."""
 
     id: str = Field(min_length=1, max_length=200)
     type: str
