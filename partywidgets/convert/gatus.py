@@ -117,9 +117,22 @@ class Gatus:
             self.draft.differs(given.at("ui"), "ui: how a dashboard looks is not configured here; secrets are hidden in any case")
         given.take("ui")
         given.leave({"store": "there are no suites here", "always-run": "there are no suites here"})
+        domain = self.targets.domain
         if self.draft.add(check, given.at()):
             for window in windows:
                 self._window(window, f"maintenance {check['id']}", {"check_id": check["id"]})
+        if domain is not None:
+            self._domain(domain, check, given)
+
+    def _domain(self, domain: dict[str, Any], beside: dict[str, Any], given: Section) -> None:
+        """The check of an endpoint's domain, told to whom the endpoint is."""
+        shared = ("labels", "attempts", "recovery_attempts", "retry_delay", "remediation", "enabled")
+        name = self.draft.name(f"{beside['id']}-domain")
+        found = {"id": name, "title": f"{domain['name']} (domain)", **domain, **{key: beside[key] for key in shared if key in beside}}
+        self.draft.found += 1
+        if self.draft.add(found, given.at()):
+            self.alerting.also(name, beside["id"])
+            self.draft.differs(given.at("conditions"), f"[DOMAIN_EXPIRATION]: {name} asks for it, a check of its own")
 
     def _duration(self, given: Section, key: str, default: float) -> str:
         value = given.take(key)

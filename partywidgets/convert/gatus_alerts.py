@@ -126,6 +126,12 @@ class Alerting:
         if words:
             check["remediation"] = {"text": " · ".join(dict.fromkeys(words))[:2000]}
 
+    def also(self, check_id: str, like: str) -> None:
+        """Tells of a check whoever is told of another."""
+        for provider in self._providers.values():
+            if like in provider.used:
+                provider.used[check_id] = provider.used[like]
+
     def write(self) -> None:
         """A target for each provider that is used, and labels for the checks that use it where not all do."""
         for name, provider in self._providers.items():

@@ -41,6 +41,7 @@ class Names:
     text: str | None = None
     body: str | None = None
     headers: str | None = None
+    domain: str | None = None
     answers: Callable[[Callable[[str], str]], str] | None = None
     """DNS: an expression that asks each record."""
 
@@ -101,7 +102,7 @@ def _equal(left: str, right: str, wanted: bool, names: Names) -> str:
             raise NoCounterpart("a DNS answer has no parts here")
         found = names.answers(lambda record: _fits(record, right))
         return found if wanted else negated(found)
-    if name in ("RESPONSE_TIME", "CERTIFICATE_EXPIRATION") or (function is not None and function[1] == "age"):
+    if name in ("RESPONSE_TIME", "CERTIFICATE_EXPIRATION", "DOMAIN_EXPIRATION") or (function is not None and function[1] == "age"):
         return _ordered(left, right, "==" if wanted else "!=", names)
     side = _side(left, names)
     if side.kind == "number" and _is_literal(right) and _numbers(right) is not None:
@@ -151,6 +152,8 @@ def _ordered(left: str, right: str, sign: str, names: Names) -> str:
         if sign in ("==", "!=") and right == "0":
             return f"{names.certificate} {sign} null"  # without a certificate it is 0 in Gatus
         return f"{names.certificate} {sign} duration('{_duration(right)}')"
+    if name == "DOMAIN_EXPIRATION" and names.domain is not None:
+        return f"{names.domain} {sign} duration('{_duration(right)}')"
     if name == "age":
         return f"now - timestamp({_aged(left, names)}) {sign} duration('{_duration(right)}')"
     number = _side(left, names).number

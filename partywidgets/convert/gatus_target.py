@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..scans.checks.domain_name import registrable
 from .draft import Draft
 from .expression import quoted
 from .gatus_condition import Names, NoCounterpart, converted
@@ -28,6 +29,7 @@ HTTP = Names(
 TCP = Names("connected", "error != null", ip="ip", text="banner")
 TLS = Names("chain > 0", "error != null", ip="ip", certificate="certificate_expires_in")
 ICMP = Names("received > 0", "received == 0", time="rtt_max_ms", ip="ip")
+DOMAIN = Names("registered", "error != null", time=None, domain="expires_in")
 WEBSOCKET = Names("status == 101", "error != null || status != 101", ip="ip", certificate="certificate_expires_in", headers="headers")
 
 
@@ -54,10 +56,12 @@ class Targets:
 
     def __init__(self, draft: Draft, environment: Environment) -> None:
         self.draft, self.environment = draft, environment
+        self.domain: dict[str, Any] | None = None
+        """What the last endpoint asks of its domain, which is a check of its own here."""
 
     def check_of(self, endpoint: Endpoint) -> dict[str, Any] | None:
         """The check's type and its keys, with its conditions."""
-        given, url = endpoint.given, endpoint.url
+        given, url, self.domain = endpoint.given, endpoint.url, None
         scheme = "dns" if given.left.get("dns") else url.partition("://")[0].lower() if "://" in url else ""
         makers: dict[str, Callable[[Endpoint], Made | None]] = {
             "http": self._http,
@@ -89,6 +93,9 @@ class Targets:
                 lost = True
                 continue
             try:
+                if "[DOMAIN_EXPIRATION]" in filled.upper():
+                    self._asks_domain(endpoint, converted(filled, DOMAIN))
+                    continue
                 said = converted(filled, names)
             except NoCounterpart as error:
                 lost = True
@@ -105,9 +112,21 @@ class Targets:
         if not conditions and lost:
             check["enabled"] = False
             self.draft.differs(given.at(), "kept with enabled: false, since none of its conditions is left")
+        if not conditions and not lost and self.domain is not None:
+            conditions.append(names.connected)  # Gatus sees whether it answers, too
         if conditions:
             check["conditions"] = conditions
         return check
+
+    def _asks_domain(self, endpoint: Endpoint, said: str) -> None:
+        """Notes a condition on the end of an endpoint's domain. Raises NoCounterpart where there is no such domain."""
+        try:
+            name = registrable(urlsplit(self.environment.filled(endpoint.url, endpoint.given.at("url")) or "").hostname or "")
+        except ValueError as error:
+            raise NoCounterpart(str(error)) from None
+        if self.domain is None:
+            self.domain = {"type": "domain", "name": name, "every": "12h", "warn": None, "crit": None, "conditions": []}
+        self.domain["conditions"].append(said)
 
     def _http(self, endpoint: Endpoint) -> Made:
         given, url = endpoint.given, endpoint.url

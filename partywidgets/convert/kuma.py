@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from ..scans.checks.domain_name import registrable
 from .draft import Draft, labelled, slug, span
 from .kuma_file import Backup, Record
 from .kuma_services import SERVICES
 from .kuma_target import Targets
 from .services import INCIDENTS, NOBODY, ONE_INCIDENT, OWN_BODY, address
+
+_NAMED_BY = {
+    **dict.fromkeys(("http", "keyword", "json-query", "real-browser", "websocket-upgrade"), "url"),
+    **dict.fromkeys(("port", "ping", "dns", "smtp", "snmp", "gamedig", "steam", "mqtt", "radius", "tailscale-ping"), "hostname"),
+    "grpc-keyword": "grpc_url",
+}
+"""The monitors whose domain Kuma knows, and what names it."""
 
 
 class Kuma:
@@ -21,6 +30,8 @@ class Kuma:
         self.draft = draft
         self._reminders: dict[str, float] = {}
         """By check, the seconds between reminders, 0 for none."""
+        self._asked: dict[str, set[int]] = {}
+        """By the check of a domain, the monitors that ask for it."""
 
     def read(self, backup: Backup) -> None:
         """Takes everything."""
@@ -38,10 +49,7 @@ class Kuma:
             self._common(check, monitor, self._labels(monitor, groups, backup), check["type"] == "heartbeat")
             if self.draft.add(check, monitor.place):
                 ids[number] = check["id"]
-        named = [monitor for monitor in backup.monitors if monitor.flag("domain_expiry_notification") and monitor.flag("active")]
-        if named:
-            one = f"{len(named)} monitors, of which this is the first" if len(named) > 1 else "this monitor"
-            self.draft.left_out(named[0].place, f"the end of its domain is watched for {one}: add a `domain` check")
+        self._domains(backup)
         children = _children(backup, groups)
         for number, group in groups.items():
             if backup.notified and any(number in users for users in backup.notified.values()):
@@ -50,6 +58,29 @@ class Kuma:
             self._notification(notification, backup, ids)
         for window in backup.windows:
             self._window(window, backup, ids, children)
+
+    def _domains(self, backup: Backup) -> None:
+        """A check for each domain whose end somebody watches."""
+        found: dict[str, list[Record]] = {}
+        for monitor in backup.monitors:
+            key = _NAMED_BY.get(monitor.text("type"))
+            if key is None or not monitor.flag("domain_expiry_notification") or not monitor.flag("active"):
+                continue
+            text = monitor.text(key)
+            try:
+                found.setdefault(registrable(urlsplit(text).hostname or "" if "://" in text else text), []).append(monitor)
+            except ValueError:
+                continue  # an address, or a name inside of a network: Kuma passes it over, too
+        for domain, monitors in found.items():
+            name, warn = self.draft.name(f"domain-{domain}"), f"expires_in < duration('{backup.domain_days}d')"
+            check = {"id": name, "type": "domain", "name": domain, "title": f"{domain} (domain)", "every": "12h", "warn": warn}
+            self.draft.found += 1
+            if self.draft.add(check, monitors[0].place):
+                self._asked[name], self._reminders[name] = {int(one.number("id")) for one in monitors}, 0.0
+        if found:
+            first = next(iter(found.values()))[0]
+            words = f"the end of its domain is a check of its own here, {next(iter(self._asked), '')}"
+            self.draft.differs(first.place, f"{words}: unknown where the registry does not tell, which Kuma does not say")
 
     def _common(self, check: dict[str, Any], monitor: Record, labels: dict[str, str], beats: bool) -> None:
         name = monitor.text("name")
@@ -87,7 +118,8 @@ class Kuma:
         return dict(list(labels.items())[:24])
 
     def _notification(self, given: Record, backup: Backup, ids: dict[int, str]) -> None:
-        users = {ids[number] for number in backup.notified.get(int(given.number("id")), set()) if number in ids}
+        told = backup.notified.get(int(given.number("id")), set())
+        users = {ids[number] for number in told if number in ids} | {name for name, asked in self._asked.items() if asked & told}
         config = given.json("config")
         if not isinstance(config, dict):
             self.draft.left_out(given.place, "its settings cannot be read")

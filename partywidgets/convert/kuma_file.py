@@ -75,6 +75,8 @@ class Backup:
     under: dict[int, set[int]] = field(default_factory=dict)
     """By maintenance window, its monitors."""
     timezone: str = "UTC"
+    domain_days: int = 21
+    """Days before the end of a domain from which people are told."""
     complete: bool = True
     """False for a backup, which has no windows and no Docker hosts."""
 
@@ -129,6 +131,11 @@ def _from_database(path: Path, database: sqlite3.Connection) -> Backup:
     for row in rows("setting"):
         if row.get("key") == "serverTimezone":
             backup.timezone = str(Record("", row).json("value") or "UTC")
+        if row.get("key") == "domainExpiryNotifyDays":
+            days = Record("", row).json("value")
+            backup.domain_days = (
+                max((day for day in days if isinstance(day, int) and 0 < day < 3650), default=21) if isinstance(days, list) else 21
+            )
     return backup
 
 

@@ -417,7 +417,7 @@ endpoints:
       oauth2: { token-url: "https://id.example/", client-id: a, client-secret: b, scopes: [c] }
       dns-resolver: "udp://192.0.2.53:53"
     conditions: ["[STATUS] == 200"]
-  - { name: old, url: "https://old.example/", conditions: ["[DOMAIN_EXPIRATION] > 720h"] }
+  - { name: old, url: "https://old.example/", conditions: ["[CONTEXT].id == 1"] }
   - { name: game, url: "udp://game.example:27015", conditions: ["[CONNECTED] == true"] }
   - { name: keys, url: "ssh://h.example:22", ssh: { username: a, password: b }, conditions: ["[STATUS] == 0"] }
 web: { port: 8080 }
@@ -428,7 +428,7 @@ suites: [{ name: flow, endpoints: [] }]
     assert [line.split(": ", 2)[0] + " " + line.split(": ", 3)[2] for line in told(conversion, "left out")] == [
         "5:7 oauth2",
         "6:7 dns-resolver",
-        "8:60 the condition [DOMAIN_EXPIRATION] > 720h",
+        "8:60 the condition [CONTEXT].id == 1",
         "9:19 there is no check for UDP; an exec check can run a plugin for it",
         "10:46 nobody logs in here",
         "12:1 suites",
@@ -459,3 +459,36 @@ def test_what_is_not_right_is_told_with_its_place(tmp_path: Path, endpoint: str,
     conversion, config = converted(tmp_path, f"endpoints:\n  - {endpoint}\n  - {right}\n")
     assert any(why in line and line.startswith("2:") for line in told(conversion, "left out")), conversion.notes
     assert config.checks[-1].id == "y"
+
+
+def test_the_end_of_a_domain_is_a_check_of_its_own(tmp_path: Path) -> None:
+    """`[DOMAIN_EXPIRATION]` of an endpoint becomes a domain check with its labels, thresholds and alerts; the endpoint's others stay."""
+    conversion, config = converted(
+        tmp_path,
+        """
+alerting: { discord: { webhook-url: "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnop" } }
+endpoints:
+  - name: front
+    group: core
+    url: https://www.shop.co.uk/
+    interval: 5m
+    conditions: ["[STATUS] == 200", "[DOMAIN_EXPIRATION] > 720h"]
+    alerts: [{ type: discord, failure-threshold: 2 }]
+  - { name: alone, url: "https://shop.example/", interval: 1h, conditions: ["[DOMAIN_EXPIRATION] >= 240h"] }
+  - { name: inside, url: "http://intranet/", interval: 1h, conditions: ["[STATUS] == 200", "[DOMAIN_EXPIRATION] > 1h"] }
+""",
+    )
+    front = check(config, "core_front-domain")
+    assert (front["type"], front["name"], front["conditions"]) == ("domain", "shop.co.uk", ("expires_in > duration('720h')",))
+    assert (front["every"], front["attempts"], front["labels"]["group"]) == (43200.0, 2, "core")
+    assert (front["warn"], front["crit"]) == (None, None)
+    assert check(config, "core_front")["conditions"] == ("status == 200",)
+    assert check(config, "alone")["conditions"] == ("status > 0",)
+    assert check(config, "alone-domain")["conditions"] == ("expires_in >= duration('240h')",)
+    (discord,) = config.notify
+    told_of = [one.id for one in config.checks if discord.matchers.items() <= one.labels.items()]
+    assert sorted(told_of) == ["core_front", "core_front-domain"]
+    assert [note.partition(": ")[2] for note in told(conversion, "left out") if "intranet" in note] == [
+        "left out: the condition [DOMAIN_EXPIRATION] > 1h: 'intranet' is no registered domain, but what domains are registered below: "
+        "write for example shop.intranet"
+    ]

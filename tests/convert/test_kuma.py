@@ -273,7 +273,30 @@ def test_what_later_versions_have(tmp_path: Path) -> None:
     assert (api["headers"], api["family"]) == ({"Authorization": "Bearer ${env:KUMA_API_TOKEN}"}, "ipv6")
     assert told(conversion, "left out") == [
         "monitor 1 'api': a random value in the URL, against caches",
-        "monitor 1 'api': the end of its domain is watched for 2 monitors, of which this is the first: add a `domain` check",
+    ]
+
+
+def test_the_end_of_domains(tmp_path: Path) -> None:
+    """A check for each registered domain that monitors ask for, told to whom they are told; names inside of a network are passed over."""
+    path = kuma_database(tmp_path / "kuma.db")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE monitor ADD domain_expiry_notification")
+        for url in ("https://api.shop.co.uk/health", "https://www.shop.co.uk/", "http://intranet/", "http://192.0.2.1/"):
+            database.execute(
+                "INSERT INTO monitor (name, type, url, interval, domain_expiry_notification) VALUES (?, 'http', ?, 60, 1)", (url[-8:], url)
+            )
+        config = json.dumps({"type": "gotify", "gotifyserverurl": "https://g.example", "gotifyapplicationToken": "AbCdEf123"})
+        database.execute("INSERT INTO notification (name, active, config) VALUES ('ops', 1, ?)", (config,))
+        database.execute("INSERT INTO monitor_notification (monitor_id, notification_id) VALUES (2, 1)")
+        database.execute("INSERT INTO setting (key, value) VALUES ('domainExpiryNotifyDays', '[10, 30]')")
+    conversion, config_ = converted(path)
+    asked = [check for check in config_.checks if check.type == "domain"]
+    assert [check.id for check in asked] == ["domain-shop.co.uk"]
+    given = check(config_, "domain-shop.co.uk")
+    assert (given["name"], given["warn"], given["every"]) == ("shop.co.uk", "expires_in < duration('30d')", 43200.0)
+    assert given["labels"] == {"notify-ops": "true"}
+    assert [words.partition(", ")[2] for words in told(conversion, "differs")] == [
+        "domain-shop.co.uk: unknown where the registry does not tell, which Kuma does not say"
     ]
 
 
