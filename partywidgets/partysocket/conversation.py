@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .changes import Changes
 from .close_event import CloseEvent
+from .dial import Ear
 from .outbox import Outbox
 
 if TYPE_CHECKING:
@@ -34,10 +35,12 @@ class Conversation:
         label: str,
         take: Callable[[str | bytes], Awaitable[None]],
         pings: tuple[float | None, float | None],
+        ear: Ear,
         close_timeout: float,
     ) -> None:
         self._socket, self._outbox, self._changes = socket, outbox, changes
         self._label, self._take, self._pings, self._close_timeout = label, take, pings, close_timeout
+        self._ear = ear
         self._since = asyncio.get_running_loop().time()
         self._workers: list[asyncio.Future[Any]] = []
         self._over = False
@@ -56,9 +59,11 @@ class Conversation:
 
         `opening` begins first, but nothing waits for it: it may wait for a message.
         """
-        workers = [asyncio.ensure_future(work) for work in (opening, self._read(), self._write(), self._watch(), asked.wait())]
+        workers = [
+            asyncio.ensure_future(work) for work in (opening, self._read(), self._write(), self._watch(), self._ping(), asked.wait())
+        ]
         self._workers = [*workers]
-        await asyncio.wait({workers[1], workers[4]}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({workers[1], workers[-1]}, return_when=asyncio.FIRST_COMPLETED)
 
     async def end(self, code: int, reason: str) -> CloseEvent:
         """Closes the socket with `code` unless it is closed, and ends its tasks. Returns how it ended.
@@ -123,8 +128,28 @@ class Conversation:
         except ConnectionClosed:
             return
 
+    async def _ping(self) -> None:
+        """Leaves a peer of which nothing is heard behind a ping. It is pinged while it sends, too: so it hears that we are there."""
+        from websockets.exceptions import ConnectionClosed
+
+        interval, timeout = self._pings
+        clock = asyncio.get_running_loop().time
+        while interval is not None:
+            await asyncio.sleep(interval)
+            asked = clock()
+            try:
+                await self._socket.ping()  # waits where it takes nothing: see _watch
+            except ConnectionClosed:
+                return
+            while timeout is not None and self._ear.at < asked:
+                if clock() >= asked + timeout:
+                    logger.info("%s: the host said nothing for %g s after a ping, connecting anew", self._label, timeout)
+                    self._socket.transport.abort()
+                    return
+                await asyncio.sleep(timeout / 20)
+
     async def _watch(self) -> None:
-        """Leaves a peer that takes nothing: the library's pings find one that is gone, but wait behind what it does not take."""
+        """Leaves a peer that takes nothing: a ping finds one that is gone, but waits behind what is not taken."""
         interval, timeout = self._pings
         if interval is None or timeout is None:
             return

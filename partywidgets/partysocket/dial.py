@@ -22,6 +22,13 @@ LONGEST_ANSWER = 300
 """Characters of an answer that refused, for the one who reads the error: our own sentences are whole, a proxy's page is not."""
 
 
+class Ear:
+    """When the peer was heard last, by any byte: on the loop's clock."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+
 async def dial(
     url: str,
     protocols: str | Sequence[str] | None,
@@ -29,13 +36,23 @@ async def dial(
     headers: Mapping[str, str],
     token: str | None,
     label: str,
-    pings: tuple[float | None, float | None],
+    ear: Ear,
     close_timeout: float,
     max_message: int,
     ssl: Any,
 ) -> ClientConnection:
-    """An open connection. `label` names the socket in the log; the rest is ReconnectingWebSocket's. Has no time limit of its own."""
-    from websockets.asyncio.client import connect
+    """An open connection. `label` names the socket in the log; the rest is ReconnectingWebSocket's. Has no time limit of its own.
+
+    It sends no pings by itself: it notes in `ear` when something came.
+    """
+    from websockets.asyncio.client import ClientConnection, connect
+
+    class Heard(ClientConnection):
+        """The library's connection, which notes each byte that comes."""
+
+        def data_received(self, data: bytes) -> None:
+            ear.at = self.loop.time()
+            super().data_received(data)
 
     class Connect(connect):
         """The library's connect, following no redirect: the credential is for the host that was named."""
@@ -59,8 +76,8 @@ async def dial(
         compression=None,
         proxy=None if is_loopback_host(host) else True,
         open_timeout=None,
-        ping_interval=pings[0],
-        ping_timeout=pings[1],
+        ping_interval=None,
+        create_connection=Heard,
         close_timeout=close_timeout,
         max_size=max_message,
         max_queue=16,

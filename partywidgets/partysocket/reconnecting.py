@@ -17,7 +17,7 @@ from ..party.hook import outcome
 from .changes import Changes
 from .close_event import CloseEvent, reconnects
 from .conversation import Conversation
-from .dial import dial, failure_of
+from .dial import Ear, dial, failure_of
 from .outbox import Outbox
 from .provided import Provided, provided
 from .retries import Retries
@@ -55,6 +55,7 @@ class ReconnectingWebSocket:
     queued to an open one. `max_message` (bytes) bounds a received message; a larger one closes with 1009. `max_inbox` messages wait for the
     iterator, then reading stops, and with it the answers to pings: a consumer that stalls for longer than the ping times is cut.
     `ping_interval` and `ping_timeout` find a half-open connection, and one that takes nothing of what is sent; None turns them off.
+    Any byte that comes is an answer to a ping: over a thin line the pong waits behind what was on its way before.
 
     With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
     socket stays. `on_open()` may wait for messages, and ends with its connection; `on_close(CloseEvent)` after each connection and each
@@ -106,6 +107,7 @@ class ReconnectingWebSocket:
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
         self._conversation: Conversation | None = None
+        self._ear = Ear()
         self._ask: _Ask | None = None
         self._asked, self._changes = asyncio.Event(), Changes()
         self._failure: PartyError | None = None
@@ -352,7 +354,7 @@ class ReconnectingWebSocket:
                 headers=await provided(self._headers) or {},
                 token=await provided(self._token),
                 label=self.label,
-                pings=self._pings,
+                ear=self._ear,
                 close_timeout=self._close_timeout,
                 max_message=self._max_message,
                 ssl=self._ssl,
@@ -368,6 +370,7 @@ class ReconnectingWebSocket:
             label=self.label,
             take=self._take,
             pings=self._pings,
+            ear=self._ear,
             close_timeout=self._close_timeout,
         )
         try:

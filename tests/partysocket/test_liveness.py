@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.utils import accept_key
 
 from partywidgets.exceptions import HostError
 from partywidgets.partysocket import CloseEvent, PartySocket
@@ -111,3 +112,36 @@ async def test_a_fault_of_its_own_is_in_the_log(fast: dict[str, Any], caplog: py
         assert await socket.receive() == "second"
     assert "chat/r: this connection failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_thin_line_is_no_dead_one() -> None:
+    """While a message comes in byte by byte, for longer than a pong may take, the connection stays: the pong can only come behind it."""
+    connections, over = 0, asyncio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line.partition(": ")[2] for line in request.splitlines() if line.lower().startswith("sec-websocket-key"))
+        writer.write(
+            f"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept_key(key)}\r\n\r\n".encode()
+        )
+        for byte in b"\x81\x28" + 40 * b"x":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.1)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        server,
+        asyncio.timeout(30),
+        PartySocket(host=f"http://127.0.0.1:{port}", room="r", ping_interval=0.5, ping_timeout=1.0) as socket,
+    ):
+        assert await socket.receive() == 40 * "x"
+        assert connections == 1
+        await socket.close()
+        await over.wait()
