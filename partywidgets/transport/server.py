@@ -72,9 +72,13 @@ class _Uvicorn(uvicorn.Server):
         protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
         return protocol
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    def stop_accepting(self) -> None:
+        """Takes no more connections; a second call does nothing."""
         for acceptor in self._acceptors:
             acceptor.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.stop_accepting()
         cutting = asyncio.get_running_loop().call_later(GRACE - 0.5, self._cut)
         try:
             await super().shutdown(sockets=sockets)
@@ -251,6 +255,8 @@ async def serve(
             task.cancel()
             logger.error("the server did not stop within %d s and was cancelled", GRACE)
         finally:
+            # Whoever is cancelled in this waits no longer: the server goes on to its end without the socket.
+            server.stop_accepting()
             listening.close()
 
 

@@ -44,6 +44,31 @@ async def test_the_server_ends_with_a_stalled_peer(tmp_path: Path) -> None:
     assert sorted(entry[1:3] for entry in log) == [("fine", 1012), ("stalled", 1006)]
 
 
+async def test_a_server_whose_end_is_not_waited_for_ends_all_the_same(tmp_path: Path) -> None:
+    """Cancelled in the wait for it: nobody new comes in, and who is there is told 1012."""
+    leave = asyncio.Event()
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def use(host: PartyHost) -> None:
+        async with serve(host, port=0, auth=None) as server:
+            port.set_result(server.port)
+            await leave.wait()
+
+    async with PartyHost({"echo": Echo}, storage=tmp_path) as host:
+        using = asyncio.create_task(use(host))
+        async with asyncio.timeout(30), connect(f"ws://127.0.0.1:{await port}/parties/echo/lobby", proxy=None) as client:
+            leave.set()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert not using.done()
+            using.cancel()
+            await asyncio.wait({using})
+            [serving] = [task for task in asyncio.all_tasks() if task.get_name() == "partywidgets server"]
+            await client.wait_closed()
+            assert client.close_code == 1012
+            await serving
+
+
 async def test_an_occupied_port_is_one_sentence(tmp_path: Path) -> None:
     """PortInUseError names the port and the remedy; an address of another machine is a HostError."""
     async with running(Echo, tmp_path) as run, PartyHost({"room": Echo}, storage=tmp_path) as host:
