@@ -114,6 +114,7 @@ class PartyHost:
         try:
             await self._alarms.open()
         except BaseException:
+            await self._alarms.close()
             await self._thread.stop()
             self._directory.close()
             raise

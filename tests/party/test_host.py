@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from partywidgets.auth import Gate, Identity, Refusal
 from partywidgets.config import parse_config
-from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, Server
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, PartyHost, Server
 from partywidgets.party.grant import GUEST_ROLES
 
 from ..running_app import running as running_app
@@ -162,3 +162,22 @@ async def test_the_config_says_how_many(tmp_path: Path) -> None:
         assert app.app.host.sockets_per_subject == 1
     async with running_app(tmp_path / "b") as app:
         assert app.app.host.sockets_per_subject == 256
+
+
+async def test_a_host_that_is_cancelled_as_it_starts_leaves_no_file_open(tmp_path: Path) -> None:
+    """In whichever turn: its database is closed, and another host has the directory."""
+
+    async def enter(host: PartyHost) -> None:
+        async with host:
+            await asyncio.Event().wait()
+
+    for turns in range(1, 12):
+        host = PartyHost({"room": Server}, storage=tmp_path)
+        entering = asyncio.create_task(enter(host))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        entering.cancel()
+        await asyncio.wait({entering})
+        assert host._alarms is not None
+        assert host._alarms._database is None
+        assert host.storage_path == tmp_path
