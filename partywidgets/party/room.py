@@ -353,8 +353,7 @@ class Room:
         try:
             connection._opened(accept(connection))
         except BaseException:
-            self.leave(connection)
-            self._absent(connection)
+            connection.lost(1006, "the handshake failed")  # on_connect has run, so on_close does
             raise
         connection.watch_grant()
 

@@ -181,3 +181,24 @@ async def test_a_host_that_is_cancelled_as_it_starts_leaves_no_file_open(tmp_pat
         assert host._alarms is not None
         assert host._alarms._database is None
         assert host.storage_path == tmp_path
+
+
+async def test_a_handshake_that_fails_after_on_connect_is_a_lost_connection(tmp_path: Path) -> None:
+    """A room that counts who came counts who left: on_close comes once, and nobody is left in it."""
+    log: list[str] = []
+
+    class Counts(Server):
+        def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+            log.append("came")
+
+        def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+            log.append(f"left {code}")
+
+    def accept(receiver: Any) -> Any:
+        raise RuntimeError("the other loop has ended")
+
+    scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [], "scheme": "ws", "server": ("x", 80)}
+    async with PartyHost({"room": Counts}, storage=tmp_path) as host:
+        with pytest.raises(RuntimeError, match="other loop"):
+            await host.connect("room", "r", request=HTTPConnection(scope), grant=Grant("ada", "ada", GUEST_ROLES), accept=accept)
+        assert (log, host.connection_count(), host._sockets) == (["came", "left 1006"], 0, {})
