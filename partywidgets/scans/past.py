@@ -80,9 +80,10 @@ class Past(HistoryFile):
     async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
         """What people said and did, whom `notify` told, and what maintenance did in the last `hours`, the oldest first.
 
-        Keys: at; kind, which is ack, ack-withdrawn, silence, silence-lifted, silence-ended, remedy, notified, not-notified, or maintenance-
-        or waiver-began and -ended; subject (a fingerprint, matchers, or the name of a window, a waiver or a target), title (of a remedy's
-        row, or of a message), actor, reason (of a remedy: what ran and what came of it), until, each None where the kind has none.
+        Keys: at; kind, which is ack, ack-withdrawn, ack-ended, silence, silence-lifted, silence-ended, remedy, notified, not-notified, or
+        maintenance- or waiver-began and -ended; subject (a fingerprint, matchers, or the name of a window, a waiver or a target), title
+        (of a remedy's row, of a message, or a silence's labels), actor, reason (of a remedy: what ran and what came of it), until, each
+        None where the kind has none.
         """
         since, most = datetime.now(UTC).timestamp() - hours * 3600, max(1, min(limit, ROWS))
 
@@ -197,12 +198,13 @@ def _oldest_first(database: sqlite3.Connection, query: str, params: Sequence[Any
 def _event(row: Row) -> Row:
     body = json.loads(row["body"])
     subject = body.get("fingerprint") or body.get("name") or json.dumps(body.get("matchers", {}))
+    labels = {} if "name" in body else body.get("matchers", {})
     until = body.get("until") or body.get("end")
     return {
         "at": _time(row["at"]),
         "kind": row["kind"],
         "subject": subject,
-        "title": body.get("title"),
+        "title": body.get("title") or ", ".join(f"{name}={value}" for name, value in labels.items()) or None,
         "actor": body.get("actor"),
         "reason": body.get("reason"),
         "until": until,

@@ -357,7 +357,7 @@ class OpsMonitorService:
         if placement.recorded.changes and result.status in ("crit", "unknown"):
             self.suppressions.failed(result)
         if placement.ended_ack is not None:
-            self._tasks.own(self.kept(self.history.keep_ack(result.fingerprint, None)), "ack ended")
+            self._tasks.own(self.suppressions.ack_over(placement.ended_ack), "ack ended")
 
     async def _scheduled(self, keys: list[str]) -> None:
         """The scheduled handler: what is due and not being looked at already, by the same path as every scan."""

@@ -102,19 +102,24 @@ class Suppressions:
         for turn, windows in (("began", began), ("ended", closed)):
             for window in windows:
                 await self._note(f"{window.kind}-{turn}", window.to_wire())
-        over = [name for name, silence in self._service.board.silences.items() if not silence.in_force(now)]
-        ended = [fingerprint for fingerprint, ack in self._service.board.acks.items() if not ack.in_force(now)]
+        over = [silence for silence in self._service.board.silences.values() if not silence.in_force(now)]
+        ended = [ack for ack in self._service.board.acks.values() if not ack.in_force(now)]
         if only_ended and not (over or ended or began or closed):
             return
         changed = self._service.board.resuppress(now)
         self._notify_of(changed)
-        for name in over:
-            await self._note("silence-ended", {"name": name})
-            await self._service.kept(self._service.history.keep_silence(name, None))
-        for fingerprint in ended:
-            await self._service.kept(self._service.history.keep_ack(fingerprint, None))
+        for silence in over:
+            await self._note("silence-ended", silence.to_wire())
+            await self._service.kept(self._service.history.keep_silence(silence.id, None))
+        for ack in ended:
+            await self.ack_over(ack)
         if changed:
             await self._tell(changed)
+
+    async def ack_over(self, ack: Ack) -> None:
+        """An ack has ended by itself: its time is over, or its row is ok again."""
+        await self._note("ack-ended", ack.to_wire())
+        await self._service.kept(self._service.history.keep_ack(ack.fingerprint, None))
 
     def failed(self, result: CheckResult) -> None:
         """A row began to fail. Of those that wait for it nobody is told from now on, also where they were looked at first; and what it may

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
+
+from partywidgets.scans.model import utc_now
+from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.silence import Ack, Silence
 
 from .ops_room import OpsRoom, Play, ScriptedCheck, ops_room
 
@@ -72,3 +78,26 @@ async def test_a_silence_that_is_refused_is_not_in_force(tmp_path: Path, play: P
         await full(room, is_full=False)
         assert (await person.ask("silence", matchers=silence["matchers"], until=None))["result"] == {"lifted": 1}
         assert await suppressed_by(room) == [None]
+
+
+async def test_the_end_of_an_ack_and_the_silence_by_its_labels_are_in_events(play: Play) -> None:
+    """An ack that a recovery ends has a line of its own; a silence is called by its matchers, when it begins and when it is over."""
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="shop")])
+        play.statuses["shop"] = "crit"
+        (row,) = (await service.run_scan()).results
+        now = utc_now()
+        await service.suppressions.acknowledge(Ack(row.fingerprint, "on it", "Ada", now))
+        await service.suppressions.silence(Silence({"team": "web"}, "deploy", "Ada", now, now + timedelta(seconds=0.01)))
+        play.statuses["shop"] = "ok"
+        await service.run_scan()
+        async with asyncio.timeout(10):
+            while len(events := await service.history.events()) < 4:
+                await service.suppressions.refresh(only_ended=True)
+        assert {event["kind"]: event["title"] for event in events} == {
+            "ack": None,
+            "silence": "team=web",
+            "silence-ended": "team=web",
+            "ack-ended": None,
+        }
+        assert next(event for event in events if event["kind"] == "ack-ended")["subject"] == row.fingerprint
