@@ -109,7 +109,7 @@ class Suppressions:
         changed = self._service.board.resuppress(now)
         self._notify_of(changed)
         for silence in over:
-            await self._note("silence-ended", silence.to_wire())
+            await self._note("silence-ended", {**silence.to_wire(), "actor": None})
             await self._service.kept(self._service.history.keep_silence(silence.id, None))
         for ack in ended:
             await self.ack_over(ack)
@@ -118,7 +118,7 @@ class Suppressions:
 
     async def ack_over(self, ack: Ack) -> None:
         """An ack has ended by itself: its time is over, or its row is ok again."""
-        await self._note("ack-ended", ack.to_wire())
+        await self._note("ack-ended", {**ack.to_wire(), "actor": None})
         await self._service.kept(self._service.history.keep_ack(ack.fingerprint, None))
 
     def failed(self, result: CheckResult) -> None:

@@ -56,14 +56,14 @@ def test_what_is_left_out_is_the_exit_code(run: Run, tmp_path: Path) -> None:
     """Without -o the config is printed; what has no counterpart is a line on stderr and exit code 3."""
     source = tmp_path / "gatus.yaml"
     source.write_text(
-        'endpoints: [{ name: a, url: "http://a.example/", conditions: ["[STATUS] == 200", "[DOMAIN_EXPIRATION] > 720h"], body: "$BODY" }]\n'
+        'endpoints: [{ name: a, url: "http://a.example/", conditions: ["[STATUS] == 200", "[CONTEXT].id == 1"], body: "$BODY" }]\n'
     )
     ended = run("convert", source)
     assert ended.code == 3
     assert ended.out.startswith("# Converted by partywidgets ")
     first, last = ended.err.splitlines()
     assert first.startswith(f"{source}:1:")
-    assert "left out: the condition [DOMAIN_EXPIRATION] > 720h" in first
+    assert "left out: the condition [CONTEXT].id == 1" in first
     assert last == "partywidgets: 1 check of 1; 1 left out, 0 different; as before it needs BODY"
 
 

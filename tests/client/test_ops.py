@@ -333,8 +333,8 @@ async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
         assert list(zip(said["kind"], said["title"], said["actor"], said["reason"], strict=True)) == [
             ("ack", "shop", "Rob", "on it"),
             ("ack-withdrawn", "shop", "Rob", None),
-            ("silence", None, "Rob", "deploy"),
-            ("silence-lifted", None, "Rob", "deploy"),
+            ("silence", "team=sho", "Rob", "deploy"),
+            ("silence-lifted", "team=sho", "Rob", "deploy"),
         ]
         assert (said["until"] > said["at"]).tolist() == [False, False, True, False]
         assert said["subject"].tolist()[::2] == [name, '{"team": "sho"}']

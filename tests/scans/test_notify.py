@@ -340,7 +340,7 @@ async def test_what_is_suppressed_is_told_when_that_ends_and_a_recovery_always(i
         await service.run_scan()
         assert (await inbox.next())["title"].startswith("CRIT")
         said = [row["kind"] for row in await service.history.events()]
-        assert [kind for kind in said if kind != "notified"] == ["silence", "ack", "silence-lifted"]
+        assert [kind for kind in said if kind != "notified"] == ["silence", "ack", "ack-ended", "silence-lifted"]
 
 
 async def test_a_restart_repeats_nothing(inbox: Inbox, play: Play, tmp_path: Path) -> None:

@@ -100,4 +100,8 @@ async def test_the_end_of_an_ack_and_the_silence_by_its_labels_are_in_events(pla
             "silence-ended": "team=web",
             "ack-ended": None,
         }
+        assert {event["kind"]: event["actor"] for event in events if event["kind"].endswith("-ended")} == {
+            "ack-ended": None,
+            "silence-ended": None,
+        }
         assert next(event for event in events if event["kind"] == "ack-ended")["subject"] == row.fingerprint
