@@ -27,7 +27,10 @@ from .base import Address, Exit, MarkSource
 
 log = logging.getLogger(__name__)
 
-CHUNK = 64 * 1024
+CHUNK = 32 * 1024
+MORE_BYTES = 2 * CHUNK
+"""What is taken at most while a chunk is passed on. The kernel keeps some 12 KiB of a PTY's output: a program that has to wait for room
+stood still for a quarter of the time of a flood with many viewers (`./dev bench terminal`)."""
 READ_BYTES = 4096
 """What a Linux PTY gives in one read at most; room for more is only memory that is fetched and given back."""
 SILENCE_SECONDS = 0.005
@@ -97,6 +100,10 @@ class LocalSandbox:
         self._input_size = 0
         self._readable = asyncio.Event()
         self._pieces: deque[bytes] = deque()
+        self._gathered: list[bytes] = []
+        """Taken while a flood was passed on, and not handed over yet."""
+        self._gathered_size = 0
+        self._due = False
         self._listening = self._over = self._awaited = False
         self._came_at = 0.0
         self._take_now: Callable[[bytes], bool] | None = None
@@ -148,7 +155,7 @@ class LocalSandbox:
                 await self._exit
                 return b""
             if self._exit.done():
-                return self._take() or b""
+                return self._all_gathered() or self._take() or b""
             self._readable.clear()
             self._awaited = True
             self._listen(True)
@@ -165,7 +172,7 @@ class LocalSandbox:
         """Output is there. The reader stays registered between two reads, unless nobody fetches what was read."""
         now = self._loop.time()
         try:
-            piece = self._take(READ_BYTES if now - self._came_at >= SILENCE_SECONDS else CHUNK)
+            piece = self._gather(READ_BYTES if now - self._came_at >= SILENCE_SECONDS else CHUNK)
             if piece == b"":
                 return
             if piece and self._awaited and not self._pieces and self._take_now is not None and self._take_now(piece):
@@ -180,6 +187,46 @@ class LocalSandbox:
         if self._over or len(self._pieces) >= PIECES_AHEAD:
             self._listen(False)
         self._readable.set()
+
+    def _gather(self, most: int) -> bytes | None:
+        """What is to be handed over now; b"" when nothing is there, None at the end."""
+        if self._gathered_size >= CHUNK:
+            return self._all_gathered()
+        piece = self._take(most)
+        return self._all_gathered(piece or b"") or piece
+
+    def _all_gathered(self, piece: bytes = b"") -> bytes:
+        """What was gathered, and `piece` behind it."""
+        if self._gathered:
+            piece = b"".join((*self._gathered, piece))
+            self._gathered.clear()
+            self._gathered_size = 0
+        return piece
+
+    def _hand_over_due(self) -> None:
+        self._due = False
+        if self._gathered and self._listening:
+            self._came()
+        elif self._gathered:
+            self._pieces.append(self._all_gathered())
+            self._readable.set()
+
+    def take_more(self) -> None:
+        """See Prompt."""
+        if not self._listening or self._gathered_size >= MORE_BYTES:
+            return
+        try:
+            piece = os.read(self._master, READ_BYTES)
+        except OSError:  # nothing yet, or its end: the loop hears of both
+            return
+        if not piece:
+            return
+        self._gathered.append(piece)
+        self._gathered_size += len(piece)
+        if not self._due:
+            # Nobody tells of what has been read already.
+            self._due = True
+            self._loop.call_soon(self._hand_over_due)
 
     def _listen(self, on: bool) -> None:
         if on is self._listening or not self._open:
