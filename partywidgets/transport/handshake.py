@@ -120,18 +120,15 @@ class Handshake(asyncio.Protocol):
 
     def accept(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire:
         """Sends the 101 and returns the open wire. A client that has left in the meantime gives a wire that is lost right after."""
+        head = self._switching(subprotocol, headers)
         self.answered = True
         websocket = WebSocket(receiver, limits=self._limits, on_lost=self._on_lost)
         transport = self.transport
         if transport is None or transport.is_closing():
             asyncio.get_running_loop().call_soon(websocket.connection_lost, None)
             return websocket
-        if self._key is not None:
-            lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {self._key}"]
-            if subprotocol is not None:
-                lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
-            lines += [f"{name}: {value}" for name, value in headers]
-            transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        if head:
+            transport.write(head)
         if len(self._early) > EARLY_LIMIT:
             transport.resume_reading()
         transport.set_protocol(websocket)
@@ -141,6 +138,16 @@ class Handshake(asyncio.Protocol):
         if self._on_open is not None:
             self._on_open(websocket)
         return websocket
+
+    def _switching(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> bytes:
+        """The 101; empty where it was sent. Raises UnicodeEncodeError for what no header may hold: then nothing is answered yet."""
+        if self._key is None:
+            return b""
+        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {self._key}"]
+        if subprotocol is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+        lines += [f"{name}: {value}" for name, value in headers]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Answers with an HTTP response and ends the connection."""

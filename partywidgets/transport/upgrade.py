@@ -197,8 +197,9 @@ class Upgrade(Handshake):
             await self._socket.send(message)
         elif kind == "websocket.accept":
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
-            self._socket = PlainSocket(self._loop)
-            self._socket.wire = self.accept(self._socket, message.get("subprotocol"), headers)
+            accepted = PlainSocket(self._loop)
+            accepted.wire = self.accept(accepted, message.get("subprotocol"), headers)
+            self._socket = accepted
         elif kind == "websocket.close":
             self.refuse(403, [], b"")
         elif kind == "websocket.http.response.start":

@@ -108,3 +108,15 @@ async def test_an_app_that_takes_its_time_holds_little() -> None:
         while len(sizes) < 60:
             await asyncio.sleep(0.01)
     assert sizes == [1_000_000 + number for number in range(60)]
+
+
+async def test_an_app_that_accepts_with_what_no_header_may_hold() -> None:
+    """Its peer is answered 500 at once, as when the app fails otherwise."""
+
+    async def chat(websocket: WebSocket) -> None:
+        await websocket.accept(subprotocol="€")
+
+    async with serve(Starlette(routes=[WebSocketRoute("/chat", chat)]), port=0) as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url.replace("http", "ws") + "chat", open_timeout=20)
+        assert refused.value.response.status_code == 500
