@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json as _json
 import os
@@ -59,14 +60,22 @@ async def fetch_url(
     """
     import aiohttp
 
-    sent = dict(await provided(headers) or {})
-    bearer = await provided(token)
+    place = urlsplit(url)
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout
+    try:
+        async with asyncio.timeout_at(end) as waiting:
+            sent = dict(await provided(headers) or {})
+            bearer = await provided(token)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+        raise HostError(f"{method} {place.path} was not sent: headers or token gave nothing within {timeout:g} s") from None
     if bearer is not None:
         sent["Authorization"] = f"Bearer {bearer}"
-    place = urlsplit(url)
     # A large one goes out in pieces, between which the loop turns.
     stream = io.BytesIO(body) if isinstance(body, bytes) and len(body) > 65536 else body
-    limits = aiohttp.ClientTimeout(total=timeout)
+    limits = aiohttp.ClientTimeout(total=max(end - clock(), 0.001))
     try:
         async with (
             aiohttp.ClientSession(timeout=limits, trust_env=not is_loopback_host(place.hostname or "")) as session,

@@ -318,3 +318,14 @@ async def test_fetch_without_a_server() -> None:
     host = f"127.0.0.1:{kept_port()}"
     with pytest.raises(HostError, match=r"cannot be reached \(Connection refused\): is the host running there"):
         await PartySocket.fetch(host=host, room="r", timeout=20)
+
+
+async def test_fetch_ends_where_its_token_does_not_come() -> None:
+    """`timeout` bounds the functions that are asked before the host is, too."""
+
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    with pytest.raises(HostError, match="headers or token gave nothing within"):
+        await soon(PartySocket.fetch(host="127.0.0.1:9", room="r", token=never, timeout=0.05))
