@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
 from ..party.connection import ReadyState
 from ..party.hook import outcome
+from .attempt import attempt
 from .changes import Changes
 from .close_event import CloseEvent, reconnects
 from .conversation import Conversation
@@ -319,30 +320,14 @@ class ReconnectingWebSocket:
 
     async def _attempt(self) -> CloseEvent:
         """One connection from its beginning to its end."""
-        connecting = asyncio.ensure_future(self._connect())
-        asking = asyncio.ensure_future(self._asked.wait())
-        try:
-            await asyncio.wait({connecting, asking}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            # In the moment in which the connection stood: nobody else knows of it.
-            if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
-                await connecting.result().close()
-            raise
-        finally:
-            asking.cancel()
-            if not connecting.done():
-                connecting.cancel()
-                await asyncio.wait({connecting}, timeout=self._close_timeout)
-        if connecting.cancelled() or not connecting.done():
+        made = await attempt(self._connect(), self._asked, patience=self._close_timeout)
+        if made is None:
             return CloseEvent(self._ask.code, self._ask.reason) if self._ask is not None else CloseEvent(1006)
-        error = connecting.exception()
-        if error is None:
-            return await self._converse(connecting.result())
-        if not isinstance(error, Exception):
-            raise error
-        reason, status = failure_of(error, self.connection_timeout)
+        if not isinstance(made, Exception):
+            return await self._converse(made)
+        reason, status = failure_of(made, self.connection_timeout)
         logger.info("%s: connecting failed: %s", self.label, reason)
-        await self._call(self.on_error, error)
+        await self._call(self.on_error, made)
         return CloseEvent(1006, reason, False, status)
 
     async def _connect(self) -> ClientConnection:

@@ -73,6 +73,33 @@ async def test_it_leaves_no_connection_when_it_is_cancelled_as_one_is_made(fast:
         assert arrived.close_code == 1000
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_it_leaves_no_connection_when_a_function_takes_its_end_for_its_own_affair(late: bool) -> None:
+    """Closed while a token is made, by a function that goes on when it is cancelled: what comes of it then is closed."""
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def token() -> str:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await go.wait()
+        return "t" * 20
+
+    async with peer() as server:
+        socket = PartySocket(host=server.host, room="r", token=token, close_timeout=0.05 if late else WAIT)
+        async with socket:
+            await soon(asked.wait())
+            closing = asyncio.create_task(socket.close())
+            if late:
+                await soon(closing)
+            else:
+                await asyncio.sleep(0)
+            go.set()
+            await soon((await server.arrival()).wait_closed())
+            await soon(closing)
+
+
 @pytest.mark.parametrize("turns", range(12))
 async def test_it_leaves_nothing_when_it_is_cancelled_as_one_ends(turns: int) -> None:
     """Cancelled in whichever turn of a closing handshake that its peer does not answer, it leaves neither that connection nor a task."""
