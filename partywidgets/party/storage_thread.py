@@ -36,6 +36,7 @@ class StorageThread:
         self._statement_time = statement_time
         self._began = 0.0
         self._end_by = float("inf")
+        self._ended = False
 
     async def run(self, call: Callable[[], T], *, file: Path) -> T:
         """Runs `call` there; sqlite3's errors become StorageError, which names `file` where that is at fault."""
@@ -44,6 +45,8 @@ class StorageThread:
             self._began = time.monotonic()
             return call()
 
+        if self._ended:
+            raise StorageError(f"the host of {file} has ended: keep what is needed before, or start a host again")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
         except sqlite3.Error as error:
@@ -75,6 +78,7 @@ class StorageThread:
 
     async def stop(self, timeout: float = 2.0) -> None:
         """Ends the threads after what was asked of them; does not wait longer than `timeout` seconds for that."""
+        self._ended = True
         deadline = time.monotonic() + timeout
         for pool in (self._pool, self._closer):
             pool.shutdown(wait=False)

@@ -46,6 +46,16 @@ async def test_values_outlive_the_host(tmp_path: Path) -> None:
             await storage.put("x", object())
 
 
+async def test_a_room_that_is_kept_after_its_host(tmp_path: Path) -> None:
+    """Its storage and its alarm are refused in a sentence."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        room = await host.get_server_by_name("room", "lobby")
+        await room.storage.put("a", 1)
+    for late in (room.storage.get("a"), room.sql("SELECT 1"), room.storage.set_alarm(4e9), room.storage.delete_all()):
+        with pytest.raises(StorageError, match="has ended"):
+            await late
+
+
 async def test_sql(tmp_path: Path) -> None:
     """Rows are dicts; a wrong statement raises StorageError and is told to on_exception; calls run in order."""
     seen: list[Exception] = []
