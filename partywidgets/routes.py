@@ -23,6 +23,7 @@ from .exceptions import HostError, PartyError, RoomNameError
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
 from .scans.checks.heartbeat import BEATS
+from .terminal.greeting import BY_QUERY
 from .terminal.sandboxes.opening import parse_address
 from .transport.asgi import deny, raw_path_of
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("partywidgets.app")
 
 Handler = Callable[[Request, Grant, str], Awaitable[Response]]
-
-DIALECTS = ("partywidgets.v1", "partywidgets.plain.v1", "partywidgets.terminal.v1", "partywidgets.runner.v1", "cloudflare", "cloudflare-1")
-"""What `/hello` says this host speaks, over all of its rooms."""
 
 MAX_BODY = 64 * 1024
 MAX_CONFIG = 4 << 20
@@ -136,7 +134,12 @@ class Routes:
         refusal = self.gate.refuses_page(request)
         if refusal is not None:
             return _refusal(refusal)
-        return JSONResponse({"host_id": self.app.host.host_id, "version": __version__, "dialects": list(DIALECTS)}, headers=NO_STORE)
+        return JSONResponse({"host_id": self.app.host.host_id, "version": __version__, "dialects": self._dialects()}, headers=NO_STORE)
+
+    def _dialects(self) -> list[str]:
+        """What this host speaks, over all of its rooms."""
+        classes = [found for party in self.app.host.parties if (found := self.app.host.server_class(party)) is not None]
+        return list(dict.fromkeys([*(name for found in classes for name in found.subprotocols), *BY_QUERY]))
 
     def _preflight(self, request: HTTPConnection) -> Response:
         refusal = self.gate.refuses_page(request)

@@ -42,7 +42,15 @@ async def test_the_open_routes_say_who_this_host_is_and_no_more(app: Running) ->
         said = await answer.json()
     assert said.keys() == {"host_id", "version", "dialects"}
     assert (said["host_id"], said["version"]) == (app.app.host.host_id, __version__)
-    assert "partywidgets.terminal.v1" in said["dialects"]
+    spoken = [
+        "partywidgets.v1",
+        "partywidgets.runner.v1",
+        "partywidgets.terminal.v1",
+        "partywidgets.plain.v1",
+        "cloudflare",
+        "cloudflare-1",
+    ]
+    assert said["dialects"] == spoken
 
 
 async def test_hello_answers_an_allowed_origin_with_that_origin(app: Running) -> None:

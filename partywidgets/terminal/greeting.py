@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .server import TerminalServer
 
 UNOPENED = "nobody who may type has opened this terminal yet"
+BY_QUERY: dict[str, type[Viewer]] = {viewer.dialect: viewer for viewer in (CloudflareViewer, CloudflarePreviewViewer)}
+"""The dialects that have no subprotocol: `?dialect=` says them."""
 RESUME_BYTES = 256 * 1024
 """Whoever missed more than this gets a screen instead."""
 
@@ -31,10 +33,9 @@ def number_in(query: dict[str, str], name: str, default: int) -> int:
 
 def viewer_of(connection: Connection, person: Person, dialect: str) -> Viewer | None:
     """The viewer of a connection, by the query's `dialect` and its subprotocol; None for a dialect that nobody knows."""
-    if dialect in ("cloudflare", "cloudflare-1"):
-        return CloudflareViewer(connection, person) if dialect == "cloudflare" else CloudflarePreviewViewer(connection, person)
     if dialect:
-        return None
+        viewer = BY_QUERY.get(dialect)
+        return None if viewer is None else viewer(connection, person)
     return RichViewer(connection, person) if connection.subprotocol == protocol.RICH else PlainViewer(connection, person)
 
 

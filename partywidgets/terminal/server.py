@@ -19,7 +19,7 @@ from . import protocol
 from .audit import Audit
 from .commands import Commands
 from .control import Control
-from .greeting import Greeting, number_in, query_of, viewer_of
+from .greeting import BY_QUERY, Greeting, number_in, query_of, viewer_of
 from .lease import Person
 from .ledger import Ledger
 from .recording import Recorder
@@ -118,7 +118,7 @@ class TerminalServer(Server):
             return
         viewer = viewer_of(connection, person, query.get("dialect", ""))
         if viewer is None:
-            connection.close(4400, "unknown dialect: leave it out, or use cloudflare or cloudflare-1")
+            connection.close(4400, f"unknown dialect: leave it out, or use {' or '.join(BY_QUERY)}")
             return
         self.viewers[connection] = viewer
         if person.may_hold and "cols" in query and "rows" in query:
