@@ -34,7 +34,7 @@ from .showing import Showing
 from .sizing import Sizing
 from .stream import Stream
 from .upstream import Upstream
-from .viewer import RichViewer, Viewer
+from .viewer import HOLE_SECONDS, RichViewer, Viewer
 from .vt import is_query_reply
 
 log = logging.getLogger(__name__)
@@ -322,11 +322,19 @@ class TerminalServer(Server):
             if not isinstance(viewer, RichViewer):
                 self.spawn_for(viewer, self.restart(), "restart")
             return
+        now = asyncio.get_running_loop().time()
+        if viewer.behind_hole(keys, now):
+            self.audit.dropped(person, len(keys))
+            return
         try:
             self.write(keys, person)
         except SandboxError as error:
             self.audit.dropped(person, len(keys))
-            viewer.refuse(str(error))
+            follows = ""
+            if self.upstream.alive:
+                viewer.not_taken(now)
+                follows = f"; what follows is dropped, too, until nothing has come from you for {HOLE_SECONDS:g} s"
+            viewer.refuse(f"{error}{follows}")
 
     def write(self, keys: bytes, person: Person) -> None:
         """Keystrokes that are taken. Raises SandboxError when nothing runs."""

@@ -31,6 +31,10 @@ SOCKET_BYTES = 48 * 1024
 """With more than this waiting in our socket a viewer is sent nothing: past 64 KiB its own messages are not read either, a Ctrl-C among
 them."""
 DELTA_PIECE = 64 * 1024
+HOLE_SECONDS = 1.0
+"""What follows input that was not taken is not typed either, until its sender has been silent for so long: behind a hole the rest of a
+pasted text may be another command."""
+_INTERRUPT = b"\x03"
 
 
 class Piece:
@@ -99,6 +103,8 @@ class Viewer(ABC):
         """From which offset on, and since when, its speed is measured."""
         self.consumed: int | None = None
         """Offset behind what it says it has drawn; None when it never said."""
+        self._hole_at = float("-inf")
+        """The loop's time of the newest input that was not taken, or came behind such."""
         self.ticket = ""
         self.tasks: set[asyncio.Task[None]] = set()
         """What it asked for and waits for; cancelled when it leaves."""
@@ -133,6 +139,17 @@ class Viewer(ABC):
     def patience(self) -> float:
         """Seconds that output may wait for it before it counts as lagging."""
         return LAG_SECONDS if self.window == NARROW_BYTES else QUICK_LAG_SECONDS
+
+    def behind_hole(self, keys: bytes, now: float) -> bool:
+        """True for what must not be typed because what came before it was not; a Ctrl-C by itself always may."""
+        if now - self._hole_at >= HOLE_SECONDS or keys == _INTERRUPT:
+            return False
+        self._hole_at = now
+        return True
+
+    def not_taken(self, now: float) -> None:
+        """Its input was not taken."""
+        self._hole_at = now
 
     def lagged(self) -> None:
         """It was too slow: it starts anew with the narrowest window, so that what it shows is young."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from partywidgets.terminal import protocol
-from partywidgets.terminal.sandboxes.local import CHUNK, READ_BYTES
+from partywidgets.terminal.sandboxes.local import MORE_BYTES, READ_BYTES
 
 from .conftest import Serve
 from .viewers import WAIT, Viewer
@@ -38,7 +39,7 @@ async def test_fifty_megabytes_without_a_newline(serve: Serve) -> None:
                     tail = drawing[-4096:]
         assert seen > FLOOD
         stream = (await place.room("w1")).stream
-        assert stream.ring.end - stream.ring.base < (1 << 20) + CHUNK + READ_BYTES  # the largest piece that a PTY gives
+        assert stream.ring.end - stream.ring.base < (1 << 20) + MORE_BYTES + READ_BYTES  # the largest piece that a PTY gives
         async with place.watch(who="ana") as late:
             await late.shows(b"over-2")
             assert len(late.screens[0][3]) <= 1 << 20
@@ -108,3 +109,49 @@ async def test_sizes_that_no_terminal_has(serve: Serve, asked: tuple[int, int], 
             async with place.watch("w2", who="pia", query=f"?cols={asked[0]}&rows={asked[1]}") as pia:
                 await pia.running()
                 assert (await pia.ask("run", command="stty size", timeout_s=60))["result"]["output"] == f"{rows} {cols}"
+
+
+READER = """
+import os, sys, time, tty
+tty.setraw(0)
+print("READY", flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+got, said = b"", False
+while not got.endswith(b"END"):
+    got += os.read(0, 65536)
+    if len(got) > 1000000 and not said:
+        said = print("CAUGHT-UP", flush=True) is None
+lines = got[:-3].split()
+print("WITHOUT-HOLES" if lines == [b"%07d" % number for number in range(len(lines))] else "WITH-HOLES", flush=True)
+"""
+"""A program that is busy at first, then reads all that was typed, up to END."""
+
+
+async def test_what_is_pasted_behind_a_hole_is_not_typed(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More is pasted than a busy program may have unread: of the paste it gets the beginning alone, though it reads on before the rest
+    has come. After a silence one types as ever."""
+    monkeypatch.setattr("partywidgets.terminal.viewer.HOLE_SECONDS", 3600.0)
+    program, go = tmp_path / "reader.py", tmp_path / "go"
+    program.write_text(READER)
+    pieces = [b"".join(b"%07d\n" % number for number in range(at, at + 512)) for at in range(0, 400 * 512, 512)]
+    async with serve() as place, place.watch(who="ana") as ana:
+        await ana.running()
+        await ana.type(f"python3 {program} {go}\r")
+        await ana.shows(b"READY\n")
+        for piece in pieces[:300]:
+            await ana.type(piece)
+        refusal = await ana.message("error")
+        assert "input unread" in refusal["message"]
+        go.touch()
+        await ana.shows(b"CAUGHT-UP")
+        for piece in pieces[300:]:
+            await ana.type(piece)
+        room = await place.room("w1")
+        async with asyncio.timeout(WAIT):
+            while room.audit.counts["input-dropped"] < 140:
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr("partywidgets.terminal.viewer.HOLE_SECONDS", 0.0)
+        await ana.type(b"END")
+        await ana.shows(b"WITHOUT-HOLES")
+        assert len(ana.of("error")) == 1
