@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -231,24 +232,33 @@ print(json.dumps({
 """
 
 
-def run_in_kernel(jupyter: Jupyter, code: str) -> str:
-    """Starts a kernel by the server's API and runs code in it."""
-    kernel = jupyter.as_owner("POST", "/api/kernels", body=b"{}").json()
-    client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel['id']}.json"))
+@contextmanager
+def client_of(jupyter: Jupyter, kernel: str) -> Iterator[BlockingKernelClient]:
+    """A client of a kernel that the server has started, once it answers."""
+    client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel}.json"))
     client.load_connection_file()
     client.start_channels()
     try:
         client.wait_for_ready(timeout=40)
-        printed: list[str] = []
-
-        def hook(message: dict[str, Any]) -> None:
-            if message["msg_type"] in ("stream", "error"):
-                printed.append(message["content"].get("text") or str(message["content"]["evalue"]))
-
-        client.execute_interactive(code, timeout=40, output_hook=hook)
-        return "".join(printed)
+        yield client
     finally:
         client.stop_channels()
+
+
+def run_in_kernel(jupyter: Jupyter, code: str) -> str:
+    """Starts a kernel by the server's API and runs code in it."""
+    kernel = jupyter.as_owner("POST", "/api/kernels", body=b"{}").json()
+    printed: list[str] = []
+
+    def hook(message: dict[str, Any]) -> None:
+        if message["msg_type"] in ("stream", "error"):
+            printed.append(message["content"].get("text") or str(message["content"]["evalue"]))
+
+    try:
+        with client_of(jupyter, kernel["id"]) as client:
+            client.execute_interactive(code, timeout=40, output_hook=hook)
+        return "".join(printed)
+    finally:
         jupyter.as_owner("DELETE", f"/api/kernels/{kernel['id']}")
 
 
@@ -373,36 +383,32 @@ def test_a_notebook_is_read_with_the_widgets_that_its_kernel_has(jupyter: Jupyte
     body = json.dumps({"path": "w.ipynb", "type": "notebook", "name": "w", "kernel": {"name": "python3"}}).encode()
     session = jupyter.as_owner("POST", "/api/sessions", body=body).json()
     kernel = session["kernel"]["id"]
-    client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel}.json"))
-    client.load_connection_file()
-    client.start_channels()
     try:
-        client.wait_for_ready(timeout=40)
-        said: list[str] = []
-        code = "from ipywidgets import IntSlider; a = IntSlider(); print(a.model_id)"
-        client.execute_interactive(code, timeout=40, output_hook=lambda message: said.append(message["content"].get("text", "")))
-        view, state = {WIDGET_VIEW: {"model_id": "".join(said).strip()}}, kept("Terminal(room='nobody-is-here')", "$ ", "<pre>$ </pre>")
-        output = {"output_type": "display_data", "metadata": {}, "data": view | state}
-        cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "a", "outputs": [output]}
-        content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
-        body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
-        assert jupyter.as_owner("PUT", "/api/contents/w.ipynb", body=body).status == 201
+        with client_of(jupyter, kernel) as client:
+            said: list[str] = []
+            code = "from ipywidgets import IntSlider; a = IntSlider(); print(a.model_id)"
+            client.execute_interactive(code, timeout=40, output_hook=lambda message: said.append(message["content"].get("text", "")))
+            view, state = {WIDGET_VIEW: {"model_id": "".join(said).strip()}}, kept("Terminal(room='nobody-is-here')", "$ ", "<pre>$ </pre>")
+            output = {"output_type": "display_data", "metadata": {}, "data": view | state}
+            cell = {"cell_type": "code", "id": "a1", "execution_count": 1, "metadata": {}, "source": "a", "outputs": [output]}
+            content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+            body = json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+            assert jupyter.as_owner("PUT", "/api/contents/w.ipynb", body=body).status == 201
 
-        def opened() -> dict[str, Any]:
-            return dict(jupyter.as_owner("GET", "/api/contents/w.ipynb").json()["content"]["cells"][0]["outputs"][0]["data"])
+            def opened() -> dict[str, Any]:
+                return dict(jupyter.as_owner("GET", "/api/contents/w.ipynb").json()["content"]["cells"][0]["outputs"][0]["data"])
 
-        client.execute("open('busy', 'w').close(); import time; time.sleep(600)")
-        deadline = time.monotonic() + 40
-        while not (jupyter.folder / "root" / "busy").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert WIDGET_VIEW in opened()
-        assert jupyter.as_owner("POST", f"/api/kernels/{kernel}/restart", body=b"{}").status == 200
-        bundle = opened()
-        assert WIDGET_VIEW not in bundle
-        assert "not live: run this cell to go on" in "".join(bundle["text/html"])
+            client.execute("open('busy', 'w').close(); import time; time.sleep(600)")
+            deadline = time.monotonic() + 40
+            while not (jupyter.folder / "root" / "busy").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert WIDGET_VIEW in opened()
+            assert jupyter.as_owner("POST", f"/api/kernels/{kernel}/restart", body=b"{}").status == 200
+            bundle = opened()
+            assert WIDGET_VIEW not in bundle
+            assert "not live: run this cell to go on" in "".join(bundle["text/html"])
     finally:
-        client.stop_channels()
         jupyter.as_owner("DELETE", f"/api/sessions/{session['id']}")
 
 

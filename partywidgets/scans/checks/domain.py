@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from ...duration import format_duration
 from ..condition import compile_condition
 from ..model import ERROR_CLASSES, ErrorClass, Evidence, Metric, one_line
+from .asking import asking
 from .base import CheckModel, Condition, PlacedError, Probe, ProbeContext
-from .dial import DialError, Phases
 from .domain_name import ascii_name, registrable
 from .http import split_url
 from .rdap import REGISTRIES, Registration
@@ -85,22 +83,13 @@ class DomainCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One question to the registry, or the answer to the last one."""
-        phases, probe, started = Phases(), Probe(self.target), perf_counter()
+        probe = Probe(self.target)
         found: Registration | None = None
         age, late = 0.0, ""
-        try:
-            async with asyncio.timeout_at(context.deadline):
-                found, age, late = await REGISTRIES.look(self.domain, self.server, context, phases)
-        except DialError as error:
-            probe.error = (error.kind, error.message)
-        except TimeoutError:
-            probe.error = ("timeout", f"no answer within {format_duration(self.timeout)}: it hung in {phases.current or 'the request'}")
-        phases.enter("")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing", "transfer")}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        async with asking(probe, context, self.timeout) as asked:
+            found, age, late = await REGISTRIES.look(self.domain, self.server, context, asked.phases)
         if found is not None:
-            self._tell(probe, found, age, late, duration_ms)
+            self._tell(probe, found, age, late, asked.duration_ms)
         return probe
 
     def _tell(self, probe: Probe, found: Registration, age: float, late: str, duration_ms: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import ipaddress
 import json
@@ -11,15 +10,14 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from time import perf_counter
 from typing import Any, ClassVar, Literal
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from pydantic import Field, field_validator
 
 from ... import __version__
-from ...duration import format_duration
 from ..model import Evidence, Metric
+from .asking import asking
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, is_address, tls_context
 from .exchange import BODY_BYTES, Response, answered, transported
@@ -86,19 +84,10 @@ class HttpCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One request, with up to ten redirects if `follow`."""
-        phases, probe = Phases(), Probe(self.target)
-        started = perf_counter()
-        try:
-            async with asyncio.timeout_at(context.deadline):
-                response, redirects = await self.request(context, phases)
-        except DialError as error:
-            probe.error = (error.kind, error.message)
-        except TimeoutError:
-            probe.error = ("timeout", f"no answer within {format_duration(self.timeout)}: it hung in {phases.current or 'the request'}")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        phases.enter("")
-        probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing", "transfer")}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        probe = Probe(self.target)
+        async with asking(probe, context, self.timeout) as asked:
+            response, redirects = await self.request(context, asked.phases)
+        duration_ms = asked.duration_ms
         if probe.error is not None:
             return probe
         text = response.body.decode(charset(response.headers.get("content-type", "")), "replace")

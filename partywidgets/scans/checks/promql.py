@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from time import perf_counter
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from pydantic import Field, field_validator
 
-from ...duration import format_duration
 from ..model import Evidence, Metric, one_line
+from .asking import asking
 from .base import CheckModel, Probe, ProbeContext
-from .dial import DialError, Phases
+from .dial import DialError
 from .http import HttpCheck, split_url, without_password
 
 SERIES = 1000
@@ -60,48 +59,38 @@ class PromqlCheck(CheckModel):
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One query."""
-        phases, probe, loop = Phases(), Probe(self.target), asyncio.get_running_loop()
-        started, left = perf_counter(), context.deadline - loop.time()
+        probe, left = Probe(self.target), context.deadline - asyncio.get_running_loop().time()
         # A duration of Prometheus' has no fraction: "9.5s" is refused.
-        asked = urlencode({"query": self.query, "timeout": f"{max(1, int(left * 1000))}ms"})
+        query = urlencode({"query": self.query, "timeout": f"{max(1, int(left * 1000))}ms"})
         request = (
             HttpCheck(
                 id=self.id,
-                url=f"{self.url.rstrip('/')}/api/v1/query?{asked}",
+                url=f"{self.url.rstrip('/')}/api/v1/query?{query}",
                 headers={"accept": "application/json", **self.headers},
                 verify=self.verify,
                 ca_file=self.ca_file,
             )
-            if len(asked) + len(self.url) < 2000
+            if len(query) + len(self.url) < 2000
             else HttpCheck(
                 id=self.id,
                 url=f"{self.url.rstrip('/')}/api/v1/query",
                 method="POST",
-                body=asked,
+                body=query,
                 headers={"accept": "application/json", "content-type": "application/x-www-form-urlencoded", **self.headers},
                 verify=self.verify,
                 ca_file=self.ca_file,
             )
         )
-        try:
-            async with asyncio.timeout_at(context.deadline):
-                response, _ = await request.request(context, phases)
+        async with asking(probe, context, self.timeout) as asked:
+            response, _ = await request.request(context, asked.phases)
             if response.status in (401, 403):
                 raise DialError("auth", f"Prometheus answers {response.status}: it does not let this check ask")
             if response.truncated:
                 raise DialError("parse", "the answer is longer than 1 MiB: let the query aggregate, or take topk of it")
             probe.values = answer_values(response.body, response.status)
-        except DialError as error:
-            probe.error = (error.kind, error.message)
-        except TimeoutError:
-            probe.error = ("timeout", f"no answer within {format_duration(self.timeout)}: it hung in {phases.current or 'the request'}")
-        phases.enter("")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "connect", "tls", "processing", "transfer")}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
         if probe.error is not None:
             return probe
-        probe.values["duration_ms"] = duration_ms
+        probe.values["duration_ms"] = asked.duration_ms
         series = probe.values["series"]
         probe.metrics.append(Metric("count", float(len(series))))
         for one in series[:SHOWN]:
