@@ -42,7 +42,7 @@ class Arrival:
         if self._waits:
             if (why := str(event)) != self._said:
                 self._said = why
-                print(f"waiting for {self._url}: {why}; Ctrl-C ends it", file=sys.stderr)
+                print(f"waiting for {self._url}: {why} (Ctrl-C ends it)", file=sys.stderr)
             return True
         return error is None or isinstance(error, TimeoutError) or event.status in STARTING
 
@@ -54,7 +54,7 @@ class Arrival:
             try:
                 await terminal.ready(None if self._waits else terminal.timeout)
             except ConnectionClosedError:
-                raise HostError(f"no host at {self._url}: {terminal.socket.last_close}; --wait tries until there is one") from None
+                raise HostError(f"no host at {self._url}: {terminal.socket.last_close} (--wait tries until there is one)") from None
             self._there = True
             yield
         finally:

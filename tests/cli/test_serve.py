@@ -434,13 +434,13 @@ def test_attach_where_no_host_is(serve: Serve, config: Path, attach: Callable[..
     port = str(kept_port())
     url = f"http://127.0.0.1:{port}"
     child = attach("worker-1", "--url", url, token="t")
-    child.expect_exact(f"partywidgets: no host at {url}: connection refused: is the host running there?; --wait tries until there is one")
+    child.expect_exact(f"partywidgets: no host at {url}: connection refused: is the host running there? (--wait tries until there is one)")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1
     (config.parent / "token").write_text(token := "a-token-that-the-host-will-know")
     waiting = attach("worker-1", "--url", url, "--wait", token=token)
-    waiting.expect_exact(f"waiting for {url}: connection refused: is the host running there?; Ctrl-C ends it")
+    waiting.expect_exact(f"waiting for {url}: connection refused: is the host running there? (Ctrl-C ends it)")
     serve(config, "--port", port)
     drawn(waiting)
     waiting.send("echo there-$((6*7))\r")
