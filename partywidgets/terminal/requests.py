@@ -130,7 +130,7 @@ class Requests:
             if viewer.person.role not in ("peer", "moderator"):
                 raise CommandError(f"restart needs the role peer or moderator; this connection is {viewer.person.role}")
             self._room.audit.note("restart", viewer.person)
-            await self._room.restart()
+            await self._room.session.restart()
             return {}
 
         self._answer(viewer, message, restart)
@@ -202,7 +202,7 @@ class Requests:
         self._room.typed(viewer, b"\x03")
 
     def _terminate(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        if viewer.person.role in ("peer", "moderator") and self._room.terminate():
+        if viewer.person.role in ("peer", "moderator") and self._room.session.end():
             self._room.audit.note("terminate", viewer.person)
 
     def _require_typing(self, viewer: Viewer) -> None:

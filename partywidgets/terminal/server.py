@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ..exceptions import SandboxError, StorageError
+from ..exceptions import SandboxError
 from ..party import Connection, ConnectionContext, Server, grant_of
 from . import protocol
 from .audit import Audit
@@ -25,24 +23,15 @@ from .ledger import Ledger
 from .recording import Recorder
 from .recording_access import answer as recording_answer
 from .requests import EJECTED, Requests
-from .ring import Ring
-from .sandboxes import parse_address
-from .screen import Screen, ScreenClosed, open_screen
+from .screen import ScreenClosed
+from .session import Session
 from .settings import DEFAULT_SANDBOX, TerminalSettings
-from .shell import new_nonce
 from .showing import Showing
 from .sizing import Sizing
 from .stream import Stream
 from .upstream import Upstream
 from .viewer import HOLE_SECONDS, RichViewer, Viewer
 from .vt import is_query_reply
-
-log = logging.getLogger(__name__)
-
-HAD_SANDBOX = "sandbox"
-"""The storage's key of the sandbox that ran last."""
-END_TIMEOUT = 5.0
-"""Seconds in which a terminal that was asked to end does."""
 
 
 class TerminalServer(Server):
@@ -79,20 +68,10 @@ class TerminalServer(Server):
         self.showing = Showing(self.stream, self.settings, unsaved=lambda: self._unsaved)
         self.sizing = Sizing(self.viewers, self.control.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
-        self._life: asyncio.Task[None] | None = None
-        self._beginning = False
-        self._leaving: asyncio.TimerHandle | None = None
+        self.session = Session(self)
         self.requests = Requests(self)
         self._greeting = Greeting(self)
-        self._had = await self._last_sandbox()
-        """The sandbox that ran here last: whoever names none means this one, after a restart of the host too. "" for the default."""
-
-    async def _last_sandbox(self) -> str:
-        try:
-            return str(await self.storage.get(HAD_SANDBOX, "")) if self.storage.exists else ""
-        except StorageError as error:
-            log.warning("room %s: which sandbox it had is not known, it opens on the default one: %s", self.name, error)
-            return ""
+        await self.session.recall()
 
     # Viewers
 
@@ -111,7 +90,7 @@ class TerminalServer(Server):
         upstream = self.upstream
         first = not any(other.person.may_hold for other in self.viewers.values())
         is_open = upstream.alive or (upstream.state == "ended" and not first)
-        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self._had or DEFAULT_SANDBOX)
+        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self.session.had or DEFAULT_SANDBOX)
         if is_open and wanted != upstream.sandbox_id:
             self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
@@ -124,9 +103,7 @@ class TerminalServer(Server):
         if person.may_hold and "cols" in query and "rows" in query:
             viewer.size = _size(query, self.settings)
         self.audit.note("joined", person, dialect=viewer.dialect)
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
+        self.session.viewer_came()
         # Whoever reloads a page on a terminal that ended sees how it ended; whoever comes anew to an empty room gets a new one.
         saw_it_end = query.get("epoch", "") == self.stream.epoch != ""
         wants_a_new_one = upstream.state == "idle" or wanted != upstream.sandbox_id or (first and not upstream.alive and not saw_it_end)
@@ -134,10 +111,10 @@ class TerminalServer(Server):
         if wants_a_new_one and person.may_hold:
             # A client without a window (a cell's `run`) has no size to keep: the first page that comes gives its own.
             self.sizing.by = person.name if viewer.size is not None else ""
-            self._start(wanted, _size(query, self.settings))
+            self.session.start(wanted, _size(query, self.settings))
         else:
             self.sizing.viewers_changed()
-        if not self._beginning:
+        if not self.session.preparing:
             self._greeting.greet(viewer)
 
     def _shown(self, viewer: Viewer) -> None:
@@ -166,14 +143,8 @@ class TerminalServer(Server):
             self.control.changed()
         self.sizing.viewers_changed()
         self.present()
-        if not self.viewers and self.upstream.alive and self.settings.keep is not None:
-            self._leaving = asyncio.get_running_loop().call_later(self.settings.keep, self._nobody_came)
-
-    def _nobody_came(self) -> None:
-        self._leaving = None
-        if not self.viewers and self._life is not None:
-            log.info("room %s: its terminal is closed, nobody watched for %g s", self.name, self.settings.keep)
-            self._life.cancel()
+        if not self.viewers:
+            self.session.last_viewer_left()
 
     def present(self) -> None:
         """Tells everyone who is there."""
@@ -189,44 +160,15 @@ class TerminalServer(Server):
 
     # The sandbox
 
-    def _start(self, sandbox_id: str, size: tuple[int, int] | None = None) -> None:
-        self._beginning = True
-        self.upstream.starting(sandbox_id)
-        self._life = self.spawn(self._live(sandbox_id, size or (self.stream.cols, self.stream.rows)), name="terminal")
+    def greet_all(self) -> None:
+        """A new process: everyone hears what there is."""
+        for viewer in list(self.viewers.values()):
+            self._greeting.greet(viewer)
 
-    async def _live(self, sandbox_id: str, size: tuple[int, int]) -> None:
-        """One process from its start to its end."""
-        room, epoch, nonce = f"{self.party}/{self.name}", secrets.token_hex(6), new_nonce()
-
-        async def screen_of(ring: Ring) -> Screen:
-            return await open_screen(ring, *size, scrollback=self.settings.scrollback, room=room)
-
-        async with self.awake(), self._settled():
-            try:
-                await self.stream.begin(epoch, *size, screen_of)
-            finally:
-                self._beginning = False
-            for viewer in list(self.viewers.values()):
-                self._greeting.greet(viewer)
-            try:
-                address = parse_address(self.settings.address(sandbox_id))
-            except SandboxError as error:
-                had = "; it is the one that this room had last: give its address anew, or name another" if sandbox_id == self._had else ""
-                self.upstream.fail(f"{error}{had}")
-                return
-            self._nonce = nonce
-            if self.settings.recording.enabled and not self._unsaved:
-                self.recorder.begin(self.settings.recording, epoch=epoch, sandbox=sandbox_id, cols=size[0], rows=size[1])
-            await self.upstream.run(address, cols=size[0], rows=size[1], nonce=nonce)
-
-    @asynccontextmanager
-    async def _settled(self) -> AsyncIterator[None]:
-        """Never leaves a room saying that it starts when nothing does."""
-        try:
-            yield
-        finally:
-            if self.upstream.state == "starting":
-                self.upstream.fail("the terminal was closed while it started")
+    def record(self, epoch: str, sandbox_id: str, size: tuple[int, int]) -> None:
+        """Begins the recording of a process, where the settings want one."""
+        if self.settings.recording.enabled and not self._unsaved:
+            self.recorder.begin(self.settings.recording, epoch=epoch, sandbox=sandbox_id, cols=size[0], rows=size[1])
 
     def _output(self, piece: bytes) -> None:
         offset = self.stream.ring.end
@@ -237,11 +179,8 @@ class TerminalServer(Server):
     def _upstream_changed(self) -> None:
         upstream = self.upstream
         if upstream.state == "running" and upstream.sandbox is not None:
-            self.commands.begin(self._nonce, upstream.sandbox.marks, self.stream.ring)
-            ran = "" if upstream.sandbox_id == DEFAULT_SANDBOX else upstream.sandbox_id
-            if self._had != ran:  # a room that only ever had the default one needs no file for it
-                self._had = ran
-                self.spawn(self.storage.put(HAD_SANDBOX, ran), name="sandbox-kept")
+            self.commands.begin(self.session.nonce, upstream.sandbox.marks, self.stream.ring)
+            self.session.opened()
         elif upstream.state == "starting":
             self.commands.coming()
         else:
@@ -256,32 +195,11 @@ class TerminalServer(Server):
             if viewer.greeted and (isinstance(viewer, RichViewer) or not viewer.wanted):
                 self.tell_state(viewer)
 
-    def terminate(self) -> bool:
-        """Ends what runs; False when nothing does. What was asked to end itself has 5 s for it, and tells its exit code."""
-        if self._life is None or self._life.done():
-            return False
-        if not self.upstream.end():
-            return self._life.cancel()
-        life = self._life
-        life.get_loop().call_later(END_TIMEOUT, life.cancel)
-        return True
-
-    async def restart(self) -> None:
-        """Ends what runs and starts the same sandbox again."""
-        if self._life is not None and not self._life.done():
-            self._life.cancel()
-            await asyncio.wait([self._life], timeout=10)
-        self._start(self.upstream.sandbox_id or self._had or DEFAULT_SANDBOX)
-
     async def on_stop(self) -> None:
         """Ends the process and frees the screen."""
-        if self._leaving is not None:
-            self._leaving.cancel()
         self.sizing.cancel()
         self.control.close()
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait([self._life], timeout=4.5)
+        await self.session.close()
         for viewer in self.viewers.values():
             self.audit.left(viewer.person)
         await self.recorder.close()
@@ -320,7 +238,7 @@ class TerminalServer(Server):
             return
         if not self.upstream.alive and keys in (b"\r", b"\n") and person.role in ("peer", "moderator"):
             if not isinstance(viewer, RichViewer):
-                self.spawn_for(viewer, self.restart(), "restart")
+                self.spawn_for(viewer, self.session.restart(), "restart")
             return
         now = asyncio.get_running_loop().time()
         if viewer.behind_hole(keys, now):
