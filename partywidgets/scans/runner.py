@@ -135,7 +135,7 @@ class RunnerPool:
         for loaded in swap.removed:
             self._service.scheduler.drop(loaded.id)
         if self._service.started:  # else the host ends, and the next start does it
-            await self._service.mark_unknown(swap.removed, sentence)
+            await self._service.scans.mark_unknown(swap.removed, sentence)
 
     def _read(self, offered: Any) -> OfferedCheck:
         if not isinstance(offered, Mapping):

@@ -1,4 +1,4 @@
-"""OpsMonitorService: runs scans and tells whoever listens."""
+"""OpsMonitorService: the checks of all configs, their schedule, their scans and what became of them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..exceptions import ConfigError, ScanError, StorageError
-from .announcer import BROADCAST_TIMEOUT, Announcer, BroadcastCallback
+from ..exceptions import ConfigError, StorageError
+from .active_scans import ActiveScans
+from .announcer import Announcer, BroadcastCallback
 from .board import PUBLISHED, Board
 from .checks.base import CheckModel
-from .execution import Bench, Loaded, configured, failed
-from .history import FILE, History, ScanState
+from .execution import Bench, Loaded, configured
+from .history import FILE, History
 from .housekeeping import keep_house, warm_up
 from .lapse import Lapse
 from .maintenance import MaintenanceSettings
-from .message import Rows
-from .model import CheckResult, one_line, utc_now
+from .model import CheckResult, utc_now
 from .notice import Known
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
@@ -29,21 +29,16 @@ from .placing import Placing
 from .probing import ProbeProcess
 from .registry import Registry, Selection, Swap
 from .report import ScanReport
-from .round import Round
 from .runner import OWNER, Deliver, RunnerPool
-from .scan import PARTIAL, Scan, scan_head, scan_started, wire_moment
-from .schedule import FULL, Scheduler
+from .scan import Scan, scan_head, wire_moment
+from .schedule import Scheduler
 from .settings import HistorySettings, LimitSettings, ScheduleSettings
-from .stream import Emit, ResultStream
 from .suppressions import Suppressions
 from .tasks import Tasks
 from .waiver import WaiverSettings
 
 __all__ = ["BroadcastCallback", "OpsMonitorService", "Scan", "Selection"]
 
-SCANS = 16
-"""Most scans under way at once that somebody asked for."""
-SCHEDULED = ("schedule", "interval")
 RUNNING = 100
 """Most scans under way that a snapshot tells of."""
 STOP_TIMEOUT = 5.0
@@ -84,8 +79,7 @@ class OpsMonitorService:
         self.orphans = Orphans(self)
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
-        self._rounds: set[Round] = set()
-        self.scheduler = Scheduler(self._scheduled)
+        self.scheduler = Scheduler(lambda keys: self.scans.scheduled(keys))
         self.notifier = Notifier(
             self._tasks.own,
             keep=self._keep_told,
@@ -95,16 +89,15 @@ class OpsMonitorService:
             redact=redact,
         )
         self.looking_back = asyncio.Semaphore(LOOKING_BACK)
-        self.last_scan: dict[str, Any] | None = None
         self.keeping = HistorySettings()
         self._history: History | None = None
         self.storage_lost: Callable[[], bool] = lambda: False
         """Whether the directory of the history was moved or removed, as its host knows."""
         self._lapse = Lapse(self._tell_lapse, is_lost=lambda: self.storage_lost())
         self.redact = redact
-        self._placing = Placing(self.board, self.registry, self.notifier, self.scheduler, redact)
+        placing = Placing(self.board, self.registry, self.notifier, self.scheduler, redact)
+        self.scans = ActiveScans(self, self._tasks, placing=placing, lapse=self._lapse)
         self._probes = probes
-        self._scans: dict[str, Scan] = {}
 
     # life
 
@@ -126,7 +119,7 @@ class OpsMonitorService:
         restored = await history.restore()
         self._history = history
         self.board.restore(restored, utc_now())
-        self.last_scan = None if restored.last_scan is None else scan_head(restored.last_scan)
+        self.scans.last = None if restored.last_scan is None else scan_head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
         for loaded in self.registry.checks.values():
             self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
@@ -257,26 +250,15 @@ class OpsMonitorService:
         actor: str | None = None,
     ) -> Scan:
         """As `run_scan`, without waiting: the scan is the service's own task."""
-        _ = self.history
-        asked = [scan for scan in self._scans.values() if scan.trigger not in SCHEDULED]
-        if trigger not in SCHEDULED and len(asked) >= SCANS:
-            raise ScanError(f"{SCANS} scans are under way: wait until one has ended")
-        chosen = self.registry.select(selection or Selection(), rows=self.board.rows)
-        report = ScanReport(trigger=trigger, total=len(chosen))
-        task = self._tasks.own(self._scan(report, chosen, broadcast, actor), f"scan {report.scan_id}")
-        scan = self._scans[report.scan_id] = Scan(report.scan_id, trigger, len(chosen), task)
-        task.add_done_callback(lambda _: self._scans.pop(report.scan_id, None))
-        return scan
+        return self.scans.start(selection or Selection(), broadcast=broadcast, trigger=trigger, actor=actor)
 
     def cancel_scan(self, scan_id: str) -> None:
         """Ends a scan under way; everyone gets its `scan-result` with what there is. Raises ScanError when none of that id is."""
-        if scan_id not in self._scans:
-            raise ScanError(f"no scan {one_line(scan_id, 80)!r} is under way: it has ended, or never began")
-        self._scans[scan_id].cancel()
+        self.scans.cancel(scan_id)
 
     def running(self) -> list[Scan]:
         """The scans under way."""
-        return list(self._scans.values())
+        return self.scans.running()
 
     async def publish(self, report: ScanReport, *, broadcast: BroadcastCallback | None = None, actor: str | None = None) -> ScanReport:
         """Takes a report that was made elsewhere (a scan in a kernel) onto the board and into the history; tells everyone.
@@ -284,117 +266,19 @@ class OpsMonitorService:
         Who sent it may be gone, and cancel the caller: what was begun is taken whole, else it would be half on the board and under way for
         ever. Raises ScanError when a scan of that id is known already.
         """
-        return await asyncio.shield(self._tasks.own(self._publish(report, broadcast, actor), f"publishing {report.scan_id}"))
+        return await self.scans.publish(report, broadcast=broadcast, actor=actor)
 
-    async def _publish(self, report: ScanReport, broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
-        report = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, results=report.results)
-        await self.history.begin_scan(report, actor=actor)
-        placed = ScanReport(scan_id=report.scan_id, trigger=report.trigger, started_at=report.started_at, total=report.total)
-        emit = self.announcer.emitter(broadcast)
-        await emit("scan-started", scan_started(placed, self.scheduler.next_full()))
-        stream = self._stream(report.scan_id, report.total, emit)
-        for result in report.results:
-            loaded = self.registry.checks.get(result.check_id)
-            result.scan_id = report.scan_id
-            self._place(result, loaded, stream, owner=PUBLISHED, published=True)
-            placed.add(result)
-        stream.finish()
-        await stream.run()
-        await self._close_scan(placed, "finished", emit)
-        return placed
-
-    async def _scan(self, report: ScanReport, chosen: list[Loaded], broadcast: BroadcastCallback | None, actor: str | None) -> ScanReport:
-        emit = self.announcer.emitter(broadcast)
-        stream = self._stream(report.scan_id, report.total, emit)
-
-        async def tell() -> None:
-            await self.kept(self.history.begin_scan(report, actor=actor))
-            await emit("scan-started", scan_started(report, self.scheduler.next_full()))
-            await stream.run()
-
-        def took(loaded: Loaded, result: CheckResult) -> None:
-            self._place(result, loaded, stream, owner=loaded.owner)
-            report.add(result)
-
-        looks = Round(chosen, self.bench, self._tasks.own, took)
-        self._rounds.add(looks)
-        state: ScanState = "finished"
-        # Checks do not wait for the disk, which may be slow: what was seen is told in its order all the same.
-        streaming = self._tasks.own(tell(), f"stream of scan {report.scan_id}")
-        try:
-            await looks.run(scan_id=report.scan_id, scheduled_at=report.started_at)
-        except asyncio.CancelledError:
-            state = "cancelled"
-            raise
-        finally:
-            self._rounds.discard(looks)
-            stream.finish()
-            await asyncio.wait({streaming}, timeout=BROADCAST_TIMEOUT)
-            await self._close_scan(report, state, emit)
-        return report
-
-    async def _close_scan(self, report: ScanReport, state: ScanState, emit: Emit) -> None:
-        report.finished_at = utc_now()
-        report.results.sort(key=lambda result: result.urgency)
-        await self.kept(self.history.finish_scan(report, state))
-        shown = next(self.board.parts(report.results), [])
-        head = report.head(len(shown))
-        if report.trigger not in PARTIAL or self.last_scan is None or self.last_scan["trigger"] in PARTIAL:
-            self.last_scan = head | {"more": f"/api/ops/scans/{report.scan_id}"}
-        await emit("scan-result", Rows(head, shown, [self.board.encoded(result) for result in shown]))
-
-    def _stream(self, scan_id: str, total: int, emit: Emit) -> ResultStream:
-        return ResultStream(scan_id, total, board=self.board, history=self.history, lapse=self._lapse, emit=emit)
-
-    def _place(
-        self, result: CheckResult, loaded: Loaded | None, stream: ResultStream, *, owner: str, gone: bool = False, published: bool = False
-    ) -> None:
-        placement = self._placing.place(result, loaded, owner=owner, gone=gone, published=published)
-        if placement is None:
-            stream.skip()
-            return
-        stream.add(placement)
-        if placement.recorded.changes and result.status in ("crit", "unknown"):
-            self.suppressions.failed(result)
-        if placement.ended_ack is not None:
-            self._tasks.own(self.suppressions.ack_over(placement.ended_ack), "ack ended")
-
-    async def _scheduled(self, keys: list[str]) -> None:
-        """The scheduled handler: what is due and not being looked at already, by the same path as every scan."""
-        full = [
-            loaded.id
-            for key in keys
-            if key.startswith(FULL)
-            for loaded in self.registry.owned_by(key.removeprefix(FULL))
-            if loaded.check.enabled
-        ]
-        interval = [key for key in keys if not key.startswith(FULL) and key not in full]
-        for trigger, check_ids in (("schedule", full), ("interval", interval)):
-            due = tuple(name for name in check_ids if name in self.registry.checks and not self._busy(name))
-            if due:
-                self.start_scan(Selection(checks=due), broadcast=self.announcer.broadcast, trigger=trigger)
-
-    def _busy(self, check_id: str) -> bool:
-        return self.bench.busy(check_id) or any(check_id in looks for looks in self._rounds)
-
-    async def mark_unknown(self, checks: Sequence[Loaded], reason: str) -> None:
-        """Turns the rows of checks that nobody can look at any more unknown, and tells everyone."""
-        stream = self._stream("", len(checks), self.announcer.emitter(self.announcer.broadcast))
-        count = 0
-        for loaded in checks:
-            if self.board.of_check(loaded.id):
-                self._place(failed(loaded, "internal", reason), loaded, stream, owner=loaded.owner, gone=True)
-                count += 1
-        if count:
-            stream.finish()
-            await stream.run()
+    @property
+    def last_scan(self) -> dict[str, Any] | None:
+        """The last scan that ended, as a report without results: one of the whole rather than of a few checks. None: there was none."""
+        return self.scans.last
 
     def snapshot_head(self) -> dict[str, Any]:
         """What the first part of a snapshot has beside rows."""
         return {
-            "scan": self.last_scan,
+            "scan": self.scans.last,
             "silences": self.suppressions.silences(),
-            "running": list(self._scans)[-RUNNING:],
+            "running": [scan.scan_id for scan in self.scans.running()[-RUNNING:]],
             "checks": len(self.registry),
             "notify": self.notifier.failing(),
             "unkept": self._lapse.reason,

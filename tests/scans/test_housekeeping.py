@@ -114,7 +114,7 @@ async def test_a_row_that_nobody_can_look_at_any_more_is_no_look(tmp_path: Path,
         service = room.service
         await service.load_config("/srv/shop.yaml", [ScriptedCheck(id="gone")])
         await room.ops.run_scan()
-        await service.mark_unknown([service.registry.checks["gone"]], "its notebook has gone")
+        await service.scans.mark_unknown([service.registry.checks["gone"]], "its notebook has gone")
         assert await statuses(room) == {"gone": ("unknown", "its notebook has gone")}
         assert [row["status"] for row in await service.history.history(check="gone")] == ["crit"]
         figures = await service.history.rollups(check="gone")

@@ -125,12 +125,12 @@ async def test_what_waits_in_a_scan_is_not_due_again(play: Play) -> None:
         async with asyncio.timeout(20):
             await begun.wait()
             assert not service.bench.busy("check-9")
-            await service._scheduled(["check-0", "check-9"])
+            await service.scans.scheduled(["check-0", "check-9"])
             assert service.running() == [scan]
             gate.set()
             await scan.wait()
             assert play.looks == {f"check-{number}": 1 for number in range(10)}
-            await service._scheduled(["check-9"])
+            await service.scans.scheduled(["check-9"])
             (again,) = service.running()
             assert (await again.wait()).total == 1
 
