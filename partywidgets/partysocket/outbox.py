@@ -86,5 +86,15 @@ class Outbox:
         return logging.WARNING if self._max_kept else logging.DEBUG
 
 
+def sendable(message: str | bytes | bytearray | memoryview) -> str | bytes:
+    """A message as it can be kept and sent. Raises TypeError when it is neither text nor bytes."""
+    if isinstance(message, str):
+        # A surrogate without its other half has no bytes in UTF-8: such a frame would hold up all behind it.
+        return message if message.isascii() else message.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if not isinstance(message, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
+    return bytes(message)
+
+
 def _size(message: str | bytes) -> int:
     return len(message.encode("utf-8", "replace")) if isinstance(message, str) else len(message)

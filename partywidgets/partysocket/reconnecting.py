@@ -19,7 +19,7 @@ from .changes import Changes
 from .close_event import CloseEvent, reconnects
 from .conversation import Conversation
 from .dial import Ear, dial, failure_of
-from .outbox import Outbox
+from .outbox import Outbox, sendable
 from .provided import Provided, provided
 from .retries import Retries
 
@@ -220,13 +220,7 @@ class ReconnectingWebSocket:
         True when it was handed to an open socket (with which it may still be lost). False when it was kept for the next connection or, the
         buffer being full, dropped with a log line. Raises TypeError for anything else.
         """
-        if isinstance(message, str):
-            message = _well_formed(message)
-        else:
-            if not isinstance(message, (bytes, bytearray, memoryview)):
-                raise TypeError(f"a message is str or bytes, got {type(message).__name__}: encode it first, for example with json.dumps")
-            message = bytes(message)
-        queued = self._outbox.put(message, is_open=self._state is ReadyState.OPEN)
+        queued = self._outbox.put(sendable(message), is_open=self._state is ReadyState.OPEN)
         if queued:
             self._changes.tell()
         return queued
@@ -398,8 +392,3 @@ class ReconnectingWebSocket:
             await outcome(callback(*arguments))
         except Exception:
             logger.exception("%s: a callback raised", self.label)
-
-
-def _well_formed(text: str) -> str:
-    """Text that UTF-8 has bytes for: a frame that has none would hold up all behind it."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from ..exceptions import CommandError, CommandTimeoutError
 from .ledger import Entry
 from .ring import Ring
-from .running import Request, Running, new_id, result_of, short
+from .running import Request, Running, end_mark, new_id, result_of, short
 from .sandboxes import MarkSource
 from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed
 from .shell_state import ShellState
@@ -167,9 +166,7 @@ class Commands:
             actor, identity = self._shell.typist, new_id()
         self._shell.line = ""
         self._running = Running(identity, known, actor, offset, time.monotonic(), time.time(), request)
-        self._announce(
-            {"kind": "start", "id": identity, "command": known, "actor": actor, "offset": offset},
-        )
+        self._announce(self._running.start_mark())
 
     def _started_unseen(self, end: int) -> None:
         """A shell without a mark at a command's start says that one ended: the start was when its line was entered."""
@@ -187,8 +184,7 @@ class Commands:
         else:
             # Also bash's and zsh's way with a line that they cannot parse: it never starts.
             self._running = Running(request.id, request.command, request.actor, request.typed_at, request.began, request.started, request)
-        running = self._running
-        self._announce({"kind": "start", "id": running.id, "command": running.command, "actor": running.actor, "offset": running.offset})
+        self._announce(self._running.start_mark())
 
     def _unseen_code(self, code: int, end: int) -> int:
         """The code of a line that never began: one that zsh cannot parse leaves the code from before."""
@@ -216,22 +212,8 @@ class Commands:
         running, self._running, self._outer = self._running, self._outer, None
         if running is None:
             return
-        cwd = self._shell.folder if cwd is None else cwd
-        duration = round(now - running.began, 6)
-        started = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        entry = Entry(running.id, running.command, running.actor, code, started, duration, cwd, running.offset)
-        self._announce(
-            {
-                "kind": "end",
-                "id": entry.id,
-                "command": entry.command,
-                "actor": entry.actor,
-                "offset": running.offset,
-                "exit_code": code,
-                "duration_s": duration,
-                "cwd": cwd,
-            }
-        )
+        entry = running.ended(code, now, self._shell.folder if cwd is None else cwd)
+        self._announce(end_mark(entry))
         self._keep(entry)
         request = running.request
         if request is not None:

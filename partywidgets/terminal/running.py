@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from .ledger import Entry
@@ -43,6 +44,22 @@ class Running:
     began: float
     started: float
     request: Request | None
+
+    def start_mark(self) -> dict[str, Any]:
+        """The `mark` message of its start."""
+        return {"kind": "start", "id": self.id, "command": self.command, "actor": self.actor, "offset": self.offset}
+
+    def ended(self, code: int | None, now: float, cwd: str) -> Entry:
+        """Its line in the ledger; `now` is in seconds of the monotonic clock."""
+        started = datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Entry(self.id, self.command, self.actor, code, started, round(now - self.began, 6), cwd, self.offset)
+
+
+def end_mark(entry: Entry) -> dict[str, Any]:
+    """The `mark` message of a command's end."""
+    mark = {"kind": "end"} | asdict(entry)
+    del mark["started_at"]
+    return mark
 
 
 def result_of(entry: Entry, running: Running, end: int, ring: Ring) -> dict[str, Any]:
