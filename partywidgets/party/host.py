@@ -23,6 +23,7 @@ from .directory_watch import DirectoryWatch
 from .fanout import DEFAULT_CAP
 from .grant import Grant
 from .hook import outcome
+from .making_place import MakingPlace
 from .nobody import Nobody
 from .room import Room
 from .roster import roster
@@ -52,6 +53,8 @@ class PartyHost:
     `parties` maps names (made kebab-case) to Server classes. A collision, or hooks that could not be called, raise ConfigError.
     `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not
     shared: this host takes one of its own.
+    `max_rooms` are in memory at once at most: at that limit the longest idle of those in which nobody is make place, and where all are in
+    use a further one is refused.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
     `slow_consumer_cap` is in bytes: a peer with more than that unread is cut.
     `sockets_per_subject` are open at once at most, over all rooms; a further one is closed with 1013 (RFC 6455's registry: try again
@@ -96,6 +99,7 @@ class PartyHost:
         self._watch = DirectoryWatch(self._directory)
         self._thread: StorageThread | None = None
         self._alarms: Alarms | None = None
+        self._place: MakingPlace | None = None
 
     @property
     def storage_path(self) -> Path:
@@ -119,6 +123,7 @@ class PartyHost:
             self._directory.close()
             raise
         self._watch.start()
+        self._place = MakingPlace(asyncio.get_running_loop(), max_rooms=self.max_rooms)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -128,13 +133,14 @@ class PartyHost:
         try:
             assert self._alarms is not None
             assert self._thread is not None
+            assert self._place is not None
             self._thread.hurry(STATEMENT_GRACE)
             await self._watch.stop()
             await self._alarms.close()
             await self._close_connections(deadline - 2.0)
-            rooms = list(self._rooms.values())
+            rooms = [*self._rooms.values(), *self._place.leaving]
             if rooms:
-                stops = [room.tasks.run(room.sleep(), name=f"stop {room.place}") for room in rooms]
+                stops = [room.stop() for room in rooms]
                 await asyncio.wait(stops, timeout=max(0.1, deadline - asyncio.get_running_loop().time() - 0.5))
                 await asyncio.gather(*(room.end() for room in rooms))
         finally:
@@ -301,7 +307,8 @@ class PartyHost:
 
     def forget(self, room: Room) -> None:
         """An idle room without sockets goes."""
-        self._rooms.pop((room.party, room.name), None)
+        if self._rooms.get((room.party, room.name)) is room:
+            del self._rooms[room.party, room.name]
 
     def _room(self, party: str, name: str) -> Room:
         key = (party, name)
@@ -314,7 +321,12 @@ class PartyHost:
         if self.closing:
             raise HostError("the host is closing: connect again when it is back")
         if len(self._rooms) >= self.max_rooms:
-            raise HostError(f"this host has {self.max_rooms} rooms, which is its limit: raise max_rooms, or wait until one is idle")
+            for idle in self._place.take_out(self._rooms.values()) if self._place is not None else ():
+                self.forget(idle)
+            if len(self._rooms) >= self.max_rooms:
+                raise HostError(
+                    f"this host has {self.max_rooms} rooms in use, which is its limit: raise max_rooms, or wait until one is idle"
+                )
         room = self._known.get(key)
         if room is None:
             room = Room(self, server_class, party, name)

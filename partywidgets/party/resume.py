@@ -64,7 +64,7 @@ class Logged:
 class History:
     """The last broadcasts of a room, bounded by number, bytes and age (seconds), whichever is first.
 
-    `top` counts all broadcasts since the epoch began; the epoch is this object's life.
+    `top` counts all broadcasts since the epoch began.
     """
 
     def __init__(
@@ -75,10 +75,14 @@ class History:
         max_age: float = MAX_AGE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.epoch = secrets.token_urlsafe(9)
-        self.top = 0
         self._max_frames, self._max_bytes, self._max_age = max_frames, max_bytes, max_age
         self._clock = clock
+        self.begin()
+
+    def begin(self) -> None:
+        """A new epoch, from which nothing is logged yet."""
+        self.epoch = secrets.token_urlsafe(9)
+        self.top = 0
         self._log: deque[Logged] = deque()
         self._bytes = 0
 

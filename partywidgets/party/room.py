@@ -144,10 +144,35 @@ class Room:
             self._idle_timer = self.loop.call_later(rest, self._check_idle)
         elif self._running or self.holds or self._starting is not None or not may_sleep:
             self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
-        elif self.instance is not None:
-            self._stopping = self.tasks.run(self.sleep(), name=f"stop {self.place}")
+        elif self.instance is not None or self.storage.is_open:
+            self.stop()
         else:
             self._forget()
+
+    @property
+    def vacant(self) -> bool:
+        """True while nobody is here, nothing holds the instance and nothing of it runs."""
+        return not (self.present or self.holds or self._running or self._starting or self._stopping)
+
+    @property
+    def recoverable(self) -> bool:
+        """True while somebody who lost its socket could still come back for what it missed."""
+        return self.history is not None and self.history.fresh()
+
+    def vacate(self) -> asyncio.Task[None]:
+        """A vacant room makes place: as when idle, but nobody resumes here any more. Whoever comes later waits for the end of this."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self.history is not None:
+            self.history.begin()
+        return self.stop()
+
+    def stop(self) -> asyncio.Task[None]:
+        """Drops the instance, see `sleep`; one such task at a time."""
+        if self._stopping is None:
+            self._stopping = self.tasks.run(self.sleep(), name=f"stop {self.place}")
+        return self._stopping
 
     def sleep(self) -> Coroutine[Any, Any, None]:
         """Drops the instance: on_stop, then its tasks, then its database. Sockets stay. Events are the next one's from this call on."""
@@ -170,8 +195,7 @@ class Room:
             self._forget()
 
     def _forget(self) -> None:
-        if self.history is not None and self.history.fresh():
-            # Whoever lost its socket may still come back for what it missed.
+        if self.recoverable:
             self._watch_idle()
         elif self.instance is None and self._starting is None and not self.present and not self.holds:
             self._unborn = None

@@ -50,6 +50,11 @@ class Storage:
         """True when something was ever kept here. The first use of anything else makes the file."""
         return self._database is not None or self._path.exists()
 
+    @property
+    def is_open(self) -> bool:
+        """True while its file is."""
+        return self._database is not None
+
     def folder(self, kind: str) -> Path:
         """Where a room's files of a kind have their place in the host's directory; not made yet."""
         return self._path.parent.parent / kind / self._path.stem

@@ -157,17 +157,17 @@ async def test_a_clock_that_is_set_back_holds_up_no_alarm_that_waits_for_its_roo
     async with PartyHost({"room": Room}, storage=tmp_path, max_rooms=1, hibernate_after=60) as host:
         alarms = host._alarms
         assert alarms is not None
-        await host.get_server_by_name("room", "other")
-        for name in ("waits", "again"):
-            await alarms.set("room", name, real() - 60)
-        await until(lambda: len(alarms._put_off) == 2)
-        due = real() + 30
-        await alarms.set("room", "again", due)
-        behind = 3600.0
-        async with asyncio.timeout(20):
-            while (moved := await alarms.get("room", "waits")) is not None and moved > time.time() + 120:
-                await asyncio.sleep(0.01)
-        assert await alarms.get("room", "again") == due
+        async with (await host.get_server_by_name("room", "other")).awake():
+            for name in ("waits", "again"):
+                await alarms.set("room", name, real() - 60)
+            await until(lambda: len(alarms._put_off) == 2)
+            due = real() + 30
+            await alarms.set("room", "again", due)
+            behind = 3600.0
+            async with asyncio.timeout(20):
+                while (moved := await alarms.get("room", "waits")) is not None and moved > time.time() + 120:
+                    await asyncio.sleep(0.01)
+            assert await alarms.get("room", "again") == due
 
 
 async def test_a_clock_that_is_set_back_while_nothing_can_be_written(
@@ -355,14 +355,14 @@ async def test_many_alarms_of_a_full_host_are_one_line(tmp_path: Path, caplog: p
     async with PartyHost({"room": Server}, storage=tmp_path, max_rooms=1, hibernate_after=60) as host:
         alarms = host._alarms
         assert alarms is not None
-        await host.get_server_by_name("room", "other")
-        for number in range(40):
-            await alarms.set("room", f"r{number}", 0.0)
-        await until(lambda: alarms._postponed == 39 and not alarms._ringing)
-        for number in range(40):
-            due = await alarms.get("room", f"r{number}")
-            assert due is not None
-            assert due > time.time()
+        async with (await host.get_server_by_name("room", "other")).awake():
+            for number in range(40):
+                await alarms.set("room", f"r{number}", 0.0)
+            await until(lambda: alarms._postponed == 39 and not alarms._ringing)
+            for number in range(40):
+                due = await alarms.get("room", f"r{number}")
+                assert due is not None
+                assert due > time.time()
     assert caplog.text.count("its alarm has to wait") == 1
 
 

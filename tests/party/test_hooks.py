@@ -144,14 +144,15 @@ async def test_a_full_host_keeps_its_alarms(tmp_path: Path) -> None:
         assert host._alarms is not None
         host._alarms._retry_base = 0.0001
         other = await host.get_server_by_name("room", "other")
-        await host._alarms.set("room", "early", 0.0)
-        for _ in range(20):
-            await host._alarms.get("room", "early")
-            await asyncio.sleep(0.005)
-        assert not rung.is_set()
-        async with asyncio.timeout(20):
-            while await host._alarms.get("room", "early") is None:  # in the moment of a try it is taken as rung
-                await asyncio.sleep(0)
+        async with other.awake():
+            await host._alarms.set("room", "early", 0.0)
+            for _ in range(20):
+                await host._alarms.get("room", "early")
+                await asyncio.sleep(0.005)
+            assert not rung.is_set()
+            async with asyncio.timeout(20):
+                while await host._alarms.get("room", "early") is None:  # in the moment of a try it is taken as rung
+                    await asyncio.sleep(0)
         other._room.host.forget(other._room)
         host._alarms._changed.set()
         async with asyncio.timeout(20):
