@@ -22,7 +22,6 @@ from .error_page import error_page
 from .exceptions import HostError, PartyError, RoomNameError
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
-from .scans.checks.heartbeat import BEATS
 from .terminal.greeting import BY_QUERY
 from .terminal.sandboxes.opening import parse_address
 from .transport.asgi import deny, raw_path_of
@@ -104,7 +103,7 @@ class Routes:
         if path.startswith("/static/"):
             return await asyncio.to_thread(_static, request, path.removeprefix("/static/"))
         if path.startswith(HEARTBEAT):
-            return _heartbeat(request, path.removeprefix(HEARTBEAT))
+            return await self._heartbeat(request, path.removeprefix(HEARTBEAT))
         if path == "/healthz":
             return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
         if path == "/hello":
@@ -206,6 +205,14 @@ class Routes:
         if self.gate.tickets.is_revoked(grant.grant_id):
             raise _Refused(401, "the grant was revoked")
 
+    async def _heartbeat(self, request: Request, secret: str) -> Response:
+        """A job says that it is alive. The secret is the credential; the answer says nothing but whether it is one."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return _error(405, f"{request.method} is not for this path: use GET or POST", {"Allow": "GET, HEAD, POST"})
+        if not await self.app.service.beats.hear(secret):
+            return _error(404, "no check listens for this heartbeat: see that its config is loaded")
+        return Response(status_code=204, headers=NO_STORE)
+
     async def _metrics(self, request: Request, grant: Grant, rest: str) -> Response:
         from .metrics import CONTENT_TYPE, exposition
 
@@ -296,15 +303,6 @@ def _only_get(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
     return _error(405, f"{request.method} is not for this path: use GET", {"Allow": "GET"})
-
-
-def _heartbeat(request: Request, secret: str) -> Response:
-    """A job says that it is alive. The secret is the credential; the answer says nothing but whether it is one."""
-    if request.method not in ("GET", "HEAD", "POST"):
-        return _error(405, f"{request.method} is not for this path: use GET or POST", {"Allow": "GET, HEAD, POST"})
-    if not BEATS.hear(secret):
-        return _error(404, "no check listens for this heartbeat: see that its config is loaded")
-    return Response(status_code=204, headers=NO_STORE)
 
 
 def _static(request: Request, rest: str) -> Response:

@@ -17,7 +17,7 @@ from . import looks, rollup
 from .model import CheckResult
 from .notice import Known
 from .past import LAST_SCAN, ROWS, Past, scan_moment, scan_row
-from .recorded import Recorded, Restored, Row, ScanState, StateChange
+from .recorded import KeptBeat, Recorded, Restored, Row, ScanState, StateChange
 from .report import ScanReport
 from .silence import Ack, Silence
 
@@ -64,6 +64,32 @@ class History(Past):
         gone = [(fingerprint,) for fingerprint in fingerprints]
         for table in ("latest", "acks", "notified"):
             await self._run(self._write, f"DELETE FROM {table} WHERE fingerprint = ?", gone)
+
+    async def beats(self) -> dict[str, KeptBeat]:
+        """What is kept of heartbeats, by the fingerprint of their check."""
+
+        def at(seconds: float) -> datetime:
+            return datetime.fromtimestamp(seconds, UTC)
+
+        rows = await self._ask("SELECT * FROM beats")
+        return {
+            row["fingerprint"]: KeptBeat(at(row["since"]), None if row["last"] is None else at(row["last"]), row["count"]) for row in rows
+        }
+
+    async def keep_beats(self, beats: Mapping[str, KeptBeat | None]) -> None:
+        """Stores what is known of heartbeats, in one transaction; None: nothing is to be known any more."""
+        over = [(fingerprint,) for fingerprint, beat in beats.items() if beat is None]
+        heard = [
+            (fingerprint, beat.since.timestamp(), None if beat.last is None else beat.last.timestamp(), beat.count)
+            for fingerprint, beat in beats.items()
+            if beat is not None
+        ]
+
+        def write(database: sqlite3.Connection) -> None:
+            database.executemany("DELETE FROM beats WHERE fingerprint = ?", over)
+            database.executemany("INSERT OR REPLACE INTO beats VALUES (?, ?, ?, ?)", heard)
+
+        await self.change(write)
 
     async def keep_ack(self, fingerprint: str, ack: Ack | None) -> None:
         """Stores an ack, or with None removes it."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from ..exceptions import SchemaError
 from . import looks, rollup
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
 their text twice more, and what figures are made of stands in an index.
 5: the results of one check are found by `looks`. 6: the changes and remedies of one row, and the last scan, are found by an index.
-7: when a target was told.
+7: when a target was told. 8: when jobs with a heartbeat were heard, and which incident a target was told of.
 An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
@@ -79,6 +79,11 @@ ALTER TABLE notified ADD COLUMN at REAL NOT NULL DEFAULT 0;
 UPDATE notified SET at = CAST(strftime('%s', 'now') AS REAL);
 """
 
+_TO_VERSION_8 = """
+CREATE TABLE beats (fingerprint TEXT PRIMARY KEY, since REAL NOT NULL, last REAL, count INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE notified ADD COLUMN incident TEXT NOT NULL DEFAULT '';
+"""
+
 _OF_VERSION_3 = """
 CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
@@ -106,7 +111,8 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     tables = TABLES + LATEST if empty else _TO_VERSION_4 if version < 4 else ""
     tables += (_TO_VERSION_5 if empty or version < 5 else "") + (_TO_VERSION_6 if empty or version < 6 else "")
     # Some files of version 1 have the table of version 2 already.
-    tables += f"{rollup.TABLES} {_OF_VERSION_3} {_TO_VERSION_7}"
+    tables += f"{rollup.TABLES} {_OF_VERSION_3}"
+    tables += (_TO_VERSION_7 if empty or version < 7 else "") + _TO_VERSION_8
     database.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:
         _log.info("ops history %s: schema version %d became %d", path, version, SCHEMA_VERSION)

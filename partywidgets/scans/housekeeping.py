@@ -59,6 +59,7 @@ async def keep_house(service: OpsMonitorService) -> None:
             if not await _step("pruning", service.kept(prune)):
                 pruned -= PRUNE_EVERY - ROLL_UP_EVERY  # soon again: a full disk waits for it
             await _step("old rows", _drop_orphans(service, before))
+            await _step("old heartbeats", service.beats.forget(before))
         await asyncio.sleep(LOOK_EVERY)
 
 

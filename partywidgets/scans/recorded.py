@@ -63,6 +63,20 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBeat:
+    """What is kept of a heartbeat: from when on its next beat is waited for, when the last one came, and how many came."""
+
+    since: datetime
+    last: datetime | None
+    count: int
+
+    @property
+    def awaited_from(self) -> datetime:
+        """From when on the time of the next beat counts."""
+        return self.since if self.last is None else max(self.since, self.last)
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What a start finds: the last result of each fingerprint, acks and silences, the highest `seq`, and the last scan."""
 

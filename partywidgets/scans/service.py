@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from ..exceptions import ConfigError, StorageError
+from ..exceptions import StorageError
 from .active_scans import ActiveScans
 from .announcer import Announcer, BroadcastCallback
+from .beats import BeatKeeper
 from .board import PUBLISHED, Board
 from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured
@@ -45,6 +45,8 @@ STOP_TIMEOUT = 5.0
 LOOKING_BACK = 2
 """Large answers about the past that are made at once: as many as the history has threads for."""
 
+T = TypeVar("T")
+
 _log = logging.getLogger("partywidgets.scans")
 
 
@@ -58,7 +60,7 @@ class OpsMonitorService:
     `directory` is where `ops-history.sqlite` lies; None keeps the history in memory. `limits` count checks running at once.
     `probes` looks at network checks elsewhere, None: they are looked at here. `announcer` is what the schedule, runners and reloads tell
     people by, `deliver` reaches one connection; the entry point (`OpsMonitorOps`) sets what they do. `suppressions` has acks, silences and
-    maintenance.
+    maintenance, `beats` the jobs that report by themselves.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class OpsMonitorService:
         self.suppressions = Suppressions(self)
         self.registry = Registry()
         self.orphans = Orphans(self)
+        self.beats = BeatKeeper(self)
         self.runners = RunnerPool(self)
         self.bench = Bench(self._tasks.own, limits)
         self.scheduler = Scheduler(lambda keys: self.scans.scheduled(keys))
@@ -121,6 +124,7 @@ class OpsMonitorService:
         self.board.restore(restored, utc_now())
         self.scans.last = None if restored.last_scan is None else scan_head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
+        await self.beats.restore()
         for loaded in self.registry.checks.values():
             self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
@@ -137,6 +141,7 @@ class OpsMonitorService:
         await self._tasks.stop(timeout=STOP_TIMEOUT)
         if self._probes is not None:
             await self._probes.close()
+        self.beats.leave()
         history, self._history = self._history, None
         if history is not None:
             await history.__aexit__(None, None, None)
@@ -179,9 +184,7 @@ class OpsMonitorService:
             require_apprise(name)
         own = [configured(check, name, resolve=resolve, redact=self.redact, probes=self._probes) for check in checks]
         swap = self.registry.replace(name, [*own, *functions], heir_of=OWNER)
-        for loaded in own:
-            with contextlib.suppress(ConfigError):  # its look says so
-                loaded.check.prepare(resolve, self.board.of_check(loaded.id))
+        await self.beats.listen(name, [loaded.check for loaded in own], resolve)
         if self._probes is not None:
             await self._probes.put(name, [loaded.check for loaded in own])
         if limits is not None:
@@ -313,6 +316,10 @@ class OpsMonitorService:
 
     async def _tell_lapse(self) -> None:
         await self.announcer.tell("unkept", {"reason": self._lapse.reason})
+
+    async def lasting(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Waits for work that is the service's own: it goes on where who waits gives up."""
+        return await asyncio.shield(self._tasks.own(work, name))
 
     async def kept(self, writing: Coroutine[Any, Any, Any], *, results: bool = False) -> bool:
         """Waits for a writing to the history. One that fails is told in the log: what is under way goes on without it. True: it is kept."""

@@ -13,6 +13,8 @@ import pytest
 from partywidgets.exceptions import SchemaError, StorageError
 from partywidgets.scans import background, rollup
 from partywidgets.scans import history_schema as schema
+from partywidgets.scans.checks.file import FileCheck
+from partywidgets.scans.checks.heartbeat import HeartbeatCheck
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.model import Status, Suppression, utc_now
 from partywidgets.scans.notice import Known
@@ -20,7 +22,7 @@ from partywidgets.scans.report import ScanReport
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.silence import Ack, Silence
 
-from .stored import result
+from .stored import OF_VERSION_7, result
 
 
 async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -29,7 +31,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 7: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 8: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 
@@ -41,7 +43,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await OpsMonitorService(directory=tmp_path).__aenter__()
 
 
-OF_VERSION_6 = "ALTER TABLE notified DROP COLUMN at; INSERT INTO notified VALUES ('chat', 'f', 'crit');"
+OF_VERSION_6 = OF_VERSION_7 + ("ALTER TABLE notified DROP COLUMN at; INSERT INTO notified VALUES ('chat', 'f', 'crit');")
 OF_VERSION_5 = OF_VERSION_6 + (
     "DROP INDEX changes_row; DROP INDEX changes_check; DROP INDEX scans_last; "
     "DROP INDEX scans_running; DROP INDEX proofs_row; DROP INDEX proofs_at;"
@@ -103,6 +105,27 @@ async def test_what_was_told_under_version_6_counts_as_told_when_it_is_opened(tm
         await history.keep_told("chat", {"f": later})
     async with History(path) as history:
         assert await history.told() == {"chat": {"f": later}}
+
+
+async def test_a_file_that_version_7_wrote_goes_on(tmp_path: Path) -> None:
+    """Its rows, acks and what was told stay, a job is as long silent as its last row says, and from then on beats are kept."""
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript((Path(__file__).parent / "history_of_version_7.sql").read_text())
+    job = HeartbeatCheck(id="nightly", secret="a-secret-of-version-7", within=10**9)
+    for count in (2, 3):
+        async with OpsMonitorService(directory=tmp_path) as service:
+            missing = next(row for row in service.board.rows.values() if row.check_id == "missing")
+            assert missing.suppression is not None
+            assert (missing.status, missing.suppression.actor) == ("crit", "Ana")
+            assert (await service.history.told())["a.yaml#chat"][missing.fingerprint].status == "crit"
+            await service.load_config("a.yaml", [job, FileCheck(id="missing", path="/nowhere/at-all")])
+            kept = (await service.history.beats())[job.fingerprint]
+            assert kept.count == count
+            assert kept.last is not None
+            assert count > 2 or kept.last < utc_now() - timedelta(seconds=10)
+            assert await service.beats.hear(job.secret)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
 
 
 async def test_results_of_one_check_are_found_sorted_in_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from ...duration import PositiveSeconds, Seconds
 from ...exceptions import ConfigError
 from ..condition import compile_condition, require_names
-from ..model import CheckResult, ErrorClass, Evidence, Metric, Severity, Status, fingerprint
+from ..model import ErrorClass, Evidence, Metric, Severity, Status, fingerprint
 from ..model import Remediation as ResultRemediation
 from ..schedule import CronRhythm
 from ..settings import Cron, Zone
@@ -222,10 +222,6 @@ class CheckModel(BaseModel):
             sandbox=given.sandbox,
             confirm=given.confirm,
         )
-
-    def prepare(self, resolve: Callable[[str], str], seen: Sequence[CheckResult] = ()) -> None:
-        """A host has loaded it, and looks at it later; `seen` are its present rows, from before a restart too. Raises ConfigError for a
-        reference that cannot be resolved."""
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Looks once. Never raises for what a target did; cancelled at the deadline."""
