@@ -7,14 +7,17 @@ import logging
 from enum import Enum, auto
 from typing import Any, Protocol
 
+from .draining import Draining
 from .limits import Limits
-from .silence import has_room, last_heard
+from .silence import acknowledged, has_room, last_heard, under_way
 
 logger = logging.getLogger("partywidgets.transport")
 
 HELD_BACK = 300.0
 """Seconds that a room may take nothing at all from a peer who has filled the kernel's buffer, before that peer is cut: it could not answer
 a ping, so nobody knows whether it is there."""
+LOOKS = 4
+"""In how many parts of `ping_timeout` it is looked how far a ping has come that waits behind other output."""
 
 
 class Hearing(Enum):
@@ -40,6 +43,10 @@ class Pinged(Protocol):
     @property
     def socket(self) -> Any: ...
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait in our own buffer."""
+
     def ping(self) -> None: ...
 
     def abort(self) -> None: ...
@@ -49,10 +56,14 @@ class Keepalive:
     """Any byte from the peer is a sign of life; a ping is sent only into silence. So a peer that is gone is cut `ping_interval` and
     `ping_timeout` after its last byte, however busy it was before.
 
+    A ping cannot be answered before it is there. On a slow line it waits behind what was sent before it, most of which the kernel holds:
+    for as long as the peer's machine acknowledges that (see `draining`) the time for the answer has not begun. It begins when the ping has
+    come through, so that a program which hangs on a machine that takes everything is found as any other is.
+
     `heard_at` is set by the socket with each byte, `held_back_at` when its room takes no more. Both are of the loop's clock.
     """
 
-    __slots__ = ("_limits", "_loop", "_pinged", "heard_at", "held_back_at", "pinged_at", "timer")
+    __slots__ = ("_ahead", "_draining", "_limits", "_loop", "_pinged", "heard_at", "held_back_at", "pinged_at", "timer")
 
     def __init__(self, pinged: Pinged, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self._pinged = pinged
@@ -61,6 +72,10 @@ class Keepalive:
         self.heard_at = loop.time()
         self.held_back_at = 0.0
         self.pinged_at = 0.0
+        self._draining: Draining | None = None
+        """Of what was sent before the ping, until it has come through or nothing is known of it."""
+        self._ahead = 0
+        """How many bytes the peer's machine will have acknowledged when that has come through."""
         self.timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -81,16 +96,38 @@ class Keepalive:
         if not self._hear(now):
             return
         due = self.heard_at + limits.ping_interval
-        if due <= now and self.pinged_at > self.heard_at:
+        if due <= now:
+            if self.pinged_at <= self.heard_at:
+                self._ping(now)
+            elif self._waits_behind_output(now):
+                self.pinged_at = now
             due = self.pinged_at + limits.ping_timeout
             if due <= now:
                 logger.info("%r: silent for %g s after a ping, and cut", self._pinged.label, limits.ping_timeout)
                 self._pinged.abort()
                 return
-        elif due <= now:
-            self.pinged_at, due = now, now + limits.ping_timeout
-            self._pinged.ping()
+            if self._draining is not None:
+                due = min(due, now + limits.ping_timeout / LOOKS)
         self.timer = self._loop.call_at(due, self.look)
+
+    def _ping(self, now: float) -> None:
+        sock, buffered = self._pinged.socket, self._pinged.buffered
+        got, queued = acknowledged(sock), under_way(sock)
+        self._draining = None
+        if got is not None and queued is not None and queued + buffered:
+            self._draining, self._ahead = Draining(now, 0, got), got + queued + buffered
+        self.pinged_at = now
+        self._pinged.ping()
+
+    def _waits_behind_output(self, now: float) -> bool:
+        """True when the peer's machine has taken some of what was sent before the ping, and the ping has not come through."""
+        if self._draining is None:
+            return False
+        got = acknowledged(self._pinged.socket)
+        if got is None or got > self._ahead:
+            self._draining = None
+            return False
+        return self._draining.moved(now, 0, got)
 
     def _hear(self, now: float) -> bool:
         """Finds out when a peer that is not read from was last heard. False: it was cut.

@@ -19,9 +19,11 @@ from websockets.frames import Close
 
 from ..party.wire import Batch, Receiver
 from .control import PING, close_frame
+from .draining import Draining
 from .intake import ROOM, WRITING, Intake
 from .keepalive import Hearing, Keepalive
 from .limits import DEFAULT_LIMITS, Limits
+from .silence import acknowledged
 
 logger = logging.getLogger("partywidgets.transport")
 
@@ -49,7 +51,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         "_close_sent",
         "_close_timer",
         "_descriptor",
-        "_drained_at",
+        "_draining",
         "_intake",
         "_keepalive",
         "_limits",
@@ -58,7 +60,6 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         "_peer_close",
         "_receiver",
         "_stall_timer",
-        "_taken",
         "_transport",
         "_written",
     )
@@ -74,8 +75,8 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         self._descriptor = -1
         """The socket's own, for the one write a tick; -1 under TLS, whose bytes are the transport's to make, and once the socket closes."""
         self._written = 0
-        self._taken = 0
-        self._drained_at = 0.0
+        self._draining: Draining | None = None
+        """Of what waits, while the transport holds too much of it."""
         self._close_sent = False
         self._peer_close: Close | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -116,8 +117,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._intake.pause(WRITING)
-        self._drained_at = self._loop.time()
-        self._taken = self._written - self.buffered
+        self._draining = Draining(self._loop.time(), self._written - self.buffered, acknowledged(self.socket))
         if self._stall_timer is None:
             self._stall_timer = self._loop.call_later(self._limits.stall / 5, self._check_stall)
 
@@ -125,6 +125,7 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+        self._draining = None
         self._intake.resume(WRITING)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -287,11 +288,10 @@ class WebSocket(asyncio.Protocol, asyncio.BufferedProtocol):
 
     def _check_stall(self) -> None:
         self._stall_timer = None
-        now = self._loop.time()
-        taken = self._written - self.buffered
-        if taken > self._taken:
-            self._taken, self._drained_at = taken, now
-        elif now - self._drained_at >= self._limits.stall:
+        now, draining = self._loop.time(), self._draining
+        assert draining is not None
+        moved = draining.moved(now, self._written - self.buffered, acknowledged(self.socket))
+        if not moved and now - draining.since >= self._limits.stall:
             logger.warning("%r: took nothing of %d bytes for %g s, and was cut", self._receiver, self.buffered, self._limits.stall)
             self.abort()
             return

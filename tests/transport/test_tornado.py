@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -26,14 +27,19 @@ from partywidgets.transport.asgi import PartyMiddleware
 from partywidgets.transport.body import Pace
 from partywidgets.transport.detached import enter_by_socket
 from partywidgets.transport.handshake import check_handshake
+from partywidgets.transport.limits import Limits
 from partywidgets.transport.tornado import SETTING, Mount, RoomsHandler, enter_by_stream
 from partywidgets.transport.tornado_stream import StreamTransport
+from partywidgets.transport.websocket import WebSocket
+
+from ..slow_line import SlowLine
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 class Echo(Server):
-    """Says everything back; `flood N` sends N frames of 64 KiB, `bye` closes with a code of its own."""
+    """Says everything back; `flood N` sends N frames of 64 KiB, `bye` closes with a code of its own, `slowly` tells much to a peer that may
+    take nothing for a second only."""
 
     def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
         connection.send("welcome")
@@ -45,6 +51,12 @@ class Echo(Server):
                 while connection.buffered > 512 * 1024:
                     await asyncio.sleep(0.002)
             connection.send("flood is over")
+        elif message == "slowly":
+            wire = connection.wire
+            assert isinstance(wire, WebSocket)
+            wire._limits = Limits(stall=1.0)
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50_000)
+            connection.send(bytes(160_000))
         elif message == "bye":
             connection.close(4321, "as you wish")
         else:
@@ -157,6 +169,19 @@ async def test_a_flood_goes_at_the_readers_pace(room: tuple[str, dict[str, Any],
         while (message := await hear(slow)) != "flood is over":
             received += len(message)
         assert received == 128 * 65536
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a peer has acknowledged")
+async def test_a_slow_line_behind_tls(tmp_path: Path) -> None:
+    """Of a large message nothing is told before Tornado has written all of it: what the peer's machine takes of it counts."""
+    authority, trusting = trustme.CA(), ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with serving(tmp_path, authority) as (url, _, _), SlowLine.before(int(url.split(":")[2].strip("/")), rate=20_000) as line:
+        over = connect(url + "parties/echo/lobby", ssl=trusting, host="127.0.0.1", port=line.port, proxy=None, ping_interval=None)
+        async with over as connection, asyncio.timeout(60):
+            assert await connection.recv() == "welcome"
+            await connection.send("slowly")
+            assert await connection.recv() == bytes(160_000)
 
 
 async def test_closing_from_either_side(room: tuple[str, dict[str, Any], PartyHost]) -> None:
