@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,15 +43,24 @@ def test_dashboard_over_one_transport(name: str, start_jupyter: StartJupyter, op
 
 
 def test_comm_alone_while_a_cell_blocks(start_jupyter: StartJupyter, open_lab: OpenLab, tmp_path: Path) -> None:
-    """Over comm alone, output still arrives while a cell blocks, and the badge says that the kernel is busy."""
+    """Over comm alone, output still arrives while a cell blocks, and the badge says for how long the kernel has been busy."""
     lab = open_lab(start_jupyter(**SETUPS["comm-in-process"]), "notebooks/terminal.ipynb")
     lab.run_all()
+    badge = lab.terminals().first.locator(".pw-badge")
     expect(lab.terminals().first).to_have_attribute("data-state", "live")  # what is typed before is refused in words
-    lab.type(f"echo go-$((1+1)); until [ -e {tmp_path}/cell-runs ]; do sleep 0.1; done; echo late-$((40+2))\n")
+    lab.type(
+        f"echo go-$((1+1)); until [ -e {tmp_path}/cell-runs ]; do sleep 0.1; done; echo late-$((40+2)); "
+        f"until [ -e {tmp_path}/enough ]; do sleep 0.1; done; while [ ! -e {tmp_path}/cell-ends ]; do echo on; sleep 0.3; done\n"
+    )
     lab.expect_screen("go-2")  # every keystroke has left the page
     with lab.busy(tmp_path):
         lab.expect_screen("late-42")
-        expect(lab.terminals().first).to_contain_text("kernel busy")
+        expect(badge).to_have_text(re.compile(r"^comm · kernel busy\? \d+ s$"), timeout=20_000)
+        first = badge.inner_text()
+        expect(badge).not_to_have_text(first)  # it counts
+        (tmp_path / "enough").touch()
+        expect(badge).to_have_text(re.compile(r"^comm · kernel busy \d+ s$"))
+    expect(badge).to_have_text(re.compile(r"^comm · [<\d.]+ m?s$"), timeout=20_000)
 
 
 def test_below_a_base_url(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:

@@ -33,6 +33,8 @@ export class CommChannel {
   #liveness = new Set<() => void>();
   /** The manager said that the comm came or went since the last answer. */
   interrupted = false;
+  /** When the kernel last sent something, on performance.now()'s clock. */
+  heard = Number.NEGATIVE_INFINITY;
 
   /** `tickets` are those pushed for this view's room; `wanted` says in a request which other room of the widget a ticket is for. */
   constructor(model: WidgetModel, signal: AbortSignal, tickets: PushedTicket[] = [], wanted: Record<string, unknown> = {}) {
@@ -120,6 +122,7 @@ export class CommChannel {
   #receive(message: CustomMessage, buffers: DataView[]): void {
     if (typeof message !== "object" || message === null) return;
     this.interrupted = false;
+    this.heard = performance.now();
     const waiting = typeof message.id === "string" ? this.#waiting.get(message.id) : undefined;
     if (waiting) {
       this.#waiting.delete(message.id!);

@@ -12,6 +12,7 @@ const page = { href: "http://localhost:8888/lab", baseUrl: "/" as string | null 
 vi.stubGlobal("WebSocket", WS);
 vi.stubGlobal("document", {
   hidden: false,
+  addEventListener() {},
   getElementById: () => ({ textContent: JSON.stringify({ baseUrl: page.baseUrl }) }),
   body: { dataset: {} },
 });

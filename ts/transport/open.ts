@@ -2,16 +2,13 @@
 import PartySocket from "partysocket";
 import { type CommChannel, KernelSilence } from "./channel.ts";
 import { CommTransport } from "./comm.ts";
+import { type Delay, measureDelay } from "./delay.ts";
 import { type Endpoint, httpRoot, type Page, type TransportName, thisPage, whyRelayed } from "./endpoint.ts";
 import { LoopbackTransport } from "./loopback.ts";
 import { ServerTransport } from "./server.ts";
 import { Refused, type Transport } from "./transport.ts";
 
 export const HELLO_TIMEOUT_MS = 1500;
-const BUSY_AFTER_MS = 2000;
-const DELAY_EVERY_MS = 5000;
-/** A `hello` that takes longer is one that nobody heard: its connection may be half open, and the next one is made anew. */
-const SILENCE_MS = 10_000;
 const SEARCH_PAUSES_MS = [1000, 2000, 4000, 8000];
 /** Attempts that never opened before another way is looked for. The extension's way is not left: its refusal may look like this too. */
 const ATTEMPTS = 3;
@@ -32,8 +29,8 @@ export interface LinkHandlers {
   opened(protocol: string): void;
   text(message: string): void;
   binary(frame: Uint8Array): void;
-  /** The way that carries, its delay (milliseconds, `busy` when nothing came back for 2 s, null when not known), and why no better one does, or "". */
-  delay(transport: TransportName | null, delay: number | "busy" | null, why: string): void;
+  /** The way that carries, its delay, and why no better one does, or "". */
+  delay(transport: TransportName | null, delay: Delay, why: string): void;
 }
 
 export interface RoomAddress {
@@ -158,7 +155,7 @@ export class RoomLink {
     }
   }
 
-  #tellDelay(transport: TransportName | null, delay: number | "busy" | null): void {
+  #tellDelay(transport: TransportName | null, delay: Delay): void {
     this.#handlers.delay(transport, delay, transport === "comm" ? whyRelayed(this.#address.endpoints, thisPage()) : "");
   }
 
@@ -283,7 +280,18 @@ export class RoomLink {
         if (transport.name === "comm" && !ended.signal.aborted)
           void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
       });
-      this.#measure(transport, socket, () => heard, ended.signal);
+      measureDelay(
+        {
+          hello: (timeoutMs, signal) => transport.hello(timeoutMs, signal),
+          heard: () => (transport.name === "comm" ? this.#channel.heard : heard),
+          tell: (delay) => this.#tellDelay(transport.name, delay),
+          back: (asked) => {
+            // The network was away, and the socket has said nothing since: it may be half open, which a browser does not notice.
+            if (socket.readyState === WebSocket.OPEN && heard < asked && transport.name !== "comm") socket.reconnect();
+          },
+        },
+        ended.signal,
+      );
     });
   }
 
@@ -310,47 +318,6 @@ export class RoomLink {
       }
     }
     this.#handlers.text(data);
-  }
-
-  /** Every 5 s while the page is visible: a `hello`'s way there and back. */
-  #measure(transport: Transport, socket: PartySocket, heard: () => number, signal: AbortSignal): void {
-    let silent = false;
-    const probe = async () => {
-      if (document.hidden) return;
-      const started = performance.now();
-      const busy = setTimeout(() => this.#tellDelay(transport.name, "busy"), BUSY_AFTER_MS);
-      try {
-        await transport.hello(SILENCE_MS, signal);
-        if (signal.aborted) return;
-        this.#tellDelay(transport.name, Math.round((performance.now() - started) * 10) / 10);
-        // The network was away and is back, and the socket has said nothing since: it may be half open, which a browser does not notice.
-        if (silent && socket.readyState === WebSocket.OPEN && heard() < started && transport.name !== "comm") socket.reconnect();
-        silent = false;
-      } catch {
-        silent = true;
-      } finally {
-        clearTimeout(busy);
-      }
-    };
-    const loop = async () => {
-      while (!signal.aborted) {
-        await probe();
-        await this.#sleep(DELAY_EVERY_MS, signal);
-      }
-    };
-    void loop();
-  }
-
-  #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener("abort", done);
-    });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Which way carries a room, and its delay, in words. */
+import type { Delay, Silence } from "../transport/delay.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import { element, setText } from "./element.ts";
 
@@ -13,25 +14,40 @@ export class Badge {
   readonly node = element("span", { class: "pw-badge" });
 
   /** `why` no better way carries, a sentence with what helps, or empty. */
-  show(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
+  show(transport: TransportName | null, delay: Delay, why = ""): void {
     if (transport === null) {
       setText(this.node, "");
       this.node.removeAttribute("title");
       return;
     }
-    const words =
-      delay === null
-        ? ""
-        : delay === "busy"
-          ? transport === "comm"
-            ? " · kernel busy"
-            : " · no answer for 2 s"
-          : ` · ${milliseconds(delay)}`;
-    setText(this.node, transport + words);
+    const silence = typeof delay === "object" ? delay : null;
+    const words = silence ? silenceOf(transport, silence) : typeof delay === "number" ? milliseconds(delay) : "";
+    setText(this.node, words ? `${transport} · ${words}` : transport);
     const there = typeof delay === "number" ? `; there and back in ${milliseconds(delay)}` : "";
-    this.node.title = `Connected ${MEANING[transport]}${there}${why && `. ${why}`}`;
-    this.node.classList.toggle("pw-badge-slow", delay === "busy");
+    const cause = silence && transport === "comm" ? causeOf(silence) : "";
+    const none = silence ? `; no answer for ${seconds(silence.forMs)}` : "";
+    this.node.title = [`Connected ${MEANING[transport]}${there}${none}`, cause, why].filter(Boolean).join(". ");
+    this.node.classList.toggle("pw-badge-slow", silence !== null);
   }
+}
+
+/** Over a comm the kernel itself would answer: what it cannot say while a cell blocks, its rooms still send. */
+function silenceOf(transport: TransportName, { forMs, heard }: Silence): string {
+  const time = seconds(forMs);
+  if (transport !== "comm") return `no answer for ${time}`;
+  return heard ? `kernel busy ${time}` : `kernel busy? ${time}`;
+}
+
+function causeOf({ heard }: Silence): string {
+  return heard
+    ? "A cell blocks the kernel, output arrives"
+    : "A cell blocks the kernel and its rooms have nothing to say, or Jupyter lost its connection to it: Kernel, Reconnect to Kernel helps then";
+}
+
+function seconds(ms: number): string {
+  const whole = Math.floor(ms / 1000);
+  if (whole < 60) return `${whole} s`;
+  return whole < 3600 ? `${Math.floor(whole / 60)} min` : `${Math.floor(whole / 3600)} h`;
 }
 
 function milliseconds(delay: number): string {

@@ -2,6 +2,7 @@
 import type { FailingTarget } from "../ops-protocol.ts";
 import type { Reply } from "../protocol.ts";
 import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
+import type { Delay } from "../transport/delay.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
 import { Badge } from "./badge.ts";
@@ -91,7 +92,7 @@ export class OpsBar {
     this.#now.hidden = state !== "open";
   }
 
-  delay(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
+  delay(transport: TransportName | null, delay: Delay, why = ""): void {
     this.#badge.show(transport, delay, why);
   }
 

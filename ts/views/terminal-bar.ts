@@ -1,5 +1,6 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import type { Delay } from "../transport/delay.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
 import { type AskActions, AskList } from "./ask-list.ts";
@@ -168,7 +169,7 @@ export class TerminalBar {
     this.node.querySelector<HTMLButtonElement>("button:not([hidden])")?.focus();
   }
 
-  delay(transport: TransportName | null, delay: number | "busy" | null, why = ""): void {
+  delay(transport: TransportName | null, delay: Delay, why = ""): void {
     this.#badge.show(transport, delay, why);
     this.#overflow.soon();
   }

@@ -317,8 +317,11 @@ describe("the badge", () => {
   it.each([
     ["server", 0.4, "server · <1 ms"],
     ["loopback", 12.3, "loopback · 12 ms"],
-    ["comm", "busy", "comm · kernel busy"],
-    ["remote", "busy", "remote · no answer for 2 s"],
+    ["comm", { forMs: 12_900, heard: true }, "comm · kernel busy 12 s"],
+    ["comm", { forMs: 12_900, heard: false }, "comm · kernel busy? 12 s"],
+    ["comm", { forMs: 119_000, heard: true }, "comm · kernel busy 1 min"],
+    ["remote", { forMs: 2000, heard: true }, "remote · no answer for 2 s"],
+    ["remote", { forMs: 7_300_000, heard: false }, "remote · no answer for 2 h"],
     ["comm", null, "comm"],
     [null, null, ""],
   ] as const)("for %s and %s says %j", (transport, delay, words) => {
@@ -331,6 +334,15 @@ describe("the badge", () => {
     const badge = new Badge();
     badge.show("comm", null);
     expect(badge.node.title).toContain("what you type waits while a cell blocks, output arrives");
+  });
+
+  it("says what may be the cause of silence, and what helps", () => {
+    const badge = new Badge();
+    badge.show("comm", { forMs: 5000, heard: false });
+    expect(badge.node.title).toContain("Reconnect to Kernel");
+    badge.show("comm", { forMs: 5000, heard: true });
+    expect(badge.node.title).not.toContain("Reconnect");
+    expect(badge.node.title).toContain("A cell blocks the kernel");
   });
 
   it("says why no better way carries, and what helps", () => {
