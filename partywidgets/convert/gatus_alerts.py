@@ -7,7 +7,7 @@ from typing import Any
 
 from ..duration import parse_duration
 from .draft import Draft
-from .services import INCIDENTS, NATIVE, NOBODY, ONE_INCIDENT, OWN_BODY, address
+from .services import INCIDENTS, NATIVE, NOBODY, OWN_BODY, address
 from .source import Environment, Section
 
 SERVICES: dict[str, tuple[str, dict[str, str]]] = {
@@ -150,8 +150,6 @@ class Alerting:
             elif not all(provider.resolved):
                 self.draft.differs(place, f"{name}: send-on-resolved is on for some alerts only; here for all of them")
             incidents = SERVICES[name][0] in INCIDENTS
-            if incidents and len(provider.used) > 1:
-                self.draft.differs(place, f"{name}: {ONE_INCIDENT}")
             self.draft.tell_by_reminder(target, place, dict.fromkeys(provider.used, 0.0) if incidents else provider.used)
 
     def _reminder(self, given: object, place: str) -> float:

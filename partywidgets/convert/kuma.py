@@ -13,7 +13,7 @@ from .draft import Draft, labelled, slug, span
 from .kuma_file import Backup, Record
 from .kuma_services import SERVICES
 from .kuma_target import Targets
-from .services import INCIDENTS, NOBODY, ONE_INCIDENT, OWN_BODY, address
+from .services import INCIDENTS, NOBODY, OWN_BODY, address
 
 _NAMED_BY = {
     **dict.fromkeys(("http", "keyword", "json-query", "real-browser", "websocket-upgrade"), "url"),
@@ -139,8 +139,6 @@ class Kuma:
         target: dict[str, Any] = {"name": name, "url": self.draft.secret(given.place, url, name, "url")}
         if any(other["name"] == name for other in self.draft.notify):
             target["name"] = f"{name[:80]} {int(given.number('id'))}"
-        if service in INCIDENTS and len(users) > 1:
-            self.draft.differs(given.place, f"{kind}: {ONE_INCIDENT}")
         self.draft.tell_by_reminder(target, given.place, {name: 0.0 if service in INCIDENTS else self._reminders[name] for name in users})
 
     def _window(self, given: Record, backup: Backup, ids: dict[int, str], children: dict[int, set[int]]) -> None:

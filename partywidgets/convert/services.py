@@ -15,10 +15,7 @@ OWN_BODY = (
 )
 """Why a webhook with a body of the source's is left out."""
 INCIDENTS = frozenset(("goalert", "ilert", "incident-io", "pagerduty", "pagertree", "signl4", "splunk", "squadcast"))
-"""Services that open an incident with a problem and end it with the recovery; reminding people is theirs."""
-ONE_INCIDENT = "one incident stands for all that it is told of, and ends when nothing of that fails any more"
-_INCIDENT = "?action=map&dedup=partywidgets"
-"""Without it Apprise opens an incident for each message, a recovery too."""
+"""Services that open an incident with a problem and end it with the recovery, by `scans/notify_incident.py`; reminding people is theirs."""
 
 Fields = Mapping[str, str]
 """What a tool knows of a service, under the names that the makers below use."""
@@ -49,13 +46,13 @@ def _made_of(pattern: str) -> Callable[[Fields], str]:
     return make
 
 
-def _key_of(service: str, path: str, hosts: str, more: str = "") -> Callable[[Fields], str | None]:
+def _key_of(service: str, path: str, hosts: str) -> Callable[[Fields], str | None]:
     """A maker for services whose webhook is `https://HOST/path/KEY`, HOST one that matches `hosts`."""
 
     def make(fields: Fields) -> str | None:
         at = _web(fields["webhook"])
         before, _, key = at.path.rstrip("/").rpartition("/")
-        return f"{service}://{_part(key)}{more}" if before == path and re.fullmatch(hosts, at.hostname or "") else None
+        return f"{service}://{_part(key)}" if before == path and re.fullmatch(hosts, at.hostname or "") else None
 
     return make
 
@@ -126,13 +123,13 @@ def _home_assistant(fields: Fields) -> str | None:
 
 def _pagerduty(fields: Fields) -> str | None:
     # Events API v2 knows the integration by its key alone; Apprise wants one of the REST API beside it, which that one does not look at.
-    region = "&region=eu" if ".eu." in fields.get("server", "") else ""
-    return f"pagerduty://{_part(fields['token'])}@none{_INCIDENT}{region}"
+    region = "?region=eu" if ".eu." in fields.get("server", "") else ""
+    return f"pagerduty://{_part(fields['token'])}@none{region}"
 
 
 def _squadcast(fields: Fields) -> str | None:
-    made = _key_of("squadcast", "/v2/incidents/api", r"api\.(eu\.)?squadcast\.com", _INCIDENT)(fields)
-    return made and made + ("&region=eu" if ".eu." in fields["webhook"] else "")
+    made = _key_of("squadcast", "/v2/incidents/api", r"api\.(eu\.)?squadcast\.com")(fields)
+    return made and made + ("?region=eu" if ".eu." in fields["webhook"] else "")
 
 
 def _splunk(fields: Fields) -> str | None:
@@ -142,12 +139,12 @@ def _splunk(fields: Fields) -> str | None:
 
 def _incident_io(fields: Fields) -> str | None:
     source = _key_of("incidentio", "/v2/alert_events/http", r"api\.incident\.io")(fields)
-    return source and f"{source}/{_part(fields['token'])}{_INCIDENT}"
+    return source and f"{source}/{_part(fields['token'])}"
 
 
 def _goalert(fields: Fields) -> str | None:
     at = _web(fields["server"])
-    return f"goalert{_s(at)}://{at.netloc}{at.path.rstrip('/')}/{_part(fields['token'])}{_INCIDENT}"
+    return f"goalert{_s(at)}://{at.netloc}{at.path.rstrip('/')}/{_part(fields['token'])}"
 
 
 def _bark(fields: Fields) -> str | None:
@@ -226,7 +223,7 @@ _MAKERS: dict[str, Callable[[Fields], str | None]] = {
     "gotify": _gotify,
     "home-assistant": _home_assistant,
     "ifttt": _made_of("ifttt://{token}/{event}"),
-    "ilert": _made_of("ilert://{token}" + _INCIDENT),
+    "ilert": _made_of("ilert://{token}"),
     "incident-io": _incident_io,
     "kook": _made_of("kook://{token}/{to}"),
     "line": _made_of("line://{token}/{to/}"),
@@ -237,7 +234,7 @@ _MAKERS: dict[str, Callable[[Fields], str | None]] = {
     "octopush": _made_of("octopush://{from}:{user@}/{token}/{to/}"),
     "opsgenie": lambda fields: _made_of("opsgenie://{token}")(fields) + ("?region=eu" if fields.get("region") == "eu" else ""),
     "pagerduty": _pagerduty,
-    "pagertree": _key_of("pagertree", "/integration", r"api\.pagertree\.com", _INCIDENT),
+    "pagertree": _key_of("pagertree", "/integration", r"api\.pagertree\.com"),
     "plivo": _made_of("plivo://{user}@{token}/{from}/{to/}"),
     "pushbullet": _made_of("pbul://{token}"),
     "pushdeer": _pushdeer,
@@ -251,8 +248,8 @@ _MAKERS: dict[str, Callable[[Fields], str | None]] = {
     "serwersms": _made_of("serwersms://{user}:{password}@{from}/{to/}"),
     "seven": _made_of("seven://{token}/{to/}"),
     "signal": _signal,
-    "signl4": _made_of("signl4://{token}" + _INCIDENT),
-    "signl4-webhook": _key_of("signl4", "/webhook", r"connect\.signl4\.com", _INCIDENT),
+    "signl4": _made_of("signl4://{token}"),
+    "signl4-webhook": _key_of("signl4", "/webhook", r"connect\.signl4\.com"),
     "slack": _webhook,
     "smsc": _made_of("smsc://{user}:{password}@{to/}"),
     "smsmanager": _made_of("smsmanager://{token}@{to/}"),

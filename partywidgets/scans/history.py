@@ -111,18 +111,20 @@ class History(Past):
         await self._run(self._write, "INSERT INTO events VALUES (?, ?, ?)", [row])
 
     async def told(self) -> dict[str, dict[str, Known]]:
-        """What each target of notifications was told last: target → fingerprint → status and time."""
+        """What each target of notifications was told last: target → fingerprint → status, time and incident."""
         found: dict[str, dict[str, Known]] = {}
         for row in await self._ask("SELECT * FROM notified"):
-            found.setdefault(row["target"], {})[row["fingerprint"]] = Known(row["status"], datetime.fromtimestamp(row["at"], UTC))
+            at = datetime.fromtimestamp(row["at"], UTC)
+            found.setdefault(row["target"], {})[row["fingerprint"]] = Known(row["status"], at, row["incident"])
         return found
 
     async def keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:
         """Stores what a target was told of some fingerprints; None: that it is over."""
         over = [(target, fingerprint) for fingerprint, known in told.items() if known is None]
-        failing = [(target, name, known.status, known.at.timestamp()) for name, known in told.items() if known is not None]
+        failing = [(target, name, known.status, known.at.timestamp(), known.incident) for name, known in told.items() if known is not None]
         await self._run(self._write, "DELETE FROM notified WHERE target = ? AND fingerprint = ?", over)
-        await self._run(self._write, "INSERT OR REPLACE INTO notified (target, fingerprint, status, at) VALUES (?, ?, ?, ?)", failing)
+        columns = "target, fingerprint, status, at, incident"
+        await self._run(self._write, f"INSERT OR REPLACE INTO notified ({columns}) VALUES (?, ?, ?, ?, ?)", failing)
 
     async def keep_bodies(self, results: Sequence[CheckResult]) -> None:
         """Stores the present form of results whose suppression changed; nothing is added to the past."""

@@ -23,10 +23,11 @@ _KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a target was told of a row that fails, and when it was told so the last time."""
+    """What a target was told of a row that fails, when it was told so the last time, and the key of the incident that it was told in."""
 
     status: str
     at: datetime
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ def standing_of(row: CheckResult) -> str | None:
     return row.status
 
 
+def urgency(notice: Notice) -> tuple[int, int, str]:
+    """The key by which notices are in order, the worst first."""
+    return -BADNESS[notice.standing], -SEVERITIES.index(notice.severity), notice.title
+
+
 def unmade(count: int) -> Message:
     """What goes out where `compose` has a fault: nothing of the rows, which nobody has redacted."""
     rows = f"{count} checks" if count != 1 else "1 check"
@@ -97,7 +103,7 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
 
     `others` of the group fail beside them, of which was told before: who reads that something recovered must not take it for all.
     """
-    notices = sorted(notices, key=lambda one: (-BADNESS[one.standing], -SEVERITIES.index(one.severity), one.title))
+    notices = sorted(notices, key=urgency)
     worst, failing = notices[0], [one for one in notices if one.standing != "ok"]
     over, fresh = len(notices) - len(failing), sum(not one.reminds for one in failing)
     still = others + len(failing) - fresh

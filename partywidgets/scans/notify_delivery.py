@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 from ..exceptions import ConfigError
 from .calls import OverdueError, StillRunningError, shared_calls
+from .notify_incident import keyed
 
 SEND_TIME = 30.0
 """Seconds after which a delivery counts as failed; its thread may go on."""
@@ -47,10 +48,13 @@ _LOUD = (
 )
 
 
-async def deliver(key: str, url: str, resolve: Callable[[str], str], title: str, body: str, kind: str) -> str | None:
+async def deliver(
+    key: str, url: str, resolve: Callable[[str], str], title: str, body: str, kind: str, *, incident: str | None = None
+) -> str | None:
     """Sends one message; None when the service took it, else why not, in words that hold no secret. Never raises for what a service did.
 
-    `url` is a reference, resolved for each message, so that a rotated secret counts at once.
+    `url` is a reference, resolved for each message, so that a rotated secret counts at once. `incident` is the key of the incident that the
+    message is about, where the service opens such.
     """
 
     def send() -> str | None:
@@ -58,7 +62,7 @@ async def deliver(key: str, url: str, resolve: Callable[[str], str], title: str,
             target = resolve(url)
         except ConfigError as error:
             return str(error)
-        return _send(target, title, body, kind)
+        return _send(target if incident is None else keyed(target, incident) or target, title, body, kind)
 
     try:
         outcome: str | None = await shared_calls().call(f"notify {key}", send, SEND_TIME)
@@ -69,6 +73,18 @@ async def deliver(key: str, url: str, resolve: Callable[[str], str], title: str,
     except Exception as error:  # a plugin's fault; its text may hold the URL
         return f"{type(error).__name__} in the service's Apprise plugin"
     return outcome
+
+
+async def opens_incidents(key: str, url: str, resolve: Callable[[str], str]) -> bool:
+    """Whether what the reference holds is a service that opens incidents. Never raises: what is wrong with it its delivery says."""
+
+    def look() -> bool:
+        return keyed(resolve(url), key) is not None
+
+    try:
+        return bool(await shared_calls().call(f"notify {key}", look, SEND_TIME))
+    except Exception:
+        return False
 
 
 def is_known(url: str) -> bool:

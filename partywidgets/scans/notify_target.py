@@ -10,11 +10,16 @@ looks that remind, not a clock: what nobody has looked at since is not said to f
 A row that keeps coming and going (each time for long enough to be hard, and too slowly to be flapping) would page all night. When a target
 was told more than `RESTLESS` times of a row, the row counts as better only when it has stood so for a time that doubles with each further
 message; that it is worse is told at once, always.
+
+A service that opens incidents (`notify_incident`) is told of each row in an incident of its own, or of each group where the config names
+labels for groups, and which one that was is remembered: the recovery goes to the same. Only new incidents count to the limit; what comes
+beyond shares one, which ends when nothing of it fails any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import math
 from collections import deque
@@ -25,8 +30,8 @@ from datetime import datetime
 from ..duration import format_duration
 from ..exceptions import StorageError
 from .model import CheckResult, one_line, utc_now
-from .notice import BADNESS, Known, Notice, compose, standing_of, unmade
-from .notify_delivery import deliver
+from .notice import BADNESS, Known, Notice, compose, standing_of, unmade, urgency
+from .notify_delivery import deliver, opens_incidents
 from .notify_settings import NotifySettings
 
 LONGEST_WAIT = 300.0
@@ -89,6 +94,7 @@ class Target:
         self._looked_at = set[str]()
         """Rows that it heard of in this process: of others nobody knows whether they still fail."""
         self._failures = 0
+        self._opens_incidents = False
         self._not_before = 0.0
         self._wake = asyncio.Event()
 
@@ -178,11 +184,43 @@ class Target:
         began, ended = self._began.get(row.fingerprint), row.state.since
         return None if began is None or ended is None else (ended - began).total_seconds()
 
-    def _others(self, groups: Sequence[str], notices: Sequence[Notice]) -> int:
-        """How many rows of some groups fail beside these, of which was told before."""
+    def _still(self, notice: Notice) -> bool:
+        """Whether that is still to be told: messages before it took their time."""
+        waiting = self.waiting.get(notice.fingerprint)
+        return waiting is not None and waiting.notice.standing == notice.standing
+
+    def _others(self, notices: Sequence[Notice], belongs: Callable[[CheckResult], bool]) -> int:
+        """How many rows of those that belong to it fail beside these, of which was told before."""
         told = self.told.keys() - {notice.fingerprint for notice in notices}
         rows = (row for name in told if (row := self._current(name)) is not None)
-        return sum((row.status != "ok" or row.state.phase == "soft") and self.settings.group_of(row) in groups for row in rows)
+        return sum((row.status != "ok" or row.state.phase == "soft") and belongs(row) for row in rows)
+
+    def _incident_of(self, fingerprint: str) -> str:
+        """The key of the incident that a row is told in: the one that it was told in, else its own, or its group's."""
+        known = self.told.get(fingerprint)
+        if known is not None and known.incident:
+            return known.incident
+        name, row = fingerprint, self._current(fingerprint)
+        if self.settings.group_by and row is not None:
+            name = hashlib.sha256(f"{self.key} {self.settings.group_of(row)}".encode()).hexdigest()[:16]
+        return f"partywidgets-{name}"
+
+    def _is_in(self, incident: str) -> Callable[[CheckResult], bool]:
+        return lambda row: self._incident_of(row.fingerprint) == incident
+
+    def _incidents(self, notices: Sequence[Notice]) -> list[tuple[str, list[Notice]]]:
+        """What is to be told of each incident: of those that are open, then of new ones, the worst first."""
+        is_open = {self._incident_of(name) for name in self.told}
+        of_open: dict[str, list[Notice]] = {}
+        fresh: dict[str, list[Notice]] = {}
+        for notice in sorted(notices, key=urgency):
+            incident = self._incident_of(notice.fingerprint)
+            (of_open if incident in is_open else fresh).setdefault(incident, []).append(notice)
+        separate, room = list(fresh.items()), max(1, self.settings.limit - len(self._sent_at))
+        if len(separate) > room:
+            rest = [notice for _, some in separate[room - 1 :] for notice in some]
+            separate[room - 1 :] = [(f"{separate[room - 1][0]}-and-others", rest)]
+        return [*of_open.items(), *separate]
 
     def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
         """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""
@@ -209,16 +247,30 @@ class Target:
                 await asyncio.sleep(self.settings.retry_delay)
 
     async def _tell(self) -> None:
-        """One message, once it may go out."""
+        """One message, once it may go out; of a service that opens incidents one for each."""
         groups, notices = await self._next()
         named = ", ".join(filter(None, groups[:3]))
+        self._opens_incidents = await opens_incidents(self.key, self.settings.url, self.resolve)
+        if not self._opens_incidents:
+            notices = self._with_company(notices)
+            await self._send(notices, named, self._others(notices, lambda row: self.settings.group_of(row) in groups))
+            return
+        for incident, planned in self._incidents(notices):
+            some = [notice for notice in planned if self._still(notice)]
+            if some and not await self._send(some, named, self._others(some, self._is_in(incident)), incident=incident):
+                return
+
+    async def _send(self, notices: list[Notice], group: str, others: int, *, incident: str = "") -> bool:
+        """Delivers one message; False when it did not arrive."""
         try:
-            message = compose(notices, redact=self._redact, group=named, others=self._others(groups, notices))
+            message = compose(notices, redact=self._redact, group=group, others=others)
         except Exception:  # a fault of ours: that something is wrong must be told all the same
             _log.exception("notify target %r: a message could not be made", self.settings.name)
             message = unmade(len(notices))
         # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
-        error = await deliver(self.key, self.settings.url, self.resolve, message.title, message.body, message.kind)
+        error = await deliver(
+            self.key, self.settings.url, self.resolve, message.title, message.body, message.kind, incident=incident or None
+        )
         now = asyncio.get_running_loop().time()
         news, self.last_error = error != self.last_error, error
         if error is not None:
@@ -237,23 +289,25 @@ class Target:
             if news:
                 await self._said(self.settings.name, message.title, one_line(self._redact(error)))
                 await self._troubled()
-            return
+            return False
         self.sent += 1
         self._failures = 0
-        self._sent_at.append(now)
-        await self._was_told(notices)
+        if not incident or all(self._incident_of(name) != incident for name in self.told):
+            self._sent_at.append(now)
+        await self._was_told(notices, incident)
         await self._said(self.settings.name, message.title, None)
         if news:
             await self._troubled()
+        return True
 
-    async def _was_told(self, notices: Sequence[Notice]) -> None:
+    async def _was_told(self, notices: Sequence[Notice], incident: str) -> None:
         at = utc_now()
         for notice in notices:
             if notice.standing == "ok":
                 self.told.pop(notice.fingerprint, None)
                 self._began.pop(notice.fingerprint, None)
             else:
-                self.told[notice.fingerprint] = Known(notice.standing, at)
+                self.told[notice.fingerprint] = Known(notice.standing, at, incident)
                 if notice.since is not None:
                     self._began.setdefault(notice.fingerprint, notice.since)
             if not notice.reminds:
@@ -282,25 +336,27 @@ class Target:
             now = loop.time()
             while self._sent_at and self._sent_at[0] <= now - self.settings.per:
                 self._sent_at.popleft()
+            free = self._sent_at[0] + self.settings.per if len(self._sent_at) >= self.settings.limit else now
             groups: dict[str, list[Notice]] = {}
             held: dict[str, float] = {}
-            for waiting in self.waiting.values():
-                if waiting.ready <= now:
+            for fingerprint, waiting in self.waiting.items():
+                opens_one = self._opens_incidents and fingerprint not in self.told
+                ready = max(waiting.ready, free) if opens_one else waiting.ready
+                if ready <= now:
                     groups.setdefault(waiting.group, []).append(waiting.notice)
                 else:
-                    held[waiting.group] = min(held.get(waiting.group, math.inf), waiting.ready)
+                    held[waiting.group] = min(held.get(waiting.group, math.inf), ready)
             # A group whose rows all still have to prove their calm is due when the first has.
             known = groups.keys() | held.keys()
             self._due = {group: due if group in groups else max(due, held[group]) for group, due in self._due.items() if group in known}
-            free = self._sent_at[0] + self.settings.per if len(self._sent_at) >= self.settings.limit else now
-            earliest = max(min(self._due.values(), default=now + 3600.0), free, self._not_before)
+            earliest = max(min(self._due.values(), default=now + 3600.0), now if self._opens_incidents else free, self._not_before)
             if self._due and earliest <= now:
                 due = sorted((when, group) for group, when in self._due.items() if when <= now)
                 held_back = len(self._sent_at) + 1 >= self.settings.limit or self._failures > 0
                 chosen = [group for _, group in due] if held_back else [due[0][1]]
                 if self._failures == 0:
                     self._not_before = now
-                return chosen, self._with_company([notice for group in chosen for notice in groups[group]])
+                return chosen, [notice for group in chosen for notice in groups[group]]
             self._wake.clear()
             try:
                 async with asyncio.timeout(max(earliest - now, 0.01)):
