@@ -146,11 +146,12 @@ def create_app(
     storage: Path | str | None = None,
     sandboxes: dict[str, str] | None = None,
     owner_addresses: bool = False,
+    page: bool = False,
 ) -> App:
     """Both rooms on every route: `/parties/…`, `/api/workers/…`, `/api/ops/…`, `/tickets`, `/healthz`, `/hello`, `/static`, `/metrics`.
 
     `sandboxes` is the map of ids to addresses that the config's own is laid over. `owner_addresses`: an admin may set addresses while it
-    runs, by `PUT /api/sandboxes/:id` or by loading a config.
+    runs, by `PUT /api/sandboxes/:id` or by loading a config. `page`: `/` shows the board and terminals to people without a notebook.
     The config's `auth` is added to the gate. Raises ConfigError, for example for a token whose variable is not set.
     """
     from .routes import Routes
@@ -180,7 +181,7 @@ def create_app(
         return gate.tickets.issue_resume(grant, party=party, room=room), RESUME_LIFETIME
 
     terminals.issue_ticket, terminals.release_ticket = issue_resume, gate.tickets.release
-    routes = Routes(gate)
+    routes = Routes(gate, page=page)
     app = App(
         host=host,
         asgi=routes.outermost(PartyMiddleware(routes, host, auth=gate, aliases=ALIASES)),

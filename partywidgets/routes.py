@@ -20,6 +20,8 @@ from .config import parse_config
 from .error_page import HEADERS as PAGE_HEADERS
 from .error_page import error_page
 from .exceptions import HostError, PartyError, RoomNameError
+from .front_page import HEADERS as FRONT_HEADERS
+from .front_page import front_page
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
 from .terminal.greeting import BY_QUERY
@@ -49,8 +51,10 @@ class Routes:
 
     app: App
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, page: bool = False) -> None:
+        """`page`: there is one at `/`, for people without a notebook."""
         self.gate = gate
+        self._page = page
         self._guarded: dict[str, dict[str, Handler]] = {
             "/tickets": {"POST": self._ticket},
             "/metrics": {"GET": self._metrics},
@@ -104,6 +108,8 @@ class Routes:
             return await asyncio.to_thread(_static, request, path.removeprefix("/static/"))
         if path.startswith(HEARTBEAT):
             return await self._heartbeat(request, path.removeprefix(HEARTBEAT))
+        if path == "/" and self._page:
+            return _only_get(request) or await self._front_page(request)
         if path == "/healthz":
             return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
         if path == "/hello":
@@ -128,6 +134,17 @@ class Routes:
             return _error(refused.status, str(refused))
         except PartyError as error:
             return _error(503 if isinstance(error, HostError) else 400, str(error))
+
+    async def _front_page(self, request: Request) -> Response:
+        """Code without data, to a Host of ours alone: nobody shall be asked for a token under a stranger's name."""
+        refusal = self.gate.refuses_page(request)
+        if refusal is not None:
+            return _refusal(refusal)
+        try:
+            html = await asyncio.to_thread(front_page, sign_in=self.gate.open_roles is None)
+        except HostError as error:
+            return _error(503, str(error))
+        return Response(html, headers=FRONT_HEADERS)
 
     def _hello(self, request: Request) -> Response:
         refusal = self.gate.refuses_page(request)

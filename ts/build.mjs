@@ -12,7 +12,7 @@ const LOADER_LIMIT = 4096;
 mkdirSync(out, { recursive: true });
 
 const options = {
-  entryPoints: ["loader", "terminal", "table", "dashboard", "chart", "recording", "transport/resume"].map((name) =>
+  entryPoints: ["loader", "terminal", "table", "dashboard", "chart", "recording", "page", "transport/resume"].map((name) =>
     join(here, `${name}.ts`),
   ),
   // Without the folder: resume.js stands beside the others.

@@ -3,6 +3,7 @@ import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
 import type { Past } from "./ops-protocol.ts";
 import { RemedyPane } from "./remedy-pane.ts";
+import { type Result, STATUSES } from "./result.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";
 import tableStyles from "./styles/table.css";
@@ -26,6 +27,7 @@ export function mount(options: MountOptions): void {
       table.draw(changes);
       if (changes.reset) asked = nothing;
       if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
+      seek(changes.reset);
       const shown = detail.fingerprint;
       if (
         shown &&
@@ -73,6 +75,30 @@ export function mount(options: MountOptions): void {
       });
     }
     draw();
+  };
+  /** What a link leads to, a fingerprint or a check's id, until its row is here. */
+  let wanted = String(model.get("check") ?? "");
+  const seek = (complete: boolean) => {
+    if (wanted === "") return;
+    const row = store.rows.get(wanted) ?? worst([...store.rows.values()].filter(({ check_id }) => check_id === wanted));
+    if (row) {
+      wanted = "";
+      closed = false;
+      table.select([row.fingerprint]);
+      ops.traits.write("selection", [row.fingerprint]);
+      show(row.fingerprint);
+      detail.focus();
+    } else if (store.window) {
+      // The host tells of a row that is selected wherever it stands.
+      if (table.selection[0] !== wanted) table.select([wanted]);
+    } else if (complete) {
+      table.tell({ id: "", ok: false, error: `no row here is called ${wanted}: its check is gone, or was not looked at yet` });
+      wanted = "";
+    }
+  };
+  const sought = () => {
+    wanted = String(model.get("check") ?? "");
+    if (store.epoch !== null) seek(true);
   };
   const detail = new Detail(
     {
@@ -124,7 +150,14 @@ export function mount(options: MountOptions): void {
   followTheme(root, signal);
   table.open(signal);
   followModel(options, table, (fingerprints) => show(fingerprints.at(-1)));
+  model.on("change:check", sought);
+  signal.addEventListener("abort", () => model.off("change:check", sought));
   ops.attend(table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
+}
+
+/** The row that fails most: of a check with several targets a link means the one that somebody was told of. */
+function worst(rows: Result[]): Result | undefined {
+  return rows.sort((a, b) => STATUSES.indexOf(a.status) - STATUSES.indexOf(b.status))[0];
 }

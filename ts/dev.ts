@@ -6,43 +6,11 @@
  * `dark`, `bundles` where the bundles are (`../partywidgets/static/`).
  */
 import type { MountOptions, WidgetModel } from "./model.ts";
+import { hostModel, type Ticket } from "./page/host-model.ts";
 
 const query = new URLSearchParams(location.search);
 
-/** A model without a kernel: traits in a map, and a comm that only knows `ticket`. */
-export function bareModel(traits: Record<string, unknown>, ticket: (party: string, room: string) => Promise<object>): WidgetModel {
-  const values = new Map(Object.entries(traits));
-  const handlers = new Map<string, Set<(...args: unknown[]) => void>>();
-  const emit = (event: string, ...args: unknown[]) => {
-    for (const handler of handlers.get(event) ?? []) handler(...args);
-  };
-  return {
-    get: (name) => values.get(name),
-    set(name, value) {
-      values.set(name, value);
-      emit(`change:${name}`);
-    },
-    save_changes() {},
-    send(content) {
-      const message = content as { op: string; id: string; sandbox?: string };
-      if (message.op !== "ticket") return;
-      const [party, room] = message.sandbox ? ["terminal-server", message.sandbox] : [values.get("_party"), values.get("_room")];
-      ticket(String(party), String(room)).then(
-        (answer) => emit("msg:custom", { ...answer, op: "ticket", id: message.id }, []),
-        (error) => emit("msg:custom", { op: "ticket", id: message.id, error: String(error) }, []),
-      );
-    },
-    on(event, handler) {
-      if (!handlers.has(event)) handlers.set(event, new Set());
-      handlers.get(event)!.add(handler as (...args: unknown[]) => void);
-    },
-    off(event, handler) {
-      handlers.get(event)?.delete(handler as (...args: unknown[]) => void);
-    },
-  };
-}
-
-async function fetchTicket(host: string, party: string, room: string): Promise<object> {
+async function fetchTicket(host: string, party: string, room: string): Promise<Ticket> {
   const token = query.get("token");
   const response = await fetch(new URL("tickets", host), {
     method: "POST",
@@ -50,7 +18,7 @@ async function fetchTicket(host: string, party: string, room: string): Promise<o
     body: JSON.stringify({ party, room }),
   });
   if (!response.ok) throw new Error(`no ticket: ${response.status}`);
-  return (await response.json()) as object;
+  return (await response.json()) as Ticket;
 }
 
 async function start(): Promise<void> {
@@ -68,7 +36,7 @@ async function start(): Promise<void> {
     const el = document.createElement("div");
     el.id = view;
     document.body.append(el);
-    const model = bareModel(
+    const model = hostModel(
       {
         _endpoints: [{ kind: "remote", host_id: "", url: host }],
         _party: terminal ? "terminal-server" : "ops-monitor-broadcast",

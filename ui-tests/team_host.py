@@ -25,20 +25,30 @@ checks:
 class Host:
     """`partywidgets serve` in a process of its own, on a port that it keeps over restarts."""
 
-    def __init__(self, folder: Path, *, origins: Sequence[str] = ()) -> None:
-        self.folder, self.port = folder, kept_port()
-        (folder / "partywidgets.yaml").write_text(CONFIG % json.dumps(origins))
+    def __init__(
+        self, folder: Path, *, origins: Sequence[str] = (), config: str | None = None, environ: dict[str, str] | None = None
+    ) -> None:
+        """`config` in place of the usual one, `environ` beside the environment."""
+        self.folder, self.port, self.environ = folder, kept_port(), environ or {}
+        (folder / "partywidgets.yaml").write_text(CONFIG % json.dumps(origins) if config is None else config)
         self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, with the slash at the end."""
+        return f"http://127.0.0.1:{self.port}/"
 
     @property
     def token(self) -> str:
         """The owner's bearer token."""
         return (self.folder / "token").read_text().strip()
 
-    def start(self) -> None:
+    def start(self, *, auth: bool = True) -> None:
         """Starts it and waits until it listens."""
-        command = [sys.executable, "-m", "partywidgets", "serve", "partywidgets.yaml", "--port", str(self.port), "--token-file", "token"]
+        how = ["--token-file", "token"] if auth else ["--no-auth"]
+        command = [sys.executable, "-m", "partywidgets", "serve", "partywidgets.yaml", "--port", str(self.port), *how]
         env = {**os.environ, "PARTYWIDGETS_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        env |= self.environ
         self.process = subprocess.Popen(
             command, cwd=self.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

@@ -95,7 +95,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _begin_to_stop, stop, loop)
         async with (
-            create_app(gate=gate, config=config, storage=options.storage) as app,
+            create_app(gate=gate, config=config, storage=options.storage, page=True) as app,
             serve(app.asgi, sock=listening, ssl_context=tls.context if tls is not None else None) as server,
         ):
             ended = asyncio.ensure_future(server.serve_forever())
@@ -173,6 +173,7 @@ def _greeting(url: str, checks: int, sandboxes: list[str], said: str, storage: P
     lines = [
         f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(len(sandboxes), 'sandbox', 'es')}",
         f"  rooms    {url}",
+        f"  page     {url}" + ("" if open_ else "   (in a browser; asks for a token)"),
     ]
     lines += [f"  storage  {storage.absolute()}"]
     # `attach` asks for the id `default` unless it is told another one.

@@ -109,6 +109,13 @@ export class RoomLink {
     this.restart();
   }
 
+  /** Behind a notebook's page is a kernel, whose comm is a way to the host; behind a host's own page is none. */
+  get #hasKernel(): boolean {
+    return this.#candidates.some(
+      ({ transport }) => transport.name === "comm" || transport.name === "server" || transport.name === "loopback",
+    );
+  }
+
   /** The way that carries, or null. */
   get transport(): TransportName | null {
     return this.#current?.transport.name ?? null;
@@ -168,7 +175,8 @@ export class RoomLink {
     const inKernel =
       this.#candidates.some(({ transport }) => transport.name === "loopback") ||
       this.#candidates.every(({ transport }) => transport.name === "comm");
-    if (this.#wasLive && inKernel && this.#channel.interrupted)
+    if (!this.#hasKernel) this.#handlers.state("lost", "the host does not answer: still trying");
+    else if (this.#wasLive && inKernel && this.#channel.interrupted)
       this.#handlers.state("lost", "ended: kernel restarted, run this cell again");
     else if (this.#wasLive) this.#handlers.state("lost", "the host does not answer: still trying");
     else this.#handlers.state("lost", "No live host: start the kernel and run this cell");
@@ -257,7 +265,10 @@ export class RoomLink {
           if (code === 4401 && refusals++ === 0) {
             this.#handlers.state("connecting", "");
           } else if (code in STOP) {
-            this.#handlers.state("refused", reason || STOP[code]!);
+            this.#handlers.state(
+              "refused",
+              reason || (code === 4401 && !this.#hasKernel ? "the ticket was refused: reload this page" : STOP[code]!),
+            );
             this.#tellDelay(transport.name, null);
             end("stopped");
           } else {

@@ -102,7 +102,7 @@ export class Detail {
       statusMark(result.status),
       element("span", { class: "pw-strong pw-detail-title", title: result.check_id }, result.title || result.check_id),
       element("span", { class: "pw-space" }),
-      button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint)),
+      button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint), "pw-for-responders"),
       button("✕", "Close (Escape)", () => this.#actions.close()),
     ];
   }

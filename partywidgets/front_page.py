@@ -1,0 +1,40 @@
+"""The page at a host's own address, for people without a notebook: public code without data, which asks for a token and shows the rooms."""
+
+from __future__ import annotations
+
+from . import bundles
+from .exceptions import HostError
+
+SCRIPT = "page.js"
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    # Nothing but this host's own code runs, and nothing but this host is asked. xterm writes its colours into style elements and
+    # attributes; with no source for images, fonts and frames a style has nowhere to send anything.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # It names the code of this version, and what a tab shows is nobody's to keep.
+    "Cache-Control": "no-store",
+}
+
+
+def front_page(*, sign_in: bool) -> bytes:
+    """The page's HTML; `sign_in`: this host wants a token. Raises HostError in a checkout whose front end is not built.
+
+    Its addresses are relative: a proxy may show it below a path.
+    """
+    if SCRIPT not in bundles.bundle_names():
+        raise HostError(f"this host has no page: {bundles.NOT_BUILT}")
+    needed = "token" if sign_in else "none"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><title>partywidgets</title><link rel="icon" href="data:,">'
+        f'<script type="module" src="static/{bundles.static_hash()}/{SCRIPT}"></script></head>'
+        f'<body data-sign-in="{needed}"><noscript>Live checks and terminals need JavaScript.</noscript></body></html>\n'
+    ).encode()

@@ -1,0 +1,209 @@
+/** The page of a host that `partywidgets serve` runs: signs in, and shows the widgets' own views without a notebook. */
+import type { MountOptions, PushedTicket, WidgetModel } from "./model.ts";
+import { Credential, NotKnown } from "./page/credential.ts";
+import { hostModel } from "./page/host-model.ts";
+import { type Place, readPlace, writePlace } from "./page/place.ts";
+import { boardTitle, dressTab, standingOf } from "./page/tab.ts";
+import { terminalChoice } from "./page/terminal-choice.ts";
+import type { Counts } from "./result.ts";
+import baseStyles from "./styles/base.css";
+import pageStyles from "./styles/page.css";
+import type { TerminalBundle } from "./terminal-pane.ts";
+import { addStyles, element, setText } from "./views/element.ts";
+import { SignIn } from "./views/sign-in.ts";
+import { followTheme } from "./views/theme.ts";
+
+const OPS = "ops-monitor-broadcast";
+const TERMINALS = "terminal-server";
+const BOARD = "main";
+/** Of the thirty that a ticket is good for. */
+const PUSHED_MS = 28_000;
+/** Pixels of a terminal's line, and of what stands above it. */
+const LINE = 15;
+const ABOVE = 112;
+
+const ROOT = new URL(".", location.href).href;
+const HOST = location.host + new URL(ROOT).pathname.replace(/\/$/, "");
+const NO_SIGN_IN = document.body.dataset.signIn === "none";
+const ENDED = NO_SIGN_IN
+  ? "This host asks for a token now: it was started anew with authentication."
+  : "Your token opens nothing here any more: it was ended, it has expired, or the host was started with others. Sign in with another one.";
+
+/** Another bundle from beside this one. */
+function load(name: string, attempt = 0): Promise<unknown> {
+  return import(new URL(name + (attempt ? `?${attempt}` : ""), import.meta.url).href);
+}
+
+/** Shows the form; `why` says why somebody is here again. */
+function askToken(why: string): void {
+  const form = new SignIn(HOST, why, {
+    async enter(token) {
+      const credential = new Credential(ROOT, token);
+      try {
+        const { ticket } = await credential.ticket(OPS, BOARD);
+        signedIn(credential, [{ ticket, until: performance.now() + PUSHED_MS }]);
+        return "";
+      } catch (error) {
+        if (!(error instanceof NotKnown)) return (error as Error).message;
+        return "This host does not know that token. Copy it whole, in one line: below stands where it is kept.";
+      }
+    },
+  });
+  dressTab(`sign in · ${HOST}`, "unknown");
+  const page = shell(new AbortController().signal);
+  page.append(element("main", { class: "pw-page-main" }, form.node));
+  form.focus();
+}
+
+/** An empty page in the colours of the person's system. */
+function shell(signal: AbortSignal): HTMLElement {
+  const page = element("div", { class: "pw pw-page" });
+  document.body.replaceChildren(page);
+  followTheme(page, signal);
+  return page;
+}
+
+/** The page of somebody whom the host has let in, until they leave or are no longer known. */
+function signedIn(credential: Credential, tickets: PushedTicket[]): void {
+  const session = new AbortController();
+  const { signal } = session;
+  const leave = (why: string) => {
+    if (signal.aborted) return;
+    session.abort();
+    askToken(why);
+  };
+  credential.refused = () => leave(ENDED);
+  const page = shell(signal);
+  const role = element("span", { class: "pw-muted pw-role", title: "What you may do here" });
+  const links = [navLink("Checks", "#"), navLink("Terminal", "#terminal")];
+  const main = element("main", { class: "pw-page-main", tabindex: -1 });
+  page.append(
+    element(
+      "header",
+      { class: "pw-page-head" },
+      element("h1", {}, HOST),
+      element("nav", { "aria-label": "Views" }, ...links),
+      element("span", { class: "pw-space" }),
+      role,
+      NO_SIGN_IN ? null : element("button", { type: "button", class: "pw-primary", onclick: () => leave("") }, "Sign out"),
+    ),
+    main,
+  );
+
+  let view: AbortController | null = null;
+  let board: WidgetModel | null = null;
+  const begin = () => {
+    view?.abort();
+    view = new AbortController();
+    board = null;
+    setText(role, "");
+    main.replaceChildren();
+    return AbortSignal.any([signal, view.signal]);
+  };
+  /** A view whose code did not come: after an upgrade of the host it has another address. */
+  const failed = (error: unknown, until: AbortSignal) => {
+    if (until.aborted) return;
+    console.error("partywidgets:", error);
+    const again = element("button", { type: "button", class: "pw-primary", onclick: () => location.reload() }, "Reload");
+    main.replaceChildren(element("p", { role: "alert" }, "This view could not be loaded: the host is away, or was upgraded. ", again));
+  };
+
+  const showBoard = async (check: string) => {
+    const until = begin();
+    const model = hostModel(
+      {
+        _endpoints: [{ kind: "remote", host_id: "", url: ROOT }],
+        _party: OPS,
+        _room: BOARD,
+        _query: {},
+        _options: { title: "Operations", height: Math.max(screen.height, 600) },
+        selection: [],
+        check,
+      },
+      (party, room) => credential.ticket(party, room),
+    );
+    board = model;
+    const tell = () => {
+      const [counts, live] = [(model.get("counts") ?? {}) as Partial<Counts>, model.get("state") === "live"];
+      if (!until.aborted) dressTab(boardTitle(counts, live, BOARD), standingOf(counts, live));
+      setText(role, String(model.get("role") ?? ""));
+    };
+    for (const name of ["counts", "state", "role"]) model.on(`change:${name}`, tell);
+    // The address is a link to what is looked at, for whoever copies it.
+    model.on("change:selection", () => {
+      const selection = model.get("selection") as string[];
+      if (!until.aborted) history.replaceState(null, "", writePlace({ view: "checks", check: selection.at(-1) ?? "" }) || ROOT);
+    });
+    tell();
+    try {
+      const { mount } = (await load("dashboard.js")) as { mount(options: MountOptions): void };
+      if (!until.aborted) mount({ model, el: main, signal: until, tickets: tickets.splice(0), load });
+    } catch (error) {
+      failed(error, until);
+    }
+  };
+
+  const showTerminal = async (room: string, sandbox: string) => {
+    const until = begin();
+    if (room === "") {
+      dressTab("terminal", "unknown");
+      const form = terminalChoice((chosen, inside) => {
+        location.hash = writePlace({ view: "terminal", room: chosen, sandbox: inside });
+      });
+      main.append(form);
+      form.querySelector("input")?.focus();
+      return;
+    }
+    dressTab(`${room} · terminal`, "unknown");
+    try {
+      const { openTerminal } = (await load("terminal.js")) as TerminalBundle;
+      if (until.aborted) return;
+      const model = hostModel(
+        { _endpoints: [{ kind: "remote", host_id: "", url: ROOT }], _party: TERMINALS, _room: room, _options: {} },
+        (party, name) => credential.ticket(party, name),
+      );
+      const pane = openTerminal({
+        model,
+        el: main,
+        signal: until,
+        room,
+        query: sandbox === "" ? {} : { sandboxId: sandbox },
+        view: {
+          fontSize: 13,
+          rows: Math.min(Math.max(Math.floor((innerHeight - ABOVE) / LINE), 12), 60),
+          scrollback: 10_000,
+          screenReader: false,
+          pasteWithCtrlV: true,
+        },
+        changed(state, status) {
+          dressTab(`${state === "live" ? "" : `${state}: `}${room} · terminal`, "unknown");
+          setText(role, status.role);
+        },
+      });
+      pane.focus();
+    } catch (error) {
+      failed(error, until);
+    }
+  };
+
+  const go = (place: Place) => {
+    links.forEach((link, index) => {
+      if ((place.view === "checks") === (index === 0)) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    });
+    if (place.view === "terminal") void showTerminal(place.room, place.sandbox);
+    else if (board) board.set("check", place.check);
+    else void showBoard(place.check);
+  };
+  window.addEventListener("hashchange", () => go(readPlace(location.hash)), { signal });
+  go(readPlace(location.hash));
+}
+
+function navLink(words: string, href: string): HTMLAnchorElement {
+  return element("a", { href }, words);
+}
+
+addStyles(document.body, "base", baseStyles);
+addStyles(document.body, "page", pageStyles);
+if (NO_SIGN_IN) signedIn(new Credential(ROOT, null), []);
+else askToken("");
