@@ -152,7 +152,7 @@ def long_run(launch: Callable[[], Browser], url: str, minutes: float) -> None:
         page.evaluate(
             f"() => {{ window.told = undefined; tableBench.step({rate}, {seconds}, 'raw').then((told) => {{ window.told = [told]; }}); }}"
         )
-        page.wait_for_timeout(SAMPLE_EVERY * 1000)  # what the first updates fill, series and caches, is no growth
+        page.wait_for_timeout(SAMPLE_EVERY * 1000)  # what the first updates fill, series and caches, is not growth
         begin = time.monotonic()
         while (at := time.monotonic() - begin) < seconds - SAMPLE_EVERY:
             samples.append((at, heap(page)))

@@ -51,7 +51,7 @@ def _subject(name: str) -> str:
 
 def _module(name: str) -> str:
     if not _MODULE.fullmatch(name):
-        raise ValueError(f"{name!r} is no module name: write it as in an import, for example team.checks")
+        raise ValueError(f"{name!r} is not a module name: write it as in an import, for example team.checks")
     return name
 
 

@@ -1,7 +1,7 @@
 """YAML text → nodes that know where they stand.
 
 libyaml (by PyYAML) reads it: 2,000 checks in 0.3 s, of which a parser in Python made 3. What a plain scalar means is YAML 1.2's core schema
-(https://yaml.org/spec/1.2.2/#103-core-schema) and not PyYAML's 1.1, in which `on`, `no` and `12:30` are no texts.
+(https://yaml.org/spec/1.2.2/#103-core-schema) and not PyYAML's 1.1, in which `on`, `no` and `12:30` are not text.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Node:
 
 
 def compose(text: str, *, path: str) -> Node | None:
-    """The root of the one document of a text, None for an empty one. Raises ConfigError with the place for what is no YAML."""
+    """The root of the one document of a text, None for an empty one. Raises ConfigError with the place for what is not YAML."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
@@ -59,9 +59,9 @@ def compose(text: str, *, path: str) -> Node | None:
         return _Composer(yaml, yaml.parse(text, Loader=loader), path).document()
     except yaml.MarkedYAMLError as error:
         problem, line, column = fault_of(error, text)
-        raise ConfigError(f"this is no valid YAML: {problem}", path=path, line=line, column=column) from None
+        raise ConfigError(f"this is not valid YAML: {problem}", path=path, line=line, column=column) from None
     except (yaml.YAMLError, UnicodeError) as error:
-        raise ConfigError(f"this is no valid YAML: {str(error).splitlines()[0]}", path=path) from None
+        raise ConfigError(f"this is not valid YAML: {str(error).splitlines()[0]}", path=path) from None
 
 
 class _Composer:
@@ -80,7 +80,7 @@ class _Composer:
         next(self._events)  # the document's end
         behind = next(self._events)
         if not isinstance(behind, self._yaml.StreamEndEvent):
-            raise self._error("this is no valid YAML: expected a single document, here another one begins", _position(behind))
+            raise self._error("this is not valid YAML: expected a single document, here another one begins", _position(behind))
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -95,7 +95,7 @@ class _Composer:
             return self._anchored(event, Node(tag_of(event.value) if plain else _explicit(event.tag, STR), here, text=event.value))
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise self._error(f"this is no valid YAML: there is no anchor &{event.anchor} before this alias", here)
+                raise self._error(f"this is not valid YAML: there is no anchor &{event.anchor} before this alias", here)
             return self._anchors[event.anchor]
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
@@ -136,7 +136,7 @@ def scalar(node: Node) -> Any:
         import yaml
 
         return yaml.SafeLoader("").construct_yaml_timestamp(yaml.ScalarNode(tag, text))
-    raise ValueError(f"{text!r} is no {tag.removeprefix(_YAML)}")
+    raise ValueError(f"{text!r} is not a valid {tag.removeprefix(_YAML)}")
 
 
 def tag_of(text: str) -> str:

@@ -55,7 +55,7 @@ class Source:
 def read_yaml(text: str, *, path: str, foreign: bool = False) -> Source:
     """The one document of a YAML text: YAML 1.2's core schema, timestamps and merge keys.
 
-    Raises ConfigError for what is no YAML, for duplicate keys, for tags, and past MAX_TEXT, MAX_NODES or MAX_DEPTH. With `foreign`, for
+    Raises ConfigError for what is not YAML, for duplicate keys, for tags, and past MAX_TEXT, MAX_NODES or MAX_DEPTH. With `foreign`, for
     the configs of other tools, a text with another tag is the text as it stands there.
     """
     if len(text) > MAX_TEXT:

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, for people: the parsers say what they expected, not what to do."""
+"""What is wrong with a text that is not YAML, for people: the parsers say what they expected, not what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     ("", "mapping values are not allowed", "a second value of one key: quote a text with ': ' in it, and indent keys of one mapping alike"),
     ("block collection", "", "this line fits no item above it: begin each item with a dash, and indent the keys of one item alike"),
     ("block mapping", "", "this does not fit the keys above it: indent them alike, and write a quote within quotes twice ('it''s')"),
-    ("simple key", "expected ':'", "this line is no key: it needs a colon, or the one above it is not closed"),
+    ("simple key", "expected ':'", "this line is not a key: it needs a colon, or the one above it is not closed"),
 )  # fmt: skip
 """A part of what the parser was about, a part of its complaint, and the sentence. The first that fits counts."""
 _BEGUN = ("quoted scalar", "flow sequence", "flow mapping", "simple key")

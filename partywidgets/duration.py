@@ -23,7 +23,7 @@ def parse_duration(text: str | float) -> float:
     body = bare.removeprefix("-")
     parts = _PART.findall(body)
     if not parts or "".join(number + unit for number, unit in parts) != body:
-        raise ValueError(f"{text!r} is no duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'")
+        raise ValueError(f"{text!r} is not a duration; write '500ms', '30s', '5m', '2h', '7d' or '1h30m'")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return -seconds if bare != body else seconds
 

@@ -90,7 +90,7 @@ def decorator_of(definition: Definition) -> ast.expr | None:
 
 
 def id_of(definition: Definition, module: str) -> str | None:
-    """The id of a check function in a module's text; None where it is no check, or its id is no plain text."""
+    """The id of a check function in a module's text; None where it is not a check, or its id is not a plain text."""
     decorator = decorator_of(definition)
     if decorator is None:
         return None

@@ -28,7 +28,7 @@ def show_last_states(notebook: dict[str, Any]) -> int:
     """Puts the last state in place of each of our widgets, those in boxes and tabs too; returns how many.
 
     It is the HTML that was saved beside the widget, else its `_snapshot`; where neither was kept, one sentence says so. What a box holds
-    beside them stays a widget, and our states come below it. A malformed notebook is no error.
+    beside them stays a widget, and our states come below it. A malformed notebook is not an error.
     """
     models = _models(notebook)
     shown, replaced = stand_in(notebook), set[str]()

@@ -95,7 +95,7 @@ class _HostCollector:
 def probe_families(rows: Iterable[CheckResult]) -> Iterable[Metric]:
     """The last looks under the names that blackbox_exporter 0.23 gives them, so that its dashboards and alerts go on working.
 
-    `probe_success` is of every check: 1 for ok and warn, for a warning is no failure, 0 for crit and unknown; a skipped check has none. A
+    `probe_success` is of every check: 1 for ok and warn (a warning is not a failure), 0 for crit and unknown; a skipped check has none. A
     family of one protocol has the checks of that protocol alone.
     """
     success = GaugeMetricFamily("probe_success", "1 while the last look was ok or a warning.", labels=CHECK)

@@ -128,7 +128,7 @@ def _function(check: Promotable) -> RegisteredCheck | None:
         (one for one in reversed(entries) if one.function is check), None
     )
     if found is None:
-        what = f"no check of this notebook is called {check!r}" if isinstance(check, str) else f"{_named(check)} is no check"
+        what = f"no check of this notebook is called {check!r}" if isinstance(check, str) else f"{_named(check)} is not a check"
         raise CheckError(f"{what}: put @pw.check above its `def`, or give a check as the config has it, with an id and a type")
     return found
 
@@ -169,7 +169,7 @@ def _with_function(text: str, function: RegisteredCheck, place: Path, module: st
         )
     module = module or f"checks.{name}"
     if not all(map(_NAME.fullmatch, module.split("."))):
-        raise CheckError(f"{module!r} is no module name: write it as in an import, for example team.checks")
+        raise CheckError(f"{module!r} is not a module name: write it as in an import, for example team.checks")
     file = _module_file(place.parent, module)
     texts: dict[Path, str] = {}
     for folder in list(file.relative_to(place.parent).parents)[:-1]:
@@ -241,7 +241,7 @@ def _text_of(file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"it cannot be read: {error.strerror}", path=str(file)) from None
     except UnicodeDecodeError:
-        raise ConfigError("it cannot be read: it is no text in UTF-8", path=str(file)) from None
+        raise ConfigError("it cannot be read: it is not text in UTF-8", path=str(file)) from None
 
 
 def _write(file: Path, text: str) -> None:

@@ -58,7 +58,7 @@ def _resolved(kind: str, name: str, environ: Mapping[str, str], base: Path) -> s
     except OSError as error:
         raise ConfigError(f"{reference} cannot be resolved: {error.strerror or 'the file cannot be read'}") from None
     except ValueError:
-        raise ConfigError(f"{reference} cannot be resolved: this is no path") from None
+        raise ConfigError(f"{reference} cannot be resolved: this is not a path") from None
     if len(content) > MAX_SECRET_FILE:
         raise ConfigError(f"{reference} cannot be resolved: the file is larger than {MAX_SECRET_FILE // 1024} KiB")
     try:

@@ -167,7 +167,7 @@ def _root(url: str) -> str:
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     if scheme not in ("http", "https") or not parts.hostname:
-        raise HostError(f"{url!r} is no host's URL: write it like http://127.0.0.1:8787")
+        raise HostError(f"{url!r} is not a host's URL: write it like http://127.0.0.1:8787")
     if parts.query or parts.fragment or parts.username or parts.password:
         raise HostError(f"{_place(url)} must be given without query, fragment or credentials: pass the token as connect(url, token=...)")
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))

@@ -34,7 +34,7 @@ def refresh(notebook: dict[str, Any], look: Look, elsewhere: Elsewhere = lambda 
     """Puts the rooms' last states into the notebook, in place; returns how many outputs were changed.
 
     `at` is when they are seen; left out: now. For an output that is marked ELSEWHERE its model's state is asked for.
-    A malformed notebook is no error.
+    A malformed notebook is not an error.
     """
     changed = 0
     for output in _outputs(notebook):
@@ -135,5 +135,5 @@ def _outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def as_text(value: Any) -> str:
-    """An entry of a bundle, which may be stored in lines; empty when it is no text."""
+    """An entry of a bundle, which may be stored in lines; empty when it is not text."""
     return "".join(value) if isinstance(value, list) else value if isinstance(value, str) else ""

@@ -62,7 +62,7 @@ def run_check(party_runtime: Runtime) -> Callable[[Callable[..., Any]], CheckRes
         identity = f"{function.__module__}:{function.__qualname__}"
         entry = registered(identity)
         if entry is None:
-            raise CheckError(f"{identity} is no check: decorate it with @pw.check")
+            raise CheckError(f"{identity} is not a check: decorate it with @pw.check")
         return party_runtime.thread.run(look(entry.check), timeout=None)
 
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No example is slow by itself: on a busy machine any of them may be, and how long one took is no property of what is tried.
+# No example is slow by itself: on a busy machine any of them may be, and how long one took is not a property of what is tried.
 settings.register_profile("partywidgets", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("partywidgets")
 

@@ -246,7 +246,7 @@ async def test_a_config_that_is_put_is_scanned(app: Running) -> None:
     [
         ("check: []", "ops/team.yaml:1:1: unknown key 'check', did you mean 'checks'?"),
         ("checks:\n  - {id: a, type: htp, url: x}", "ops/team.yaml:2:19: check 'a': unknown check type 'htp', did you mean 'http'?"),
-        ("checks: [", "this is no valid YAML"),
+        ("checks: [", "this is not valid YAML"),
         ("sandboxes: {web: 'dcker:web-1'}", "ops/team.yaml:1:18: sandboxes.web: 'dcker' is not a kind of sandbox"),
         ("auth: {tokens: [{subject: ci, token: abcdefghijklmnop}]}", "is written out"),
     ],

@@ -50,7 +50,7 @@ def test_plain_scalars_are_those_of_yaml_1_2(parser: None, text: str, value: Any
         ("- a\nb: c\n", 2, 1, "this line fits no item above it: begin each item with a dash"),
         ("a: 'it's'\n", 1, 8, "write a quote within quotes twice ('it''s')"),
         ("a: @x\n", 1, 4, "a text does not begin with @: put it into quotes"),
-        ("a: b\nx y\n\n", 2, 1, "this line is no key: it needs a colon"),
+        ("a: b\nx y\n\n", 2, 1, "this line is not a key: it needs a colon"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_what_to_do(parser: None, text: str, line: int, column: int, sentence: str) -> None:

@@ -42,7 +42,7 @@ def test_bundles_that_are_there_are_not_built_again(hook_module: ModuleType, tmp
 
 
 def test_bundles_older_than_a_source_are_built_again(hook_module: ModuleType, tmp_path: Path) -> None:
-    """A wheel never holds the bundles of an earlier source; what npm installed is no source."""
+    """A wheel never holds the bundles of an earlier source; what npm installed is not a source."""
     static, sources = tmp_path / "partywidgets" / "static", tmp_path / "ts"
     (sources / "rooms").mkdir(parents=True)
     (sources / "node_modules").mkdir()

@@ -93,11 +93,11 @@ def test_a_model_becomes_an_entry(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("work", [lambda place: promote(SHOP, place), lambda place: import_check("shop", place)])
 def test_a_place_that_is_no_config_is_one_sentence(work: Callable[[Path], object], tmp_path: Path) -> None:
-    """A folder, and a file that is no text, are named with what is wrong with them."""
+    """A folder, and a file that is not text, are named with what is wrong with them."""
     with pytest.raises(ConfigError, match=f"{tmp_path}: it cannot be read: Is a directory"):
         work(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"checks: [] # \xe9t\xe9")
-    with pytest.raises(ConfigError, match=r"latin\.yaml: it cannot be read: it is no text in UTF-8"):
+    with pytest.raises(ConfigError, match=r"latin\.yaml: it cannot be read: it is not text in UTF-8"):
         work(tmp_path / "latin.yaml")
 
 
@@ -128,7 +128,7 @@ def test_nothing_is_overwritten_silently(config: Path) -> None:
         ({**SHOP, "headers": {"Authorization": "Bearer abc"}}, "'Authorization' is written out"),
         ({"id": "a", "type": "function", "function": "a:b"}, "promote that"),
         ("no_such_check", "no check of this notebook is called 'no_such_check'"),
-        (helper, "helper is no check: put @pw.check above"),
+        (helper, "helper is not a check: put @pw.check above"),
         (uses_what_is_here, "uses LIMIT of this notebook: define that inside the function, or import it"),
     ],
 )

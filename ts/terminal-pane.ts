@@ -72,7 +72,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     { ...options.view, screenReader: reads },
     {
       input(keys, answer) {
-        // Every attached xterm answers a program's queries: the room picks one. A focus report is no keystroke, and must not take control.
+        // Every attached xterm answers a program's queries: the room picks one. A focus report is not a keystroke, and must not take control.
         if (answer && party.status.lease && !party.holdsControl) return;
         if (!party.type(keys) && !answer) unheard();
       },

@@ -63,7 +63,7 @@ class TicketBook:
         return self._add(_Ticket(grant, party, room, None))
 
     def release(self, ticket: str) -> None:
-        """The socket of a resume ticket closed: its 10 minutes begin. A ticket that is spent or unknown is no error."""
+        """The socket of a resume ticket closed: its 10 minutes begin. A ticket that is spent or unknown is not an error."""
         with self._lock:
             found = self._tickets.get(digest_of(ticket))
             if found is not None and found.expires_at is None:

@@ -1,4 +1,4 @@
-"""`partywidgets doctor`: is everything here that partywidgets needs?"""
+"""`partywidgets doctor`: has this machine what partywidgets needs?"""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _findings(url: str | None, token: str | None) -> Iterator[Finding]:
         try:
             found = look()
         except Exception as error:
-            found = Finding("bad", f"{getattr(look, '__name__', 'a check')} could not look: {type(error).__name__}: {error}")
+            found = Finding("bad", f"{getattr(look, '__name__', 'a check')} failed to look: {type(error).__name__}: {error}")
         yield from [found] if isinstance(found, Finding) else found
 
 
@@ -83,11 +83,11 @@ def _packages() -> list[Finding]:
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            findings.append(Finding("bad", f"{name} is not installed: pip install partywidgets brings it"))
+            findings.append(Finding("bad", f"{name} is not installed: run pip install partywidgets"))
             continue
         specifier = wanted.get(name)
         if specifier is not None and not specifier.contains(version, prereleases=True):
-            findings.append(Finding("bad", f"{name} {version} is not what was tested: pip install '{name}{specifier}'"))
+            findings.append(Finding("bad", f"{name} {version} is not a tested version: run pip install '{name}{specifier}'"))
         else:
             found.append(f"{name} {version}")
     return [Finding("ok", ", ".join(found)), *findings]
@@ -98,7 +98,7 @@ def _bundles() -> Finding:
 
     names = bundle_names()
     if LOADER not in names:
-        return Finding("bad", "the front end is not built, widgets stay empty: run ./dev lab in a checkout, or install the wheel")
+        return Finding("bad", "the front end is not built, so widgets stay empty: run ./dev lab in a checkout, or install the wheel")
     return Finding("ok", f"front end {static_hash()} with {len(names)} files")
 
 
@@ -106,7 +106,7 @@ def _extension() -> Finding:
     from jupyter_core.paths import jupyter_config_path
 
     if util.find_spec("partywidgets.extension") is None:
-        return Finding("bad", "partywidgets.extension is missing from the package: install it again")
+        return Finding("bad", "partywidgets.extension is missing from the package: reinstall partywidgets")
     verdict: tuple[bool, Path] | None = None
     for directory in reversed(jupyter_config_path()):  # the last that speaks wins, as in Jupyter
         for path in [*sorted(Path(directory, "jupyter_server_config.d").glob("*.json")), Path(directory, "jupyter_server_config.json")]:
@@ -117,10 +117,10 @@ def _extension() -> Finding:
                 continue
             verdict = bool(enabled), path
     if verdict is None:
-        return Finding("bad", "the Jupyter Server extension is not enabled: jupyter server extension enable partywidgets")
+        return Finding("bad", "the Jupyter Server extension is not enabled: run jupyter server extension enable partywidgets")
     enabled, path = verdict
     if not enabled:
-        return Finding("bad", f"the Jupyter Server extension is disabled by {path}: jupyter server extension enable partywidgets")
+        return Finding("bad", f"the Jupyter Server extension is disabled by {path}: run jupyter server extension enable partywidgets")
     return Finding("ok", f"Jupyter Server extension enabled by {path}")
 
 
@@ -149,24 +149,27 @@ def _pseudo_terminal() -> Finding:
 def _shell() -> Finding:
     shell = os.environ.get("SHELL") or "/bin/sh"
     if shutil.which(shell) is None:
-        return Finding("bad", f"the shell {shell} of local: sandboxes is not there: set SHELL to one that is")
+        return Finding("bad", f"the shell {shell} for local: sandboxes does not exist: set SHELL to one that does")
     if Path(shell).name in SHELLS:
-        return Finding("ok", f"shell {shell}, which tells exit codes to run()")
+        return Finding("ok", f"shell {shell}: run() gets exit codes from it")
     known = next((found for name in SHELLS if (found := shutil.which(name))), None)
     if known is None:
-        return Finding("note", f"shell {shell}: run() knows exit codes in {', '.join(SHELLS)}, none of which is installed")
-    return Finding("note", f"shell {shell}: run() knows exit codes in {', '.join(SHELLS)}; a sandbox local:{known} has one")
+        return Finding("note", f"shell {shell}: run() gets exit codes only from {', '.join(SHELLS)}, none of which is installed")
+    return Finding("note", f"shell {shell}: run() gets exit codes only from {', '.join(SHELLS)}; use the sandbox local:{known}")
 
 
 def _screen() -> Finding:
     if util.find_spec("pyghostty") is None:
-        return Finding("note", "pyghostty has no wheel for this machine: who joins a terminal late sees its recent output replayed")
-    return Finding("ok", f"pyghostty {metadata.version('pyghostty')} keeps exact screens")
+        return Finding(
+            "note",
+            "pyghostty is not installed (no wheel for this machine): viewers who join a terminal late see its recent output replayed",
+        )
+    return Finding("ok", f"pyghostty {metadata.version('pyghostty')}: late viewers of a terminal see its exact screen")
 
 
 def _loop() -> Finding:
     if util.find_spec("uvloop") is None:
-        return Finding("note", "uvloop is not installed: serve is faster with it, pip install 'partywidgets[fast]'")
+        return Finding("note", "uvloop is not installed: serve is faster with it; run pip install 'partywidgets[fast]'")
     return Finding("ok", f"uvloop {metadata.version('uvloop')}")
 
 
@@ -176,7 +179,7 @@ def _engine(kind: EngineKind) -> Finding:
     places = [given.removeprefix("unix://")] if given else [str(place) for place in engine_sockets(kind)]
     for place in places:
         if not place.startswith("/"):
-            return Finding("note", f"{name} is at {place}, which is not looked at from here")
+            return Finding("note", f"{name} is at {place}: doctor does not check remote engines")
         if not Path(place).exists():
             continue
         try:
@@ -184,7 +187,7 @@ def _engine(kind: EngineKind) -> Finding:
         except (OSError, ValueError) as error:
             return Finding("note", f"{name} does not answer at {place} ({error}): {need}")
         return Finding("ok", f"{name} {version} at {place}")
-    return Finding("note", f"{name} is not running here ({' and '.join(places)} are not there): {need}")
+    return Finding("note", f"{name} is not running here (no socket at {', '.join(places)}): {need}")
 
 
 def engine_version(path: str, *, timeout: float = 3.0) -> str:
@@ -197,7 +200,7 @@ def engine_version(path: str, *, timeout: float = 3.0) -> str:
         while chunk := peer.recv(65536):
             answer += chunk
             if len(answer) > 1024 * 1024:
-                raise ValueError("its answer does not end")
+                raise ValueError("its answer is too long")
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.partition(b"\r\n")[0].decode("latin-1")
     if " 200" not in status:
@@ -216,10 +219,10 @@ def _host(url: str, token: str | None) -> Finding:
             raise HostError(f"{root}/hello answered HTTP {hello.status}: is it the root of a partywidgets host?")
         host = hello.json()
         if token is None:
-            return Finding("note", f"host {host['host_id']} answers at {root}; without a token nothing more can be seen")
+            return Finding("note", f"host {host['host_id']} answers at {root}; give a token to check more")
         rooms = asyncio.run(fetch_url("GET", f"{root}/api/ops/scans", token=token, timeout=5.0))
         if rooms.status in (401, 403):
-            return Finding("bad", f"host {host['host_id']} at {root} refuses this token: give the one that it was started with")
-        return Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and takes the token")
+            return Finding("bad", f"host {host['host_id']} at {root} refuses this token: use the one it was started with")
+        return Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and accepts the token")
     except (PartyError, ValueError, KeyError) as error:
         return Finding("bad", f"host {url}: {error}")

@@ -68,9 +68,9 @@ class Reloader:
         try:
             self._certificate.reload()
         except PartyError as error:
-            log.error("the certificate was not loaded again, the former one is shown on: %s", error)
+            log.error("the certificate was not reloaded, the former one stays in use: %s", error)
         else:
-            log.info("the certificate %s was loaded again: it is shown from the next connection on", self._certificate.path)
+            log.info("the certificate %s was reloaded: new connections get it", self._certificate.path)
 
     async def _load(self, path: Path) -> bool:
         from ..config import load_config
@@ -79,11 +79,11 @@ class Reloader:
             config = await asyncio.to_thread(load_config, path, environ=os.environ)
             ignored = await self._app.reload(config)
         except PartyError as error:
-            log.error("the config was not loaded again, what was loaded before stays: %s", error)
+            log.error("the config was not reloaded, the former one stays in force: %s", error)
         except Exception:
-            log.exception("%s could not be loaded again, what was loaded before stays", path)
+            log.exception("%s could not be reloaded, the former config stays in force", path)
         else:
-            late = f"; {', '.join(ignored)} is read at the next start" if ignored else ""
-            log.info("%s was loaded again: %s%s", path, counted(len(self._app.service.registry), "check"), late)
+            late = f"; not applied before the next start: {', '.join(ignored)}" if ignored else ""
+            log.info("%s was reloaded: %s%s", path, counted(len(self._app.service.registry), "check"), late)
             return True
         return False

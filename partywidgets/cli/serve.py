@@ -52,16 +52,16 @@ def run(options: Options) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     if options.watch and options.config is None:
-        raise ConfigError("--watch watches a config: name one, or leave --watch out")
+        raise ConfigError("--watch needs a config: name one, or leave --watch out")
     loopback = _is_loopback(options.bind)
     if options.no_auth and not loopback:
-        raise ConfigError(f"--no-auth lets everybody in who reaches {options.bind}: bind to 127.0.0.1, or leave --no-auth out")
+        raise ConfigError(f"--no-auth would let in everybody who can reach {options.bind}: bind to 127.0.0.1, or leave --no-auth out")
     if options.no_auth and options.token_file is not None:
         raise ConfigError("--no-auth and --token-file exclude each other: leave one out")
     tls = _certificate(options.certificate, options.key)
     if not loopback and tls is None:
         print(
-            f"partywidgets: {options.bind} without TLS: tokens, keystrokes and output can be read on the way. "
+            f"partywidgets: {options.bind} without TLS: tokens, keystrokes and output can be read on the network. "
             "Give --certificate and --key, or put a TLS proxy in front.",
             file=sys.stderr,
         )
@@ -142,7 +142,7 @@ def _begin_to_stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None
         loop.remove_signal_handler(number)  # a second one ends the process at once
 
     def cut() -> None:
-        print(f"partywidgets: not stopped in order within {STOP_WITHIN:g} s, ending now", file=sys.stderr, flush=True)
+        print(f"partywidgets: did not stop cleanly within {STOP_WITHIN:g} s, exiting now", file=sys.stderr, flush=True)
         os._exit(1)
 
     watchdog = threading.Timer(STOP_WITHIN - 0.2, cut)
@@ -205,7 +205,7 @@ def _is_loopback(bind: str) -> bool:
 def _certificate(path: Path | None, key: Path | None) -> Certificate | None:
     if path is None:
         if key is not None:
-            raise ConfigError("--key needs --certificate beside it")
+            raise ConfigError("--key needs --certificate, too")
         return None
     return Certificate(path, key)
 

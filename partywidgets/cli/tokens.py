@@ -42,7 +42,8 @@ def write_token(path: Path) -> str:
         raise ConfigError("the file exists already: remove it, or choose another name", path=str(path)) from None
     except OSError as error:
         raise ConfigError(
-            f"the token file cannot be made: {error.strerror}; name a file in a directory that is there and yours", path=str(path)
+            f"the token file cannot be created: {error.strerror}; name a file in a directory that exists and that you may write to",
+            path=str(path),
         ) from None
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(token + "\n")

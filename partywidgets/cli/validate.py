@@ -27,9 +27,9 @@ SHOWN = 100
 
 
 def run(path: Path) -> None:
-    """Prints one line about a config that is right, and a note for each name in it that it does not explain itself.
+    """Prints one line about a valid config, and a note for each name in it that the config does not define.
 
-    Of one that is not right, prints each fault that was found with its place and raises Verdict 1; or ConfigError, where there is but one.
+    Of an invalid one, prints each fault with its place and raises Verdict 1; or ConfigError where there is only one.
     """
     from ..config import load_config
 
@@ -50,7 +50,7 @@ def run(path: Path) -> None:
     modules = f", and the functions of {', '.join(config.modules)}, which were not imported" if config.modules else ""
     sandboxes = counted(len(config.sandboxes), "sandbox", "es") + (f" ({', '.join(sorted(config.sandboxes))})" if config.sandboxes else "")
     schedule = f"all at '{config.schedule.full}' {config.schedule.timezone}" if config.schedule.full else "no full scan scheduled"
-    print(f"{path}: right. {checks}{modules}; {sandboxes}; {schedule}.")
+    print(f"{path}: valid. {checks}{modules}; {sandboxes}; {schedule}.")
     source = read_yaml(path.read_text(encoding="utf-8-sig"), path=str(path))
     for note in (*notes(config), *again(config, source), *often(config, source)):
         print(f"note: {note}")
@@ -99,12 +99,12 @@ def _at(source: Source, loc: Loc) -> str:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """What may be right, where something outside of the config has it, and is a slip of the pen otherwise."""
+    """Names that only another config or a module can define; otherwise they are typing mistakes."""
     now = datetime.now(UTC)
     for waiver in config.waivers:
         if waiver.until <= now:
             end = f"{waiver.until:%Y-%m-%d %H:%M} {waiver.until.tzname()}"
-            yield f"the waiver {waiver.name!r} is over since {end}: what it covered counts again"
+            yield f"the waiver {waiver.name!r} ended at {end}: the results it covered count again"
     ids = {check.id for check in config.checks}
     for kind, named in (("maintenance", config.maintenance), ("waiver", config.waivers)):
         for entry in named:
@@ -115,7 +115,7 @@ def notes(config: Config) -> Iterator[str]:
                 yield f"the {kind} {entry.name!r} is for the check {check_id!r}, which is not in this config{hint}"
     for target in config.notify:
         if not is_known(resolve(target.url, environ=os.environ, base=Path(config.path).parent)):
-            yield f"the URL of the notify target {target.name!r} is none that Apprise knows: nobody would be told; {SERVICES}"
+            yield f"Apprise does not know the URL of the notify target {target.name!r}, so nobody would be notified; {SERVICES}"
     elsewhere = " or a function of its modules" if config.modules else ""
     for check in config.checks:
         for other in check.depends_on:
@@ -125,4 +125,4 @@ def notes(config: Config) -> Iterator[str]:
                 yield f"check {check.id!r} depends on {other!r}, which is not in this config{hint}"
         sandbox = check.remediation.sandbox if check.remediation is not None else None
         if sandbox is not None and sandbox not in config.sandboxes:
-            yield f"check {check.id!r} has its remedy in the sandbox {sandbox!r}, which is not among `sandboxes` here"
+            yield f"the remedy of check {check.id!r} needs the sandbox {sandbox!r}, which is not under `sandboxes:` in this config"

@@ -52,4 +52,4 @@ def end(until: Until | None) -> str | None:
         length = until if isinstance(until, timedelta) else timedelta(seconds=parse_duration(until))
         return wire_time(datetime.now(UTC) + length)
     except (ValueError, OverflowError):
-        raise KeywordError(f"until={until!r} is no time: give an aware datetime, a timedelta, or how long from now, as '2h'") from None
+        raise KeywordError(f"until={until!r} is not a time: give an aware datetime, a timedelta, or how long from now, as '2h'") from None

@@ -68,7 +68,7 @@ class CommandResult:
         """The output as a DataFrame, read as a table with a header (`df -h`, `ps aux`, `docker ps`, `kubectl get pods`).
 
         `ls -l` has one too, and tables with lines of dashes (psql, mysql). Columns of numbers become numbers, and those where every value
-        ends in `%` too. Raises CommandError when the output is no table, and when its beginning is lost.
+        ends in `%` too. Raises CommandError when the output is not a table, and when its beginning is lost.
         """
         import pandas as pd
 

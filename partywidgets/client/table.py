@@ -42,7 +42,7 @@ _TWO_WORDS = (
 _TITLE = re.compile(r"(?:Active (?:Internet|UNIX) |Kernel (?:IP|Interface) |procs -+).*|.* load average: .*")
 """What stands over a header: netstat, route, vmstat, w."""
 _LEGEND = re.compile(r"LOAD +=|top - |\d+ (?:loaded units|unit files|timers|sockets) listed")
-"""How a part begins that is no table: below systemctl's, above top's."""
+"""How a part begins that is not a table: below systemctl's, above top's."""
 _SOCKETS = ["Peer Address:Port", "Process"]
 _RULE = re.compile(r"[-=+| ]*[-=]{2}[-=+| ]*|-")
 _FOOTER = re.compile(r"\(\d+ rows?\)")
@@ -130,7 +130,7 @@ def _plain(lines: list[str]) -> tuple[list[str], list[list[str]]]:
 def _sockets(rows: list[list[str]], count: int) -> list[list[str]]:
     """The rows of ss, whose names stand beside their columns; that of the process may be empty."""
     if any(len(row) < count - 1 or ":" not in row[count - 3] or ":" not in row[count - 2] for row in rows):
-        raise ValueError("there is no table: its addresses are no HOST:PORT each")
+        raise ValueError("there is no table: its addresses are not HOST:PORT")
     return [[*row, ""][:count] for row in rows]
 
 

@@ -144,7 +144,7 @@ class TerminalClient(TerminalRoomClient):
         """Waits until `pattern` is in the output, and returns the match.
 
         The search covers what came since the last match or `send`, without escape sequences and with `\\r\\n` as `\\n`; at most the last
-        256 KiB. Raises CommandError for a pattern that is no regular expression, TimeoutError after `timeout` seconds (None: waits for
+        256 KiB. Raises CommandError for a pattern that is not a regular expression, TimeoutError after `timeout` seconds (None: waits for
         ever), RefusedError or HostError when the socket gave up.
         """
         check_seconds(timeout or None)

@@ -32,7 +32,7 @@ _LAST = ("every", "timeout", "attempts", "retry_delay", "labels", "remediation",
 _PLAIN = re.compile(r"[A-Za-z(](?:[ -~]*[!-9;-~])?")
 """Text that begins and ends as a plain scalar may. A colon at its end would make a key of it."""
 _UNKNOWN = (
-    "this is no file that can be converted: a Gatus config has `endpoints`, a blackbox_exporter config `modules`, a Prometheus config "
+    "this is not a file that can be converted: a Gatus config has `endpoints`, a blackbox_exporter config `modules`, a Prometheus config "
     "`scrape_configs`, an Uptime Kuma backup `monitorList`, and its database is SQLite"
 )
 

@@ -59,7 +59,7 @@ def _text(section: Section, key: str) -> str:
 
 
 def _count(given: object, default: int) -> int:
-    """How often something is seen, as Gatus reads it: the default for what is no number above 0."""
+    """How often something is seen, as Gatus reads it: the default for what is not a number above 0."""
     return min(given, 100) if isinstance(given, int) and given > 0 else default
 
 
@@ -153,7 +153,7 @@ class Alerting:
             self.draft.tell_by_reminder(target, place, dict.fromkeys(provider.used, 0.0) if incidents else provider.used)
 
     def _reminder(self, given: object, place: str) -> float:
-        """The seconds between reminders; 0 for none, and for what is no duration, which is told."""
+        """The seconds between reminders; 0 for none, and for what is not a duration, which is told."""
         if given in (None, "", 0, "0"):
             return 0.0
         try:

@@ -61,7 +61,7 @@ def converted(condition: str, names: Names) -> str:
     """The expression that holds when Gatus' condition does. Raises NoCounterpart."""
     sign = next((sign for sign in _SIGNS if sign in condition), None)
     if sign is None:
-        raise NoCounterpart("it is no condition: it compares nothing")
+        raise NoCounterpart("it is not a condition: it compares nothing")
     left, right = (part.strip() for part in condition.split(sign)[:2])
     sign = sign.strip()
     if "[*]" in condition:
@@ -253,7 +253,7 @@ def _named(side: str) -> tuple[str, str]:
 def _steps(rest: str) -> list[Step]:
     steps = split_path(rest)
     if steps is None:
-        raise NoCounterpart(f"{rest!r} is no path to one place")
+        raise NoCounterpart(f"{rest!r} is not a path to one place")
     return steps
 
 

@@ -183,7 +183,7 @@ class Kuma:
 
 
 def _is_over(end: str, zone: str) -> bool:
-    """Whether a local time has passed; what is no time has not."""
+    """Whether a local time has passed; what is not a time has not."""
     try:
         return datetime.fromisoformat(end).replace(tzinfo=ZoneInfo(zone)) < datetime.now(UTC)
     except ValueError:

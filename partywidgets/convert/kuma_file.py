@@ -146,14 +146,14 @@ def read_backup(path: Path) -> Backup:
             raw = file.read(MAX_BACKUP + 1)
         if len(raw) > MAX_BACKUP:
             raise ConfigError(f"the backup is larger than {MAX_BACKUP >> 20} MiB", path=str(path))
-        # Through bytes once more: half of a pair of surrogates is no text that could be written.
+        # Through bytes once more: half of a pair of surrogates is not text that could be written.
         whole = json.loads(json.dumps(json.loads(raw.decode("utf-8-sig")), ensure_ascii=False).encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(f"the file cannot be read: {error.strerror}", path=str(path)) from None
     except RecursionError:
-        raise ConfigError("this is no backup of Uptime Kuma: it is nested too deeply", path=str(path)) from None
+        raise ConfigError("this is not a backup of Uptime Kuma: it is nested too deeply", path=str(path)) from None
     except ValueError as error:
-        raise ConfigError(f"this is no JSON: {error}", path=str(path)) from None
+        raise ConfigError(f"this is not JSON: {error}", path=str(path)) from None
     backup = Backup(path.name, complete=False)
     for row in _mappings(whole, "notificationList"):
         config = row.get("config")

@@ -146,7 +146,7 @@ class Targets:
                 sensitive = bool(SECRET_HEADER.search(str(name)))
                 headers[str(name)] = self.draft.guarded(monitor.place, str(value), *words, str(name), sensitive=sensitive)
         if monitor.text("headers") and not isinstance(given, dict):
-            self.draft.left_out(monitor.place, "its headers are no JSON")
+            self.draft.left_out(monitor.place, "its headers are not JSON")
         user, password = monitor.text("basic_auth_user"), monitor.text("basic_auth_pass")
         if user and monitor.text("auth_method", "basic") in ("basic", ""):
             encoded = b64encode(f"{user}:{password}".encode()).decode()

@@ -33,7 +33,7 @@ class Job:
 
 
 def jobs(source: Source, draft: Draft) -> Iterator[Job]:
-    """The jobs of a Prometheus config that probe; others are no matter of this."""
+    """The jobs of a Prometheus config that probe; others are left alone."""
     root = Section(source, (), source.value, draft)
     common = root.section("global")
     every, timeout = _seconds(common, "scrape_interval", 60.0), _seconds(common, "scrape_timeout", 10.0)

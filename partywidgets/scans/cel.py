@@ -216,7 +216,7 @@ def _plain_text(name: str, method: Callable[[str], str]) -> Callable[..., Any]:
 
 
 def pattern(text: str) -> Callable[[str], bool]:
-    """A search by a regular expression, in linear time. Raises ValueError for what is no regular expression."""
+    """A search by a regular expression, in linear time. Raises ValueError for what is not a regular expression."""
     import re2
 
     options = re2.Options()
@@ -225,7 +225,7 @@ def pattern(text: str) -> Callable[[str], bool]:
         search = re2.compile(text, options).search
     except re2.error as error:
         reason = error.args[0] if error.args else ""
-        raise ValueError(f"{text!r} is no regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
+        raise ValueError(f"{text!r} is not a regular expression: {reason.decode() if isinstance(reason, bytes) else reason}") from None
     return lambda subject: search(subject[:MATCH_CHARS]) is not None
 
 

@@ -325,7 +325,7 @@ class Parser:
             if found[group]:
                 code = int(found[group], base)
                 if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-                    self.fail(f"{found[0]!r} is no character", at)
+                    self.fail(f"{found[0]!r} is not a character", at)
                 return chr(code)
         if found[5] not in _ESCAPES:
             self.fail(f"the escape {found[0]!r} means nothing; write the text as r'…' to keep backslashes", at)

@@ -51,7 +51,7 @@ class ModuleProcess:
     files: dict[str, Stamp] = field(default_factory=dict)
     waiting: dict[str, asyncio.Future[tuple[CheckResult | None, bool]]] = field(default_factory=dict)
     retired: bool = False
-    """It takes no further runs, and its end is no crash."""
+    """It takes no further runs, and its end is not a crash."""
     reason: str = ""
     """Why it was ended, for those that were still waiting."""
 
@@ -259,7 +259,7 @@ class ModuleFunctions:
                 wire = content["result"]
                 future.set_result((None if wire is None else _read(wire), content["stuck"]))
         except (ValueError, KeyError, TypeError) as error:
-            process.reason = process.reason or "its process wrote what is no result"
+            process.reason = process.reason or "its process wrote what is not a result"
             _log.error("%s: a message could not be read: %r", self._names, error)
         finally:
             crashed = not process.retired

@@ -118,7 +118,7 @@ def _send(url: str, title: str, body: str, kind: str) -> str | None:
         asset = apprise.AppriseAsset(app_id="partywidgets", app_desc="partywidgets", async_mode=False, secure_logging=True)
         plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if plugin is None:
-            return f"what the reference holds is no URL that Apprise knows: {SERVICES}"
+            return f"what the reference holds is not a URL that Apprise knows: {SERVICES}"
         sent = plugin.notify(body=body, title=title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT)
     if sent:
         return None

@@ -143,7 +143,7 @@ async def _listed(name: str, rows: list[Row], limit: int, **beside: Any) -> Resp
     """Rows of the past, the last `limit` of them, and `cut`: whether there are more. May be tens of megabytes."""
     kept, rest = rows[-limit:], json.dumps({**beside, "cut": len(rows) > limit})
 
-    def encode() -> str:  # by `json`, which takes text that is no Unicode, too
+    def encode() -> str:  # by `json`, which takes text that is not Unicode, too
         parts = (json.dumps(kept[at : at + SLICE])[1:-1] for at in range(0, len(kept), SLICE))
         return f'{{"{name}": [{", ".join(parts)}], {rest[1:]}'
 

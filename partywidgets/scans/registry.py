@@ -115,4 +115,4 @@ class Registry:
         if not self.checks:
             return ": no config is loaded"
         some = ", ".join(list(self.checks)[:8]) + (", …" if len(self.checks) > 8 else "")
-        return f": there are {some}; load its config, or start its runner"
+        return f" (known: {some}): load the config that has it, or start its runner"

@@ -21,7 +21,7 @@ def _cron(expression: str) -> str:
         next(CronSim(expression, datetime(2026, 1, 1)))
     except (CronSimError, StopIteration) as error:
         raise ValueError(
-            f"{expression!r} is no cron expression that ever runs ({error or 'no such day'}): "
+            f"{expression!r} is not a cron expression that ever runs ({error or 'no such day'}): "
             "write for example '*/5 * * * *' for every five minutes"
         ) from None
     return expression

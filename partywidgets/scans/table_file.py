@@ -68,4 +68,6 @@ def write_text(path: Path, text: str) -> None:
 
 def unwritable(path: Path | str, error: OSError) -> StorageError:
     """The sentence about a file that cannot be written."""
-    return StorageError(f"{path} cannot be written: {error.strerror or error}; name a file in a directory that is there and yours")
+    return StorageError(
+        f"{path} cannot be written: {error.strerror or error}; name a file in a directory that exists and that you may write to"
+    )

@@ -194,7 +194,7 @@ class Commands:
         return 1 if behind_echo(self._shell.output(request.typed_at, end), request.line) else code
 
     def _goes_on(self) -> None:
-        """What `run` typed is no whole command: it is taken back, for nobody would type the rest of it."""
+        """What `run` typed is not a complete command: it is taken back, for nobody would type the rest of it."""
         request = self._marked_request
         if request is None or self._running is not None:
             return
@@ -203,7 +203,7 @@ class Commands:
         if not request.result.done():
             request.result.set_exception(
                 CommandError(
-                    f"`{short(request.command)}` is no whole command, and was taken back with Ctrl-C: the shell waits for the rest of it, "
+                    f"`{short(request.command)}` is not a complete command, and was taken back with Ctrl-C: the shell waits for the rest, "
                     "such as a quote, a bracket, `done` or the end of a here-document"
                 )
             )
@@ -301,7 +301,7 @@ class Commands:
         began = request.typed_at if self._running is None else self._running.offset
         end = self._shell.ring.end
         raw = self._shell.output(max(began, end - SEEN_BYTES), end)
-        # A shell that does not tell when a command begins: its echo is no output.
+        # A shell that does not tell when a command begins: its echo is not output.
         text = behind_echo(raw, request.line) if self._running is None and end - began <= SEEN_BYTES else printed(raw)
         line = (text or "").split("\n")[-1].strip()
         return f"shows {line[-80:]!r}" if asks(line, raw) else ""

@@ -117,7 +117,7 @@ def decode_control(text: str) -> dict[str, Any]:
 
 def _check(message: dict[str, Any]) -> None:
     if any(isinstance(value, str) and not _is_text(value) for value in message.values()):
-        raise ValueError("a control message holds half a surrogate pair, which is no text")
+        raise ValueError("a control message holds half a surrogate pair, which is not text")
     kind = message["type"]
     if kind not in _FIELDS:
         raise ValueError(f"unknown message type {kind[:40]!r}")
@@ -155,12 +155,12 @@ def check_text(what: str, text: object) -> None:
     try:
         size = len(json.dumps(text.encode().decode()))
     except UnicodeEncodeError:
-        raise CommandError(f"{what} holds half a surrogate pair, which is no text") from None
+        raise CommandError(f"{what} holds half a surrogate pair, which is not text") from None
     if size > CONTROL_LIMIT - 256:
         raise CommandError(f"{what} may have about {CONTROL_LIMIT // 1024} KiB, this has {size} bytes: put it into a file")
 
 
 def check_seconds(timeout: object) -> None:
-    """Raises CommandError for what is no time to wait."""
+    """Raises CommandError for what is not a time to wait."""
     if timeout is not None and not _is_duration(timeout):
         raise CommandError(f"a timeout is a positive number of seconds, or None for none; got {timeout!r}")

@@ -1,4 +1,4 @@
-"""A line that is no whole command, taken back."""
+"""A line that is not a complete command, taken back."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def room_url(root: str, path: str) -> str:
     plain = all(character.isprintable() and character not in "#\\ " for character in path)
     dots = any(unquote(segment) in (".", "..") for segment in route.split("/"))
     if not plain or dots or not _ROOM_PATH.match(route):
-        raise RoomNameError(f"{path[:100]!r} is no room's path: use /parties/PARTY/ROOM, /api/workers/ID/terminal or /api/ops/broadcast")
+        raise RoomNameError(f"{path[:100]!r} is not a room's path: use /parties/PARTY/ROOM, /api/workers/ID/terminal or /api/ops/broadcast")
     scheme, rest = root.split("://", 1)
     return f"{'wss' if scheme == 'https' else 'ws'}://{rest.rstrip('/')}/{path}"
 

@@ -185,7 +185,7 @@ async def adopt_socket(
 
     `headers` are those of its GET request, so that `accept` can send the 101; None when the 101 has been sent.
     `leftover` is what was read behind the request.
-    Raises HandshakeError for a request that is no handshake; the socket is then still the caller's.
+    Raises HandshakeError for a request that is not a handshake; the socket is then still the caller's.
     """
     key = None if headers is None else check_handshake("GET", "1.1", headers)
     handshake = Handshake(key, limits=limits, early=leftover, on_open=on_open, on_lost=on_lost)

@@ -59,7 +59,7 @@ def under_way(sock: Any) -> int | None:
 
 
 def _ask(sock: Any, level: int, option: int, size: int) -> bytes | None:
-    """The beginning of a socket's option; None for what is no TCP socket of Linux, or closed."""
+    """The beginning of a socket's option; None for what is not a TCP socket of Linux, or closed."""
     if sys.platform != "linux" or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     try:

@@ -59,7 +59,7 @@ class HeadProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Garbage from a client is no error of this server's: whoever was answering it is told that it has left, and nothing is raised."""
+        """A client that sends garbage is no fault of this server: what was answering it sees a disconnect, and nothing is raised."""
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True

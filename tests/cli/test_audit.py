@@ -14,7 +14,7 @@ from .conftest import Run
 
 
 def test_verify(run: Run, tmp_path: Path) -> None:
-    """A whole log ends with 0 and its number of lines; a changed line with 1 and its place; what is no file with a sentence."""
+    """A whole log ends with 0 and its number of lines; a changed line with 1 and its place; what is not a file with a sentence."""
     file = AuditFile(tmp_path)
     for event in ("joined", "typed", "left"):
         file.write({"event": event})

@@ -99,20 +99,20 @@ async def test_a_renewed_certificate_is_shown_after_sighup(host: Secure, authori
         second = renew(authority, tmp_path)
         assert second != first
         host.process.send_signal(signal.SIGHUP)
-        await host.logged("was loaded again: it is shown from the next connection on")
+        await host.logged("was reloaded: new connections get it")
         assert await host.shown() == second
 
         fitting = (tmp_path / "key.pem").read_bytes()
         renew(authority, tmp_path)
         (tmp_path / "key.pem").write_bytes(fitting)
         host.process.send_signal(signal.SIGHUP)
-        refusal = await host.logged("the certificate was not loaded again, the former one is shown on")
+        refusal = await host.logged("the certificate was not reloaded, the former one stays in use")
         assert str(tmp_path / "cert.pem") in refusal
         assert await host.shown() == second
 
         (tmp_path / "cert.pem").unlink()
         host.process.send_signal(signal.SIGHUP)
-        assert "No such file" in await host.logged("the certificate was not loaded again")
+        assert "No such file" in await host.logged("the certificate was not reloaded")
         assert await host.shown() == second
         await asyncio.wait_for(await there.ping(), LIMIT)
     os.kill(host.process.pid, signal.SIGTERM)

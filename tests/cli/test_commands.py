@@ -192,7 +192,7 @@ def test_help_says_what_a_command_is_for_in_a_whole_line(run: Run) -> None:
         ("checks:\n  - {id: a, type: htpp}\n", ":2:"),
         ("cheks: []\n", ":1:1"),
         ("checks: [\n", "partywidgets.yaml:"),
-        ("checks:\n\t- id: a\n", ":2:1: this is no valid YAML: a tab stands here"),
+        ("checks:\n\t- id: a\n", ":2:1: this is not valid YAML: a tab stands here"),
         (
             "checks:\n  - id: a\n    type: http\n    url: http://x\n    conditions:\n      - duration_ms < 5\n      - stauts == 200\n",
             ":7:9: check 'a', conditions[1]: the expression 'stauts == 200' uses 'stauts', which a check of type http does not give; "
@@ -281,10 +281,10 @@ def test_validate_notes(run: Run, config: Path) -> None:
     assert ended.out.splitlines()[1:] == [
         "note: the maintenance 'night' is for the check 'shpo', which is not in this config; did you mean 'shop'?",
         "note: the waiver 'old' is for the check 'nix', which is not in this config: only another config of the host may have it",
-        "note: the URL of the notify target 'chat' is none that Apprise knows: nobody would be told; see https://appriseit.com/services/",
+        "note: Apprise does not know the URL of the notify target 'chat', so nobody would be notified; see https://appriseit.com/services/",
         "note: check 'shop' depends on 'databse', which is not in this config; did you mean 'database'?",
         "note: check 'shop' depends on 'elsewhere', which is not in this config: another config of the host must have it",
-        "note: check 'shop' has its remedy in the sandbox 'web', which is not among `sandboxes` here",
+        "note: the remedy of check 'shop' needs the sandbox 'web', which is not under `sandboxes:` in this config",
     ]
 
 
@@ -365,10 +365,10 @@ def test_doctor(run: Run, serve: Serve) -> None:
         "shell",
         "Docker",
         "Podman",
-        "takes the token",
+        "accepts the token",
     ):
         assert word in ended.out, ended.out
-    assert "could not look" not in ended.out
+    assert "failed to look" not in ended.out
     ended = run("doctor", "--url", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
     assert "refuses this token" in ended.out
     assert run("doctor", "--url", "http://127.0.0.1:9").code == 1

@@ -133,7 +133,7 @@ async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None
 
         write(tmp_path, f"modules: [serve_checks]\nchecks: [{failing}]\n")
         host.process.send_signal(signal.SIGHUP)
-        assert "was loaded again: 2 checks" in await host.logged("partywidgets.serve")
+        assert "was reloaded: 2 checks" in await host.logged("partywidgets.serve")
         pid = (await row(ops, "pid"))["fingerprint"]
         async with asyncio.timeout(LIMIT):
             while any(row["check_id"] == "old" and row["status"] != "skip" for row in ops.rows.values()):
@@ -144,7 +144,7 @@ async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None
         host.process.send_signal(signal.SIGHUP)
         refusal = await host.logged("partywidgets.serve")
         assert f"{config}:2:10: limits: unknown key 'totl', did you mean 'total'?" in refusal
-        assert "what was loaded before stays" in refusal
+        assert "the former one stays in force" in refusal
         assert (await ops.recheck([pid])).counts["ok"] == 1
 
         write(tmp_path, "modules: [serve_checks]\n", "import partywidgets\n1 / 0\n")
@@ -154,7 +154,7 @@ async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None
 
         write(tmp_path, "auth: {hosts: [ops.example.com]}\n")
         host.process.send_signal(signal.SIGHUP)
-        assert "0 checks; auth is read at the next start" in await host.logged("partywidgets.serve")
+        assert "0 checks; not applied before the next start: auth" in await host.logged("partywidgets.serve")
     host.process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(host.process.wait(), LIMIT) == 0
 
@@ -164,9 +164,9 @@ async def test_watch_loads_what_changes(serve: Any, tmp_path: Path) -> None:
     config = write(tmp_path, "checks: []\n")
     host = await serve(config, "--watch")
     write(tmp_path, "modules: [serve_checks]\n")
-    await host.logged("was loaded again: 1 check")
+    await host.logged("was reloaded: 1 check")
     write(tmp_path, "modules: [serve_checks]\n", MODULE + "\n@pw.check\ndef another(): ...\n")
-    await host.logged("was loaded again: 2 checks")  # each file's change may be seen by itself
+    await host.logged("was reloaded: 2 checks")  # each file's change may be seen by itself
 
 
 def test_a_terminal_that_is_closed_ends_the_host(environment: dict[str, str], tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_terminal_that_is_closed_ends_the_host(environment: dict[str, str], tm
     try:
         child.expect_exact("Ctrl-C stops")
         os.kill(child.pid, signal.SIGHUP)
-        child.expect_exact("was loaded again: 0 checks")
+        child.expect_exact("was reloaded: 0 checks")
         os.close(child.child_fd)
         waiting = threading.Thread(target=lambda: ended.append(os.waitpid(child.pid, 0)), daemon=True)
         waiting.start()

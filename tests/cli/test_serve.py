@@ -138,8 +138,8 @@ def test_no_auth(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--bind", "0.0.0.0", "--no-auth"], "lets everybody in"),
-        (["--bind", "::", "--no-auth"], "lets everybody in"),
+        (["--bind", "0.0.0.0", "--no-auth"], "would let in everybody"),
+        (["--bind", "::", "--no-auth"], "would let in everybody"),
         (["--bind", "nowhere"], "IP address"),
         (["--no-auth", "--token-file", "x"], "exclude each other"),
         (["--key", "x"], "--certificate"),

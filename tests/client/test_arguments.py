@@ -21,7 +21,7 @@ def test_an_end_is_a_time_from_now(given: Any) -> None:
 
 
 def test_an_end_is_an_aware_time() -> None:
-    """In UTC on the wire; None is no end."""
+    """In UTC on the wire; None is not an end."""
     assert arguments.end(datetime(2026, 11, 23, 9, 0, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-23T08:00:00.000Z"
     assert arguments.end(None) is None
 
@@ -32,10 +32,10 @@ def test_an_end_is_an_aware_time() -> None:
         (lambda: arguments.end(datetime(2030, 1, 1)), "has no time zone: use datetime.now(UTC)"),
         (
             lambda: arguments.end("tomorrow"),
-            "until='tomorrow' is no time: give an aware datetime, a timedelta, or how long from now, as '2h'",
+            "until='tomorrow' is not a time: give an aware datetime, a timedelta, or how long from now, as '2h'",
         ),
-        (lambda: arguments.end("999999999w"), "is no time"),
-        (lambda: arguments.end([1]), "is no time"),  # type: ignore[arg-type]
+        (lambda: arguments.end("999999999w"), "is not a time"),
+        (lambda: arguments.end([1]), "is not a time"),  # type: ignore[arg-type]
         (lambda: arguments.names("checks", 3), "checks are texts, one or a list of them, got 3"),  # type: ignore[arg-type]
         (lambda: arguments.names("checks", ["a", 3]), "got 3"),  # type: ignore[list-item]
         (lambda: arguments.labels("matchers", ["team"]), 'matchers are given as {"team": "web"}, got'),  # type: ignore[arg-type]

@@ -217,7 +217,7 @@ def test_an_output_without_its_beginning() -> None:
 
 @pytest.mark.parametrize("output", ["", "one line\n", "word\nanother\n", "two words\none\n\n"])
 def test_no_table(output: str) -> None:
-    """What is no table is one sentence, not a wrong frame."""
+    """What is not a table is one sentence, not a wrong frame."""
     with pytest.raises(CommandError, match="cannot be a DataFrame"):
         _ = result_of(output).df
 

@@ -107,6 +107,6 @@ def test_a_request_that_is_not_read(change: dict[str, object]) -> None:
 
 
 def test_a_proof_of_something_else() -> None:
-    """A message that is no proof is refused."""
+    """A message that is not a proof is refused."""
     with pytest.raises(ValueError, match="a remedy without"):
         Proof.from_wire({"id": "x"})

@@ -489,6 +489,6 @@ endpoints:
     told_of = [one.id for one in config.checks if discord.matchers.items() <= one.labels.items()]
     assert sorted(told_of) == ["core_front", "core_front-domain"]
     assert [note.partition(": ")[2] for note in told(conversion, "left out") if "intranet" in note] == [
-        "left out: the condition [DOMAIN_EXPIRATION] > 1h: 'intranet' is no registered domain, but what domains are registered below: "
+        "left out: the condition [DOMAIN_EXPIRATION] > 1h: 'intranet' is not a registered domain, but what domains are registered below: "
         "write for example shop.intranet"
     ]

@@ -116,7 +116,7 @@ def test_a_condition_holds_where_it_does_in_gatus(condition: str) -> None:
         ("[DOMAIN_EXPIRATION] > 720h", "when a domain expires"),
         ("[CONTEXT].id == 1", "no suites"),
         ("[DNS_RCODE] == NOERROR", "not known of this check"),
-        ("[BODY].a.*.b == 1", "no path"),
+        ("[BODY].a.*.b == 1", "not a path"),
         ("[BODY].count > many", "neither a number nor a duration"),
         ("[BODY].a == pat([x)", "not closed"),
         ("1 == 1", "two texts"),

@@ -361,7 +361,7 @@ def test_a_backup_says_the_same(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (b"SQLite format 3\x00" + b"\xff" * 5000, "cannot be read"),
-        (b'{"version": "1", "notificationList": [], "monitorList": [', "no JSON"),
+        (b'{"version": "1", "notificationList": [], "monitorList": [', "not JSON"),
         (b'{"version": "1", "notificationList": [], "monitorList": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"version": "1", "monitorList": 5}', "nothing to look at"),
     ],

@@ -16,12 +16,12 @@ from partywidgets.exceptions import ConfigError
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("endpoints: [", "no valid YAML"),
-        ("just a text", "no file that can be converted"),
-        ("", "no file that can be converted"),
-        ("{}", "no file that can be converted"),
+        ("endpoints: [", "not valid YAML"),
+        ("just a text", "not a file that can be converted"),
+        ("", "not a file that can be converted"),
+        ("{}", "not a file that can be converted"),
         ("checks: []", "a config of partywidgets already"),
-        ("services: { web: { image: nginx } }", "no file that can be converted"),
+        ("services: { web: { image: nginx } }", "not a file that can be converted"),
         ("endpoints: !!python/object:os.system [x]", "the tag"),
         ("endpoints: []", "nothing to look at"),
         (

@@ -23,7 +23,7 @@ def watched(storage: Path) -> PartyHost:
 
 @pytest.mark.parametrize("way", ["moved", "replaced"])
 async def test_a_directory_that_goes_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, way: str) -> None:
-    """The log says so once, and when it is there again; another host that took its place is no return. What was kept meanwhile is found."""
+    """The log says so once, and when it is there again; another host in its place does not count. What was kept meanwhile is found."""
     storage, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
     async with watched(storage) as host:
         room = await host.get_server_by_name("room", "lobby")

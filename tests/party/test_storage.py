@@ -192,7 +192,7 @@ def test_what_is_another_s_is_told_with_whose_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """SchemaError, and the file is as it was; one that is no database is a StorageError."""
+    """SchemaError, and the file is as it was; one that is not a database is a StorageError."""
     async with PartyHost({"room": Server}, storage=tmp_path) as host:
         await (await host.get_server_by_name("room", "lobby")).storage.put("x", 1)
     file = next(path for path in (tmp_path / "rooms").iterdir() if path.suffix == ".sqlite3")

@@ -34,7 +34,7 @@ def test_root_url(host: str, expected: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "ftp://ex.com", "ex.com:99999", "ex.com?x=1", "user@ex.com", "http://", "ex.com:port"])
 def test_root_url_refuses(host: str) -> None:
-    """What is no host is one sentence, at once."""
+    """What is not a host is one sentence, at once."""
     with pytest.raises(ValueError, match="host"):
         root_url(host)
 

@@ -315,7 +315,7 @@ async def test_a_failing_function_is_a_failed_attempt(fast: dict[str, Any]) -> N
 
 
 async def test_should_reconnect_on_close(fast: dict[str, Any]) -> None:
-    """The caller decides which close ends it; its own verdict is no refusal (PS22)."""
+    """The caller decides which close ends it; its own verdict is not a refusal (PS22)."""
 
     async def decide(event: CloseEvent) -> bool:
         return event.code != 4000

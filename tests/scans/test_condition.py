@@ -223,7 +223,7 @@ def test_actual(expr: str, actual: str) -> None:
         ("a.foo(1)", 3, "there is no method 'foo'"),
         ("a.contains()", 3, "contains() takes 1 argument here, got 0"),
         ("size(a, b) == 1", 1, "size() takes one argument, got 2"),
-        ("a.matches('(')", 3, "is no regular expression"),
+        ("a.matches('(')", 3, "is not a regular expression"),
         ("a > duration('x')", 5, "duration() of x has no answer"),
         ("has(a)", 1, "has() asks for a field"),
         ("records.all(1, true)", 13, "all() takes a variable and an expression"),

@@ -38,7 +38,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A damaged file gives one sentence with a remedy."""
-    (tmp_path / FILE).write_bytes(b"this is no database at all" * 100)
+    (tmp_path / FILE).write_bytes(b"this is not a database at all" * 100)
     with pytest.raises(StorageError, match="cannot be used: file is not a database; move the file away to begin a new history"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
 

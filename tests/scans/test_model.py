@@ -369,8 +369,8 @@ def test_durations(text: str | float, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "s", "5sm", "1h 30m", "5y", "--5s", "1e3s", None, True, [5]])
 def test_no_durations(text: Any) -> None:
-    """What is no duration is refused."""
-    with pytest.raises(ValueError, match=r"no duration|expected a duration"):
+    """What is not a duration is refused."""
+    with pytest.raises(ValueError, match=r"not a duration|expected a duration"):
         parse_duration(text)
 
 

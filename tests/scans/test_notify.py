@@ -105,7 +105,7 @@ async def test_a_recovery_is_told_when_it_was_seen_often_enough(inbox: Inbox, pl
 
 
 async def test_who_hears_of_a_recovery_hears_of_what_still_fails(inbox: Inbox, play: Play) -> None:
-    """Two of three recover: the message counts the third, is no success, and the last recovery is."""
+    """Two of three recover: the message counts the third, is not a success, and the last recovery is."""
     checks = [ScriptedCheck(id=name, title=name, labels={"team": "web"}) for name in "abc"]
     other = ScriptedCheck(id="other", title="other", labels={"team": "data"})
     async with telling(inbox, *checks, other, group_by=["team"], group_wait="2s") as service:

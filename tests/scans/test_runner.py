@@ -363,7 +363,7 @@ async def test_a_viewer_cannot_be_a_runner(tmp_path: Path) -> None:
     "frame", ["{", "[]", '{"type": "run"}', '{"type": "run", "data": {}}', '{"type": "scan-result", "data": {}}', b"\xff"]
 )
 async def test_the_kernels_end_reads_strictly(frame: str | bytes) -> None:
-    """What is no run is not answered, and nothing raises."""
+    """What is not a run is not answered, and nothing raises."""
     assert await RunnerClient("k", modules=[]).handle(frame) is None
 
 

@@ -122,12 +122,12 @@ def test_a_checks_own_cron_zone_and_misfire() -> None:
     [
         ({"cron": "0 9 * * *", "every": 60}, "not both"),
         ({"timezone": "UTC"}, "there is no `cron`"),
-        ({"cron": "61 * * * *"}, "no cron expression"),
+        ({"cron": "61 * * * *"}, "not a cron expression"),
         ({"cron": "* * * * *", "timezone": "Mars/Olympus"}, "no time zone"),
     ],
 )
 def test_a_rhythm_that_means_nothing_is_refused(keys: dict[str, Any], sentence: str) -> None:
-    """Two rhythms, a zone that nothing is read in, and what is no cron or zone."""
+    """Two rhythms, a zone that nothing is read in, and what is not a cron or zone."""
     with pytest.raises(ValidationError, match=sentence):
         scripted("a", **keys)
 

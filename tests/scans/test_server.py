@@ -133,7 +133,7 @@ async def test_refusals_are_one_sentence(tmp_path: Path, who: str, kind: str, da
 
 @pytest.mark.parametrize("frame", ["{", "[1]", '{"type": 1}', '{"type": "scan", "data": []}', b"\x00", "[" * 100_000])
 async def test_what_cannot_be_read_is_answered(tmp_path: Path, frame: str | bytes) -> None:
-    """A frame that is no message gets an error reply; the socket stays open."""
+    """A frame that is not a message gets an error reply; the socket stays open."""
     async with ops_room(tmp_path) as room, room.join("ana-admin") as person:
         await person.socket.send(frame)
         assert (await person.until("reply"))["ok"] is False
@@ -351,7 +351,7 @@ async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
             "crit",
             "ok",
         )
-        for status in ("crit", "crit", "crit", "ok"):  # confirmed by the third, which is no change
+        for status in ("crit", "crit", "crit", "ok"):  # confirmed by the third, which is not a change
             play.statuses["db"] = status
             await room.ops.run_scan()
         last = (await viewer.ask("past", fingerprint=fingerprint))["result"]

@@ -83,7 +83,7 @@ def test_one_attempt_is_hard_at_once() -> None:
 
 
 def test_the_first_look_tells_only_of_problems() -> None:
-    """A new row that is ok is no state change; one that is not is, from nothing."""
+    """A new row that is ok is not a state change; one that is not is, from nothing."""
     assert walk(["ok"], attempts=3)[0].changed is False
     first = walk(["crit"], attempts=3)[0]
     assert (first.changed, first.from_status, first.change) == (True, None, "new")

@@ -148,7 +148,7 @@ async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str
         pytest.skip(f"{name} is not installed")
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for command in ("echo 'no end", "if true; then", "echo $("):
-            assert "is no whole command" in (await ana.ask("run", command=command, timeout_s=60))["error"]
+            assert "is not a complete command" in (await ana.ask("run", command=command, timeout_s=60))["error"]
         for command, output in (
             ("for i in 1 2; do\n  echo $i\ndone", "1\n2"),
             ("cat <<END\nin it\nEND", "in it"),

@@ -80,7 +80,7 @@ async def test_a_session(serve: Serve, tmp_path: Path) -> None:
 
 
 async def test_who_may_read(serve: Serve) -> None:
-    """An observer and somebody without a role in terminals get 403; a name that is no recording's gets 404."""
+    """An observer and somebody without a role in terminals get 403; a name that is not a recording's gets 404."""
     async with serve() as place, place.watch() as ana:
         await ana.running()
         for who, expected in {"ana": 200, "ben": 200, "pia": 200, "obi": 403, "ops": 403}.items():

@@ -201,7 +201,7 @@ async def test_a_host_that_is_gone_is_1006(page: Page) -> None:
 )
 async def test_only_rooms_can_be_reached(path: str, page: Page) -> None:
     """A path that is not a room's never reaches the host."""
-    with pytest.raises(RoomNameError, match="is no room's path"):
+    with pytest.raises(RoomNameError, match="is not a room's path"):
         room_url("http://127.0.0.1:1/", path)
     relay = CommRelay("http://127.0.0.1:1/", SECRET, page.take)
     relay.receive({"op": "open", "socket": "s1", "path": path, "protocols": []}, [])

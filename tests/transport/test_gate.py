@@ -133,7 +133,7 @@ PATHS = {
 async def test_paths_that_play_tricks_open_no_room(app: App, path: str) -> None:
     """Encoded dots and slashes, control characters, bytes that are no UTF-8, too long, in other letters: refused with a credential too."""
     assert await app.status(path, BEARER) == PATHS[path]
-    assert await app.status(path, BEARER, *UPGRADE) in (PATHS[path], 403)  # 403 is the app's own for what is no WebSocket of its
+    assert await app.status(path, BEARER, *UPGRADE) in (PATHS[path], 403)  # 403 is the app's own for what is not a WebSocket of its
     assert app.host.rooms("chat") == []
 
 

@@ -42,7 +42,7 @@ async def viewer(beacon: Lit, id: str) -> AsyncIterator[asyncio.subprocess.Proce
 @pytest.mark.parametrize(
     ("options", "cap", "words"),
     [
-        # One of the two is far off, so that it is the other one that cuts. A moment of a busy machine is no stall of the ninety-nine.
+        # One of the two is far off, so that it is the other one that cuts. A moment of a busy machine is not a stall of the ninety-nine.
         (("--stall", "100"), MIB, b"a peer that does not read was cut"),
         (("--cap", str(32 * MIB)), 32 * MIB, b"took nothing of"),
     ],

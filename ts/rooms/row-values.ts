@@ -78,7 +78,7 @@ export function labelTexts(row: Result): string[] {
   return Object.entries(row.labels ?? {}).map(([label, value]) => `${label}=${value}`);
 }
 
-/** Words such as `["-severity", "title"]`, strongest first; what is no column is left out. */
+/** Words such as `["-severity", "title"]`, strongest first; what is not a column is left out. */
 export function readSort(words: readonly string[]): SortBy[] {
   return words.flatMap((word) => {
     const descending = word.startsWith("-");

@@ -3,7 +3,7 @@ import type { WindowQuery } from "../ops-protocol.ts";
 import type { Reply } from "../protocol.ts";
 
 const ASK_EVERY_MS = 100;
-/** A quiet host is asked again what is in view: that rows become stale is no news of any row. */
+/** A quiet host is asked again what is in view: that rows become stale is not news of any row. */
 const ASK_AGAIN_MS = 5000;
 
 export interface WindowAskerEvents {

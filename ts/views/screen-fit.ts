@@ -113,7 +113,7 @@ export class ScreenFit {
     if (wanted !== this.#terminal.options.fontSize) this.#terminal.options.fontSize = wanted;
   }
 
-  /** Coming into view is no wish for another size: only a layout that changes under the person's eyes is. */
+  /** Coming into view is not a wish for another size: only a layout that changes under the person's eyes is. */
   #laidOut(): void {
     const { clientWidth, clientHeight } = this.#node;
     if (clientWidth === 0) return;

@@ -52,7 +52,7 @@ describe("a terminal's screen", () => {
     expect(events.title).toHaveBeenCalledExactlyOnceWith("half and half");
   });
 
-  it("has one sign for what is no UTF-8, and whole characters however they are cut", async () => {
+  it("has one sign for what is not UTF-8, and whole characters however they are cut", async () => {
     for (const byte of "\xe4\xb8\xad\xff\xe2\x82z\xf0\x9f\x98\x80!") await write(byte);
     expect(view.text()).toBe("中\ufffd\ufffdz😀!\n");
   });

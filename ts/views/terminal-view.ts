@@ -242,7 +242,7 @@ function decoder(): TextDecoder {
   return new TextDecoder("utf-8", { ignoreBOM: true });
 }
 
-/** The text that an OSC 52 would copy; "" for a question, for what is no text and for too much of it. The clipboard is never read. */
+/** The text that an OSC 52 would copy; "" for a question, for what is not text and for too much of it. The clipboard is never read. */
 export function clipboardText(request: string): string {
   const content = request.slice(request.indexOf(";") + 1);
   if (content === "?" || content.length > CLIPBOARD_CHARACTERS) return "";

@@ -53,7 +53,7 @@ class DnsCheck(CheckModel):
         try:
             return dns.rdatatype.to_text(dns.rdatatype.from_text(record))
         except (dns.exception.DNSException, ValueError):
-            raise ValueError(f"{record!r} is no kind of DNS record; write for example A, AAAA, MX, TXT or CNAME") from None
+            raise ValueError(f"{record!r} is not a kind of DNS record; write for example A, AAAA, MX, TXT or CNAME") from None
 
     @field_validator("resolver")
     @classmethod
@@ -195,10 +195,10 @@ def split_server(text: str) -> tuple[str, int]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is no DNS server; write for example '1.1.1.1' or '[::1]:53'")
+            raise ValueError(f"{text!r} is not a DNS server; write for example '1.1.1.1' or '[::1]:53'")
         port = rest[1:] or "53"
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{text!r} is no DNS server; write for example '1.1.1.1' or '127.0.0.1:5353'")
+        raise ValueError(f"{text!r} is not a DNS server; write for example '1.1.1.1' or '127.0.0.1:5353'")
     return host, int(port)

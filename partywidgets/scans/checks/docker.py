@@ -126,7 +126,7 @@ def container_values(known: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of the engine; None for its zero, the year 1. Raises ValueError for what is no time."""
+    """A time of the engine; None for its zero, the year 1. Raises ValueError for what is not a time."""
     if not text:
         return None
     at = datetime.fromisoformat(text)

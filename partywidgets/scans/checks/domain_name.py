@@ -29,7 +29,7 @@ def ascii_name(name: str) -> str:
     try:
         return idna.encode(bare, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
-        raise ValueError(f"{name!r} is no domain's name: write it alone, for example shop.example") from None
+        raise ValueError(f"{name!r} is not a domain's name: write it alone, for example shop.example") from None
 
 
 @lru_cache(maxsize=20_000)
@@ -38,5 +38,5 @@ def registrable(name: str) -> str:
     bare = ascii_name(name)
     found = _suffixes().privatesuffix(bare)
     if found is None:
-        raise ValueError(f"{name!r} is no registered domain, but what domains are registered below: write for example shop.{bare}")
+        raise ValueError(f"{name!r} is not a registered domain, but what domains are registered below: write for example shop.{bare}")
     return str(found)

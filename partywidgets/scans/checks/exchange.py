@@ -59,7 +59,7 @@ class _Exchange(asyncio.Protocol):
         except self.parser_upgrade:
             self.finish()  # 101: what follows is another protocol's
         except self.parser_error as error:
-            self.fail(DialError("http", f"the answer is no HTTP: {str(error).lower() or 'malformed'}"))
+            self.fail(DialError("http", f"the answer is not HTTP: {str(error).lower() or 'malformed'}"))
         if not self.in_body and self.received > HEAD_BYTES:
             self.fail(DialError("http", f"the answer's head is longer than {HEAD_BYTES // 1024} KiB"))
 

@@ -130,7 +130,7 @@ class ExecCheck(CheckModel):
             how = (
                 f"was ended by {_signal_name(-ended.code)}"
                 if ended.code < 0
-                else f"ended with {ended.code}, which is no plugin's exit code"
+                else f"ended with {ended.code}, which is not a plugin's exit code"
             )
             probe.summary = one_line(f"{self.command[0]} {how}: {probe.summary}", LOOKED_AT)
         probe.details = output.details

@@ -31,7 +31,7 @@ class Result:
 
     `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `metrics` maps a name to a number, or
     lists `Metric`s where a unit or a range belongs to it. `evidence` maps a name to a text. Raises ValueError for a status that is none
-    of ok, warn, crit, unknown, skip, and TypeError for what is no mapping, no number or no list.
+    of ok, warn, crit, unknown, skip, and TypeError for what is not a mapping, a number or a list.
     """
 
     status: Status
@@ -156,7 +156,7 @@ def _fill(probe: Probe, outcome: Any) -> None:
     elif _is_number(outcome):
         value = float(outcome)
         if not math.isfinite(value):
-            probe.status, probe.summary = "unknown", f"returned {outcome}, which is no number to judge"
+            probe.status, probe.summary = "unknown", f"returned {outcome}, which is not a number to judge"
             return
         number: int | float = int(outcome) if value.is_integer() and not isinstance(outcome, float) else value
         probe.values = {"value": number}

@@ -28,7 +28,7 @@ _METADATA = ("fd00:ec2::254", "100.100.100.200")
 
 _SENSITIVE = ("authorization", "cookie", "proxy-authorization")
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859", "cp", "koi8", "mac", "gb", "big5", "euc", "iso2022", "shift", "tis")
-"""How Python's names begin of those in which pages are written. Others are no encodings of texts, or take a minute for a MiB (punycode)."""
+"""How Python's names begin of those in which pages are written. Others are not encodings of text, or take a minute for a MiB (punycode)."""
 
 
 class HttpCheck(CheckModel):
@@ -116,7 +116,7 @@ class HttpCheck(CheckModel):
         try:
             place = _place(context.resolve(self.url))
         except ValueError:  # its text would show what the references hold
-            raise DialError("internal", f"{self.target!r} is no URL of a web server once its references are filled in") from None
+            raise DialError("internal", f"{self.target!r} is not a URL of a web server once its references are filled in") from None
         method, body = self.method.upper(), None if self.body is None else context.resolve(self.body).encode()
         headers = {name: context.resolve(value).strip() for name, value in self.headers.items()}  # a secret's file ends with a newline
         for name, value in headers.items():
@@ -169,7 +169,7 @@ class HttpCheck(CheckModel):
             try:
                 response.body = zlib.decompressobj(47).decompress(response.body, BODY_BYTES)
             except zlib.error as error:
-                raise DialError("http", f"the body is no {encoding}: {error}") from None
+                raise DialError("http", f"the body is not {encoding}: {error}") from None
         return response
 
 
@@ -194,7 +194,7 @@ def split_url(url: str) -> SplitResult:
     """The parts of an http or https URL. Raises ValueError, never with a password in it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{without_password(url)!r} is no URL of a web server; write https://host/path")
+        raise ValueError(f"{without_password(url)!r} is not a URL of a web server; write https://host/path")
     try:
         _ = parts.port
     except ValueError:

@@ -131,7 +131,7 @@ def _compiled(pattern: str) -> Any:
         return re2.compile(pattern.encode(), options)
     except re2.error as error:
         said = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(f"the pattern {pattern!r} is no RE2 expression: {said}") from None
+        raise ValueError(f"the pattern {pattern!r} is not an RE2 expression: {said}") from None
 
 
 def _look(check: LogCheck) -> tuple[dict[str, Any], list[str]]:
@@ -144,7 +144,7 @@ def _look(check: LogCheck) -> tuple[dict[str, Any], list[str]]:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "is no regular file")
+            raise OSError(0, "is not a regular file")
         offset = 0
         if mark is None:
             offset = 0 if check.from_start else found.st_size

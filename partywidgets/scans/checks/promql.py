@@ -128,7 +128,7 @@ def answer_values(body: bytes, status: int) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         if status != 200:
             raise DialError("http", f"HTTP {status}, and no answer of Prometheus' API: is the url its base?") from None
-        raise DialError("parse", "this is no answer of Prometheus' API: is the url its base?") from None
+        raise DialError("parse", "this is not an answer of Prometheus' API: is the url its base?") from None
     kept = series[:SERIES]
     first = kept[0]["value"] if kept else None
     return {"value": first, "series": kept, "count": len(kept), "more": len(series) > SERIES, "warnings": warnings}

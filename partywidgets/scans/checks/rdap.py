@@ -164,7 +164,7 @@ def read_registration(body: bytes, domain: str, url: str = "") -> Registration:
         told = {key: answer[key] for key in ("ldhName", "status", "events", "secureDNS") if key in answer}
         text = json.dumps({**told, "nameservers": servers, "registrar": registrar}, ensure_ascii=False, indent=1)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError):
-        raise DialError("parse", "this is no answer of an RDAP service (RFC 9083)") from None
+        raise DialError("parse", "this is not an answer of an RDAP service (RFC 9083)") from None
     return Registration(
         domain, True, expires_at, statuses, registrar, tuple(servers[:50]), signed if isinstance(signed, bool) else None, url, text
     )
@@ -181,7 +181,7 @@ def _services(body: bytes) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         found = {}
     if not found:
-        raise DialError("parse", "this is no list of registries (RFC 9224)")
+        raise DialError("parse", "this is not a list of registries (RFC 9224)")
     return found
 
 

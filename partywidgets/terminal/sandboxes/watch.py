@@ -28,8 +28,8 @@ def gone_after(address: Address) -> float:
 
 class Watch:
     """Looks at a silent host. `ask` puts a question to it and returns when it has answered; what it returns is what people are told of a
-    host that answers, "" when all is well. An OSError of `ask` is no answer yet: it is asked again. `tell` gets what the bar says, "" when
-    the host is heard again. `place` is what people call it."""
+    host that answers, "" when all is well. An OSError of `ask` is not an answer yet: it is asked again. `tell` gets what the bar says, ""
+    when the host is heard again. `place` is what people call it."""
 
     def __init__(self, place: str, seconds: float, ask: Callable[[], Awaitable[str]], tell: Callable[[str], None]) -> None:
         self._place, self._ask, self._tell = place, ask, tell

@@ -162,7 +162,7 @@ async def test_answers(state: dict[str, Any], status: str, summary: str) -> None
 
 
 async def test_no_engine() -> None:
-    """A web server that is no engine is told of in one sentence, without a traceback."""
+    """A web server that is not an engine is told of in one sentence, without a traceback."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -160,7 +160,7 @@ async def test_the_registry_is_found_by_ianas_list(monkeypatch: pytest.MonkeyPat
 
 
 async def test_without_ianas_list_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no list is said, with the remedy."""
+    """What is not a list is said, with the remedy."""
     async with registry() as iana:
         iana.says("/", [], content_type="text/html")
         monkeypatch.setattr(rdap, "BOOTSTRAP", f"{iana.url}/")
@@ -191,11 +191,11 @@ async def test_a_redirect_leads_to_the_answer() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"<html>", "this is no answer of an RDAP service (RFC 9083)"),
-        (b"[" * 100_000, "this is no answer of an RDAP service (RFC 9083)"),
+        (b"<html>", "this is not an answer of an RDAP service (RFC 9083)"),
+        (b"[" * 100_000, "this is not an answer of an RDAP service (RFC 9083)"),
         (
             {"objectClassName": "domain", "events": [{"eventAction": "expiration", "eventDate": "soon"}]},
-            "this is no answer of an RDAP service",
+            "this is not an answer of an RDAP service",
         ),
         ({"objectClassName": "entity"}, "the answer is about a entity, not about a domain"),
         (registration("other.example"), "the answer is about other.example, not about shop.example"),

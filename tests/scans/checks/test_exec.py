@@ -38,7 +38,7 @@ async def test_exit_codes(code: int, status: str) -> None:
     """The exit code is the status; one that no plugin uses is unknown, and said."""
     result = await look(run("sh", "-c", f"echo LINE; exit {code}"))
     assert result.status == status
-    assert result.summary == ("LINE" if code < 4 else f"sh ended with {code}, which is no plugin's exit code: LINE")
+    assert result.summary == ("LINE" if code < 4 else f"sh ended with {code}, which is not a plugin's exit code: LINE")
 
 
 async def test_output() -> None:
@@ -166,7 +166,7 @@ def test_metrics(text: str, metrics: list[Metric]) -> None:
 
 
 def test_empty_output() -> None:
-    """No output is no summary."""
+    """No output is not a summary."""
     assert parse_output("") == parse_output("\n")
 
 

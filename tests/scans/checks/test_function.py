@@ -53,7 +53,7 @@ async def outcome(function: Callable[[], Any], **options: Any) -> CheckResult:
         (np.float64(2.5), "ok", "value 2.5"),
         (np.int64(3), "ok", "value 3"),
         (Decimal("1.5"), "ok", "value 1.5"),
-        (float("nan"), "unknown", "returned nan, which is no number to judge"),
+        (float("nan"), "unknown", "returned nan, which is not a number to judge"),
         ("fine", "unknown", "returned str; a check returns None, True, False, a number or pw.Result"),
         ([], "unknown", "returned list; a check returns None, True, False, a number or pw.Result"),
     ],
@@ -325,7 +325,7 @@ def test_faults_of_the_author() -> None:
         check(every="5m")(yields)
     with pytest.raises(CheckError, match="there is no keyword 'evry'"):
         check(evry="5m")(print)  # type: ignore[call-overload]
-    with pytest.raises(CheckError, match=r"every: '5x' is no duration"):
+    with pytest.raises(CheckError, match=r"every: '5x' is not a duration"):
         check(every="5x")(test_faults_of_the_author)
     with pytest.raises(CheckError, match=r"cannot be read at column 8"):
         check(warn="value >")(test_faults_of_the_author)

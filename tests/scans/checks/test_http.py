@@ -80,12 +80,12 @@ async def test_warn_and_crit(web: Served) -> None:
         ("/half", "timeout", "no answer within 300ms: it hung in transfer"),
         ("/cut", "http", "the connection was closed in the middle of the answer"),
         ("/silent", "http", "the connection was closed without an answer"),
-        ("/garbage", "http", "the answer is no HTTP"),
+        ("/garbage", "http", "the answer is not HTTP"),
         ("/head-bomb", "http", "the answer's head is longer than 64 KiB"),
     ],
 )
 async def test_broken_answers(web: Served, path: str, kind: str, sentence: str) -> None:
-    """An answer that never comes, breaks off or is no HTTP is crit with its class and a sentence."""
+    """An answer that never comes, breaks off or is not HTTP is crit with its class and a sentence."""
     result = await look(http(web, path, timeout="300ms" if kind == "timeout" else "5s"))
     assert result.error is not None
     assert (result.status, result.error.kind) == ("crit", kind)
@@ -241,7 +241,7 @@ async def test_url_of_references() -> None:
     result = await look(HttpCheck(id="shop", url="http://${env:HOST}/"), context)
     assert (result.status, result.summary) == (
         "unknown",
-        "'http://${env:HOST}/' is no URL of a web server once its references are filled in",
+        "'http://${env:HOST}/' is not a URL of a web server once its references are filled in",
     )
 
 
@@ -310,15 +310,15 @@ async def test_retries(web: Served) -> None:
 @pytest.mark.parametrize(
     ("given", "place"),
     [
-        ({"url": "ftp://x/"}, "is no URL of a web server"),
+        ({"url": "ftp://x/"}, "is not a URL of a web server"),
         ({"url": "http://x:99999/"}, "has no valid port"),
         ({"url": "http://x/a b"}, "holds a blank or a control character"),
         ({"headers": {"X": "a\r\nb"}}, "holds a character that no header may hold"),
         ({"method": "GET /"}, "String should match pattern"),
         ({"conditions": ["status = 200"]}, "'=' means nothing, write '=='"),
         ({"conditions": ["stauts == 200"]}, "uses 'stauts', which a check of type http does not give"),
-        ({"warn": "body.matches('(')"}, "is no regular expression"),
-        ({"timeout": "5 parsecs"}, "is no duration"),
+        ({"warn": "body.matches('(')"}, "is not a regular expression"),
+        ({"timeout": "5 parsecs"}, "is not a duration"),
         ({"timeout": 0}, "longer than zero"),
         ({"identity": ["team"]}, "identity names team"),
         ({"followw": True}, "Extra inputs are not permitted"),

@@ -54,7 +54,7 @@ async def test_hostile(tmp_path: Path) -> None:
 
 def test_refused() -> None:
     """A pattern that is none, and retries, are refused with a sentence."""
-    with pytest.raises(ValidationError, match="no RE2 expression"):
+    with pytest.raises(ValidationError, match="not an RE2 expression"):
         LogCheck(id="x", path="/x", pattern="(")
     with pytest.raises(ValidationError, match="set retries to 0"):
         LogCheck(id="x", path="/x", retries=1)

@@ -55,7 +55,7 @@ async def test_threshold_on_every_series() -> None:
     ],
 )
 async def test_refusals(status: str, body: Any, kind: str) -> None:
-    """What is no answer to the query is crit, by its kind."""
+    """What is not an answer to the query is crit, by its kind."""
     result = await ask(status, json.dumps(body).encode())
     assert (result.status, result.error.kind) == ("crit", kind)
 

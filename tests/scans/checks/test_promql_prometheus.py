@@ -49,7 +49,7 @@ async def prometheus(tmp_path: Path) -> AsyncIterator[str]:
 
 
 async def test_what_prometheus_answers(prometheus: str) -> None:
-    """Scraped series, a scalar, no series, what is no number, both ways to ask, and each refusal, told as what it is."""
+    """Scraped series, a scalar, no series, what is not a number, both ways to ask, and each refusal, told as what it is."""
 
     async def ask(query: str, *conditions: str) -> Any:
         return await look(PromqlCheck(id="x", url=prometheus, query=query, conditions=conditions))

@@ -350,6 +350,6 @@ async def test_a_container_that_was_silent_for_a_moment(serve: Serve) -> None:
 
 @pytest.mark.parametrize("number", ["0", "nan", "soon", "1e9"])
 async def test_gone_after_is_a_number_of_seconds(number: str) -> None:
-    """What is no number from 1 to 600 is one sentence."""
+    """What is not a number from 1 to 600 is one sentence."""
     with pytest.raises(SandboxError, match=r"gone_after of .* is a number of seconds from 1 to 600"):
         await open_sandbox(f"ws://127.0.0.1:9/ws/pty?sessionId=s&gone_after={number}", cols=80, rows=24)

@@ -119,7 +119,7 @@ async def test_readonly_ttyd_is_noticed(opened: Open, tmp_path: Path, monkeypatc
 
 
 async def test_readonly_ttyd_is_noticed_by_run(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that is asked for before there is a prompt waits for one: the prompt is no answer to it."""
+    """A command that is asked for before there is a prompt waits for one: the prompt is not an answer to it."""
     monkeypatch.setattr(sandbox_ttyd, "PATIENCE", 0.3)
     with ttyd(tmp_path, command=("/bin/sh", "-c", "sleep 0.3; exec sh")) as there:
         async with serve(default=there.address()) as place, place.watch() as ana:

@@ -102,7 +102,7 @@ async def test_its_end_is_shown_with_the_reason(serve: ServeRooms) -> None:
 
 
 async def test_cloudflare_text_becomes_binary_and_size_is_told(opened: Open) -> None:
-    """`?dialect=cloudflare`: keystrokes go as binary, resize as JSON, `ready` is no output, `exit` ends it with its code."""
+    """`?dialect=cloudflare`: keystrokes go as binary, resize as JSON, `ready` is not output, `exit` ends it with its code."""
     async with (
         container('{"type":"ready"}') as known,
         opened(f"ws://127.0.0.1:{known.port}/ws/pty?sessionId=s1&dialect=cloudflare", cols=90, rows=30) as shell,
