@@ -60,6 +60,13 @@ class Probe:
     error: tuple[ErrorClass, str] | None = None
     links: list[str] = field(default_factory=list)
 
+    def took(self, seconds: float) -> float:
+        """Notes how long the target took to answer, and returns it in milliseconds."""
+        duration_ms = round(seconds * 1000, 3)
+        self.phases_ms = {"processing": duration_ms}
+        self.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        return duration_ms
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeContext:

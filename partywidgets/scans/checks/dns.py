@@ -96,9 +96,7 @@ class DnsCheck(CheckModel):
             probe.error = (error.kind, error.message)
         except TimeoutError:
             probe.error = ("timeout", f"{server or 'the resolver'}: no answer within {format_duration(self.timeout)}")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        probe.phases_ms = {"processing": duration_ms}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        duration_ms = probe.took(perf_counter() - started)
         if answer is None:
             return probe
         wanted = dns.rdatatype.from_text(self.record)

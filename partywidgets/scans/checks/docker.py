@@ -79,9 +79,7 @@ class DockerCheck(CheckModel):
             probe.error = ("refused", str(error))
         except TimeoutError:
             probe.error = ("timeout", f"{self.target}: the engine did not answer within {format_duration(self.timeout)}")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        probe.phases_ms = {"processing": duration_ms}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        duration_ms = probe.took(perf_counter() - started)
         if probe.error is not None:
             return probe
         try:

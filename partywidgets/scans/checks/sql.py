@@ -79,9 +79,7 @@ class SqlCheck(CheckModel):
             probe.error = (error.kind, error.message)
         except TimeoutError:
             probe.error = ("timeout", f"the query did not answer within {format_duration(self.timeout)}")
-        duration_ms = round((perf_counter() - started) * 1000, 3)
-        probe.phases_ms = {"processing": duration_ms}
-        probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
+        duration_ms = probe.took(perf_counter() - started)
         if found is None:
             return probe
         columns, records = found
