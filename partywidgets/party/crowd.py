@@ -6,7 +6,7 @@ that may be written to directly stand in one list, which is good for as long as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,11 +33,8 @@ class Crowd:
                 self.direct[descriptor] = outlet
         self._descriptors = list(self.direct)
 
-    def write(self, encoded: bytes, without: Collection[Outlet], sender: Sender, between: Callable[[], object] | None = None) -> None:
-        """Writes `encoded` to the `direct` members that are not in `without`; what a socket does not take is its wire's to queue.
-
-        `between`: see `sender.write_each`.
-        """
+    def write(self, encoded: bytes, without: Collection[Outlet], sender: Sender) -> None:
+        """Writes `encoded` to the `direct` members that are not in `without`; what a socket does not take is its wire's to queue."""
         descriptors = self._descriptors
         if len(without) > FEW:
             descriptors = [descriptor for descriptor, outlet in self.direct.items() if outlet not in without]
@@ -46,5 +43,5 @@ class Crowd:
             for outlet in without:
                 if (descriptor := outlet.wire.descriptor) in self.direct:
                     descriptors.remove(descriptor)
-        for descriptor, taken in sender.write_each(descriptors, encoded, between):
+        for descriptor, taken in sender.write_each(descriptors, encoded):
             self.direct[descriptor].wire.follow(encoded, taken)

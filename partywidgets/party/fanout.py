@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from .crowd import Crowd
 from .sender import Sender
@@ -164,8 +164,8 @@ class Fanout:
         if pending:
             self._write(outlet, Batch(pending))
 
-    def flush(self, between: Callable[[], object] | None = None) -> None:
-        """Writes what is queued for everyone now. `between`: see `sender.write_each`."""
+    def flush(self) -> None:
+        """Writes what is queued for everyone now."""
         log, dirty = self._log, self._dirty
         self._log, self._dirty, self._log_bytes = [], {}, 0
         if log:
@@ -173,7 +173,7 @@ class Fanout:
             crowd = self._crowd
             if crowd is None:
                 crowd = self._crowd = Crowd(self.members)
-            crowd.write(batch.encoded, dirty, self._sender, between)
+            crowd.write(batch.encoded, dirty, self._sender)
             for outlet in crowd.others:
                 if outlet._edits is None:
                     self._write(outlet, batch)

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -312,14 +312,14 @@ class Room:
             wanted = frozenset(connections)
             self.fanout.broadcast(frame, [member for member in self.fanout.members if member not in wanted])
 
-    def send_now(self, connections: Collection[Connection], frame: Frame, between: Callable[[], object] | None = None) -> None:
+    def send_now(self, connections: Collection[Connection], frame: Frame) -> None:
         # A lone viewer's echo: what the turn keeps of a frame that is written at once is an eighth of its way through us.
         if len(connections) == 1 and self.history is None:
             for connection in connections:
                 connection.send_now(frame)
         else:
             self.send_to(connections, frame)
-            self.fanout.flush(between)
+            self.fanout.flush()
 
     def get_connection(self, connection_id: str) -> Connection | None:
         same = self._by_id.get(connection_id)

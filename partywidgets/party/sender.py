@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,16 +15,11 @@ SWITCH = "PARTYWIDGETS_IO_URING"
 """`0` in the environment: a system call for each socket, whatever the kernel offers."""
 
 
-def write_each(descriptors: Sequence[int], encoded: bytes, between: Callable[[], object] | None = None) -> list[tuple[int, int]]:
-    """Writes `encoded` to every descriptor, none of which blocks; (descriptor, bytes taken) of those that did not take it all.
-
-    `between` is called before each write, and must not raise: for what would stand still while a long text goes to many.
-    """
+def write_each(descriptors: Sequence[int], encoded: bytes) -> list[tuple[int, int]]:
+    """Writes `encoded` to every descriptor, none of which blocks; (descriptor, bytes taken) of those that did not take it all."""
     write, size = os.write, len(encoded)
     short: list[tuple[int, int]] = []
     for descriptor in descriptors:
-        if between is not None:
-            between()
         try:
             if (taken := write(descriptor, encoded)) != size:
                 short.append((descriptor, taken))
@@ -43,10 +38,10 @@ class Sender:
         self._ring: Ring | None = None
         self._may_open = os.environ.get(SWITCH) != "0" if io_uring is None else io_uring
 
-    def write_each(self, descriptors: Sequence[int], encoded: bytes, between: Callable[[], object] | None = None) -> list[tuple[int, int]]:
-        """As the function of this name; with one system call for all there is no `between`."""
+    def write_each(self, descriptors: Sequence[int], encoded: bytes) -> list[tuple[int, int]]:
+        """As the function of this name."""
         if len(descriptors) < MANY:
-            return write_each(descriptors, encoded, between)
+            return write_each(descriptors, encoded)
         if self._may_open:
             # At the first use: a host without crowds needs none, and the ring belongs to the thread that makes it.
             from .ring import open_ring

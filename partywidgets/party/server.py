@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
@@ -108,19 +108,9 @@ class Server(Generic[StateT]):
         """Queues one frame to these OPEN connections, however many share their ids. Encoded once; joined with others of the loop tick."""
         self._room.send_to(connections, message if isinstance(message, Frame) else Frame(message))
 
-    def send_now(
-        self,
-        connections: Collection[Connection[StateT]],
-        message: str | bytes | bytearray | memoryview | Frame,
-        *,
-        between: Callable[[], object] | None = None,
-    ) -> None:
-        """The same, written at once behind what is queued: for what somebody waits for.
-
-        `between` is called between the writes to two sockets, and must not raise: for what would stand still while a long message goes to
-        many. It may be left out.
-        """
-        self._room.send_now(connections, message if isinstance(message, Frame) else Frame(message), between)
+    def send_now(self, connections: Collection[Connection[StateT]], message: str | bytes | bytearray | memoryview | Frame) -> None:
+        """The same, written at once behind what is queued: for what somebody waits for."""
+        self._room.send_now(connections, message if isinstance(message, Frame) else Frame(message))
 
     def flush(self) -> None:
         """Writes what is queued now rather than at the end of the loop tick: for what somebody waits for."""

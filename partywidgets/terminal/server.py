@@ -53,9 +53,7 @@ class TerminalServer(Server):
         self.recorder = Recorder(
             self.storage.folder("recordings"), room=self.name, want_screen=self._record_screen, known=self.settings.known_secrets
         )
-        self.stream = Stream(
-            self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes, take_more=lambda: self.upstream.take_more()
-        )
+        self.stream = Stream(self, self.viewers, shown=self._shown, ring_bytes=self.settings.ring_bytes)
         self.upstream = Upstream(
             self.name,
             changed=self._upstream_changed,

@@ -18,10 +18,7 @@ from .viewer import Piece, PlainViewer, RichViewer, Viewer
 log = logging.getLogger(__name__)
 
 COALESCE_SECONDS = 0.005
-COALESCE_BYTES = 32 * 1024
-FLOOD_BYTES = 8 * 1024
-"""From this much output in one go on, more is taken from the program between two viewers: the kernel keeps some 12 KiB of it, and a program
-that has to wait for room stands still while everyone is written to."""
+COALESCE_BYTES = 64 * 1024
 RING_BYTES = 256 * 1024
 """The least that a ring holds, whatever is asked for: output that has not been sent is read out of it."""
 IDLE_SECONDS = 0.02
@@ -43,8 +40,8 @@ class Room(Protocol):
 
     name: str
 
-    def send_now(self, connections: Collection[Connection], message: Frame, *, between: Callable[[], object] | None = None) -> None:
-        """Writes a frame to some connections, behind what is queued; `between` is called between two of them."""
+    def send_now(self, connections: Collection[Connection], message: Frame) -> None:
+        """Writes a frame to some connections, behind what is queued."""
 
     def flush(self) -> None:
         """Writes what is queued now."""
@@ -54,22 +51,10 @@ class Room(Protocol):
 
 
 class Stream:
-    """One epoch of output: ring, screen and who has got how far. `begin` starts an epoch.
+    """One epoch of output: ring, screen and who has got how far. `begin` starts an epoch."""
 
-    `take_more` is called while a flood is being sent: it takes what has come meanwhile, and must neither raise nor append.
-    """
-
-    def __init__(
-        self,
-        room: Room,
-        viewers: dict[Any, Viewer],
-        *,
-        shown: Callable[[Viewer], None],
-        ring_bytes: int,
-        take_more: Callable[[], object] | None = None,
-    ) -> None:
+    def __init__(self, room: Room, viewers: dict[Any, Viewer], *, shown: Callable[[Viewer], None], ring_bytes: int) -> None:
         self._room, self._viewers, self._shown, self._ring_bytes = room, viewers, shown, max(ring_bytes, RING_BYTES)
-        self._take_more = take_more
         self.epoch = ""
         self.ring = Ring(self._ring_bytes)
         self.screen: Screen = RawScreen(self.ring, 80, 24)
@@ -143,8 +128,7 @@ class Stream:
             else:
                 others = True
         if ready:
-            between = self._take_more if len(output) >= FLOOD_BYTES else None
-            self._room.send_now(ready, Frame(protocol.encode_output(offset, output)), between=between)
+            self._room.send_now(ready, Frame(protocol.encode_output(offset, output)))
         # Nobody waits for the rest: somebody's echo is out.
         text = self._decoder.decode(output)
         if others:

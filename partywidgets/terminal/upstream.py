@@ -118,11 +118,6 @@ class Upstream:
             self._output(piece)
         return clear
 
-    def take_more(self) -> None:
-        """While the room is busy: see `Prompt.take_more`."""
-        if isinstance(self.sandbox, Prompt):
-            self.sandbox.take_more()
-
     async def _pump(self, sandbox: Sandbox) -> None:
         unbroken = 0
         if isinstance(sandbox, Prompt):

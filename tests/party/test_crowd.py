@@ -155,31 +155,6 @@ def test_a_full_socket_and_a_closed_one_are_told_apart_from_the_rest(writer: Wri
                 end.close()
 
 
-def test_something_may_be_done_between_two_sockets() -> None:
-    """Before each of a loop's writes, also of one that fails; nobody gets less or more for it."""
-    pairs = [socket.socketpair() for _ in range(3)]
-    pairs[1][1].close()
-    before: list[list[bytes]] = []
-
-    def peek() -> None:
-        got = []
-        for _, theirs in (pairs[0], pairs[2]):
-            theirs.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                got.append(theirs.recv(100, socket.MSG_PEEK))
-        before.append(got)
-
-    descriptors = [ours.fileno() for ours, _ in pairs]
-    try:
-        assert Sender(io_uring=False).write_each(descriptors, b"hello", peek) == [(descriptors[1], 0)]
-        assert before == [[], [b"hello"], [b"hello"]]
-        assert pairs[2][1].recv(100) == b"hello"
-    finally:
-        for pair in pairs:
-            for end in pair:
-                end.close()
-
-
 def test_many_sockets_many_times(writer: WriteEach) -> None:
     """More sockets than a ring has places, in any number, the same and others, a thousand times over: everyone gets everything."""
     choose = random.Random(7)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from partywidgets.terminal import protocol
-from partywidgets.terminal.sandboxes.local import MORE_BYTES, READ_BYTES
+from partywidgets.terminal.sandboxes.pty_output import CHUNK, READ_BYTES
 
 from .conftest import Serve
 from .viewers import WAIT, Viewer
@@ -39,7 +39,7 @@ async def test_fifty_megabytes_without_a_newline(serve: Serve) -> None:
                     tail = drawing[-4096:]
         assert seen > FLOOD
         stream = (await place.room("w1")).stream
-        assert stream.ring.end - stream.ring.base < (1 << 20) + MORE_BYTES + READ_BYTES  # the largest piece that a PTY gives
+        assert stream.ring.end - stream.ring.base < (1 << 20) + CHUNK + READ_BYTES  # the largest piece that a PTY gives
         async with place.watch(who="ana") as late:
             await late.shows(b"over-2")
             assert len(late.screens[0][3]) <= 1 << 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, cast
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from partywidgets.party import Connection, Frame
 from partywidgets.terminal import protocol, viewer
 from partywidgets.terminal.lease import Person
-from partywidgets.terminal.stream import FLOOD_BYTES, HELD_BYTES, LOOK_SELDOM_SECONDS, Stream
+from partywidgets.terminal.stream import HELD_BYTES, LOOK_SELDOM_SECONDS, Stream
 from partywidgets.terminal.viewer import NARROW_BYTES, QUICK_SECONDS, WINDOW_BYTES, RichViewer, Viewer
 
 PIECE = bytes(64 * 1024)
@@ -43,11 +43,9 @@ class Lines:
     def __init__(self, *lines: Line) -> None:
         self.lines = lines
         self.together: list[int] = []
-        self.between: list[Callable[[], object] | None] = []
 
-    def send_now(self, connections: Collection[Connection], message: Frame, *, between: Callable[[], object] | None = None) -> None:
+    def send_now(self, connections: Collection[Connection], message: Frame) -> None:
         self.together.append(len(connections))
-        self.between.append(between)
         for line in connections:
             line.send(message)
 
@@ -68,12 +66,7 @@ def watching(line: Line) -> RichViewer:
 def opened(*viewers: RichViewer, room: Lines | None = None) -> Stream:
     """A stream with these viewers."""
     lines = [cast(Line, seen.connection) for seen in viewers]
-    watched = cast("dict[Any, Viewer]", dict(enumerate(viewers)))
-    return Stream(room or Lines(*lines), watched, shown=lambda _: None, ring_bytes=1 << 20, take_more=more)
-
-
-def more() -> None:
-    """What takes more of the output."""
+    return Stream(room or Lines(*lines), cast("dict[Any, Viewer]", dict(enumerate(viewers))), shown=lambda _: None, ring_bytes=1 << 20)
 
 
 async def test_a_viewer_behind_catches_up_with_what_others_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,15 +163,3 @@ def test_window_is_as_wide_as_its_reader_is_quick() -> None:
         now += QUICK_SECONDS * 2
         seen.drew(seen.position, now)
     assert seen.window == NARROW_BYTES
-
-
-async def test_more_is_taken_while_a_flood_goes_to_its_viewers() -> None:
-    """Between two viewers, of a long piece alone: an echo waits for nothing."""
-    lines = Lines()
-    stream = opened(*(watching(Line()) for _ in range(3)), room=lines)
-    stream.append(b"$ ")
-    stream.append(bytes(FLOOD_BYTES))
-    stream.flush()
-    assert lines.together == [3, 3]
-    assert lines.between == [None, more]
-    await stream.close()

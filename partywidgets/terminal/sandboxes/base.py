@@ -68,10 +68,6 @@ class Prompt(Protocol):
     def hand_over(self, take: Callable[[bytes], bool]) -> None:
         """While `read` waits, output goes to `take`; what that refuses (False) `read` returns. What it raises, `read` raises."""
 
-    def take_more(self) -> None:
-        """While a flood is passed on: takes a little of what has come meanwhile, so that the program need not wait. `take` or `read` get
-        it later. Neither blocks nor raises."""
-
 
 @runtime_checkable
 class Renewing(Protocol):

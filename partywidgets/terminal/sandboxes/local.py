@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -24,19 +23,10 @@ from ...child_environment import hidden_variables
 from ...exceptions import SandboxError, SandboxGoneError
 from ..shell import local_start
 from .base import Address, Exit, MarkSource
+from .pty_output import PtyOutput
 
 log = logging.getLogger(__name__)
 
-CHUNK = 32 * 1024
-MORE_BYTES = 2 * CHUNK
-"""What is taken at most while a chunk is passed on. The kernel keeps some 12 KiB of a PTY's output: a program that has to wait for room
-stood still for a quarter of the time of a flood with many viewers (`./dev bench terminal`)."""
-READ_BYTES = 4096
-"""What a Linux PTY gives in one read at most; room for more is only memory that is fetched and given back."""
-SILENCE_SECONDS = 0.005
-"""What comes behind so much silence is handed over at once: a look for more waits for a worker of the kernel, 30 µs of an echo."""
-PIECES_AHEAD = 2
-"""Pieces of at most CHUNK that are read before anybody asked for them."""
 INPUT_BOUND = 1 << 20
 """Bytes of input that may wait for a process that does not read."""
 GRACE = 2.0
@@ -98,19 +88,8 @@ class LocalSandbox:
         self._loop = asyncio.get_running_loop()
         self._input: deque[bytes] = deque()
         self._input_size = 0
-        self._readable = asyncio.Event()
-        self._pieces: deque[bytes] = deque()
-        self._gathered: list[bytes] = []
-        """Taken while a flood was passed on, and not handed over yet."""
-        self._gathered_size = 0
-        self._due = False
-        self._listening = self._over = self._awaited = False
-        self._came_at = 0.0
-        self._take_now: Callable[[bytes], bool] | None = None
-        self._failure: Exception | None = None
-        self._going = asyncio.Event()
-        self._going.set()
         self._exit: asyncio.Future[Exit] = self._loop.create_future()
+        self._output = PtyOutput(master, self._exit)
         self._open = True
         self._writing = False
         self._watch()
@@ -141,124 +120,14 @@ class LocalSandbox:
                 self._exit.set_result(Exit(128 - code, f"the shell was ended by {_signal_name(-code)}"))
             else:
                 self._exit.set_result(Exit(code, f"the shell ended with code {code}"))
-        self._readable.set()
 
     async def read(self) -> bytes:
         """The next output; b"" when the process has ended and everything it wrote was read."""
-        while True:
-            await self._going.wait()
-            if self._pieces:
-                return self._pieces.popleft()
-            if self._failure is not None:
-                raise self._failure
-            if self._over or not self._open:
-                await self._exit
-                return b""
-            if self._exit.done():
-                return self._all_gathered() or self._take() or b""
-            self._readable.clear()
-            self._awaited = True
-            self._listen(True)
-            try:
-                await self._readable.wait()
-            finally:
-                self._awaited = False
+        return await self._output.read()
 
     def hand_over(self, take: Callable[[bytes], bool]) -> None:
         """See Prompt."""
-        self._take_now = take
-
-    def _came(self) -> None:
-        """Output is there. The reader stays registered between two reads, unless nobody fetches what was read."""
-        now = self._loop.time()
-        try:
-            piece = self._gather(READ_BYTES if now - self._came_at >= SILENCE_SECONDS else CHUNK)
-            if piece == b"":
-                return
-            if piece and self._awaited and not self._pieces and self._take_now is not None and self._take_now(piece):
-                self._came_at = now
-                return
-        except Exception as error:
-            self._failure, piece = error, None
-        self._came_at = now
-        if piece:
-            self._pieces.append(piece)
-        self._over = piece is None
-        if self._over or len(self._pieces) >= PIECES_AHEAD:
-            self._listen(False)
-        self._readable.set()
-
-    def _gather(self, most: int) -> bytes | None:
-        """What is to be handed over now; b"" when nothing is there, None at the end."""
-        if self._gathered_size >= CHUNK:
-            return self._all_gathered()
-        piece = self._take(most)
-        return self._all_gathered(piece or b"") or piece
-
-    def _all_gathered(self, piece: bytes = b"") -> bytes:
-        """What was gathered, and `piece` behind it."""
-        if self._gathered:
-            piece = b"".join((*self._gathered, piece))
-            self._gathered.clear()
-            self._gathered_size = 0
-        return piece
-
-    def _hand_over_due(self) -> None:
-        self._due = False
-        if self._gathered and self._listening:
-            self._came()
-        elif self._gathered:
-            self._pieces.append(self._all_gathered())
-            self._readable.set()
-
-    def take_more(self) -> None:
-        """See Prompt."""
-        if not self._listening or self._gathered_size >= MORE_BYTES:
-            return
-        try:
-            piece = os.read(self._master, READ_BYTES)
-        except OSError:  # nothing yet, or its end: the loop hears of both
-            return
-        if not piece:
-            return
-        self._gathered.append(piece)
-        self._gathered_size += len(piece)
-        if not self._due:
-            # Nobody tells of what has been read already.
-            self._due = True
-            self._loop.call_soon(self._hand_over_due)
-
-    def _listen(self, on: bool) -> None:
-        if on is self._listening or not self._open:
-            return
-        self._listening = on
-        if on:
-            self._loop.add_reader(self._master, self._came)
-        else:
-            self._loop.remove_reader(self._master)
-
-    def _take(self, most: int = CHUNK) -> bytes | None:
-        """What is there, up to `most` bytes and the rest of the read that reaches them; b"" when nothing is yet, None at the end."""
-        if not self._open:
-            return None
-        parts: list[bytes] = []
-        size = 0
-        while size < most:
-            try:
-                part = os.read(self._master, READ_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                part = b""
-            if not part:
-                return b"".join(parts) or None
-            if most == READ_BYTES:
-                return part
-            parts.append(part)
-            size += len(part)
-        return b"".join(parts)
+        self._output.hand_over(take)
 
     def write(self, keystrokes: bytes) -> None:
         """Queues input; see Sandbox."""
@@ -300,14 +169,11 @@ class LocalSandbox:
 
     def pause(self) -> None:
         """Stops reading, so that the program blocks in its write."""
-        self._listen(False)
-        self._going.clear()
+        self._output.pause()
 
     def resume(self) -> None:
         """Reads on."""
-        self._going.set()
-        if self._awaited:
-            self._listen(True)
+        self._output.resume()
 
     async def wait_exit(self) -> Exit:
         """How the shell ended."""
@@ -321,13 +187,13 @@ class LocalSandbox:
         with contextlib.suppress(OSError):
             groups.add(os.tcgetpgrp(self._master))
         groups.discard(0)  # nobody is in the foreground yet; to `killpg`, 0 is the group of this process
-        self._listen(False)
         self._open = False
         if self._writing:
             self._loop.remove_writer(self._master)
-        os.close(self._master)
-        self._readable.set()
-        self._going.set()
+        try:
+            await self._output.close()
+        finally:
+            os.close(self._master)
         if self._exit.done():
             return
         _signal(groups, signal.SIGHUP)

@@ -192,51 +192,6 @@ async def test_output_is_handed_over_where_it_is_read(opened: Open) -> None:
         assert bytes(seen).count(numbers) == 1
 
 
-async def test_what_comes_while_a_flood_is_passed_on_keeps_its_place(opened: Open) -> None:
-    """Whoever is busy with output takes more in between: all of it comes, in order, and the last of it though nothing follows."""
-    async with opened(f"local:{_shell('bash')}") as shell:
-        await shell.prompt()
-        sandbox = shell.sandbox
-        assert isinstance(sandbox, Prompt)
-        seen, done, busy = bytearray(), asyncio.Event(), 0
-
-        def take(piece: bytes) -> bool:
-            nonlocal busy
-            seen.extend(piece)
-            for _ in range(24 if len(piece) >= 8192 else 0):
-                sandbox.take_more()
-                busy += 1
-            if b"200000\r\nTHE END" in seen:
-                done.set()
-            return True
-
-        sandbox.hand_over(take)
-        reading = asyncio.ensure_future(sandbox.read())
-        # The program stays: no later output and no end brings what was taken last.
-        sandbox.write(b"stty -echo; seq 1 200000; echo THE END; sleep 60\r")
-        async with asyncio.timeout(20):
-            await done.wait()
-        assert busy
-        assert bytes(seen).count(b"".join(b"%d\r\n" % number for number in range(1, 200_001))) == 1
-        reading.cancel()
-
-
-async def test_what_was_taken_in_between_comes_before_the_end(opened: Open) -> None:
-    """A shell that ends while its flood is passed on: `read` returns what was taken meanwhile, then what is left, then the end."""
-    async with opened(f"local:{_shell('bash')}") as shell:
-        await shell.prompt()
-        sandbox = shell.sandbox
-        assert isinstance(sandbox, Prompt)
-        seen = bytearray()
-        sandbox.write(b"stty -echo; seq 1 200000; exit\r")
-        async with asyncio.timeout(20):
-            while piece := await sandbox.read():
-                seen += piece
-                for _ in range(24):
-                    sandbox.take_more()
-        assert bytes(seen).count(b"".join(b"%d\r\n" % number for number in range(1, 200_001))) == 1
-
-
 async def test_an_error_of_whoever_takes_output_reaches_the_reader(opened: Open) -> None:
     """What goes wrong with output that is handed over is raised by `read`, whose task owns the shell."""
     async with opened(f"local:{_shell('bash')}") as shell:
