@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
@@ -104,14 +105,15 @@ class App:
         Raises ConfigError, and changes nothing, as `load` does.
         """
         addresses = _addresses(config, self.secrets)
+        ignored = [section for section in ("auth", "public_url") if getattr(config, section) != getattr(self.config, section)]
+        config = config.model_copy(update={"auth": self.config.auth, "public_url": self.config.public_url})
         await self._load_checks(config, whole=True)
         for sandbox in self.config.sandboxes.keys() - addresses.keys():
             self.terminals.sandboxes.pop(sandbox, None)
         self.terminals.sandboxes.update(addresses)
         self.terminals.apply(config.terminal)
         self.terminals.recording = config.recording
-        ignored = ["auth"] if config.auth != self.config.auth else []
-        self.config = config.model_copy(update={"auth": self.config.auth})
+        self.config = config
         return ignored
 
     async def _load_checks(self, config: Config, *, whole: bool = False) -> None:
@@ -126,6 +128,7 @@ class App:
                 limits=config.limits if whole or "limits" in config.model_fields_set else None,
                 maintenance=[*config.maintenance, *config.waivers],
                 notify=config.notify,
+                page=config.public_url or "",
                 resolve=self.secrets.resolver(base),
             )
 
@@ -151,7 +154,8 @@ def create_app(
     """Both rooms on every route: `/parties/…`, `/api/workers/…`, `/api/ops/…`, `/tickets`, `/healthz`, `/hello`, `/static`, `/metrics`.
 
     `sandboxes` is the map of ids to addresses that the config's own is laid over. `owner_addresses`: an admin may set addresses while it
-    runs, by `PUT /api/sandboxes/:id` or by loading a config. `page`: `/` shows the board and terminals to people without a notebook.
+    runs, by `PUT /api/sandboxes/:id` or by loading a config. `page`: `/` shows the board and terminals to people without a notebook, and
+    the config's `public_url` is one of its Hosts and Origins.
     The config's `auth` is added to the gate. Raises ConfigError, for example for a token whose variable is not set.
     """
     from .routes import Routes
@@ -164,6 +168,10 @@ def create_app(
     config = config or Config()
     secrets = Secrets()
     _admit(gate, config, secrets)
+    if page and config.public_url is not None:
+        # The page's own name: without it nobody could use the page there.
+        url = urlsplit(config.public_url)
+        gate.allow(hosts=[url.netloc], origins=[f"{url.scheme}://{url.netloc}"])
     terminals = TerminalSettings(sandboxes={**(sandboxes or {}), **_addresses(config, secrets)})
     terminals.apply(config.terminal)
     terminals.recording, terminals.known_secrets = config.recording, secrets.values

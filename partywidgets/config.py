@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -35,6 +36,8 @@ else:
 __all__ = ["AuthSettings", "AuthToken", "CheckDefaults", "Config", "config_schema", "load_config", "parse_config", "resolve"]
 
 MAX_CHECKS = 20_000
+_PUBLIC_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
+_PUBLIC_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -61,6 +64,25 @@ def _address(text: str) -> str:
     except SandboxError as error:
         raise ValueError(str(error)) from None
     return text
+
+
+def _public_url(text: str) -> str:
+    """As a browser writes it, with a slash at its end."""
+    wrong = f"{text[:200]!r} is no address of a host: write https://ops.example.com, or with a path below which a proxy shows it"
+    try:
+        url = urlsplit(text.strip())
+        port = url.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    host = (url.hostname or "").lower()
+    if url.scheme not in ("http", "https") or "@" in url.netloc or url.query or url.fragment or not _PUBLIC_HOST.fullmatch(host):
+        raise ValueError(wrong)
+    if not _PUBLIC_PATH.fullmatch(url.path):
+        raise ValueError(wrong)
+    place = f"[{host}]" if ":" in host else host
+    if port is not None and port != {"http": 80, "https": 443}[url.scheme]:
+        place += f":{port}"
+    return f"{url.scheme}://{place}{url.path.rstrip('/')}/"
 
 
 class AuthToken(BaseModel):
@@ -124,7 +146,10 @@ class CheckDefaults(BaseModel):
 
 
 class Config(BaseModel):
-    """A whole config. Every key is optional; unknown ones are refused."""
+    """A whole config. Every key is optional; unknown ones are refused.
+
+    `public_url` is where others reach the page of this host: notifications link to it, and `serve` takes it for a name of its own.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="partywidgets.yaml")
 
@@ -143,6 +168,7 @@ class Config(BaseModel):
     maintenance: Annotated[tuple[MaintenanceSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=1000)
     waivers: Annotated[tuple[WaiverSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=1000)
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(default=None, max_length=500)
 
     _path: str = PrivateAttr("partywidgets.yaml")
 

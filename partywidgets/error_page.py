@@ -18,6 +18,7 @@ CREDENTIAL = (
     "<p>The address bar of a browser sends no credential, so nothing can be seen here. Ask whoever runs this host for a token,"
     " or look into the file that they gave to <code>--token-file</code>.</p>"
 )
+FRONT = "<p>In a browser, on any machine: <code>URL</code> itself is the page of this host. It asks for a token.</p>"
 WAYS = (
     "<p>Rooms have no page of their own; they are joined. <code>URL</code> is this page’s address up to the host’s name and port.</p>"
     '<p>In a notebook:</p><pre>import partywidgets as pw\npw.connect("URL", token=…)\npw.Terminal("ROOM")</pre>'
@@ -26,10 +27,13 @@ WAYS = (
 TITLES = {401: "A credential is needed", 403: "This is not allowed", 404: "A partywidgets host runs here"}
 
 
-def error_page(status: int, reason: str) -> bytes:
-    """The page for an error: it tells no more than `reason`, which may hold what a client sent, and runs and loads nothing."""
+def error_page(status: int, reason: str, *, front: bool = False) -> bytes:
+    """The page for an error: it tells no more than `reason`, which may hold what a client sent, and runs and loads nothing.
+
+    `front`: this host has a page at its own address.
+    """
     title = TITLES.get(status, "This did not work")
-    ways = (CREDENTIAL if status == 401 else "") + (WAYS if status in (401, 404) else "")
+    ways = (CREDENTIAL if status == 401 else "") + (WAYS + (FRONT if front else "") if status in (401, 404) else "")
     sentence = escape(reason[:1].upper() + reason[1:])
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     return f"{head}<style>{STYLE}</style><main><h1>{title}</h1><p>{sentence}.</p>{ways}</main></html>\n".encode()

@@ -88,7 +88,9 @@ class Routes:
                 return
             origin = request.headers.get("origin")
             shared = origin if origin is not None and self.gate.allows_origin(request) else None
-            await (self._unknown_party(scope) or app)(scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request)))
+            await (self._unknown_party(scope) or app)(
+                scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request), front=self._page)
+            )
 
         return outermost
 
@@ -247,8 +249,9 @@ class _Refused(Exception):
 class _Answer:
     """Passes a response on: errors as JSON, as a page where a person browses, and readable by the page of an allowed Origin."""
 
-    def __init__(self, send: Send, *, origin: str | None, page: bool) -> None:
+    def __init__(self, send: Send, *, origin: str | None, page: bool, front: bool) -> None:
         self._send = send
+        self._front = front
         self._origin = origin
         self._page = page
         self._start: Message | None = None
@@ -294,7 +297,7 @@ class _Answer:
         for name, value in PAGE_HEADERS.items():
             headers[name] = value
         headers.add_vary_header("Accept")
-        return error_page(start["status"], reason)
+        return error_page(start["status"], reason, front=self._front)
 
 
 def _reason(body: bytes | bytearray) -> str:

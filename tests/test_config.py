@@ -361,3 +361,39 @@ def test_the_schema_describes_the_file() -> None:
     assert validator.is_valid(good)
     assert not validator.is_valid({"check": []})
     assert not validator.is_valid({"checks": [{"id": "a", "type": "htp", "url": "http://a"}]})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://ops.example.com", "https://ops.example.com/"),
+        ("https://OPS.example.com:443/ops/", "https://ops.example.com/ops/"),
+        ("http://10.0.0.7:8787", "http://10.0.0.7:8787/"),
+        ("http://[fd00::7]:80/", "http://[fd00::7]/"),
+    ],
+)
+def test_a_public_url_is_what_a_browser_makes_of_it(written: str, meant: str) -> None:
+    """Its Host and Origin are compared as strings."""
+    assert parse_config(f"public_url: '{written}'").public_url == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ops.example.com",
+        "ftp://ops.example.com",
+        "https://",
+        "https://ops example/",
+        "https://o/?a=b",
+        "https://o/#check=a",
+        "https://o:99999",
+        "https://ö.de",
+        "https://o/<b>",
+        "https://me@o/",
+        "https://o,p/",
+    ],
+)
+def test_a_public_url_that_is_none_is_refused(written: str) -> None:
+    """With its place, and what to write."""
+    with pytest.raises(ConfigError, match=r"partywidgets\.yaml:1:13: .*(https://ops\.example\.com|\$\{env)"):
+        parse_config(f"public_url: '{written}'")

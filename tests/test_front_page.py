@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from partywidgets import bundles
 from partywidgets.auth import Gate
+from partywidgets.config import parse_config
 from partywidgets.party import PartyHost, Server
 from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.transport.asgi import PartyMiddleware
@@ -78,6 +79,7 @@ async def test_methods(app: Running) -> None:
     for path in ("/index.html", "/page", "//"):
         async with app.http.get(f"{app.url}{path}", headers={"Accept": "text/html"}) as answer:
             assert answer.status == 404, path
+            assert "the page of this host" in await answer.text()
 
 
 async def test_a_strange_host_and_origin_get_no_page(app: Running) -> None:
@@ -87,6 +89,31 @@ async def test_a_strange_host_and_origin_get_no_page(app: Running) -> None:
         assert "script" not in await answer.text()
     async with app.http.get(f"{app.url}/", headers={"Origin": "https://evil.example"}) as answer:
         assert answer.status == 403
+
+
+PUBLIC = parse_config("public_url: 'https://ops.example.com/ops/'")
+
+
+async def test_the_public_url_is_a_name_of_the_host(tmp_path: Path) -> None:
+    """Its Host and its Origin, and no other's; it needs a credential there as everywhere."""
+    wanted = {"party": "ops-monitor-broadcast", "room": "main"}
+    async with running(tmp_path, page=True, config=PUBLIC) as app:
+        for host, origin, status in (
+            ("ops.example.com", "https://ops.example.com", 200),
+            ("ops.example.com", "http://ops.example.com", 403),
+            ("ops.example.com", "https://evil.ops.example.com", 403),
+            ("ops.example.com:8443", "https://ops.example.com", 403),
+        ):
+            headers = {**app.bearer(), "Host": host, "Origin": origin}
+            async with app.http.post(f"{app.url}/tickets", json=wanted, headers=headers) as answer:
+                assert answer.status == status, (host, origin)
+        async with app.http.post(f"{app.url}/tickets", json=wanted, headers={"Host": "ops.example.com"}) as answer:
+            assert answer.status == 401
+        assert await app.app.reload(parse_config("public_url: 'https://other.example/'")) == ["public_url"]
+        async with app.http.get(f"{app.url}/", headers={"Host": "other.example"}) as answer:
+            assert answer.status == 403
+    async with running(tmp_path, config=PUBLIC) as app, app.http.get(f"{app.url}/hello", headers={"Host": "ops.example.com"}) as answer:
+        assert answer.status == 403  # a host without a page has not that name
 
 
 async def test_a_ticket_needs_the_token_and_an_origin_of_ours(app: Running) -> None:

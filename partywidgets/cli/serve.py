@@ -120,6 +120,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                         app.host.storage_path,
                         open_=token is None,
                         wildcard=address in ("0.0.0.0", "::"),
+                        page=config.public_url if config is not None else None,
                     ),
                     flush=True,
                 )
@@ -167,13 +168,15 @@ def _token(path: Path | None) -> tuple[str, str]:
     return token, f"  token    {token}   (shown once; --token-file keeps one)"
 
 
-def _greeting(url: str, checks: int, sandboxes: list[str], said: str, storage: Path, *, open_: bool, wildcard: bool) -> str:
+def _greeting(
+    url: str, checks: int, sandboxes: list[str], said: str, storage: Path, *, open_: bool, wildcard: bool, page: str | None
+) -> str:
     from .. import __version__
 
     lines = [
         f"partywidgets {__version__} with {counted(checks, 'check')} and {counted(len(sandboxes), 'sandbox', 'es')}",
         f"  rooms    {url}",
-        f"  page     {url}" + ("" if open_ else "   (in a browser; asks for a token)"),
+        f"  page     {page or url}" + ("" if open_ else "   (in a browser; asks for a token)"),
     ]
     lines += [f"  storage  {storage.absolute()}"]
     # `attach` asks for the id `default` unless it is told another one.

@@ -98,9 +98,10 @@ def unmade(count: int) -> Message:
     )
 
 
-def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "", others: int = 0) -> Message:
+def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "", others: int = 0, page: str = "") -> Message:
     """The message about some rows, the worst first, without secrets and within bounds.
 
+    `page` is the URL of the host's page, "" where there is none: of one row the message ends with a link to it, of several to all.
     `others` of the group fail beside them, of which was told before: who reads that something recovered must not take it for all.
     """
     notices = sorted(notices, key=urgency)
@@ -127,8 +128,9 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
         elif len(remedies) <= REMEDIES:
             lines += [f"{title}: {remedy}" for remedy, title in remedies.items()]
     kind = "warning" if worst.standing == "ok" and others else _KINDS[worst.standing]
-    body = redact("\n".join(lines))
-    return Message(one_line(redact(title)), body if len(body) <= BODY_CHARS else body[: BODY_CHARS - 1] + "…", kind)
+    link = "" if not page else "\n" + (f"{page}#check={worst.fingerprint}" if len(notices) == 1 else page)
+    body, most = redact("\n".join(lines)), BODY_CHARS - len(link)
+    return Message(one_line(redact(title)), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)
 
 
 def _since(failing: Sequence[Notice], words: str) -> list[str]:

@@ -66,10 +66,18 @@ class Notifier:
                 owned.target.told = self._told.get(owned.target.key, {})
                 self._run(owned)
 
-    def configure(self, owner: str, settings: Sequence[NotifySettings], resolve: Callable[[str], str], rows: Sequence[CheckResult]) -> None:
+    def configure(
+        self,
+        owner: str,
+        settings: Sequence[NotifySettings],
+        resolve: Callable[[str], str],
+        rows: Sequence[CheckResult],
+        *,
+        page: str = "",
+    ) -> None:
         """Puts these targets in place of those that `owner` had; one that keeps its name keeps what it was told.
 
-        `rows` are those on the board: a new target hears of what fails already.
+        `rows` are those on the board: a new target hears of what fails already. `page` is the URL of the host's page, for links.
         """
         before, now = self._targets.pop(owner, {}), {}
         for one in settings:
@@ -93,6 +101,7 @@ class Notifier:
                 known = _Owned(target)
                 if self._started:
                     self._run(known)
+            known.target.page = page
             now[one.name] = known
         for gone in before.values():
             if gone.task is not None:

@@ -82,6 +82,8 @@ class Target:
     ) -> None:
         self.key, self.settings, self.resolve = key, settings, resolve
         self.told = told
+        self.page = ""
+        """The URL of the host's page, for the links of messages; "" where it has none that others reach."""
         self.waiting: dict[str, _Waiting] = {}
         self.sent = self.failed = 0
         self.last_error: str | None = None
@@ -263,7 +265,7 @@ class Target:
     async def _send(self, notices: list[Notice], group: str, others: int, *, incident: str = "") -> bool:
         """Delivers one message; False when it did not arrive."""
         try:
-            message = compose(notices, redact=self._redact, group=group, others=others)
+            message = compose(notices, redact=self._redact, group=group, others=others, page=self.page)
         except Exception:  # a fault of ours: that something is wrong must be told all the same
             _log.exception("notify target %r: a message could not be made", self.settings.name)
             message = unmade(len(notices))

@@ -171,11 +171,13 @@ class OpsMonitorService:
         limits: LimitSettings | None = None,
         maintenance: Sequence[MaintenanceSettings | WaiverSettings] = (),
         notify: Sequence[NotifySettings] = (),
+        page: str = "",
         resolve: Callable[[str], str] = _as_written,
     ) -> None:
         """Puts these checks in place of those that `name` (a file's path) had; the others, and what runs, go on.
 
         `functions` are checks of this config that look elsewhere: those of its modules.
+        `page` is the URL of the host's page, to which notifications link.
         `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board.
         A runner's function that is the same as one of `functions` is taken over with its row: it was promoted.
         Raises ConfigError, and changes nothing, when a check id belongs to another name.
@@ -203,7 +205,7 @@ class OpsMonitorService:
             for row in self.board.rows.values()
             if row.check_id in self.registry.checks or self.board.owner_of(row.fingerprint) == PUBLISHED
         ]
-        self.notifier.configure(name, notify, resolve, looked_at)
+        self.notifier.configure(name, notify, resolve, looked_at, page=page)
         if self.notifier.failing() != failing:
             await self._tell_failing()
 

@@ -127,6 +127,15 @@ def test_a_signal_ends_it(serve: Serve, config: Path, number: signal.Signals) ->
     assert host.process.wait(LIMIT) == 0
 
 
+def test_it_says_where_its_page_is(serve: Serve, tmp_path: Path) -> None:
+    """Its own address, or the one by which the config says that others reach it."""
+    here = serve()
+    assert f"\n  page     {here.url}/   (in a browser; asks for a token)\n" in here.greeting
+    config = tmp_path / "public.yaml"
+    config.write_text("public_url: https://ops.example.com\n")
+    assert "\n  page     https://ops.example.com/   (in" in serve(config).greeting
+
+
 def test_no_auth(serve: Serve) -> None:
     """--no-auth is open on loopback, and says so."""
     host = serve("--no-auth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from partywidgets.scans.notice import Message, Notice, compose
+from partywidgets.scans.notice import BODY_CHARS, Message, Notice, compose
 
 BEGAN = datetime(2026, 11, 28, 2, 59, 7, tzinfo=UTC)
 DOWN = Notice("f1", "Shop", "ok", "crit", "critical", "got 503", "https://shop.example", "restart it; runbook R", since=BEGAN)
@@ -66,3 +66,13 @@ def test_an_outage_says_when_it_began_and_a_remedy_that_all_share() -> None:
     assert one[2:] == ["the first since 2026-11-28 02:59:07 UTC", "S00: restart it; runbook R"]
     many = told(*(replace(row, remedy=f"restart {row.title}") for row in rows)).body
     assert "restart" not in many
+
+
+def test_a_message_links_to_the_page_where_there_is_one() -> None:
+    """Of one row to its details, of several to the board; in a long message it is what stays."""
+    page = "https://ops.example.com/ops/"
+    assert compose([DOWN], redact=str, page=page).body.splitlines()[-1] == "https://ops.example.com/ops/#check=f1"
+    assert compose([DOWN, replace(DOWN, fingerprint="f2")], redact=str, page=page).body.splitlines()[-1] == page
+    long = compose([replace(DOWN, summary="x" * 10_000)], redact=str, page=page).body
+    assert len(long) == BODY_CHARS
+    assert long.endswith("…\nhttps://ops.example.com/ops/#check=f1")

@@ -55,6 +55,21 @@ async def test_a_problem_and_its_recovery_are_told_once_each(inbox: Inbox, play:
     assert over["message"].startswith("OK (was crit for ")
 
 
+async def test_a_message_leads_to_its_row_on_the_page(inbox: Inbox, play: Play) -> None:
+    """Where the config says at which address others reach the host; a config that is loaded again may take that back."""
+    shop = ScriptedCheck(id="shop", title="Shop")
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [shop], notify=[chat()], resolve=inbox.resolve, page="https://ops.example/")
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        (row,) = service.board.rows.values()
+        assert (await inbox.next())["message"].endswith(f"\nhttps://ops.example/#check={row.fingerprint}")
+        await service.load_config("a.yaml", [shop], notify=[chat()], resolve=inbox.resolve)
+        play.statuses["shop"] = "ok"
+        await service.run_scan()
+        assert "http" not in (await inbox.next())["message"]
+
+
 async def test_a_message_that_cannot_be_made_is_told_as_such(
     inbox: Inbox, play: Play, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
