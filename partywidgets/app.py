@@ -78,15 +78,16 @@ class App:
         if stack is not None:
             await stack.aclose()
 
-    async def load(self, config: Config) -> list[str]:
-        """Loads a config into the running host, in place of what its path held before; returns the sections that were left out.
+    async def load(self, config: Config, *, actor: str | None = None) -> list[str]:
+        """Loads a config into the running host, in place of what its path held before; returns the sections that were left out. `actor` is
+        who is said to have taken checks out of it.
 
         `auth` is read when a host starts. Sandboxes come in only where the owner may give addresses.
         Raises ConfigError, and changes nothing, when a check id belongs to another config, a sandbox's reference cannot be resolved or a
         module cannot be imported.
         """
         addresses = _addresses(config, self.secrets)
-        await self._load_checks(config)
+        await self._load_checks(config, actor=actor)
         ignored = ["auth"] if config.auth != Config().auth else []
         if self.owner_addresses:
             self.terminals.sandboxes.update(addresses)
@@ -116,7 +117,7 @@ class App:
         self.config = config
         return ignored
 
-    async def _load_checks(self, config: Config, *, whole: bool = False) -> None:
+    async def _load_checks(self, config: Config, *, whole: bool = False, actor: str | None = None) -> None:
         base = Path(config.path).parent
         async with self.functions.loading(config.path, config.modules, base) as functions:
             await self.service.load_config(
@@ -130,6 +131,7 @@ class App:
                 notify=config.notify,
                 page=config.public_url or "",
                 resolve=self.secrets.resolver(base),
+                actor=actor,
             )
 
     @property

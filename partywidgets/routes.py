@@ -199,7 +199,8 @@ class Routes:
             raise _Refused(400, f"{name}: the config is not UTF-8 text") from None
         # Seconds for thousands of checks: the rooms go on meanwhile.
         config = await asyncio.to_thread(parse_config, text, path=name)
-        ignored = await self.app.load(config)
+        self._still_stands(grant)
+        ignored = await self.app.load(config, actor=grant.display_name)
         log.info("config %r: %d checks loaded by %s", name, len(config.checks), grant.subject)
         loaded = {"name": name, "checks": [check.id for check in config.checks], "sandboxes": sorted(config.sandboxes), "ignored": ignored}
         return JSONResponse({"loaded": loaded}, headers=NO_STORE)
@@ -220,7 +221,7 @@ class Routes:
         return JSONResponse({"id": sandbox, "address": address}, headers=NO_STORE)
 
     def _still_stands(self, grant: Grant) -> None:
-        """After a body, whose sender decides how long it takes: the grant may have been ended meanwhile."""
+        """After a body, whose sender decides how long it takes, and after it was read: the grant may have been ended meanwhile."""
         if self.gate.tickets.is_revoked(grant.grant_id):
             raise _Refused(401, "the grant was revoked")
 

@@ -158,6 +158,15 @@ export interface OpsRows {
 }
 export type RowsQuery = Pick<WindowQuery, "sort" | "group" | "search" | "statuses">;
 
+/** Rows that left the board for good: how many, the first titles, why (of the first), and who did it; null: a file that was read again, a clock. */
+export interface Removed {
+  count: number;
+  titles: string[];
+  reason: string;
+  actor: string | null;
+  at: string;
+}
+
 /** From the ops room. */
 export type OpsMessage =
   | { type: "snapshot"; data: OpsSnapshot }
@@ -169,6 +178,7 @@ export type OpsMessage =
   | { type: "state-change"; data: StateChange }
   | { type: "notify"; data: { failing: FailingTarget[] } }
   | { type: "unkept"; data: { reason: string | null } }
+  | { type: "removed"; data: Removed }
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }
   | { type: "remedy"; data: Proof }

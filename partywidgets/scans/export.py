@@ -187,11 +187,11 @@ def changes_frame(rows: Rows) -> pd.DataFrame:
 def events_frame(rows: Rows) -> pd.DataFrame:
     """What people said and did, whom `notify` told, and what maintenance did, the oldest first.
 
-    at; kind: ack, ack-withdrawn, ack-ended, silence, silence-lifted, silence-ended, remedy, notified, not-notified, and
-    maintenance- or waiver-began and -ended; title (of an ack's row, where it is on the board, of a remedy's, of the message, or
-    a silence's labels; else None), actor, reason (None where
-    there is none; of a remedy what ran and what came of it, of not-notified why), until (NaT: no end), subject: the fingerprint of an ack
-    or a remedy, the matchers of a silence as JSON, the name of a window, a waiver or a target.
+    at; kind: ack, ack-withdrawn, ack-ended, silence, silence-lifted, silence-ended, remedy, check-removed, notified, not-notified, and
+    maintenance- or waiver-began and -ended; title (of an ack's row, where it is on the board, of a remedy's or a removed check's, of the
+    message, or a silence's labels; else None), actor, reason (None where there is none; of a remedy what ran and what came of it, of
+    not-notified why), until (NaT: no end), subject: the fingerprint of an ack, a remedy or a removed check, the matchers of a silence as
+    JSON, the name of a window, a waiver or a target.
     """
     return _frame(rows, _EVENTS)
 

@@ -29,6 +29,8 @@ FILE = "ops-history.sqlite"
 CHUNK = 2000
 """Rows removed in one transaction, so that removing a week never keeps a scan waiting."""
 
+_INSERT_CHANGE = f"INSERT INTO changes VALUES ({', '.join('?' * 11)})"
+
 _log = logging.getLogger("partywidgets.scans.history")
 
 
@@ -59,11 +61,21 @@ class History(Past):
         """Records how a scan ended."""
         await self._run(self._finish_scan, report, state)
 
-    async def forget(self, fingerprints: Iterable[str]) -> None:
-        """Takes fingerprints out of the present, with their acks and with what was told of them; their past stays."""
-        gone = [(fingerprint,) for fingerprint in fingerprints]
-        for table in ("latest", "acks", "notified"):
-            await self._run(self._write, f"DELETE FROM {table} WHERE fingerprint = ?", gone)
+    async def forget(
+        self, fingerprints: Iterable[str], *, changes: Sequence[StateChange] = (), events: tuple[str, Sequence[Row]] = ("", ())
+    ) -> None:
+        """Takes fingerprints out of the present, with their acks and with what was told of them; their past stays, and these changes and
+        events (of one kind) are the end of it."""
+        gone, now = [(fingerprint,) for fingerprint in fingerprints], datetime.now(UTC).timestamp()
+        kind, bodies = events
+
+        def write(database: sqlite3.Connection) -> None:
+            for table in ("latest", "acks", "notified"):
+                database.executemany(f"DELETE FROM {table} WHERE fingerprint = ?", gone)
+            database.executemany(_INSERT_CHANGE, [_change_row(change) for change in changes])
+            database.executemany("INSERT INTO events VALUES (?, ?, ?)", [(now, kind, json.dumps(body)) for body in bodies])
+
+        await self.change(write)
 
     async def beats(self) -> dict[str, KeptBeat]:
         """What is kept of heartbeats, by the fingerprint of their check."""
@@ -213,23 +225,7 @@ class History(Past):
                     body,
                 )
             )
-        changes = [
-            (
-                c.seq,
-                c.fingerprint,
-                c.check_id,
-                c.title,
-                c.from_status,
-                c.to_status,
-                c.severity,
-                c.phase,
-                c.at.timestamp(),
-                c.summary,
-                c.scan_id,
-            )
-            for item in batch
-            for c in item.changes
-        ]
+        changes = [_change_row(change) for item in batch for change in item.changes]
         with self._transaction() as database:
             database.executemany(f"INSERT OR REPLACE INTO results VALUES ({', '.join('?' * 16)})", results)
             looks.note(database, [item.result for item in batch if item.looked])
@@ -243,7 +239,7 @@ class History(Past):
                    last_failure = CASE WHEN excluded.failure_seq IS NULL THEN last_failure END""",
                 latest,
             )
-            database.executemany(f"INSERT INTO changes VALUES ({', '.join('?' * 11)})", changes)
+            database.executemany(_INSERT_CHANGE, changes)
 
     def _finish_scan(self, report: ScanReport, state: ScanState) -> None:
         finished = None if report.finished_at is None else report.finished_at.timestamp()
@@ -286,6 +282,22 @@ class History(Past):
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("ops history %s: %s cannot be read and is left out: %r", self.path, row["name"], error)
         return found
+
+
+def _change_row(change: StateChange) -> tuple[Any, ...]:
+    return (
+        change.seq,
+        change.fingerprint,
+        change.check_id,
+        change.title,
+        change.from_status,
+        change.to_status,
+        change.severity,
+        change.phase,
+        change.at.timestamp(),
+        change.summary,
+        change.scan_id,
+    )
 
 
 def _keep_text(text: str, seq: str) -> str:

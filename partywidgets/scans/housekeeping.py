@@ -8,6 +8,8 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from . import removal
+from .board import PUBLISHED
 from .model import utc_now
 
 if TYPE_CHECKING:
@@ -76,7 +78,9 @@ async def _drop_orphans(service: OpsMonitorService, before: datetime) -> None:
     """Takes off old rows that no check here will ever renew: published ones, and those of configs that were not loaded again."""
     rows = service.board.rows.values()
     old = [row.fingerprint for row in rows if row.observed_at < before and row.check_id not in service.registry.checks]
-    if old:
-        gone = [service.remove_row(fingerprint) for fingerprint in old]
-        await service.kept(service.history.forget(old))
-        await service.announcer.tell_rows(gone)
+    owners = {name: removal.name_of(service.board.owner_of(name)) for name in old}
+    why = {
+        name: "nobody published it again" if owner == PUBLISHED else f"{owner} was not loaded again, and nobody looked any more"
+        for name, owner in owners.items()
+    }
+    await removal.remove(service, why)

@@ -119,10 +119,10 @@ class Notifier:
             for target in self.targets:
                 target.seen(row)
 
-    def gone(self, fingerprint: str) -> None:
-        """A row has left the board."""
+    def gone(self, row: CheckResult, reason: str) -> None:
+        """A row leaves the board."""
         for target in self.targets:
-            target.gone(fingerprint)
+            target.gone(row, reason)
 
     def _run(self, owned: _Owned) -> None:
         owned.task = self._own(owned.target.run(), f"notify {owned.target.settings.name}")

@@ -173,8 +173,19 @@ class Target:
                 company.append(self._notice(row, told, told, now))
         return notices + company
 
-    def gone(self, fingerprint: str) -> None:
-        """A row has left the board: nothing more is said of it."""
+    def gone(self, row: CheckResult, reason: str) -> None:
+        """A row leaves the board: nothing more is said of it, but that its incident is over."""
+        known, group = self.told.get(row.fingerprint), self.settings.group_of(row)
+        self._forget(row.fingerprint)
+        if known is not None and known.incident and self.settings.recovery:
+            notice = Notice(row.fingerprint, row.title, known.status, "ok", row.severity, reason, row.target, "")
+            now = asyncio.get_running_loop().time()
+            self.told[row.fingerprint] = known
+            self.waiting[row.fingerprint] = _Waiting(group, notice, now)
+            self._due[group] = min(self._due.get(group, math.inf), now + self.settings.group_wait)
+            self._wake.set()
+
+    def _forget(self, fingerprint: str) -> None:
         self.waiting.pop(fingerprint, None)
         self._spoken.pop(fingerprint, None)
         self._began.pop(fingerprint, None)
@@ -327,7 +338,7 @@ class Target:
         for notice in notices:  # while the message was under way the row may have moved on
             row = self._current(notice.fingerprint)
             if row is None:
-                self.gone(notice.fingerprint)
+                self._forget(notice.fingerprint)
             else:
                 self.seen(row)
 

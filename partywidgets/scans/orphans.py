@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .board import PUBLISHED
 from .model import CheckResult, Failure, utc_now, uuid7
+from .removal import name_of
 from .runner import OWNER
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Orphans:
             if row.status in ("unknown", "skip"):
                 continue
             owner = self._service.board.owner_of(row.fingerprint)
-            said = reason.format(owner=Path(owner).name if owner.startswith("/") else owner)
+            said = reason.format(owner=name_of(owner))
             gone = replace(
                 row,
                 result_id=uuid7(),

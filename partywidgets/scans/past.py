@@ -80,10 +80,10 @@ class Past(HistoryFile):
     async def events(self, *, hours: float = 24.0, limit: int = 10_000) -> list[Row]:
         """What people said and did, whom `notify` told, and what maintenance did in the last `hours`, the oldest first.
 
-        Keys: at; kind, which is ack, ack-withdrawn, ack-ended, silence, silence-lifted, silence-ended, remedy, notified, not-notified, or
-        maintenance- or waiver-began and -ended; subject (a fingerprint, matchers, or the name of a window, a waiver or a target), title
-        (of a remedy's row, of a message, or a silence's labels), actor, reason (of a remedy: what ran and what came of it), until, each
-        None where the kind has none.
+        Keys: at; kind, which is ack, ack-withdrawn, ack-ended, silence, silence-lifted, silence-ended, remedy, check-removed, notified,
+        not-notified, or maintenance- or waiver-began and -ended; subject (a fingerprint, matchers, or the name of a window, a waiver or a
+        target), title (of a remedy's or a removed check's row, of a message, or a silence's labels), actor, reason (of a remedy: what ran
+        and what came of it), until, each None where the kind has none.
         """
         since, most = datetime.now(UTC).timestamp() - hours * 3600, max(1, min(limit, ROWS))
 

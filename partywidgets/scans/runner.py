@@ -97,7 +97,7 @@ class RunnerPool:
         if runner is None:
             self._runners[connection_id] = _Runner(owner)
         self._newest[owner] = connection_id
-        await self._service.settle(owner, swap)
+        await self._service.settle(owner, swap, subject)
         return [check.id for check in offered]
 
     def result(self, connection_id: str, message: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..exceptions import StorageError
+from . import removal
 from .active_scans import ActiveScans
 from .announcer import Announcer, BroadcastCallback
 from .beats import BeatKeeper
@@ -173,12 +174,14 @@ class OpsMonitorService:
         notify: Sequence[NotifySettings] = (),
         page: str = "",
         resolve: Callable[[str], str] = _as_written,
+        actor: str | None = None,
     ) -> None:
         """Puts these checks in place of those that `name` (a file's path) had; the others, and what runs, go on.
 
         `functions` are checks of this config that look elsewhere: those of its modules.
         `page` is the URL of the host's page, to which notifications link.
-        `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board.
+        `resolve` replaces `${env:…}` and `${file:…}` when a check looks. Rows of checks that are gone leave the board; `actor` is who is
+        said to have taken them out.
         A runner's function that is the same as one of `functions` is taken over with its row: it was promoted.
         Raises ConfigError, and changes nothing, when a check id belongs to another name.
         """
@@ -195,7 +198,7 @@ class OpsMonitorService:
             self.keeping = history
         self.scheduler.configure(name, schedule or ScheduleSettings())
         self.board.maintenance.configure(name, maintenance)
-        await self.settle(name, swap)
+        await self.settle(name, swap, actor)
         if self.started:
             await self.suppressions.refresh(only_ended=True)
         failing = self.notifier.failing()
@@ -209,15 +212,15 @@ class OpsMonitorService:
         if self.notifier.failing() != failing:
             await self._tell_failing()
 
-    async def settle(self, owner: str, swap: Swap) -> None:
+    async def settle(self, owner: str, swap: Swap, actor: str | None = None) -> None:
         """Brings schedule and board in line with what an owner's checks are now."""
         for loaded in self.registry.owned_by(owner):
             self.scheduler.put(loaded.check, owner=owner, last=self.board.last_observed(loaded.id))
         for loaded in swap.removed:
             self.scheduler.drop(loaded.id)
-        await self.settle_rows(owner)
+        await self.settle_rows(owner, actor)
 
-    async def settle_rows(self, owner: str) -> None:
+    async def settle_rows(self, owner: str, actor: str | None = None) -> None:
         """Takes rows of `owner` off the board whose check, in its present form, is not there any more; tells everyone.
 
         A row that a check of the same id left under another name, before a restart, goes too: the id is this owner's now.
@@ -227,11 +230,15 @@ class OpsMonitorService:
         for fingerprint in present:
             self.board.hand_over(fingerprint, owner)
         rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
-        stale = dict.fromkeys(row.fingerprint for row in rows if row.fingerprint not in present)
-        gone = [self.remove_row(fingerprint) for fingerprint in stale]
-        if gone:
-            await self.kept(self.history.forget([row.fingerprint for row in gone]))
-            await self.announcer.tell_rows(gone)
+        named = removal.name_of(owner)
+        why = {
+            row.fingerprint: f"{named} looks at something else under this id: its target or its identity labels are others now"
+            if row.check_id in self.registry.checks
+            else f"its check was taken out of {named}"
+            for row in rows
+            if row.fingerprint not in present
+        }
+        await removal.remove(self, why, actor)
 
     # scans
 
@@ -301,9 +308,9 @@ class OpsMonitorService:
         """A task of the service's own: it ends with it."""
         self._tasks.own(work, name)
 
-    def remove_row(self, fingerprint: str) -> CheckResult:
+    def remove_row(self, fingerprint: str, reason: str) -> CheckResult:
         """Takes a row off the board; returns its last form, for those who show it."""
-        self.notifier.gone(fingerprint)
+        self.notifier.gone(self.board.rows[fingerprint], reason)
         return self.board.remove(fingerprint)
 
     async def _keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:

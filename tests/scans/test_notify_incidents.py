@@ -161,6 +161,20 @@ async def test_beyond_the_limit_new_problems_share_an_incident_and_no_recovery_w
         assert (len(target.waiting), pager.opened) == (1, 3)
 
 
+async def test_an_incident_ends_with_its_check(pager: Pager, play: Play) -> None:
+    """A failing check that is taken out of its config leaves no incident open, and those of the others stay."""
+    async with paging(pager, "ab") as service:
+        await stand(service, play, a="crit", b="crit")
+        await pager.until(lambda: pager.first() == ["CRIT: a", "CRIT: b"])
+        await kept(service, 2)
+        settings = [target.settings for target in service.notifier.targets]
+        await service.load_config(
+            "a.yaml", [ScriptedCheck(id="b", title="b", labels={"team": "data"})], notify=settings, resolve=pager.resolve
+        )
+        await pager.until(lambda: pager.first() == ["CRIT: b"])
+        await kept(service, 1)
+
+
 async def test_an_incident_that_could_not_be_told_is_told_again(pager: Pager, play: Play) -> None:
     """The service refuses the second of two: the first is not told twice, and both are open in the end, each once."""
     async with paging(pager, "ab") as service:

@@ -1,5 +1,5 @@
 /** What a page knows of the ops room: one result per fingerprint, keyed and versioned outside any grid. Pure. */
-import type { Ack, FailingTarget, OpsMessage, OpsSnapshot, OpsWindow, ScanReport, Silence } from "../ops-protocol.ts";
+import type { Ack, FailingTarget, OpsMessage, OpsSnapshot, OpsWindow, Removed, ScanReport, Silence } from "../ops-protocol.ts";
 import { type Counts, type Result, STATUSES } from "../result.ts";
 import { both, type Changes, changedFields, NONE, SUPPRESSION } from "./changes.ts";
 import { instant } from "./instant.ts";
@@ -48,6 +48,8 @@ export class OpsStore {
   failing: FailingTarget[] = [];
   /** Why the history is not written; null while it is. */
   unkept: string | null = null;
+  /** The rows that left last, and when this page was told. */
+  removed: (Removed & { told: number }) | null = null;
   role = "";
   #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
   #suppressed = 0;
@@ -141,6 +143,10 @@ export class OpsStore {
         break;
       case "unkept":
         this.unkept = message.data.reason;
+        changes.scan = true;
+        break;
+      case "removed":
+        this.removed = { ...message.data, told: performance.now() };
         changes.scan = true;
         break;
       case "silence":

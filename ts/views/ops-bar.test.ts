@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import type { ScanReport } from "../ops-protocol.ts";
+import type { Removed, ScanReport } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
@@ -153,4 +153,25 @@ it("says of a board that is looked at by windows how fresh it is, as its host do
   store.apply({ type: "window", data: { ...told, newest: "2026-11-28T03:00:00.000Z", stale: 1234 } }, noChanges());
   bar.tick(Date.parse("2026-11-28T03:00:42.000Z"));
   expect(bar.node.textContent).toMatch(/! 1,234 stale.*newest look 42s ago/);
+});
+
+it("says for ten minutes which rows are gone, why, by whom and when, as text", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
+  const line = bar.node.querySelector(".pw-removed")!;
+  bar.draw(store);
+  expect([line.getAttribute("role"), line.textContent]).toEqual(["status", ""]);
+  const removed = vectors.find(({ message }) => message.type === "removed")!.message.data as unknown as Removed;
+  const at = new Date(new Date().setHours(14, 3, 0, 0)).toISOString();
+  const changes = noChanges();
+  store.apply({ type: "removed", data: { ...removed, titles: ["<b>old shop", "old cart"], at } }, changes);
+  expect(changes.scan).toBe(true);
+  bar.draw(store);
+  expect(line.textContent).toBe("− <b>old shop and 1 more are gone: its check was taken out of shop.yaml, by Ana, 14:03:00");
+  store.apply({ type: "removed", data: { ...removed, count: 1, actor: null, at } }, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toBe("− old shop is gone: its check was taken out of shop.yaml, 14:03:00");
+  store.removed!.told -= 10 * 60_000;
+  bar.tick();
+  expect(line.textContent).toBe("");
 });

@@ -1,5 +1,5 @@
 /** The bar over an ops view: which room, its state, how fresh its rows are, the last whole scan, the running one, and a way to start one. */
-import type { FailingTarget } from "../ops-protocol.ts";
+import type { FailingTarget, Removed } from "../ops-protocol.ts";
 import type { Reply } from "../protocol.ts";
 import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
 import type { Delay } from "../transport/delay.ts";
@@ -24,6 +24,8 @@ const WORDS: Record<LinkState, [string, string]> = {
 };
 
 const FRESH_MS = 1000;
+/** How long it stays in the bar that rows have gone. */
+const REMOVED_MS = 10 * 60_000;
 
 export class OpsBar {
   readonly node: HTMLElement;
@@ -38,6 +40,7 @@ export class OpsBar {
   #progress = element("progress", { class: "pw-progress", hidden: true, "aria-label": "Progress of the running scan" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #failing = element("span", { class: "pw-answer pw-failing", role: "status" });
+  #removed = element("span", { class: "pw-answer pw-removed pw-muted", role: "status" });
   #badge = new Badge();
   #now: HTMLButtonElement;
   #retry: HTMLButtonElement;
@@ -72,6 +75,7 @@ export class OpsBar {
       this.#retry,
       this.#answer,
       this.#failing,
+      this.#removed,
       element("span", { class: "pw-space" }),
       this.#stale,
       this.#pulse,
@@ -99,7 +103,7 @@ export class OpsBar {
   draw(store: OpsStore): void {
     this.#store = store;
     setText(this.#failing, [unheard(store.failing), unkept(store.unkept)].filter(Boolean).join(" "));
-    if (performance.now() - this.#toldAt >= FRESH_MS) this.tick();
+    if (performance.now() - this.#toldAt >= FRESH_MS || (store.removed?.told ?? 0) > this.#toldAt) this.tick();
     // Checks that are just due run all the time: their progress would only flicker.
     const running = [...store.running.values()].find(({ trigger }) => !PARTIAL.includes(trigger));
     this.#progress.hidden = !running;
@@ -138,6 +142,10 @@ export class OpsBar {
     const store = this.#store;
     if (!store) return;
     this.#toldAt = performance.now();
+    const { removed } = store;
+    const told = removed && this.#toldAt - removed.told < REMOVED_MS ? gone(removed) : "";
+    setText(this.#removed, told);
+    this.#removed.title = told && `${removed?.titles.join(", ")}. ops.events() has all of them`;
     const fresh = store.freshness(now);
     setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
     this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
@@ -168,4 +176,11 @@ function unheard(failing: FailingTarget[]): string {
 /** What a person must know who will look back at this hour: it is missing. */
 function unkept(reason: string | null): string {
   return reason === null ? "" : `⚠ the history is not written: ${reason}. What is seen now is not kept`;
+}
+
+/** Which rows are gone, why, by whom and when: who misses one must not think that it was never there. */
+function gone({ count, titles, reason, actor, at }: Removed): string {
+  const [first = ""] = titles;
+  const rows = count > 1 ? `${first} and ${(count - 1).toLocaleString("en")} more are` : `${first} is`;
+  return `− ${rows} gone: ${reason}${actor ? `, by ${actor}` : ""}, ${clock(at)}`;
 }

@@ -1,0 +1,79 @@
+"""Rows that leave the board: what everyone is told, and what is found afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from partywidgets.scans import housekeeping
+from partywidgets.scans.model import utc_now
+from partywidgets.scans.service import OpsMonitorService
+
+from .ops_room import Play, ScriptedCheck
+
+Told = list[tuple[str, dict[str, Any]]]
+
+
+def heard(service: OpsMonitorService) -> Told:
+    """What everyone in the room is told from now on."""
+    told: Told = []
+
+    async def tell(kind: str, message: dict[str, Any]) -> None:
+        told.append((kind, message))
+
+    service.announcer.broadcast = tell
+    return told
+
+
+async def past(service: OpsMonitorService) -> list[tuple[Any, ...]]:
+    """The removals among the events."""
+    return [
+        (event["title"], event["actor"], event["reason"]) for event in await service.history.events() if event["kind"] == "check-removed"
+    ]
+
+
+async def test_a_check_that_is_taken_out_is_told_and_found_afterwards(play: Play) -> None:
+    """By whom, why, and in `changes()` as the end of how it stood; the room hears of it once, and the row goes."""
+    checks = [ScriptedCheck(id=name, title=name.upper()) for name in ("shop", "cart", "wiki")]
+    async with OpsMonitorService() as service:
+        await service.load_config("/etc/a.yaml", checks)
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        told = heard(service)
+        await service.load_config("/etc/a.yaml", checks[2:], actor="Ana")
+        reason = "its check was taken out of a.yaml"
+        assert await past(service) == [("SHOP", "Ana", reason), ("CART", "Ana", reason)]
+        changes = [(row["check_id"], row["from_status"], row["to_status"], row["summary"]) for row in await service.history.changes()]
+        assert changes[-2:] == [("shop", "crit", "skip", reason), ("cart", "ok", "skip", reason)]
+        (removed,) = [message for kind, message in told if kind == "removed"]
+        assert removed.pop("at") is not None
+        assert removed == {"count": 2, "titles": ["SHOP", "CART"], "actor": "Ana", "reason": reason}
+        assert {row.check_id for row in service.board.rows.values()} == {"wiki"}
+        await service.load_config("/etc/a.yaml", checks[2:])
+        assert len(await past(service)) == 2, "nothing went"
+
+
+async def test_a_check_that_looks_at_something_else_by_now_says_so(play: Play) -> None:
+    """Its row is another one from then on; nobody took the check out, and a file that is read again has no actor."""
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [ScriptedCheck(id="shop", labels={"zone": "a"}, identity=("zone",))])
+        await service.run_scan()
+        await service.load_config("a.yaml", [ScriptedCheck(id="shop", labels={"zone": "b"}, identity=("zone",))])
+        ((title, actor, reason),) = await past(service)
+        assert (title, actor) == ("shop", None)
+        assert reason == "a.yaml looks at something else under this id: its target or its identity labels are others now"
+
+
+async def test_what_nobody_looks_at_goes_with_an_event_too(play: Play, tmp_path: Path) -> None:
+    """A config that no host loaded again: its rows go when they are old, and a restart that lacks a check is no silent end of it."""
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("/srv/gone.yaml", [ScriptedCheck(id="old")])
+        await service.load_config("/srv/here.yaml", [ScriptedCheck(id="stays"), ScriptedCheck(id="left")])
+        await service.run_scan()
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("/srv/here.yaml", [ScriptedCheck(id="stays")])
+        assert await past(service) == [("left", None, "its check was taken out of here.yaml")]
+        await housekeeping._drop_orphans(service, utc_now() + timedelta(seconds=1))
+        assert (await past(service))[1:] == [("old", None, "gone.yaml was not loaded again, and nobody looked any more")]
+        assert {row.check_id for row in service.board.rows.values()} == {"stays"}
