@@ -44,6 +44,7 @@ async def test_the_page_is_code_without_data(app: Running) -> None:
     assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == policy["base-uri"] == ["'none'"]
     assert policy["script-src"] == policy["connect-src"] == ["'self'"]
     assert policy["img-src"] == ["data:"]
+    assert policy["require-trusted-types-for"] == ["'script'"]
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"

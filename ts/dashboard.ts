@@ -14,6 +14,8 @@ import { ScanTable } from "./views/scan-table.ts";
 import { Still } from "./views/still.ts";
 import { followTheme } from "./views/theme.ts";
 
+const FINGERPRINT = /^[0-9a-f]{16}$/;
+
 export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
   addStyles(el, "base", baseStyles);
@@ -89,8 +91,14 @@ export function mount(options: MountOptions): void {
       show(row.fingerprint);
       detail.focus();
     } else if (store.window) {
-      // The host tells of a row that is selected wherever it stands.
-      if (table.selection[0] !== wanted) table.select([wanted]);
+      if (!complete) return;
+      // The host tells of a row that is selected wherever it stands; one that only its check's id is known of is filtered for.
+      if (FINGERPRINT.test(wanted)) table.select([wanted]);
+      else {
+        const view = { ...(model.get("view") as object | undefined), search: `id:"${wanted.replaceAll('"', "")}"` };
+        table.setView(view);
+        ops.traits.write("view", view);
+      }
     } else if (complete) {
       table.tell({ id: "", ok: false, error: `no row here is called ${wanted}: its check is gone, or was not looked at yet` });
       wanted = "";

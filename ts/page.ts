@@ -85,7 +85,9 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
       element("nav", { "aria-label": "Views" }, ...links),
       element("span", { class: "pw-space" }),
       role,
-      NO_SIGN_IN ? null : element("button", { type: "button", class: "pw-primary", onclick: () => leave("") }, "Sign out"),
+      NO_SIGN_IN
+        ? null
+        : element("button", { type: "button", class: "pw-primary", onclick: () => leave("You are signed out.") }, "Sign out"),
     ),
     main,
   );

@@ -132,7 +132,10 @@ def host(
     async def live() -> None:
         gate = Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, any_port_origins=LOOPBACK_ORIGINS)
         addresses = {"default": "local:/bin/bash"} | (sandboxes or {})
-        async with create_app(gate=gate, storage=storage / "rooms", sandboxes=addresses) as app, serve(app.asgi, port=0) as server:
+        async with (
+            create_app(gate=gate, storage=storage / "rooms", sandboxes=addresses, page=True) as app,
+            serve(app.asgi, port=0) as server,
+        ):
             gate.bind_address(server.port)
             url = f"http://127.0.0.1:{server.port}"
             if first is not None:

@@ -15,8 +15,10 @@ from axe import serious
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, Response, WebSocket, expect
 from team_host import Host
+from test_hostile_results import host as live_host
 
 from partywidgets import bundles
+from partywidgets.auth import Identity
 
 pytestmark = pytest.mark.skipif("page.js" not in bundles.bundle_names(), reason="the front end is not built here")
 
@@ -93,7 +95,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
     for index, visitor in enumerate(visitors):
         visitor.page.screenshot(path=SCREENSHOTS / f"{request.node.name}-{index}.png")
         visitor.page.context.close()
-        assert [said for said in visitor.complaints if "Content Security Policy" in said or "Uncaught" in said] == []
+        assert [said for said in visitor.complaints if "Content Security Policy" in said or "'Trusted" in said or "Uncaught" in said] == []
 
 
 def test_signing_in_and_a_live_change(host: Host, visit: Callable[..., Visitor], tmp_path: Path) -> None:
@@ -157,6 +159,7 @@ def test_signing_out(host: Host, visit: Callable[..., Visitor]) -> None:
     visitor.page.get_by_role("button", name="Sign out").click()
     expect(visitor.page.get_by_label("Token")).to_be_focused()
     expect(visitor.page.get_by_label("Token")).to_have_value("")
+    expect(visitor.page.get_by_role("alert")).to_have_text("You are signed out.")
     expect(visitor.page.locator(".pw-row")).to_have_count(0)
     expect(visitor.page).to_have_title(re.compile("^sign in"))
     assert sockets
@@ -179,6 +182,33 @@ def test_an_ended_token_leads_back_to_the_form(host: Host, visit: Callable[..., 
     expect(visitor.page.locator(".pw-row")).to_have_count(0)
     visitor.sign_in(VERA)
     expect(visitor.page.locator(".pw-detail")).to_contain_text("Payments settle")
+
+
+def test_a_grant_that_is_revoked_leads_back_to_the_form(visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    """While the host runs: nothing of the board stays, and the other person's goes on."""
+    people = {VERA: Identity("vera", "Vera", frozenset({"viewer"})), MARA: Identity("mara", "Mara", frozenset({"responder"}))}
+    with live_host(tmp_path, page=True, people=people) as app:
+        leaving, staying = visit(app["url"]), visit(app["url"])
+        leaving.sign_in(VERA)
+        staying.sign_in(MARA)
+        for visitor in (leaving, staying):
+            expect(visitor.page.locator(".pw-row").first).to_be_visible()
+        app["revoke"](VERA)
+        expect(leaving.page.get_by_role("alert")).to_contain_text("Your token opens nothing here any more")
+        expect(leaving.page.locator(".pw-row")).to_have_count(0)
+        expect(staying.page.locator(".pw-state")).to_have_text("live")
+
+
+def test_a_token_without_a_role_here_says_so(visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    """Who may type in terminals alone sees no board, and why; their terminal opens."""
+    people = {MARA: Identity("mara", "Mara", frozenset({"operator"}))}
+    with live_host(tmp_path, page=True, people=people, sandboxes={"default": "local:/bin/bash"}) as app:
+        visitor = visit(app["url"])
+        visitor.sign_in(MARA)
+        expect(visitor.page.locator(".pw-state")).to_contain_text("the ops room needs one of the roles")
+        expect(visitor.page).to_have_title("not live · main")
+        visitor.page.evaluate("location.hash = '#terminal=shell'")
+        expect(visitor.page.locator(".pw-terminal")).to_have_attribute("data-state", "live")
 
 
 def test_a_restart_with_the_same_tokens_needs_nobody(host: Host, visit: Callable[..., Visitor]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from partywidgets import bundles
+from partywidgets.auth.secret import digest_of
 from partywidgets.client.ops import OpsClient
 from tests.running_app import running
 
@@ -59,9 +60,8 @@ MOUNT = """async ({ token, bundle, endpoint }) => {
 
 @contextmanager
 def host(storage: Path, config: str = CONFIG, **options: Any) -> Iterator[dict[str, Any]]:
-    """A host on a thread of its own whose ops room has scanned a config, that of the hostile target by default; its URL and two tokens.
-
-    `options` are create_app's.
+    """A host on a thread of its own whose ops room has scanned a config, that of the hostile target by default; its URL and two tokens, and
+    `revoke(token)`, which ends whatever stands on one. `options` are those of `running`.
     """
     ready = threading.Event()
     told: dict[str, Any] = {}
@@ -72,7 +72,12 @@ def host(storage: Path, config: str = CONFIG, **options: Any) -> Iterator[dict[s
         async with running(storage, **options) as app, OpsClient(app.url, token=app.owner) as ops:
             await ops.put_config("checks.yaml", config)
             await ops.scan(timeout=60)
-            told.update(url=app.url, token=app.owner, guest=app.guest)
+
+            def revoke(token: str) -> None:
+                _, grant_id = app.app.gate._tokens[digest_of(token)]
+                loop.call_soon_threadsafe(app.app.revoke, grant_id)
+
+            told.update(url=app.url, token=app.owner, guest=app.guest, revoke=revoke)
             ready.set()
             await stop.wait()
 

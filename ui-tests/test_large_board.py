@@ -254,3 +254,19 @@ def test_the_csv_has_all_rows(page: Page, tmp_path: Path) -> None:
         saved = list(csv.DictReader(lines))
     assert [item["title"] for item in saved] == [f"Check {number:05}" for number in range(ROWS - 2, -1, -2)]
     assert json.loads(saved[0]["duration_ms"]) == ROWS - 2
+
+
+@pytest.mark.parametrize("link", ["fingerprint", "id"])
+def test_a_link_leads_to_a_row_that_is_not_in_view(browser: Browser, place: Place, link: str) -> None:
+    """On the host's page, by what a notification says or by the check's id."""
+    wanted = row(7_777)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    try:
+        page.goto(f"{place.url}/#check={wanted.fingerprint if link == 'fingerprint' else wanted.check_id}")
+        page.get_by_label("Token").fill(token_of("ana"))
+        page.keyboard.press("Enter")
+        expect(page.locator(".pw-detail")).to_contain_text("Check 07777")
+        expect(page).to_have_url(f"{place.url}/#check={wanted.fingerprint}")
+        expect(page).to_have_title(re.compile(r"crit, \d+ warn · main"))
+    finally:
+        page.close()
