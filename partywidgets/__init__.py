@@ -1,4 +1,4 @@
-"""Live, shared ops rooms inside the notebook: a terminal on a real container and a live table of scan results.
+"""Shared terminals and a live board of health checks inside the notebook.
 
     %load_ext partywidgets
     import partywidgets as pw

@@ -176,7 +176,7 @@ def _root(url: str) -> str:
 class Runtime:
     """The one host of this process: `connect(url)`, else `PARTYWIDGETS_URL`, else the Jupyter Server's, else its own.
 
-    `environ` is where the URLs are looked for, None: the process's environment. `storage` is the directory of an own host.
+    `environ` is where the URLs are looked up, None: the process's environment. `storage` is the directory of a host of its own.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, *, storage: Path | str | None = None) -> None:
@@ -353,7 +353,7 @@ def runtime() -> Runtime:
 
 @contextlib.contextmanager
 def using(other: Runtime) -> Iterator[Runtime]:
-    """Makes another Runtime the process's for a while: for tests."""
+    """Replaces the process's Runtime for a while: for tests."""
     global _runtime
     with _making:
         before, _runtime = _runtime, other

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def party_runtime(tmp_path: Path) -> Iterator[Runtime]:
-    """A host for this test alone, whatever the environment says: what `pw.Terminal`, `pw.ops` and `pw.scan` then use."""
+    """A host for this test alone, whatever the environment says; `pw.Terminal`, `pw.ops` and `pw.scan` use it."""
     own = Runtime({}, storage=tmp_path / "partywidgets")
     with using(own):
         try:
@@ -37,7 +37,7 @@ def party_runtime(tmp_path: Path) -> Iterator[Runtime]:
 
 @pytest.fixture
 def party_terminal(party_runtime: Runtime) -> Iterator[Callable[..., Terminal]]:
-    """Makes terminals in the test's own host; takes what `pw.Terminal` takes, and closes them at the end."""
+    """Makes terminals in the test's own host, with `pw.Terminal`'s arguments, and closes them at the end."""
     from .widgets.terminal import Terminal
 
     made: list[Terminal] = []

@@ -107,7 +107,7 @@ class _Attached:
             await asyncio.gather(*tasks, return_exceptions=True)
         if self._terminal.exit is not None and not self._left.is_set():
             return f"the terminal of {self._room} ended: {self._terminal.exit.reason}"
-        return f"left {self._room}; its terminal lives on"
+        return f"left {self._room}; its shell keeps running"
 
     def _typed(self) -> None:
         terminal = self._terminal

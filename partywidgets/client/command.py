@@ -1,4 +1,4 @@
-"""What a command run in a terminal gave."""
+"""The result of a command that was run in a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """A command that ended in the shared shell.
+    """A command that has ended in the shared shell.
 
-    `output_lost` counts the bytes at the beginning of a very long output that the room no longer had.
-    `exit_code` is None when the shell did not tell. `output` is what it printed, as text without escape sequences; `duration_s` is in
-    seconds; `offset` is where its output begins in the terminal's stream. Its repr leaves the duration out: notebooks stay comparable.
+    `exit_code` is None when the shell did not tell it. `output` is what was printed, as text without escape sequences; `output_lost` counts
+    the bytes at its beginning that the room no longer had. `duration_s` is in seconds; `offset` is where the output begins in the
+    terminal's stream. Its repr leaves the duration out, so that saved notebooks compare equal.
     """
 
     command: str
@@ -56,7 +56,7 @@ class CommandResult:
         return self.output.splitlines()
 
     def check(self) -> CommandResult:
-        """Itself when it exited with 0; raises CommandError otherwise."""
+        """This result if the command exited with 0; else raises CommandError."""
         if self.ok:
             return self
         last = next((line.strip() for line in reversed(self.lines) if line.strip()), "no output")

@@ -1,4 +1,4 @@
-"""A piece of work that has started elsewhere: await it from any loop, or wait for it in a plain script."""
+"""Work that runs on another loop: await it from any loop, or call `wait()` in a plain script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Handle(Generic[T]):
-    """What `run()` and `scan()` return: `await handle`, or `handle.wait()` where nothing can be awaited.
+    """What `run()` and `scan()` return: `await handle`, or `handle.wait()` in code that cannot await.
 
     It wraps a `concurrent.futures.Future`. Awaiting may be repeated, from any loop and several at once; giving up on an await leaves the
     work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it. What `note` is given is printed
@@ -80,7 +80,7 @@ class Handle(Generic[T]):
             print(self._notes.pop(0), file=sys.stderr)
 
     def wait(self, timeout: float | None = None) -> T:
-        """Blocks until the work is done, at most `timeout` seconds (None: for ever), and returns its result.
+        """Blocks until the work is done, at most `timeout` seconds (None: no limit), and returns its result.
 
         Raises TimeoutError (the work goes on), what the work raised, and RuntimeError on the very loop that does the work, where only
         `await` can do.
@@ -116,13 +116,13 @@ class Handle(Generic[T]):
         return self._future.result()
 
     def cancel(self) -> bool:
-        """Ends the work; False when it had ended."""
+        """Cancels the work; False if it had ended already."""
         self._looked_at = True
         return self._future.cancel()
 
     @property
     def done(self) -> bool:
-        """True when the work has ended, in whatever way."""
+        """True when the work has ended: with a result, an error or a cancellation."""
         return self._future.done()
 
     def _failure(self) -> BaseException | None:

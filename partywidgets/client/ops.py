@@ -45,7 +45,7 @@ class OpsClient(OpsPast, RoomClient):
     """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
 
     `url` is the host's root, with scheme and base path. Entering waits at most `timeout` seconds for the room's snapshot; `start()` does
-    not wait. `rows` (fingerprint → result) follow the room live and over reconnects. `on_message(type, data)` gets every message of the
+    not wait. `rows` (fingerprint → result) are kept up to date, over reconnects too. `on_message(type, data)` gets every message of the
     room after it was applied. `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
     """
 
@@ -107,7 +107,7 @@ class OpsClient(OpsPast, RoomClient):
 
     @property
     def sandboxes(self) -> set[str]:
-        """The sandboxes that the rows' remediations name: the terminals that are opened for a row, each a room of that name."""
+        """The sandboxes named by the rows' remediations; a row opens the terminal room with that name."""
         return {sandbox for row in self._board.rows.values() if (sandbox := (row.get("remediation") or {}).get("sandbox"))}
 
     @property
@@ -122,7 +122,7 @@ class OpsClient(OpsPast, RoomClient):
     async def scan(
         self, checks: Iterable[str] = (), *, labels: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> ScanReport:
-        """Runs the checks named, or those with all `labels`, or all; returns the whole report when the last has ended.
+        """Runs the named checks, or those with all `labels`, or all; returns the report when the last has ended.
 
         Survives a lost connection: the report is fetched when the room is back. Cancelling it ends the scan in the host, too. Raises
         RefusedError without the role for it, ScanError for an unknown check, TimeoutError after `timeout` seconds (None: waits as long as
@@ -145,7 +145,7 @@ class OpsClient(OpsPast, RoomClient):
         return self._begun(reply)
 
     async def recheck(self, fingerprints: Iterable[str], *, timeout: float | None = None) -> ScanReport:
-        """Looks again at some rows and returns their report."""
+        """Checks some rows again and returns their report."""
         reply = await self._ask("recheck", fingerprints=arguments.names("fingerprints", fingerprints))
         return await self.report(self._begun(reply), timeout=timeout)
 
@@ -160,7 +160,7 @@ class OpsClient(OpsPast, RoomClient):
         return ScanReport.from_wire(await self._get(f"/{quote(scan_id, safe='')}"))
 
     async def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> None:
-        """Says that somebody takes care of a failing row, until it is ok again or `until` (an aware time, or `"2h"`; None: no end)."""
+        """Acknowledges a failing row until it is ok again, or until `until` (an aware time, or `"2h"`; None: no end)."""
         await self._ask("ack", fingerprint=fingerprint, reason=reason, until=arguments.end(until))
 
     async def withdraw_ack(self, fingerprint: str) -> None:
@@ -168,7 +168,7 @@ class OpsClient(OpsPast, RoomClient):
         await self._ask("ack", fingerprint=fingerprint, reason=None, until=None)
 
     async def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> str:
-        """Keeps everything whose labels match from telling anybody, until an aware time, or for `"2h"`. Returns the silence's id."""
+        """Stops notifications about rows whose labels match, until an aware time, or for `"2h"`. Returns the silence's id."""
         matching = arguments.labels("matchers", matchers)
         reply = await self._ask("silence", matchers=matching, until=arguments.end(until), reason=reason)
         return str(reply.get("silence", ""))
@@ -178,7 +178,7 @@ class OpsClient(OpsPast, RoomClient):
         await self._ask("silence", matchers=arguments.labels("matchers", matchers), until=None, reason="lifted")
 
     def remedy(self, fingerprint: str) -> Remedy:
-        """What helps a row: `proof = await ops.remedy(fingerprint).run()`. Raises ScanError when there is no such row.
+        """The remedy of a row: `proof = await ops.remedy(fingerprint).run()`. Raises ScanError when there is no such row.
 
         The terminal is the room that has the sandbox's id as its name, shared with everyone who opens it; it is entered with this token.
         """
@@ -256,7 +256,7 @@ class OpsClient(OpsPast, RoomClient):
             raise refusal(response, ConfigError, f"the sandbox {sandbox_id}")
 
     async def publish(self, report: ScanReport) -> None:
-        """Gives the room a report that was made here; everyone sees it as a scan of the room's own. Needs the role runner or admin."""
+        """Sends the room a report that was made here; everyone sees it like the room's own scans. Needs the role runner or admin."""
         await publish_report(report, self.root, token=self._token)
 
     # Requests

@@ -1,4 +1,4 @@
-"""What was, of an ops room: asked of its host, as DataFrames and results."""
+"""The past of an ops room, fetched from its host as DataFrames and results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class OpsPast(ABC):
-    """The part of `OpsClient` that looks back. Every method raises ScanError with the host's own sentence where it refuses."""
+    """The part of `OpsClient` that looks back. Every method raises ScanError, with the host's sentence, when the host refuses."""
 
     @abstractmethod
     async def _get(self, path: str, **query: Any) -> Any:
@@ -43,7 +43,7 @@ class OpsPast(ABC):
     @property
     @abstractmethod
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """The present rows."""
+        """The rows as they are now."""
 
     def _stranger(self, check: str | None) -> str:
         """What is to be said of an id that no present row has; empty: nothing."""

@@ -1,4 +1,4 @@
-"""Row → remedy → proof: runs a row's remediation in its shared terminal, has the row looked at again, and gives what both came to."""
+"""Row → remedy → proof: runs a row's remediation in its shared terminal, has the row checked again, and returns both outcomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u20
 
 
 class Remedy:
-    """What helps a row: `text`, `command`, `sandbox` of its remediation, and `run()`.
+    """The remedy of a row: `text`, `command` and `sandbox` of its remediation, and `run()`.
 
     Making it raises ScanError when there is no such row. `open_terminal(sandbox)` gives the terminal of a sandbox, not yet connected.
     """
@@ -61,7 +61,7 @@ class Remedy:
         timeout: float | None = 300.0,
         confirm: Callable[[str, str], Awaitable[bool]] | None = None,
     ) -> Proof:
-        """Runs the command in the sandbox's shared shell, visible to all, then has the room look at this row alone; gives the proof.
+        """Runs the command in the sandbox's shared shell, visible to all, then has this one row checked again; returns the proof.
 
         `command` and `sandbox` replace the remediation's. `timeout` is in seconds and holds for the command, and again for the look.
         `confirm(command, sandbox)` is asked before anything is typed; without it, calling this is the confirmation.

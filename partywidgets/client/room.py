@@ -1,4 +1,4 @@
-"""RoomClient: what every client of a room does: enter, wait, ask, leave."""
+"""RoomClient: what all clients of a room share: enter, wait, ask, leave."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class RoomClient(ABC):
         self.socket.reconnect()
 
     async def close(self) -> None:
-        """Leaves the room; what runs there goes on."""
+        """Leaves the room; what runs there keeps running."""
         await self.socket.close()
         self._requests.fail(ConnectionClosedError(f"the {self.client_kind} of {self.room} was closed"))
         self._pulse()
 
     async def ready(self, timeout: float | None = None) -> None:
-        """Waits for the room's greeting, at most `timeout` seconds (None: for ever). Raises RefusedError or HostError with the reason."""
+        """Waits for the room's greeting, at most `timeout` seconds (None: no limit). Raises RefusedError or HostError with the reason."""
         try:
             async with asyncio.timeout(timeout):
                 while not self._arrived:

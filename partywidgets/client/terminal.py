@@ -29,8 +29,8 @@ class TerminalClient(TerminalRoomClient):
     """A terminal room: `async with TerminalClient(url, "worker-123", token=…) as term: result = await term.run("df -h /")`.
 
     `url` is the host's root, with scheme and base path. `sandbox` is an id of the host's config. Entering waits at most `timeout` seconds
-    for the room's welcome; `start()` does not wait. After a lost connection it comes back by itself and goes on at the byte where it was
-    (`resumed`), or begins again from a snapshot of the screen. `on_change(client)` is called after each change of its attributes.
+    for the room's welcome; `start()` does not wait. After a lost connection it reconnects by itself and continues at the byte where it was
+    (`resumed`), or starts again from a snapshot of the screen. `on_change(client)` is called after each change of its attributes.
 
     Attributes: `state role can_type size people lease asking upstream exit sandbox connection epoch offset resumed host_id`.
     `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
@@ -73,7 +73,7 @@ class TerminalClient(TerminalRoomClient):
     # Its life
 
     async def close(self) -> None:
-        """Leaves the room; the terminal lives on."""
+        """Leaves the room; the shell keeps running."""
         self._following.close()
         await super().close()
 
@@ -82,14 +82,15 @@ class TerminalClient(TerminalRoomClient):
     async def run(
         self, command: str, timeout: float | None = None, *, inside: bool = False, on_waits: Callable[[str], None] | None = None
     ) -> CommandResult:
-        """Runs a command in the shared shell, visible to all, and returns when it ended.
+        """Runs a command in the shared shell, visible to all, and returns when it has ended.
 
-        `timeout` is in seconds, those of waiting for a shell that starts among them; None waits for ever. `inside` types it into the shell
-        that another command has opened there, such as `sudo -i` or `ssh`, with its marks visibly around it. `on_waits` is given a sentence
-        when the command seems to wait for a person (a password, a question, a pager). Raises CommandTimeoutError, CommandError (nobody may
-        type, a full-screen program is there, the shell tells no exit codes, the command is not whole), HostError when the connection is
-        lost meanwhile; the command itself then runs on. So it does when the call is cancelled; one that still waits for its turn is
-        withdrawn.
+        `timeout` is in seconds and includes the wait for a shell that is starting; None: no limit. `inside` types it into the shell
+        that another command has opened there, such as `sudo -i` or `ssh`, with visible marks around it. `on_waits` is called with a
+        sentence when the command seems to wait for a person (a password, a question, a pager).
+
+        Raises CommandTimeoutError; CommandError (this client may not type, a full-screen program is open, the shell tells no exit codes,
+        the command is not complete); HostError when the connection is lost meanwhile. The command itself then keeps running, also when
+        the call is cancelled; a command that still waits for its turn is withdrawn.
         """
         check_text("a command", command)
         check_seconds(timeout)
@@ -124,12 +125,12 @@ class TerminalClient(TerminalRoomClient):
         return CommandResult.from_wire(reply)
 
     async def interrupt(self) -> None:
-        """Presses Ctrl-C for the command of this client's `run` that the shell has; those that wait for their turn are withdrawn."""
+        """Presses Ctrl-C for this client's running `run` command; those that wait for their turn are withdrawn."""
         await self.ready(self.timeout)
         self._tell("cancel", run="", interrupt=True)
 
     async def send(self, text: str) -> None:
-        """Types text as it is (`"ls\\r"`), confirmed by the room. Raises CommandError when one may not type."""
+        """Types text as it is (`"ls\\r"`) and waits until the room confirms it. Raises CommandError when this client may not type."""
         check_text("what is typed", text)
         await self._shell()
         self._following.search_from_here()
@@ -203,11 +204,11 @@ class TerminalClient(TerminalRoomClient):
         return frame
 
     async def recordings(self) -> list[dict[str, Any]]:
-        """What is recorded of this room, the newest first. Raises RefusedError without the role moderator, operator or peer."""
+        """The recordings of this room, newest first. Raises RefusedError without the role moderator, operator or peer."""
         return await self._recordings.list()
 
     async def recording(self, identity: str | None = None) -> Recording:
-        """A recording by its id; the newest without one. Raises HostError when there is none."""
+        """The recording with this id; without an id the newest. Raises HostError when there is none."""
         return await self._recordings.read(identity)
 
     async def restart(self) -> None:
@@ -215,19 +216,19 @@ class TerminalClient(TerminalRoomClient):
         await self._ask("restart", 2 * REPLY_TIMEOUT)
 
     async def take_control(self) -> None:
-        """Takes the lease: only this connection types from now on. Raises RefusedError when the room does not let it."""
+        """Takes control: only this person types from now on. Raises RefusedError when the room does not allow it."""
         await self._lease("take")
 
     async def release_control(self) -> None:
-        """Gives the lease back."""
+        """Releases control."""
         await self._lease("release")
 
     async def give_control(self, connection: str) -> None:
-        """Gives the lease to another connection of `people`."""
+        """Gives control to another connection of `people`."""
         await self._lease("give", to=connection)
 
     async def ask_control(self) -> None:
-        """Asks whoever has the lease for it, and returns when it is here; at once where nobody has it or its holder is idle.
+        """Asks for control and returns when this client has it: at once if nobody has it or its holder is idle.
 
         Raises RefusedError with the holder's no, after about a minute without an answer, and for a role that may not type. A call that is
         cancelled withdraws the request.
@@ -247,16 +248,16 @@ class TerminalClient(TerminalRoomClient):
         await self._lease("refuse", to=connection)
 
     def resize(self, cols: int, rows: int) -> None:
-        """Asks for another size; the room decides, `size` tells."""
+        """Asks for another size. The room decides; `size` is what it decided."""
         self._placement |= {"cols": cols, "rows": rows}
         self._tell("resize", cols=cols, rows=rows)
 
     def redraw(self) -> None:
-        """Asks for a fresh screen, at which `output()` begins again with a reset."""
+        """Asks for a fresh screen; `output()` then starts again with a reset."""
         self._tell("resync")
 
     async def output(self, *, limit: int = 4 * 1024 * 1024) -> AsyncIterator[bytes]:
-        """The terminal's bytes, to be written to a terminal emulator: first a reset and the present screen, then what comes.
+        """The terminal's bytes for a terminal emulator: first a reset and the current screen, then all output.
 
         Without holes: after a loss, or with more than `limit` bytes waiting for this iterator, it goes on with a reset and a fresh screen.
         Ends when the client is closed; raises RefusedError or HostError when its socket gave up.

@@ -53,14 +53,14 @@ class PartyHost:
     `parties` maps names (made kebab-case) to Server classes. A collision, or hooks that could not be called, raise ConfigError.
     `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not
     shared: this host takes one of its own.
-    `max_rooms` are in memory at once at most: at that limit the longest idle of those in which nobody is make place, and where all are in
-    use a further one is refused.
+    `max_rooms` is how many are in memory at once: at that limit the empty rooms that were idle longest make place, and if all are in use
+    another one is refused.
     `hibernate_after` is in seconds of idleness. `connect_timeout` (seconds) bounds on_connect, `start_timeout` on_start.
     `slow_consumer_cap` is in bytes: a peer with more than that unread is cut.
-    `sockets_per_subject` are open at once at most, over all rooms; a further one is closed with 1013 (RFC 6455's registry: try again
-    later). None: as many as come, for hosts whose visitors share one subject.
-    `io_uring` lets a flush to 64 sockets or more be one system call for 512 of them where Linux allows it, as it is by default; False, or
-    `PARTYWIDGETS_IO_URING=0` in the environment where this is None, has one call for each.
+    `sockets_per_subject` is how many sockets one subject may have open, over all rooms; another one is closed with 1013 (RFC 6455's
+    registry: try again later). None: no limit, for hosts whose visitors share one subject.
+    `io_uring`: a flush to 64 sockets or more takes one system call for 512 of them where Linux allows it (the default); False, or None with
+    `PARTYWIDGETS_IO_URING=0` in the environment, takes one call for each.
     """
 
     host_id: str
@@ -108,7 +108,7 @@ class PartyHost:
 
     @property
     def storage_lost(self) -> bool:
-        """True once somebody moved or removed that directory: what is written goes with this process. Looked at every 5 s."""
+        """True once somebody moved or removed that directory: what is written then is lost with this process. Checked every 5 s."""
         return self._watch.lost
 
     async def __aenter__(self) -> PartyHost:
@@ -176,7 +176,7 @@ class PartyHost:
         return sorted(self._classes)
 
     def rooms(self, party: str) -> list[str]:
-        """Names of the rooms of a party that are live or hibernating here."""
+        """Names of a party's rooms that are live or hibernating in this host."""
         return [name for (of, name), room in self._rooms.items() if of == party and (room.instance is not None or room.present)]
 
     def connection_count(self) -> int:

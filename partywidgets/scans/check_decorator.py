@@ -90,10 +90,10 @@ def check(
 def check(function: Callable[[], Any] | None = None, **options: Any) -> Any:
     """Registers a function without arguments, plain or async, as a check; the function itself stays as it is.
 
-    `every` and `timeout` are durations (`"5m"`) or seconds, `cron` is an expression read in `timezone`; without either it is looked at
-    only when asked. `title` is the first line of the docstring where it is
-    left out. The identity is module and qualname: defining the function again replaces the check. `id` is that name (without `__main__`)
-    unless given. The other keywords are those of a check in the config. Raises CheckError for what cannot be a check.
+    `every` and `timeout` are durations (`"5m"`) or seconds, `cron` is an expression read in `timezone`; without either it runs
+    only when asked. `title` defaults to the first line of the docstring. The identity is module and qualname: defining the function again
+    replaces the check. `id` is that name (without `__main__`) unless given. The other keywords are those of a check in the config. Raises
+    CheckError for a function that cannot be a check.
     """
     if function is not None and not options:
         return _register(function, {})

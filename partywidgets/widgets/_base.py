@@ -34,7 +34,7 @@ class PartyWidget(anywidget.AnyWidget):
 
     The page connects to the room on its own; Python holds the room's address, answers the page's questions and keeps the last state for
     the saved notebook.
-    Every message of the page is handed to the room loop at once, so that a running cell holds nothing up that the kernel has read.
+    Every message of the page goes to the room loop at once, so a running cell delays nothing that the kernel has read.
     """
 
     bundle: ClassVar[str]
@@ -195,7 +195,7 @@ class PartyWidget(anywidget.AnyWidget):
         return shown, metadata if self._address.kind == "jupyter" else {**metadata, ELSEWHERE: True}
 
     def close(self) -> None:
-        """Ends the page's sockets, Python's own and the widget. The room lives on."""
+        """Closes the page's sockets, Python's own and the widget. The room stays."""
         _open_widgets.discard(self)
         if getattr(self, "_relay", None) is not None and self._thread.running:
             self._thread.submit(self._end())

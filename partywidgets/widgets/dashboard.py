@@ -1,4 +1,4 @@
-"""OpsDashboard: the rows of the ops room with their details, history and actions; what `pw.ops` gives."""
+"""OpsDashboard: the rows of the ops room with their details, history and actions; what `pw.ops` returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .terminal import Terminal
 
 
 class OpsDashboard(OpsView):
-    """The ops room in a cell. `title` stands above it, `height` of its table is in CSS pixels; the others are those of `ScanTable`."""
+    """The ops room in a cell. `title` is shown above it, `height` is its table's in CSS pixels; the other options are `ScanTable`'s."""
 
     bundle: ClassVar[str] = "dashboard.js"
 

@@ -29,9 +29,9 @@ def ops(
     search: str | None = None,
     **unknown: Any,
 ) -> Handle[OpsDashboard]:
-    """Loads a config into this notebook's host and gives the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
+    """Loads a config into this notebook's host and returns the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
 
-    None shows what is loaded already. From here on, `@pw.check` functions of this kernel are offered to the host.
+    Without a config it shows what is loaded already. From now on the `@pw.check` functions of this kernel are offered to the host.
     Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached.
     """
     refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
@@ -87,7 +87,7 @@ def scan(
 
 
 def connect(url: str, token: str | None = None) -> HostAddress:
-    """Uses the host at `url` for everything that is made from now on; `token` by default from PARTYWIDGETS_TOKEN.
+    """Uses the host at `url` for every widget created from now on; `token` defaults to PARTYWIDGETS_TOKEN.
 
     Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token, or needs one and got none.
     """

@@ -1,4 +1,4 @@
-"""What the widgets of the ops room have in common: its rows in Python, and everything that one does with them."""
+"""What the widgets of the ops room share: its rows in Python, and all that can be done with them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _rooms: dict[tuple[HostAddress, RoomThread], Room] = {}
 
 
 class OpsView(PartyWidget):
-    """A view of the ops room, and the room from Python: every method starts at once and returns a handle to await, or to `.wait()` for."""
+    """A view of the ops room, and the room from Python. Every method starts at once and returns a handle: `await` it, or call `.wait()`."""
 
     party: ClassVar[str] = PARTY
 
@@ -158,7 +158,7 @@ class OpsView(PartyWidget):
     def scan(
         self, checks: str | Iterable[str] = (), *, labels: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> Handle[ScanReport]:
-        """Runs the checks named, or those with all `labels`, or all: `report = await ops.scan(); report.df`.
+        """Runs the named checks, or those with all `labels`, or all: `report = await ops.scan(); report.df`.
 
         `timeout` is in seconds, None: no limit. The handle's `cancel()` ends the scan in the host.
         """
@@ -172,7 +172,7 @@ class OpsView(PartyWidget):
         return self._start(work(), "scan " + (", ".join(wanted) or "of all checks"))
 
     def recheck(self, fingerprints: str | Iterable[str]) -> Handle[ScanReport]:
-        """Looks again at some rows."""
+        """Checks some rows again."""
         wanted = names("fingerprints", fingerprints)
 
         async def work() -> ScanReport:
@@ -181,12 +181,12 @@ class OpsView(PartyWidget):
         return self._start(work(), f"recheck of {len(wanted)} rows")
 
     def remedy(self, fingerprint: str) -> RowRemedy:
-        """What helps a row: `proof = await ops.remedy(fingerprint).run()`."""
+        """The remedy of a row: `proof = await ops.remedy(fingerprint).run()`."""
         return RowRemedy(self, fingerprint)
 
     def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> Handle[None]:
-        """Says that somebody takes care of a failing row, until it is ok again or `until` (None: no end): an aware
-        time, or `"2h"` from now."""
+        """Acknowledges a failing row until it is ok again, or until `until`: an aware time, or `"2h"` from now (None: no
+        end)."""
 
         async def work() -> None:
             await (await self._ops.connected()).ack(fingerprint, reason, until=until)
@@ -202,7 +202,7 @@ class OpsView(PartyWidget):
         return self._start(work(), f"withdraw ack {fingerprint}")
 
     def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> Handle[str]:
-        """Keeps everything whose labels match from telling anybody, until an aware time, or for `"2h"` from now; gives the
+        """Stops notifications about rows whose labels match, until an aware time, or for `"2h"` from now; returns the
         silence's id."""
 
         async def work() -> str:
@@ -234,9 +234,9 @@ class OpsView(PartyWidget):
         """Writes a check of this notebook into the config, and loads it from there: `await ops.promote(queue_depth)`.
 
         `check` is a `@pw.check` function or its id, or the keys of a check as the config has them. `path` is the config that was loaded
-        here, unless given. A function goes into `module` beside the config, `checks.<name>` unless given. A check of that id that is
-        there already is replaced with `replace` alone. Its row goes on with its history, acks and silences.
-        Gives what was written, as a diff. Awaiting raises CheckError or ConfigError.
+        here, unless given. A function goes into `module` beside the config, `checks.<name>` unless given. An existing check
+        with that id is replaced only with `replace`. Its row keeps its history, acks and silences.
+        Returns what was written, as a diff. Awaiting raises CheckError or ConfigError.
         """
         from ..promotion import promote
         from ..scans.check_decorator import forget
@@ -257,7 +257,7 @@ class OpsView(PartyWidget):
         return self._start(work(), f"promote to {place.name}")
 
     def import_check(self, check_id: str, *, path: Path | str | None = None) -> CheckText:
-        """Brings a check of the config back as the text of a cell; in a notebook it stands in the next one. Raises ConfigError."""
+        """A check of the config as the text of a cell; in a notebook it is put into the next cell. Raises ConfigError."""
         from IPython.core.getipython import get_ipython
 
         from ..promotion import import_check
@@ -314,7 +314,7 @@ class OpsView(PartyWidget):
         return self._start(work(), "changes")
 
     def events(self, *, hours: float = 24.0) -> Handle[DataFrame]:
-        """Who acked, silenced or mended what, whom `notify` told, and which maintenance and waivers began and ended, in the last `hours`,
+        """Who acked, silenced or repaired what, whom `notify` told, and which maintenance and waivers began and ended, in the last `hours`,
         oldest first."""
 
         async def work() -> DataFrame:
@@ -323,7 +323,7 @@ class OpsView(PartyWidget):
         return self._start(work(), "events")
 
     def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> Handle[list[Proof]]:
-        """What was run for rows in the last `hours`, and what came of it, oldest first; of one row when `fingerprint` is given."""
+        """The remedies that were run in the last `hours`, and their outcome, oldest first; of one row when `fingerprint` is given."""
 
         async def work() -> list[Proof]:
             return await (await self._ops.connected()).remedies(fingerprint=fingerprint, hours=hours)

@@ -1,4 +1,4 @@
-"""A row's remedy from a cell: `await ops.remedy(fingerprint).run()`, as the details of the row say it."""
+"""A row's remedy from a cell: `await ops.remedy(fingerprint).run()`, the line that the row's details show."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class RowRemedy:
-    """What helps a row of a dashboard or a table; `run()` does it."""
+    """The remedy of a row of a dashboard or a table; `run()` runs it."""
 
     def __init__(self, view: OpsView, fingerprint: str) -> None:
         self.fingerprint = fingerprint
         self._view = view
 
     def run(self, command: str | None = None, *, sandbox: str | None = None, timeout: float | None = 300.0) -> Handle[Proof]:
-        """Runs the row's command in its sandbox's shared terminal, has the row alone looked at again, and gives the proof.
+        """Runs the row's command in its sandbox's shared terminal, has this one row checked again, and returns the proof.
 
         `command` and `sandbox` replace the remediation's. `timeout` is in seconds and holds for the command, and again for the look.
         Awaiting raises ScanError when there is no such row, RefusedError, CommandError, CommandTimeoutError, HostError.

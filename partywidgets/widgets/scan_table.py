@@ -26,9 +26,9 @@ class ScanTable(OpsView):
     """The latest result of every check, live: `pw.ScanTable(sort="-duration_ms", group="label:team")`; or results as they were, of a
     report or of a DataFrame like its `df`: `pw.ScanTable(report)`, `pw.ScanTable(frame)`.
 
-    `title` stands above it, `height` is in CSS pixels. `columns`, `sort` (strongest first, `-` turns around), `group` and `search` are how
-    it opens; what people change then is in `view`, which is saved with the widget. Results that were given are at most 10,000, one of each
-    fingerprint, and stay as they are; the methods are those of the ops room all the same.
+    `title` is shown above it, `height` is in CSS pixels. `columns`, `sort` (strongest first, `-` reverses), `group` and `search` are how it
+    opens; what people change later is in `view`, which is saved with the widget. Given results are at most 10,000, one for each
+    fingerprint, and do not change; the methods still act on the ops room.
     Raises KeywordError for what it cannot show.
     """
 

@@ -37,7 +37,7 @@ class Terminal(PartyWidget):
     `sandbox` is an id of the host's config, or an address (`local:`, `docker:NAME`, `ssh:USER@HOST`, …), which only a host's owner may
     give; None takes the one that the room had last, at first the id `default`. `rows` is the height of the view, `cols` and `rows` (cells)
     the size that a terminal starts with. `scrollback` is in lines, `font_size` in CSS pixels. `screen_reader` turns xterm's accessible tree
-    on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget leaves the room; the terminal lives on in the host.
+    on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget leaves the room; the shell runs on in the host.
     """
 
     bundle: ClassVar[str] = "terminal.js"
@@ -96,10 +96,10 @@ class Terminal(PartyWidget):
     def run(self, command: str, *, timeout: float | None = None, inside: bool = False) -> Handle[CommandResult]:
         """Runs a command in the visible shell: `result = await term.run("df -h /")`, or `.wait()` in a plain script.
 
-        `timeout` is in seconds, None waits for ever. `inside` types it into the shell that another command has opened there (`sudo -i`,
-        `ssh`). Awaiting raises CommandTimeoutError, or CommandError (one may not type, a full-screen program is there, the command is not
-        whole). When the command seems to wait for a person, at a password or in a pager, the cell that awaits it says so. Giving up on it
-        leaves it running; `interrupt()` presses Ctrl-C.
+        `timeout` is in seconds, None: no limit. `inside` types it into the shell that another command has opened there (`sudo -i`,
+        `ssh`). Awaiting raises CommandTimeoutError, or CommandError (one may not type, a full-screen program is open, the command is not
+        complete). When the command seems to wait for a person, at a password or in a pager, the cell that awaits it says so. Giving up
+        on it leaves it running; `interrupt()` presses Ctrl-C.
         """
         handle: Handle[CommandResult] = self._start(
             lambda client: client.run(command, timeout, inside=inside, on_waits=lambda sentence: handle.note(sentence)),
@@ -109,7 +109,7 @@ class Terminal(PartyWidget):
         return handle
 
     def interrupt(self) -> Handle[None]:
-        """Presses Ctrl-C for the command of Python's `run` that the shell has; those that wait for their turn are withdrawn."""
+        """Presses Ctrl-C for the running `run` command of Python; those that wait for their turn are withdrawn."""
         return self._start(lambda client: client.interrupt(), "interrupt")
 
     def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
@@ -123,7 +123,7 @@ class Terminal(PartyWidget):
     def expect(self, pattern: str | re.Pattern[str], *, timeout: float | None = 30.0) -> Handle[re.Match[str]]:
         """Waits until `pattern` is in the output since the last match or `send`; awaiting gives the match, or TimeoutError.
 
-        `timeout` is in seconds, None waits for ever.
+        `timeout` is in seconds, None: no limit.
         """
         return self._start(lambda client: client.expect(pattern, timeout), f"expect {pattern!r}")
 
@@ -147,15 +147,15 @@ class Terminal(PartyWidget):
         return self._start(lambda client: client.restart(), "restart")
 
     def take_control(self) -> Handle[None]:
-        """Takes the keyboard: only Python types from now on, until `release_control`."""
+        """Takes the keyboard: only Python types until `release_control`."""
         return self._start(lambda client: client.take_control(), "take control")
 
     def ask_control(self) -> Handle[None]:
-        """Asks whoever has the keyboard for it; awaiting ends when Python has it, or raises RefusedError with their no."""
+        """Asks for the keyboard; awaiting returns when Python has it, and raises RefusedError when the holder refuses."""
         return self._start(lambda client: client.ask_control(), "ask for control")
 
     def release_control(self) -> Handle[None]:
-        """Gives the keyboard back."""
+        """Releases the keyboard."""
         return self._start(lambda client: client.release_control(), "release control")
 
     def snapshot(self) -> None:

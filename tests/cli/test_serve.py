@@ -237,7 +237,7 @@ def test_attach(serve: Serve, config: Path, attach: Callable[..., pexpect.spawn]
     child.send("while [ \"$(stty size)\" != '40 100' ]; do sleep 0.1; done; echo resized-$((6*7))\r")
     child.expect_exact("resized-42")
     child.send("\x1d")
-    child.expect_exact("left worker-1; its terminal lives on")
+    child.expect_exact("left worker-1; its shell keeps running")
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0
