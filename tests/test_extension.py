@@ -237,7 +237,8 @@ def client_of(jupyter: Jupyter, kernel: str) -> Iterator[BlockingKernelClient]:
     """A client of a kernel that the server has started, once it answers."""
     client = BlockingKernelClient(connection_file=str(jupyter.folder / "runtime" / f"kernel-{kernel}.json"))
     client.load_connection_file()
-    client.start_channels()
+    # Its heartbeat would be taken as lost after one second without an answer, and the kernel as dead.
+    client.start_channels(hb=False)
     try:
         client.wait_for_ready(timeout=40)
         yield client

@@ -68,6 +68,7 @@ async def main() -> None:
     parser.add_argument("--period", type=float, default=0.01)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--ping", type=float, default=20.0)
+    parser.add_argument("--ping-timeout", type=float)
     parser.add_argument("--user-timeout", type=float, default=handshake.USER_TIMEOUT)
     parser.add_argument("--held-back", type=float, default=keepalive.HELD_BACK)
     parser.add_argument("--stall", type=float, default=5.0)
@@ -79,7 +80,8 @@ async def main() -> None:
     handshake.USER_TIMEOUT, keepalive.HELD_BACK = options.user_timeout, options.held_back
     Beacon.period, Beacon.size = options.period, options.size
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
-    limits = Limits(ping_interval=options.ping, ping_timeout=options.ping, stall=options.stall)
+    timeout = options.ping if options.ping_timeout is None else options.ping_timeout
+    limits = Limits(ping_interval=options.ping, ping_timeout=timeout, stall=options.stall)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
