@@ -289,6 +289,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     },
     signal,
   );
+  document.addEventListener("visibilitychange", () => party.seen(!document.hidden), { signal });
   signal.addEventListener("abort", () => {
     // Whoever waits for an answer hears that none will come.
     party.closed();

@@ -92,7 +92,7 @@ export interface Mark {
 /** Control from a terminal room. */
 export type TerminalControl =
   | Welcome
-  | { type: "resync"; reason: "joined" | "lagged" | "epoch" | "history" | "asked" }
+  | { type: "resync"; reason: "joined" | "lagged" | "epoch" | "history" | "asked"; short?: boolean }
   | ({ type: "resize"; offset: number } & Size)
   | { type: "presence"; people: Person[] }
   | ({ type: "lease" } & Lease)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DIALECT = "partywidgets.terminal.v1"
 
+THIN_AFTER = 3.0
+"""A connection that is lost when its first screen has been on its way for so many seconds is too bad for a large one."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -321,6 +324,10 @@ class TerminalClient(TerminalRoomClient):
         if self._ran_on and self.role != "observer":
             # Who comes back first opens a room that has ended meanwhile: never on another machine than the one that they typed into.
             placement["sandboxId"] = self._ran_on
+        if self._thin:
+            placement["scrollback"] = 0
+        if self._following.screen_comes:
+            return {**placement, "epoch": self.epoch}
         return {**placement, "epoch": self.epoch, "offset": self.offset}
 
     def _opened(self) -> None:
@@ -328,6 +335,9 @@ class TerminalClient(TerminalRoomClient):
 
     def _closed(self, event: CloseEvent) -> None:
         self._welcome = False
+        # On a bad line a large screen never comes: the next one is to be small.
+        waited = asyncio.get_running_loop().time() - self._screen_since
+        self._thin = self._thin or (self._following.screen_comes and waited >= THIN_AFTER)
         self.people, self.lease, self.asking, self.can_type = [], None, [], False
         if self.state != "ended":
             self.state = "refused" if refuses(event) else "lost"

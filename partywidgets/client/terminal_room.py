@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -31,6 +32,10 @@ class TerminalRoomClient(RoomClient):
         self.upstream = Upstream("starting", "", sandbox)
         self._ran_on = ""
         """The sandbox of the shell that ran here last."""
+        self._screen_since = 0.0
+        """The loop's time of a welcome whose screen is to come."""
+        self._thin = False
+        """A connection ended before that: the next screen is to be small."""
         self.exit: Exit | None = None
         self.behind = 0
         self.epoch: str | None = None
@@ -75,6 +80,7 @@ class TerminalRoomClient(RoomClient):
         self._welcome = True
         self.resumed = bool(frame["resumed"])
         self._following.welcomed(int(frame["offset"]), resumed=self.resumed)
+        self._screen_since = asyncio.get_running_loop().time()
         self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
         self.size = Size(**frame["size"])
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])

@@ -115,24 +115,26 @@ class Emulator:
         """True when the program wants pasted text marked as such."""
         return self.mode(_BRACKETED_PASTE)
 
-    def drawing(self, limit: int) -> bytes:
+    def drawing(self, limit: int, scrollback: int | None = None) -> bytes:
         """Bytes that draw both screens, scrollback, modes, scroll region and cursor on a terminal of this size after a reset.
 
-        An unfinished sequence stands at their end. At most about `limit` bytes: the oldest lines of scrollback are left out first.
+        An unfinished sequence stands at their end. At most about `limit` bytes, and `scrollback` of the lines above the screen (None: as
+        `limit`): the oldest of them are left out first.
         What it cannot carry: the title, and that two hyperlinks have the same `id`.
         """
         if not self.alternate:
-            return _drawing(self._terminal, limit, self.scrollback, links=self._links) + self._continuation()
+            return _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links) + self._continuation()
         twin = _twin(self._terminal)
         try:
             # The formatter writes the active screen only, so the primary one is drawn from a copy that left the alternate.
             twin.feed(_LEAVE_ALTERNATE)
             column, row = twin.cursor
             # The scroll region is the full-screen program's; resetting it homes the cursor, which 1049 then saves.
-            primary = _drawing(twin, limit, self.scrollback, links=self._links) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
+            primary = _drawing(twin, limit, self.scrollback, scrollback, links=self._links) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
         finally:
             twin.close()
-        return primary + _ENTER_ALTERNATE + _drawing(self._terminal, limit, self.scrollback, links=self._links) + self._continuation()
+        alternate = _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links)
+        return primary + _ENTER_ALTERNATE + alternate + self._continuation()
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
@@ -213,21 +215,26 @@ def _bytes_of(scrollback: int, cols: int, rows: int) -> int:
     return min(int((scrollback + rows) * (cols * _CELL_BYTES + _ROW_BYTES)) + _PAGE_BYTES, _SCROLLBACK_BYTES) if scrollback else 0
 
 
-def _drawing(terminal: Any, limit: int, scrollback: int, *, links: bool) -> bytes:
-    """The active screen: its text, then its modes, scroll region and cursor. `links`: there may be some, which are left out where even
-    those of the visible screen are too long."""
+def _drawing(terminal: Any, limit: int, scrollback: int, above: int | None, *, links: bool) -> bytes:
+    """The active screen: its text, with at most `scrollback` lines and `above` bytes of what is above it, then its modes, scroll region and
+    cursor. `links`: there may be some, which are left out where even those of the visible screen are too long."""
     rows = int(terminal.size[1])
     history = int(terminal.get("total_rows", "size_t")) - rows
     # The newest rows tell about how many fit: drawing all of a long scrollback, to cut it, costs as much as drawing what is kept.
     sample = min(history, scrollback, _SAMPLE_ROWS)
     each = len(_text(terminal, history - sample, links=links)) / (sample + rows)
-    kept = min(history, scrollback, max(sample, int(limit / each) - rows if each else scrollback))
+    if above is None:
+        room, kept = limit, max(sample, int(limit / each) - rows if each else scrollback)
+    else:
+        room = min(limit, len(_text(terminal, history, links=links)) + above)
+        kept = int(above / each) if each else scrollback
+    kept = min(history, scrollback, kept)
     while True:
         body = _text(terminal, history - kept, links=links)
-        if len(body) <= limit or not (kept or links):
+        if len(body) <= (room if kept else limit) or not (kept or links):
             break
         if kept:
-            kept = min(kept - 1, int(kept * limit / len(body) * 0.95))
+            kept = min(kept - 1, int(kept * room / len(body) * 0.95))
         else:
             links = False
     visible = _selection(terminal, history)

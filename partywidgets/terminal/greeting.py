@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from . import cloudflare, protocol
 from .lease import Person
+from .screen import SCREEN_BYTES
 from .viewer import CloudflarePreviewViewer, CloudflareViewer, PlainViewer, RichViewer, Viewer
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Greeting:
         room = self._room
         query = query_of(viewer.connection)
         again, viewer.greeted = viewer.greeted, True
+        if "scrollback" in query:
+            viewer.scrollback = number_in(query, "scrollback", SCREEN_BYTES)
         room.stream.flush()
         if isinstance(viewer, RichViewer):
             self._rich(viewer, query, again)

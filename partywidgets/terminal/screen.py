@@ -25,6 +25,10 @@ BATCH = 512 * 1024
 """Output waits until this many bytes are there, or until somebody asks for the screen: a hand-over to a thread costs as much as
 drawing 50 KB, and drawing the rest takes whoever joins 2 ms."""
 TEXT_BYTES = 64 * 1024
+SCREEN_BYTES = 384 * 1024
+"""A screen with its scrollback is at most about this large: a slow viewer's socket may hold 1 MiB."""
+RAW_BYTES = 16 * 1024
+"""What a raw replay has at least, however little of the scrollback is wanted: about a screen."""
 REST_SECONDS = 0.25
 """A run of plain lines that did not grow for so long is drawn, so that a room at rest holds no more than a batch."""
 BACKLOG = 8 << 20
@@ -68,8 +72,8 @@ class Screen(Protocol):
     async def drained(self) -> None:
         """Returns when it is not full any more."""
 
-    async def capture(self, limit: int) -> Capture:
-        """The screen with as much scrollback as fits into about `limit` bytes."""
+    async def capture(self, limit: int, scrollback: int | None = None) -> Capture:
+        """The screen with as much scrollback as fits into about `limit` bytes, and at most `scrollback` bytes of it."""
 
     async def text(self) -> str:
         """The visible screen as plain text."""
@@ -116,8 +120,10 @@ class RawScreen:
         raw = self._ring.read(start)
         return raw if start == 0 else raw[raw.find(b"\n") + 1 :]
 
-    async def capture(self, limit: int) -> Capture:
-        """The newest `limit` bytes of output, from the first whole line."""
+    async def capture(self, limit: int, scrollback: int | None = None) -> Capture:
+        """The newest `limit` bytes of output, from the first whole line; which of them are scrollback nobody knows."""
+        if scrollback is not None:
+            limit = min(limit, max(scrollback, RAW_BYTES))
         return Capture(self._ring.end, self._cols, self._rows, self._replay(limit))
 
     async def text(self) -> str:
@@ -245,9 +251,9 @@ class EmulatedScreen:
                 await asyncio.wait([job])
                 raise
 
-    async def capture(self, limit: int) -> Capture:
+    async def capture(self, limit: int, scrollback: int | None = None) -> Capture:
         """The screen as of now, with scrollback up to about `limit` bytes. Later output is not in it."""
-        offset, (cols, rows, drawing) = await self._ask(lambda emulator: (*emulator.size, emulator.drawing(limit)))
+        offset, (cols, rows, drawing) = await self._ask(lambda emulator: (*emulator.size, emulator.drawing(limit, scrollback)))
         return Capture(offset, cols, rows, drawing)
 
     async def text(self) -> str:

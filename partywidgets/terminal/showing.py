@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ..redaction import redact_html
 from .recording_thread import off_loop, redacted
-from .screen import ScreenClosed
+from .screen import SCREEN_BYTES, ScreenClosed
 from .settings import TerminalSettings
-from .stream import SCREEN_BYTES, Stream
+from .stream import Stream
 
 
 class Showing:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ..party import Connection, Frame
 from . import protocol
 from .ring import Ring
-from .screen import RawScreen, Screen, ScreenClosed
+from .screen import SCREEN_BYTES, RawScreen, Screen, ScreenClosed
 from .viewer import Piece, PlainViewer, RichViewer, Viewer
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ DRAINED_BYTES = 16 * 1024
 LOOK_SECONDS, LOOK_SELDOM_SECONDS = 0.01, 0.08
 """Between two looks at viewers that are behind, since sockets do not tell when they have drained; more and more seldom while nothing
 changes, so that one who is stopped costs the others nothing."""
-SCREEN_BYTES = 384 * 1024
-"""A screen with its scrollback is at most about this large: a slow viewer's socket may hold 1 MiB."""
 DELTA_BYTES = 256 * 1024
 """More than this since a screen was captured, and it is captured anew."""
 
@@ -172,15 +170,20 @@ class Stream:
         viewer.drew(offset, self._loop.time())
         if viewer.in_sync:
             self._send_on(viewer)
-        elif viewer.lagging and not viewer.wanted and viewer.unread <= DRAINED_BYTES:
-            self.show(viewer, "lagged")
+        elif viewer.lagging:
+            self._show_drained(viewer)
 
     def _lag(self, viewer: Viewer) -> None:
         viewer.in_sync, viewer.lagging = False, True
-        viewer.lagged()
+        viewer.lagged(self._loop.time())
         viewer.note(type="lag", behind=max(viewer.unread, self.position - viewer.position))
         self._look_after = LOOK_SECONDS
         self._look_soon()
+
+    def _show_drained(self, viewer: Viewer) -> None:
+        if not viewer.wanted and viewer.unread <= DRAINED_BYTES:
+            viewer.drained(self._loop.time())
+            self.show(viewer, "lagged")
 
     def _look_soon(self) -> None:
         if self._poll is None:
@@ -191,8 +194,7 @@ class Stream:
         self._look_after = min(2 * self._look_after, LOOK_SELDOM_SECONDS)
         for viewer in list(self._viewers.values()):
             if viewer.lagging:
-                if viewer.unread <= DRAINED_BYTES and not viewer.wanted:
-                    self.show(viewer, "lagged")
+                self._show_drained(viewer)
                 self._look_soon()
         if self._held:
             self._send_held()
@@ -200,23 +202,25 @@ class Stream:
     def show(self, viewer: Viewer, reason: str) -> None:
         """Has a whole screen sent to a viewer; from there on it is in sync."""
         viewer.in_sync = False
-        viewer.wanted = reason
+        viewer.wants(reason)
         if self._syncing is None:
             self._syncing = self._room.spawn(self._show_all(), name="screens")
 
     async def _show_all(self) -> None:
         try:
             tries = 0
-            while any(viewer.wanted for viewer in self._viewers.values()):
+            while waiting := [viewer for viewer in self._viewers.values() if viewer.wanted]:
                 screen, tries = self.screen, tries + 1
+                # Those on thin lines get less of the scrollback, in a drawing of their own.
+                share = min((viewer.share for viewer in waiting), key=lambda share: SCREEN_BYTES if share is None else share)
                 try:
-                    capture = await screen.capture(SCREEN_BYTES)
+                    capture = await screen.capture(SCREEN_BYTES, share)
                 except ScreenClosed:
                     continue
                 except Exception:
                     # Whoever waits gets what there is rather than nothing.
                     log.exception("room %s: the emulator cannot draw its screen; viewers get the raw output replayed", self._room.name)
-                    capture = await RawScreen(self.ring, self.cols, self.rows).capture(SCREEN_BYTES)
+                    capture = await RawScreen(self.ring, self.cols, self.rows).capture(SCREEN_BYTES, share)
                 if screen is not self.screen:
                     continue
                 self.flush()
@@ -227,11 +231,10 @@ class Stream:
                     continue
                 delta = self.ring.read(capture.offset, self.position)
                 for viewer in list(self._viewers.values()):
-                    if viewer.wanted:
+                    if viewer.wanted and viewer.share == share:
                         viewer.screen(self.epoch, capture, delta, viewer.wanted)
                         viewer.position = self.position
-                        viewer.wanted = ""
-                        viewer.in_sync, viewer.lagging = True, False
+                        viewer.shown(capture.offset, len(capture.drawing) + len(delta), self._loop.time())
                         self._shown(viewer)
                 self.gate.set()
                 tries = 0

@@ -13,14 +13,20 @@ from ..exceptions import ConnectionClosedError
 from ..party import Connection, Frame
 from . import cloudflare, protocol
 from .lease import Person
+from .line_speed import LineSpeed
 from .sandboxes.base import Exit
-from .screen import Capture
+from .screen import SCREEN_BYTES, Capture
 
 RESET = "\x1bc"
 WINDOW_BYTES = 512 * 1024
 """What a viewer that acknowledges quickly may have unread."""
 NARROW_BYTES = 128 * 1024
 """What a new one may, and one that lagged. Not less than what clients acknowledge in one go."""
+THIN_BYTES = 32 * 1024
+"""What one on a thin line may at least."""
+THIN_SECONDS = 1.0
+"""A viewer that lagged may have unread what its line brings in this time, and gets as much of the scrollback: what it sees is then not
+older than a moment or two, also where a whole scrollback would take a minute."""
 LAG_SECONDS = 0.1
 """A viewer for whom output has waited this long gets no more of it, and one fresh screen when it has drained."""
 QUICK_LAG_SECONDS = 0.3
@@ -100,7 +106,14 @@ class Viewer(ABC):
         self.window = NARROW_BYTES
         """Bytes that it may have unread, as far as it acknowledges."""
         self._timed = (0, 0.0)
-        """From which offset on, and since when, its speed is measured."""
+        """From which offset on, and since when, the time of a window is measured."""
+        self.speed = LineSpeed()
+        self.scrollback: int | None = None
+        """Bytes of scrollback that it wants with a screen; None: all that fits."""
+        self.share: int | None = None
+        """How many it gets with the screen that it waits for."""
+        self._screen_at: int | None = None
+        """The offset of a screen that it was sent and has not acknowledged."""
         self.consumed: int | None = None
         """Offset behind what it says it has drawn; None when it never said."""
         self._hole_at = float("-inf")
@@ -138,7 +151,7 @@ class Viewer(ABC):
     @property
     def patience(self) -> float:
         """Seconds that output may wait for it before it counts as lagging."""
-        return LAG_SECONDS if self.window == NARROW_BYTES else QUICK_LAG_SECONDS
+        return LAG_SECONDS if self.window <= NARROW_BYTES else QUICK_LAG_SECONDS
 
     def behind_hole(self, keys: bytes, now: float) -> bool:
         """True for what must not be typed because what came before it was not; a Ctrl-C by itself always may."""
@@ -151,17 +164,52 @@ class Viewer(ABC):
         """Its input was not taken."""
         self._hole_at = now
 
-    def lagged(self) -> None:
-        """It was too slow: it starts anew with the narrowest window, so that what it shows is young."""
-        self.window = NARROW_BYTES
+    def lagged(self, now: float) -> None:
+        """It is too slow: it starts anew with a narrow window, so that what it shows is young."""
+        self.window = min(self.window, NARROW_BYTES)
+        if self.consumed is None:
+            self.speed.forget()  # of a screen nobody was told that it came
+        self.speed.sent(self.unread, now)
+
+    def drained(self, now: float) -> None:
+        """It lagged, and has taken nearly all that was sent to it."""
+        self.speed.came(self.unread, now)
+        self._narrow()
+
+    def _narrow(self) -> None:
+        """No wider a window than what its line brings in a moment."""
+        if self.speed.rate is not None and self.speed.rate * THIN_SECONDS < NARROW_BYTES:
+            self.window = max(THIN_BYTES, int(self.speed.rate * THIN_SECONDS))
+
+    def wants(self, reason: str) -> None:
+        """It is to get a screen."""
+        self.wanted, self.share = reason, None if reason == "asked" else self.scrollback
+        rate = self.speed.rate
+        if reason == "lagged" and rate is not None and (brought := int(rate * THIN_SECONDS)) < SCREEN_BYTES:
+            # A power of two, so that one drawing does for lines that are about as fast.
+            brought = 1 << max(brought.bit_length() - 1, 0)
+            self.share = brought if self.share is None else min(self.share, brought)
+
+    def shown(self, offset: int, size: int, now: float) -> None:
+        """It was sent a screen of so many bytes, the output since included; `offset` is that of the screen."""
+        self.wanted = ""
+        self.in_sync, self.lagging = True, False
+        self._screen_at = offset
+        self.speed.sent(size, now)
 
     def drew(self, offset: int, now: float) -> None:
         """It says that it has drawn everything before `offset`; when a whole window went quickly, the next one is twice as wide."""
         self.consumed = min(max(offset, 0), self.position)
+        if self._screen_at is not None and offset >= self._screen_at:
+            self._screen_at = None
+            if not self.lagging:
+                self.speed.came(0, now)
+                self._narrow()
         start, since = self._timed
         if self.consumed - start >= self.window or self.consumed < start:
             if self.consumed > start and now - since <= QUICK_SECONDS:
                 self.window = min(2 * self.window, WINDOW_BYTES)
+                self.speed.came_within(self.consumed - start, now - since)
             self._timed = (self.consumed, now)
 
     @abstractmethod
@@ -240,7 +288,7 @@ class RichViewer(Viewer):
     def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
         if self.lagging:
             self.note(type="lag", behind=0)
-        self.note(type="resync", reason=reason)
+        self.note(type="resync", reason=reason, **({"short": True} if self.share is not None else {}))
         self.send(Frame(protocol.encode_snapshot(capture.offset, capture.cols, capture.rows, capture.drawing)))
         if self.consumed is not None:
             self.consumed = capture.offset

@@ -303,9 +303,9 @@ async def test_who_has_entered_misses_nothing(tmp_path: Path, monkeypatch: pytes
     """Output that comes while a room still draws the screen for a newcomer is on that screen: one is in when it is here, not before."""
     drawn, go = EmulatedScreen.capture, asyncio.Event()
 
-    async def slowly(screen: EmulatedScreen, limit: int) -> Capture:
+    async def slowly(screen: EmulatedScreen, limit: int, scrollback: int | None = None) -> Capture:
         await go.wait()
-        return await drawn(screen, limit)
+        return await drawn(screen, limit, scrollback)
 
     async with running(tmp_path, sandboxes=SANDBOXES) as app, client_of(app) as one:
         await one.run("true", timeout=WAIT)

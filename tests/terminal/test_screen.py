@@ -101,6 +101,30 @@ async def test_scrollback_is_cut_to_the_limit() -> None:
     assert b"line 8000\r\n" in capture.drawing
 
 
+async def test_scrollback_is_cut_to_what_is_wanted_of_it() -> None:
+    """The screen is whole, links and all, however little of what is above it; the newest lines stay."""
+    link = b"\x1b]8;;https://shop.example/\x1b\\shop\x1b]8;;\x1b\\ "
+    for behind in (b"", b"\x1b[?1049h\x1b[Hvim"):
+        screen = await _screen(b"".join(b"line %d " % n + link + b"\r\n" for n in range(9000)) + behind)
+        whole, none, some = [(await screen.capture(1 << 20, above)).drawing for above in (None, 0, 2000)]
+        await screen.close()
+        assert len(none) < len(some) <= len(none) + 2000 < len(whole)
+        assert b"line 8977" in none
+        assert b"line 8976" not in none
+        assert b"line 8970" in some
+        late, full = emulator.Emulator(80, 24), emulator.Emulator(80, 24)
+        late.feed(none)
+        full.feed(whole)
+        for step in (b"", b"\x1b[?1049l"):
+            late.feed(step)
+            full.feed(step)
+            assert late.text() == full.text()
+            assert late.html() == full.html()
+            assert late.cursor == full.cursor
+        late.close()
+        full.close()
+
+
 async def test_resizes_stand_where_they_came() -> None:
     """Output before a resize is drawn at the old width, output behind it at the new one."""
     screen = await _screen(b"a" * 30, cols=20, rows=5)
@@ -133,5 +157,7 @@ async def test_raw_replay_begins_at_a_whole_line() -> None:
     ring.append(b"first\r\nsecond\r\nthird")
     screen = RawScreen(ring, 80, 24)
     assert (await screen.capture(10)).drawing == b"third"
+    assert (await screen.capture(10, 0)).drawing == b"third"
+    assert (await screen.capture(1000, 0)).drawing == (await screen.capture(1000)).drawing
     assert (await screen.capture(1000)).drawing == b"first\r\nsecond\r\nthird"
     assert screen.exact is False

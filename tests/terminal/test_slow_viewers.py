@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from partywidgets.client import terminal as client
+from partywidgets.client.terminal import TerminalClient
+from partywidgets.terminal import emulator
 from partywidgets.transport.limits import Limits
 
+from ..slow_line import SlowLine
 from .conftest import Serve
+from .viewers import Place
 
 BURST = "head -c 6000000 /dev/zero | tr '\\0' 'x' | fold -w 79; echo burst-$((6*7))"
 
@@ -75,3 +82,62 @@ async def test_no_newline_and_broken_utf8(serve: Serve) -> None:
         await pia.type("head -c 3000000 /dev/urandom | tr -dc 'A-Za-z\\300-\\377'; printf '\\nover-%s\\n' $((1+1))\r")
         await pia.until(lambda: "over-2" in pia.text)
         assert all(isinstance(frame, str) for frame in pia.frames)
+
+
+async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> None:
+    """Beside 10,000 lines of history: after a lag it is sent the screen and little above it, and shows what a quick viewer shows."""
+    async with serve(cols=80, rows=24) as place, place.watch(who="pia", query="?cols=80&rows=24") as pia:
+        await pia.running()
+        await pia.type("seq -f %070g 1 9000; echo all-$((6*7))\r")
+        await pia.shows(b"all-42")
+        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=60_000) as line:
+            far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
+            async with far.watch(who="ana", query="?scrollback=0") as ana:
+                resync = await ana.message("resync", reason="joined")
+                await ana.until(lambda: ana.screens)
+                assert resync["short"]
+                assert len(ana.screens[0][3]) < 8_000
+                await ana.tell("consumed", offset=ana.offset)
+                await ana.tell("resync")
+                await ana.until(lambda: len(ana.screens) == 2)
+                assert len(ana.screens[1][3]) > 300_000
+                assert "short" not in ana.of("resync")[1]
+                await ana.tell("consumed", offset=ana.offset)
+                await pia.type(f"{BURST}\r")
+                await ana.message("lag")
+                await pia.shows(b"burst-42")
+                await ana.catch_up()
+                assert (await ana.message("resync", reason="lagged"))["short"]
+                await ana.shows(b"burst-42")
+                assert len(ana.screens[-1][3]) < 80_000
+                here, there = emulator.Emulator(80, 24), emulator.Emulator(80, 24)
+                here.feed(pia.drawn())
+                there.feed(ana.drawn())
+                assert there.text() == here.text()
+                here.close()
+                there.close()
+
+
+async def test_a_client_whose_screen_never_came_asks_for_a_small_one(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is cut again and again before a whole history has come: it does not go on behind a screen that it never had."""
+    monkeypatch.setattr(client, "THIN_AFTER", 0.0)
+    async with serve() as place, place.watch(who="pia") as pia:
+        await pia.running()
+        await pia.type("seq -f %070g 1 9000; echo all-$((6*7))\r")
+        await pia.shows(b"all-42")
+        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=30_000) as line:
+            url, token = f"http://127.0.0.1:{line.port}", "ana-token-for-the-tests"
+            term = TerminalClient(url, "w1", token=token, timeout=40, min_reconnection_delay=0.01)
+            entering = asyncio.ensure_future(term.__aenter__())
+            async with asyncio.timeout(40):
+                while term.epoch is None:
+                    await asyncio.sleep(0.01)
+                await line.cut()
+                await entering
+            try:
+                assert "all-42" in await term.screen()
+                room = await place.room("w1")
+                [ana] = [viewer for viewer in room.viewers.values() if viewer.person.subject == "ana"]
+                assert ana.scrollback == 0
+            finally:
+                await term.close()

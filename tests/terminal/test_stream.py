@@ -157,7 +157,7 @@ def test_window_is_as_wide_as_its_reader_is_quick() -> None:
         now += QUICK_SECONDS / 2
         seen.drew(seen.position, now)
     assert seen.window == WINDOW_BYTES
-    seen.lagged()
+    seen.lagged(now)
     for _ in range(6):
         seen.position += seen.window
         now += QUICK_SECONDS * 2

@@ -168,16 +168,51 @@ describe("resume", () => {
   it("asks for nothing before the first welcome, then for the next byte of the epoch", () => {
     expect(room.resumeQuery()).toEqual({ epoch: null, offset: null });
     text(WELCOME);
+    room.binary(snapshot(0, ""));
     room.binary(output(0, "hello"));
     expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: "5" });
   });
 
+  it("asks for a screen again that had not come, and for a small one when it had been on its way for long", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "joined" });
+    room.closed();
+    expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: null });
+    expect(room.resumeQuery().scrollback).toBeUndefined();
+    text(WELCOME);
+    text({ type: "resync", reason: "history" });
+    vi.advanceTimersByTime(3000);
+    room.closed();
+    expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: null, scrollback: "0" });
+    text(WELCOME);
+    room.binary(snapshot(70, "screen"));
+    expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: "70", scrollback: "0" });
+  });
+
+  it("wants the lines above a screen that came short while nobody saw the page, once it is seen", () => {
+    text(WELCOME);
+    const resyncs = () => sent.filter(({ type }) => type === "resync").length;
+    text({ type: "resync", reason: "lagged", short: true });
+    room.binary(snapshot(10, "seen"));
+    room.seen(false);
+    room.seen(true);
+    expect(resyncs()).toBe(0);
+    room.seen(false);
+    text({ type: "resync", reason: "lagged", short: true });
+    room.binary(snapshot(20, "unseen"));
+    room.seen(true);
+    room.seen(true);
+    expect(resyncs()).toBe(1);
+  });
+
   it("keeps the position when the room resumed, and takes the room's when it did not", () => {
     text(WELCOME);
+    room.binary(snapshot(0, ""));
     room.binary(output(0, "hello"));
     text({ ...WELCOME, resumed: true, offset: 5 });
     expect(room.resumeQuery().offset).toBe("5");
     text({ ...WELCOME, epoch: "k2", offset: 70 });
+    room.binary(snapshot(70, ""));
     expect(room.resumeQuery()).toMatchObject({ epoch: "k2", offset: "70" });
   });
 

@@ -20,6 +20,8 @@ const ACK_BYTES = 128 * 1024;
 const ACK_IDLE_MS = 50;
 /** A `resync` that brought nothing is asked for again after this. */
 const RESYNC_AGAIN_MS = 5000;
+/** A connection that is lost when a screen has been on its way for so long is too bad for a large one. */
+const THIN_AFTER_MS = 3000;
 
 /** Where output goes. Calls are in stream order; `done` comes when it is on the screen. */
 export interface Screen {
@@ -94,6 +96,12 @@ export class TerminalRoom {
   #acked = 0;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
   #sequence = 0;
+  /** Since when a screen is to come, and what this page shows is of a time before it; null when none is. */
+  #screenSince: number | null = null;
+  /** The connection was lost before a screen had come: the next one is to be small. */
+  #thin = false;
+  /** The last screen came with less of the lines above it than the room has, for this page had been slow. */
+  #short = false;
   #resizeAhead: { cols: number; rows: number; offset: number } | null = null;
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
@@ -109,11 +117,16 @@ export class TerminalRoom {
   }
 
   /**
-   * The query that resumes where this page's screen is. Who comes back first opens a room that has ended meanwhile: whoever may type names
+   * The query that resumes where this page's screen is; without an offset while it waits for a screen, and without the lines above it once
+   * a connection ended before one had come: on a bad line a large one never does. Who comes back first opens a room that has ended meanwhile: whoever may type names
    * the sandbox that ran, so that it is never on another machine than the one that they typed into.
    */
-  resumeQuery(): { epoch: string | null; offset: string | null; sandboxId?: string } {
-    const where = { epoch: this.#epoch, offset: this.#epoch === null ? null : String(this.#offset) };
+  resumeQuery(): { epoch: string | null; offset: string | null; scrollback?: string; sandboxId?: string } {
+    const where = {
+      epoch: this.#epoch,
+      offset: this.#epoch === null || this.#screenSince !== null ? null : String(this.#offset),
+      ...(this.#thin ? { scrollback: "0" } : {}),
+    };
     return this.#ranOn && this.status.role !== "observer" ? { ...where, sandboxId: this.#ranOn } : where;
   }
 
@@ -124,6 +137,7 @@ export class TerminalRoom {
   }
 
   closed(): void {
+    this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
     this.#update({ canType: false, people: [], asking: [], lagging: false });
     for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
@@ -155,6 +169,12 @@ export class TerminalRoom {
       this.#replies.set(id, answer);
       if (!this.#send(JSON.stringify({ ...request, id }))) answer({ ok: false, error: "not connected" });
     });
+  }
+
+  /** Browsers let a page that nobody sees draw seldom, so that its line seems slow: once it is seen again, it may have the lines above. */
+  seen(now: boolean): void {
+    if (now && this.#short) this.tell({ type: "resync" });
+    this.#short = false;
   }
 
   /** The lease is this person's, in this page or in another of theirs. */
@@ -259,6 +279,9 @@ export class TerminalRoom {
         this.#events.notice(message.message);
         break;
       case "resync":
+        this.#screenSince = performance.now();
+        this.#short = message.short === true;
+        break;
       case "ticket":
       case "waits":
         break;
@@ -270,6 +293,7 @@ export class TerminalRoom {
   #welcome(welcome: Welcome): void {
     const fresh = welcome.epoch !== this.#epoch;
     this.#epoch = welcome.epoch;
+    this.#screenSince = welcome.resumed ? null : performance.now();
     if (fresh || !welcome.resumed) {
       this.#generation++;
       this.#offset = this.#shown = this.#acked = welcome.offset;
@@ -307,6 +331,7 @@ export class TerminalRoom {
 
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
     const generation = ++this.#generation;
+    this.#screenSince = null;
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
     this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true));
