@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import re
@@ -19,6 +18,7 @@ from partywidgets.bundles import STATIC
 from partywidgets.party import PartyHost, Server, resume
 from partywidgets.transport.server import serve
 from tests.node_packages import installed
+from tests.node_program import node_process
 from tests.ports import kept_port
 
 from .conftest import HERE, VERSIONS, NodeClient
@@ -47,16 +47,8 @@ def resume_in_node() -> Resume:
     async def start(version: str, port: int, *, clients: int = 1, quiet: bool = False, **options: Any) -> AsyncIterator[NodeClient]:
         options = {"party": "ticker", "room": "r", "minReconnectionDelay": 10, "maxReconnectionDelay": 50, **options}
         given = {"module": version, "bundle": str(bundle), "host": f"127.0.0.1:{port}", "clients": clients, "quiet": quiet, **options}
-        process = await asyncio.create_subprocess_exec(
-            "node", "resume.mjs", json.dumps(given), cwd=place, env=dict(os.environ),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=64 * 1024 * 1024,
-        )  # fmt: skip
-        try:
+        async with node_process("resume.mjs", place, given) as process:
             yield NodeClient(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
 
     return start
 
