@@ -67,7 +67,7 @@ def _read(body: bytes) -> tuple[str, str, datetime] | None:
     try:
         told: Any = json.loads(body)
         text, markup, at = told["text"], told["html"], datetime.fromisoformat(told["at"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if not isinstance(text, str) or not isinstance(markup, str):
         return None

@@ -359,7 +359,8 @@ def test_a_widget_of_another_host_is_saved_as_its_kernel_saw_it(jupyter: Jupyter
     assert jupyter.ask("PUT", "snapshots/m2", body=body).status == 403
     assert jupyter.as_owner("PUT", "snapshots/m2", body=body).status == 403
     assert jupyter.ask("GET", "snapshots/m1", headers=secret).status == 405
-    for bad, status in ((b"{", 400), (b'{"text": 1}', 400), (json.dumps({**state, "at": "now"}).encode(), 400), (b"x" * 2_000_000, 413)):
+    late, deep = json.dumps({**state, "at": "now"}).encode(), b'{"text": ' + b"[" * 100_000
+    for bad, status in ((b"{", 400), (b'{"text": 1}', 400), (late, 400), (deep, 400), (b"x" * 2_000_000, 413)):
         assert jupyter.ask("PUT", "snapshots/m2", headers=secret, body=bad).status == status
     outputs = [
         {

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from partywidgets.auth import Gate, Identity, TicketBook, new_token
+from partywidgets.config import Config, parse_config
 from partywidgets.party import Connection, ConnectionContext, Grant, PartyHost, Server
 from partywidgets.party.grant import GUEST_ROLES, OWNER_ROLES
 from partywidgets.transport.server import serve
@@ -58,6 +59,24 @@ async def test_a_request_whose_body_comes_after_the_end_does_nothing(app: Runnin
         await writer.wait_closed()
     assert answer.startswith(b"HTTP/1.1 401"), answer
     assert "mine" not in app.app.terminals.sandboxes
+
+
+async def test_a_config_that_takes_long_to_read_is_not_loaded_after_the_end(app: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its grant was ended while its text was read: nothing of it is loaded."""
+    loop = asyncio.get_running_loop()
+
+    async def end() -> None:
+        app.app.revoke(grant_id(app.app.gate, "owner"))
+
+    def slowly(text: str, *, path: str) -> Config:
+        config = parse_config(text, path=path)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(20)
+        return config
+
+    monkeypatch.setattr("partywidgets.routes.parse_config", slowly)
+    status, answer = await app.json("PUT", "/api/ops/config/mine.yaml", data="checks: [{id: mine, type: file, path: /}]")
+    assert (status, answer) == (401, {"error": "the grant was revoked"})
+    assert "mine" not in app.app.service.registry.checks
     assert len(app.app.gate.tickets) == 0
     assert await app.app.service.history.scans() == []
 

@@ -52,11 +52,11 @@ class Board:
         self._by_check: dict[str, set[str]] = {}
         self._encoded: dict[str, str] = {}
 
-    def restore(self, restored: Restored, now: datetime) -> None:
-        """Takes what the last run left."""
+    def restore(self, restored: Restored) -> None:
+        """Takes what the last run left: acks and silences that are over by now as well, whose end is still to be told."""
         self.seq = restored.seq
-        self.acks = {ack.fingerprint: ack for ack in restored.acks if ack.in_force(now)}
-        self.silences = {silence.id: silence for silence in restored.silences if silence.in_force(now)}
+        self.acks = {ack.fingerprint: ack for ack in restored.acks}
+        self.silences = {silence.id: silence for silence in restored.silences}
         for item in restored.latest:
             result = item.result
             self._keep(result, Standing(result.status, result.state, item.hard, item.flips), item.owner)

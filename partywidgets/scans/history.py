@@ -117,9 +117,9 @@ class History(Past):
         else:
             await self._run(self._write, "INSERT OR REPLACE INTO silences VALUES (?, ?)", [(silence_id, json.dumps(silence.to_wire()))])
 
-    async def note(self, kind: str, body: Row) -> None:
-        """Keeps what somebody said or what a clock did, for `events()`: an ack, a silence, a message, a maintenance window."""
-        row = (datetime.now(UTC).timestamp(), kind, json.dumps(body))
+    async def note(self, kind: str, body: Row, at: datetime | None = None) -> None:
+        """Keeps what somebody said or what a clock did (now, or `at`), for `events()`: an ack, a silence, a message, maintenance."""
+        row = ((at or datetime.now(UTC)).timestamp(), kind, json.dumps(body))
         await self._run(self._write, "INSERT INTO events VALUES (?, ?, ?)", [row])
 
     async def told(self) -> dict[str, dict[str, Known]]:

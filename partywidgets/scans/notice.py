@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,10 @@ BODY_CHARS = 3500
 
 BADNESS = {"ok": 0, "warn": 1, "flapping": 2, "unknown": 2, "crit": 3}
 """How bad a standing is, among those that people are told of."""
+_MENTION = re.compile(r"@(?=(?:all|channel|everyone|here|online|room)\b|_?\*\*)|<(?=[@!]|users/)", re.IGNORECASE)
+"""What makes a chat page a whole company: `@everyone`, `<!channel>`, `<@U12>`, `@**all**`."""
+_NOTHING = "\u200b"
+"""A space without width."""
 _KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": "warning", "crit": "failure"}
 
 
@@ -130,7 +135,13 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     kind = "warning" if worst.standing == "ok" and others else _KINDS[worst.standing]
     link = "" if not page else "\n" + (f"{page}#check={worst.fingerprint}" if len(notices) == 1 else page)
     body, most = redact("\n".join(lines)), BODY_CHARS - len(link)
-    return Message(one_line(redact(title)), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)
+    body, title = unpaged(body), unpaged(redact(title))
+    return Message(one_line(title), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)
+
+
+def unpaged(text: str) -> str:
+    """A text in which no chat finds a mention: what a target answered must not page everybody who is in a channel."""
+    return _MENTION.sub(lambda found: found[0] + _NOTHING, text)
 
 
 def _since(failing: Sequence[Notice], words: str) -> list[str]:

@@ -21,7 +21,7 @@ from .history import FILE, History
 from .housekeeping import keep_house, warm_up
 from .lapse import Lapse
 from .maintenance import MaintenanceSettings
-from .model import CheckResult, utc_now
+from .model import CheckResult
 from .notice import Known
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
@@ -122,7 +122,7 @@ class OpsMonitorService:
         """Goes on where the last run ended."""
         restored = await history.restore()
         self._history = history
-        self.board.restore(restored, utc_now())
+        self.board.restore(restored)
         self.scans.last = None if restored.last_scan is None else scan_head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
         await self.beats.restore()

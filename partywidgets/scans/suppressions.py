@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ScanError, StorageError
@@ -109,16 +110,16 @@ class Suppressions:
         changed = self._service.board.resuppress(now)
         self._notify_of(changed)
         for silence in over:
-            await self._note("silence-ended", {**silence.to_wire(), "actor": None})
+            await self._note("silence-ended", {**silence.to_wire(), "actor": None}, at=silence.until)
             await self._service.kept(self._service.history.keep_silence(silence.id, None))
         for ack in ended:
-            await self.ack_over(ack)
+            await self.ack_over(ack, at=ack.until)
         if changed:
             await self._tell(changed)
 
-    async def ack_over(self, ack: Ack) -> None:
-        """An ack has ended by itself: its time is over, or its row is ok again."""
-        await self._note("ack-ended", {**ack.to_wire(), "actor": None})
+    async def ack_over(self, ack: Ack, at: datetime | None = None) -> None:
+        """An ack has ended by itself: its time is over, a while ago where no host ran then, or its row is ok again."""
+        await self._note("ack-ended", {**ack.to_wire(), "actor": None}, at=at)
         await self._service.kept(self._service.history.keep_ack(ack.fingerprint, None))
 
     def failed(self, result: CheckResult) -> None:
@@ -150,8 +151,8 @@ class Suppressions:
         newest = reversed(self._service.board.silences.values())
         return _within(SILENCE_BYTES, (one.to_wire() for one in newest if one.in_force(now)))
 
-    async def _note(self, kind: str, body: dict[str, Any]) -> None:
-        await self._service.kept(self._service.history.note(kind, body))
+    async def _note(self, kind: str, body: dict[str, Any], at: datetime | None = None) -> None:
+        await self._service.kept(self._service.history.note(kind, body, at))
 
 
 def _within(max_bytes: int, wires: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

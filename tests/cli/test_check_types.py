@@ -14,10 +14,12 @@ from typing import Any
 
 import httpx
 
+from partywidgets.scans.checks import CHECK_TYPES
 from tests.cli.conftest import Serve
 from tests.ports import kept_port
 from tests.scans.checks.kubernetes_peer import Cluster, cluster, pod
 from tests.scans.checks.servers import Authority, answer, dns_server, serving, web_server
+from tests.scans.checks.test_domain import registration, registry
 
 SECRET = "a-secret-of-the-tests-"
 FUNCTIONS = """
@@ -49,6 +51,8 @@ async def pairs(stack: AsyncExitStack, folder: Path) -> dict[str, tuple[dict[str
     secure = await stack.enter_async_context(web_server(authority.server_context()))
     expired = await stack.enter_async_context(web_server(authority.server_context(begins=timedelta(days=-60), ends=timedelta(days=-1))))
     names = await stack.enter_async_context(dns_server())
+    rdap = await stack.enter_async_context(registry())
+    rdap.says("/domain/shop.example", registration("shop.example"))
     metrics = await stack.enter_async_context(serving(prometheus))
     made = Cluster({"pods": [pod("fine"), pod("sick", ready=False, labels={"app": "sick"}), pod("good", labels={"app": "good"})]})
     kube = await stack.enter_async_context(cluster(made, folder))
@@ -71,6 +75,7 @@ async def pairs(stack: AsyncExitStack, folder: Path) -> dict[str, tuple[dict[str
         "http": ({"url": f"{base}/json", "conditions": ["body.status == 'ok'"]}, {"url": f"{base}/status/503"}),
         "tcp": ({"host": "127.0.0.1", "port": web.port}, {"host": "127.0.0.1", "port": kept_port()}),
         "dns": ({"name": "shop.example", "resolver": names}, {"name": "missing.example", "resolver": names}),
+        "domain": ({"name": "shop.example", "server": rdap.url}, {"name": "gone.example", "server": rdap.url}),
         "tls": ({**tls, "port": secure.port}, {**tls, "port": expired.port}),
         "icmp": ({"host": "127.0.0.1", "count": 1}, {"host": "no-such-host.invalid", "count": 1}),
         "exec": ({"command": ["/bin/sh", "-c", "echo OK"]}, {"command": ["/bin/sh", "-c", "echo CRITICAL; exit 2"]}),
@@ -123,6 +128,7 @@ async def test_each_type_tells_well_from_ill(serve: Serve, tmp_path: Path) -> No
     wrong = {name: told.get(name) for kind in kinds for name in (f"{kind}-well",) if told.get(name, ("",))[0] != "ok"}
     wrong |= {name: told.get(name) for kind in kinds for name in (f"{kind}-ill",) if told.get(name, ("",))[0] != "crit"}
     assert wrong == {}
+    assert {*kinds, "docker", "systemd"} == CHECK_TYPES.keys() | {"function"}
     for name in ("docker-absent", "systemd-absent"):
         assert told[name][0] in ("unknown", "crit")
         assert told[name][1]

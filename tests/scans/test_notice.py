@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from partywidgets.scans.notice import BODY_CHARS, Message, Notice, compose
 
 BEGAN = datetime(2026, 11, 28, 2, 59, 7, tzinfo=UTC)
@@ -24,6 +26,20 @@ def test_one_problem_says_since_when_and_what_to_do() -> None:
         "CRIT Shop: got 503\nseverity critical, target https://shop.example, since 2026-11-28 02:59:07 UTC\nrestart it; runbook R",
         "failure",
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["@everyone", "@HERE", "@channel", "@room", "@all", "<!channel>", "<!here|here>", "<@U024BE7LH>", "<@&42>", "@**all**", "<users/all>"],
+)
+def test_what_a_target_answered_pages_nobody(said: str) -> None:
+    """A mention in a summary or a title reads as it did, and is none any more; an address and other text stay as they are."""
+    notice = replace(DOWN, title=f"shop {said}", summary=f"got 503: {said} wake up, a@example.org <b> @hereby 2 < 3")
+    message = told(notice)
+    for text in (message.title, message.body):
+        assert said not in text
+        assert said in text.replace("\u200b", "")
+    assert "a@example.org <b> @hereby 2 < 3" in message.body
 
 
 def test_a_recovery_says_how_long_it_lasted() -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
-from partywidgets.scans.model import utc_now
+from partywidgets.scans.model import utc_now, wire_time
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.silence import Ack, Silence
 
@@ -105,3 +105,30 @@ async def test_the_end_of_an_ack_and_the_silence_by_its_labels_are_in_events(pla
             "silence-ended": None,
         }
         assert next(event for event in events if event["kind"] == "ack-ended")["subject"] == row.fingerprint
+
+
+async def test_what_was_over_while_no_host_ran_ends_as_ever(tmp_path: Path, play: Play) -> None:
+    """An ack and a silence whose time passed between two hosts leave the event of their end, at that time, and are in force nowhere."""
+    play.statuses.update(dict.fromkeys(("db", "web"), "crit"))
+    checks = [ScriptedCheck(id="db"), ScriptedCheck(id="web")]
+    async with OpsMonitorService(directory=tmp_path) as service:
+        await service.load_config("a.yaml", checks)
+        (db, web) = (await service.run_scan()).results
+        began = utc_now() - timedelta(hours=2)
+        over = (began + timedelta(hours=1)).replace(microsecond=0)
+        ack, silence = Ack(db.fingerprint, "on it", "Ana", began, over), Silence({"check_id": "web"}, "deploy", "Ben", began, over)
+        for row, suppression in ((db, ack.suppression()), (web, silence.suppression())):
+            row.suppression = suppression
+        await service.history.keep_ack(db.fingerprint, ack)
+        await service.history.keep_silence(silence.id, silence)
+        await service.history.keep_bodies([db, web])
+    async with OpsMonitorService(directory=tmp_path) as service, asyncio.timeout(20):
+        while len(events := await service.history.events()) < 2:
+            await asyncio.sleep(0.01)
+        assert {(event["kind"], event["reason"], event["at"]) for event in events} == {
+            ("ack-ended", "on it", wire_time(over)),
+            ("silence-ended", "deploy", wire_time(over)),
+        }
+        assert [row.suppression for row in service.board.rows.values()] == [None, None]
+        restored = await service.history.restore()
+        assert (restored.acks, restored.silences) == ([], [])

@@ -105,3 +105,14 @@ async def test_other_widgets_open_no_terminal(ops: OpsView, party_runtime: Runti
         assert "opens no terminal" in answer["error"]
     finally:
         table.close()
+
+
+async def test_what_was_run_for_rows_is_asked_of_the_dashboard(ops: OpsView) -> None:
+    """`await ops.remedies()` has the proofs of all rows, and of one those of that one."""
+    assert await ops.remedies() == []
+    client = await ops._ops.connected()
+    rows = {row["check_id"]: fingerprint for fingerprint, row in client.rows.items()}
+    proof = await client.prove(rows["shop"], sandbox="local", command="true", exit_code=0)
+    assert await ops.remedies(hours=1) == [proof]
+    assert await ops.remedies(fingerprint=rows["shop"]) == [proof]
+    assert await ops.remedies(fingerprint=rows["disk"]) == []

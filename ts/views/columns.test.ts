@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Result } from "../result.ts";
 import { COLUMNS, columnsFor, leastOf } from "./columns.ts";
 
 test.each([false, true])(
@@ -15,4 +16,15 @@ test("what is wrong and for how long stays in view longest", () => {
   expect(columnsFor(400, true)).toEqual(["status", "title", "summary", "since"]);
   expect(columnsFor(480, true)).toEqual(["status", "title", "summary", "since"]);
   expect(columnsFor(1200, true)).toContain("target");
+});
+
+test.each([
+  ["crit", "soft", "1/3", "not confirmed: 1 of 3 looks in a row"],
+  ["ok", "soft", "1/3", "not confirmed: ok 1 of 3 looks in a row"],
+  ["crit", "flapping", "~", "flapping: changes too often"],
+] as const)("a mark beside a status says in words what it means: %s, %s", (status, phase, mark, words) => {
+  const state = { phase, attempt: 1, max_attempts: 3, since: null, previous: null };
+  const cell = COLUMNS.status.cell({ status, state, suppression: null } as unknown as Result);
+  const sign = cell.querySelector("[role=img]")!;
+  expect([sign.textContent!.trim(), sign.getAttribute("aria-label"), sign.getAttribute("title")]).toEqual([mark, words, words]);
 });

@@ -2,7 +2,7 @@
 import type { Result } from "../result.ts";
 import { COLUMN_KEYS, type ColumnKey, labelTexts, staleAt } from "../rooms/row-values.ts";
 import { element } from "./element.ts";
-import { age, clock, duration, isStale, statusMark, suppressionText } from "./status.ts";
+import { age, clock, duration, isStale, statusMark, suppressionText, unconfirmed } from "./status.ts";
 
 export interface Column {
   key: ColumnKey;
@@ -131,9 +131,14 @@ function statusCell({ status, state, suppression }: Result): HTMLElement {
   const mark = statusMark(status);
   const { phase, attempt, max_attempts } = state ?? {};
   if (phase === "soft" && max_attempts > 1) {
-    const title = `attempt ${attempt} of ${max_attempts}: not confirmed yet`;
-    mark.append(element("span", { class: "pw-muted pw-small", title }, ` ${attempt}/${max_attempts}`));
-  } else if (phase === "flapping") mark.append(element("span", { class: "pw-muted pw-small", title: "flapping: changes too often" }, " ~"));
+    const words = unconfirmed(status, attempt, max_attempts);
+    mark.append(
+      element("span", { class: "pw-muted pw-small", title: words, role: "img", "aria-label": words }, ` ${attempt}/${max_attempts}`),
+    );
+  } else if (phase === "flapping") {
+    const words = "flapping: changes too often";
+    mark.append(element("span", { class: "pw-muted pw-small", title: words, role: "img", "aria-label": words }, " ~"));
+  }
   // A narrow table has no column of acks, and a row that is paler than others says nothing to who does not see that.
   if (suppression) {
     const words = suppressionText(suppression);

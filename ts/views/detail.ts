@@ -5,7 +5,7 @@ import type { Point } from "../rooms/series.ts";
 import { element, setText, toClipboard } from "./element.ts";
 import { LatencyChart, type LoadChart } from "./latency-chart.ts";
 import { proofText } from "./proof.ts";
-import { age, clock, duration, isStale, STATUS_ICONS, statusMark, suppressionText } from "./status.ts";
+import { age, clock, duration, isStale, STATUS_ICONS, statusMark, suppressionText, unconfirmed } from "./status.ts";
 import { uptimeBars } from "./uptime.ts";
 
 export interface DetailActions {
@@ -225,11 +225,7 @@ function standing({ status, state, severity }: Result): string {
   const long = state.since ? age(state.since) : "";
   const since = long === "now" ? " since just now" : long ? ` for ${long}` : "";
   const phase =
-    state.phase === "soft"
-      ? `, not confirmed: attempt ${state.attempt} of ${state.max_attempts}`
-      : state.phase === "flapping"
-        ? ", flapping"
-        : "";
+    state.phase === "soft" ? `, ${unconfirmed(status, state.attempt, state.max_attempts)}` : state.phase === "flapping" ? ", flapping" : "";
   return `${status}${since}${phase}${state.previous ? `, ${state.previous} before` : ""} · severity ${severity}`;
 }
 

@@ -52,6 +52,11 @@ export function isStale(result: Result, now = Date.now()): boolean {
   return staleAt(result) < now;
 }
 
+/** Of a status that was not seen often enough to count: a problem, or the end of one. */
+export function unconfirmed(status: string, attempt: number, of: number): string {
+  return `not confirmed: ${status === "ok" ? "ok " : ""}${attempt} of ${of} looks in a row`;
+}
+
 /** Why a result does not alert, in a few words. */
 export function suppressionText(suppression: Suppression | null): string {
   if (!suppression) return "";
