@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -130,6 +134,110 @@ async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp
         assert caught.value.rcvd.code == 4401
         assert SlowToStart.seen == []
         assert host.connection_count() == 0
+
+
+class Feed(Server):
+    """Answers with a stream that has no end, and writes down what bodies it got."""
+
+    bodies: ClassVar[list[bytes]] = []
+    going: ClassVar[asyncio.Event]
+    closed: ClassVar[asyncio.Event]
+
+    async def on_request(self, request: Request) -> Response:
+        if request.method == "POST":
+            self.bodies.append(await request.body())
+            return Response(b"kept")
+
+        async def lines() -> AsyncIterator[str]:
+            try:
+                yield "data: 0\n\n"
+                await type(self).going.wait()
+                while True:
+                    yield "data: more\n\n"
+                    await asyncio.sleep(0.01)
+            finally:
+                type(self).closed.set()
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+Ended = Callable[[PartyHost], None]
+
+
+@pytest.fixture(params=["revoked", "expired"])
+def ending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Grant, Ended]:
+    """A grant, and what ends it: the host, or its own time."""
+    grant = Grant("ada", "Ada", GUEST_ROLES, expires_at=time.time() + 3600 if request.param == "expired" else None)
+
+    def end(host: PartyHost) -> None:
+        if request.param == "revoked":
+            host.revoke(grant.grant_id)
+        else:
+            now = time.time
+            monkeypatch.setattr("partywidgets.party.grant.time.time", lambda: now() + 7200)
+
+    return grant, end
+
+
+async def test_a_stream_ends_with_its_grant(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
+    """An answer that goes on for ever is cut there, as a socket is."""
+    grant, end = ending
+    Feed.going, Feed.closed = asyncio.Event(), asyncio.Event()
+    async with (
+        PartyHost({"feed": Feed}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant) as server,
+        httpx.AsyncClient() as http,
+        asyncio.timeout(20),
+        http.stream("GET", f"http://127.0.0.1:{server.port}/parties/feed/one") as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert await anext(lines) == "data: 0"
+        end(host)
+        Feed.going.set()
+        assert [line async for line in lines] == [""]
+        await Feed.closed.wait()
+
+
+async def test_a_body_that_comes_after_the_end_reaches_no_room(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
+    """Its sender held it back until then."""
+    grant, end = ending
+    Feed.bodies = []
+    async with (
+        PartyHost({"feed": Feed}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant) as server,
+        asyncio.timeout(20),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = f"POST /parties/feed/one HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        writer.write(head.encode())
+        assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
+        end(host)
+        writer.write(b"mine")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401")
+        writer.close()
+        await writer.wait_closed()
+    assert Feed.bodies == []
+
+
+async def test_a_grant_that_expires_while_its_room_starts_enters_nowhere(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
+    """No hook hears of it, as of one that was revoked then; the socket closes with 4401."""
+    grant, end = ending
+    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
+    SlowToStart.seen.clear()
+    async with (
+        PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant) as server,
+        asyncio.timeout(20),
+    ):
+        coming = asyncio.ensure_future(connect(f"ws://127.0.0.1:{server.port}/parties/slow/one").__aenter__())
+        await SlowToStart.begun.wait()
+        end(host)
+        SlowToStart.going.set()
+        with pytest.raises(ConnectionClosed) as caught:
+            await (await coming).recv()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4401
+    assert SlowToStart.seen == []
 
 
 async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Path) -> None:

@@ -284,9 +284,11 @@ class PartyHost:
             raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
         return Storage(self._directory.room_file(party, name), party=party, room=name, thread=self._thread, alarms=self._alarms)
 
-    def is_revoked(self, grant_id: str) -> bool:
-        """True for a grant that `revoke` ended."""
-        return grant_id in self._revoked
+    def end_of(self, grant: Grant) -> str:
+        """Why a grant stands no more, for whoever came with it: `revoke` ended it, or its time did. Empty while it stands."""
+        if grant.grant_id in self._revoked:
+            return "the grant was revoked"
+        return "the grant expired" if grant.expired() else ""
 
     def count_socket(self, subject: str, difference: int) -> None:
         """A socket of `subject` came into a room (1) or left it (-1)."""

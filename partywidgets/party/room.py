@@ -333,7 +333,7 @@ class Room:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
         hook = "on_start"
-        revoked = enough = False
+        ended, enough = "", False
         try:
             with self.busy():
                 instance = await self.live()
@@ -343,9 +343,9 @@ class Room:
                     hook = ""
                     # All three may have changed while the room started.
                     self._check_id(connection.id, connection.grant)
-                    revoked = self.host.is_revoked(connection.grant.grant_id)
+                    ended = self.host.end_of(connection.grant)
                     enough = self.host.has_enough(connection.grant.subject)
-                    if not revoked and not enough:
+                    if not ended and not enough:
                         hook = "on_connect"
                         self.join(connection)
                         if self._counting is not None:
@@ -361,10 +361,10 @@ class Room:
             log_id = self.report_line(error, hook)
             refuse_session(accept, log_id)
             return
-        if revoked:
+        if ended:
             connection._ready = ReadyState.CLOSED
             self._watch_idle()
-            accept(Nobody()).close(4401, "the grant was revoked")
+            accept(Nobody()).close(4401, ended)
             return
         if enough:
             connection._ready = ReadyState.CLOSED

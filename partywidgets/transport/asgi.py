@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, unquote_plus
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
@@ -241,16 +241,29 @@ class Door:
             response = await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
         except (UnknownPartyError, RoomNameError, HostError) as error:
             return self._refuse(error, lobby)
-        if self.host.is_revoked(decision.grant_id):
-            return PlainTextResponse("the grant was revoked", status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        if ended := self.host.end_of(decision):
+            return PlainTextResponse(ended, status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = self._streamed(response.body_iterator, decision)
         return response
+
+    async def _streamed(self, pieces: AsyncIterable[Any], grant: Grant) -> AsyncIterator[Any]:
+        """An answer that is still being made ends with its grant: one that tells of events would go on for ever."""
+        try:
+            async for piece in pieces:
+                if self.host.end_of(grant):
+                    return
+                yield piece
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
 
     def _while_it_stands(self, receive: Receive, grant: Grant) -> Receive:
         """A body, whose sender decides how long it takes, is at its end for a room when its grant has been ended meanwhile."""
 
         async def received() -> Message:
             message = await receive()
-            return {"type": "http.disconnect"} if self.host.is_revoked(grant.grant_id) else message
+            return {"type": "http.disconnect"} if self.host.end_of(grant) else message
 
         return received
 
