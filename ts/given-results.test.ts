@@ -1,15 +1,10 @@
-import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CustomMessage } from "./model.ts";
-import type { Result } from "./result.ts";
 import { mount } from "./table.ts";
 import { FakeKernel, soon } from "./testing/kernel.ts";
+import { RESULT } from "./testing/ops.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: { results: Result[] } };
-}[];
-const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 const RESULTS = [RESULT, { ...RESULT, fingerprint: "00000000000000bb", check_id: "disk", title: "A disk", status: "ok" as const }];
 /** A kernel that gives them. */
 const gives = (kernel: FakeKernel) => (message: CustomMessage) => {

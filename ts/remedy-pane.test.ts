@@ -1,15 +1,12 @@
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { OpsSnapshot } from "./ops-protocol.ts";
 import { RemedyPane } from "./remedy-pane.ts";
 import type { Result } from "./result.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
 import type { Ran } from "./rooms/terminal-run.ts";
 import type { TerminalPaneOptions } from "./terminal-pane.ts";
 import { FakeKernel, soon } from "./testing/kernel.ts";
+import { SNAPSHOT } from "./testing/ops.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as { message: { type: string; data: unknown } }[];
-const SNAPSHOT = vectors.find(({ message }) => message.type === "snapshot")!.message.data as OpsSnapshot;
 const REMEDY = { text: "", runbook: null, cell_id: null, command: "systemctl restart shop", sandbox: "web", confirm: true };
 const ROW: Result = { ...SNAPSHOT.results[0]!, remediation: REMEDY };
 

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { OpsSnapshot, Proof } from "./ops-protocol.ts";
+import type { Proof } from "./ops-protocol.ts";
 import type { Reply } from "./protocol.ts";
 import { COMMAND_S, caution, obstacle, Remedy, type Shell } from "./remedy.ts";
 import type { Result } from "./result.ts";
@@ -8,31 +7,12 @@ import { noChanges } from "./rooms/changes.ts";
 import { OpsStore } from "./rooms/ops-store.ts";
 import type { TerminalStatus } from "./rooms/terminal-room.ts";
 import type { Ran } from "./rooms/terminal-run.ts";
+import { proof, SNAPSHOT } from "./testing/ops.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: unknown };
-}[];
-const SNAPSHOT = vectors.find(({ message }) => message.type === "snapshot")!.message.data as OpsSnapshot;
 const ROW: Result = SNAPSHOT.results[0]!;
 const GIVEN = "running: given to the shell of web: it runs when the prompt is there";
 const OK: Ran = { ok: true, exitCode: 0, durationS: 1.5 };
 
-const proof = (change: Partial<Proof> = {}): Proof => ({
-  id: "p2",
-  fingerprint: ROW.fingerprint,
-  check_id: ROW.check_id,
-  title: ROW.title,
-  actor: "Ana",
-  sandbox: "web",
-  command: "restart",
-  exit_code: 0,
-  duration_s: 1.5,
-  scan_id: "s",
-  at: "2026-11-23T06:00:00.000Z",
-  before: { seq: 1, result_id: "a", status: "crit", summary: "got 503", observed_at: "2026-11-23T05:59:00.000Z" },
-  after: { seq: 2, result_id: "b", status: "ok", summary: "got 200", observed_at: "2026-11-23T06:00:01.000Z" },
-  ...change,
-});
 const shell = (status: Partial<TerminalStatus> = {}, state: NonNullable<Shell>["state"] = "live", reason = ""): Shell => ({
   state,
   reason,

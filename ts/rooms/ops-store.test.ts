@@ -1,15 +1,10 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import type { OpsMessage } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
+import { RESULT } from "../testing/ops.ts";
 import { noChanges } from "./changes.ts";
 import { OpsRoom } from "./ops-room.ts";
 import { matches, OpsStore } from "./ops-store.ts";
-
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: { results: Result[] } };
-}[];
-const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 
 function result(fingerprint: string, change: Partial<Result> = {}): Result {
   return { ...RESULT, fingerprint, result_id: `${fingerprint}-${change.observed_at ?? ""}-${change.status ?? ""}`, ...change };

@@ -1,35 +1,15 @@
-import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Hour, Proof, StateChange } from "../ops-protocol.ts";
+import type { Hour, StateChange } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
 import { soon } from "../testing/kernel.ts";
+import { proof, RESULT } from "../testing/ops.ts";
 import { Detail } from "./detail.ts";
 import { uptimeBars, uptimeSentence } from "./uptime.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: { results: Result[] } };
-}[];
-const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 const EVIL = '<img src=x onerror="alert(1)">';
 
-const proof = (change: Partial<Proof> = {}): Proof => ({
-  id: "019aaf00-0000-7000-8000-000000000001",
-  fingerprint: RESULT.fingerprint,
-  check_id: RESULT.check_id,
-  title: RESULT.title,
-  actor: "Rob",
-  sandbox: "web",
-  command: "supervisorctl restart shop",
-  exit_code: 0,
-  duration_s: 1.5,
-  scan_id: "s",
-  at: "2026-11-23T06:00:00.000Z",
-  before: { seq: 1, result_id: "a", status: "crit", summary: "got 503", observed_at: "2026-11-23T05:59:00.000Z" },
-  after: { seq: 2, result_id: "b", status: "ok", summary: "got 200", observed_at: "2026-11-23T06:00:01.000Z" },
-  ...change,
-});
 const hour = (index: number, change: Partial<Hour> = {}): Hour => ({
   begin: new Date(Date.UTC(2026, 10, 23, index)).toISOString(),
   looks: 60,

@@ -1,14 +1,8 @@
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Result } from "../result.ts";
 import { soon } from "../testing/kernel.ts";
+import { RESULT } from "../testing/ops.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { toTabs } from "./csv.ts";
-
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: { results: Result[] } };
-}[];
-const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 
 describe("the selected rows", () => {
   let copied: string[];

@@ -1,20 +1,16 @@
-import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Reply } from "../protocol.ts";
 import type { Result } from "../result.ts";
 import type { TerminalStatus } from "../rooms/terminal-room.ts";
 import { silent } from "../testing/bar-actions.ts";
 import { FakeKernel, soon } from "../testing/kernel.ts";
+import { RESULT } from "../testing/ops.ts";
 import { ActionBar, type RowActions } from "./action-bar.ts";
 import { Badge } from "./badge.ts";
 import { Detail } from "./detail.ts";
 import { Still } from "./still.ts";
 import { TerminalBar } from "./terminal-bar.ts";
 
-const vectors = JSON.parse(readFileSync("../tests/vectors/ops.json", "utf8")) as {
-  message: { type: string; data: { results: Result[] } };
-}[];
-const RESULT = vectors.find(({ message }) => message.type === "snapshot")!.message.data.results[0]!;
 const button = (root: HTMLElement, text: string) =>
   [...root.querySelectorAll("button")].find((node) => node.textContent?.startsWith(text))!;
 
