@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Terminal": ".widgets.terminal",
     "Recording": ".widgets.recording",
+    "recordings": ".widgets.recording",
     "ScanTable": ".widgets.scan_table",
     "OpsDashboard": ".widgets.dashboard",
     "ops": ".widgets.ops",
@@ -61,6 +62,7 @@ __all__ = [
     "check",
     "connect",
     "ops",
+    "recordings",
     "scan",
     "serve",
 ]
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
     from .transport.server import serve
     from .widgets.dashboard import OpsDashboard
     from .widgets.ops import connect, ops, scan
-    from .widgets.recording import Recording
+    from .widgets.recording import Recording, recordings
     from .widgets.scan_table import ScanTable
     from .widgets.terminal import Terminal
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import __version__, bundles
+from .app import TERMINALS
 from .auth import TICKET_LIFETIME, Gate, Refusal, log_refusal
 from .config import parse_config
 from .error_page import HEADERS as PAGE_HEADERS
@@ -25,6 +26,9 @@ from .front_page import front_page
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
 from .terminal.greeting import BY_QUERY
+from .terminal.recording_access import unreadable
+from .terminal.recording_list import newest
+from .terminal.recording_thread import off_loop
 from .terminal.sandboxes.opening import parse_address
 from .transport.asgi import deny, raw_path_of
 
@@ -60,6 +64,7 @@ class Routes:
             "/metrics": {"GET": self._metrics},
             "/api/ops/config/": {"PUT": self._put_config},
             "/api/sandboxes/": {"PUT": self._put_sandbox},
+            "/api/terminals/recordings": {"GET": self._recordings},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,6 +224,19 @@ class Routes:
         self.app.terminals.sandboxes[sandbox] = address
         log.info("sandbox %r mapped by %s", sandbox, grant.subject)
         return JSONResponse({"id": sandbox, "address": address}, headers=NO_STORE)
+
+    async def _recordings(self, request: Request, grant: Grant, rest: str) -> Response:
+        """What was recorded in this host's terminals, the newest first; `?room=` of one of them. To whoever may read each of them."""
+        if why := unreadable(grant):
+            raise _Refused(403, why)
+        room = request.query_params.get("room")
+        try:
+            storage = self.app.host.room_storage(TERMINALS, check_room_name(room or "main"))
+        except RoomNameError as error:
+            raise _Refused(400, str(error)) from None
+        folder = storage.folder("recordings")
+        recordings, older = await off_loop(lambda: newest(folder if room else folder.parent, room or None))
+        return JSONResponse({"recordings": recordings, "older": older}, headers=NO_STORE)
 
     def _still_stands(self, grant: Grant) -> None:
         """After a body, whose sender decides how long it takes, and after it was read: the grant may have been ended meanwhile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,22 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"Recording({self.facts['id']}: {self.facts['duration_s']:g} s, {len(self.facts['commands'])} commands)"
+
+
+def recordings_frame(recordings: Iterable[Mapping[str, Any]]) -> DataFrame:
+    """A host's list of recordings, the newest first: times are in UTC, `ended_at` is missing and `complete` False for one that runs, or
+    whose host was killed; its `duration_s` is then that until it was written last."""
+    import pandas as pd
+
+    columns = ["id", "room", "sandbox", "started_at", "ended_at", "duration_s", "commands", "bytes", "exit_code", "complete", "gaps"]
+    frame = pd.DataFrame(list(recordings), columns=columns)
+    frame["started_at"] = pd.to_datetime(frame["started_at"], utc=True, format="ISO8601")
+    frame["duration_s"] = frame["duration_s"].astype("float64")
+    frame["complete"] = frame["complete"].astype(bool)
+    frame["ended_at"] = (frame["started_at"] + pd.to_timedelta(frame["duration_s"], unit="s")).where(frame["complete"])
+    for count in ("commands", "bytes", "exit_code", "gaps"):
+        frame[count] = frame[count].astype("Int64")
+    return frame
 
 
 class Recordings:

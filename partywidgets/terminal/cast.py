@@ -56,7 +56,7 @@ class CastFile:
     ) -> None:
         self._folder, self._policy, self._room, self._sandbox, self._size, self._known = folder, policy, room, sandbox, size, known
         self._epoch = epoch
-        self._part = self._gaps = self._bytes = 0
+        self._part = self._gaps = self._commands = self._bytes = 0
         self._at = self._zero = 0.0
         self.identity = _identity(epoch)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -102,6 +102,7 @@ class CastFile:
         if mark["kind"] == "start":
             note = {"id": mark["id"], "time": round(at - self._zero, 3), "command": redact(mark["command"], self._known())}
             self._note(start=note | {"actor": mark["actor"], "offset": mark["offset"]})
+            self._commands += 1
         else:
             self._note(end_of={name: mark.get(name) for name in ("id", "exit_code", "duration_s", "cwd")})
 
@@ -118,7 +119,7 @@ class CastFile:
             self._end(None)
             self._append()
             self._part += 1
-            self._bytes, self._zero, self._at, self._gaps = 0, at, 0.0, 0
+            self._bytes, self._zero, self._at, self._gaps, self._commands = 0, at, 0.0, 0, 0
             self.identity = f"{_identity(self._epoch)}-{self._part + 1:03}"
             self._begin(before)
 
@@ -134,7 +135,7 @@ class CastFile:
             self._event(self._zero, "m", f"continued from {before}")
 
     def _end(self, code: int | None) -> None:
-        self._note(end={"exit_code": code, "duration_s": round(self._at, 3), "gaps": self._gaps})
+        self._note(end={"exit_code": code, "duration_s": round(self._at, 3), "gaps": self._gaps, "commands": self._commands})
 
     def _events(self, events: list[tuple[Tag, str]]) -> None:
         joined: list[tuple[Tag, str]] = []

@@ -21,7 +21,7 @@ async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit) -> Respo
     person = Person(grant.subject, "http", grant.display_name, role)
     if not person.may_hold:
         audit.note("recording-refused", person)
-        return PlainTextResponse(f"reading recordings needs the role operator, peer or moderator; this grant is {role}", 403)
+        return PlainTextResponse(unreadable(grant), 403)
     if not wanted:
         return JSONResponse({"recordings": await off_loop(lambda: listed(folder))})
     identity, _, kind = wanted.rpartition(".")
@@ -32,6 +32,14 @@ async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit) -> Respo
     if kind == "json":
         return JSONResponse(await off_loop(lambda: described(file)))
     return Response(await off_loop(file.read_bytes), media_type="application/x-asciicast", headers={"Cache-Control": "no-store"})
+
+
+def unreadable(grant: Grant) -> str:
+    """Why this grant may not read recordings; "" where it may."""
+    role = grant.terminal_role() or ""
+    if Person(grant.subject, "http", grant.display_name, role).may_hold:
+        return ""
+    return f"reading recordings needs the role operator, peer or moderator; this grant is {role or 'none of terminals'}"
 
 
 def listed(folder: Path) -> list[dict[str, Any]]:

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from ..client.handle import Handle
+from ..client.recording import recordings_frame
 from ..exceptions import PartyError
-from ..runtime import HostAddress, Runtime, fetch
+from ..runtime import HostAddress, Runtime, fetch, runtime
 from ._base import PartyWidget, refuse_unknown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def recordings(room: str | None = None, **unknown: Any) -> Handle[DataFrame]:
+    """What was recorded in the terminals of this notebook's host, or in one room, as a DataFrame, the newest first:
+    `await pw.recordings()`; `pw.Recording(room, id=id)` plays one.
+
+    At most the newest 1,000. Awaiting raises RefusedError without a role that may type, HostError when no host can be reached.
+    """
+    refuse_unknown("recordings", unknown, ["room"])
+    own = runtime()
+    return list_recordings(own, own.address, room)
+
+
+def list_recordings(own: Runtime, address: HostAddress, room: str | None) -> Handle[DataFrame]:
+    """A host's recordings, or those of one of its rooms."""
+    path = "api/terminals/recordings" if room is None else f"api/terminals/recordings?room={quote(room, safe='')}"
+
+    async def work() -> DataFrame:
+        return recordings_frame((await own.request(address, "GET", path))["recordings"])
+
+    return Handle(own.thread.submit(work()), f"recordings {room or ''}".strip(), loop=own.thread.loop)
 
 
 class Recording(PartyWidget):
-    """Plays a recording of a terminal room: `Recording("worker-123")` the newest, `Recording("worker-123", id="…")` that one.
+    """Plays a recording of a terminal room: `Recording("worker-123")` the newest, `Recording("worker-123", id="…")` that one of
+    `pw.recordings()`.
 
     `idle_time_limit` is in seconds: longer pauses are played as that long. The recording is not saved with the notebook; the page asks
     the kernel for it, and the kernel its host, which answers whoever may type in the room.

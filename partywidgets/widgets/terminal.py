@@ -13,7 +13,7 @@ from ..client.handle import Handle
 from ..client.terminal import TerminalClient
 from ..exceptions import CommandError, KeywordError, PartyError
 from ._base import PartyWidget, refuse_unknown
-from .recording import Recording, recording_answer
+from .recording import Recording, list_recordings, recording_answer
 from .rendering import still
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ class Terminal(PartyWidget):
     def recording(self, id: str | None = None) -> Recording:
         """A player of this terminal's newest recording, or of the one with this id."""
         return Recording(self.room, id=id)
+
+    def recordings(self) -> Handle[DataFrame]:
+        """What was recorded in this room, as a DataFrame, the newest first; `recording(id)` plays one."""
+        return list_recordings(self._runtime, self._address, self.room)
 
     async def _answer(self, message: dict[str, Any]) -> None:
         if message.get("op") != "recording":

@@ -21,6 +21,7 @@ from partywidgets.terminal.cast import Written
 from partywidgets.terminal.recording import Recorder
 from partywidgets.terminal.recording_access import described, listed
 from partywidgets.terminal.recording_budget import Budget
+from partywidgets.terminal.recording_list import newest
 from partywidgets.terminal.recording_thread import recording_thread
 from partywidgets.terminal.settings import RecordingSettings
 from tests.terminal.conftest import Serve
@@ -301,3 +302,38 @@ async def test_a_disk_that_is_full_in_a_line(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == whole
     await writer.close()
+
+
+async def test_a_host_s_list_says_what_each_recording_says(serve: Serve, tmp_path: Path) -> None:
+    """Without reading them whole: one that ended, one that runs, one of a host that was killed, one from before commands were counted;
+    the newest first, and what is no recording is left out."""
+    async with serve() as place:
+        for room in ("w1", "w2"):
+            async with place.watch(room) as ana:
+                await ana.running()
+                for _ in range(3):
+                    await ana.ask("run", command="true")
+                if room == "w1":
+                    await ana.type("exit 3\r")
+                    await ana.message("exit")
+                else:
+                    await (await place.room(room)).recorder.flushed()
+                    found, older = newest(tmp_path / "rooms" / "recordings")
+                    assert [(one["room"], one["complete"], one["exit_code"], one["commands"]) for one in found] == [
+                        ("w2", False, None, 3),
+                        ("w1", True, 3, 4),
+                    ]
+                    assert older == 0
+    folder = tmp_path / "rooms" / "recordings"
+    [ended, killed] = [next(file for file in folder.glob("*/*.cast") if f'"room":"{room}"' in file.read_text()) for room in ("w1", "w2")]
+    facts = described(ended)
+    [summary] = [one for one in newest(folder)[0] if one["room"] == "w1"]
+    assert summary == {**facts, "commands": 4}
+    assert newest(ended.parent, "w1") == ([summary], 0)
+    ended.write_text(ended.read_text().replace(',"commands":4', ""))
+    killed.write_text(killed.read_text()[:-20])
+    (folder / "none").mkdir()
+    (folder / "none" / "99.cast").write_text("what is this")
+    found, older = newest(folder, most=2)
+    assert ([one["room"] for one in found], older) == (["w2"], 1)
+    assert {one["room"]: (one["complete"], one["commands"]) for one in newest(folder)[0]} == {"w1": (True, 4), "w2": (False, 3)}

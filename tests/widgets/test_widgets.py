@@ -6,10 +6,12 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 import pytest
 import traitlets
 
@@ -308,3 +310,33 @@ def test_a_name_that_no_room_can_have_is_refused_in_the_cell(party_terminal: Cal
     for name in ("../x", "", "x" * 10_000):
         with pytest.raises(RoomNameError):
             party_terminal(name)
+
+
+def test_a_host_s_recordings_are_listed(party_runtime: Runtime, party_terminal: Any) -> None:
+    """`pw.recordings()` is a frame of every room's, `term.recordings()` of its room's; one of its ids is one to play."""
+    assert pw.recordings().wait(30).empty
+    term = party_terminal("taped")
+    other = party_terminal("else")
+    assert term.run("true").wait(30).ok
+    assert other.run("true").wait(30).ok
+    other.send("exit 4\r").wait(30)
+    frame = _until(lambda: pw.recordings().wait(30), lambda frame: len(frame) == 2 and frame.complete.any())
+    ended, runs = frame[frame.complete].iloc[0], frame[~frame.complete].iloc[0]
+    assert (ended.room, ended.exit_code, ended.commands) == ("else", 4, 2)
+    assert ended.ended_at >= ended.started_at
+    assert (runs.room, runs.sandbox) == ("taped", "default")
+    assert pd.isna(runs.ended_at)
+    assert str(frame.started_at.dtype).startswith("datetime64[")
+    assert list(term.recordings().wait(30).id) == [runs.id]
+    assert repr(pw.Recording("else", id=ended.id)) == f"Recording(room='else', id={ended.id!r})"
+    with pytest.raises(KeywordError, match="did you mean 'room'"):
+        pw.recordings(rooms="web")
+
+
+def _until(ask: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
+    """Asks until the answer is good: what is written is written within half a second."""
+    end = time.monotonic() + 30
+    while not good(answer := ask()):
+        assert time.monotonic() < end, answer
+        time.sleep(0.05)
+    return answer
