@@ -7,7 +7,7 @@ from typing import Any
 
 from ..duration import parse_duration
 from .draft import Draft
-from .services import INCIDENTS, NATIVE, NOBODY, OWN_BODY, address
+from .services import INCIDENTS, NATIVE, address, unheard
 from .source import Environment, Section
 
 SERVICES: dict[str, tuple[str, dict[str, str]]] = {
@@ -47,6 +47,10 @@ SERVICES: dict[str, tuple[str, dict[str, str]]] = {
     "zulip": ("zulip", {"bot": "bot-email", "token": "bot-api-key", "domain": "domain", "to": "channel-id"}),
 }
 """A provider's service, and its keys there by those of services.py."""
+BY_HAND = {"github": "github"}
+"""Providers whose settings make no URL of Apprise's, though it has their service: its scheme."""
+LEFT_OUT = frozenset(("clickup", "custom", "datadog", "gitea", "gitlab", "n8n", "newrelic", "splunk", "zapier"))
+"""Providers that Apprise has no service for; Splunk is the HTTP Event Collector."""
 _LEFT = {
     "provider-override": "one target has one address: add another under notify",
 }
@@ -180,6 +184,6 @@ class Alerting:
             fields[key] = filled
         url = address(service, fields)
         if url is None:
-            self.draft.left_out(place, f"{name}: {OWN_BODY if name == 'custom' else NOBODY}")
+            self.draft.left_out(place, unheard(name, BY_HAND, own_body=name == "custom"))
             return None
         return self.draft.secret(place, url, name, "url")

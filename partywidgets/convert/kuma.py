@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from ..scans.checks.domain_name import registrable
 from .draft import Draft, labelled, slug, span
 from .kuma_file import Backup, Record
-from .kuma_services import SERVICES
+from .kuma_services import BY_HAND, SERVICES
 from .kuma_target import Targets
-from .services import INCIDENTS, NOBODY, OWN_BODY, address
+from .services import INCIDENTS, address, unheard
 
 _NAMED_BY = {
     **dict.fromkeys(("http", "keyword", "json-query", "real-browser", "websocket-upgrade"), "url"),
@@ -133,7 +133,7 @@ class Kuma:
         fields = {ours: "true" if config.get(theirs) is True else settings.text(theirs) for ours, theirs in keys.items()}
         url = address(service, fields)
         if url is None:
-            self.draft.left_out(given.place, f"{kind}: {OWN_BODY if kind == 'webhook' else NOBODY}")
+            self.draft.left_out(given.place, unheard(kind, BY_HAND, own_body=kind == "webhook"))
             return
         name = (given.text("name") or config.get("name") or kind)[:100]
         target: dict[str, Any] = {"name": name, "url": self.draft.secret(given.place, url, name, "url")}

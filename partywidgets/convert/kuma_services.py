@@ -87,3 +87,61 @@ SERVICES: dict[str, tuple[str, dict[str, str]]] = {
     "whapi": ("whapi", {"token": "whapiAuthToken", "to": "whapiRecipient"}),
 }
 """A notification's type: its service, and its keys there by those of services.py."""
+
+BY_HAND = {
+    "Flowtriq": "flowtriq",
+    "gorush": "gorush",
+    "JiraServiceManagement": "jira",
+    "nextcloudtalk": "nctalks",
+    "nostr": "nostr",
+    "OneBot": "onebot",
+    "pinglet": "pinglets",
+    "SMSEagle": "smseagle",
+    "TurboSMTP": "mailto",
+    "Webpush": "vapid",
+    "WxPusher": "wxpusher",
+}
+"""Types whose settings make no URL of Apprise's, though it has their service: its scheme."""
+LEFT_OUT = frozenset(
+    (
+        "alerta",
+        "AlertNow",
+        "AliyunSMS",
+        "bale",
+        "bearsms",
+        "Bitrix24",
+        "CallMeBot",
+        "Cellsynt",
+        "ClickUp",
+        "egosms",
+        "FlashDuty",
+        "GoogleSheets",
+        "GrafanaOncall",
+        "gtxmessaging",
+        "HaloPSA",
+        "HeiiOnCall",
+        "Keep",
+        "lunasea",
+        "max",
+        "Milky",
+        "notifery",
+        "OneChat",
+        "Onesender",
+        "Ooredoo",
+        "openwa",
+        "promosms",
+        "pumble",
+        "SMSGateway",
+        "smsir",
+        "SMSPartner",
+        "SMSPlanet",
+        "Teltonika",
+        "VK",
+        "VKTeams",
+        "waha",
+        "webhook",
+        "Whatsapp360messenger",
+        "YZJ",
+    )
+)
+"""Types that Apprise has no service for (Uptime Kuma 2)."""

@@ -14,6 +14,7 @@ OWN_BODY = (
     "what it sends is made for its receiver; json:// or form:// under notify sends Apprise's own: https://appriseit.com/services/json/"
 )
 """Why a webhook with a body of the source's is left out."""
+_BY_HAND = "nobody is told by it until you add a target of your own under notify, by {scheme}://: https://appriseit.com/services/"
 INCIDENTS = frozenset(("goalert", "ilert", "incident-io", "pagerduty", "pagertree", "signl4", "splunk", "squadcast"))
 """Services that open an incident with a problem and end it with the recovery, by `scans/notify_incident.py`; reminding people is theirs."""
 
@@ -28,6 +29,13 @@ def address(service: str, fields: Fields) -> str | None:
         return None if maker is None else maker(fields)
     except (KeyError, ValueError):
         return None
+
+
+def unheard(name: str, by_hand: Mapping[str, str], *, own_body: bool) -> str:
+    """Why a service is left out, and what can be done: `by_hand` has the schemes of those that Apprise has all the same."""
+    if name in by_hand:
+        return f"{name}: {_BY_HAND.format(scheme=by_hand[name])}"
+    return f"{name}: {OWN_BODY if own_body else NOBODY}"
 
 
 def _made_of(pattern: str) -> Callable[[Fields], str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from partywidgets.config import parse_config
+from partywidgets.convert import gatus_alerts, kuma_services
 from partywidgets.convert.gatus_condition import converted
 from partywidgets.convert.gatus_target import HTTP
 from partywidgets.scan_once import scan_once
@@ -41,3 +42,27 @@ def test_the_table_of_gatus_terms() -> None:
             assert converted(condition, HTTP) == expression
             tried += 1
     assert tried >= 7
+
+
+def test_the_services_that_are_left_out_are_those_that_the_page_names() -> None:
+    """Each under its own name, with the scheme that Apprise has for it; none of them is converted."""
+    section = PAGE.partition("## Whom nobody is told by")[2].partition("\n## ")[0]
+    by_hand, without = ([cell for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("| Apprise"))
+    for tool, scheme_cell, name_cell in zip((gatus_alerts, kuma_services), by_hand, without, strict=True):
+        named = dict(re.findall(r"`([^`]+)` \(`([^`:]+)://`\)", scheme_cell))
+        assert named == tool.BY_HAND
+        assert set(re.findall(r"`([^`]+)`", name_cell)) == tool.LEFT_OUT
+        assert not (named.keys() | tool.LEFT_OUT) & tool.SERVICES.keys()
+
+
+def test_apprise_has_what_is_to_be_added_by_hand() -> None:
+    """The schemes that people are sent to are Apprise's."""
+    import apprise
+
+    known = {
+        str(scheme)
+        for details in apprise.Apprise().details()["schemas"]
+        for name in ("protocols", "secure_protocols")
+        for scheme in details[name] or ()
+    }
+    assert {*gatus_alerts.BY_HAND.values(), *kuma_services.BY_HAND.values()} <= known
