@@ -95,7 +95,7 @@ def test_a_mistake_is_one_sentence(run: Run, tmp_path: Path) -> None:
     """A file that cannot be converted, a tool that is not known, a directory that is not there: exit code 1, and nothing is written."""
     source, out = tmp_path / "source.yaml", tmp_path / "out.yaml"
     source.write_text("services: { web: { image: nginx } }")
-    assert "no file that can be converted" in run("convert", source, "-o", out).sentence
+    assert "not a file that can be converted" in run("convert", source, "-o", out).sentence
     assert "gatus, kuma, blackbox" in run("convert", source, "--from", "nagios").sentence
     ended = run("convert", source, "-o", tmp_path / "nowhere/out.yaml")
     assert (ended.code, "there is no directory" in ended.sentence) == (1, True)

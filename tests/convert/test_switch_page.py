@@ -55,6 +55,7 @@ def test_the_services_that_are_left_out_are_those_that_the_page_names() -> None:
         assert not (named.keys() | tool.LEFT_OUT) & tool.SERVICES.keys()
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_apprise_has_what_is_to_be_added_by_hand() -> None:
     """The schemes that people are sent to are Apprise's."""
     import apprise
