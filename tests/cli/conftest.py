@@ -13,6 +13,16 @@ from pathlib import Path
 import pytest
 
 LIMIT = 40
+CONFIG = """\
+checks: [{id: root, type: host, disk: /}]
+sandboxes: {default: "local:/bin/bash"}
+auth:
+  tokens:
+  - {subject: ada, token: "${file:guest-token}", roles: [observer, viewer]}
+  - {subject: ben, name: Ben, token: "${file:operator-token}", roles: [operator]}
+"""
+GUEST = "a-token-of-a-guest-for-tests"
+OPERATOR = "a-token-of-an-operator-for-tests"
 
 
 @dataclass
@@ -54,6 +64,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing of the user's is touched."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PARTYWIDGETS_")}
     return {**kept, "PARTYWIDGETS_HOME": str(tmp_path / "home"), "SHELL": "/bin/bash", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config with a shell, a guest who may only look and an operator."""
+    (tmp_path / "guest-token").write_text(GUEST)
+    (tmp_path / "operator-token").write_text(OPERATOR)
+    path = tmp_path / "partywidgets.yaml"
+    path.write_text(CONFIG)
+    return path
 
 
 @pytest.fixture
