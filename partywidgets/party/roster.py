@@ -26,6 +26,17 @@ HOOKS = {
 CAMEL = {"onStart", "getConnectionTags", "onConnect", "onMessage", "onClose", "onError", "onRequest", "onException", "onAlarm"}
 """PartyServer's names of them."""
 
+IN_FRONT = {
+    "on_before_connect": "pass a function as on_before_connect= to pw.serve or PartyMiddleware, or as auth= what decides who comes in",
+    "on_before_request": "pass a function as on_before_request= to pw.serve or PartyMiddleware, or as auth= what decides who comes in",
+    "on_fetch": "what is no room's is a route of the app behind PartyMiddleware",
+    "on_cron": "set an alarm in a room, or run it from your app",
+}
+"""Static methods in PartyKit's own classes (`partykit/server`); here, as in PartyServer, they stand in front of the rooms."""
+
+FIRST_IN_PARTYKIT = {"message", "msg"}
+"""What `partykit/server` calls `onMessage` with first; the connection is second there."""
+
 
 def roster(parties: Mapping[str, type[Server]]) -> dict[str, type[Server]]:
     """The classes by their kebab-case names. Raises ConfigError for what could never work, in one sentence."""
@@ -51,6 +62,11 @@ def _check_hooks(server_class: type[Server]) -> None:
     for camel in CAMEL:
         if hasattr(server_class, camel):
             raise ConfigError(f"{name}.{camel} would never be called: it is {kebab(camel).replace('-', '_')} here")
+    for hook, remedy in IN_FRONT.items():
+        for written in (hook, _camel(hook)):
+            if hasattr(server_class, written):
+                # Whoever wrote it relies on it, to keep somebody out as a rule.
+                raise ConfigError(f"{name}.{written} would never be called: {remedy}")
     options = getattr(server_class, "options", None)
     if isinstance(options, Mapping) and "hibernate" in options:
         raise ConfigError(f"{name}.options says nothing here: write hibernate = {options['hibernate']!r} in its place")
@@ -60,6 +76,14 @@ def _check_hooks(server_class: type[Server]) -> None:
             inspect.signature(getattr(bare, hook)).bind(*arguments)
         except TypeError:
             raise ConfigError(f"{name}.{hook} is called as {hook}({', '.join(('self', *arguments))}): give it these parameters") from None
+    first = next(iter(inspect.signature(bare.on_message).parameters.values()), None)
+    if first is not None and first.name in FIRST_IN_PARTYKIT:
+        raise ConfigError(f"{name}.on_message is called with the connection first: write on_message(self, connection, message)")
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 __all__ = ["roster"]

@@ -140,6 +140,12 @@ class Loose(Server):
         return Response()
 
 
+class Swapped(Server):
+    """As `partykit/server` has it."""
+
+    def on_message(self, message: Any, sender: Any) -> None: ...  # type: ignore[override]
+
+
 def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> None:
     """Other names, defaults, `*args`, and an attribute `options` of one's own."""
     assert PartyHost({"loose": Loose}, storage=tmp_path).parties == ["loose"]
@@ -160,6 +166,13 @@ def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> N
             {"chat": type("Chat", (Server,), {"options": {"hibernate": True}})},
             "Chat.options says nothing here: write hibernate = True",
         ),
+        (
+            {"chat": type("Chat", (Server,), {"on_before_connect": staticmethod(print)})},
+            "Chat.on_before_connect would never be called: pass",
+        ),
+        ({"chat": type("Chat", (Server,), {"onBeforeRequest": staticmethod(print)})}, "Chat.onBeforeRequest would never be called: pass"),
+        ({"chat": type("Chat", (Server,), {"on_fetch": staticmethod(print)})}, "Chat.on_fetch would never be called: what is no room's"),
+        ({"chat": Swapped}, r"Swapped.on_message is called with the connection first: write on_message\(self, connection, message\)"),
         ({"chat": Hasty}, r"Hasty.on_close is called as on_close\(self, connection, code, reason, was_clean\): give it these parameters"),
     ],
 )
