@@ -103,6 +103,19 @@ class History(Past):
 
         await self.change(write)
 
+    async def registrations(self) -> list[tuple[str, str, float, str]]:
+        """What registries said: domain, server, when (seconds since the epoch), and the answer as JSON text."""
+        return [(row["domain"], row["server"], row["at"], row["body"]) for row in await self._ask("SELECT * FROM registrations")]
+
+    async def keep_registrations(self, rows: Sequence[tuple[str, str, float, str]], *, since: float) -> None:
+        """Stores what registries said, and forgets what they said before a moment."""
+
+        def write(database: sqlite3.Connection) -> None:
+            database.executemany("INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?)", rows)
+            database.execute("DELETE FROM registrations WHERE at < ?", (since,))
+
+        await self.change(write)
+
     async def keep_ack(self, fingerprint: str, ack: Ack | None) -> None:
         """Stores an ack, or with None removes it."""
         if ack is None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from . import removal
+from . import registrations, removal
 from .board import PUBLISHED
 from .model import utc_now
 
@@ -50,6 +50,7 @@ async def keep_house(service: OpsMonitorService) -> None:
             abandoned = float("inf")
             await _step("rows of configs that were not loaded again", service.orphans.disown_configs())
         await _step("acks and silences that are over", service.suppressions.refresh(only_ended=True))
+        await _step("what registries said", registrations.keep(service))
         if loop.time() - rolled >= ROLL_UP_EVERY:
             rolled = loop.time()
             await _step("roll-ups", service.kept(service.history.roll_up(utc_now())))

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..exceptions import StorageError
-from . import removal
+from . import registrations, removal
 from .active_scans import ActiveScans
 from .announcer import Announcer, BroadcastCallback
 from .beats import BeatKeeper
@@ -126,6 +126,7 @@ class OpsMonitorService:
         self.scans.last = None if restored.last_scan is None else scan_head(restored.last_scan)
         self.scheduler.restore(restored.last_full)
         await self.beats.restore()
+        await registrations.restore(self)
         for loaded in self.registry.checks.values():
             self.scheduler.put(loaded.check, owner=loaded.owner, last=self.board.last_observed(loaded.id))
         for owner in {loaded.owner for loaded in self.registry.checks.values()}:
@@ -143,6 +144,8 @@ class OpsMonitorService:
         if self._probes is not None:
             await self._probes.close()
         self.beats.leave()
+        if self._history is not None:
+            await registrations.keep(self)
         history, self._history = self._history, None
         if history is not None:
             await history.__aexit__(None, None, None)

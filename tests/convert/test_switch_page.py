@@ -21,7 +21,7 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/switch.md").read_text()
 @pytest.mark.parametrize(("days", "status"), [(200, "ok"), (20, "warn")])
 async def test_the_end_of_a_domain(days: int, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check that the page gives warns when a registry's answer says that the domain ends within 30 days."""
-    monkeypatch.setattr("partywidgets.scans.checks.domain.REGISTRIES", rdap.Registries())
+    monkeypatch.setattr("partywidgets.scans.checks.rdap.REGISTRIES", rdap.Registries())
     entry = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "type: domain" in block)
     async with registry() as one:
         one.says("/domain/shop.example", registration("shop.example", days))

@@ -10,11 +10,12 @@ from pydantic import Field, field_validator, model_validator
 from ...duration import format_duration
 from ..condition import compile_condition
 from ..model import ERROR_CLASSES, ErrorClass, Evidence, Metric, one_line
+from . import rdap
 from .asking import asking
 from .base import CheckModel, Condition, PlacedError, Probe, ProbeContext
 from .domain_name import ascii_name, registrable
 from .http import split_url
-from .rdap import REGISTRIES, Registration
+from .rdap import Registration
 
 LOST = ("clientHold", "serverHold", "redemptionPeriod", "pendingRestore", "pendingDelete")
 """With these a domain is in no zone: nobody finds what is below it (https://www.icann.org/epp)."""
@@ -87,7 +88,7 @@ class DomainCheck(CheckModel):
         found: Registration | None = None
         age, late = 0.0, ""
         async with asking(probe, context, self.timeout) as asked:
-            found, age, late = await REGISTRIES.look(self.domain, self.server, context, asked.phases)
+            found, age, late = await rdap.REGISTRIES.look(self.domain, self.server, context, asked.phases)
         if found is not None:
             self._tell(probe, found, age, late, asked.duration_ms)
         return probe

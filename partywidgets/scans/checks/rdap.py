@@ -2,6 +2,7 @@
 
 Registries count who asks them, and turn away whoever asks often. So a domain's answer is kept for an hour, whoever looks; a server is asked
 once a second at most; and one that says "not now" (429, or 503 with Retry-After) is left alone for as long as it says.
+Answers outlive the process (`scans/registrations.py`): a restart would else ask for every domain at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -57,6 +58,17 @@ class Registration:
     text: str = ""
     """What is shown of the answer, without the people in it."""
 
+    def to_json(self) -> str:
+        """As text, to be kept."""
+        return json.dumps({**asdict(self), "expires_at": None if self.expires_at is None else self.expires_at.isoformat()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Registration:
+        """The reverse of `to_json`. Raises ValueError, KeyError or TypeError for what is none."""
+        kept = json.loads(text)
+        lists = {name: tuple(kept[name]) for name in ("statuses", "nameservers")}
+        return cls(**{**kept, **lists, "expires_at": None if kept["expires_at"] is None else datetime.fromisoformat(kept["expires_at"])})
+
 
 @dataclass
 class Registries:
@@ -67,6 +79,18 @@ class Registries:
     _answers: OrderedDict[tuple[str, str], tuple[float, Registration]] = field(default_factory=OrderedDict)
     _free_at: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _not_before: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    _fresh: set[tuple[str, str]] = field(default_factory=set)
+
+    def restore(self, domain: str, server: str, age: float, found: Registration) -> None:
+        """Takes what a registry said `age` seconds ago, before a restart."""
+        key, at = (domain, server), elapsed() - age
+        if key not in self._answers or self._answers[key][0] < at:
+            _remember(self._answers, key, (at, found), ANSWERS)
+
+    def fresh(self) -> list[tuple[str, str, float, Registration]]:
+        """What registries said since this was asked last, to be kept: domain, server, how many seconds ago, and what."""
+        keys, self._fresh, now = self._fresh, set(), elapsed()
+        return [(*key, now - self._answers[key][0], self._answers[key][1]) for key in sorted(keys) if key in self._answers]
 
     async def look(self, domain: str, server: str | None, context: ProbeContext, phases: Phases) -> tuple[Registration, float, str]:
         """What is known of a domain, how many seconds old that is, and why it is no newer (empty: it need not be).
@@ -85,6 +109,7 @@ class Registries:
                 raise
             return kept[1], elapsed() - kept[0], error.message
         _remember(self._answers, key, (elapsed(), found), ANSWERS)
+        self._fresh.add(key)
         return found, 0.0, ""
 
     async def _server_of(self, domain: str, context: ProbeContext, phases: Phases) -> str:

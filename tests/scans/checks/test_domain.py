@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from partywidgets.scans import registrations
 from partywidgets.scans.checks import rdap
 from partywidgets.scans.checks.domain import DomainCheck
 from partywidgets.scans.checks.domain_name import registrable
 from partywidgets.scans.execution import Slots
+from partywidgets.scans.history import FILE
+from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.settings import LimitSettings
 
 from .servers import answer, look, serving
@@ -89,7 +95,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> rdap.Registries:
     """A process that has asked nobody yet, and need not be polite to a registry of ours."""
     monkeypatch.setattr(rdap, "PACE", 0.0)
     fresh = rdap.Registries()
-    monkeypatch.setattr("partywidgets.scans.checks.domain.REGISTRIES", fresh)
+    monkeypatch.setattr("partywidgets.scans.checks.rdap.REGISTRIES", fresh)
     return fresh
 
 
@@ -324,3 +330,42 @@ async def test_few_are_asked_at_once() -> None:
         assert not waiting.done()
         slots.give_back("0.example", "domain")
         await waiting
+
+
+async def test_a_restart_asks_no_registry_again(known: rdap.Registries, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was said within the hour counts, whatever the registry would say now; what is older is asked for, and counts while it is turned
+    away; what cannot be read is asked for."""
+    async with registry() as one:
+        checks = [DomainCheck(id=name, name=f"{name}.example", server=one.url) for name in ("shop", "wiki", "torn")]
+        for check in checks:
+            one.says(f"/domain/{check.name}", registration(check.name))
+        async with OpsMonitorService(directory=tmp_path) as service:
+            await service.load_config("a.yaml", checks)
+            before = await service.run_scan()
+        assert len(one.asked) == 3
+        for check in checks[:2]:
+            one.says(f"/domain/{check.name}", b"", "429 Too Many Requests")
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+            database.execute("UPDATE registrations SET at = at - ? WHERE domain = 'wiki.example'", (rdap.ASK_EVERY + 60,))
+            database.execute("UPDATE registrations SET body = '{}' WHERE domain = 'torn.example'")
+            database.commit()
+        monkeypatch.setattr("partywidgets.scans.checks.rdap.REGISTRIES", rdap.Registries())
+        async with OpsMonitorService(directory=tmp_path) as service:
+            await service.load_config("a.yaml", checks)
+            after = await service.run_scan()
+    rows = {row.check_id: row for row in after.results}
+    assert {row.status for row in (*before.results, *after.results)} == {"ok"}
+    assert sorted(one.asked[3:]) == ["/domain/torn.example", "/domain/wiki.example"]
+    assert rows["shop"].summary == next(row.summary for row in before.results if row.check_id == "shop")
+    assert "(as of 1h1m" in rows["wiki"].summary
+
+
+async def test_a_killed_host_has_kept_what_registries_said(known: rdap.Registries, tmp_path: Path) -> None:
+    """It is written while the host runs, and not only when it ends."""
+    async with registry() as one, OpsMonitorService(directory=tmp_path) as service, asyncio.timeout(20):
+        one.says("/domain/shop.example", registration("shop.example"))
+        await service.load_config("a.yaml", [DomainCheck(id="shop", name="shop.example", server=one.url)])
+        await service.run_scan()
+        await registrations.keep(service)
+        ((name, server, at, _),) = await service.history.registrations()
+        assert (name, server, abs(at - time.time()) < 60) == ("shop.example", one.url, True)
