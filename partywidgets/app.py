@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from .auth import RESUME_LIFETIME, Gate, Identity
 from .config import Config
 from .exceptions import ConfigError
+from .front_page import FrontPage
 from .party import Alias, Environment, Grant, PartyHost
 from .references import Secrets
 from .scans import channel
@@ -151,13 +152,13 @@ def create_app(
     storage: Path | str | None = None,
     sandboxes: dict[str, str] | None = None,
     owner_addresses: bool = False,
-    page: bool = False,
+    page: FrontPage | None = None,
 ) -> App:
     """Both rooms on every route: `/parties/…`, `/api/workers/…`, `/api/ops/…`, `/tickets`, `/healthz`, `/hello`, `/static`, `/metrics`.
 
     `sandboxes` is the map of ids to addresses that the config's own is laid over. `owner_addresses`: an admin may set addresses while it
     runs, by `PUT /api/sandboxes/:id` or by loading a config. `page`: `/` shows the board and terminals to people without a notebook, and
-    the config's `public_url` is one of its Hosts and Origins.
+    outside Jupyter the config's `public_url` is one of its Hosts and Origins.
     The config's `auth` is added to the gate. Raises ConfigError, for example for a token whose variable is not set.
     """
     from .routes import Routes
@@ -170,7 +171,7 @@ def create_app(
     config = config or Config()
     secrets = Secrets()
     _admit(gate, config, secrets)
-    if page and config.public_url is not None:
+    if page == FrontPage() and config.public_url is not None:
         # The page's own name: without it nobody could use the page there.
         url = urlsplit(config.public_url)
         gate.allow(hosts=[url.netloc], origins=[f"{url.scheme}://{url.netloc}"])

@@ -18,6 +18,7 @@ from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
 from .config import load_config
 from .exceptions import PartyError
+from .front_page import FrontPage
 from .kernel_widgets import widgets_of
 from .last_states import leave_out_models
 from .room_thread import RoomThread
@@ -123,6 +124,7 @@ class PartyWidgetsApp(ExtensionApp):
             storage=Path(self.storage) if self.storage else None,
             sandboxes={**LOCAL_SANDBOXES, **self.sandboxes} if allowed else {},
             owner_addresses=allowed,
+            page=FrontPage(serverapp.base_url),
         )
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(app)

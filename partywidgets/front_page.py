@@ -1,6 +1,9 @@
-"""The page at a host's own address, for people without a notebook: public code without data, which asks for a token and shows the rooms."""
+"""The page at a host's own address, for people without a notebook: public code without data, which signs in and shows the rooms."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
 
 from . import bundles
 from .exceptions import HostError
@@ -24,17 +27,25 @@ HEADERS = {
 }
 
 
-def front_page(*, sign_in: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class FrontPage:
+    """That a host has a page. `jupyter_base_url` (with slashes at both ends): it stands in a Jupyter Server, whose login lets people in."""
+
+    jupyter_base_url: str | None = None
+
+
+def front_page(page: FrontPage, *, sign_in: bool) -> bytes:
     """The page's HTML; `sign_in`: this host wants a token. Raises HostError in a checkout whose front end is not built.
 
     Its addresses are relative: a proxy may show it below a path.
     """
     if SCRIPT not in bundles.bundle_names():
         raise HostError(f"this host has no page: {bundles.NOT_BUILT}")
-    needed = "token" if sign_in else "none"
+    base_url = page.jupyter_base_url
+    by = f'data-sign-in="{"token" if sign_in else "none"}"' if base_url is None else f'data-base-url="{escape(base_url)}"'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>partywidgets</title><link rel="icon" href="data:,">'
         f'<script type="module" src="static/{bundles.static_hash()}/{SCRIPT}"></script></head>'
-        f'<body data-sign-in="{needed}"><noscript>Live checks and terminals need JavaScript.</noscript></body></html>\n'
+        f"<body {by}><noscript>Live checks and terminals need JavaScript.</noscript></body></html>\n"
     ).encode()

@@ -22,7 +22,7 @@ from .error_page import HEADERS as PAGE_HEADERS
 from .error_page import error_page
 from .exceptions import HostError, PartyError, RoomNameError
 from .front_page import HEADERS as FRONT_HEADERS
-from .front_page import front_page
+from .front_page import FrontPage, front_page
 from .party import Grant
 from .party.routing import CONTROL, check_room_name
 from .terminal.greeting import BY_QUERY
@@ -55,7 +55,7 @@ class Routes:
 
     app: App
 
-    def __init__(self, gate: Gate, *, page: bool = False) -> None:
+    def __init__(self, gate: Gate, *, page: FrontPage | None = None) -> None:
         """`page`: there is one at `/`, for people without a notebook."""
         self.gate = gate
         self._page = page
@@ -94,7 +94,7 @@ class Routes:
             origin = request.headers.get("origin")
             shared = origin if origin is not None and self.gate.allows_origin(request) else None
             await (self._unknown_party(scope) or app)(
-                scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request), front=self._page)
+                scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request), front=self._page is not None)
             )
 
         return outermost
@@ -115,8 +115,8 @@ class Routes:
             return await asyncio.to_thread(_static, request, path.removeprefix("/static/"))
         if path.startswith(HEARTBEAT):
             return await self._heartbeat(request, path.removeprefix(HEARTBEAT))
-        if path == "/" and self._page:
-            return _only_get(request) or await self._front_page(request)
+        if path == "/" and self._page is not None:
+            return _only_get(request) or await self._front_page(request, self._page)
         if path == "/healthz":
             return _only_get(request) or JSONResponse({"status": "ok"}, headers=NO_STORE)
         if path == "/hello":
@@ -142,13 +142,13 @@ class Routes:
         except PartyError as error:
             return _error(503 if isinstance(error, HostError) else 400, str(error))
 
-    async def _front_page(self, request: Request) -> Response:
+    async def _front_page(self, request: Request, page: FrontPage) -> Response:
         """Code without data, to a Host of ours alone: nobody shall be asked for a token under a stranger's name."""
         refusal = self.gate.refuses_page(request)
         if refusal is not None:
             return _refusal(refusal)
         try:
-            html = await asyncio.to_thread(front_page, sign_in=self.gate.open_roles is None)
+            html = await asyncio.to_thread(front_page, page, sign_in=self.gate.open_roles is None)
         except HostError as error:
             return _error(503, str(error))
         return Response(html, headers=FRONT_HEADERS)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -18,6 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from partywidgets import bundles
 from partywidgets.saved_notebook import ELSEWHERE, WIDGET_VIEW, kept
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.report import ScanReport
@@ -140,6 +142,24 @@ def test_a_browser_session(jupyter: Jupyter) -> None:
     assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie}, body=ticket).status == 403
     xsrf = next(part.split("=", 1)[1] for part in cookie.split("; ") if part.startswith("_xsrf"))
     assert jupyter.ask("POST", "tickets", headers={"Cookie": cookie, "X-XSRFToken": xsrf}, body=ticket).status == 200
+
+
+@pytest.mark.skipif("page.js" not in bundles.bundle_names(), reason="the front end is not built here")
+def test_the_page_stands_behind_jupyters_login(jupyter: Jupyter) -> None:
+    """Who is logged in gets the page, which knows where the routes are; a browser without a login is sent to it and back, nowhere else."""
+    browse = {"Accept": "text/html"}
+    page = jupyter.ask("GET", "", headers={**browse, "Cookie": jupyter.login_cookie()})
+    base = urlsplit(jupyter.url).path
+    assert page.status == 200
+    assert f'data-base-url="{base}"'.encode() in page.body
+    assert b"data-sign-in" not in page.body
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    sent = jupyter.ask("GET", "", headers=browse)
+    assert (sent.status, sent.headers["Location"]) == (302, f"{base}login?next={quote(base + 'partywidgets/', safe='')}")
+    assert jupyter.ask("GET", "").status == 401
+    assert jupyter.ask("GET", "", headers={**browse, "Host": "rebound.example"}).status == 403
+    assert jupyter.as_owner("POST", "", body=b"x").status == 405
 
 
 def test_a_wrong_host_is_jupyters_to_refuse(jupyter: Jupyter) -> None:

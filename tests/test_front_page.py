@@ -15,6 +15,7 @@ from starlette.routing import Route
 from partywidgets import bundles
 from partywidgets.auth import Gate
 from partywidgets.config import parse_config
+from partywidgets.front_page import FrontPage
 from partywidgets.party import PartyHost, Server
 from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.transport.asgi import PartyMiddleware
@@ -28,7 +29,7 @@ needs_bundles = pytest.mark.skipif("page.js" not in bundles.bundle_names(), reas
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Running]:
     """An app with the page, as `partywidgets serve` has it."""
-    async with running(tmp_path, page=True) as started:
+    async with running(tmp_path, page=FrontPage()) as started:
         yield started
 
 
@@ -98,7 +99,7 @@ PUBLIC = parse_config("public_url: 'https://ops.example.com/ops/'")
 async def test_the_public_url_is_a_name_of_the_host(tmp_path: Path) -> None:
     """Its Host and its Origin, and no other's; it needs a credential there as everywhere."""
     wanted = {"party": "ops-monitor-broadcast", "room": "main"}
-    async with running(tmp_path, page=True, config=PUBLIC) as app:
+    async with running(tmp_path, page=FrontPage(), config=PUBLIC) as app:
         for host, origin, status in (
             ("ops.example.com", "https://ops.example.com", 200),
             ("ops.example.com", "http://ops.example.com", 403),
@@ -135,7 +136,7 @@ async def test_a_ticket_needs_the_token_and_an_origin_of_ours(app: Running) -> N
 @needs_bundles
 async def test_without_authentication_nobody_is_asked(tmp_path: Path) -> None:
     """The page knows that before it asks anything."""
-    async with running(tmp_path, page=True, open_roles=OPEN_ROLES) as app, app.http.get(f"{app.url}/") as answer:
+    async with running(tmp_path, page=FrontPage(), open_roles=OPEN_ROLES) as app, app.http.get(f"{app.url}/") as answer:
         assert 'data-sign-in="none"' in await answer.text()
 
 
@@ -162,6 +163,6 @@ async def test_an_app_that_mounts_the_middleware_keeps_its_own_front(tmp_path: P
 async def test_a_checkout_that_was_not_built_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of an empty page."""
     monkeypatch.setattr("partywidgets.front_page.SCRIPT", "not-built.js")
-    async with running(tmp_path, page=True) as app, app.http.get(f"{app.url}/") as answer:
+    async with running(tmp_path, page=FrontPage()) as app, app.http.get(f"{app.url}/") as answer:
         assert answer.status == 503
         assert "./dev lab" in (await answer.json())["error"]

@@ -9,6 +9,7 @@ import type { Counts } from "./result.ts";
 import baseStyles from "./styles/base.css";
 import pageStyles from "./styles/page.css";
 import type { TerminalBundle } from "./terminal-pane.ts";
+import type { Endpoint } from "./transport/endpoint.ts";
 import { addStyles, element, setText } from "./views/element.ts";
 import { SignIn } from "./views/sign-in.ts";
 import { followTheme } from "./views/theme.ts";
@@ -24,7 +25,10 @@ const ABOVE = 112;
 
 const ROOT = new URL(".", location.href).href;
 const HOST = location.host + new URL(ROOT).pathname.replace(/\/$/, "");
-const NO_SIGN_IN = document.body.dataset.signIn === "none";
+/** In a Jupyter Server its login lets people in, on sockets too. */
+const IN_JUPYTER = document.body.dataset.baseUrl !== undefined;
+const NO_SIGN_IN = IN_JUPYTER || document.body.dataset.signIn === "none";
+const ENDPOINT: Endpoint = IN_JUPYTER ? { kind: "server", host_id: "" } : { kind: "remote", host_id: "", url: ROOT };
 const ENDED = NO_SIGN_IN
   ? "This host asks for a token now: it was started anew with authentication."
   : "Your token opens nothing here any more: it was ended, it has expired, or the host was started with others. Sign in with another one.";
@@ -114,7 +118,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     const until = begin();
     const model = hostModel(
       {
-        _endpoints: [{ kind: "remote", host_id: "", url: ROOT }],
+        _endpoints: [ENDPOINT],
         _party: OPS,
         _room: BOARD,
         _query: {},
@@ -160,9 +164,8 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     try {
       const { openTerminal } = (await load("terminal.js")) as TerminalBundle;
       if (until.aborted) return;
-      const model = hostModel(
-        { _endpoints: [{ kind: "remote", host_id: "", url: ROOT }], _party: TERMINALS, _room: room, _options: {} },
-        (party, name) => credential.ticket(party, name),
+      const model = hostModel({ _endpoints: [ENDPOINT], _party: TERMINALS, _room: room, _options: {} }, (party, name) =>
+        credential.ticket(party, name),
       );
       const pane = openTerminal({
         model,

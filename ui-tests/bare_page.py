@@ -20,6 +20,7 @@ from partywidgets import bundles
 from partywidgets.app import create_app
 from partywidgets.auth import LOOPBACK_ORIGINS, Gate, Identity
 from partywidgets.client.ops import OpsClient
+from partywidgets.front_page import FrontPage
 from partywidgets.party.grant import OWNER_ROLES
 from partywidgets.transport.server import serve
 
@@ -133,7 +134,7 @@ def host(
         gate = Gate(tokens={token_of(name): person for name, person in PEOPLE.items()}, any_port_origins=LOOPBACK_ORIGINS)
         addresses = {"default": "local:/bin/bash"} | (sandboxes or {})
         async with (
-            create_app(gate=gate, storage=storage / "rooms", sandboxes=addresses, page=True) as app,
+            create_app(gate=gate, storage=storage / "rooms", sandboxes=addresses, page=FrontPage()) as app,
             serve(app.asgi, port=0) as server,
         ):
             gate.bind_address(server.port)

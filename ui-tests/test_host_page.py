@@ -19,6 +19,7 @@ from test_hostile_results import host as live_host
 
 from partywidgets import bundles
 from partywidgets.auth import Identity
+from partywidgets.front_page import FrontPage
 
 pytestmark = pytest.mark.skipif("page.js" not in bundles.bundle_names(), reason="the front end is not built here")
 
@@ -187,7 +188,7 @@ def test_an_ended_token_leads_back_to_the_form(host: Host, visit: Callable[..., 
 def test_a_grant_that_is_revoked_leads_back_to_the_form(visit: Callable[..., Visitor], tmp_path: Path) -> None:
     """While the host runs: nothing of the board stays, and the other person's goes on."""
     people = {VERA: Identity("vera", "Vera", frozenset({"viewer"})), MARA: Identity("mara", "Mara", frozenset({"responder"}))}
-    with live_host(tmp_path, page=True, people=people) as app:
+    with live_host(tmp_path, page=FrontPage(), people=people) as app:
         leaving, staying = visit(app["url"]), visit(app["url"])
         leaving.sign_in(VERA)
         staying.sign_in(MARA)
@@ -202,7 +203,7 @@ def test_a_grant_that_is_revoked_leads_back_to_the_form(visit: Callable[..., Vis
 def test_a_token_without_a_role_here_says_so(visit: Callable[..., Visitor], tmp_path: Path) -> None:
     """Who may type in terminals alone sees no board, and why; their terminal opens."""
     people = {MARA: Identity("mara", "Mara", frozenset({"operator"}))}
-    with live_host(tmp_path, page=True, people=people, sandboxes={"default": "local:/bin/bash"}) as app:
+    with live_host(tmp_path, page=FrontPage(), people=people, sandboxes={"default": "local:/bin/bash"}) as app:
         visitor = visit(app["url"])
         visitor.sign_in(MARA)
         expect(visitor.page.locator(".pw-state")).to_contain_text("the ops room needs one of the roles")

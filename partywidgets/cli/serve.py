@@ -80,6 +80,7 @@ def run(options: Options) -> None:
 async def _serve(options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: RedactingFormatter) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
+    from ..front_page import FrontPage
     from ..party.grant import OPEN_ROLES, OWNER_ROLES
     from ..transport.server import bind_socket, serve
     from .reload import Reloader
@@ -95,7 +96,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _begin_to_stop, stop, loop)
         async with (
-            create_app(gate=gate, config=config, storage=options.storage, page=True) as app,
+            create_app(gate=gate, config=config, storage=options.storage, page=FrontPage()) as app,
             serve(app.asgi, sock=listening, ssl_context=tls.context if tls is not None else None) as server,
         ):
             ended = asyncio.ensure_future(server.serve_forever())

@@ -25,6 +25,7 @@ from jupyter_server.utils import ensure_async
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Scope
 from tornado import web
+from tornado.httputil import url_concat
 from tornado.iostream import SSLIOStream
 
 from ..auth import Gate, Identity, is_loopback, login_subject
@@ -181,7 +182,10 @@ class RoomsHandler(JupyterHandler):
             return
         user = await ensure_async(self.identity_provider.get_user(self))
         if user is None:
-            if self.route == "hello":
+            if self.route == "" and self.request.method == "GET" and "text/html" in self.request.headers.get("Accept", ""):
+                # Somebody opened the page. The login leads back to this path, which is the server's own.
+                self.redirect(url_concat(self.get_login_url(), {"next": self.request.path}))
+            elif self.route in ("", "hello"):
                 self.refuse(401, "log in to Jupyter first")
             return
         self.current_user = self._jupyter_current_user = user

@@ -111,9 +111,7 @@ export class RoomLink {
 
   /** Behind a notebook's page is a kernel, whose comm is a way to the host; behind a host's own page is none. */
   get #hasKernel(): boolean {
-    return this.#candidates.some(
-      ({ transport }) => transport.name === "comm" || transport.name === "server" || transport.name === "loopback",
-    );
+    return this.#candidates.some(({ transport }) => transport.name === "comm" || transport.name === "loopback");
   }
 
   /** The way that carries, or null. */
