@@ -90,6 +90,16 @@ async def test_who_may_read(serve: Serve) -> None:
             assert (await get(place, f"/recordings/{name}"))[0] in (400, 404)
 
 
+async def test_who_looks_on_may_read_the_ledger(serve: Serve) -> None:
+    """An observer is told which commands ran before he came, without their secrets."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.ask("run", command=f"echo {KEY}; false")
+        async with place.watch(who="obi") as obi:
+            (command,) = (await obi.ask("history"))["result"]["commands"]
+        assert (command["command"], command["actor"], command["exit_code"]) == ("echo ***; false", "Ana", 1)
+
+
 @pytest.mark.parametrize("policy", [RecordingSettings(enabled=False), RecordingSettings(unsaved=("default",))])
 async def test_off(serve: Serve, tmp_path: Path, policy: RecordingSettings) -> None:
     """Nothing is recorded where the policy says so; of an unsaved sandbox there is no ledger and no screen for a notebook either."""
