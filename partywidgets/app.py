@@ -61,7 +61,7 @@ class App:
 
     async def __aenter__(self) -> App:
         if self._stack is not None:
-            raise ConfigError("this app runs already: make another with create_app")
+            raise ConfigError("this app is running already: create another with create_app")
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.host)
             self.service.directory = self.host.storage_path

@@ -234,6 +234,6 @@ class PartyWidgetsApp(ExtensionApp):
             async with asyncio.timeout(4.5):
                 await asyncio.wrap_future(self._room_thread.submit(stack.aclose()))
         except Exception as error:
-            self.log.warning("partywidgets: the rooms did not stop in order: %s: %s", type(error).__name__, error)
+            self.log.warning("partywidgets: the rooms did not stop cleanly: %s: %s", type(error).__name__, error)
         self.log.debug("partywidgets: the rooms stopped in %.1f s", time.monotonic() - began)
         await asyncio.to_thread(self._room_thread.stop)

@@ -318,7 +318,7 @@ class Runtime:
             try:
                 self.thread.run(stack.aclose(), timeout=4.0)
             except Exception as error:
-                log.warning("the host of this kernel did not stop in order: %s: %s", type(error).__name__, error)
+                log.warning("the host of this kernel did not stop cleanly: %s: %s", type(error).__name__, error)
         self.thread.stop()
 
 

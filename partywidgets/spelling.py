@@ -73,7 +73,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
     listed = ", ".join(valid[:MAX_NAMES]) + (", …" if len(valid) > MAX_NAMES else "")
-    return f"it is one of {listed}" if valid else "none is valid here"
+    return f"expected one of {listed}" if valid else "none is valid here"
 
 
 def _likeness(word: str, other: str) -> float:

@@ -144,7 +144,7 @@ def test_the_first_mistake_is_told_and_the_others_counted() -> None:
 def test_a_key_near_nothing_gets_the_list_of_what_there_is() -> None:
     """No guess is better than a wrong one."""
     message, _, _ = complaint("auth: {zzz: 1}")
-    assert message == "auth: unknown key 'zzz', it is one of tokens, hosts, origins, sockets_per_subject"
+    assert message == "auth: unknown key 'zzz', expected one of tokens, hosts, origins, sockets_per_subject"
 
 
 def test_two_checks_of_one_id_are_an_error_with_both_lines() -> None:

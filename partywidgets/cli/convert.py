@@ -32,7 +32,7 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
         raise ConfigError(f"--from takes {', '.join(TOOLS)}, got {tool!r}")
     for path in filter(None, (out, secrets)):
         if path.exists():
-            raise ConfigError(f"{path} is there already: name a new file, or move it away")
+            raise ConfigError(f"{path} exists already: name a new file, or move it away")
         if not path.parent.is_dir():
             raise ConfigError(f"{path} cannot be written: there is no directory {path.parent}")
     found = convert(paths, environ=os.environ, tool=chosen)

@@ -71,7 +71,7 @@ class Directory:
             elif (mode := stat.S_IMODE(candidate.stat().st_mode)) & 0o077:
                 # Not changed: whoever made it may want others in it. What is in it is readable by this user alone all the same.
                 logger.warning(
-                    "others may enter the storage directory %s (mode %04o): `chmod 700` it unless that is meant", candidate, mode
+                    "others may enter the storage directory %s (mode %04o): `chmod 700` it unless that is intended", candidate, mode
                 )
             return
         raise StorageError(f"the storage directory {wanted} is held by a thousand other hosts: {self._remedy}")

@@ -305,7 +305,7 @@ class PartyHost:
     def refuse_enough(self, subject: str, accept: Accept) -> None:
         """Finishes a handshake to say that its sender has enough sockets: a browser could not read an HTTP status."""
         logger.warning("%r has %d sockets open, which is the limit: another was closed", subject[:80], self._sockets[subject])
-        accept(Nobody()).close(1013, f"you have {self.sockets_per_subject} sockets open, the most that one may: close some")
+        accept(Nobody()).close(1013, f"you have {self.sockets_per_subject} sockets open, the maximum: close some")
 
     def forget(self, room: Room) -> None:
         """An idle room without sockets goes."""

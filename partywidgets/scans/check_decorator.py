@@ -121,7 +121,7 @@ def _register(function: Callable[[], Any], options: dict[str, Any]) -> Callable[
         required = []
     if required:
         raise CheckError(
-            f"the check {name} may not need arguments, it asks for {', '.join(required)}: give them defaults or use functools.partial"
+            f"the check {name} must not need arguments, but needs {', '.join(required)}: give them defaults or use functools.partial"
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise CheckError(f"the check {name} yields; a check returns None, True, False, a number or pw.Result")

@@ -121,7 +121,7 @@ def read_remedy(message: Mapping[str, Any]) -> tuple[str, str, str, int | None, 
     """`fingerprint`, `sandbox`, `command`, `exit_code`, `duration_s` and `before` (the row's seq) of a request. Raises ValueError."""
     for name in ("fingerprint", "sandbox", "command"):
         if not isinstance(message.get(name), str) or not message[name]:
-            raise ValueError(f"`{name}` is missing: a remedy tells which row it is for, where what was run")
+            raise ValueError(f"`{name}` is missing: a remedy says for which row, where and what was run")
     if len(message["command"]) > COMMAND:
         raise ValueError(f"`command` has {len(message['command'])} characters, at most {COMMAND} are kept: run a script instead")
     exit_code, before, duration = message.get("exit_code"), message.get("before"), message.get("duration_s", 0.0)

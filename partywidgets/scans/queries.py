@@ -182,7 +182,7 @@ async def _events(query: Query) -> Response:
 async def _looks(query: Query) -> Response:
     check, hours = query.check, query.hours
     if not check:
-        raise ValueError("looks are of one check: ?check=<id>")
+        raise ValueError("give the check: ?check=<id>")
     looks = await query.history.look(lambda database: backtest.read(database, check=check, hours=hours, limit=backtest.LOOKS + 1))
     kept, cut = looks[: backtest.LOOKS], len(looks) > backtest.LOOKS
     return json_response(await asyncio.to_thread(lambda: json.dumps({"looks": backtest.as_looks(kept), "cut": cut})))
@@ -196,7 +196,7 @@ async def _remedies(query: Query) -> Response:
 async def _witnesses(query: Query) -> Response:
     fingerprint = query.parameters.get("fingerprint")
     if not fingerprint:
-        raise ValueError("witnesses are of one row: ?fingerprint=<fingerprint>")
+        raise ValueError("give the row: ?fingerprint=<fingerprint>")
     witnesses = await query.history.witnesses(fingerprint)
     return JSONResponse({name: result and result.to_wire() for name, result in witnesses._asdict().items()})
 

@@ -60,7 +60,7 @@ class Registry:
             if holder is not None and holder.owner != owner:
                 raise ConfigError(f"the check id {loaded.id!r} belongs to {holder.owner}: give this check another id", path=owner)
             if loaded.id in fresh:
-                raise ConfigError(f"the check id {loaded.id!r} is there twice: give one of them another id", path=owner)
+                raise ConfigError(f"the check id {loaded.id!r} is used twice: give one of them another id", path=owner)
             fresh[loaded.id] = loaded
         before = {loaded.id: loaded for loaded in self.owned_by(owner)}
         if len(self.checks.keys() - before.keys() | fresh.keys()) > CHECKS:
@@ -105,7 +105,7 @@ class Registry:
         chosen = [loaded for loaded in chosen if selection.labels.items() <= loaded.check.labels.items()]
         if not chosen:
             labels = ", ".join(f"{key}={value}" for key, value in selection.labels.items())
-            raise ScanError(f"no check has the labels {labels}: look at the labels in the config")
+            raise ScanError(f"no check has the labels {labels}: see the labels in the config")
         return chosen
 
     def _hint(self, check_id: str) -> str:

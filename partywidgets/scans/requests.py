@@ -83,7 +83,7 @@ def names(value: Any, what: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"`{what}` must be a list of texts")
+        raise ValueError(f"`{what}` must be a list of strings")
     if len(value) > NAMES:
         raise ValueError(f"`{what}` has {len(value)} items, at most {NAMES} are read")
     return tuple(value)
@@ -93,7 +93,7 @@ def read_selection(data: Mapping[str, Any]) -> Selection:
     """`checks`, `fingerprints` and `labels` as a Selection. Raises ValueError."""
     labels = data.get("labels") or {}
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
-        raise ValueError('`labels` must be an object of texts, for example {"team": "web"}')
+        raise ValueError('`labels` must be an object of strings, for example {"team": "web"}')
     return Selection(names(data.get("checks"), "checks"), names(data.get("fingerprints"), "fingerprints"), labels)
 
 

@@ -168,7 +168,7 @@ def _names(value: Any, what: str, most: int) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) and len(item) <= NAME for item in value):
-        raise ValueError(f"`{what}` must be a list of texts of at most {NAME} characters")
+        raise ValueError(f"`{what}` must be a list of strings of at most {NAME} characters")
     if len(value) > most:
         raise ValueError(f"`{what}` has {len(value)} items, at most {most} are read")
     return tuple(value)

@@ -219,7 +219,7 @@ def test_validate_says_every_fault(run: Run, config: Path) -> None:
     places = [line.partition(": ")[2].partition(": ")[0].removeprefix(f"{config}") for line in ended.err.splitlines()]
     assert places == [":1:1", ":3:34", ":4:20", ":5:11", ":5:26", ":3:5"], ended.err
     own = next(line for line in ended.err.splitlines() if "unknown key 'measure'" in line)
-    assert "it is one of type, disk" in own  # the check's own keys first
+    assert "expected one of type, disk" in own  # the check's own keys first
 
 
 def test_validate(run: Run, config: Path) -> None:

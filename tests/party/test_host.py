@@ -54,7 +54,7 @@ async def assert_refused(socket: ClientConnection, limit: int) -> None:
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
         1013,
-        f"you have {limit} sockets open, the most that one may: close some",
+        f"you have {limit} sockets open, the maximum: close some",
     )
 
 

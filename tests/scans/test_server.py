@@ -115,7 +115,7 @@ async def test_silence_and_its_end(tmp_path: Path, play: Play) -> None:
         ("rob-responder", "silence", {"matchers": {"a": "b"}, "until": "2020-01-01T00:00:00Z", "reason": "r"}, "`until` is past"),
         ("ana-admin", "scan", {"checks": ["shopp"]}, "no check is called 'shopp': did you mean 'shop'?"),
         ("ana-admin", "scan", {"labels": {"team": "nobody"}}, "no check has the labels team=nobody"),
-        ("ana-admin", "scan", {"checks": "shop"}, "`checks` must be a list of texts"),
+        ("ana-admin", "scan", {"checks": "shop"}, "`checks` must be a list of strings"),
         ("ana-admin", "dance", {}, "the ops room knows no message of type 'dance'"),
         ("ana-admin", "offer", {"runner": "r", "checks": []}, "the ops room knows no message of type 'offer'"),
     ],

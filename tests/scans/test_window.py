@@ -235,7 +235,7 @@ async def test_a_window_outlives_hibernation(tmp_path: Path, monkeypatch: pytest
     ("query", "sentence"),
     [
         ({"sort": ["no"]}, "`sort` has no column 'no': there are status"),
-        ({"sort": "title"}, "`sort` must be a list of texts"),
+        ({"sort": "title"}, "`sort` must be a list of strings"),
         ({"group": "colour"}, "`group` must be status, severity, check_type, host or label:NAME"),
         ({"search": "x" * 501}, "`search` must be a text of at most 500 characters"),
         ({"from": -1}, "`from` must be a place from 0 on"),

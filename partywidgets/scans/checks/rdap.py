@@ -137,14 +137,14 @@ class Registries:
         url = f"{base.rstrip('/')}/domain/{domain}"
         host = urlsplit(url).netloc
         if (left := self._not_before.get(host, 0.0) - elapsed()) > 0:
-            raise DialError("http", f"{host} has enough of questions (HTTP 429), and is asked again in {_span(left)}")
+            raise DialError("http", f"{host} refuses more questions for now (HTTP 429), and is asked again in {_span(left)}")
         await self._turn(url, context)
         response = await _get(url, context, phases)
         retry_after = response.headers.get("retry-after")
         if response.status == 429 or (response.status == 503 and retry_after is not None):
             wait = min(max(1.0, _seconds(retry_after)), LONGEST_NOT_NOW)
             _remember(self._not_before, host, elapsed() + wait, SERVERS)
-            raise DialError("http", f"{host} has enough of questions (HTTP {response.status}), and is asked again in {_span(wait)}")
+            raise DialError("http", f"{host} refuses more questions for now (HTTP {response.status}), and is asked again in {_span(wait)}")
         if response.status == 404 and not (given and "html" in response.headers.get("content-type", "")):
             return Registration(domain, registered=False, url=url)
         if response.status in (401, 403):

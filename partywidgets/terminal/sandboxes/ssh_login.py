@@ -145,11 +145,11 @@ class Login:
                 asked["known_hosts"] = b""
         except asyncssh.ConfigParseError as error:
             raise SandboxError(
-                f"the SSH config for {place} cannot be read ({why(error)}): mend it, or leave it out with ?config=none"
+                f"the SSH config for {place} cannot be read ({why(error)}): fix it, or leave it out with ?config=none"
             ) from error
         except OSError as error:
             raise SandboxError(
-                f"a file that the SSH config names for {place} cannot be read ({error.filename}: {error.strerror}): mend the config"
+                f"a file that the SSH config names for {place} cannot be read ({error.filename}: {error.strerror}): fix the config"
             ) from error
         except (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
             raise SandboxError(f"SSH to {place} failed ({why(error)}): try `{_command(host, port, user)}`") from error
@@ -214,6 +214,6 @@ def _jumps(settings: Any, place: str) -> list[tuple[str, int | None, str]]:
         try:
             user, host, port = destination(Address("ssh", part))
         except SandboxError as error:
-            raise SandboxError(f"the ProxyJump of {place} is not USER@HOST:PORT ({part[:80]!r}): mend the SSH config") from error
+            raise SandboxError(f"the ProxyJump of {place} is not USER@HOST:PORT ({part[:80]!r}): fix the SSH config") from error
         jumps.append((host, port, user))
     return jumps

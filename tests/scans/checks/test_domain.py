@@ -264,7 +264,7 @@ async def test_a_registry_that_has_enough_is_left_alone(known: rdap.Registries, 
         assert "(as of 1h ago; 127.0.0.1" in kept.summary
         other = await look(check.model_copy(update={"name": "other.example"}))
         assert other.status == "unknown"
-        assert "has enough of questions (HTTP 429), and is asked again in" in other.summary
+        assert "refuses more questions for now (HTTP 429), and is asked again in" in other.summary
         assert len(one.asked) == 2, "a domain that was not asked for yet waits too"
         later(known, 7300)
         one.says("/domain/other.example", registration("other.example"))

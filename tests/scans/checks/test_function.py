@@ -319,7 +319,7 @@ def test_faults_of_the_author() -> None:
     def yields() -> Iterator[int]:
         yield 1
 
-    with pytest.raises(CheckError, match=r"may not need arguments, it asks for queue"):
+    with pytest.raises(CheckError, match=r"must not need arguments, but needs queue"):
         check(every="5m")(needs)  # type: ignore[type-var]
     with pytest.raises(CheckError, match="yields"):
         check(every="5m")(yields)
