@@ -389,7 +389,7 @@ async def test_an_app_ends_in_order_and_starts_again_on_its_storage(tmp_path: Pa
     async with running(tmp_path) as app:
         assert (await app.json("PUT", "/api/ops/config/a.yaml", data=CHECK))[0] == 200
         _, first = await app.json("POST", "/api/ops/scans", json={"wait": True})
-        with pytest.raises(ConfigError, match="runs already"):
+        with pytest.raises(ConfigError, match="is running already"):
             await app.app.__aenter__()
     async with running(tmp_path) as app:
         status, latest = await app.json("GET", "/api/ops/scans/latest")

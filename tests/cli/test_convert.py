@@ -74,7 +74,7 @@ def test_no_file_is_written_over(run: Run, tmp_path: Path) -> None:
     there.write_text("mine")
     for arguments in (("-o", there), ("-o", tmp_path / "new.yaml", "--secrets", there)):
         ended = run("convert", source, *arguments)
-        assert (ended.code, "is there already" in ended.sentence) == (1, True)
+        assert (ended.code, "exists already" in ended.sentence) == (1, True)
     assert there.read_text() == "mine"
     assert not (tmp_path / "new.yaml").exists()
 

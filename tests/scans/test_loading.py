@@ -25,7 +25,7 @@ async def test_a_bad_config_keeps_the_old_checks(tmp_path: Path, play: Play) -> 
         rows = set(service.board.rows)
         with pytest.raises(ConfigError, match=r"b\.yaml: the check id 'one' belongs to a\.yaml: give this check another id"):
             await service.load_config("b.yaml", [ScriptedCheck(id="four"), ScriptedCheck(id="one")])
-        with pytest.raises(ConfigError, match="'five' is there twice"):
+        with pytest.raises(ConfigError, match="'five' is used twice"):
             await service.load_config("a.yaml", [ScriptedCheck(id="five"), ScriptedCheck(id="five")])
         assert sorted(service.registry.checks) == ["one", "three", "two"]
         assert set(service.board.rows) == rows

@@ -331,7 +331,7 @@ async def test_a_config_that_is_refused_changes_nothing(team: Team) -> None:
     await team.load(PID)
     before = await team.process_of()
     await asyncio.to_thread((team.base / "other_checks.py").write_text, dedent(OTHER_PID))
-    with pytest.raises(ConfigError, match="is there twice"):
+    with pytest.raises(ConfigError, match="is used twice"):
         async with team.processes.loading("team.yaml", ["team_checks", "other_checks"], team.base) as functions:
             await team.service.load_config("team.yaml", [], functions=functions)
     assert await team.process_of() == before
