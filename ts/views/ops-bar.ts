@@ -40,7 +40,7 @@ export class OpsBar {
   #progress = element("progress", { class: "pw-progress", hidden: true, "aria-label": "Progress of the running scan" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #failing = element("span", { class: "pw-answer pw-failing", role: "status" });
-  #removed = element("span", { class: "pw-answer pw-removed pw-muted", role: "status" });
+  #removed = element("span", { class: "pw-removed pw-muted", role: "status" });
   #badge = new Badge();
   #now: HTMLButtonElement;
   #retry: HTMLButtonElement;
