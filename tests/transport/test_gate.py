@@ -186,3 +186,37 @@ async def test_cors_with_credentials_names_the_allowed_page_alone(app: App) -> N
             assert (preflight.status_code, answer.status_code) == (200, status)
             for told in (preflight, answer):
                 assert told.headers["access-control-allow-origin"] == "https://ops.example.com"
+
+
+async def test_what_a_client_says_of_proxies_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody gets another address, name or scheme by a header: a room sees who really asks, the log as well, and the Host alone counts."""
+    said = {
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Real-IP": "203.0.113.7",
+        "X-Forwarded-Host": "ops.example.com",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Prefix": "/elsewhere",
+        "Forwarded": "for=203.0.113.7;host=ops.example.com;proto=https",
+    }
+
+    class Mirror(Server):
+        def on_request(self, request: Request) -> Response:
+            assert request.client is not None
+            return PlainTextResponse(f"{request.client.host} {request.url}")
+
+    caplog.set_level("INFO", logger="partywidgets.auth")
+    gate = Gate(tokens={TOKEN: Identity("owner", "owner", frozenset({"peer"}))})
+    async with (
+        PartyHost({"mirror": Mirror}, storage=tmp_path) as host,
+        serve(host, port=0, auth=gate) as server,
+        httpx.AsyncClient(headers=said) as http,
+    ):
+        url = f"http://127.0.0.1:{server.port}/parties/mirror/one"
+        owner = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await http.get(url, headers=owner)).text == f"127.0.0.1 {url}"
+        named = {**owner, "Host": "evil.example", "X-Forwarded-Host": f"127.0.0.1:{server.port}"}
+        assert (await http.get(url, headers=named)).status_code == 403
+        elsewhere = {**owner, "Origin": "https://ops.example.com"}
+        assert (await http.get(url, headers=elsewhere)).status_code == 403
+    assert "203.0.113.7" not in caplog.text
+    assert caplog.text.count("from 127.0.0.1: 403") == 2
