@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..duration import format_duration
@@ -14,6 +15,7 @@ SHOWN = 20
 """Rows named in one message; the others are counted."""
 REMEDIES = 3
 """Most different remedies that are told in one message: of a whole outage they would hide what fails."""
+LABELS_CHARS = 200
 BODY_CHARS = 3500
 """Longest body: below the 4,096 characters that the narrowest of the common chats takes."""
 
@@ -51,6 +53,9 @@ class Notice:
     """What is to be said of a row that comes and goes; empty for others."""
     since: datetime | None = None
     """When it began to stand like this."""
+    check_id: str = ""
+    labels: str = ""
+    """Where it is, as its labels say."""
     lasted: float | None = None
     """Of a problem that is over, or that people are reminded of, for how many seconds it lasted, where that is known."""
 
@@ -115,7 +120,7 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     still = others + len(failing) - fresh
     if len(notices) == 1:
         title = f"{worst.heading}: {worst.title}" + (f" ({others} more still failing)" if others else "")
-        about = [f"severity {worst.severity}, target {worst.target}", *_since(failing, "since ")]
+        about = [f"severity {worst.severity}, target {worst.target}", *filter(None, [worst.labels]), *_since(failing, "since ")]
         lines = [worst.line, ", ".join(about), *filter(None, (worst.remedy, worst.restless))]
     else:
         counted = [f"{fresh} more failing" if still else f"{fresh} failing"] if fresh else []
@@ -123,7 +128,8 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
         if still:
             counted.append(f"{fresh + still} failing in all" if fresh else f"{still} still failing")
         title = ", ".join(counted) + (f" ({group})" if group else "")
-        lines = [one.line for one in notices[:SHOWN]]
+        titles = Counter(one.title for one in notices)
+        lines = [(replace(one, title=f"{one.title} ({one.check_id})") if titles[one.title] > 1 else one).line for one in notices[:SHOWN]]
         if len(notices) > SHOWN:
             lines.append(f"… and {len(notices) - SHOWN} more")
         lines += _since(failing, "the first since ") if len(failing) > 1 else _since(failing, "since ")
@@ -137,6 +143,11 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     body, most = redact("\n".join(lines)), BODY_CHARS - len(link)
     body, title = unpaged(body), unpaged(redact(title))
     return Message(one_line(title), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)
+
+
+def labels_of(row: CheckResult) -> str:
+    """A row's labels, as people read them; without those that say who is told."""
+    return one_line(", ".join(f"{name}={value}" for name, value in row.labels.items() if not name.startswith("notify-")), LABELS_CHARS)
 
 
 def unpaged(text: str) -> str:

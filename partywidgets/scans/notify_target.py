@@ -30,7 +30,7 @@ from datetime import datetime
 from ..duration import format_duration
 from ..exceptions import StorageError
 from .model import CheckResult, one_line, utc_now
-from .notice import BADNESS, Known, Notice, compose, standing_of, unmade, urgency
+from .notice import BADNESS, Known, Notice, compose, labels_of, standing_of, unmade, urgency
 from .notify_delivery import deliver, opens_incidents
 from .notify_settings import NotifySettings
 
@@ -155,6 +155,8 @@ class Target:
             "" if over else "; ".join(part for part in parts if part),
             "" if over or reminds else self._restless(row.fingerprint, now),
             since=since,
+            check_id=row.check_id,
+            labels=labels_of(row),
             lasted=self._lasted(row) if over else lasted,
         )
 

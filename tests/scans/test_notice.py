@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from partywidgets.scans.notice import BODY_CHARS, Message, Notice, compose
+from partywidgets.scans.model import CheckResult
+from partywidgets.scans.notice import BODY_CHARS, Message, Notice, compose, labels_of
 
 BEGAN = datetime(2026, 11, 28, 2, 59, 7, tzinfo=UTC)
 DOWN = Notice("f1", "Shop", "ok", "crit", "critical", "got 503", "https://shop.example", "restart it; runbook R", since=BEGAN)
@@ -40,6 +41,20 @@ def test_what_a_target_answered_pages_nobody(said: str) -> None:
         assert said not in text
         assert said in text.replace("\u200b", "")
     assert "a@example.org <b> @hereby 2 < 3" in message.body
+
+
+def test_a_problem_says_where_it_is() -> None:
+    """By its labels, and where rows that share a message have one title, by their check: at night nobody knows which of two it is."""
+    row = CheckResult("eu_shop", "http", "t", "crit", labels={"zone": "eu", "notify-ops": "true", "note": "a\nb"})
+    assert labels_of(row) == "zone=eu, note=a b"
+    shop = replace(DOWN, check_id="eu_shop", labels="zone=eu")
+    assert "target https://shop.example, zone=eu, since" in told(shop).body
+    body = told(shop, replace(shop, fingerprint="f2", check_id="us_shop"), replace(shop, fingerprint="f3", title="Cart")).body
+    assert [line for line in body.splitlines() if line.startswith("CRIT")] == [
+        "CRIT Cart: got 503",
+        "CRIT Shop (eu_shop): got 503",
+        "CRIT Shop (us_shop): got 503",
+    ]
 
 
 def test_a_recovery_says_how_long_it_lasted() -> None:
