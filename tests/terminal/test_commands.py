@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -374,3 +376,86 @@ async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -
             "echo third-$((1+2))",
         ]
         ben.socket.transport.resume_reading()
+
+
+BASHRCS = {
+    "a string with a comment": "PROMPT_COMMAND='true # mine'",
+    "an array": "PROMPT_COMMAND=('true' 'false')",
+    "an empty array, set -u": "set -u; declare -a PROMPT_COMMAND=()",
+    "nothing set, set -u": "set -u; unset PROMPT_COMMAND PS1 PS2 PS0",
+    "set -e": "set -e",
+    "a DEBUG trap": "set -T; began() { T=${T:-$SECONDS}; }; trap began DEBUG; PROMPT_COMMAND='unset T'",
+    "an ERR trap": "trap 'true' ERR",
+    "functions of our names": "printf() { echo no; }; history() { echo no; }; alias echo='echo -e'",
+    "a history that keeps nothing": "set +o history; HISTCONTROL=ignoreboth:erasedups; HISTTIMEFORMAT='%F '",
+}
+ZSHRCS = {
+    "plugins and a prompt on the right": "RPROMPT='%F{red}%T%f'; source autosuggestions; source syntax-highlighting",
+    "plugins, vi keys": "bindkey -v; KEYTIMEOUT=1; source autosuggestions; source syntax-highlighting",
+    "a theme": "autoload -Uz promptinit && promptinit && prompt bart; setopt transient_rprompt",
+    "options": "setopt nounset ksh_arrays sh_word_split correct_all share_history hist_ignore_space",
+    "hooks that fail": "precmd() { return 1 }; preexec() { return 1 }; TRAPDEBUG() { : }",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [*(("bash", setting) for setting in BASHRCS), *(("zsh", setting) for setting in ZSHRCS)], ids=lambda value: value
+)
+async def test_run_beside_what_people_set(serve: Serve, name: str, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a start file says: output, exit code and folder are the command's, and what people type is in the ledger."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    said = (BASHRCS | ZSHRCS)[setting]
+    for plugin in re.findall("source ([a-z-]+)", said):
+        if not os.path.exists(file := f"/usr/share/zsh-{plugin}/zsh-{plugin}.zsh"):  # noqa: ASYNC240
+            pytest.skip(f"zsh-{plugin} is not installed")
+        said = said.replace(f"source {plugin}", f"source {file}")
+    (tmp_path / f".{name}rc").write_text(said)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        await ana.live()
+        for command, code, output in (
+            ("echo one; echo two", 0, "one\ntwo"),
+            *([] if "set -e" in said else [("(exit 7)", 7, "")]),
+            ("for i in 1 2\ndo echo n$i!\ndone", 0, "n1!\nn2!"),
+            ("cd / && pwd", 0, "/"),
+        ):
+            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
+            assert (done["exit_code"], done["output"]) == (code, output)
+        assert done["cwd"] == "/"
+        await ana.type("echo $((40+2))\r")
+        await ana.message("mark", kind="end", command="echo $((40+2))")
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+async def test_what_set_x_prints_is_the_command_s_alone(serve: Serve, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of what makes the marks, their nonce above all, is on the screen or in the output."""
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".zshrc").touch()
+    async with serve(default=f"local:{shell}") as place, place.watch() as ana:
+        await ana.live()
+        assert (await ana.ask("run", command="set -x", timeout_s=20))["result"]["output"] == ""
+        done = (await ana.ask("run", command="echo one", timeout_s=20))["result"]
+        assert re.fullmatch(r"\+\S* echo one\none", done["output"])
+        await ana.type("(exit 3)\r")
+        assert (await ana.message("mark", kind="end", command="(exit 3)"))["exit_code"] == 3
+        screen = (await ana.ask("screen"))["result"]["text"]
+        assert "633" not in screen
+        assert not re.search("[0-9a-f]{16}", screen)
+
+
+async def test_a_bash_that_may_not_be_told_of_prompts(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only PROMPT_COMMAND of a hardened machine: nothing complains at the start, and `run` says what helps."""
+    (tmp_path / ".bashrc").write_text("readonly PROMPT_COMMAND='true'\nPS1='hard$ '\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve(default="local:/bin/bash") as place, place.watch() as ana:
+        await ana.shows(b"hard$ ")
+        assert b"readonly" not in ana.drawn()
+        refused = await ana.ask("run", command="echo one", timeout_s=1)
+        assert "a prompt without marks ('hard$'): run(…, inside=True)" in refused["error"]
+        done = await ana.ask("run", command="echo one; (exit 4)", timeout_s=20, inside=True)
+        assert (done["result"]["output"], done["result"]["exit_code"]) == ("one", 4)

@@ -46,7 +46,7 @@ __pw_started() {
   local entry pattern='^ *[0-9]+[*]? +(.*)$'
   entry=$(__pw_entry)
   # A command that history does not keep (ignorespace, ignoredups) leaves the last entry as it was: its text is read off the screen then.
-  if [[ $entry != "$__pw_last_entry" && $entry =~ $pattern ]]; then __pw_mark "E;$(__pw_escape "${BASH_REMATCH[1]}")"; fi
+  if [[ $entry != "${__pw_last_entry-}" && $entry =~ $pattern ]]; then __pw_mark "E;$(__pw_escape "${BASH_REMATCH[1]}")"; fi
   __pw_mark C
 }
 
@@ -60,16 +60,24 @@ __pw_ended() {
 # Last, because others set PS1 in PROMPT_COMMAND.
 __pw_prompted() {
   __pw_last_entry=$(__pw_entry)
-  if [[ $PS2 != *"633;F;"* ]]; then PS2='\[\033]633;F;0;'$__pw_nonce'\007\]'$PS2; fi
-  if [[ $PS1 != *"633;B;"* ]]; then PS1='\[\033]633;A;'$__pw_nonce'\007\]'$PS1'\[\033]633;B;'$__pw_nonce'\007\]'; fi
+  if [[ ${PS2-} != *"633;F;"* ]]; then PS2='\[\033]633;F;0;'$__pw_nonce'\007\]'${PS2-}; fi
+  if [[ ${PS1-} != *"633;B;"* ]]; then PS1='\[\033]633;A;'$__pw_nonce'\007\]'${PS1-}'\[\033]633;B;'$__pw_nonce'\007\]'; fi
 }
 
+__pw_is=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
+if [[ ${__pw_is%%=*} == 'declare -'*r*' PROMPT_COMMAND' ]]; then
+  # Hardened machines forbid to change it. Without marks: `run` says so, and types its own with inside=True.
+  unset __pw_is
+  return 0
+fi
+# What these print under `set -x` goes nowhere: it would stand in the output of commands, with the nonce in it.
 if [[ ${BASH_VERSINFO[0]} -gt 4 || ( ${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4 ) ]]; then
-  PS0=${PS0-}'$(__pw_started)'
+  PS0=${PS0-}'$({ __pw_started; } 2>/dev/null)'
 fi
-if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == 'declare -a'* ]]; then
-  PROMPT_COMMAND=(__pw_ended "${PROMPT_COMMAND[@]}" __pw_prompted)
+if [[ $__pw_is == 'declare -a'* ]]; then
+  PROMPT_COMMAND=('{ __pw_ended; } 2>/dev/null' "${PROMPT_COMMAND[@]}" '{ __pw_prompted; } 2>/dev/null')
 else
-  PROMPT_COMMAND=__pw_ended$'\n'${PROMPT_COMMAND-}$'\n'__pw_prompted
+  PROMPT_COMMAND='{ __pw_ended; } 2>/dev/null'$'\n'${PROMPT_COMMAND-}$'\n''{ __pw_prompted; } 2>/dev/null'
 fi
+unset __pw_is
 __pw_mark "P;Shell=bash"

@@ -9,6 +9,28 @@ unset __PW_NONCE __PW_ZDOTDIR __PW_LOGIN __PW_INIT __pw_user_dotdir
 [[ -n ${__PW_DROP-} && -d $__PW_DROP ]] && command rm -rf -- "$__PW_DROP"
 unset __PW_DROP __pw_dotdir
 
+# Those that zsh calls have options of their own: what they would print under `set -x` would stand in the output of commands, with the nonce
+# in it.
+emulate zsh -o no_xtrace -c '
+__pw_started() {
+  __pw_mark "E;$(__pw_escape "$1")"
+  __pw_mark C
+}
+
+__pw_ended() {
+  local code=$?
+  __pw_mark "D;$code"
+  __pw_mark "P;Cwd=$(__pw_escape "$PWD")"
+}
+
+# Last, because themes set PROMPT in precmd.
+__pw_prompted() {
+  local begin=$'"'"'%{\033]'"'"' end=$__pw_nonce$'"'"'\007%}'"'"'
+  if [[ $PROMPT2 != *"633;F;"* ]]; then PROMPT2="${begin}633;F;0;$end$PROMPT2"; fi
+  if [[ $PROMPT != *"633;B;"* ]]; then PROMPT="${begin}633;A;$end$PROMPT${begin}633;B;$end"; fi
+}
+'
+
 __pw_mark() { builtin printf '\033]633;%s;%s\007' "$1" "$__pw_nonce" }
 
 __pw_escape() {
@@ -30,37 +52,18 @@ __pw_clear() {
   zle -K main
   if [[ ! -o interactivecomments ]]; then
     setopt interactivecomments
-    __pw_comments=1
+    precmd_functions+=(__pw_uncomment)
   fi
+}
+__pw_uncomment() {
+  unsetopt interactivecomments
+  precmd_functions=(${precmd_functions[@]:#__pw_uncomment})
 }
 zle -N __pw_clear
 for __pw_keys in emacs viins vicmd; do bindkey -M $__pw_keys '\e[633~' __pw_clear; done
 unset __pw_keys
 
-__pw_started() {
-  __pw_mark "E;$(__pw_escape "$1")"
-  __pw_mark C
-}
-
-__pw_ended() {
-  local code=$?
-  if [[ -n ${__pw_comments-} ]]; then
-    unsetopt interactivecomments
-    unset __pw_comments
-  fi
-  __pw_mark "D;$code"
-  __pw_mark "P;Cwd=$(__pw_escape "$PWD")"
-}
-
-# Last, because themes set PROMPT in precmd.
-__pw_prompted() {
-  if [[ $PROMPT2 != *'633;F;'* ]]; then PROMPT2=$'%{\033]633;F;0;'$__pw_nonce$'\007%}'$PROMPT2; fi
-  if [[ $PROMPT != *'633;B;'* ]]; then
-    PROMPT=$'%{\033]633;A;'$__pw_nonce$'\007%}'$PROMPT$'%{\033]633;B;'$__pw_nonce$'\007%}'
-  fi
-}
-
 typeset -ga precmd_functions preexec_functions
-precmd_functions=(__pw_ended $precmd_functions __pw_prompted)
-preexec_functions=(__pw_started $preexec_functions)
+precmd_functions=(__pw_ended "${precmd_functions[@]}" __pw_prompted)
+preexec_functions=(__pw_started "${preexec_functions[@]}")
 __pw_mark "P;Shell=zsh"
