@@ -31,7 +31,7 @@ from .terminal.settings import RecordingSettings, TerminalConfig
 if TYPE_CHECKING:
     AnyCheck = CheckModel
 else:
-    AnyCheck = Annotated[Union[tuple(CHECK_TYPES.values())], Field(discriminator="type")]  # noqa: UP007
+    AnyCheck = Annotated[Union[tuple(CHECK_TYPES.values())], Field(discriminator="type")]  # noqa: UP007 - of a computed tuple
 
 __all__ = ["AuthSettings", "AuthToken", "CheckDefaults", "Config", "config_schema", "load_config", "parse_config", "resolve"]
 

@@ -6,7 +6,7 @@ import re
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()  # noqa: SIM905
+    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()
 )
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 

@@ -72,6 +72,7 @@ class Calls:
             if key in self._running:
                 raise StillRunningError(f"{key} still runs from the last time")
             self._running[key] = done
+        # An object whose __call__ is async, too: noqa, since B004 thinks of callable().
         coroutine = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
         home = self._own_loop() if coroutine else None
         try:

@@ -33,7 +33,7 @@ class DnsCheck(CheckModel):
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(
-        "rcode records count ttl cnames authoritative authenticated resolver duration_ms error".split()  # noqa: SIM905
+        "rcode records count ttl cnames authoritative authenticated resolver duration_ms error".split()
     )
 
     apart: ClassVar[bool] = True

@@ -35,7 +35,7 @@ class DomainCheck(CheckModel):
     """
 
     value_names: ClassVar[frozenset[str] | None] = frozenset(
-        "expires_in expires_at days registered statuses registrar nameservers signed domain age_s duration_ms error".split()  # noqa: SIM905
+        "expires_in expires_at days registered statuses registrar nameservers signed domain age_s duration_ms error".split()
     )
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset(ERROR_CLASSES)
     together: ClassVar[int | None] = 4
