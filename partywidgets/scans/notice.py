@@ -53,6 +53,8 @@ class Notice:
     """What is to be said of a row that comes and goes; empty for others."""
     since: datetime | None = None
     """When it began to stand like this."""
+    gone: bool = False
+    """It has not recovered: its check is there no more."""
     check_id: str = ""
     labels: str = ""
     """Where it is, as its labels say."""
@@ -67,7 +69,7 @@ class Notice:
     @property
     def heading(self) -> str:
         """How it stands, in capitals."""
-        return f"STILL {self.standing.upper()}" if self.reminds else self.standing.upper()
+        return "GONE" if self.gone else f"STILL {self.standing.upper()}" if self.reminds else self.standing.upper()
 
     @property
     def line(self) -> str:
@@ -116,7 +118,8 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     """
     notices = sorted(notices, key=urgency)
     worst, failing = notices[0], [one for one in notices if one.standing != "ok"]
-    over, fresh = len(notices) - len(failing), sum(not one.reminds for one in failing)
+    gone, fresh = sum(one.gone for one in notices), sum(not one.reminds for one in failing)
+    over = len(notices) - len(failing) - gone
     still = others + len(failing) - fresh
     if len(notices) == 1:
         title = f"{worst.heading}: {worst.title}" + (f" ({others} more still failing)" if others else "")
@@ -125,6 +128,7 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     else:
         counted = [f"{fresh} more failing" if still else f"{fresh} failing"] if fresh else []
         counted += [f"{over} recovered"] if over else []
+        counted += [f"{gone} taken out"] if gone else []
         if still:
             counted.append(f"{fresh + still} failing in all" if fresh else f"{still} still failing")
         title = ", ".join(counted) + (f" ({group})" if group else "")

@@ -176,11 +176,12 @@ class Target:
         return notices + company
 
     def gone(self, row: CheckResult, reason: str) -> None:
-        """A row leaves the board: nothing more is said of it, but that its incident is over."""
+        """A row leaves the board: who knows it as failing hears that nobody looks any more, and its incident is over."""
         known, group = self.told.get(row.fingerprint), self.settings.group_of(row)
         self._forget(row.fingerprint)
-        if known is not None and known.incident and self.settings.recovery:
-            notice = Notice(row.fingerprint, row.title, known.status, "ok", row.severity, reason, row.target, "")
+        if known is not None and self.settings.recovery:
+            about = row.fingerprint, row.title, known.status, "ok", row.severity, reason, row.target, ""
+            notice = Notice(*about, gone=True, check_id=row.check_id, labels=labels_of(row))
             now = asyncio.get_running_loop().time()
             self.told[row.fingerprint] = known
             self.waiting[row.fingerprint] = _Waiting(group, notice, now)

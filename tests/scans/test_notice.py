@@ -57,6 +57,14 @@ def test_a_problem_says_where_it_is() -> None:
     ]
 
 
+def test_what_is_gone_did_not_recover() -> None:
+    """A check that was taken out is counted for itself, and nothing says that it is ok."""
+    gone = replace(DOWN, before="crit", standing="ok", summary="its check was taken out of a.yaml", remedy="", since=None, gone=True)
+    one = told(gone)
+    assert (one.title, one.body.splitlines()[0]) == ("GONE: Shop", "GONE (was crit) Shop: its check was taken out of a.yaml")
+    assert told(gone, replace(UP, fingerprint="f2"), replace(gone, fingerprint="f3")).title == "1 recovered, 2 taken out"
+
+
 def test_a_recovery_says_how_long_it_lasted() -> None:
     """In its two largest units; after a restart of the host, which does not know, without."""
     assert told(UP).body.splitlines() == ["OK (was crit for 1h2m) Shop: HTTP 200", "severity critical, target https://shop.example"]

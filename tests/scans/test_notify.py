@@ -395,6 +395,27 @@ async def test_of_rows_that_nobody_looks_at_nobody_is_told(inbox: Inbox, play: P
         assert inbox.messages.empty()
 
 
+async def test_who_was_told_of_a_problem_hears_that_its_check_is_gone(inbox: Inbox, play: Play) -> None:
+    """Nobody waits for the end of a problem that nobody looks at any more; of a check that was well nothing is said."""
+    checks = [ScriptedCheck(id=name, title=name) for name in ("shop", "cart", "wiki")]
+    async with telling(inbox, *checks) as service:
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: shop"
+        (target,) = service.notifier.targets
+        async with asyncio.timeout(WAIT):
+            while not target.told:
+                await asyncio.sleep(0.01)
+        await service.load_config("a.yaml", checks[2:], notify=[target.settings], resolve=inbox.resolve)
+        told = await inbox.next()
+        assert told["title"] == "GONE: shop"
+        assert told["message"].startswith("GONE (was crit) shop: its check was taken out of a.yaml")
+        async with asyncio.timeout(WAIT):
+            while target.told or (await service.history.told()).get(target.key):
+                await asyncio.sleep(0.01)
+        assert (inbox.messages.empty(), target.waiting) == (True, {})
+
+
 async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) -> None:
     """While a window is open its rows say so and nobody is told; its beginning stands in the history."""
     window = MaintenanceSettings.model_validate(
