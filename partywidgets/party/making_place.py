@@ -7,6 +7,7 @@ import heapq
 import logging
 from collections.abc import Iterable
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class MakingPlace:
         now = self._loop.time()
         if now < self._not_before or len(self.leaving) >= max(self._max_rooms, LEAVING):
             return []
-        idle = [room for room in rooms if room.vacant and now - room.touched >= self._settled]
-        going = heapq.nsmallest(max(1, self._max_rooms // SHARE), idle, key=lambda room: (room.recoverable, room.touched))
+        long_ago = now - self._settled
+        idle = [room for room in rooms if room.touched <= long_ago and room.vacant]
+        lost_to_nobody = [room for room in idle if not room.recoverable]
+        going = heapq.nsmallest(max(1, self._max_rooms // SHARE), lost_to_nobody or idle, key=attrgetter("touched"))
         if not going:
             self._not_before = now + PAUSE
             return []
