@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,8 +14,13 @@ from .model import CheckResult, one_line
 from .notify_settings import NotifySettings
 from .notify_target import Keep, Said, Target, Told, Troubled
 
+LAST_WORDS, TICK = 30.0, 0.1
+"""Seconds that a target which left its config has for what it is still to be told, and between two looks whether it has been."""
 FAILING = 20
 """Targets that do not take messages which everyone in the room is told of."""
+
+
+_log = logging.getLogger("partywidgets.scans.notify")
 
 
 @dataclass(slots=True)
@@ -105,7 +111,7 @@ class Notifier:
             now[one.name] = known
         for gone in before.values():
             if gone.task is not None:
-                gone.task.cancel()
+                self._own(_part(gone), f"notify {gone.target.settings.name}, at last")
         if now:
             self._targets[owner] = now
         if self._started:
@@ -126,6 +132,20 @@ class Notifier:
 
     def _run(self, owned: _Owned) -> None:
         owned.task = self._own(owned.target.run(), f"notify {owned.target.settings.name}")
+
+
+async def _part(owned: _Owned) -> None:
+    """Ends a target that left its config. Where its rows went along, who knows them as failing hears that first."""
+    assert owned.task is not None
+    owned.target.say_only_what_is_gone()
+    try:
+        async with asyncio.timeout(LAST_WORDS + owned.target.settings.group_wait):
+            while owned.target.waiting:
+                await asyncio.sleep(TICK)
+    except TimeoutError:
+        _log.warning("notify target %r left its config, and does not take what was still to be told", owned.target.settings.name)
+    finally:
+        owned.task.cancel()
 
 
 def require_apprise(path: str) -> None:

@@ -188,6 +188,10 @@ class Target:
             self._due[group] = min(self._due.get(group, math.inf), now + self.settings.group_wait)
             self._wake.set()
 
+    def say_only_what_is_gone(self) -> None:
+        """Of what waits to be told keeps that rows are gone."""
+        self.waiting = {name: waiting for name, waiting in self.waiting.items() if waiting.notice.gone}
+
     def _forget(self, fingerprint: str) -> None:
         self.waiting.pop(fingerprint, None)
         self._spoken.pop(fingerprint, None)

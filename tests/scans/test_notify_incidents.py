@@ -173,6 +173,21 @@ async def test_an_incident_ends_with_its_check(pager: Pager, play: Play) -> None
         )
         await pager.until(lambda: pager.first() == ["CRIT: b"])
         await kept(service, 1)
+        await service.load_config("a.yaml", [])
+        await pager.until(lambda: not pager.alerts)
+
+
+async def test_a_target_that_left_ends_no_incident_of_what_still_fails(pager: Pager, play: Play) -> None:
+    """Whoever takes a target out tells nobody that the problem is over."""
+    async with paging(pager, "a") as service:
+        await stand(service, play, a="crit")
+        await pager.until(lambda: pager.first() == ["CRIT: a"])
+        await kept(service, 1)
+        (owned,) = [one for group in service.notifier._targets.values() for one in group.values()]
+        await service.load_config("a.yaml", [ScriptedCheck(id="a", title="a", labels={"team": "data"})])
+        assert owned.task is not None
+        await asyncio.wait({owned.task}, timeout=WAIT)
+        assert (owned.task.cancelled(), pager.first()) == (True, ["CRIT: a"])
 
 
 async def test_an_incident_that_could_not_be_told_is_told_again(pager: Pager, play: Play) -> None:
