@@ -61,6 +61,11 @@ def recordings_frame(recordings: Iterable[Mapping[str, Any]]) -> DataFrame:
     return frame
 
 
+LONG = 900.0
+"""Seconds that a recording may take: one of 16 MiB over a line of 160 kbit/s, where it does not come packed."""
+SILENCE = 30.0
+
+
 class Recordings:
     """A room's recordings over HTTP. Raises RefusedError without the role for them, HostError when no answer came."""
 
@@ -83,7 +88,7 @@ class Recordings:
         return Recording(cast.text, (await self._get(f"/{quote(identity, safe='')}.json")).json())
 
     async def _get(self, path: str) -> FetchResponse:
-        answer = await fetch_url("GET", self._url + path, token=self._token)
+        answer = await fetch_url("GET", self._url + path, token=self._token, timeout=LONG, silence=SILENCE)
         if not answer.ok:
             raise (RefusedError if answer.status in (401, 403) else HostError)(answer.text[:300] or f"the host answered {answer.status}")
         return answer

@@ -52,11 +52,13 @@ async def fetch_url(
     body: bytes | str | None = None,
     json: Any = None,
     timeout: float = 30.0,
+    silence: float | None = None,
     max_body: int = 64 * 1024 * 1024,
 ) -> FetchResponse:
     """One request. `token` is sent as a bearer header, `json` is encoded. No redirect is followed: the credential is for that host.
 
-    `timeout` (seconds) bounds all of it, `max_body` (bytes) the answer. Raises HostError when no whole answer came.
+    `timeout` (seconds) bounds all of it, `silence` (seconds; None: as `timeout`) how long nothing may come, `max_body` (bytes) the answer.
+    Raises HostError when no whole answer came.
     """
     import aiohttp
 
@@ -75,7 +77,7 @@ async def fetch_url(
         sent["Authorization"] = f"Bearer {bearer}"
     # A large one goes out in pieces, between which the loop turns.
     stream = io.BytesIO(body) if isinstance(body, bytes) and len(body) > 65536 else body
-    limits = aiohttp.ClientTimeout(total=max(end - clock(), 0.001))
+    limits = aiohttp.ClientTimeout(total=max(end - clock(), 0.001), sock_read=silence)
     try:
         async with (
             aiohttp.ClientSession(timeout=limits, trust_env=not is_loopback_host(place.hostname or "")) as session,
@@ -88,6 +90,8 @@ async def fetch_url(
                     raise HostError(f"{place.path} at {place.netloc} answered more than {max_body} bytes: ask for less")
                 chunks.append(chunk)
             return FetchResponse(response.status, dict(response.headers), b"".join(chunks))
+    except aiohttp.ServerTimeoutError:
+        raise HostError(f"{place.netloc} said nothing to {method} {place.path} for {silence:g} s") from None
     except TimeoutError:
         raise HostError(f"{place.netloc} did not answer {method} {place.path} within {timeout:g} s") from None
     except (aiohttp.ClientError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from .lease import Person
 from .recording_thread import off_loop
 
 
-async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit) -> Response:
-    """To a GET of `/recordings` ("" as `wanted`), `/recordings/ID.cast` and `/recordings/ID.json`."""
+async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit, *, packed: bool = False) -> Response:
+    """To a GET of `/recordings` ("" as `wanted`), `/recordings/ID.cast` and `/recordings/ID.json`. `packed`: whoever asks takes gzip."""
     role = grant.terminal_role() or ""
     person = Person(grant.subject, "http", grant.display_name, role)
     if not person.may_hold:
@@ -31,7 +32,9 @@ async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit) -> Respo
     audit.note("recording-read", person, recording=identity)
     if kind == "json":
         return JSONResponse(await off_loop(lambda: described(file)))
-    return Response(await off_loop(file.read_bytes), media_type="application/x-asciicast", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    cast = await off_loop(lambda: gzip.compress(file.read_bytes(), 5) if packed else file.read_bytes())
+    return Response(cast, media_type="application/x-asciicast", headers=headers)
 
 
 def unreadable(grant: Grant) -> str:

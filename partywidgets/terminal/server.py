@@ -308,7 +308,8 @@ class TerminalServer(Server):
         _, slash, wanted = request.url.path.rpartition("/recordings")
         if slash:
             await self.recorder.flushed()
-            return await recording_answer(self.storage.folder("recordings"), wanted.removeprefix("/"), grant_of(request), self.audit)
+            folder, packed = self.storage.folder("recordings"), "gzip" in request.headers.get("accept-encoding", "")
+            return await recording_answer(folder, wanted.removeprefix("/"), grant_of(request), self.audit, packed=packed)
         upstream, stream = self.upstream, self.stream
         return JSONResponse(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from partywidgets.client.recording import Recordings
 from partywidgets.terminal import recording
 from partywidgets.terminal.cast import Written
 from partywidgets.terminal.recording import Recorder
@@ -24,6 +26,7 @@ from partywidgets.terminal.recording_budget import Budget
 from partywidgets.terminal.recording_list import newest
 from partywidgets.terminal.recording_thread import recording_thread
 from partywidgets.terminal.settings import RecordingSettings
+from tests.slow_line import SlowLine
 from tests.terminal.conftest import Serve
 from tests.terminal.viewers import Place
 
@@ -347,3 +350,25 @@ async def test_a_host_s_list_says_what_each_recording_says(serve: Serve, tmp_pat
     found, older = newest(folder, most=2)
     assert ([one["room"] for one in found], older) == (["w2"], 1)
     assert {one["room"]: (one["complete"], one["commands"]) for one in newest(folder)[0]} == {"w1": (True, 4), "w2": (False, 3)}
+
+
+async def test_a_recording_over_a_slow_line(serve: Serve) -> None:
+    """It comes packed to whoever takes that, and for as long as something comes no clock of half a minute ends it."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.ask("run", command="seq -f %060g 1 1500")
+        _, cast = await get(place, "/recordings")
+        identity = json.loads(cast)["recordings"][0]["id"]
+        url = f"{place.url}/parties/terminal-server/w1/recordings/{identity}.cast"
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer ana-token-for-the-tests"}, auto_decompress=False) as session:
+            async with session.get(url, headers={"Accept-Encoding": "identity"}) as answer:
+                plain = await answer.read()
+                assert "Content-Encoding" not in answer.headers
+            async with session.get(url, headers={"Accept-Encoding": "gzip"}) as answer:
+                packed = await answer.read()
+                assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(packed) < len(plain) / 4
+        assert gzip.decompress(packed) == plain
+        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=8_000) as line:
+            far = Recordings(f"http://127.0.0.1:{line.port}", "terminal-server", "w1", "ana-token-for-the-tests")
+            assert (await far.read(identity)).cast.encode()[: len(plain)] == plain
