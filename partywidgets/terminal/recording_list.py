@@ -22,7 +22,8 @@ def newest(folder: Path, room: str | None = None, most: int = MOST) -> tuple[lis
     one of them is meant. Reads files: not for the loop."""
     files = sorted(folder.glob("*.cast" if room is not None else "*/*.cast"), key=lambda file: file.stem, reverse=True)
     found = [summary for file in files[:most] if (summary := summarised(file))]
-    return found, max(0, len(files) - most)
+    # Their names tell the second alone.
+    return sorted(found, key=lambda one: str(one["started_at"]), reverse=True), max(0, len(files) - most)
 
 
 def summarised(file: Path) -> dict[str, Any]:
