@@ -171,7 +171,7 @@ export class Detail {
       command && !sandbox && element("div", { class: "pw-muted" }, "Its check names no sandbox, so it cannot be run from here."),
       command &&
         sandbox &&
-        this.#fold("From a cell", copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell")),
+        this.#fold("From a notebook", copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell")),
       runbook && element("div", { class: "pw-muted pw-wrap" }, "Runbook: ", link(runbook)),
     );
   }

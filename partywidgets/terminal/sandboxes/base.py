@@ -36,8 +36,6 @@ class Sandbox(Protocol):
 
     marks: MarkSource
     """How `run` learns where a command begins and ends."""
-    can_pause: bool
-    """False: `pause` does nothing, the upstream must always be drained."""
 
     async def read(self) -> bytes:
         """The next output, at most 64 KiB; b"" when the process has ended."""
@@ -49,7 +47,7 @@ class Sandbox(Protocol):
         """Sets the terminal's size in cells: 1 to 1000 each."""
 
     def pause(self) -> None:
-        """Stops taking output, so that the process blocks."""
+        """Stops taking output, so that the process blocks; nothing where the other end drops a reader that falls behind."""
 
     def resume(self) -> None:
         """Takes output again."""

@@ -80,8 +80,6 @@ def _account_shell() -> str:
 class LocalSandbox:
     """A child on a PTY of which it is the session leader."""
 
-    can_pause = True
-
     def __init__(self, process: subprocess.Popen[bytes], master: int, *, marked: bool) -> None:
         self.marks: MarkSource = "shell" if marked else "none"
         self._process, self._master = process, master

@@ -42,8 +42,6 @@ class RemoteShell:
     `host` is what people call what stands between us and the shell; it is gone when it has said nothing for `gone_after` seconds.
     """
 
-    can_pause = True
-
     def __init__(self, host: str, gone_after: float) -> None:
         self.marks: MarkSource = "shell"
         self._host = host

@@ -29,8 +29,6 @@ NOTHING_CAME = (
 class TtydSandbox(WebSocketSandbox):
     """A program that ttyd runs for this connection. ttyd says that it ended with code 0, or nothing of its code."""
 
-    can_pause = True
-
     def __init__(self, connection: Any, address: Address) -> None:
         super().__init__(connection, address)
         self._typed = self._answered = False

@@ -27,8 +27,6 @@ _PREVIEW = re.compile(r"/ws/terminal$|/sandbox/[^/]+/terminals/[^/]+/connect$")
 class WebSocketSandbox:
     """A terminal that runs elsewhere, as raw bytes both ways. Always drained: many such servers drop a reader that falls behind."""
 
-    can_pause = False
-
     def __init__(self, connection: Any, address: Address) -> None:
         self.marks: MarkSource = "typed"
         self._connection, self._place = connection, address.target
@@ -147,7 +145,7 @@ class WebSocketSandbox:
         """Nothing: a raw terminal has no way to hear its size."""
 
     def pause(self) -> None:
-        """Nothing: see `can_pause`."""
+        """Nothing: this end is always drained."""
 
     def resume(self) -> None:
         """Nothing."""
