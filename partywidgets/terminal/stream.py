@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ..party import Connection, Frame
 from . import protocol
 from .ring import Ring
-from .screen import SCREEN_BYTES, RawScreen, Screen, ScreenClosed
+from .screen import SCREEN_BYTES, Capture, RawScreen, Screen, ScreenClosed
 from .viewer import Piece, PlainViewer, RichViewer, Viewer
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Stream:
         for viewer in self._viewers.values():
             if not viewer.in_sync:
                 continue
-            if viewer.position == offset and isinstance(viewer, RichViewer) and viewer.open:
+            if viewer.position == offset and isinstance(viewer, RichViewer) and viewer.takes(len(output)):
                 ready.append(viewer.connection)
                 viewer.position = self.position
             else:
@@ -161,9 +161,9 @@ class Stream:
             return
         for piece in self._held:
             if piece.offset >= viewer.position:
-                viewer.output(piece)
-                if not viewer.open:
+                if not viewer.takes(len(piece.output)):
                     return
+                viewer.output(piece)
 
     def drawn(self, viewer: Viewer, offset: int) -> None:
         """A viewer says how far it has drawn; that makes room for more."""
@@ -181,7 +181,7 @@ class Stream:
         self._look_soon()
 
     def _show_drained(self, viewer: Viewer) -> None:
-        if not viewer.wanted and viewer.unread <= DRAINED_BYTES:
+        if not viewer.wanted and not viewer.awaits_screen and viewer.unread <= DRAINED_BYTES:
             viewer.drained(self._loop.time())
             self.show(viewer, "lagged")
 
@@ -232,15 +232,27 @@ class Stream:
                 delta = self.ring.read(capture.offset, self.position)
                 for viewer in list(self._viewers.values()):
                     if viewer.wanted and viewer.share == share:
-                        viewer.screen(self.epoch, capture, delta, viewer.wanted)
-                        viewer.position = self.position
-                        viewer.shown(capture.offset, len(capture.drawing) + len(delta), self._loop.time())
-                        self._shown(viewer)
+                        self._send_screen(viewer, capture, delta)
                 self.gate.set()
                 tries = 0
         finally:
             self.gate.set()
             self._syncing = None
+
+    def _send_screen(self, viewer: Viewer, capture: Capture, delta: bytes) -> None:
+        """`delta`: the output since. Over a thin line that acknowledges, more of it than its window is left out: the next screen has it."""
+        behind = len(delta) if viewer.thin and viewer.consumed is not None and len(delta) > viewer.window else 0
+        if behind:
+            delta = b""
+        viewer.screen(self.epoch, capture, delta, viewer.wanted)
+        viewer.position = capture.offset + len(delta)
+        viewer.shown(capture.offset, len(capture.drawing) + len(delta), self._loop.time())
+        self._shown(viewer)
+        if behind:
+            viewer.in_sync, viewer.lagging = False, True
+            viewer.note(type="lag", behind=behind)
+            self._look_after = LOOK_SECONDS
+            self._look_soon()
 
     def clear(self) -> bool:
         """True when `room_for_more` would return at once."""

@@ -143,6 +143,21 @@ class Viewer(ABC):
         drawn = 0 if self.consumed is None else self.position - self.consumed
         return drawn < self.window and self.connection.buffered < SOCKET_BYTES
 
+    @property
+    def thin(self) -> bool:
+        """True on a line that brings less than a narrow window in a moment."""
+        return self.window < NARROW_BYTES
+
+    def takes(self, size: int) -> bool:
+        """True while it may be sent so much more in one piece. On a thin line that is no more than its window: what needs seconds to come
+        holds up what follows, and a screen says as much."""
+        return self.open and not (self.thin and size > self.window)
+
+    @property
+    def awaits_screen(self) -> bool:
+        """True while a screen is on its way to a viewer that will say when it has drawn it."""
+        return self._screen_at is not None and self.consumed is not None
+
     def output(self, piece: Piece) -> None:
         """Sends live output."""
         self.position = piece.end
@@ -195,12 +210,16 @@ class Viewer(ABC):
         self.wanted = ""
         self.in_sync, self.lagging = True, False
         self._screen_at = offset
+        self._timed = (offset, now)
         self.speed.sent(size, now)
 
     def drew(self, offset: int, now: float) -> None:
-        """It says that it has drawn everything before `offset`; when a whole window went quickly, the next one is twice as wide."""
+        """It says that it has drawn everything before `offset`; when a whole window went quickly, the next one is twice as wide.
+        What it drew before a screen that is on its way says nothing."""
+        if self._screen_at is not None and offset < self._screen_at:
+            return
         self.consumed = min(max(offset, 0), self.position)
-        if self._screen_at is not None and offset >= self._screen_at:
+        if self._screen_at is not None:
             self._screen_at = None
             if not self.lagging:
                 self.speed.came(0, now)

@@ -118,6 +118,37 @@ async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> No
                 there.close()
 
 
+async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
+    """While a program pours, it gets one screen after another; the one after Ctrl-C comes behind less than it brings in two seconds."""
+    async with serve(cols=80, rows=24) as place, SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=32_000) as line:
+        far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
+        async with far.watch(who="ana", query="?scrollback=0&cols=80&rows=24") as ana:
+            await ana.running()
+            await ana.tell("consumed", offset=ana.offset)
+            room = await place.room("w1")
+            async with asyncio.timeout(20):
+                while any(viewer.consumed is None for viewer in room.viewers.values()):
+                    await asyncio.sleep(0.01)
+            await ana.type("yes 'one line after the other, for as long as nobody stops it'\r")
+            for _ in range(4):
+                await ana.catch_up()
+            assert len(ana.of("lag")) >= 3
+            before = line.passed
+            await ana.type("\x03")
+            await ana.draws(lambda: b"^C" in ana.drawn())
+            assert line.passed - before < 64_000
+            await ana.type("echo now-$((6*7))\r")
+            await ana.shows(b"now-42")
+            async with place.watch(who="pia") as pia:
+                await pia.shows(b"now-42")
+                here, there = emulator.Emulator(80, 24), emulator.Emulator(80, 24)
+                here.feed(pia.drawn())
+                there.feed(ana.drawn())
+                assert there.text() == here.text()
+                here.close()
+                there.close()
+
+
 async def test_a_client_whose_screen_never_came_asks_for_a_small_one(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that is cut again and again before a whole history has come: it does not go on behind a screen that it never had."""
     monkeypatch.setattr(client, "THIN_AFTER", 0.0)

@@ -165,8 +165,12 @@ class Viewer:
     async def catch_up(self) -> None:
         """Acknowledges whatever comes until there is a fresh screen, and that too, as a page does that lagged."""
         screens = len(self.screens)
+        await self.draws(lambda: len(self.screens) > screens)
+
+    async def draws(self, seen: Callable[[], Any]) -> None:
+        """Acknowledges whatever comes until `seen()`, and that too."""
         async with asyncio.timeout(WAIT):
-            while len(self.screens) == screens:
+            while not seen():
                 assert self.closed is None, f"the socket closed: {self.closed}"
                 self._changed.clear()
                 await self.tell("consumed", offset=self.offset)
