@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,15 @@ async def inbox() -> AsyncIterator[Inbox]:
         yield taken
 
 
-async def kept(service: OpsMonitorService, count: int) -> Target:
-    """The one target, once it and the history know that so many rows fail, and nothing of them waits."""
+async def kept(service: OpsMonitorService, count: int, *, after: datetime | None = None) -> Target:
+    """The one target, once it and the history know that so many rows fail, told after that time, and nothing of them waits."""
     (target,) = service.notifier.targets
     async with asyncio.timeout(WAIT):
-        while target.waiting or len((await service.history.told()).get(target.key, {})) != count:
+        while True:
+            told = (await service.history.told()).get(target.key, {})
+            if not target.waiting and len(told) == count and (after is None or all(known.at > after for known in told.values())):
+                return target
             await asyncio.sleep(0.01)
-    return target
 
 
 async def set_back(service: OpsMonitorService, count: int = 1) -> Target:
@@ -140,6 +142,7 @@ async def test_a_restart_neither_repeats_nor_loses_a_reminder(inbox: Inbox, play
         await service.run_scan()
         target = await set_back(service)
         assert target.sent == 0
+        before = next(iter(target.told.values())).at
     async with telling(inbox, check, directory=tmp_path, **EVERY) as service:
         (target,) = service.notifier.targets
         row = next(iter(service.board.rows.values()))
@@ -148,7 +151,8 @@ async def test_a_restart_neither_repeats_nor_loses_a_reminder(inbox: Inbox, play
         assert list(target.waiting) == [], "nobody has looked since"
         await service.run_scan()
         assert (await inbox.next())["title"] == "STILL CRIT: Shop"
-        await kept(service, 1)
+        # The row was told of before: that the reminder arrived shows in its time alone.
+        await kept(service, 1, after=before)
     async with telling(inbox, check, directory=tmp_path, **EVERY) as service:
         await service.run_scan()
         (target,) = service.notifier.targets
