@@ -343,11 +343,11 @@ class Target:
                 "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
             )
         for notice in notices:  # while the message was under way the row may have moved on
-            row = self._current(notice.fingerprint)
-            if row is None:
-                self._forget(notice.fingerprint)
-            else:
+            row, waiting = self._current(notice.fingerprint), self.waiting.get(notice.fingerprint)
+            if row is not None:
                 self.seen(row)
+            elif waiting is None or not waiting.notice.gone:
+                self._forget(notice.fingerprint)
 
     async def _next(self) -> tuple[list[str], list[Notice]]:
         """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""

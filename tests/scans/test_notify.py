@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from partywidgets.scans import notify_target
 from partywidgets.scans.checks.base import RemediationModel
 from partywidgets.scans.maintenance import MaintenanceSettings
 from partywidgets.scans.model import CheckResult, Status, utc_now
-from partywidgets.scans.notice import compose
+from partywidgets.scans.notice import Known, compose
 from partywidgets.scans.notify_settings import NotifySettings
 from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.silence import Ack, Silence
@@ -414,6 +414,30 @@ async def test_who_was_told_of_a_problem_hears_that_its_check_is_gone(inbox: Inb
             while target.told or (await service.history.told()).get(target.key):
                 await asyncio.sleep(0.01)
         assert (inbox.messages.empty(), target.waiting) == (True, {})
+
+
+async def test_a_check_that_goes_while_its_message_is_noted(inbox: Inbox, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a message's arrival and the note of it the check is taken out: that it is gone is told all the same."""
+    noting, noted = asyncio.Event(), asyncio.Event()
+    check = ScriptedCheck(id="shop", title="shop")
+    play.statuses["shop"] = "crit"
+    async with telling(inbox, check) as service:
+        (target,) = service.notifier.targets
+        keep = target._keep
+
+        async def slow(key: str, told: Mapping[str, Known | None]) -> None:
+            noting.set()
+            await noted.wait()
+            await keep(key, told)
+
+        monkeypatch.setattr(target, "_keep", slow)
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: shop"
+        async with asyncio.timeout(WAIT):
+            await noting.wait()
+            await service.load_config("a.yaml", [], notify=[target.settings], resolve=inbox.resolve)
+        noted.set()
+        assert (await inbox.next())["title"] == "GONE: shop"
 
 
 async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) -> None:
