@@ -30,7 +30,7 @@ class PtyOutput:
     """The output of one program. `ended` is done when the program is; whoever owns the PTY closes this before it."""
 
     def __init__(self, master: int, ended: asyncio.Future[Exit]) -> None:
-        self._master = self._source = master
+        self._master = master
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._readable = asyncio.Event()
@@ -147,10 +147,15 @@ class PtyOutput:
         else:
             self._loop.remove_reader(self._source)
 
-    def _read_from(self, source: int) -> None:
+    @property
+    def _source(self) -> int:
+        return self._master if self._pump is None else self._pump.output
+
+    def _read_with(self, pump: Pump | None) -> None:
+        """Reads what the pump does from now on, or the PTY itself."""
         listening = self._listening
         self._listen(False)
-        self._source = source
+        self._pump = pump
         self._listen(listening)
 
     def _gauge(self, now: float, size: int) -> None:
@@ -177,14 +182,12 @@ class PtyOutput:
         if self._ended.done() or not self._open:
             await pump.close()
             return
-        self._pump = pump
-        self._read_from(pump.output)
+        self._read_with(pump)
         pump.begin()
 
     def _leave(self, pump: Pump) -> None:
         """Its output has ended: the PTY is read here again."""
-        self._pump = None
-        self._read_from(self._master)
+        self._read_with(None)
         self._readable.set()  # behind the program's end nothing else would tell
         self._own(pump.close())
 

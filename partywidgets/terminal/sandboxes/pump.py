@@ -26,6 +26,7 @@ PIPE_BYTES = 1 << 20
 IDLE_SECONDS = 1.0
 """A program that printed nothing for so long has stopped pouring, and the room reads for itself: an echo comes without a detour."""
 START_SECONDS = 5.0
+"""Seconds until it must have said that it is there, of which it needs 0.02 to 0.04 here."""
 END_SECONDS = 30.0
 """Seconds that the process may take to give the PTY back, until it is killed. A room that is paused lets it wait."""
 
