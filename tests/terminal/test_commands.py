@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import sys
@@ -14,6 +13,7 @@ import pytest
 from partywidgets.terminal import commands
 from tests.engines_fixture import Engine
 
+from ..debian_package import unpacked
 from .conftest import Serve
 
 
@@ -408,9 +408,8 @@ async def test_run_beside_what_people_set(serve: Serve, name: str, setting: str,
         pytest.skip(f"{name} is not installed")
     said = (BASHRCS | ZSHRCS)[setting]
     for plugin in re.findall("source ([a-z-]+)", said):
-        if not os.path.exists(file := f"/usr/share/zsh-{plugin}/zsh-{plugin}.zsh"):  # noqa: ASYNC240
-            pytest.skip(f"zsh-{plugin} is not installed")
-        said = said.replace(f"source {plugin}", f"source {file}")
+        tree = await asyncio.to_thread(unpacked, f"zsh-{plugin}")
+        said = said.replace(f"source {plugin}", f"source {tree}/usr/share/zsh-{plugin}/zsh-{plugin}.zsh")
     (tmp_path / f".{name}rc").write_text(said)
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
