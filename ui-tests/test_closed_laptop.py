@@ -51,9 +51,10 @@ def close(laptop: Laptop, widget: Locator) -> None:
     expect(widget.locator(".pw-bar .pw-state")).to_have_text("connection lost: reconnecting", timeout=LONG)
     before = laptop.attempts()
     wait_for(lambda: laptop.attempts() >= before + 2, "nobody tried to come back")
-    # JupyterLab's own notice, which lies over everything until somebody has read it.
+    # JupyterLab's own notice, which lies over everything until somebody has read it, and comes again unless told not to.
     notice = widget.page.get_by_role("dialog").filter(has_text="Server Connection Error")
-    notice.get_by_role("button").first.click(timeout=LONG)
+    notice.get_by_role("checkbox").check(timeout=LONG)
+    notice.get_by_role("button", name="Close").click(timeout=LONG)
     expect(notice).to_have_count(0)
     expect(widget.locator(".pw-bar .pw-state")).to_have_text("connection lost: reconnecting")
     expect(widget.locator(".pw-badge")).to_have_text("server")
