@@ -117,14 +117,6 @@ class ContainerSandbox(ExecShell):
         self._unechoed = True
         await self._job.stream.write_in(keystrokes)
 
-    async def resize(self, cols: int, rows: int) -> None:
-        """Sets the terminal's size. A shell that has just ended keeps its old one."""
-        if self._open and not self._exit.done():
-            try:
-                await self._job.resize(cols, rows)
-            except EngineError as error:
-                log.info("container %s: %s", self._job.container, error)
-
     async def begin(self, cols: int, rows: int) -> None:
         """Gives the shell that starts its size. Docker answers that once it runs, or after 10 s: where it cannot run, nobody waits."""
         first = asyncio.ensure_future(self.resize(cols, rows))

@@ -79,14 +79,6 @@ class AttachedSandbox(ExecShell):
     async def _send(self, keystrokes: bytes) -> None:
         await self._job.stream.write_in(keystrokes)
 
-    async def resize(self, cols: int, rows: int) -> None:
-        """Sets the terminal's size, for all who are attached. A program that has just ended keeps its old one."""
-        if self._open and not self._exit.done():
-            try:
-                await self._job.resize(cols, rows)
-            except EngineError as error:
-                log.info("container %s: %s", self._job.container, error)
-
     async def close(self) -> None:
         """Lets go. The program and its container run on."""
         self._code.cancel()

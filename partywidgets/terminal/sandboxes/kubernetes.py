@@ -132,14 +132,9 @@ class KubernetesSandbox(ExecShell):
         for start in range(0, len(keystrokes), CHUNK):
             await self._job.send(keystrokes[start : start + CHUNK])
 
-    async def resize(self, cols: int, rows: int) -> None:
-        """Sets the terminal's size. A shell that has just ended keeps its old one."""
-        if self._open and not self._exit.done():
-            try:
-                async with asyncio.timeout(GRACE):
-                    await self._job.resize(cols, rows)
-            except (OSError, TimeoutError) as error:
-                log.info("pod %s: the size was not told: %s", self._name, error)
+    async def _set_size(self, cols: int, rows: int) -> None:
+        async with asyncio.timeout(GRACE):
+            await super()._set_size(cols, rows)
 
     async def _end_shell(self, pid: int) -> None:
         script = (

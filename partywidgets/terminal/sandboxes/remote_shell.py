@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 INPUT_BOUND = 1 << 20
 """Bytes of input that may wait for the program."""
+SIZE_AGAIN = (0.2, 1.0, 5.0)
+"""Seconds after which a size is told again. Of two sizes that it reads in one go, conmon, which Podman and CRI-O have, set the first
+and dropped the second until 2025 (containers/conmon#566), and of two requests the later may come first. A program hears of no size that it
+has."""
 FIRST_WORD = 2.0
 """Seconds that a shell whose start is given up has to say which process it is, so that it can be ended."""
 
@@ -31,6 +35,9 @@ class Closable(Protocol):
 
 class Execution(Closable, Protocol):
     """A program's input and output."""
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """The size of its terminal in cells."""
 
     def abort(self) -> None:
         """Cuts its connection at once: whoever reads comes to the end."""
@@ -101,6 +108,8 @@ class ExecShell(RemoteShell):
         super().__init__(host, gone_after)
         self._kind, self._name = kind, name
         self._clients = (job, engine)
+        self._size = (0, 0)
+        self._size_again: asyncio.Task[None] | None = None
         self._pid: int | None = None
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._input_size = 0
@@ -126,6 +135,30 @@ class ExecShell(RemoteShell):
             finally:
                 self._input_size -= len(keystrokes)
 
+    async def resize(self, cols: int, rows: int) -> None:
+        """Sets the terminal's size. A program that has just ended keeps its old one."""
+        self._size = cols, rows
+        await self._tell_size()
+        if self._size_again is not None:
+            self._size_again.cancel()
+        if self._open:
+            self._size_again = asyncio.create_task(self._resize_again(), name=f"size of {self._name}")
+
+    async def _resize_again(self) -> None:
+        for seconds in SIZE_AGAIN:
+            await asyncio.sleep(seconds)
+            await self._tell_size()
+
+    async def _tell_size(self) -> None:
+        if self._open and not self._exit.done():
+            try:
+                await self._set_size(*self._size)
+            except (EngineError, OSError, TimeoutError) as error:
+                log.info("%s %s: the size was not told: %s", self._kind, self._name, error)
+
+    async def _set_size(self, cols: int, rows: int) -> None:
+        await self._clients[0].resize(cols, rows)
+
     def _cut(self) -> None:
         self._clients[0].abort()
 
@@ -146,8 +179,10 @@ class ExecShell(RemoteShell):
         self._open = False
         self._going.set()
         await self._unwatch()
-        self._writer.cancel()
-        await asyncio.gather(self._writer, return_exceptions=True)
+        owned = [task for task in (self._writer, self._size_again) if task is not None]
+        for task in owned:
+            task.cancel()
+        await asyncio.gather(*owned, return_exceptions=True)
         job, engine = self._clients
         try:
             if not self._exit.done() and self._pid is not None:

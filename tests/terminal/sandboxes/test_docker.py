@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psutil
 import pytest
 
 from partywidgets.engines.docker import DockerEngine
@@ -44,6 +45,31 @@ async def test_busybox_container_is_entered(engine: Engine, opened: Open) -> Non
         end = await shell.sandbox.wait_exit()
         assert (end.code, end.reason) == (7, f"the shell in {name} ended with code 7")
     engine.remove(name)
+
+
+@pytest.mark.parametrize("engine", BOTH[1:], indirect=True)
+async def test_two_sizes_that_are_read_in_one_go(engine: Engine, opened: Open) -> None:
+    """Podman's conmon is stopped while two sizes come, and sets the first one only: the shell has the second all the same."""
+    name = engine.start()
+    async with opened(f"{engine.kind}:{name}", cols=91, rows=33) as shell:
+        await shell.prompt()
+        shell.sandbox.write(b"while :; do stty size; sleep 0.1; done\r")
+        await shell.until(lambda: b"33 91" in shell.output)
+        assert isinstance(shell.sandbox, ContainerSandbox)
+        exec_id = shell.sandbox._job.id
+        [conmon] = [process for process in psutil.process_iter(["name", "cmdline"]) if _is_conmon(process, exec_id)]
+        conmon.suspend()
+        try:
+            await shell.sandbox.resize(100, 40)
+            await shell.sandbox.resize(101, 41)
+        finally:
+            conmon.resume()
+        await shell.until(lambda: b"41 101" in shell.output)
+    engine.remove(name)
+
+
+def _is_conmon(process: psutil.Process, exec_id: str) -> bool:
+    return process.info["name"] == "conmon" and exec_id in (process.info["cmdline"] or ())
 
 
 @pytest.mark.parametrize("engine", BOTH, indirect=True)

@@ -37,7 +37,9 @@ async def test_the_programs_own_shell_is_joined_and_left_running(engine: Engine,
             await ana.shows(b"here-42 1\r\n")
             async with place.watch("w2", query="?cols=91&rows=33&sandboxId=also") as ben:
                 await ben.live()
-                result = (await ben.ask("run", command="stty size; (exit 6)", timeout_s=20))["result"]
+                # An engine does not say when a size is set, only that it will be.
+                sized = 'until [ "$(stty size)" = "33 91" ]; do sleep 0.1; done; stty size; (exit 6)'
+                result = (await ben.ask("run", command=sized, timeout_s=20))["result"]
                 assert (result["output"], result["exit_code"]) == ("33 91", 6)
                 await ana.shows(b"33 91")
             await ana.type("echo still-$((1+1))\r")
