@@ -29,7 +29,7 @@ export function mount(options: MountOptions): void {
       table.draw(changes);
       if (changes.reset) asked = nothing;
       if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
-      seek(changes.reset);
+      seek(changes.reset, changes.removed);
       const shown = detail.fingerprint;
       if (
         shown &&
@@ -80,29 +80,44 @@ export function mount(options: MountOptions): void {
   };
   /** What a link leads to, a fingerprint or a check's id, until its row is here. */
   let wanted = String(model.get("check") ?? "");
-  const seek = (complete: boolean) => {
+  /** How the table was looked at before it was filtered for the link's row; null: it is not. */
+  let filter: object | null = null;
+  const look = (view: object) => {
+    filter = null;
+    table.setView(view);
+    ops.traits.write("view", view);
+  };
+  const missing = () => {
+    table.tell({ id: "", ok: false, error: `no row here is called ${wanted}: its check is gone, or was not looked at yet` });
+    wanted = "";
+  };
+  /** `complete`: all rows are here, or the host sorts them. `gone`: rows that it has just said are on no board. */
+  const seek = (complete: boolean, gone: ReadonlySet<string> = new Set()) => {
     if (wanted === "") return;
     const row = store.rows.get(wanted) ?? worst([...store.rows.values()].filter(({ check_id }) => check_id === wanted));
     if (row) {
       wanted = "";
+      filter = null;
       closed = false;
       table.select([row.fingerprint]);
       ops.traits.write("selection", [row.fingerprint]);
       show(row.fingerprint);
       detail.focus();
     } else if (store.window) {
-      if (!complete) return;
+      if (filter !== null && store.window.rows === 0) {
+        look(filter);
+        missing();
+      } else if (gone.has(wanted)) missing();
+      if (!complete || wanted === "") return;
       // The host tells of a row that is selected wherever it stands; one that only its check's id is known of is filtered for.
       if (FINGERPRINT.test(wanted)) table.select([wanted]);
       else {
-        const view = { ...(model.get("view") as object | undefined), search: `id:"${wanted.replaceAll('"', "")}"` };
-        table.setView(view);
-        ops.traits.write("view", view);
+        const before = (model.get("view") ?? {}) as object;
+        look({ ...before, search: `id:"${wanted.replaceAll('"', "")}"` });
+        // Where rows were in view, none in view says that there is no such row.
+        filter = store.window.rows > 0 ? before : null;
       }
-    } else if (complete) {
-      table.tell({ id: "", ok: false, error: `no row here is called ${wanted}: its check is gone, or was not looked at yet` });
-      wanted = "";
-    }
+    } else if (complete) missing();
   };
   const sought = () => {
     wanted = String(model.get("check") ?? "");

@@ -270,3 +270,21 @@ def test_a_link_leads_to_a_row_that_is_not_in_view(browser: Browser, place: Plac
         expect(page).to_have_title(re.compile(r"crit, \d+ warn · main"))
     finally:
         page.close()
+
+
+@pytest.mark.parametrize("link", ["0123456789abcdef", "no-such-check"])
+def test_a_link_to_a_row_that_is_gone_says_so(browser: Browser, place: Place, link: str) -> None:
+    """By what an old notification says or by a check's id: a sentence that is seen, and the whole board."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    try:
+        page.goto(f"{place.url}/#check={link}")
+        page.get_by_label("Token").fill(token_of("ana"))
+        page.keyboard.press("Enter")
+        answer = page.locator(".pw-actions .pw-answer")
+        expect(answer).to_be_visible()
+        expect(answer).to_contain_text(f"no row here is called {link}")
+        expect(grid(page)).to_have_attribute("aria-rowcount", str(ROWS + 1))
+        expect(page.get_by_role("searchbox")).to_have_value("")
+        expect(page.locator(".pw-detail")).to_be_hidden()
+    finally:
+        page.close()

@@ -35,6 +35,8 @@ export class ActionBar {
   #submit = element("button", { type: "submit", class: "pw-primary" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #what: "ack" | "silence" = "ack";
+  /** The rows that were selected when the answer was told: it says nothing of others. */
+  #told = "";
 
   constructor(actions: RowActions | null, selected: () => Result[]) {
     this.#actions = actions;
@@ -79,9 +81,12 @@ export class ActionBar {
   /** Follows the selection. */
   refresh(): void {
     const rows = this.#selected();
-    this.node.hidden = rows.length === 0;
-    if (rows.length === 0) this.#close();
-    setText(this.#words, rows.length === 1 ? rows[0]!.title || rows[0]!.check_id : `${rows.length} selected`);
+    if (this.#names() !== this.#told) setText(this.#answer, "");
+    const none = rows.length === 0;
+    this.node.hidden = none && this.#answer.textContent === "";
+    if (none) this.#close();
+    this.#buttons.hidden = none || !this.#form.hidden;
+    setText(this.#words, none ? "" : rows.length === 1 ? rows[0]!.title || rows[0]!.check_id : `${rows.length} selected`);
     const acked = under(rows, "ack");
     setText(this.#ack, acked ? "Withdraw ack" : "Ack…");
     this.#ack.title = acked ? "Nobody is on it any more (a)" : "Say that somebody is on it (a)";
@@ -124,14 +129,26 @@ export class ActionBar {
     const rows = this.#selected();
     if (rows.length === 0) return;
     const copied = await toClipboard(toTabs(rows));
-    setText(
-      this.#answer,
+    this.#say(
       copied ? `${rows.length} ${rows.length === 1 ? "row" : "rows"} copied` : "The browser did not allow copying: save them with CSV",
     );
   }
 
+  /** Shows an answer, also to somebody who has selected nothing. */
   tell(reply: Reply): void {
-    setText(this.#answer, reply.ok ? "" : (reply.error ?? "refused"));
+    this.#say(reply.ok ? "" : (reply.error ?? "refused"));
+  }
+
+  #say(sentence: string): void {
+    this.#told = this.#names();
+    setText(this.#answer, sentence);
+    this.refresh();
+  }
+
+  #names(): string {
+    return this.#selected()
+      .map(({ fingerprint }) => fingerprint)
+      .join();
   }
 
   async #send(): Promise<void> {

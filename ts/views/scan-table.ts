@@ -243,7 +243,9 @@ export class ScanTable {
     this.#window = window && new WindowLines(window, rows, this.#look.group !== "", this.#folded);
     this.#asker.shown();
     const filtered = (window?.total ?? rows.size) > 0;
-    this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : "No results yet");
+    // Who is not let in, or still waits, has not been told that there are none.
+    const none = this.#store.epoch === null ? "Nothing has come yet" : "No results yet";
+    this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : none);
     this.#ask();
   }
 

@@ -120,6 +120,21 @@ describe("actions", () => {
     expect(bar.node.hidden).toBe(true);
   });
 
+  it("show a sentence where nothing is selected, until something is", () => {
+    rows = [];
+    bar.refresh();
+    bar.tell({ id: "", ok: false, error: "no row here is called shop" });
+    expect(bar.node.hidden).toBe(false);
+    expect(bar.node.textContent).toContain("no row here is called shop");
+    expect(bar.node.querySelector<HTMLElement>(".pw-buttons")!.hidden).toBe(true);
+    bar.refresh();
+    expect(bar.node.hidden).toBe(false);
+    rows = [RESULT];
+    bar.refresh();
+    expect(bar.node.textContent).not.toContain("no row here");
+    expect(bar.node.querySelector<HTMLElement>(".pw-buttons")!.hidden).toBe(false);
+  });
+
   it("ask for a reason in place, and send nothing without one", async () => {
     button(bar.node, "Ack").click();
     expect(document.activeElement).toBe(reason());
