@@ -118,6 +118,11 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     copy: () => void copy(),
     recording: options.recording && (() => void save()),
     zoom: (step) => view.zoom(step),
+    above: () => {
+      // Pressed, it cannot be pressed again: the focus would be nowhere.
+      view.terminal.focus();
+      party.askAbove();
+    },
     restart: async () => {
       const reply = await party.ask({ type: "restart" });
       tell(reply.ok ? "" : (reply.error ?? "the shell was not restarted"));

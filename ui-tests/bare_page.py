@@ -75,9 +75,11 @@ class Place:
         who: str = "ana",
         theme: dict[str, str] | None = None,
         sandbox: str = "",
+        query: dict[str, str] | None = None,
         **options: Any,
     ) -> None:
-        """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body, `sandbox` is an id."""
+        """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body, `sandbox` is an id, `query` is
+        what else stands in the room's address."""
         if not page.url.startswith(self.url):
             page.goto(f"{self.url}/healthz")
         given = {
@@ -88,7 +90,7 @@ class Place:
             "room": room,
             "options": options,
             "theme": theme or {},
-            "query": {"sandboxId": sandbox} if sandbox else {},
+            "query": ({"sandboxId": sandbox} if sandbox else {}) | (query or {}),
         }
         page.evaluate(MOUNT, given)
 

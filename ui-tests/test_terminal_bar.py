@@ -290,3 +290,32 @@ def test_restart(enter: Callable[..., Locator]) -> None:
         shows(page, "$")
     type_into(ana, "echo new-$((1+1))\n")
     shows(ben, "new-2")
+
+
+def test_lines_above_the_screen_that_were_left_out_are_loaded(enter: Callable[..., Locator], place: Place, browser: Browser) -> None:
+    """Of a screen that came short, as over a slow line, the bar offers the rest; then the first line can be scrolled to."""
+    ana = enter("history", "ana")
+    expect(ana.get_by_role("button", name="Load history")).to_be_hidden()
+    type_into(ana, "for n in $(seq 1 300); do echo line-$n-of-many; done; echo all-$((40+2))\n")
+    shows(ana, "all-42")
+    page = browser.new_page(viewport={"width": 1000, "height": 500})
+    try:
+        place.mount(page, "terminal", "history", who="obi", rows=8, query={"scrollback": "0"})
+        obi = page.locator(".pw-terminal")
+        shows(obi, "all-42")
+        load = obi.get_by_role("button", name="Load history")
+        expect(load).to_be_visible()
+        assert serious(page, ".pw-terminal") == []
+        page.screenshot(path=SCREENSHOTS / "load_history.png")
+        load.click()
+        expect(obi.get_by_role("button", name=re.compile("history"))).to_be_hidden()
+        expect(obi.locator(".xterm-helper-textarea")).to_be_focused()
+        obi.locator(".xterm").hover()
+        for _ in range(100):  # what has come may still be being drawn
+            page.mouse.wheel(0, -1_000_000)
+            if "line-1-of-many" in (obi.locator(".xterm-rows").text_content() or ""):
+                break
+            page.wait_for_timeout(100)
+        shows(obi, "line-1-of-many")
+    finally:
+        page.close()

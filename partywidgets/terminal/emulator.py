@@ -8,7 +8,7 @@ Hostile output (`CSI 2 J` thousands of times on a 1000×1000 screen) takes secon
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyghostty._ffi import ffi, lib
 from pyghostty.core import Terminal, check, init_sized, read_buf
@@ -30,6 +30,13 @@ _ENTER_ALTERNATE = b"\x1b[?1049h\x1b[0m" + CLOSED.encode() + b"\x1b[H"
 _BRACKETED_PASTE, _ORIGIN = 2004, 6
 _SWITCH = re.compile(r"\x1b\[\?(?:47|1047|1049)[hl]")
 """The switch to the alternate screen is ours to place; a second one would clear it."""
+
+
+class Drawing(NamedTuple):
+    """What draws a terminal; `short`: lines above its screen are left out."""
+
+    output: bytes
+    short: bool
 
 
 class Emulator:
@@ -115,26 +122,28 @@ class Emulator:
         """True when the program wants pasted text marked as such."""
         return self.mode(_BRACKETED_PASTE)
 
-    def drawing(self, limit: int, scrollback: int | None = None) -> bytes:
-        """Bytes that draw both screens, scrollback, modes, scroll region and cursor on a terminal of this size after a reset.
+    def drawing(self, limit: int, scrollback: int | None = None) -> Drawing:
+        """What draws both screens, scrollback, modes, scroll region and cursor on a terminal of this size after a reset.
 
         An unfinished sequence stands at their end. At most about `limit` bytes, and `scrollback` of the lines above the screen (None: as
         `limit`): the oldest of them are left out first.
         What it cannot carry: the title, and that two hyperlinks have the same `id`.
         """
         if not self.alternate:
-            return _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links) + self._continuation()
+            output, short = _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links)
+            return Drawing(output + self._continuation(), short)
         twin = _twin(self._terminal)
         try:
             # The formatter writes the active screen only, so the primary one is drawn from a copy that left the alternate.
             twin.feed(_LEAVE_ALTERNATE)
             column, row = twin.cursor
             # The scroll region is the full-screen program's; resetting it homes the cursor, which 1049 then saves.
-            primary = _drawing(twin, limit, self.scrollback, scrollback, links=self._links) + b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
+            primary, short = _drawing(twin, limit, self.scrollback, scrollback, links=self._links)
+            primary += b"\x1b[r\x1b[%d;%dH" % (row + 1, column + 1)
         finally:
             twin.close()
-        alternate = _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links)
-        return primary + _ENTER_ALTERNATE + alternate + self._continuation()
+        alternate, _ = _drawing(self._terminal, limit, self.scrollback, scrollback, links=self._links)
+        return Drawing(primary + _ENTER_ALTERNATE + alternate + self._continuation(), short)
 
     def _continuation(self) -> bytes:
         size = ffi.new("size_t*")
@@ -215,7 +224,7 @@ def _bytes_of(scrollback: int, cols: int, rows: int) -> int:
     return min(int((scrollback + rows) * (cols * _CELL_BYTES + _ROW_BYTES)) + _PAGE_BYTES, _SCROLLBACK_BYTES) if scrollback else 0
 
 
-def _drawing(terminal: Any, limit: int, scrollback: int, above: int | None, *, links: bool) -> bytes:
+def _drawing(terminal: Any, limit: int, scrollback: int, above: int | None, *, links: bool) -> Drawing:
     """The active screen: its text, with at most `scrollback` lines and `above` bytes of what is above it, then its modes, scroll region and
     cursor. `links`: there may be some, which are left out where even those of the visible screen are too long."""
     rows = int(terminal.size[1])
@@ -243,7 +252,7 @@ def _drawing(terminal: Any, limit: int, scrollback: int, above: int | None, *, l
     at = around.find(screen)
     # Modes come behind the text, which is drawn in a terminal's first state: with wrapping on and nothing inserted.
     modes = around[:at] + around[at + len(screen) :] if at >= 0 else around
-    return body + _blank_rows(terminal, rows, kept) + _SWITCH.sub("", modes).encode()
+    return Drawing(body + _blank_rows(terminal, rows, kept) + _SWITCH.sub("", modes).encode(), kept < min(history, scrollback))
 
 
 def _text(terminal: Any, first: int, *, links: bool) -> bytes:

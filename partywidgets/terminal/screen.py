@@ -51,6 +51,8 @@ class Capture:
     cols: int
     rows: int
     drawing: bytes
+    short: bool = False
+    """Lines above the screen are left out."""
 
 
 class Screen(Protocol):
@@ -124,7 +126,7 @@ class RawScreen:
         """The newest `limit` bytes of output, from the first whole line; which of them are scrollback nobody knows."""
         if scrollback is not None:
             limit = min(limit, max(scrollback, RAW_BYTES))
-        return Capture(self._ring.end, self._cols, self._rows, self._replay(limit))
+        return Capture(self._ring.end, self._cols, self._rows, self._replay(limit), self._ring.end - self._ring.base > limit)
 
     async def text(self) -> str:
         """The last lines of output without escape sequences."""
@@ -254,7 +256,7 @@ class EmulatedScreen:
     async def capture(self, limit: int, scrollback: int | None = None) -> Capture:
         """The screen as of now, with scrollback up to about `limit` bytes. Later output is not in it."""
         offset, (cols, rows, drawing) = await self._ask(lambda emulator: (*emulator.size, emulator.drawing(limit, scrollback)))
-        return Capture(offset, cols, rows, drawing)
+        return Capture(offset, cols, rows, drawing.output, drawing.short)
 
     async def text(self) -> str:
         """The visible screen as plain text."""

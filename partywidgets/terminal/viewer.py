@@ -307,7 +307,7 @@ class RichViewer(Viewer):
     def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
         if self.lagging:
             self.note(type="lag", behind=0)
-        self.note(type="resync", reason=reason, **({"short": True} if self.share is not None else {}))
+        self.note(type="resync", reason=reason, **({"short": True} if self.share is not None and capture.short else {}))
         self.send(Frame(protocol.encode_snapshot(capture.offset, capture.cols, capture.rows, capture.drawing)))
         if self.consumed is not None:
             self.consumed = capture.offset

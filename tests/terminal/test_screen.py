@@ -101,13 +101,22 @@ async def test_scrollback_is_cut_to_the_limit() -> None:
     assert b"line 8000\r\n" in capture.drawing
 
 
+async def test_a_screen_with_nothing_above_it_lacks_nothing() -> None:
+    """However little of what is above it is wanted."""
+    screen = await _screen(b"line\r\n" * 5)
+    assert not (await screen.capture(1 << 20, 0)).short
+    await screen.close()
+
+
 async def test_scrollback_is_cut_to_what_is_wanted_of_it() -> None:
     """The screen is whole, links and all, however little of what is above it; the newest lines stay."""
     link = b"\x1b]8;;https://shop.example/\x1b\\shop\x1b]8;;\x1b\\ "
     for behind in (b"", b"\x1b[?1049h\x1b[Hvim"):
         screen = await _screen(b"".join(b"line %d " % n + link + b"\r\n" for n in range(9000)) + behind)
-        whole, none, some = [(await screen.capture(1 << 20, above)).drawing for above in (None, 0, 2000)]
+        captures = [await screen.capture(1 << 20, above) for above in (None, 0, 2000)]
         await screen.close()
+        assert [capture.short for capture in captures] == [False, True, True]
+        whole, none, some = [capture.drawing for capture in captures]
         assert len(none) < len(some) <= len(none) + 2000 < len(whole)
         assert b"line 8977" in none
         assert b"line 8976" not in none

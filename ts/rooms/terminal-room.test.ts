@@ -205,6 +205,38 @@ describe("resume", () => {
     expect(resyncs()).toBe(1);
   });
 
+  it("knows that lines above the screen were left out, asks for them once, and when they have come", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "joined" });
+    room.binary(snapshot(5, "whole"));
+    expect(room.status.above).toBe("whole");
+    text({ type: "resync", reason: "lagged", short: true });
+    room.binary(snapshot(10, "short"));
+    expect(room.status.above).toBe("short");
+    room.askAbove();
+    expect(sent.filter(({ type }) => type === "resync")).toHaveLength(1);
+    expect(room.status.above).toBe("coming");
+    text({ type: "resync", reason: "asked" });
+    expect(room.status.above, "they are on their way").toBe("coming");
+    room.binary(snapshot(10, "lines and screen"));
+    expect(room.status.above).toBe("whole");
+  });
+
+  it("has them still to ask for when the connection was lost before they came, or took nothing", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "lagged", short: true });
+    room.binary(snapshot(10, "short"));
+    connected = false;
+    room.askAbove();
+    expect(room.status.above).toBe("short");
+    connected = true;
+    room.askAbove();
+    room.closed();
+    expect(room.status.above).toBe("short");
+    text({ ...WELCOME, offset: 10, resumed: true });
+    expect(room.status.above).toBe("short");
+  });
+
   it("keeps the position when the room resumed, and takes the room's when it did not", () => {
     text(WELCOME);
     room.binary(snapshot(0, ""));

@@ -47,6 +47,8 @@ export interface TerminalStatus {
   exit: { code: number | null; reason: string } | null;
   lagging: boolean;
   screenIsRaw: boolean;
+  /** The lines above the screen: all that the room gives, some were left out, or those are on their way. */
+  above: "whole" | "short" | "coming";
 }
 
 export interface TerminalEvents {
@@ -81,6 +83,7 @@ const NOBODY: TerminalStatus = {
   exit: null,
   lagging: false,
   screenIsRaw: false,
+  above: "whole",
 };
 
 export class TerminalRoom {
@@ -100,8 +103,8 @@ export class TerminalRoom {
   #screenSince: number | null = null;
   /** The connection was lost before a screen had come: the next one is to be small. */
   #thin = false;
-  /** The last screen came with less of the lines above it than the room has, for this page had been slow. */
-  #short = false;
+  /** A screen came short while nobody saw the page. */
+  #shortUnseen = false;
   #resizeAhead: { cols: number; rows: number; offset: number } | null = null;
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
@@ -138,7 +141,8 @@ export class TerminalRoom {
 
   closed(): void {
     this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
-    this.#update({ canType: false, people: [], asking: [], lagging: false });
+    const above = this.status.above === "coming" ? "short" : this.status.above;
+    this.#update({ canType: false, people: [], asking: [], lagging: false, above });
     for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
   }
@@ -173,8 +177,13 @@ export class TerminalRoom {
 
   /** Browsers let a page that nobody sees draw seldom, so that its line seems slow: once it is seen again, it may have the lines above. */
   seen(now: boolean): void {
-    if (now && this.#short) this.tell({ type: "resync" });
-    this.#short = false;
+    if (now && this.#shortUnseen) this.askAbove();
+    this.#shortUnseen = false;
+  }
+
+  /** Asks for the lines above the screen that were left out. They come with a whole screen: a slow line brings nothing else meanwhile. */
+  askAbove(): void {
+    if (this.tell({ type: "resync" })) this.#update({ above: "coming" });
   }
 
   /** The lease is this person's, in this page or in another of theirs. */
@@ -280,7 +289,8 @@ export class TerminalRoom {
         break;
       case "resync":
         this.#screenSince = performance.now();
-        this.#short = message.short === true;
+        this.#shortUnseen = message.short === true;
+        this.#update({ above: message.short === true ? "short" : this.status.above === "coming" ? "coming" : "whole" });
         break;
       case "ticket":
       case "waits":
@@ -332,6 +342,7 @@ export class TerminalRoom {
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
     const generation = ++this.#generation;
     this.#screenSince = null;
+    if (this.status.above === "coming") this.#update({ above: "whole" });
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
     this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true));

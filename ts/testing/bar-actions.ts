@@ -15,6 +15,7 @@ export function silent(change: Partial<TerminalBarActions> = {}): TerminalBarAct
     copy: nothing,
     recording: nothing,
     zoom: nothing,
+    above: nothing,
     restart: nothing,
     retry: nothing,
     screenReader: nothing,

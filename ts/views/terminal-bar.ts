@@ -21,6 +21,8 @@ export interface TerminalBarActions extends PeopleActions, AskActions {
   /** Left out where there is no recording to be asked for. */
   recording?: (() => void) | undefined;
   zoom(step: number): void;
+  /** Asks for the lines above the screen that were left out. */
+  above(): void;
   restart(): void;
   retry(): void;
   screenReader(on: boolean): void;
@@ -68,6 +70,7 @@ export class TerminalBar {
   #overflow: Overflow;
   #controlButton: HTMLButtonElement;
   #askButton: HTMLButtonElement;
+  #above: HTMLButtonElement;
   #restart: HTMLButtonElement;
   #retry: HTMLButtonElement;
   #control: (typeof CONTROL)["take" | "release"] = CONTROL.take;
@@ -79,6 +82,11 @@ export class TerminalBar {
     this.#askButton = button("", "", () => actions[this.#request.action]());
     this.#asks = new AskList(actions);
     this.asks = this.#asks.node;
+    this.#above = button(
+      "",
+      "Lines above the screen were left out, for the line is slow: they may take a while, in which nothing else comes",
+      () => actions.above(),
+    );
     this.#restart = button("Restart", "Start the shell again", actions.restart);
     this.#restart.classList.add("pw-primary");
     this.#retry = button("Try again", "Look for the host again", actions.retry);
@@ -151,13 +159,14 @@ export class TerminalBar {
       this.#askButton,
       this.#restart,
       this.#retry,
+      this.#above,
       find,
       copy,
       ...recording,
       more,
       help,
     );
-    const items = [this.#role, this.#size, this.#raw, this.#badge.node, ...recording, copy, find, this.#people, help];
+    const items = [this.#role, this.#size, this.#raw, this.#badge.node, ...recording, copy, find, this.#above, this.#people, help];
     this.#overflow = new Overflow(this.node, more, items);
     this.more = this.#overflow.panel;
     this.link("connecting", "", null);
@@ -214,6 +223,10 @@ export class TerminalBar {
     const silent = live && status.upstream === "running" && status.reason !== "";
     this.#restart.hidden = !(live && (state === "ended" || silent) && mayRestart(status));
     this.#retry.hidden = !(link === "refused" || link === "lost");
+    const coming = status?.above === "coming";
+    this.#above.hidden = !live || status.above === "whole";
+    this.#above.disabled = coming || state === "lagging";
+    setText(this.#above, coming ? "Loading history …" : "Load history");
     setText(this.#hint, live ? hint(status, holding, asks, state) : "");
     setText(this.#role, live ? status.role : "");
     setText(this.#people, `${people.length} people`);

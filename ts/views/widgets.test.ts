@@ -198,6 +198,7 @@ describe("a terminal's bar", () => {
     exit: null,
     lagging: false,
     screenIsRaw: false,
+    above: "whole",
   };
   const person = (connection: string) => ({ connection, name: connection, role: "operator", subject: connection });
   let bar: TerminalBar;
@@ -218,6 +219,24 @@ describe("a terminal's bar", () => {
     expect(bar.link(link, reason, { ...status, ...(change as Partial<TerminalStatus>) })).toBe(state);
     expect(bar.node.querySelector('[role="status"]')!.textContent).toBe(sentence);
     expect(bar.node.querySelector<HTMLElement>('[role="status"]')!.dataset.icon).not.toBe("");
+  });
+
+  it("offers the lines above a screen that were left out, once", () => {
+    const asked: string[] = [];
+    bar = new TerminalBar("worker-123", silent({ above: () => asked.push("above") }));
+    const load = () => [...bar.node.querySelectorAll("button")].find(({ textContent }) => textContent?.includes("history"))!;
+    const shows = (change: Partial<TerminalStatus>) => {
+      bar.link("open", "", { ...status, ...change });
+      return load().hidden ? "" : `${load().textContent}${load().disabled ? ", not now" : ""}`;
+    };
+    expect(shows({})).toBe("");
+    expect(shows({ above: "short" })).toBe("Load history");
+    load().click();
+    expect(asked).toEqual(["above"]);
+    expect(shows({ above: "short", lagging: true })).toBe("Load history, not now");
+    expect(shows({ above: "coming" })).toBe("Loading history …, not now");
+    bar.link("connecting", "", { ...status, above: "short" });
+    expect(load().hidden).toBe(true);
   });
 
   it("offers control to who may have it when somebody else is there", () => {

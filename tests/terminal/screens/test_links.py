@@ -115,8 +115,8 @@ def test_what_does_not_fit_is_left_out() -> None:
     """Addresses that are longer than a drawing may be are left out, and the text stays."""
     terminal = emulator.Emulator(80, 24)
     terminal.feed("".join(link("x", f"https://{n}.example/{'u' * 1900}") for n in range(60)).encode())
-    assert terminal.drawing(1 << 20).count(b"https://") == 60
-    drawn = terminal.drawing(16 * 1024)
+    assert terminal.drawing(1 << 20).output.count(b"https://") == 60
+    drawn = terminal.drawing(16 * 1024).output
     assert b"https://" not in drawn
     assert drawn.startswith(b"x" * 60)
     terminal.close()
