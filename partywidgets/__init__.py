@@ -20,6 +20,7 @@ _PLACES = {
     "Terminal": ".widgets.terminal",
     "Recording": ".widgets.recording",
     "recordings": ".widgets.recording",
+    "terminals": ".widgets.terminals",
     "ScanTable": ".widgets.scan_table",
     "OpsDashboard": ".widgets.dashboard",
     "ops": ".widgets.ops",
@@ -65,6 +66,7 @@ __all__ = [
     "recordings",
     "scan",
     "serve",
+    "terminals",
 ]
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from .widgets.recording import Recording, recordings
     from .widgets.scan_table import ScanTable
     from .widgets.terminal import Terminal
+    from .widgets.terminals import terminals
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +18,9 @@ from traitlets import Bool, Dict, List, Unicode
 from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
 from .config import load_config
-from .exceptions import PartyError
-from .front_page import FrontPage
+from .exceptions import HostError, PartyError
+from .front_page import HEADERS as PAGE_HEADERS
+from .front_page import FrontPage, login_page
 from .kernel_widgets import widgets_of
 from .last_states import leave_out_models
 from .room_thread import RoomThread
@@ -29,6 +31,14 @@ from .transport.tornado import SETTING, Mount, RoomsHandler
 from .widgets.rendering import rendered
 
 ENVIRONMENT = ("PARTYWIDGETS_JUPYTER_URL", "PARTYWIDGETS_KERNEL_SECRET")
+
+
+def _entrance(login: str) -> tuple[Mapping[str, str], bytes] | None:
+    """For a browser that opens the page without a login; None where the front end is not built."""
+    try:
+        return PAGE_HEADERS, login_page(login)
+    except HostError:
+        return None
 
 
 class PartyWidgetsApp(ExtensionApp):
@@ -100,6 +110,7 @@ class PartyWidgetsApp(ExtensionApp):
             owners=frozenset(self.owners),
             open_reason=self._open_reason(serverapp),
             active=self._active,
+            entrance=_entrance,
         )
         mount.asgi = self._shelf = SnapshotShelf(self.rooms.asgi, kernel=mount.kernel())
         serverapp.web_app.settings[SETTING] = mount

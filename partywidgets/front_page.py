@@ -35,17 +35,25 @@ class FrontPage:
 
 
 def front_page(page: FrontPage, *, sign_in: bool) -> bytes:
-    """The page's HTML; `sign_in`: this host wants a token. Raises HostError in a checkout whose front end is not built.
+    """The page's HTML; `sign_in`: this host wants a token. Raises HostError in a checkout whose front end is not built."""
+    base_url = page.jupyter_base_url
+    return _html(f'data-sign-in="{"token" if sign_in else "none"}"' if base_url is None else f'data-base-url="{escape(base_url)}"')
 
-    Its addresses are relative: a proxy may show it below a path.
+
+def login_page(login: str) -> bytes:
+    """The same page for a browser that Jupyter does not know yet: its script keeps what stands behind the address's `#`, which no server is
+    told and a login's form loses, and goes to the address `login`. Raises HostError as `front_page` does.
     """
+    return _html(f'data-login="{escape(login)}"', f'<p><a href="{escape(login)}">Log in to Jupyter</a></p>')
+
+
+def _html(by: str, without_script: str = "Live checks and terminals need JavaScript.") -> bytes:
+    """Its addresses are relative: a proxy may show it below a path."""
     if SCRIPT not in bundles.bundle_names():
         raise HostError(f"this host has no page: {bundles.NOT_BUILT}")
-    base_url = page.jupyter_base_url
-    by = f'data-sign-in="{"token" if sign_in else "none"}"' if base_url is None else f'data-base-url="{escape(base_url)}"'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>partywidgets</title><link rel="icon" href="data:,">'
         f'<script type="module" src="static/{bundles.static_hash()}/{SCRIPT}"></script></head>'
-        f"<body {by}><noscript>Live checks and terminals need JavaScript.</noscript></body></html>\n"
+        f"<body {by}><noscript>{without_script}</noscript></body></html>\n"
     ).encode()

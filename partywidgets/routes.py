@@ -1,4 +1,4 @@
-"""The routes of an app that are not a room: tickets, configs, sandboxes, bundles, metrics, and who this host is."""
+"""The routes of an app that are not a room: tickets, configs, sandboxes, terminals, bundles, metrics, and who this host is."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ from .exceptions import HostError, PartyError, RoomNameError
 from .front_page import HEADERS as FRONT_HEADERS
 from .front_page import FrontPage, front_page
 from .party import Grant
+from .party.grant import TERMINAL_ROLES
 from .party.routing import CONTROL, check_room_name
+from .terminal import terminal_list
 from .terminal.greeting import BY_QUERY
 from .terminal.recording_access import unreadable
 from .terminal.recording_list import newest
 from .terminal.recording_thread import off_loop
 from .terminal.sandboxes.opening import parse_address
+from .terminal.server import TerminalServer
 from .transport.asgi import deny, raw_path_of
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Routes:
             "/metrics": {"GET": self._metrics},
             "/api/ops/config/": {"PUT": self._put_config},
             "/api/sandboxes/": {"PUT": self._put_sandbox},
+            "/api/terminals": {"GET": self._terminals},
             "/api/terminals/recordings": {"GET": self._recordings},
         }
 
@@ -224,6 +228,14 @@ class Routes:
         self.app.terminals.sandboxes[sandbox] = address
         log.info("sandbox %r mapped by %s", sandbox, grant.subject)
         return JSONResponse({"id": sandbox, "address": address}, headers=NO_STORE)
+
+    async def _terminals(self, request: Request, grant: Grant, rest: str) -> Response:
+        """The terminals that are there, and the sandboxes in which the grant may open one. Nothing is opened for it."""
+        if grant.terminal_role() is None:
+            raise _Refused(403, f"listing terminals needs one of the roles {', '.join(TERMINAL_ROLES)}; this grant has none in terminals")
+        # A subclass of ours is a terminal too; a host whose party of that name is another's has none.
+        rooms = [room for room in self.app.host.instances(TERMINALS).values() if isinstance(room, TerminalServer)]
+        return JSONResponse(terminal_list.answer(rooms, self.app.terminals.sandboxes, grant), headers=NO_STORE)
 
     async def _recordings(self, request: Request, grant: Grant, rest: str) -> Response:
         """What was recorded in this host's terminals, the newest first; `?room=` of one of them. To whoever may read each of them."""

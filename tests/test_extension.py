@@ -37,6 +37,7 @@ ROUTES = [
     "api/ops/scans/latest",
     "api/ops/config/x.yaml",
     "api/sandboxes/x",
+    "api/terminals",
     "tickets",
     "metrics",
     "hello",
@@ -156,10 +157,23 @@ def test_the_page_stands_behind_jupyters_login(jupyter: Jupyter) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     sent = jupyter.ask("GET", "", headers=browse)
-    assert (sent.status, sent.headers["Location"]) == (302, f"{base}login?next={quote(base + 'partywidgets/', safe='')}")
+    assert sent.status == 200
+    assert f'data-login="{base}login?next={quote(base + "partywidgets/", safe="")}"'.encode() in sent.body
+    assert b"data-base-url" not in sent.body
+    assert sent.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+    assert sent.headers["Cache-Control"] == "no-store"
     assert jupyter.ask("GET", "").status == 401
     assert jupyter.ask("GET", "", headers={**browse, "Host": "rebound.example"}).status == 403
     assert jupyter.as_owner("POST", "", body=b"x").status == 405
+
+
+def test_the_terminals_are_listed_to_whoever_is_logged_in(jupyter: Jupyter) -> None:
+    """With the login's cookie, as the page asks; not where another site makes a browser ask."""
+    cookie = jupyter.login_cookie()
+    listed = jupyter.ask("GET", "api/terminals", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
+    assert (listed.status, listed.json()["role"]) == (200, "moderator")
+    assert {"default", "local"} <= set(listed.json()["sandboxes"])
+    assert jupyter.ask("GET", "api/terminals", headers={"Cookie": cookie, "Sec-Fetch-Site": "cross-site"}).status == 403
 
 
 def test_a_wrong_host_is_jupyters_to_refuse(jupyter: Jupyter) -> None:

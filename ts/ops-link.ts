@@ -49,6 +49,8 @@ export function opsLink(
       traits.write("counts", room.store.counts());
       if (room.store.role) {
         traits.write("role", room.store.role);
+        // A kernel knows who its person is; the host's own page asks for it.
+        if (model.get("name") !== undefined) traits.write("name", room.store.name);
         // What a role may not do is not offered; the room decides all the same.
         bar.node.closest(".pw-ops")?.setAttribute("data-role", room.store.role);
       }

@@ -112,6 +112,8 @@ export interface OpsSnapshot {
   /** Why the history is not written; null while it is. */
   unkept?: string | null;
   role?: string;
+  /** What others see the reader as. */
+  name?: string;
   /** How many rows there are, of a board that is looked at by windows: then `results` is empty. */
   total?: number;
 }

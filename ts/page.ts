@@ -1,10 +1,11 @@
-/** The page of a host that `partywidgets serve` runs: signs in, and shows the widgets' own views without a notebook. */
+/** The page of a host, `partywidgets serve`'s or a Jupyter Server's: signs in, and shows the widgets' own views without a notebook. */
 import type { MountOptions, PushedTicket, WidgetModel } from "./model.ts";
 import { Credential, NotKnown } from "./page/credential.ts";
 import { hostModel } from "./page/host-model.ts";
+import { keepPlace, takePlace } from "./page/kept-place.ts";
 import { type Place, readPlace, writePlace } from "./page/place.ts";
 import { boardTitle, dressTab, standingOf } from "./page/tab.ts";
-import { terminalChoice } from "./page/terminal-choice.ts";
+import { TerminalChoice } from "./page/terminal-choice.ts";
 import type { Counts } from "./result.ts";
 import baseStyles from "./styles/base.css";
 import pageStyles from "./styles/page.css";
@@ -25,6 +26,8 @@ const ABOVE = 112;
 
 const ROOT = new URL(".", location.href).href;
 const HOST = location.host + new URL(ROOT).pathname.replace(/\/$/, "");
+/** Where a Jupyter Server lets people in that it does not know yet. */
+const LOGIN = document.body.dataset.login;
 /** In a Jupyter Server its login lets people in, on sockets too. */
 const IN_JUPYTER = document.body.dataset.baseUrl !== undefined;
 const NO_SIGN_IN = IN_JUPYTER || document.body.dataset.signIn === "none";
@@ -78,8 +81,9 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
   };
   credential.refused = () => leave(ENDED);
   const page = shell(signal);
+  const name = element("span", { class: "pw-name", title: "What others see you as" });
   const role = element("span", { class: "pw-muted pw-role", title: "What you may do here" });
-  const links = [navLink("Checks", "#"), navLink("Terminal", "#terminal")];
+  const links = [navLink("Checks", "#"), navLink("Terminals", "#terminal")];
   const main = element("main", { class: "pw-page-main", tabindex: -1 });
   page.append(
     element(
@@ -88,7 +92,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
       element("h1", {}, HOST),
       element("nav", { "aria-label": "Views" }, ...links),
       element("span", { class: "pw-space" }),
-      role,
+      element("span", { class: "pw-who" }, name, role),
       NO_SIGN_IN
         ? null
         : element("button", { type: "button", class: "pw-primary", onclick: () => leave("You are signed out.") }, "Sign out"),
@@ -105,6 +109,10 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     setText(role, "");
     main.replaceChildren();
     return AbortSignal.any([signal, view.signal]);
+  };
+  /** Whoever was called by a name is still called so in the next view. */
+  const known = (called: string) => {
+    if (called !== "") setText(name, called);
   };
   /** A view whose code did not come: after an upgrade of the host it has another address. */
   const failed = (error: unknown, until: AbortSignal) => {
@@ -125,16 +133,19 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
         _options: { title: "Operations", height: Math.max(screen.height, 600) },
         selection: [],
         check,
+        name: "",
       },
       (party, room) => credential.ticket(party, room),
     );
     board = model;
     const tell = () => {
       const [counts, live] = [(model.get("counts") ?? {}) as Partial<Counts>, model.get("state") === "live"];
-      if (!until.aborted) dressTab(boardTitle(counts, live, BOARD), standingOf(counts, live));
+      if (until.aborted) return;
+      dressTab(boardTitle(counts, live, BOARD), standingOf(counts, live));
       setText(role, String(model.get("role") ?? ""));
+      known(String(model.get("name")));
     };
-    for (const name of ["counts", "state", "role"]) model.on(`change:${name}`, tell);
+    for (const trait of ["counts", "state", "role", "name"]) model.on(`change:${trait}`, tell);
     // The address is a link to what is looked at, for whoever copies it.
     model.on("change:selection", () => {
       const selection = model.get("selection") as string[];
@@ -152,12 +163,19 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
   const showTerminal = async (room: string, sandbox: string) => {
     const until = begin();
     if (room === "") {
-      dressTab("terminal", "unknown");
-      const form = terminalChoice((chosen, inside) => {
-        location.hash = writePlace({ view: "terminal", room: chosen, sandbox: inside });
-      });
-      main.append(form);
-      form.querySelector("input")?.focus();
+      dressTab("terminals", "unknown");
+      const choice = new TerminalChoice(
+        {
+          list: () => credential.terminals(),
+          open(chosen, inside) {
+            location.hash = writePlace({ view: "terminal", room: chosen, sandbox: inside });
+          },
+          role: (held) => setText(role, held),
+        },
+        until,
+      );
+      main.append(choice.node);
+      choice.focus();
       return;
     }
     dressTab(`${room} · terminal`, "unknown");
@@ -183,6 +201,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
         changed(state, status) {
           dressTab(`${state === "live" ? "" : `${state}: `}${room} · terminal`, "unknown");
           setText(role, status.role);
+          known(status.people.find(({ connection }) => connection === status.connection)?.name ?? "");
         },
       });
       pane.focus();
@@ -208,7 +227,30 @@ function navLink(words: string, href: string): HTMLAnchorElement {
   return element("a", { href }, words);
 }
 
-addStyles(document.body, "base", baseStyles);
-addStyles(document.body, "page", pageStyles);
-if (NO_SIGN_IN) signedIn(new Credential(ROOT, null), []);
-else askToken("");
+/** Where somebody wanted to go before they logged in. A browser may have no `sessionStorage` for us: then they are on the board. */
+function comeBack(): void {
+  try {
+    const place = takePlace(sessionStorage, ROOT);
+    if (place !== "" && location.hash === "") history.replaceState(null, "", place);
+  } catch (error) {
+    console.debug("partywidgets: no place was kept:", error);
+  }
+}
+
+function goToLogin(login: string): void {
+  try {
+    keepPlace(sessionStorage, ROOT, location.hash);
+  } catch (error) {
+    console.debug("partywidgets: the place is not kept:", error);
+  }
+  location.replace(login);
+}
+
+if (LOGIN !== undefined) goToLogin(LOGIN);
+else {
+  addStyles(document.body, "base", baseStyles);
+  addStyles(document.body, "page", pageStyles);
+  if (IN_JUPYTER) comeBack();
+  if (NO_SIGN_IN) signedIn(new Credential(ROOT, null, { cookie: IN_JUPYTER }), []);
+  else askToken("");
+}

@@ -138,6 +138,7 @@ def test_a_viewer_looks_and_a_responder_acks(host: Host, visit: Callable[..., Vi
     looking.sign_in(VERA)
     helping.sign_in(MARA)
     expect(looking.page.locator(".pw-role")).to_have_text("viewer")
+    expect(looking.page.locator(".pw-name")).to_have_text("vera")
     expect(helping.page.locator(".pw-role")).to_have_text("responder")
     for visitor in (looking, helping):
         visitor.row("Payments settle").click()
@@ -201,9 +202,13 @@ def test_a_grant_that_is_revoked_leads_back_to_the_form(visit: Callable[..., Vis
 
 
 def test_a_token_without_a_role_here_says_so(visit: Callable[..., Visitor], tmp_path: Path) -> None:
-    """Who may type in terminals alone sees no board, and why; their terminal opens."""
-    people = {MARA: Identity("mara", "Mara", frozenset({"operator"}))}
+    """Who may type in terminals alone sees no board, and why; their terminal opens. Who has no role in terminals is told so there."""
+    people = {MARA: Identity("mara", "Mara", frozenset({"operator"})), VERA: Identity("vera", "Vera", frozenset({"viewer"}))}
     with live_host(tmp_path, page=FrontPage(), people=people, sandboxes={"default": "local:/bin/bash"}) as app:
+        watching = visit(f"{app['url']}#terminal")
+        watching.sign_in(VERA)
+        expect(watching.page.get_by_role("status")).to_contain_text("listing terminals needs one of the roles observer")
+        expect(watching.page.get_by_role("button", name="Open", exact=True)).to_have_count(0)
         visitor = visit(app["url"])
         visitor.sign_in(MARA)
         expect(visitor.page.locator(".pw-state")).to_contain_text("the ops room needs one of the roles")
@@ -241,7 +246,10 @@ def test_links_lead_to_rows_and_terminals(host: Host, visit: Callable[..., Visit
     page.evaluate("link => { location.href = link; }", link)
     expect(detail).to_contain_text("Payments settle")
     page.evaluate("location.hash = '#check=no-such-check'")
-    expect(page.locator(".pw-actions")).to_contain_text("no row here is called no-such-check")
+    answer = page.locator(".pw-actions .pw-answer")
+    expect(answer).to_be_visible()
+    expect(answer).to_contain_text("no row here is called no-such-check")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.evaluate("location.hash = '#terminal=web&sandbox=web'")
     expect(page.locator(".pw-terminal .pw-bar")).to_contain_text("observer")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -269,17 +277,57 @@ def test_from_a_row_to_its_proof_while_somebody_watches(host: Host, visit: Calla
     expect(looking.page).to_have_title("web · terminal")
 
 
-def test_the_choice_of_a_terminal(host: Host, visit: Callable[..., Visitor]) -> None:
-    """Without a name in the address it is asked for."""
+def test_a_new_terminal(host: Host, visit: Callable[..., Visitor]) -> None:
+    """By keyboard: in a sandbox of the config, by a name or by the sandbox's own."""
     visitor = visit(host.url)
+    page = visitor.page
     visitor.sign_in(MARA)
-    visitor.page.get_by_role("link", name="Terminal").click()
-    expect(visitor.page.get_by_label("Name")).to_be_focused()
-    assert serious(visitor.page, "body") == []
-    visitor.page.keyboard.type("db incident")
-    visitor.page.keyboard.press("Enter")
-    expect(visitor.page).to_have_url(f"{host.url}#terminal=db+incident")
-    expect(visitor.page.locator(".pw-terminal .xterm-rows")).to_contain_text("$")
+    page.get_by_role("link", name="Terminals").click()
+    expect(page.get_by_role("heading", name="Terminals")).to_be_focused()
+    expect(page.get_by_text("No terminal is open.")).to_be_visible()
+    assert serious(page, "body") == []
+    expect(page.locator(".pw-role")).to_have_text("operator")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Sandbox")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("db incident")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{host.url}#terminal=db+incident")
+    expect(page.locator(".pw-terminal .xterm-rows")).to_contain_text("$")
+    expect(page.locator(".pw-name")).to_have_text("mara")
+    page.get_by_role("link", name="Terminals").click()
+    page.get_by_label("Sandbox").select_option("web")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page).to_have_url(f"{host.url}#terminal=web&sandbox=web")
+    expect(page.locator(".pw-terminal .xterm-rows")).to_contain_text("$")
+
+
+def test_the_terminals_that_are_open(host: Host, visit: Callable[..., Visitor]) -> None:
+    """On a phone: whoever watches is shown them as they come, joins by one press, and is offered none to open; and who leaves a terminal
+    comes back to them."""
+    helping, looking = (
+        visit(f"{host.url}#terminal=db+incident&sandbox=web"),
+        visit(f"{host.url}#terminal", width=390, height=844, dark=True),
+    )
+    page = looking.page
+    looking.sign_in(VERA)
+    expect(page.get_by_text("No terminal is open. You watch here: others open them.")).to_be_visible()
+    expect(page.get_by_role("button", name="Open", exact=True)).to_have_count(0)
+    helping.sign_in(MARA)
+    expect(helping.page.locator(".pw-terminal .xterm-rows")).to_contain_text("$")
+    link = page.get_by_role("link", name=re.compile("^db incident.*running · in web · 1 person$"))
+    expect(link).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("One terminal is open.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert serious(page, "body") == []
+    page.screenshot(path=SCREENSHOTS / "open_terminals_phone.png")
+    link.press("Enter")
+    expect(page).to_have_url(f"{host.url}#terminal=db+incident")
+    expect(page.locator(".pw-terminal .xterm-rows")).to_contain_text("$")
+    expect(page.locator(".pw-terminal .pw-bar")).to_contain_text("observer")
+    page.get_by_role("link", name="Terminals").click()
+    expect(page.get_by_role("link", name=re.compile("^db incident"))).to_be_visible()
 
 
 def test_without_authentication_nobody_is_asked(host: Host, visit: Callable[..., Visitor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -26,13 +27,18 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def test_the_board_and_a_terminal(start_jupyter: Callable[..., JupyterServer], page: Page) -> None:
-    """By way of Jupyter's login; the server's owner scans and types, as in a notebook."""
+    """By way of Jupyter's login, which leads to the place of the address, and nothing of that stays in the browser; the server's owner
+    scans and types, as in a notebook."""
     server = start_jupyter(base_url="/user/ada/")
     page.goto(f"{server.url}partywidgets/#terminal=shell")
     page.get_by_label("Password or token").fill(server.token)
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("link", name="Checks")).to_be_visible()
-    page.goto(f"{server.url}partywidgets/")
+    expect(page).to_have_url(f"{server.url}partywidgets/#terminal=shell")
+    expect(page.locator(".pw-terminal")).to_have_attribute("data-state", "live")
+    assert page.evaluate("sessionStorage.length") == 0
+    page.get_by_role("link", name="Terminals").click()
+    expect(page.get_by_role("link", name=re.compile("^shell .*running · in default"))).to_be_visible()
+    page.get_by_role("link", name="Checks").click()
     expect(page.locator(".pw-state")).to_have_text("live")
     expect(page.locator(".pw-role")).to_have_text("admin")
     expect(page.get_by_role("button", name="Sign out")).to_have_count(0)

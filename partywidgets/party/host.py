@@ -179,6 +179,10 @@ class PartyHost:
         """Names of a party's rooms that are live or hibernating in this host."""
         return [name for (of, name), room in self._rooms.items() if of == party and (room.instance is not None or room.present)]
 
+    def instances(self, party: str) -> dict[str, Server]:
+        """The instances of a party's rooms that are started, by the room's name. To look at them starts none, and keeps none awake."""
+        return {name: room.instance for (of, name), room in self._rooms.items() if of == party and room.instance is not None}
+
     def connection_count(self) -> int:
         """Open sockets over all rooms."""
         return sum(len(room.fanout.members) for room in self._rooms.values())

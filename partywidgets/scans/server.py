@@ -84,7 +84,7 @@ class OpsMonitorBroadcastServer(Server):
                 connection.close(4403, "a runner needs the role runner or admin")
         else:
             board, limit = self.service.board, ctx.request.query_params.get("window", "")
-            head = {"role": connection.grant.ops_role(), **self.service.snapshot_head()}
+            head = self._head(connection)
             if limit.isdecimal() and len(limit) < 10 and len(board.rows) > int(limit):
                 self._windows[connection] = Window()
                 connection.set_state({"window": None})
@@ -368,6 +368,11 @@ class OpsMonitorBroadcastServer(Server):
         await self.service.suppressions.silence(silence)
         return {"silence": silence.id}
 
+    def _head(self, connection: Connection) -> dict[str, Any]:
+        """What the first part of a snapshot says beside its rows: who the reader is here, and how the board is."""
+        grant = connection.grant
+        return {"role": grant.ops_role(), "name": grant.display_name, **self.service.snapshot_head()}
+
     async def _send_snapshot(self, connection: Connection, snapshot: Snapshot | None) -> None:
         """The parts that are left (None: all, to be planned), each when the socket has taken the last.
 
@@ -378,7 +383,7 @@ class OpsMonitorBroadcastServer(Server):
                 while connection.ready_state == ReadyState.CONNECTING:  # nobody is told of what changes before that
                     await asyncio.sleep(SNAPSHOT_PAUSE)
                 parts = await self._planner.plan()
-                snapshot = Snapshot(self.service.board, {"role": connection.grant.ops_role(), **self.service.snapshot_head()}, parts)
+                snapshot = Snapshot(self.service.board, self._head(connection), parts)
                 if connection.ready_state == ReadyState.OPEN:
                     connection.send(snapshot.next_part())
             await asyncio.sleep(FIRST_PAUSE)

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -74,6 +74,8 @@ class Mount:
     open_reason: str | None = None
     active: Callable[[], None] = lambda: None
     """Called when somebody comes: Jupyter's idle cullers ask when that was."""
+    entrance: Callable[[str], tuple[Mapping[str, str], bytes] | None] = lambda login: None
+    """Headers and HTML for a browser that opens the page without a login, whose address it is given; None: it is redirected there."""
     pace: Pace = DEFAULT_PACE
 
     def is_secret(self, authorization: str) -> bool:
@@ -183,8 +185,7 @@ class RoomsHandler(JupyterHandler):
         user = await ensure_async(self.identity_provider.get_user(self))
         if user is None:
             if self.route == "" and self.request.method == "GET" and "text/html" in self.request.headers.get("Accept", ""):
-                # Somebody opened the page. The login leads back to this path, which is the server's own.
-                self.redirect(url_concat(self.get_login_url(), {"next": self.request.path}))
+                await self._to_login()
             elif self.route in ("", "hello"):
                 self.refuse(401, "log in to Jupyter first")
             return
@@ -192,6 +193,18 @@ class RoomsHandler(JupyterHandler):
         if not self.token_authenticated and self._cross_site():
             return
         self.identity = await self._authorised(self.mount.person(user.username, user.display_name or user.name or ""))
+
+    async def _to_login(self) -> None:
+        """Somebody opened the page. The login leads back to this path, which is the server's own."""
+        login = url_concat(self.get_login_url(), {"next": self.request.path})
+        entrance = await asyncio.to_thread(self.mount.entrance, login)
+        if entrance is None:
+            self.redirect(login)
+            return
+        headers, html = entrance
+        for name, value in headers.items():
+            self.set_header(name, value)
+        self.finish(html)
 
     def _is_local_host(self) -> bool:
         """True for a Host that no other site's name can be: Jupyter's own check may be off."""

@@ -74,7 +74,7 @@ async def test_the_first_who_joins_after_a_restart_gets_every_row(tmp_path: Path
             assert 10 < len(first) < len(parts[1]["results"]) / 3, "a screenful comes first, alone"
             statuses = [item["status"] for part in parts for item in part["results"]]
             assert statuses[: ROWS // 10] == ["crit"] * (ROWS // 10)
-            assert parts[0]["role"] == "viewer"
+            assert (parts[0]["role"], parts[0]["name"]) == ("viewer", "Val")
             live = [item for message in somebody.messages if message["type"] == "check-result" for item in message["data"]["results"]]
             rows |= {item["fingerprint"]: item for item in live if item["seq"] >= rows.get(item["fingerprint"], item)["seq"]}
             if len(rows) == ROWS:  # the last came after the snapshot's last part

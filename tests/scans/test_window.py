@@ -69,7 +69,7 @@ async def test_a_large_board_is_looked_at_by_windows(tmp_path: Path) -> None:
         await publish(room, rows)
         async with room.join(path=f"parties/ops-monitor-broadcast/main{LIMIT}") as person, room.join("rob-responder") as plain:
             first = await person.until("snapshot")
-            assert (first["results"], first["of"], first["total"], first["role"]) == ([], 1, ROWS, "viewer")
+            assert (first["results"], first["of"], first["total"], first["role"], first["name"]) == ([], 1, ROWS, "viewer", "Val")
             assert len(await plain.snapshot()) == ROWS  # who does not ask for windows has every row, as on any board
 
             told, here = await window(person, sort=["-duration_ms"], **{"from": 0, "count": 50})

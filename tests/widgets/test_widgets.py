@@ -333,6 +333,15 @@ def test_a_host_s_recordings_are_listed(party_runtime: Runtime, party_terminal: 
         pw.recordings(rooms="web")
 
 
+def test_a_host_s_terminals_are_listed(party_runtime: Runtime, party_terminal: Any) -> None:
+    """`pw.terminals()` is a frame of those that are open, with the sandboxes in which one may be opened; it opens none."""
+    none = pw.terminals().wait(30)
+    assert (list(none.columns), len(none)) == (["room", "sandbox", "state", "people"], 0)
+    assert none.attrs == {"sandboxes": ["default", "local"], "more": 0}
+    assert party_terminal("web").run("true").wait(30).ok
+    assert pw.terminals().wait(30).values.tolist() == [["web", "default", "running", 1]]
+
+
 def _until(ask: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
     """Asks until the answer is good: what is written is written within half a second."""
     end = time.monotonic() + 30

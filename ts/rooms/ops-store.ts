@@ -51,6 +51,8 @@ export class OpsStore {
   /** The rows that left last, and when this page was told. */
   removed: (Removed & { told: number }) | null = null;
   role = "";
+  /** What others see this person as. */
+  name = "";
   #counts = Object.fromEntries(STATUSES.map((status) => [status, 0])) as Counts;
   #suppressed = 0;
   #parts: SnapshotParts | null = null;
@@ -163,6 +165,7 @@ export class OpsStore {
       this.nextScan = snapshot.next ?? null;
       this.checks = snapshot.checks ?? this.checks;
       this.role = snapshot.role ?? this.role;
+      this.name = snapshot.name ?? this.name;
       this.failing = snapshot.notify ?? [];
       this.unkept = snapshot.unkept ?? null;
       this.silences.clear();
