@@ -11,7 +11,7 @@ from ...duration import format_duration
 from ..condition import compile_condition
 from ..model import ERROR_CLASSES, ErrorClass, Evidence, Metric, one_line
 from . import rdap
-from .asking import asking
+from .asking import Asking
 from .base import CheckModel, Condition, PlacedError, Probe, ProbeContext
 from .domain_name import ascii_name, registrable
 from .http import split_url
@@ -87,7 +87,7 @@ class DomainCheck(CheckModel):
         probe = Probe(self.target)
         found: Registration | None = None
         age, late = 0.0, ""
-        async with asking(probe, context, self.timeout) as asked:
+        async with Asking(probe, context, self.timeout) as asked:
             found, age, late = await rdap.REGISTRIES.look(self.domain, self.server, context, asked.phases)
         if found is not None:
             self._tell(probe, found, age, late, asked.duration_ms)

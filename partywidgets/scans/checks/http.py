@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from ... import __version__
 from ..model import Evidence, Metric
-from .asking import asking
+from .asking import Asking
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, Family, Phases, dial, is_address, tls_context
 from .exchange import BODY_BYTES, Response, answered, transported
@@ -85,7 +85,7 @@ class HttpCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One request, with up to ten redirects if `follow`."""
         probe = Probe(self.target)
-        async with asking(probe, context, self.timeout) as asked:
+        async with Asking(probe, context, self.timeout) as asked:
             response, redirects = await self.request(context, asked.phases)
         duration_ms = asked.duration_ms
         if probe.error is not None:
@@ -173,6 +173,7 @@ class HttpCheck(CheckModel):
         return response
 
 
+@lru_cache(maxsize=10_000)
 def is_near(ip: str) -> bool:
     """True for an address that means another machine to everybody else: this one, its link, where clouds tell a machine its keys."""
     address = ipaddress.ip_address(ip)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from pydantic import Field, field_validator
 
 from ..model import Evidence, Metric, one_line
-from .asking import asking
+from .asking import Asking
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError
 from .http import HttpCheck, split_url, without_password
@@ -81,7 +81,7 @@ class PromqlCheck(CheckModel):
                 ca_file=self.ca_file,
             )
         )
-        async with asking(probe, context, self.timeout) as asked:
+        async with Asking(probe, context, self.timeout) as asked:
             response, _ = await request.request(context, asked.phases)
             if response.status in (401, 403):
                 raise DialError("auth", f"Prometheus answers {response.status}: it does not let this check ask")
