@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import WS, { type WebSocket as Peer, WebSocketServer } from "ws";
 import { FakeKernel, soon } from "../testing/kernel.ts";
+import type { Asked, Delay } from "./delay.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { LinkHandlers, LinkState } from "./open.ts";
 
@@ -34,6 +35,17 @@ vi.stubGlobal(
   },
 );
 
+/** What measures the delay of each way that was taken. */
+const measured = vi.hoisted(() => [] as Asked[]);
+vi.mock("./delay.ts", async (original) => {
+  const real = await original<typeof import("./delay.ts")>();
+  const measureDelay: typeof real.measureDelay = (place, signal) => {
+    measured.push(place);
+    real.measureDelay(place, signal);
+  };
+  return { ...real, measureDelay };
+});
+
 /** A host: hello over HTTP, rooms over real WebSockets. */
 class Host {
   hostId = "h1";
@@ -62,8 +74,8 @@ class Host {
     });
   }
 
-  async start(): Promise<string> {
-    this.#server.listen(0, "127.0.0.1");
+  async start(port = 0): Promise<string> {
+    this.#server.listen(port, "127.0.0.1");
     await once(this.#server, "listening");
     return this.url;
   }
@@ -85,13 +97,15 @@ let controller: AbortController;
 let states: [LinkState, string][];
 let texts: string[];
 let transports: (string | null)[];
+let delays: Delay[];
 
 beforeEach(async () => {
   host = new Host();
   await host.start();
   kernel = new FakeKernel();
   controller = new AbortController();
-  [states, texts, transports] = [[], [], []];
+  [states, texts, transports, delays] = [[], [], [], []];
+  measured.length = 0;
   vi.spyOn(console, "debug").mockImplementation(() => {});
 });
 afterEach(() => {
@@ -105,7 +119,10 @@ const handlers: LinkHandlers = {
   opened() {},
   text: (message) => texts.push(message),
   binary() {},
-  delay: (transport) => transports.push(transport),
+  delay: (transport, delay) => {
+    transports.push(transport);
+    delays.push(delay);
+  },
 };
 
 async function link(endpoints: Endpoint[], tickets: string[] = []) {
@@ -168,6 +185,22 @@ describe("the way", () => {
     await soon(isOpen);
     expect(room.transport).toBe("loopback");
     expect(host.peers).toHaveLength(2);
+  });
+
+  it("is the one that carried, where the host comes back after that was asked and before the next is", async () => {
+    liveKernel();
+    const room = await link([loopback(), comm()], ["pushed"]);
+    await soon(isOpen);
+    const port = Number(new URL(host.url).port);
+    const live = kernel.answer;
+    kernel.answer = (message, buffers) => {
+      kernel.answer = live;
+      void host.start(port).then(() => live(message, buffers));
+    };
+    host.stop();
+    await soon(() => expect(host.peers).toHaveLength(2));
+    await soon(isOpen);
+    expect(room.transport).toBe("loopback");
   });
 
   it("passes a candidate that does not answer", async () => {
@@ -306,6 +339,21 @@ describe("a close", () => {
 });
 
 describe("the badge's delay", () => {
+  it("is not told while the connection is lost, however often it is tried", async () => {
+    page.href = `${host.url}lab`;
+    const silence = { forMs: 3000, heard: false };
+    await link([{ kind: "server", host_id: "h1" }, comm()]);
+    await soon(isOpen);
+    measured[0]!.tell(silence);
+    expect(delays.at(-1)).toEqual(silence);
+    host.stop();
+    await soon(() => expect(states.filter(([, reason]) => reason === "connection lost: reconnecting").length).toBeGreaterThan(1));
+    measured[0]!.tell(silence);
+    measured[0]!.tell(7);
+    expect(delays.at(-1)).toBeNull();
+    page.href = "http://localhost:8888/lab";
+  });
+
   it("names the way that carries", async () => {
     liveKernel();
     await link([comm()]);

@@ -142,16 +142,21 @@ export class RoomLink {
 
   async #run(signal: AbortSignal): Promise<void> {
     let left: Candidate | null = null;
+    let carried: Candidate | null = null;
     for (let round = 0; !signal.aborted; round++) {
       if (round === 0) this.#handlers.state("connecting", "");
       const candidates = left ? this.#candidates.filter((candidate) => candidate !== left) : this.#candidates;
-      const chosen = await choose(candidates, () => this.#currentHost(), signal);
+      let chosen = await choose(candidates, () => this.#currentHost(), signal);
+      if (chosen && carried && candidates.indexOf(carried) >= 0 && candidates.indexOf(carried) < candidates.indexOf(chosen))
+        // The host came back between two questions, or was slow when it began: a worse way would be kept for good.
+        chosen = (await choose([carried], () => this.#currentHost(), signal)) ?? chosen;
       if (signal.aborted) return;
       left = null;
       if (chosen) {
         round = 0;
         const outcome = await this.#connect(chosen, signal);
         if (outcome === "leave") left = chosen;
+        else carried = chosen;
         if (outcome === "stopped") return;
         continue;
       }
@@ -293,7 +298,10 @@ export class RoomLink {
         {
           hello: (timeoutMs, signal) => transport.hello(timeoutMs, signal),
           heard: () => (transport.name === "comm" ? this.#channel.heard : heard),
-          tell: (delay) => this.#tellDelay(transport.name, delay),
+          tell: (delay) => {
+            // Of a socket that is not open the state says it all; a kernel's silence is why its own does not open.
+            if (socket.readyState === WebSocket.OPEN || transport.name === "comm") this.#tellDelay(transport.name, delay);
+          },
           back: (asked) => {
             // The network was away, and the socket has said nothing since: it may be half open, which a browser does not notice.
             if (socket.readyState === WebSocket.OPEN && heard < asked && transport.name !== "comm") socket.reconnect();
