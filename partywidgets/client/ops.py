@@ -22,7 +22,7 @@ from ..scans.report import ScanReport
 from . import arguments
 from .arguments import Until
 from .board import Board, Progress
-from .ops_http import publish_report, refusal
+from .ops_http import SLOWEST, publish_report, refusal
 from .ops_past import OpsPast
 from .remedy import Remedy
 from .room import REPLY_TIMEOUT, RoomClient, refuses
@@ -37,6 +37,10 @@ CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
 LOAD_TIMEOUT = 60.0
 """Seconds that a host may take for a config: its modules are imported, for up to 30 s."""
+SILENCE = 30.0
+"""Seconds without a byte after which an answer is given up."""
+ANSWER_TIMEOUT = 3 * 3600.0
+"""Seconds that the longest answer (64 MiB) takes over a line of 64 kbit/s."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +48,10 @@ logger = logging.getLogger(__name__)
 class OpsClient(OpsPast, RoomClient):
     """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
 
-    `url` is the host's root, with scheme and base path. Entering waits at most `timeout` seconds for the room's snapshot; `start()` does
-    not wait. `rows` (fingerprint → result) are kept up to date, over reconnects too. `on_message(type, data)` gets every message of the
-    room after it was applied. `socket_options` are PartySocket's. Everything in it belongs to the loop that started it.
+    `url` is the host's root, with scheme and base path. Entering waits for the room's snapshot until nothing of it comes for `timeout`
+    seconds; `start()` does not wait. `rows` (fingerprint → result) are kept up to date, over reconnects too. `on_message(type, data)`
+    gets every message of the room after it was applied. `socket_options` are PartySocket's. Everything in it belongs to the loop that
+    started it.
     """
 
     kind, client_kind, greeting = "ops room", "ops client", "snapshot"
@@ -243,7 +248,7 @@ class OpsClient(OpsPast, RoomClient):
             f"/api/ops/config/{quote(name, safe='')}",
             body=content,
             headers={"Content-Type": "application/yaml"},
-            timeout=LOAD_TIMEOUT,
+            timeout=LOAD_TIMEOUT + len(content) / SLOWEST,
         )
         if not response.ok:
             raise refusal(response, ConfigError, f"the config {name}")
@@ -262,7 +267,7 @@ class OpsClient(OpsPast, RoomClient):
     # Requests
 
     async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        return cast("dict[str, Any]", await self._request(kind, REPLY_TIMEOUT, fields) or {})
+        return cast("dict[str, Any]", await self._request(kind, REPLY_TIMEOUT, fields, patient=True) or {})
 
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
         return self.socket.send(json.dumps({"type": kind, "data": fields}))
@@ -275,7 +280,8 @@ class OpsClient(OpsPast, RoomClient):
 
     async def _get(self, path: str, **query: Any) -> Any:
         encoded = encode_query(query)
-        response = await self._http("GET", f"/parties/{PARTY}/{quote(self.room, safe='')}/scans{path}" + (f"?{encoded}" if encoded else ""))
+        place = f"/parties/{PARTY}/{quote(self.room, safe='')}/scans{path}" + (f"?{encoded}" if encoded else "")
+        response = await self._http("GET", place, timeout=ANSWER_TIMEOUT, silence=SILENCE)
         if not response.ok:
             raise refusal(response, ScanError, f"scans{path}")
         return await asyncio.to_thread(from_json, response.body)  # may be tens of megabytes

@@ -12,6 +12,10 @@ from ..scans.report import ScanReport
 
 PUBLISH_LIMIT = 8 * 1024 * 1024
 """Bytes of JSON of the largest report that a host takes (`BODY_BYTES` of scans/requests.py)."""
+PUBLISH_TIMEOUT = 30.0
+"""Seconds that a host may take for a report."""
+SLOWEST = 4000
+"""Bytes a second of the slowest line (32 kbit/s) over which something is sent to a host: what it takes comes to the other times."""
 
 
 async def publish_report(report: ScanReport, url: str, *, token: Provided[str | None] = None) -> None:
@@ -29,7 +33,14 @@ async def publish_report(report: ScanReport, url: str, *, token: Provided[str | 
             f"the report of {len(report.results)} results has {len(body) / 2**20:.1f} MiB, a host takes {PUBLISH_LIMIT >> 20} at once: "
             "scan and publish the checks in parts, by checks= or labels= (on the command line --check or --label)"
         )
-    response = await fetch_url("POST", f"{root}/api/ops/scans", token=token, body=body, headers={"Content-Type": "application/json"})
+    response = await fetch_url(
+        "POST",
+        f"{root}/api/ops/scans",
+        token=token,
+        body=body,
+        headers={"Content-Type": "application/json"},
+        timeout=PUBLISH_TIMEOUT + len(body) / SLOWEST,
+    )
     if not response.ok:
         raise refusal(response, ScanError, "the report")
 

@@ -10,10 +10,13 @@ from typing import Any, ClassVar, Self
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError
 from ..partysocket import CloseEvent, PartySocket, reconnects
+from .patience import patience
 from .requests import Requests
 
 REPLY_TIMEOUT = 15.0
-"""Seconds within which a room answers a request that runs nothing."""
+"""Seconds within which a room answers a request that runs nothing, or something else comes that it said before."""
+BEHIND = 2 * 1024 * 1024
+"""Bytes behind which a reply may come at most: a room gives up whoever leaves 1 MiB unread, and lines hold some."""
 
 
 class RoomClient(ABC):
@@ -65,9 +68,10 @@ class RoomClient(ABC):
         self._pulse()
 
     async def ready(self, timeout: float | None = None) -> None:
-        """Waits for the room's greeting, at most `timeout` seconds (None: no limit). Raises RefusedError or HostError with the reason."""
+        """Waits for the room's greeting until for `timeout` seconds nothing of it comes (None: no limit): one of thousands of rows takes
+        its time over a slow line. Raises RefusedError or HostError with the reason."""
         try:
-            async with asyncio.timeout(timeout):
+            async with patience(self.socket, timeout):
                 while not self._arrived:
                     await self.changed()
         except TimeoutError:
@@ -93,17 +97,18 @@ class RoomClient(ABC):
         *,
         overdue: type[PartyError] = HostError,
         told: Callable[[str], None] | None = None,
+        patient: bool = False,
     ) -> Any:
         """Sends a request, and returns its reply's `result`. `told` hears what the room says of it before.
 
-        Raises `overdue` after `timeout` seconds, what the room refused, HostError.
+        Raises `overdue` after `timeout` seconds, `patient`: of which nothing came; what the room refused, HostError.
         """
         await self.ready(self.timeout)
         request_id, future = self._requests.open(told)
         try:
             if not self._put(kind, {"id": request_id, **fields}):
                 raise HostError(f"{self.kind} {self.room}: not connected, {kind} was not sent")
-            async with asyncio.timeout(timeout):
+            async with patience(self.socket, timeout, most=BEHIND if patient else 0):
                 return await future
         except TimeoutError:
             raise overdue(f"{self.kind} {self.room}: no answer to {kind} within {timeout:g} s") from None

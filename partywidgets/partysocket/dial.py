@@ -23,10 +23,11 @@ LONGEST_ANSWER = 300
 
 
 class Ear:
-    """When the peer was heard last, by any byte: on the loop's clock."""
+    """When the peer was heard last, by any byte: on the loop's clock. `bytes` came in all, behind handshakes."""
 
     def __init__(self) -> None:
         self.at = 0.0
+        self.bytes = 0
 
 
 async def dial(
@@ -46,12 +47,15 @@ async def dial(
     It sends no pings by itself: it notes in `ear` when something came.
     """
     from websockets.asyncio.client import ClientConnection, connect
+    from websockets.protocol import State
 
     class Heard(ClientConnection):
         """The library's connection, which notes each byte that comes."""
 
         def data_received(self, data: bytes) -> None:
             ear.at = self.loop.time()
+            if self.protocol.state is not State.CONNECTING:
+                ear.bytes += len(data)
             super().data_received(data)
 
     class Connect(connect):

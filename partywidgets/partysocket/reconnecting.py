@@ -148,6 +148,11 @@ class ReconnectingWebSocket:
         return self._outbox.size
 
     @property
+    def heard(self) -> int:
+        """Bytes that came over its connections: also of a message of which the end has not come."""
+        return self._ear.bytes
+
+    @property
     def last_close(self) -> CloseEvent | None:
         """How the latest connection or attempt ended."""
         return self._last_close

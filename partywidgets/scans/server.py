@@ -38,8 +38,8 @@ WINDOW_TICK = 0.1
 """Seconds between two updates of a window."""
 WINDOW_REST = 4.0
 """Windows rest so many times as long as their last update took, so that sorting has at most a fifth of a core."""
-SNAPSHOT_TIME = 60.0
-"""Seconds in which a socket must have taken its snapshot."""
+STILL = 60.0
+"""Seconds for which a socket may take nothing of a snapshot or a list of rows; over a thin line either takes minutes."""
 
 
 class OpsMonitorBroadcastServer(Server):
@@ -232,16 +232,31 @@ class OpsMonitorBroadcastServer(Server):
     async def _send_rows(self, connection: Connection, request_id: Any, rows: list[CheckResult]) -> None:
         """Each part when the socket has taken the last, as a snapshot's."""
         try:
-            async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
+            async with self.awake():
                 for part in listing.parts(request_id, rows):
-                    while connection.ready_state == ReadyState.OPEN and connection.buffered > SNAPSHOT_AHEAD:
-                        await asyncio.sleep(SNAPSHOT_PAUSE)
-                    if connection.ready_state != ReadyState.OPEN:
+                    if not await self._takes_more(connection):
                         return
                     connection.send(part)
                     await asyncio.sleep(0)
         finally:
             self._listing.discard(connection)
+
+    async def _takes_more(self, connection: Connection) -> bool:
+        """Waits until a socket has taken what it was sent, but for a rest. False when it is closed, or is now, since it took nothing for a
+        minute: half a board would be taken for the whole, and whoever is there comes again."""
+        clock = asyncio.get_running_loop().time
+        least, end = connection.buffered, clock() + STILL
+        while connection.ready_state == ReadyState.CONNECTING or (
+            connection.ready_state == ReadyState.OPEN and connection.buffered > SNAPSHOT_AHEAD
+        ):
+            if connection.buffered < least:
+                least, end = connection.buffered, clock() + STILL
+            elif clock() > end:
+                _log.info("ops-monitor-broadcast/%s: %s took nothing for %g s and is closed", self.name, connection.id, STILL)
+                connection.close(1013, f"nothing was read for {STILL:g} s")
+                return False
+            await asyncio.sleep(SNAPSHOT_PAUSE)
+        return connection.ready_state == ReadyState.OPEN
 
     def _follow_board(self) -> None:
         self._stale = True
@@ -378,19 +393,17 @@ class OpsMonitorBroadcastServer(Server):
 
         Who joins a large board must not look like one that does not read.
         """
-        async with self.awake(), asyncio.timeout(SNAPSHOT_TIME):
+        async with self.awake():
             if snapshot is None:
-                while connection.ready_state == ReadyState.CONNECTING:  # nobody is told of what changes before that
-                    await asyncio.sleep(SNAPSHOT_PAUSE)
+                if not await self._takes_more(connection):  # nobody is told of what changes before it is open
+                    return
                 parts = await self._planner.plan()
                 snapshot = Snapshot(self.service.board, self._head(connection), parts)
                 if connection.ready_state == ReadyState.OPEN:
                     connection.send(snapshot.next_part())
             await asyncio.sleep(FIRST_PAUSE)
             while not snapshot.done:
-                while connection.ready_state == ReadyState.CONNECTING or connection.buffered > SNAPSHOT_AHEAD:
-                    await asyncio.sleep(SNAPSHOT_PAUSE)
-                if connection.ready_state != ReadyState.OPEN:
+                if not await self._takes_more(connection):
                     return
                 connection.send(snapshot.next_part())
                 await asyncio.sleep(0)

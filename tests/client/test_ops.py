@@ -12,17 +12,20 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from partywidgets.client import ops as ops_module
 from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, KeywordError, RefusedError, ScanError
-from partywidgets.scans import backtest, bounds, queries, requests
-from partywidgets.scans.model import CheckResult, Status
+from partywidgets.scans import backtest, bounds, queries, requests, server
+from partywidgets.scans.model import CheckResult, Status, utc_now
+from partywidgets.scans.recorded import Recorded
 from partywidgets.scans.report import ScanReport
 
 from ..running_app import running
-from ..scans import ops_room
+from ..scans import ops_room, stored
 from ..scans.ops_room import OpsRoom, ScriptedCheck, token_of
+from ..slow_line import SlowLine
 
 WAIT = 20.0
 FAST: dict[str, Any] = {"min_reconnection_delay": 0.01, "max_reconnection_delay": 0.05}
@@ -88,6 +91,54 @@ async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
         assert list(scans["scan_id"]) == [second.scan_id, first.scan_id]
         assert (await ops.latest()).scan_id == second.scan_id
         assert list(ops.df.loc[ops.df.status >= "warn", "check_id"]) == ["shop"]
+
+
+async def test_a_large_answer_over_a_slow_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes whole, though it takes longer than a host may be silent; one of which nothing more comes is given up."""
+    monkeypatch.setattr(ops_module, "SILENCE", 5.0)
+    begin = datetime.now(UTC) - timedelta(minutes=30)
+    async with loaded(tmp_path, "shop") as room, SlowLine.before(int(room.url.rstrip("/").rsplit(":", 1)[1]), rate=8_000) as line:
+        looks = [stored.result(seq, begin + timedelta(seconds=seq), "ok") for seq in range(1, 501)]
+        for look in looks:
+            look.summary = f"{look.seq} " + "x" * 80
+        await room.service.history.record([Recorded(look, "test.yaml", None, "") for look in looks])
+        async with OpsClient(f"http://127.0.0.1:{line.port}", token=token_of("ana-admin"), **FAST) as ops:
+            before = line.passed
+            frame = await ops.history(hours=1, resolution="raw")
+            assert list(frame["summary"]) == [look.summary for look in looks]
+            whole = line.passed - before
+            assert whole > 8_000 * 6, "it took more than six seconds"
+            monkeypatch.setattr(ops_module, "SILENCE", 0.5)
+            asking = asyncio.create_task(ops.history(hours=1, resolution="raw"))
+            while line.passed < before + whole + 8_000 and not asking.done():
+                await asyncio.sleep(0.01)
+            line.rate = 1
+            with pytest.raises(HostError, match=r"said nothing to GET .* for 0\.5 s"):
+                await asking
+
+
+async def test_a_large_snapshot_over_a_slow_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent, and waited for, as long as it comes; one of which nothing more comes is given up."""
+    monkeypatch.setattr(server, "STILL", 5.0)
+    async with loaded(tmp_path) as room:
+        for number in range(700):
+            row = CheckResult(f"check-{number}", "tcp", f"db-{number}:5432", "crit", summary="x" * 200, details="y" * 500)
+            room.service.board.place(row, owner="test", attempts=1, now=utc_now())
+        async with SlowLine.before(int(room.url.rstrip("/").rsplit(":", 1)[1]), rate=120_000) as line:
+
+            def client() -> OpsClient:
+                return OpsClient(f"http://127.0.0.1:{line.port}", token=token_of("ana-admin"), timeout=5.0, **FAST)
+
+            async with client() as ops:
+                assert len(ops.rows) == 700
+                assert ops.socket.heard > 120_000 * 6, "it took more than six seconds"
+            ops = client()
+            entering = asyncio.create_task(ops.__aenter__())
+            while ops.socket.heard < 2000 and not entering.done():
+                await asyncio.sleep(0.01)
+            line.rate = 1
+            with pytest.raises(HostError, match="no snapshot within 5 s"):
+                await entering
 
 
 async def test_a_check_that_is_not_there_is_said(tmp_path: Path, play: ops_room.Play) -> None:
