@@ -111,6 +111,8 @@ export interface OpsSnapshot {
   notify?: FailingTarget[];
   /** Why the history is not written; null while it is. */
   unkept?: string | null;
+  /** The rows that left in the last ten minutes, and for how many seconds they have been gone. */
+  removed?: (Removed & { ago_s: number }) | null;
   role?: string;
   /** What others see the reader as. */
   name?: string;

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -62,16 +62,22 @@ class History(Past):
         await self._run(self._finish_scan, report, state)
 
     async def forget(
-        self, fingerprints: Iterable[str], *, changes: Sequence[StateChange] = (), events: tuple[str, Sequence[Row]] = ("", ())
+        self,
+        departed: Sequence[tuple[CheckResult, str]],
+        *,
+        changes: Sequence[StateChange] = (),
+        events: tuple[str, Sequence[Row]] = ("", ()),
     ) -> None:
-        """Takes fingerprints out of the present, with their acks and with what was told of them; their past stays, and these changes and
-        events (of one kind) are the end of it."""
-        gone, now = [(fingerprint,) for fingerprint in fingerprints], datetime.now(UTC).timestamp()
+        """Takes rows out of the present, each for its reason, with their acks; their past stays, and these changes and events (of one kind)
+        are the end of it. Who was told of a row is to hear that it is gone: until then it is `departed`."""
+        gone, now = [(row.fingerprint,) for row, _ in departed], datetime.now(UTC).timestamp()
+        last = [(json.dumps({"row": row.to_wire(), "reason": reason}), now, row.fingerprint) for row, reason in departed]
         kind, bodies = events
 
         def write(database: sqlite3.Connection) -> None:
-            for table in ("latest", "acks", "notified"):
+            for table in ("latest", "acks"):
                 database.executemany(f"DELETE FROM {table} WHERE fingerprint = ?", gone)
+            database.executemany("UPDATE notified SET gone = ?, at = ? WHERE fingerprint = ?", last)
             database.executemany(_INSERT_CHANGE, [_change_row(change) for change in changes])
             database.executemany("INSERT INTO events VALUES (?, ?, ?)", [(now, kind, json.dumps(body)) for body in bodies])
 
@@ -140,16 +146,42 @@ class History(Past):
         found: dict[str, dict[str, Known]] = {}
         for row in await self._ask("SELECT * FROM notified"):
             at = datetime.fromtimestamp(row["at"], UTC)
-            found.setdefault(row["target"], {})[row["fingerprint"]] = Known(row["status"], at, row["incident"])
+            found.setdefault(row["target"], {})[row["fingerprint"]] = Known(row["status"], at, row["incident"], bool(row["sure"]))
+        return found
+
+    async def departed(self) -> dict[str, list[tuple[CheckResult, str]]]:
+        """Rows that are gone, and why, of which targets that know them as failing have not heard so: by target."""
+        query = """SELECT 'a row of ' || target || ' that is gone' AS name, target, gone FROM notified
+                   WHERE gone IS NOT NULL AND fingerprint NOT IN (SELECT fingerprint FROM latest)"""
+
+        def read(row: sqlite3.Row) -> tuple[str, CheckResult, str]:
+            said = json.loads(row["gone"])
+            return row["target"], CheckResult.from_wire(said["row"]), str(said["reason"])
+
+        found: dict[str, list[tuple[CheckResult, str]]] = {}
+        for target, row, reason in await self._run(self._readable, query, read):
+            found.setdefault(target, []).append((row, reason))
         return found
 
     async def keep_told(self, target: str, told: Mapping[str, Known | None]) -> None:
-        """Stores what a target was told of some fingerprints; None: that it is over."""
+        """Stores what a target was told of some fingerprints, in one transaction; None: that it is over."""
         over = [(target, fingerprint) for fingerprint, known in told.items() if known is None]
-        failing = [(target, name, known.status, known.at.timestamp(), known.incident) for name, known in told.items() if known is not None]
-        await self._run(self._write, "DELETE FROM notified WHERE target = ? AND fingerprint = ?", over)
-        columns = "target, fingerprint, status, at, incident"
-        await self._run(self._write, f"INSERT OR REPLACE INTO notified ({columns}) VALUES (?, ?, ?, ?, ?)", failing)
+        failing = [
+            (target, name, known.status, known.at.timestamp(), known.incident, known.sure)
+            for name, known in told.items()
+            if known is not None
+        ]
+
+        def write(database: sqlite3.Connection) -> None:
+            database.executemany("DELETE FROM notified WHERE target = ? AND fingerprint = ?", over)
+            database.executemany(
+                """INSERT INTO notified (target, fingerprint, status, at, incident, sure) VALUES (?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (target, fingerprint) DO UPDATE SET
+                   status = excluded.status, at = excluded.at, incident = excluded.incident, sure = excluded.sure""",
+                failing,
+            )
+
+        await self.change(write)
 
     async def keep_bodies(self, results: Sequence[CheckResult]) -> None:
         """Stores the present form of results whose suppression changed; nothing is added to the past."""
@@ -178,6 +210,9 @@ class History(Past):
         )
         for text, seq in (("body", "seq"), ("last_success", "success_seq"), ("last_failure", "failure_seq")):
             await self._run(self._write, _keep_text(text, seq), [(limit,)])
+        # Of targets that no config has any more; of the others, what they were still to hear was told long ago.
+        strangers = "DELETE FROM notified WHERE at < ? AND fingerprint NOT IN (SELECT fingerprint FROM latest)"
+        await self._run(self._write, strangers, [(limit,)])
         for table, key, column in kept:
             query = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {column} < ? LIMIT {CHUNK})"
             while count := await self._run(self._write, query, [(limit,)]):

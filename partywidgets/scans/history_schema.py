@@ -9,12 +9,13 @@ from pathlib import Path
 from ..exceptions import SchemaError
 from . import looks, rollup
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """2 added `rollups`, 3 figures by the minute and the day, events, and what targets were told. 4: `latest` names results instead of holding
 their text twice more, and what figures are made of stands in an index.
 5: the results of one check are found by `looks`. 6: the changes and remedies of one row, and the last scan, are found by an index.
 7: when a target was told. 8: when jobs with a heartbeat were heard, and which incident a target was told of.
-9: what registries said of domains.
+9: what registries said of domains. 10: whether a target's last message is known to have arrived, and what it has still to hear of rows
+that are gone.
 An older file is brought up when opened."""
 
 _log = logging.getLogger("partywidgets.scans.history")
@@ -90,6 +91,11 @@ CREATE TABLE registrations (domain TEXT NOT NULL, server TEXT NOT NULL, at REAL 
 WITHOUT ROWID;
 """
 
+_TO_VERSION_10 = """
+ALTER TABLE notified ADD COLUMN sure INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE notified ADD COLUMN gone TEXT;
+"""
+
 _OF_VERSION_3 = """
 CREATE TABLE IF NOT EXISTS events (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
@@ -118,7 +124,8 @@ def prepare(database: sqlite3.Connection, path: Path | None) -> None:
     tables += (_TO_VERSION_5 if empty or version < 5 else "") + (_TO_VERSION_6 if empty or version < 6 else "")
     # Some files of version 1 have the table of version 2 already.
     tables += f"{rollup.TABLES} {_OF_VERSION_3}"
-    tables += (_TO_VERSION_7 if empty or version < 7 else "") + (_TO_VERSION_8 if empty or version < 8 else "") + _TO_VERSION_9
+    tables += (_TO_VERSION_7 if empty or version < 7 else "") + (_TO_VERSION_8 if empty or version < 8 else "")
+    tables += (_TO_VERSION_9 if empty or version < 9 else "") + _TO_VERSION_10
     database.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if not empty:
         _log.info("ops history %s: schema version %d became %d", path, version, SCHEMA_VERSION)

@@ -30,11 +30,16 @@ _KINDS = {"ok": "success", "warn": "warning", "flapping": "warning", "unknown": 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a target was told of a row that fails, when it was told so the last time, and the key of the incident that it was told in."""
+    """What a target was told of a row that fails, when it was told so the last time, and the key of the incident that it was told in.
+
+    `sure` False: nobody knows whether the last message about it arrived. It is under way, the host ended over it, or a service that opens
+    incidents gave no answer. Where such a row stands is told in any case: a message too many is better than an incident that nobody ends.
+    """
 
     status: str
     at: datetime
     incident: str = ""
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ class Notifier:
         self._redact = redact or (lambda text: text)
         self._targets: dict[str, dict[str, _Owned]] = {}
         self._told: dict[str, Told] = {}
+        """By the target's key, also of targets that no config has now: they may come back."""
+        self._departed: dict[str, dict[str, tuple[CheckResult, str]]] = {}
+        """Rows that left the board, and why, of which a target is to hear as soon as a config has it."""
         self._started = False
 
     @property
@@ -64,12 +67,13 @@ class Notifier:
             for target in failing[:FAILING]
         ]
 
-    def start(self, told: Mapping[str, Told]) -> None:
-        """Begins to tell; `told` is what a former run has told, by target."""
+    def start(self, told: Mapping[str, Told], departed: Mapping[str, Sequence[tuple[CheckResult, str]]] | None = None) -> None:
+        """Begins to tell; `told` is what a former run told, by target, and `departed` what it had still to tell of rows that are gone."""
         self._told, self._started = {key: dict(value) for key, value in told.items()}, True
+        self._departed = {key: {row.fingerprint: (row, reason) for row, reason in rows} for key, rows in (departed or {}).items()}
         for group in self._targets.values():
             for owned in group.values():
-                owned.target.told = self._told.get(owned.target.key, {})
+                owned.target.told = self._told.setdefault(owned.target.key, {})
                 self._run(owned)
 
     def configure(
@@ -92,7 +96,7 @@ class Notifier:
                 known.target.settings, known.target.resolve = one, resolve
             else:
                 key = f"{owner}#{one.name}"
-                told = self._told.get(key, {})
+                told = self._told.setdefault(key, {})
                 target = Target(
                     key,
                     one,
@@ -126,11 +130,18 @@ class Notifier:
                 target.seen(row)
 
     def gone(self, row: CheckResult, reason: str) -> None:
-        """A row leaves the board."""
-        for target in self.targets:
+        """A row leaves the board. A target whose config comes later, as at the start of a host, hears of it then."""
+        targets = {target.key: target for target in self.targets}
+        for target in targets.values():
             target.gone(row, reason)
+        for key, told in self._told.items():
+            if key not in targets and row.fingerprint in told:
+                self._departed.setdefault(key, {})[row.fingerprint] = row, reason
 
     def _run(self, owned: _Owned) -> None:
+        for row, reason in self._departed.pop(owned.target.key, {}).values():
+            if self._current(row.fingerprint) is None:
+                owned.target.gone(row, reason)
         owned.task = self._own(owned.target.run(), f"notify {owned.target.settings.name}")
 
 

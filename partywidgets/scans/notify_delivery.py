@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ..exceptions import ConfigError
@@ -48,43 +49,53 @@ _LOUD = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Why a message counts as not delivered, in words that hold no secret. `in_doubt`: the service may have taken it all the same."""
+
+    reason: str
+    in_doubt: bool = False
+
+
 async def deliver(
     key: str, url: str, resolve: Callable[[str], str], title: str, body: str, kind: str, *, incident: str | None = None
-) -> str | None:
-    """Sends one message; None when the service took it, else why not, in words that hold no secret. Never raises for what a service did.
+) -> Undelivered | None:
+    """Sends one message; None when the service took it, else why not. Never raises for what a service did.
 
     `url` is a reference, resolved for each message, so that a rotated secret counts at once. `incident` is the key of the incident that the
     message is about, where the service opens such.
     """
 
-    def send() -> str | None:
+    def send() -> Undelivered | None:
         try:
             target = resolve(url)
         except ConfigError as error:
-            return str(error)
+            return Undelivered(str(error))
         return _send(target if incident is None else keyed(target, incident) or target, title, body, kind)
 
     try:
-        outcome: str | None = await shared_calls().call(f"notify {key}", send, SEND_TIME)
+        outcome: Undelivered | None = await shared_calls().call(f"notify {key}", send, SEND_TIME)
     except OverdueError:
-        return f"the service did not answer within {SEND_TIME:g} s"
+        return Undelivered(f"the service did not answer within {SEND_TIME:g} s", in_doubt=True)
     except StillRunningError:
-        return "an earlier message still hangs in the service"
+        return Undelivered("an earlier message still hangs in the service")
     except Exception as error:  # a plugin's fault; its text may hold the URL
-        return f"{type(error).__name__} in the service's Apprise plugin"
+        return Undelivered(f"{type(error).__name__} in the service's Apprise plugin", in_doubt=True)
     return outcome
 
 
-async def opens_incidents(key: str, url: str, resolve: Callable[[str], str]) -> bool:
-    """Whether what the reference holds is a service that opens incidents. Never raises: what is wrong with it its delivery says."""
+async def opens_incidents(key: str, url: str, resolve: Callable[[str], str]) -> bool | None:
+    """Whether what the reference holds is a service that opens incidents; None where that cannot be said now. Never raises: what is wrong
+    with it its delivery says."""
 
     def look() -> bool:
         return keyed(resolve(url), key) is not None
 
     try:
-        return bool(await shared_calls().call(f"notify {key}", look, SEND_TIME))
+        # Under a name of its own: a message that hangs must not make a service look like one without incidents.
+        return bool(await shared_calls().call(f"which service notify {key} is", look, SEND_TIME))
     except Exception:
-        return False
+        return None
 
 
 def is_known(url: str) -> bool:
@@ -110,7 +121,7 @@ def _heard() -> Iterator[list[str]]:
         del _here.notes
 
 
-def _send(url: str, title: str, body: str, kind: str) -> str | None:
+def _send(url: str, title: str, body: str, kind: str) -> Undelivered | None:
     # Apprise speaks to some 170 services by one URL syntax; it is an extra, for it brings requests along.
     import apprise
 
@@ -118,9 +129,12 @@ def _send(url: str, title: str, body: str, kind: str) -> str | None:
         asset = apprise.AppriseAsset(app_id="partywidgets", app_desc="partywidgets", async_mode=False, secure_logging=True)
         plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if plugin is None:
-            return f"what the reference holds is not a URL that Apprise knows: {SERVICES}"
+            return Undelivered(f"what the reference holds is not a URL that Apprise knows: {SERVICES}")
         sent = plugin.notify(body=body, title=title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT)
     if sent:
         return None
     answered = next((match[1] for note in reversed(notes) if (match := _ANSWERED.search(note))), None)
-    return f"the service answered HTTP {answered}" if answered else "the service could not be reached, or refused the message"
+    if answered is None:
+        return Undelivered("the service could not be reached, or refused the message", in_doubt=True)
+    # With 5xx a proxy may speak for a service that took the message.
+    return Undelivered(f"the service answered HTTP {answered}", in_doubt=not answered.startswith("4"))

@@ -7,13 +7,15 @@ one that came and went while a target could not be reached is not told at all, a
 A reminder (`remind_every`) is due when a look, that long after the last message about a row, finds it where it was told to stand. It is
 looks that remind, not a clock: what nobody has looked at since is not said to fail still, by a host that was away least of all.
 
-A row that keeps coming and going (each time for long enough to be hard, and too slowly to be flapping) would page all night. When a target
-was told more than `RESTLESS` times of a row, the row counts as better only when it has stood so for a time that doubles with each further
-message; that it is worse is told at once, always.
+That a row is worse is told at once, always; that it is better, of one that comes and goes, when that has lasted (`notify_calm`).
 
 A service that opens incidents (`notify_incident`) is told of each row in an incident of its own, or of each group where the config names
 labels for groups, and which one that was is remembered: the recovery goes to the same. Only new incidents count to the limit; what comes
 beyond shares one, which ends when nothing of it fails any more.
+
+Before a message goes out, that its rows are in doubt is on disk, and after the answer what they were told. So a host that is killed in
+between tells the next one to say once more where they stand, a recovery above all: without it an incident stays open for ever. A service
+that opens incidents and gives no answer leaves them in doubt, too; of any other, what it did not take counts as not told.
 """
 
 from __future__ import annotations
@@ -27,19 +29,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..duration import format_duration
 from ..exceptions import StorageError
 from .model import CheckResult, one_line, utc_now
 from .notice import BADNESS, Known, Notice, compose, labels_of, standing_of, unmade, urgency
+from .notify_calm import Calm
 from .notify_delivery import deliver, opens_incidents
 from .notify_settings import NotifySettings
 
 LONGEST_WAIT = 300.0
 """Seconds between two attempts at a target that fails, at most."""
-RESTLESS, RESTLESS_SPAN = 6, 6 * 3600.0
-"""Messages about one row in that many seconds beyond which its recoveries must last: three problems, each with its end."""
-CALM, LONGEST_CALM = 900.0, 4 * 3600.0
-"""Seconds that the first recovery must last then, and any at most."""
 _log = logging.getLogger("partywidgets.scans.notify")
 
 Troubled = Callable[[], Awaitable[None]]
@@ -90,11 +88,13 @@ class Target:
         self._redact, self._keep, self._current, self._troubled, self._said = redact, keep, current, troubled, said
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
-        self._spoken: dict[str, deque[float]] = {}
+        self._calm = Calm()
         self._began: dict[str, datetime] = {}
         """When the problems that it knows began, as far as this process saw them."""
         self._looked_at = set[str]()
         """Rows that it heard of in this process: of others nobody knows whether they still fail."""
+        self._over = set[str]()
+        """Rows of which the history is to forget what was told: nobody will be told of an end."""
         self._failures = 0
         self._opens_incidents = False
         self._not_before = 0.0
@@ -106,26 +106,29 @@ class Target:
         self._looked_at.add(row.fingerprint)
         known, standing, waiting = self.told.get(row.fingerprint), standing_of(row), self.waiting.get(row.fingerprint)
         told = "ok" if known is None else known.status
+        in_doubt = known is not None and not known.sure
         if standing is None:
             if waiting is not None and waiting.ready > now:  # it does not stand as it did: its calm begins anew
-                self.waiting[row.fingerprint] = replace(waiting, ready=now + self._calm(row.fingerprint, now))
+                self.waiting[row.fingerprint] = replace(waiting, ready=now + self._calm.asked(row.fingerprint, now))
             return
         suppressed = row.suppression is not None and standing != "ok"
         unwanted = told == "ok" and not self.settings.wants(row, standing)
-        nothing_new = standing == told and not (known is not None and self._is_overdue(row, known))
+        nothing_new = standing == told and not in_doubt and not (known is not None and self._is_overdue(row, known))
         if nothing_new or suppressed or unwanted:
             self.waiting.pop(row.fingerprint, None)
             return
         if standing == "ok" and not self.settings.recovery:
             for memory in (self.waiting, self.told, self._began):
                 memory.pop(row.fingerprint, None)
+            self._note_over(row.fingerprint)
             return
-        group, notice = self.settings.group_of(row), self._notice(row, told, standing, now)
+        before = "ok" if in_doubt and standing != "ok" else told
+        group, notice = self.settings.group_of(row), self._notice(row, before, standing, now)
         better = BADNESS[standing] < BADNESS[told]
         if waiting is not None and waiting.notice.standing == standing:
             ready = waiting.ready
         else:
-            ready = now + self._calm(row.fingerprint, now) if better else now
+            ready = now + self._calm.asked(row.fingerprint, now) if better else now
         self.waiting[row.fingerprint] = _Waiting(group, notice, ready)
         self._due[group] = min(self._due.get(group, math.inf), max(ready, now + self.settings.group_wait))
         self._wake.set()
@@ -153,7 +156,7 @@ class Target:
             row.summary,
             row.target,
             "" if over else "; ".join(part for part in parts if part),
-            "" if over or reminds else self._restless(row.fingerprint, now),
+            "" if over or reminds else self._calm.words(row.fingerprint, now),
             since=since,
             check_id=row.check_id,
             labels=labels_of(row),
@@ -187,6 +190,12 @@ class Target:
             self.waiting[row.fingerprint] = _Waiting(group, notice, now)
             self._due[group] = min(self._due.get(group, math.inf), now + self.settings.group_wait)
             self._wake.set()
+        elif known is not None:
+            self._note_over(row.fingerprint)
+
+    def _note_over(self, fingerprint: str) -> None:
+        self._over.add(fingerprint)
+        self._wake.set()
 
     def say_only_what_is_gone(self) -> None:
         """Of what waits to be told keeps that rows are gone."""
@@ -194,7 +203,7 @@ class Target:
 
     def _forget(self, fingerprint: str) -> None:
         self.waiting.pop(fingerprint, None)
-        self._spoken.pop(fingerprint, None)
+        self._calm.forget(fingerprint)
         self._began.pop(fingerprint, None)
         self._looked_at.discard(fingerprint)
         self.told.pop(fingerprint, None)
@@ -242,20 +251,6 @@ class Target:
             separate[room - 1 :] = [(f"{separate[room - 1][0]}-and-others", rest)]
         return [*of_open.items(), *separate]
 
-    def _calm(self, fingerprint: str, now: float, *, more: int = 0) -> float:
-        """Seconds that a row must stand better before that is told, after `more` messages: none for one that was told of seldom."""
-        spoken = self._spoken.get(fingerprint)
-        if spoken is None:
-            return 0.0
-        while spoken and spoken[0] <= now - RESTLESS_SPAN:
-            spoken.popleft()
-        over = len(spoken) + more - RESTLESS - 1
-        return 0.0 if over < 0 else min(LONGEST_CALM, CALM * 2**over)
-
-    def _restless(self, fingerprint: str, now: float) -> str:
-        calm = self._calm(fingerprint, now, more=1)
-        return f"it comes and goes: a recovery is told when it has lasted {format_duration(calm)}" if calm else ""
-
     async def run(self) -> None:
         """For ever: tells what is due, within the limits, and again later what did not arrive. A fault of ours is logged, and ends no later
         message."""
@@ -270,10 +265,12 @@ class Target:
         """One message, once it may go out; of a service that opens incidents one for each."""
         groups, notices = await self._next()
         named = ", ".join(filter(None, groups[:3]))
-        self._opens_incidents = await opens_incidents(self.key, self.settings.url, self.resolve)
+        opens = await opens_incidents(self.key, self.settings.url, self.resolve)
+        self._opens_incidents = self._opens_incidents if opens is None else opens
         if not self._opens_incidents:
-            notices = self._with_company(notices)
-            await self._send(notices, named, self._others(notices, lambda row: self.settings.group_of(row) in groups))
+            notices = self._with_company([notice for notice in notices if self._still(notice)])
+            if notices:
+                await self._send(notices, named, self._others(notices, lambda row: self.settings.group_of(row) in groups))
             return
         for incident, planned in self._incidents(notices):
             some = [notice for notice in planned if self._still(notice)]
@@ -287,13 +284,16 @@ class Target:
         except Exception:  # a fault of ours: that something is wrong must be told all the same
             _log.exception("notify target %r: a message could not be made", self.settings.name)
             message = unmade(len(notices))
+        opens = not incident or (any(one.standing != "ok" for one in notices) and not self._is_open(incident))
+        doubts = self._doubt(notices, incident)
+        await self._store({name: doubt for name, (doubt, _) in doubts.items()})
         # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
-        error = await deliver(
+        undelivered = await deliver(
             self.key, self.settings.url, self.resolve, message.title, message.body, message.kind, incident=incident or None
         )
-        now = asyncio.get_running_loop().time()
+        now, error = asyncio.get_running_loop().time(), None if undelivered is None else undelivered.reason
         news, self.last_error = error != self.last_error, error
-        if error is not None:
+        if undelivered is not None and error is not None:
             self.failed += 1
             self._failures += 1
             delay = min(LONGEST_WAIT, self.settings.retry_delay * 2 ** min(self._failures - 1, 20))
@@ -306,19 +306,66 @@ class Target:
                 self._redact(error),
                 delay,
             )
+            if not (undelivered.in_doubt and incident):
+                await self._undoubt(doubts)
             if news:
                 await self._said(self.settings.name, message.title, one_line(self._redact(error)))
                 await self._troubled()
             return False
         self.sent += 1
         self._failures = 0
-        if not incident or all(self._incident_of(name) != incident for name in self.told):
+        if opens:
             self._sent_at.append(now)
         await self._was_told(notices, incident)
         await self._said(self.settings.name, message.title, None)
         if news:
             await self._troubled()
         return True
+
+    def _is_open(self, incident: str) -> bool:
+        """Whether the service is known to have that incident."""
+        return any(known.sure and self._incident_of(name) == incident for name, known in self.told.items())
+
+    def _doubt(self, notices: Sequence[Notice], incident: str) -> dict[str, tuple[Known, Known | None]]:
+        """The rows of a message that is about to go out are in doubt: each with what was known of it before. A reminder changes nothing."""
+        at, doubts = utc_now(), dict[str, tuple[Known, Known | None]]()
+        for notice in notices:
+            known = self.told.get(notice.fingerprint)
+            if notice.reminds or (known is None and notice.standing == "ok"):
+                continue
+            if known is None:
+                doubt = Known(notice.standing, at, incident, sure=False)
+            else:
+                doubt = replace(known, incident=incident or known.incident, sure=False)
+            self.told[notice.fingerprint] = doubt
+            doubts[notice.fingerprint] = doubt, known
+        return doubts
+
+    async def _undoubt(self, doubts: Mapping[str, tuple[Known, Known | None]]) -> None:
+        """The message did not arrive: its rows are known as before, and what they wait for follows from that."""
+        mine = {name: known for name, (doubt, known) in doubts.items() if self.told.get(name) is doubt}
+        for name, known in mine.items():
+            if known is None:
+                del self.told[name]
+            else:
+                self.told[name] = known
+        await self._store(mine)
+        for name in mine.keys() & self.waiting.keys():
+            row = self._current(name)
+            if row is not None:
+                self.seen(row)
+            elif name not in self.told:
+                self._forget(name)
+
+    async def _store(self, told: Mapping[str, Known | None]) -> None:
+        if not told:
+            return
+        try:
+            await self._keep(self.key, told)
+        except StorageError as error:
+            _log.error(
+                "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
+            )
 
     async def _was_told(self, notices: Sequence[Notice], incident: str) -> None:
         at = utc_now()
@@ -331,28 +378,26 @@ class Target:
                 if notice.since is not None:
                     self._began.setdefault(notice.fingerprint, notice.since)
             if not notice.reminds:
-                spoken = self._spoken.setdefault(notice.fingerprint, deque(maxlen=2 * RESTLESS))
-                spoken.append(asyncio.get_running_loop().time())
+                self._calm.told(notice.fingerprint, asyncio.get_running_loop().time())
             waiting = self.waiting.get(notice.fingerprint)
             if waiting is not None and waiting.notice.standing == notice.standing:  # also one of a look meanwhile: it would be told twice
                 del self.waiting[notice.fingerprint]
-        try:
-            await self._keep(self.key, {one.fingerprint: self.told.get(one.fingerprint) for one in notices})
-        except StorageError as error:
-            _log.error(
-                "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
-            )
+        await self._store({one.fingerprint: self.told.get(one.fingerprint) for one in notices})
         for notice in notices:  # while the message was under way the row may have moved on
             row, waiting = self._current(notice.fingerprint), self.waiting.get(notice.fingerprint)
             if row is not None:
+                self.waiting.pop(notice.fingerprint, None)  # how long it must be calm counts this message, too
                 self.seen(row)
             elif waiting is None or not waiting.notice.gone:
                 self._forget(notice.fingerprint)
+                self._note_over(notice.fingerprint)
 
     async def _next(self) -> tuple[list[str], list[Notice]]:
         """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""
         loop = asyncio.get_running_loop()
         while True:
+            over, self._over = self._over - self.told.keys(), set()
+            await self._store(dict.fromkeys(over))
             now = loop.time()
             while self._sent_at and self._sent_at[0] <= now - self.settings.per:
                 self._sent_at.popleft()

@@ -69,7 +69,9 @@ class Placing:
         present = self._registry.checks.get(loaded.id)
         if present is loaded:
             return False
-        return present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint
+        if present is None or present.owner != loaded.owner or present.check.fingerprint != loaded.check.fingerprint:
+            return True
+        return loaded.check.enabled and not present.check.enabled
 
 
 def _remedy(result: CheckResult, loaded: Loaded | None) -> Remediation | None:

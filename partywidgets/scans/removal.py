@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .model import utc_now, wire_time
 from .recorded import StateChange
@@ -14,6 +16,21 @@ if TYPE_CHECKING:
 
 TITLES = 3
 """Rows that are named to people who look at the room; the others are counted."""
+FRESH = 600.0
+"""Seconds for which whoever joins is told of it, too: who reloads a page, or was away for a minute, must not miss a row without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What the room was told of the rows that left last, and when, on the monotonic clock."""
+
+    told: Mapping[str, Any]
+    at: float
+
+    def to_wire(self) -> dict[str, Any] | None:
+        """For who joins; None once it is old. `ago_s`: clocks differ."""
+        ago = time.monotonic() - self.at
+        return {**self.told, "ago_s": round(ago, 1)} if ago < FRESH else None
 
 
 def name_of(owner: str) -> str:
@@ -26,9 +43,9 @@ async def remove(service: OpsMonitorService, why: Mapping[str, str], actor: str 
     if not why:
         return
     now = utc_now()
+    before = {fingerprint: service.board.rows[fingerprint] for fingerprint in why}
     gone, changes, events = [], [], []
     for fingerprint, reason in why.items():
-        before = service.board.rows[fingerprint]
         row = service.remove_row(fingerprint, reason)
         gone.append(row)
         events.append({"fingerprint": fingerprint, "title": row.title, "actor": actor, "reason": reason})
@@ -38,7 +55,7 @@ async def remove(service: OpsMonitorService, why: Mapping[str, str], actor: str 
                 fingerprint=fingerprint,
                 check_id=row.check_id,
                 title=row.title,
-                from_status=before.status,
+                from_status=before[fingerprint].status,
                 to_status="skip",
                 severity=row.severity,
                 phase="hard",
@@ -47,7 +64,15 @@ async def remove(service: OpsMonitorService, why: Mapping[str, str], actor: str 
                 scan_id="",
             )
         )
-    await service.kept(service.history.forget([row.fingerprint for row in gone], changes=changes, events=("check-removed", events)))
+    departed = [(before[fingerprint], reason) for fingerprint, reason in why.items()]
+    await service.kept(service.history.forget(departed, changes=changes, events=("check-removed", events)))
     await service.announcer.tell_rows(gone)
-    told = {"count": len(gone), "titles": [row.title for row in gone[:TITLES]], "actor": actor, "reason": next(iter(why.values()))}
-    await service.announcer.tell("removed", {**told, "at": wire_time(now)})
+    told = {
+        "count": len(gone),
+        "titles": [row.title for row in gone[:TITLES]],
+        "actor": actor,
+        "reason": next(iter(why.values())),
+        "at": wire_time(now),
+    }
+    service.removal = Removal(told, time.monotonic())
+    await service.announcer.tell("removed", dict(told))

@@ -92,6 +92,8 @@ class OpsMonitorService:
             said=self._note_told,
             redact=redact,
         )
+        self.removal: removal.Removal | None = None
+        """The rows that left last, of which the room was told."""
         self.looking_back = asyncio.Semaphore(LOOKING_BACK)
         self.keeping = HistorySettings()
         self._history: History | None = None
@@ -133,7 +135,7 @@ class OpsMonitorService:
             await self.settle_rows(owner)
         await self.orphans.disown_runners()
         await warm_up(self.board)
-        self.notifier.start(await history.told())
+        self.notifier.start(await history.told(), await history.departed())
         self._tasks.own(self.scheduler.run(), "ops schedule")
         self._tasks.own(keep_house(self), "ops housekeeping")
         if restored.interrupted:
@@ -224,22 +226,25 @@ class OpsMonitorService:
         await self.settle_rows(owner, actor)
 
     async def settle_rows(self, owner: str, actor: str | None = None) -> None:
-        """Takes rows of `owner` off the board whose check, in its present form, is not there any more; tells everyone.
+        """Takes rows of `owner` off the board whose check, in its present form, is not there any more, or is disabled; tells everyone.
 
-        A row that a check of the same id left under another name, before a restart, goes too: the id is this owner's now.
+        What nobody looks at must not fail for ever, keep an incident open, or hold back what depends on it. A row that a check of the same
+        id left under another name, before a restart, goes too: the id is this owner's now.
         """
         loaded_checks = self.registry.owned_by(owner)
-        present = {loaded.check.fingerprint for loaded in loaded_checks}
-        for fingerprint in present:
+        here = {loaded.check.fingerprint: loaded.check.enabled for loaded in loaded_checks}
+        for fingerprint in here:
             self.board.hand_over(fingerprint, owner)
         rows = [*self.board.owned_by(owner), *(row for loaded in loaded_checks for row in self.board.of_check(loaded.id))]
         named = removal.name_of(owner)
         why = {
-            row.fingerprint: f"{named} looks at something else under this id: its target or its identity labels are others now"
+            row.fingerprint: f"its check is disabled in {named}"
+            if row.fingerprint in here
+            else f"{named} looks at something else under this id: its target or its identity labels are others now"
             if row.check_id in self.registry.checks
             else f"its check was taken out of {named}"
             for row in rows
-            if row.fingerprint not in present
+            if not here.get(row.fingerprint)
         }
         await removal.remove(self, why, actor)
 
@@ -297,6 +302,7 @@ class OpsMonitorService:
             "checks": len(self.registry),
             "notify": self.notifier.failing(),
             "unkept": self._lapse.reason,
+            "removed": None if self.removal is None else self.removal.to_wire(),
             "next": wire_moment(self.scheduler.next_full()),
         }
 

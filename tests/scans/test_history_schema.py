@@ -31,7 +31,7 @@ async def test_another_versions_file_is_refused_and_left_alone(tmp_path: Path) -
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE TABLE future (x); PRAGMA user_version = 99;")
     before = path.read_bytes()
-    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 9: use the version that wrote it"):
+    with pytest.raises(SchemaError, match="schema version 99 and this partywidgets knows version 10: use the version that wrote it"):
         await OpsMonitorService(directory=tmp_path).__aenter__()
     assert path.read_bytes() == before
 

@@ -264,7 +264,7 @@ async def test_what_comes_and_goes_all_night_pages_a_few_times(inbox: Inbox, pla
         assert "it comes and goes: a recovery is told when it has lasted 15m" in fourth["message"]
         assert (inbox.messages.empty(), target.sent) == (True, 7)
         assert [row.state.phase for row in service.board.rows.values()] == ["hard"]
-        monkeypatch.setattr("partywidgets.scans.notify_target.CALM", 0.1)
+        monkeypatch.setattr("partywidgets.scans.notify_calm.CALM", 0.1)
         await looks(service, *down, *fine)
         assert (await inbox.next())["title"] == "OK: Shop"
 
@@ -365,7 +365,7 @@ async def test_a_restart_repeats_nothing(inbox: Inbox, play: Play, tmp_path: Pat
         await service.run_scan()
         await inbox.next()
         async with asyncio.timeout(WAIT):
-            while not await service.history.told():
+            while not any(known.sure for told in (await service.history.told()).values() for known in told.values()):
                 await asyncio.sleep(0.01)
     async with telling(inbox, ScriptedCheck(id="shop"), directory=tmp_path) as service:
         await service.run_scan()
@@ -426,8 +426,9 @@ async def test_a_check_that_goes_while_its_message_is_noted(inbox: Inbox, play: 
         keep = target._keep
 
         async def slow(key: str, told: Mapping[str, Known | None]) -> None:
-            noting.set()
-            await noted.wait()
+            if all(known is not None and known.sure for known in told.values()):
+                noting.set()
+                await noted.wait()
             await keep(key, told)
 
         monkeypatch.setattr(target, "_keep", slow)
@@ -438,6 +439,56 @@ async def test_a_check_that_goes_while_its_message_is_noted(inbox: Inbox, play: 
             await service.load_config("a.yaml", [], notify=[target.settings], resolve=inbox.resolve)
         noted.set()
         assert (await inbox.next())["title"] == "GONE: shop"
+
+
+async def test_a_check_that_goes_while_its_first_message_is_under_way(inbox: Inbox, play: Play) -> None:
+    """Nobody knows yet whether the service takes it: it does, and hears that nobody looks any more."""
+    inbox.answering.clear()
+    play.statuses["shop"] = "crit"
+    async with telling(inbox, ScriptedCheck(id="shop", title="shop", labels={"team": "web"}), group_by=["team"]) as service:
+        (target,) = service.notifier.targets
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: shop"
+        await service.load_config("a.yaml", [], notify=[target.settings], resolve=inbox.resolve)
+        inbox.answering.set()
+        assert (await inbox.next())["title"] == "GONE: shop"
+        async with asyncio.timeout(WAIT):
+            while target.told or (await service.history.told()).get(target.key):
+                await asyncio.sleep(0.01)
+        assert (inbox.messages.empty(), target.waiting) == (True, {})
+
+
+async def test_what_a_chat_refused_and_is_over_is_not_told(inbox: Inbox, play: Play) -> None:
+    """A problem that came and went, or whose check went, while a target took nothing: of neither its end nor the check is anything said."""
+    checks = [ScriptedCheck(id=name, title=name) for name in ("shop", "cart", "wiki")]
+    inbox.refuse = 1
+    async with telling(inbox, *checks, retry_delay="1h") as service:
+        (target,) = service.notifier.targets
+        play.statuses.update(shop="crit", cart="crit")
+        await service.run_scan()
+        async with asyncio.timeout(WAIT):
+            while target.last_error is None or target.told or await service.history.told():
+                await asyncio.sleep(0.01)
+        assert len(target.waiting) == 2
+        play.statuses["shop"] = "ok"
+        await service.run_scan()
+        await service.load_config("a.yaml", [checks[0], checks[2]], notify=[target.settings], resolve=inbox.resolve)
+        assert (target.waiting, inbox.messages.empty()) == ({}, True)
+
+
+async def test_a_recovery_that_nobody_is_told_of_is_kept_as_one(inbox: Inbox, play: Play, tmp_path: Path) -> None:
+    """Without `recovery` the history forgets, too: a host that starts in the next problem does not take it for the old one."""
+    async with telling(inbox, ScriptedCheck(id="shop", title="shop"), directory=tmp_path, recovery=False) as service:
+        play.statuses["shop"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: shop"
+        async with asyncio.timeout(WAIT):
+            while not await service.history.told():
+                await asyncio.sleep(0.01)
+            play.statuses["shop"] = "ok"
+            await service.run_scan()
+            while await service.history.told():
+                await asyncio.sleep(0.01)
 
 
 async def test_maintenance_suppresses_and_is_an_event(inbox: Inbox, play: Play) -> None:

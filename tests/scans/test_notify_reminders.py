@@ -39,7 +39,8 @@ async def kept(service: OpsMonitorService, count: int, *, after: datetime | None
     async with asyncio.timeout(WAIT):
         while True:
             told = (await service.history.told()).get(target.key, {})
-            if not target.waiting and len(told) == count and (after is None or all(known.at > after for known in told.values())):
+            sure = all(known.sure and (after is None or known.at > after) for known in told.values())
+            if not target.waiting and len(told) == count and sure:
                 return target
             await asyncio.sleep(0.01)
 

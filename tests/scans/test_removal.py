@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from partywidgets.scans import housekeeping
+from partywidgets.scans import housekeeping, removal
 from partywidgets.scans.model import utc_now
-from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.service import OpsMonitorService, Selection
 
 from .ops_room import Play, ScriptedCheck
 
@@ -49,6 +50,12 @@ async def test_a_check_that_is_taken_out_is_told_and_found_afterwards(play: Play
         (removed,) = [message for kind, message in told if kind == "removed"]
         assert removed.pop("at") is not None
         assert removed == {"count": 2, "titles": ["SHOP", "CART"], "actor": "Ana", "reason": reason}
+        joined = service.snapshot_head()["removed"]
+        assert 0 <= joined.pop("ago_s") < removal.FRESH
+        assert joined.pop("at") is not None
+        assert joined == removed
+        assert service.removal is not None
+        assert removal.Removal(service.removal.told, service.removal.at - removal.FRESH).to_wire() is None
         assert {row.check_id for row in service.board.rows.values()} == {"wiki"}
         await service.load_config("/etc/a.yaml", checks[2:])
         assert len(await past(service)) == 2, "nothing went"
@@ -63,6 +70,49 @@ async def test_a_check_that_looks_at_something_else_by_now_says_so(play: Play) -
         ((title, actor, reason),) = await past(service)
         assert (title, actor) == ("shop", None)
         assert reason == "a.yaml looks at something else under this id: its target or its identity labels are others now"
+
+
+async def test_a_check_that_is_disabled_is_as_one_that_is_taken_out(play: Play) -> None:
+    """Its row does not fail for ever and holds nothing back; a scan that names it looks at it, and enabled again it is as it was."""
+    router = ScriptedCheck(id="router", every=3600)
+    shop = ScriptedCheck(id="shop", depends_on=("router",))
+    off = router.model_copy(update={"enabled": False})
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [router, shop])
+        play.statuses.update(router="crit", shop="crit")
+        await service.run_scan()
+        await service.run_scan(Selection(checks=("shop",)))
+        assert service.board.rows[shop.fingerprint].suppression is not None
+        await service.load_config("a.yaml", [off, shop], actor="Ana")
+        assert await past(service) == [("router", "Ana", "its check is disabled in a.yaml")]
+        assert service.board.rows.keys() == {shop.fingerprint}
+        await service.run_scan()
+        assert service.board.rows[shop.fingerprint].suppression is None
+        await service.run_scan(Selection(checks=("router",)))
+        assert service.board.rows[router.fingerprint].status == "crit", "whoever names it has it looked at"
+        await service.load_config("a.yaml", [router, shop])
+        assert service.board.rows.keys() == {router.fingerprint, shop.fingerprint}
+
+
+async def test_a_check_that_is_disabled_while_it_is_looked_at(play: Play) -> None:
+    """The look that was under way leaves no row behind that nobody looks at."""
+    looking, ended = asyncio.Event(), asyncio.Event()
+
+    async def before(check_id: str) -> None:
+        looking.set()
+        await ended.wait()
+
+    play.before = before
+    play.statuses["shop"] = "crit"
+    check = ScriptedCheck(id="shop", timeout=60)
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [check])
+        scan = service.start_scan()
+        await looking.wait()
+        await service.load_config("a.yaml", [check.model_copy(update={"enabled": False})])
+        ended.set()
+        await scan.wait()
+        assert service.board.rows == {}
 
 
 async def test_what_nobody_looks_at_goes_with_an_event_too(play: Play, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ export class OpsStore {
   failing: FailingTarget[] = [];
   /** Why the history is not written; null while it is. */
   unkept: string | null = null;
-  /** The rows that left last, and when this page was told. */
+  /** The rows that left last, and when the room was told, on this page's clock. */
   removed: (Removed & { told: number }) | null = null;
   role = "";
   /** What others see this person as. */
@@ -168,6 +168,8 @@ export class OpsStore {
       this.name = snapshot.name ?? this.name;
       this.failing = snapshot.notify ?? [];
       this.unkept = snapshot.unkept ?? null;
+      const { removed } = snapshot;
+      if (removed) this.removed = { ...removed, told: performance.now() - removed.ago_s * 1000 };
       this.silences.clear();
       for (const silence of snapshot.silences ?? []) this.silences.set(silence.id, silence);
       this.running.clear();

@@ -171,6 +171,13 @@ it("says for ten minutes which rows are gone, why, by whom and when, as text", (
   store.apply({ type: "removed", data: { ...removed, count: 1, actor: null, at } }, noChanges());
   bar.draw(store);
   expect(line.textContent).toBe("− old shop is gone: its check was taken out of shop.yaml, 14:03:00");
+  const joined = { epoch: "e", seq: 1, part: 1, of: 1, results: [], removed: { ...removed, count: 1, titles: ["till"], at, ago_s: 590 } };
+  store.apply({ type: "snapshot", data: joined }, noChanges());
+  bar.tick();
+  expect(line.textContent).toContain("till is gone");
+  store.removed!.told -= 10_000;
+  bar.tick();
+  expect(line.textContent).toBe("");
   store.removed!.told -= 10 * 60_000;
   bar.tick();
   expect(line.textContent).toBe("");
