@@ -118,7 +118,7 @@ def unmade(count: int) -> Message:
 def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: str = "", others: int = 0, page: str = "") -> Message:
     """The message about some rows, the worst first, without secrets and within bounds.
 
-    `page` is the URL of the host's page, "" where there is none: of one row the message ends with a link to it, of several to all.
+    `page` is the URL of the host's page, "" where there is none: of one row that is there the message ends with a link to it, else to all.
     `others` of the group fail beside them, of which was told before: who reads that something recovered must not take it for all.
     """
     notices = sorted(notices, key=urgency)
@@ -148,7 +148,8 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
         elif len(remedies) <= REMEDIES:
             lines += [f"{title}: {remedy}" for remedy, title in remedies.items()]
     kind = "warning" if worst.standing == "ok" and others else _KINDS[worst.standing]
-    link = "" if not page else "\n" + (f"{page}#check={worst.fingerprint}" if len(notices) == 1 else page)
+    one_row = len(notices) == 1 and not worst.gone
+    link = "" if not page else f"\n{page}#check={worst.fingerprint}" if one_row else f"\n{page}"
     body, most = redact("\n".join(lines)), BODY_CHARS - len(link)
     body, title = unpaged(body), unpaged(redact(title))
     return Message(one_line(title), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)

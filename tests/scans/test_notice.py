@@ -112,6 +112,8 @@ def test_a_message_links_to_the_page_where_there_is_one() -> None:
     page = "https://ops.example.com/ops/"
     assert compose([DOWN], redact=str, page=page).body.splitlines()[-1] == "https://ops.example.com/ops/#check=f1"
     assert compose([DOWN, replace(DOWN, fingerprint="f2")], redact=str, page=page).body.splitlines()[-1] == page
+    gone = replace(UP, gone=True, summary="its check was taken out of shop.yaml")
+    assert compose([gone], redact=str, page=page).body.splitlines()[-1] == page, "its row is not there any more"
     long = compose([replace(DOWN, summary="x" * 10_000)], redact=str, page=page).body
     assert len(long) == BODY_CHARS
     assert long.endswith("…\nhttps://ops.example.com/ops/#check=f1")
