@@ -164,6 +164,19 @@ describe("output", () => {
   });
 });
 
+describe("a connection", () => {
+  it("that comes back is welcomed before anything of it holds: what ran before may not run any more", () => {
+    text(WELCOME);
+    expect(room.status.welcomed).toBe(true);
+    room.closed();
+    room.opened();
+    expect(room.status).toMatchObject({ welcomed: false, upstream: "running" });
+    expect(room.whyUnheard(true)).toBe("the connection is lost");
+    text(WELCOME);
+    expect(room.status.welcomed).toBe(true);
+  });
+});
+
 describe("resume", () => {
   it("asks for nothing before the first welcome, then for the next byte of the epoch", () => {
     expect(room.resumeQuery()).toEqual({ epoch: null, offset: null });

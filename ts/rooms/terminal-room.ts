@@ -33,6 +33,8 @@ export interface Screen {
 
 /** What a person may want to know about the room. */
 export interface TerminalStatus {
+  /** The present connection has been welcomed; until then all else is of the one before. */
+  welcomed: boolean;
   connection: string;
   role: string;
   canType: boolean;
@@ -70,6 +72,7 @@ export type Asked =
 export type Answer = { ok: boolean; result?: unknown; error?: string; lost?: boolean };
 
 const NOBODY: TerminalStatus = {
+  welcomed: false,
   connection: "",
   role: "",
   canType: false,
@@ -142,7 +145,7 @@ export class TerminalRoom {
   closed(): void {
     this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
     const above = this.status.above === "coming" ? "short" : this.status.above;
-    this.#update({ canType: false, people: [], asking: [], lagging: false, above });
+    this.#update({ welcomed: false, canType: false, people: [], asking: [], lagging: false, above });
     for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
   }
@@ -206,8 +209,8 @@ export class TerminalRoom {
 
   /** Why what this person types is not taken, as the end of a sentence. */
   whyUnheard(open: boolean): string {
-    const { connection, lease, canType, upstream, role } = this.status;
-    if (!open || connection === "") return connection === "" ? "the terminal is not live yet" : "the connection is lost";
+    const { welcomed, connection, lease, canType, upstream, role } = this.status;
+    if (!open || !welcomed) return connection === "" ? "the terminal is not live yet" : "the connection is lost";
     if (upstream === "ended" || upstream === "failed") return "nothing runs in this terminal any more";
     if (canType) return "the connection took nothing";
     if (lease !== null && role !== "observer") return `${lease.name} has control`;
@@ -309,6 +312,7 @@ export class TerminalRoom {
       this.#offset = this.#shown = this.#acked = welcome.offset;
     }
     this.#update({
+      welcomed: true,
       connection: welcome.connection,
       role: welcome.role,
       canType: welcome.can_type,

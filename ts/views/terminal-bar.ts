@@ -198,7 +198,7 @@ export class TerminalBar {
     this.#state.dataset.state = state;
     this.#state.dataset.icon = ICONS[state];
     setText(this.#state, sentence(state, reason, status));
-    const live = link === "open" && status !== null && status.connection !== "";
+    const live = link === "open" && status?.welcomed === true;
     const holding = live && control.holdsControl;
     const held = live && !holding && status.lease !== null;
     const asks = held && control.asksForControl;
@@ -244,7 +244,7 @@ export class TerminalBar {
 
 function stateOf(link: LinkState, status: TerminalStatus | null): TerminalState {
   if (link !== "open") return link;
-  if (!status?.connection) return "connecting";
+  if (!status?.welcomed) return "connecting";
   if (status.upstream === "ended" || status.upstream === "failed") return "ended";
   if (status.lagging) return "lagging";
   // Running with a reason: its connection is being made again.

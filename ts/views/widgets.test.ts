@@ -185,6 +185,7 @@ describe("actions", () => {
 
 describe("a terminal's bar", () => {
   const status: TerminalStatus = {
+    welcomed: true,
     connection: "me",
     role: "moderator",
     canType: true,
@@ -208,6 +209,7 @@ describe("a terminal's bar", () => {
 
   it.each([
     ["open", "", {}, "live", "live"],
+    ["open", "", { welcomed: false }, "connecting", "connecting"],
     ["open", "", { lagging: true }, "lagging", "catching up"],
     ["open", "", { upstream: "starting", reason: "pulling the image" }, "connecting", "pulling the image"],
     ["open", "", { upstream: "running", reason: "is being made again" }, "connecting", "is being made again"],
