@@ -80,6 +80,7 @@ class Place:
     ) -> None:
         """Shows one widget of a room in a page, and nothing else; `theme` are the data attributes of a body, `sandbox` is an id, `query` is
         what else stands in the room's address."""
+        page.set_default_timeout(60_000)
         if not page.url.startswith(self.url):
             page.goto(f"{self.url}/healthz")
         given = {

@@ -25,7 +25,7 @@ def terminals_in_memory(page: Page) -> int:
 
 def gone_from_memory(page: Page) -> None:
     """Waits until no terminal is left."""
-    for _ in range(300):
+    for _ in range(600):
         if terminals_in_memory(page) == 0:
             return
         page.wait_for_timeout(100)

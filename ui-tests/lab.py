@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from laptop import wait_for
 from playwright.sync_api import Locator, Page, expect
 
-LONG = 60_000
+LONG = 120_000
 HIDE_NEWS = """addEventListener('DOMContentLoaded', () => {
     const style = document.createElement('style');
     style.textContent = '.Toastify { display: none }';
@@ -32,6 +32,7 @@ class Lab:
     def __init__(self, page: Page, url: str, token: str) -> None:
         self.page, self.url, self.token = page, url, token
         self.console: list[str] = []
+        page.set_default_timeout(LONG)
         # JupyterLab asks a newcomer whether it may fetch news; nobody answers here, and it would cover what is looked at.
         page.add_init_script(HIDE_NEWS)
         page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
@@ -67,14 +68,18 @@ class Lab:
         )
 
     def run_all(self) -> None:
-        """Runs all cells and waits until every code cell has a number."""
-        self.command("notebook:run-all-cells")
-        self.wait_ran()
-
-    def wait_ran(self, timeout: int = LONG) -> None:
-        """Waits until every code cell was run and none is running; fails with the error that a cell shows."""
-        state = self.page.wait_for_function(
+        """Runs all cells and waits until they have ended, the second time too; fails with the error that a cell shows."""
+        run = self.page.evaluate_handle(
             """() => {
+                const run = { ended: false };
+                const end = () => { run.ended = true; };
+                window.jupyterapp.commands.execute('notebook:run-all-cells').then(end, end);
+                return run;
+            }"""
+        )
+        state = self.page.wait_for_function(
+            """run => {
+                if (!run.ended) return null;
                 const holdsCode = cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().trim() !== '';
                 const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter(holdsCode);
                 for (const cell of cells) {
@@ -86,7 +91,8 @@ class Lab:
                 const done = cell => cell.model.executionCount !== null && cell.model.executionState !== 'running';
                 return cells.every(done) ? 'done' : null;
             }""",
-            timeout=timeout,
+            arg=run,
+            timeout=LONG,
         ).json_value()
         assert state == "done", state
 
@@ -147,10 +153,16 @@ class Lab:
             ends.touch()
 
     def output_of_last(self) -> str:
-        """Text of the last cell's outputs."""
+        """Text of the last cell's outputs, as the notebook has them: a cell that was run has them before it shows them."""
         return str(
             self.page.evaluate(
-                "() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].at(-1)?.querySelector('.jp-OutputArea')?.innerText ?? ''"
+                """() => {
+                    const holdsCode = cell => cell.model.type === 'code';
+                    const cell = window.jupyterapp.shell.currentWidget.content.widgets.filter(holdsCode).at(-1);
+                    const textOf = ({ text, ename, evalue, data }) =>
+                        ename ? `${ename}: ${evalue}` : [text ?? data?.['text/plain'] ?? ''].flat().join('');
+                    return cell.model.outputs.toJSON().map(textOf).join('\\n');
+                }"""
             )
         )
 
@@ -163,15 +175,23 @@ class Lab:
         return self.terminals().nth(index).locator(".xterm-rows")
 
     def type(self, text: str, index: int = 0) -> None:
-        """Types into a terminal."""
-        keys = self.terminals().nth(index).locator(".xterm-helper-textarea")
-        # The notebook takes the focus back while it scrolls to a cell that was just run: keys would go to it, as commands.
-        for _ in range(100):
-            self.terminals().nth(index).locator(".xterm").click()
-            if keys.evaluate(STAYS_FOCUSED):
-                break
-        expect(keys).to_be_focused()
+        """Types into a terminal, once it takes what is typed."""
+        terminal = self.terminals().nth(index)
+        expect(terminal).to_have_attribute("data-state", "live", timeout=LONG)
+        self._keep_focus(terminal.locator(".xterm-helper-textarea"), terminal.locator(".xterm").click)
         self.page.keyboard.type(text, delay=5)
+
+    def focus(self, target: Locator) -> None:
+        """Gives an element the focus, which stays there."""
+        self._keep_focus(target, target.focus)
+
+    def _keep_focus(self, target: Locator, take: Callable[[], None]) -> None:
+        """The notebook takes the focus back while it scrolls to a cell that was just run: keys would go to it, as commands."""
+        for _ in range(100):
+            take()
+            if target.evaluate(STAYS_FOCUSED):
+                break
+        expect(target).to_be_focused()
 
     def expect_screen(self, text: str, index: int = 0, timeout: int = LONG) -> None:
         """Waits until a terminal shows `text`; in view, since xterm draws nothing for an eye that cannot see it."""

@@ -190,7 +190,7 @@ def test_text_grows_by_keyboard(place: Place, look_at: Callable[..., Page]) -> N
     live(page)
     page.locator(".xterm").click()
     size = "() => getComputedStyle(document.querySelector('.xterm-rows')).fontSize"
-    assert page.evaluate(size) == "13px"
+    page.wait_for_function(f"() => ({size})() === '13px'")
     for keys, wanted in (("Control+Alt+=", "14px"), ("Control+Alt+-", "13px"), ("Control+Alt+-", "12px"), ("Control+Alt+0", "13px")):
         page.keyboard.press(keys)
         page.wait_for_function(f"() => ({size})() === '{wanted}'")
@@ -206,7 +206,7 @@ def test_no_terminal_stays_in_memory(place: Place, look_at: Callable[..., Page])
     gone_from_memory(page)
     request = urllib.request.Request(f"{place.url}/parties/terminal-server/leaving", headers={"Authorization": f"Bearer {token_of('ana')}"})
     people = -1
-    for _ in range(300):
+    for _ in range(600):
         with urllib.request.urlopen(request, timeout=20) as answer:
             people = json.load(answer)["people"]
         if people == 0:

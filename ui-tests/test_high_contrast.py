@@ -128,6 +128,8 @@ def lined(node: Locator, root: Locator, *, side: str = "top") -> None:
 
 def select_text(page: Page) -> tuple[str, str]:
     """Drags over a line of a terminal: the colour behind it, and that of its text."""
+    # With the prompt below it, so that it does not move any more.
+    expect(page.locator(".xterm-rows")).to_contain_text(re.compile(r"mark-42\s*\$"))
     box = page.locator(".xterm-rows > div", has_text="mark-42").last.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
@@ -244,7 +246,6 @@ def test_the_selection_of_every_theme(look: str, place: Place, browser: Browser)
     page.close()
 
 
-@pytest.mark.timeout(240)
 def test_in_jupyterlab(start_jupyter: Callable[..., JupyterServer], open_lab: Callable[..., Lab]) -> None:
     """Terminal and dashboard follow a switch to JupyterLab's own high-contrast theme, and back, while they are shown."""
     lab = open_lab(start_jupyter(), "notebooks/ops_dashboard.ipynb")

@@ -71,7 +71,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def page(browser: Browser, place: Place) -> Iterator[Page]:
     """A page with the dashboard of the large board."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(30_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     place.mount(page, "dashboard", "main")

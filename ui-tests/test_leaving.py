@@ -32,7 +32,7 @@ def people_in(server: JupyterServer, room: str) -> int:
 
 def wait_for_people(lab: Lab, server: JupyterServer, room: str, count: int) -> None:
     """Waits until the room has so many viewers."""
-    for _ in range(300):
+    for _ in range(600):
         if people_in(server, room) == count:
             return
         lab.page.wait_for_timeout(100)

@@ -20,7 +20,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_what_draws_lines_comes_with_the_first_line(browser: Browser, place: Place) -> None:
     """Of a row seen once there are words alone; the second look brings the bundle, and one that failed is asked for again."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(30_000)
     asked: list[str] = []
 
     def refuse_first(route: Route) -> None:

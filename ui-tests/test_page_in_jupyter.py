@@ -45,5 +45,6 @@ def test_the_board_and_a_terminal(start_jupyter: Callable[..., JupyterServer], p
     page.goto(f"{server.url}partywidgets/#terminal=shell")
     expect(page.locator(".pw-terminal")).to_have_attribute("data-state", "live")
     expect(page.locator(".xterm-rows")).to_contain_text("sre:")
+    expect(page.locator(".xterm-helper-textarea")).to_be_focused()
     page.keyboard.type("echo said-$((40+2))\n")
     expect(page.locator(".xterm-rows")).to_contain_text("said-42")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from playwright.sync_api import Browser, Page
 from team_host import Host
 
@@ -68,6 +69,7 @@ JOIN = """([token, party, room]) => {
 def page(browser: Browser, host: Host, bundle: str) -> Iterator[Page]:
     """A page of the host's own origin, with PartySocket in it."""
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     opened.goto(f"http://127.0.0.1:{host.port}/healthz")
     opened.add_script_tag(content=bundle)
@@ -103,8 +105,7 @@ def test_broadcast(page: Page, host: Host) -> None:
     join(page, host, "ops-monitor-broadcast", "main")
     scan(page, host.token)
     page.wait_for_function(
-        "() => seen.map(JSON.parse).some(message => message.type === 'scan-result' && message.data.results[0].check_id === 'root-disk')",
-        timeout=15_000,
+        "() => seen.map(JSON.parse).some(message => message.type === 'scan-result' && message.data.results[0].check_id === 'root-disk')"
     )
 
 

@@ -130,7 +130,7 @@ def test_by_keyboard_and_nothing_is_left(start_jupyter: StartJupyter, open_lab: 
     lab.page.on("websocket", lambda socket: sockets.append(socket))
     lab.run_all()
     row(lab, "Orders").click()
-    lab.page.get_by_role("button", name="Open terminal").focus()
+    lab.focus(lab.page.get_by_role("button", name="Open terminal"))
     keyboard = lab.page.keyboard
     keyboard.press("Enter")
     remedy = lab.page.locator(".pw-remedy")

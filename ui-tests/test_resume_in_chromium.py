@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from playwright.sync_api import Browser, Page
 from test_partysocket_in_chromium import bundle  # noqa: F401  # a fixture
 
@@ -58,6 +59,7 @@ def host(tmp_path: Path) -> Iterator[ResumingHost]:
 def page(browser: Browser, host: ResumingHost, bundle: str) -> Iterator[Page]:  # noqa: F811
     """A page of the host's own origin, with PartySocket in it."""
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     opened.goto(f"http://127.0.0.1:{host.port}/")
     opened.add_script_tag(content=bundle)

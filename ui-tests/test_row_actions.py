@@ -31,7 +31,6 @@ def test_what_one_says_of_a_row_everyone_sees(browser: Browser, place: Place) ->
     pages = [browser.new_page(viewport={"width": 1280, "height": 900}) for _ in range(2)]
     try:
         for page, who in zip(pages, ("ana", "rob"), strict=True):
-            page.set_default_timeout(30_000)
             place.mount(page, "dashboard", "main", who=who)
             page.locator(".pw-row", has_text=DISK).click()
         ana, rob = pages

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import JupyterServer
 from lab import Lab
+from laptop import wait_for
 from playwright.sync_api import expect
 from team_host import Host
 
@@ -89,13 +90,8 @@ def test_a_dashboard_of_a_teams_host_is_not_saved_as_the_servers_own(
             return ["".join(cell["outputs"][0]["data"]["text/plain"]) for cell in cells[-2:]]
 
         # The kernel tells what it sees of the team's host, every 3 s at most.
+        wait_for(lambda: "root-disk" in saved()[1], "the team's rows were not saved")
         own, team = saved()
-        for _ in range(60):
-            if "root-disk" in team:
-                break
-            lab.page.wait_for_timeout(250)
-            own, team = saved()
-        assert "root-disk" in team
         assert "servers-own" in own
         assert "servers-own" not in team
     finally:

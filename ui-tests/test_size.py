@@ -20,6 +20,8 @@ OVERFLOW = """node => {
     return [screen.scrollWidth - screen.clientWidth, screen.clientWidth, node.querySelector('.xterm-screen').offsetWidth];
 }"""
 
+WITH_OVERFLOW = f"() => {{ const [over, room, drawn] = ({OVERFLOW})(document.querySelector('.pw-terminal'));"
+
 
 @pytest.fixture
 def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
@@ -47,12 +49,11 @@ def test_who_looks_on_sees_all_of_it_and_changes_nothing(enter: Callable[..., Lo
     expect(obi.locator(".xterm-rows")).to_contain_text("10 ")
     for page in (ana, ben):
         expect(page.locator(".pw-bar, .pw-more").filter(has_text=wide)).to_have_count(1)
-    assert ana.evaluate(FONT) == 13
+    ana.page.wait_for_function(f"() => ({FONT})(document.querySelector('.pw-terminal')) === 13")
     ben.page.wait_for_function(f"() => {{ const size = ({FONT})(document.querySelector('.pw-terminal')); return 6 <= size && size < 13; }}")
-    over, room, drawn = ben.evaluate(OVERFLOW)
-    assert (over <= 0, drawn <= room) == (True, True)
-    over, room, drawn = obi.evaluate(OVERFLOW)
-    assert over > 0 or drawn <= room
+    # Once the font is what it will be, a narrow one shows all of it, and the narrowest scrolls to what has no room.
+    ben.page.wait_for_function(f"{WITH_OVERFLOW} return over <= 0 && drawn <= room; }}")
+    obi.page.wait_for_function(f"{WITH_OVERFLOW} return over > 0 || drawn <= room; }}")
     SCREENSHOTS.mkdir(exist_ok=True)
     for name, page in (("ana", ana), ("ben", ben), ("obi", obi)):
         page.screenshot(path=SCREENSHOTS / f"size_{name}.png")

@@ -50,7 +50,8 @@ def test_hostile_output_does_nothing(start_jupyter: StartJupyter, open_lab: Open
     Path(server.folder / "home" / "attack").write_bytes(b"\r\n".join(CORPUS))
     lab = open_lab(server, "notebooks/terminal.ipynb", init=WATCH_THE_PAGE)
     lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\npw.Terminal('attacked', rows=12)")
-    lab.expect_screen("$")
+    lab.type("echo settled-$((1+1))\n")  # who types gives the terminal the size of their page
+    lab.expect_screen("settled-2")
     size = room_state(server, "attacked")["size"]
     # The cat reads what is typed: an answer made of the program's own words would be shown by it.
     lab.type("cat ~/attack; echo still-$((40+2))\n")
@@ -142,7 +143,7 @@ def test_no_socket_stays_when_the_output_is_cleared(start_jupyter: StartJupyter,
 
 def wait_for_people(lab: Lab, server: JupyterServer, wanted: int) -> None:
     """Asks the room until so many sockets are in it."""
-    for _ in range(300):
+    for _ in range(600):
         found = room_state(server, "leaving")["people"]
         if found == wanted:
             return

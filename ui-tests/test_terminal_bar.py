@@ -11,6 +11,11 @@ from bare_page import Place, type_into
 from conftest import SCREENSHOTS
 from playwright.sync_api import Browser, Locator, Page, expect
 
+COPIED = """async text => {
+    const copied = await navigator.clipboard.readText();
+    return copied.includes(text) && copied;
+}"""
+
 
 @pytest.fixture
 def enter(browser: Browser, place: Place) -> Iterator[Callable[..., Locator]]:
@@ -219,7 +224,8 @@ def test_search_and_copy(enter: Callable[..., Locator]) -> None:
     ana.page.keyboard.press("Escape")
     expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
     ana.get_by_role("button", name="Copy").click()
-    copied = ana.page.wait_for_function("async () => await navigator.clipboard.readText()").json_value()
+    # Until then the clipboard holds what somebody copied before.
+    copied = ana.page.wait_for_function(COPIED, arg="needle-30").json_value()
     assert [f"needle-{n}" for n in range(1, 31)] == [line for line in copied.splitlines() if line.startswith("needle-")]
 
 
@@ -270,6 +276,7 @@ def test_several_lines_are_not_pasted_by_accident(enter: Callable[..., Locator])
     expect(question).to_have_count(0)
     expect(ana.locator(".xterm-helper-textarea")).to_be_focused()
     paste("echo yes-$((1+1))\necho al''so\n")
+    expect(question.get_by_role("button", name="Paste")).to_be_focused()
     ana.page.keyboard.press("Enter")
     shows(ana, "yes-2")
     shows(ana, "also")

@@ -20,8 +20,8 @@ def waiting_shell(lab: Lab, tmp_path: Path, lines: int = LINES) -> tuple[Locator
     go, done = tmp_path / "go", tmp_path / "done"
     # Three columns of a line, so that every cell of the screen has its number.
     print_all = f"seq 1 {lines} | while read n; do echo line-$n-is-$n-of-$n; done"
-    lab.type(f"clear; until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
-    wait_for(lambda: "until" not in lab.screen().inner_text(), "the screen was not cleared")
+    lab.type(f"clear; echo begins-$((6*7)); until [ -e {go} ]; do sleep 0.1; done; {print_all}; touch {done}; echo waits-$((6*7))\n")
+    lab.expect_screen("begins-42")  # the shell has all of the line: nothing of it is on its way any more
     return terminal, go, done
 
 

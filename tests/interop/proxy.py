@@ -42,6 +42,11 @@ class Proxy:
         for pair in pairs:
             pair.end()
 
+    def shut(self) -> None:
+        """Lets nobody in any more, and resets whatever there is, also what is only being connected."""
+        self.open = False
+        self.cut(*self._pairs)
+
     def silence(self) -> None:
         """Nothing passes any more on the connections that there are, and they stay open. Later ones work."""
         for pair in self._pairs:
