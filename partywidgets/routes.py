@@ -9,17 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import __version__, bundles
+from .answer import Answer
 from .app import TERMINALS
 from .auth import TICKET_LIFETIME, Gate, Refusal, log_refusal
 from .config import parse_config
-from .error_page import HEADERS as PAGE_HEADERS
-from .error_page import error_page
 from .exceptions import HostError, PartyError, RoomNameError
 from .front_page import HEADERS as FRONT_HEADERS
 from .front_page import FrontPage, front_page
@@ -45,8 +43,6 @@ Handler = Callable[[Request, Grant, str], Awaitable[Response]]
 MAX_BODY = 64 * 1024
 MAX_CONFIG = 4 << 20
 MAX_NAME = 1024
-MAX_ERROR = 4096
-"""Bytes of an error that is shown as a page; a room's own longer answer is passed on as it is."""
 OPEN = ("/healthz", "/hello")
 HEARTBEAT = "/api/ops/heartbeat/"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -98,7 +94,7 @@ class Routes:
             origin = request.headers.get("origin")
             shared = origin if origin is not None and self.gate.allows_origin(request) else None
             await (self._unknown_party(scope) or app)(
-                scope, receive, _Answer(send, origin=shared, page=_is_browsed(scope, request), front=self._page is not None)
+                scope, receive, Answer(send, origin=shared, page=_is_browsed(scope, request), front=self._page is not None)
             )
 
         return outermost
@@ -275,70 +271,6 @@ class _Refused(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-class _Answer:
-    """Passes a response on: errors as JSON, as a page where a person browses, and readable by the page of an allowed Origin."""
-
-    def __init__(self, send: Send, *, origin: str | None, page: bool, front: bool) -> None:
-        self._send = send
-        self._front = front
-        self._origin = origin
-        self._page = page
-        self._start: Message | None = None
-        self._body = bytearray()
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": list(message.get("headers", ()))}
-            headers = MutableHeaders(raw=message["headers"])
-            if self._origin is not None:
-                headers["Access-Control-Allow-Origin"] = self._origin
-                headers.add_vary_header("Origin")
-            if message["status"] >= 400 and self._changes(headers):
-                self._start = message
-                return
-        elif self._start is not None and message["type"] == "http.response.body":
-            self._body += message.get("body", b"")
-            if message.get("more_body", False):
-                return
-            start, self._start = self._start, None
-            body = self._changed(start)
-            MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(body))
-            await self._send(start)
-            message = {"type": "http.response.body", "body": body}
-        await self._send(message)
-
-    def _changes(self, headers: MutableHeaders) -> bool:
-        """Whether the body may be another one than the response's own."""
-        kind = headers.get("content-type", "")
-        length = headers.get("content-length", "")
-        short = self._page and kind.startswith("application/json") and length.isdecimal() and int(length) <= MAX_ERROR
-        return short or kind.startswith("text/plain")
-
-    def _changed(self, start: Message) -> bytes:
-        headers = MutableHeaders(raw=start["headers"])
-        if headers["content-type"].startswith("text/plain"):
-            reason, body = self._body.decode("utf-8", "replace"), json.dumps({"error": self._body.decode("utf-8", "replace")}).encode()
-            headers["Content-Type"] = "application/json"
-        else:
-            reason, body = _reason(self._body), bytes(self._body)
-        if not self._page or not reason:
-            return body
-        for name, value in PAGE_HEADERS.items():
-            headers[name] = value
-        headers.add_vary_header("Accept")
-        return error_page(start["status"], reason, front=self._front)
-
-
-def _reason(body: bytes | bytearray) -> str:
-    """The sentence of an error; "" when a room answered with something of its own."""
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    reason = said.get("error") if isinstance(said, dict) and len(said) == 1 else None
-    return reason if isinstance(reason, str) else ""
 
 
 def _is_browsed(scope: Scope, request: HTTPConnection) -> bool:

@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
 from .alarm import Alarms, Postponed
-from .connection import Connection
 from .directory import Directory
 from .directory_watch import DirectoryWatch
 from .fanout import DEFAULT_CAP
@@ -153,17 +152,17 @@ class PartyHost:
     async def _close_connections(self, deadline: float) -> None:
         """Asks all to leave; those that have not by `deadline` are dropped. Every on_close has its turn."""
         loop = asyncio.get_running_loop()
-        everyone = [connection for room in self._rooms.values() for connection in list(room.present)]
+        everyone = [connection for room in self._rooms.values() for connection in list(room.occupants.present)]
         for connection in everyone:
             connection.close(1012, "the server stops")
-        while any(room.present for room in self._rooms.values()) and loop.time() < deadline:
+        while any(room.occupants.present for room in self._rooms.values()) and loop.time() < deadline:
             await asyncio.sleep(0.02)
-        late = [connection for room in self._rooms.values() for connection in list(room.present)]
+        late = [connection for room in self._rooms.values() for connection in list(room.occupants.present)]
         if late:
             logger.warning("%d connections did not answer the close and were dropped", len(late))
         for connection in late:
             connection.give_up()
-        while any(room.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
+        while any(room.occupants.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
             await asyncio.sleep(0.02)
 
     def server_class(self, party: str) -> type[Server] | None:
@@ -177,7 +176,8 @@ class PartyHost:
 
     def rooms(self, party: str) -> list[str]:
         """Names of a party's rooms that are live or hibernating in this host."""
-        return [name for (of, name), room in self._rooms.items() if of == party and (room.instance is not None or room.present)]
+        there = [(name, room) for (of, name), room in self._rooms.items() if of == party]
+        return [name for name, room in there if room.instance is not None or room.occupants.present]
 
     def instances(self, party: str) -> dict[str, Server]:
         """The instances of a party's rooms that are started, by the room's name. To look at them starts none, and keeps none awake."""
@@ -189,7 +189,7 @@ class PartyHost:
 
     def unread_bytes(self, party: str) -> int:
         """What the sockets of a party were given and the operating system has not taken: how far behind their peers read."""
-        return sum(connection.buffered for (of, _), room in self._rooms.items() if of == party for connection in room.present)
+        return sum(connection.buffered for (of, _), room in self._rooms.items() if of == party for connection in room.occupants.present)
 
     @overload
     async def get_server_by_name(self, party: type[ServerT], room: str, *, props: Any = None) -> ServerT: ...
@@ -264,10 +264,10 @@ class PartyHost:
         self._revoked[grant_id] = None
         if len(self._revoked) > REVOKED:
             del self._revoked[next(iter(self._revoked))]
-        standing: list[Connection] = [
+        standing = [
             connection
             for room in self._rooms.values()
-            for connection in room.get_connections(None)
+            for connection in room.occupants.listed()
             if connection.grant.grant_id == grant_id
         ]
         for connection in standing:

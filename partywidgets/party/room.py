@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
-from ..exceptions import ConnectionIdTakenError, StartError
+from ..exceptions import StartError
 from . import resume
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
 from .counting import Counting
@@ -23,6 +23,7 @@ from .fanout import Fanout
 from .grant import Grant
 from .hook import outcome
 from .nobody import Nobody, refuse_session
+from .occupants import Occupants
 from .server import Server
 from .storage import Storage
 from .tasks import Tasks
@@ -57,9 +58,7 @@ class Room:
         self._counting = Counting(self.loop, self.fanout, self.history) if self.history is not None else None
         self.failures = Failures(self.loop, self.place)
         self.holds = 0
-        self.present: dict[Connection, None] = {}
-        """Connections whose on_close has not run yet."""
-        self._by_id: dict[str, tuple[Connection, ...]] = {}
+        self.occupants = Occupants(self.fanout, host.count_socket)
         self._unborn: Server | None = None
         self._starting: asyncio.Task[Server] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -73,7 +72,7 @@ class Room:
 
     def offer_props(self, props: Any) -> None:
         """Props count until the instance starts; later ones change nothing."""
-        if props is not None and self.instance is None and not self.present:
+        if props is not None and self.instance is None and not self.occupants.present:
             self.props = props
 
     async def live(self) -> Server:
@@ -139,7 +138,7 @@ class Room:
         if self.host.closing:
             return
         rest = self.touched + self.host.hibernate_after - self.loop.time()
-        may_sleep = self.server_class.hibernate or not self.present
+        may_sleep = self.server_class.hibernate or not self.occupants.present
         if rest > 0.001:
             self._idle_timer = self.loop.call_later(rest, self._check_idle)
         elif self._running or self.holds or self._starting is not None or not may_sleep:
@@ -152,7 +151,7 @@ class Room:
     @property
     def vacant(self) -> bool:
         """True while nobody is here, nothing holds the instance and nothing of it runs."""
-        return not (self.present or self.holds or self._running or self._starting or self._stopping)
+        return not (self.occupants.present or self.holds or self._running or self._starting or self._stopping)
 
     @property
     def recoverable(self) -> bool:
@@ -197,7 +196,7 @@ class Room:
     def _forget(self) -> None:
         if self.recoverable:
             self._watch_idle()
-        elif self.instance is None and self._starting is None and not self.present and not self.holds:
+        elif self.instance is None and self._starting is None and not self.occupants.present and not self.holds:
             self._unborn = None
             self.host.forget(self)
 
@@ -250,41 +249,23 @@ class Room:
 
     def connection(self, *, id: str, uri: str, grant: Grant, subprotocol: str | None) -> Connection:
         """A new connection, not yet registered. Raises ConnectionIdTakenError when another subject has the id."""
-        self._check_id(id, grant)
+        self.occupants.check_id(id, grant)
         return Connection(self, id=id, uri=uri, grant=grant, subprotocol=subprotocol)
-
-    def _check_id(self, id: str, grant: Grant) -> None:
-        for other in self._by_id.get(id, ()):
-            if other.grant.subject != grant.subject:
-                raise ConnectionIdTakenError(f"the connection id {id!r:.80} is in use by somebody else: leave _pk out or choose another")
 
     def join(self, connection: Connection) -> None:
         """Registers a connection: from now on it is listed and gets broadcasts, held until its handshake is done."""
         connection._ready = ReadyState.OPEN
-        self.present[connection] = None
-        self.host.count_socket(connection.grant.subject, 1)
-        self._by_id[connection.id] = (*self._by_id.get(connection.id, ()), connection)
-        self.fanout.add(connection)
+        self.occupants.join(connection)
 
     def leave(self, connection: Connection) -> None:
         """Out of the lists and the broadcasts, by identity; what is queued for it is written first."""
-        self.fanout.remove(connection)
+        self.occupants.leave(connection)
         if self._counting is not None:
             self._counting.leave(connection)
-        same = tuple(other for other in self._by_id.get(connection.id, ()) if other is not connection)
-        if same:
-            self._by_id[connection.id] = same
-        else:
-            self._by_id.pop(connection.id, None)
-
-    def _absent(self, connection: Connection) -> None:
-        if connection in self.present:
-            del self.present[connection]
-            self.host.count_socket(connection.grant.subject, -1)
 
     def departed(self, connection: Connection) -> None:
         """Its on_close has run."""
-        self._absent(connection)
+        self.occupants.forget(connection)
         self.touch()
         self._watch_idle()
 
@@ -295,7 +276,7 @@ class Room:
             ids = frozenset(without)
             if self.history is not None:
                 self.history.append(frame, ids)
-            excluded = [connection for connection_id in ids for connection in self._by_id.get(connection_id, ())]
+            excluded = self.occupants.named(ids)
             self.fanout.broadcast(frame, excluded)
             if self._counting is not None:
                 self._counting.left_out(excluded)
@@ -321,14 +302,6 @@ class Room:
             self.send_to(connections, frame)
             self.fanout.flush()
 
-    def get_connection(self, connection_id: str) -> Connection | None:
-        same = self._by_id.get(connection_id)
-        return same[-1] if same else None
-
-    def get_connections(self, tag: str | None) -> list[Connection]:
-        members: list[Any] = list(self.fanout.members)
-        return members if tag is None else [connection for connection in members if tag in connection.tags]
-
     async def connect(self, connection: Connection, *, request: HTTPConnection, accept: Accept) -> None:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
@@ -342,7 +315,7 @@ class Room:
                     connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
                     hook = ""
                     # All three may have changed while the room started.
-                    self._check_id(connection.id, connection.grant)
+                    self.occupants.check_id(connection.id, connection.grant)
                     ended = self.host.end_of(connection.grant)
                     enough = self.host.has_enough(connection.grant.subject)
                     if not ended and not enough:
@@ -353,7 +326,7 @@ class Room:
                         await outcome(instance.on_connect(connection, ctx))
         except BaseException as error:
             self.leave(connection)
-            self._absent(connection)
+            self.occupants.forget(connection)
             connection._ready = ReadyState.CLOSED
             self._watch_idle()
             if not hook or not isinstance(error, Exception):  # no hook's: the transport has a status for it
@@ -361,17 +334,15 @@ class Room:
             log_id = self.report_line(error, hook)
             refuse_session(accept, log_id)
             return
+        if not ended and not enough:
+            self._open(connection, accept)
+            return
+        connection._ready = ReadyState.CLOSED
+        self._watch_idle()
         if ended:
-            connection._ready = ReadyState.CLOSED
-            self._watch_idle()
             accept(Nobody()).close(4401, ended)
-            return
-        if enough:
-            connection._ready = ReadyState.CLOSED
-            self._watch_idle()
+        else:
             self.host.refuse_enough(connection.grant.subject, accept)
-            return
-        self._open(connection, accept)
 
     def _open(self, connection: Connection, accept: Accept) -> None:
         try:

@@ -118,11 +118,11 @@ class Server(Generic[StateT]):
 
     def get_connection(self, connection_id: str) -> Connection[StateT] | None:
         """The newest OPEN connection with that id."""
-        return self._room.get_connection(connection_id)
+        return self._room.occupants.newest(connection_id)
 
     def get_connections(self, tag: str | None = None) -> list[Connection[StateT]]:
         """OPEN connections in the order of connecting, all or those with `tag`. A copy: closing while iterating is safe."""
-        return self._room.get_connections(tag)
+        return self._room.occupants.listed(tag)
 
     @overload
     async def get_server_by_name(self, party: type[ServerT], room: str, *, props: Any = None) -> ServerT: ...

@@ -176,7 +176,7 @@ async def test_on_close_is_owed_while_the_room_cannot_start(
             assert run.host.connection_count() == 0
             may_start = True
         await until(lambda: len(log) > 3 and log[-1] != "start")
-        await until(lambda: not room.present)
+        await until(lambda: not room.occupants.present)
     assert [entry for entry in log if entry != "start"] == [("close", "me", 1000, "bye", True)]
     assert "on_close of 'me' has to wait 0.01 s" in caplog.text
 

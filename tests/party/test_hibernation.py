@@ -221,7 +221,7 @@ async def test_messages_during_on_stop_wait_for_the_next_instance(tmp_path: Path
             await stopping.wait()
         await socket.send("1")
         await socket.send("2")
-        connection = run.host._rooms["room", "lobby"].get_connections(None)[0]
+        connection = run.host._rooms["room", "lobby"].occupants.listed()[0]
         await until(lambda: connection._lane is not None)
         release.set()
         assert [await received(socket), await received(socket)] == ["1", "2"]

@@ -46,7 +46,7 @@ async def test_a_hook_that_awaits_what_was_cancelled_has_failed(tmp_path: Path) 
     async with running(Room, tmp_path) as run, run.connect() as socket:
         for number in range(200):
             await socket.send(str(number))
-        connection = run.host._rooms["room", "lobby"].get_connections(None)[0]
+        connection = run.host._rooms["room", "lobby"].occupants.listed()[0]
         await until(lambda: is_paused(connection))
         go.set()
         assert [await received(socket) for _ in range(199)] == [str(number) for number in range(1, 200)]
@@ -108,7 +108,7 @@ async def test_a_cancelled_close_is_answered_once(tmp_path: Path) -> None:
         async with run.connect() as socket:
             await socket.close(4001, "bye")
             assert (socket.close_code, socket.close_reason) == (4001, "bye")
-        await until(lambda: not run.host._rooms["room", "lobby"].present)
+        await until(lambda: not run.host._rooms["room", "lobby"].occupants.present)
 
 
 async def test_a_cancelled_alarm_is_tried_again_with_a_delay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -182,7 +182,7 @@ async def test_a_message_at_the_moment_of_going_to_sleep_meets_no_stopped_instan
 
     async with running(Room, tmp_path) as run, run.connect() as socket:
         room = run.host._rooms["room", "lobby"]
-        connection = room.get_connections(None)[0]
+        connection = room.occupants.listed()[0]
         assert room._idle_timer is not None
         room._idle_timer.cancel()
         room.touched -= 60

@@ -422,11 +422,11 @@ class Model(RuleBasedStateMachine):
         if room is None:
             assert not self.present
             return
-        assert [connection.id for connection in room.get_connections(None)] == [peer.id for peer in self.present.values()]
+        assert [connection.id for connection in room.occupants.listed()] == [peer.id for peer in self.present.values()]
         for tag in ("red", "blue", "a"):
             expected = [peer.id for peer in self.present.values() if tag in (peer.tag, peer.id)]
-            assert [connection.id for connection in room.get_connections(tag)] == expected
-        assert all(connection.state is not None for connection in room.get_connections(None))
+            assert [connection.id for connection in room.occupants.listed(tag)] == expected
+        assert all(connection.state is not None for connection in room.occupants.listed())
 
     def teardown(self) -> None:
         for key in list(self.present):

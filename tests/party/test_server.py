@@ -412,7 +412,7 @@ async def test_revoke_closes_4401(tmp_path: Path, asleep: bool) -> None:
         room = run.host._rooms["room", "lobby"]
         if asleep:
             await until(lambda: room.instance is None)
-        connection = room.get_connection("a")
+        connection = room.occupants.newest("a")
         assert connection is not None
         assert run.host.revoke(connection.grant.grant_id) == 1
         with pytest.raises(ConnectionClosed):

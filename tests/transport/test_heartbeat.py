@@ -50,7 +50,7 @@ async def test_silence_is_counted_from_the_last_byte(tmp_path: Path) -> None:
     """However busy a peer was before: with pings 10/10 it is looked at ten seconds after its last byte, and cut after twenty."""
     limits = Limits(ping_interval=10.0, ping_timeout=10.0)
     async with running(Recorder, tmp_path, serve_limits=limits) as run, Raw.to(run, "/parties/room/lobby?_pk=busy") as raw:
-        [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+        [connection] = run.host._rooms["room", "lobby"].occupants.listed()
         wire = connection.wire
         assert isinstance(wire, WebSocket)
         watch, loop = wire._keepalive, asyncio.get_running_loop()
@@ -95,7 +95,7 @@ async def test_a_dead_peer_of_a_paused_socket_is_noticed(tmp_path: Path, ending:
     limits = Limits(ping_interval=0.05, ping_timeout=0.05)
     async with running(Room, tmp_path, serve_limits=limits) as run:
         async with Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
-            [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+            [connection] = run.host._rooms["room", "lobby"].occupants.listed()
             raw.writer.write(frame(Opcode.TEXT, b"x") * 500)
             await until(lambda: is_paused(connection))
             if ending == "reset":
@@ -105,7 +105,7 @@ async def test_a_dead_peer_of_a_paused_socket_is_noticed(tmp_path: Path, ending:
         Room.go.set()
         await until(lambda: len(log) == 1)
         assert log[0][:3] == ("close", "me", 1006)
-        assert not run.host._rooms["room", "lobby"].present
+        assert not run.host._rooms["room", "lobby"].occupants.present
 
 
 async def test_a_living_peer_of_a_paused_socket_is_left_alone(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ async def test_a_room_that_takes_one_after_the_other_holds_nobody_back(tmp_path:
 
     Room.log = []
     async with running(Room, tmp_path, serve_limits=Limits(ping_interval=0.05)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
-        [connection] = run.host._rooms["room", "lobby"].get_connections(None)
+        [connection] = run.host._rooms["room", "lobby"].occupants.listed()
         wire = connection.wire
         assert isinstance(wire, WebSocket)
         raw.writer.write(frame(Opcode.BINARY, b"x" * 65_536) * 200)

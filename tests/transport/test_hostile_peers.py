@@ -90,7 +90,7 @@ async def test_each_leaves_once_and_nothing_stays(tmp_path: Path, caplog: pytest
     async with running(Room, tmp_path, hibernate_after=0.05, serve_limits=limits) as run:
         for _ in range(6):
             await asyncio.gather(*(visit(run, choose) for _ in range(50)))
-        await until(lambda: not any(room.present for room in run.host._rooms.values()))
+        await until(lambda: not any(room.occupants.present for room in run.host._rooms.values()))
         assert run.host.connection_count() == 0
         assert run.host._sockets == {}
     assert left == came

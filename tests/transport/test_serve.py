@@ -35,7 +35,7 @@ async def test_the_server_ends_with_a_stalled_peer(tmp_path: Path) -> None:
                 raw = await clients.enter_async_context(Raw.to(run, "/parties/room/lobby?_pk=stalled"))
                 raw.send(Opcode.TEXT, b"go")
                 fine = await clients.enter_async_context(run.connect(id="fine"))
-                connection = run.host._rooms["room", "lobby"].get_connection("stalled")
+                connection = run.host._rooms["room", "lobby"].occupants.newest("stalled")
                 assert connection is not None
                 await until(lambda: connection.buffered > 100_000)
         with pytest.raises(ConnectionClosed):

@@ -195,7 +195,7 @@ async def test_a_ping_flood_ends(tmp_path: Path) -> None:
 
     Room.log = log
     async with running(Room, tmp_path, serve_limits=Limits(stall=0.3)) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
-        connection = run.host._rooms["room", "lobby"].get_connections(None)[0]
+        connection = run.host._rooms["room", "lobby"].occupants.listed()[0]
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         flood = frame(Opcode.PING, b"x" * 125) * 1000
         peak = 0
