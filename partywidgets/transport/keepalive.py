@@ -106,6 +106,8 @@ class Keepalive:
                 logger.info("%r: silent for %g s after a ping, and cut", self._pinged.label, limits.ping_timeout)
                 self._pinged.abort()
                 return
+            # An answer is found when it is looked for, and the next ping is due `ping_interval` after it.
+            due = min(due, now + limits.ping_interval)
             if self._draining is not None:
                 due = min(due, now + limits.ping_timeout / LOOKS)
         self.timer = self._loop.call_at(due, self.look)

@@ -133,6 +133,26 @@ async def test_a_living_peer_of_a_paused_socket_is_left_alone(tmp_path: Path) ->
         assert run.host.connection_count() == 1
 
 
+@pytest.mark.parametrize("held_back", [False, pytest.param(True, marks=linux)], ids=["read", "held back"])
+async def test_the_next_ping_follows_the_answer(tmp_path: Path, held_back: bool) -> None:
+    """By ping_interval, however much longer ping_timeout is: who is gone is found when both are over, not when the longer is over twice."""
+
+    class Room(Busy):
+        pass
+
+    Room.log, Room.go = [], asyncio.Event()
+    limits = Limits(ping_interval=0.1, ping_timeout=3600.0)
+    async with running(Room, tmp_path, serve_limits=limits) as run, Raw.to(run, "/parties/room/lobby?_pk=me") as raw:
+        if held_back:
+            [connection] = run.host._rooms["room", "lobby"].occupants.listed()
+            raw.writer.write(frame(Opcode.TEXT, b"x") * 500)
+            await until(lambda: is_paused(connection))
+        for _ in range(3):
+            assert await raw.frame() == (Opcode.PING, b"pw")
+            raw.send(Opcode.PONG, b"pw")
+        Room.go.set()
+
+
 @contextlib.asynccontextmanager
 async def hearing(beacon: Lit, count: int, size: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """A client of the beacon's room, in whose first message the room hangs, with `count` further ones of `size` bytes."""
