@@ -98,7 +98,10 @@ class Server(Generic[StateT]):
         return None
 
     def on_alarm(self) -> MaybeAwaitable[None]:
-        """The alarm set by `storage.set_alarm` is due. At least once; retried with backoff when it raises."""
+        """The alarm set by `storage.set_alarm` is due. At least once; retried with backoff when it raises. Default: logs."""
+        kind = type(self).__name__
+        logger.warning("room %s/%s: its alarm rang and nobody heard it: give %s an on_alarm", self.party, self.name, kind)
+        return None
 
     def broadcast(self, message: str | bytes | bytearray | memoryview | Frame, without: Iterable[str] = ()) -> None:
         """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the loop tick."""

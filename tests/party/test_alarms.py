@@ -47,6 +47,21 @@ async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:
     assert seen == [None, None, None]
 
 
+async def test_an_alarm_that_no_hook_hears_is_told_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As PartyServer's default hook does; it counts as rung."""
+
+    class Deaf(Server):
+        pass
+
+    async with running(Deaf, tmp_path) as run:
+        room = await run.host.get_server_by_name("room", "lobby")
+        await room.storage.set_alarm(time.time() - 100)
+        await until(lambda: "its alarm rang" in caplog.text)
+        while await room.storage.get_alarm() is not None:
+            await asyncio.sleep(0.005)
+    assert "room room/lobby: its alarm rang and nobody heard it: give Deaf an on_alarm" in caplog.text
+
+
 async def test_an_alarm_is_found_after_a_restart(tmp_path: Path) -> None:
     """Set by one host, due while none runs, fired by the next without anyone connecting."""
     fired = asyncio.Event()
