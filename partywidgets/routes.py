@@ -244,10 +244,11 @@ class Routes:
             raise _Refused(400, str(error)) from None
         folder = storage.folder("recordings")
         recordings, older = await off_loop(lambda: newest(folder if room else folder.parent, room or None))
+        self._still_stands(grant)
         return JSONResponse({"recordings": recordings, "older": older}, headers=NO_STORE)
 
     def _still_stands(self, grant: Grant) -> None:
-        """After a body, whose sender decides how long it takes, and after it was read: the grant may have been ended meanwhile."""
+        """After whatever took its time, a body above all, whose sender decides how long: the grant may have been ended meanwhile."""
         if self.gate.tickets.is_revoked(grant.grant_id):
             raise _Refused(401, "the grant was revoked")
 

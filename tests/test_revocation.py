@@ -11,17 +11,19 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Opcode
 
 from partywidgets.auth import Gate, Identity, TicketBook, new_token
 from partywidgets.config import Config, parse_config
-from partywidgets.party import Connection, ConnectionContext, Grant, PartyHost, Server
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, PartyHost, Server, grant_of
 from partywidgets.party.grant import GUEST_ROLES, OWNER_ROLES
 from partywidgets.transport.server import serve
 
+from .party import serving
 from .running_app import Running, running
 
 
@@ -85,6 +87,17 @@ async def test_a_config_that_takes_long_to_read_is_not_loaded_after_the_end(app:
     assert await app.app.service.history.scans() == []
 
 
+async def test_a_list_that_takes_long_is_not_told_after_the_end(app: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was recorded in this host is read from its files; the grant was ended meanwhile."""
+
+    async def slowly(read: Callable[[], Any]) -> Any:
+        app.app.revoke(grant_id(app.app.gate, "owner"))
+        return await asyncio.to_thread(read)
+
+    monkeypatch.setattr("partywidgets.routes.off_loop", slowly)
+    assert await app.json("GET", "/api/terminals/recordings") == (401, {"error": "the grant was revoked"})
+
+
 def test_an_ended_grant_gets_no_ticket_that_opens() -> None:
     """Neither a ticket nor a resume ticket, also when it is made after the end."""
     book = TicketBook()
@@ -104,10 +117,26 @@ class SlowToStart(Server):
     begun: ClassVar[asyncio.Event]
     going: ClassVar[asyncio.Event]
     seen: ClassVar[list[str]] = []
+    tagged: ClassVar[list[str]] = []
+
+    @classmethod
+    def begin(cls) -> None:
+        """Nothing was seen, and nobody may start."""
+        cls.begun, cls.going = asyncio.Event(), asyncio.Event()
+        cls.seen.clear()
+        cls.tagged.clear()
 
     async def on_start(self, props: Any = None) -> None:
         type(self).begun.set()
         await type(self).going.wait()
+
+    def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
+        self.tagged.append(connection.grant.subject)
+        return []
+
+    def on_request(self, request: Request) -> Response:
+        self.seen.append(grant_of(request).subject)
+        return Response(b"done")
 
     def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
         self.seen.append(connection.grant.subject)
@@ -115,8 +144,7 @@ class SlowToStart(Server):
 
 async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp_path: Path) -> None:
     """Its room was still starting, so it was in no list; it closes with 4401 and no hook hears of it."""
-    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
-    SlowToStart.seen.clear()
+    SlowToStart.begin()
     token = new_token()
     gate = Gate(tokens={token: Identity("ada", "Ada", GUEST_ROLES)})
     async with PartyHost({"slow": SlowToStart}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server, asyncio.timeout(20):
@@ -132,7 +160,7 @@ async def test_a_socket_on_its_way_into_a_room_is_closed_when_its_grant_ends(tmp
             await socket.recv()
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 4401
-        assert SlowToStart.seen == []
+        assert SlowToStart.seen == SlowToStart.tagged == []
         assert host.connection_count() == 0
 
 
@@ -222,8 +250,7 @@ async def test_a_body_that_comes_after_the_end_reaches_no_room(tmp_path: Path, e
 async def test_a_grant_that_expires_while_its_room_starts_enters_nowhere(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
     """No hook hears of it, as of one that was revoked then; the socket closes with 4401."""
     grant, end = ending
-    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
-    SlowToStart.seen.clear()
+    SlowToStart.begin()
     async with (
         PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
         serve(host, port=0, auth=lambda request, lobby: grant) as server,
@@ -237,13 +264,118 @@ async def test_a_grant_that_expires_while_its_room_starts_enters_nowhere(tmp_pat
             await (await coming).recv()
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 4401
+    assert SlowToStart.seen == SlowToStart.tagged == []
+
+
+async def test_a_request_on_its_way_into_a_room_is_refused_when_its_grant_ends(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
+    """Its room was still starting: on_request, which may do anything, does not hear of it."""
+    grant, end = ending
+    SlowToStart.begin()
+    async with (
+        PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant) as server,
+        httpx.AsyncClient() as http,
+        asyncio.timeout(20),
+    ):
+        coming = asyncio.ensure_future(http.delete(f"http://127.0.0.1:{server.port}/parties/slow/one"))
+        await SlowToStart.begun.wait()
+        end(host)
+        SlowToStart.going.set()
+        answer = await coming
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert SlowToStart.seen == []
+
+
+async def test_a_before_hook_that_outlives_the_grant_answers_nobody(tmp_path: Path, ending: tuple[Grant, Ended]) -> None:
+    """What it answered in the room's place is not told either."""
+    grant, end = ending
+
+    async def before(request: HTTPConnection, lobby: Lobby) -> Response:
+        end(host)
+        return Response(b"the secret")
+
+    async with (
+        PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant, on_before_request=before) as server,
+        httpx.AsyncClient() as http,
+    ):
+        answer = await http.get(f"http://127.0.0.1:{server.port}/parties/slow/one")
+    assert answer.status_code == 401
+    assert b"secret" not in answer.content
+
+
+class SlowToGreet(Server):
+    """Says something when somebody comes, and something more when the test lets it."""
+
+    begun: ClassVar[asyncio.Event]
+    going: ClassVar[asyncio.Event]
+    more: ClassVar[bool]
+
+    async def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
+        connection.send("the secret")
+        type(self).begun.set()
+        await type(self).going.wait()
+        if self.more:
+            connection.send("and more of it")
+
+
+@pytest.mark.parametrize("more", [False, True])
+async def test_what_a_room_says_before_the_handshake_is_done_is_not_told_after_the_end(
+    tmp_path: Path, ending: tuple[Grant, Ended], more: bool
+) -> None:
+    """It waits for on_connect to end; the grant has ended before that, so its holder is told so and nothing else."""
+    grant, end = ending
+    SlowToGreet.begun, SlowToGreet.going, SlowToGreet.more = asyncio.Event(), asyncio.Event(), more
+    async with (
+        PartyHost({"slow": SlowToGreet}, storage=tmp_path) as host,
+        serve(host, port=0, auth=lambda request, lobby: grant) as server,
+        asyncio.timeout(20),
+    ):
+        coming = asyncio.ensure_future(connect(f"ws://127.0.0.1:{server.port}/parties/slow/one").__aenter__())
+        await SlowToGreet.begun.wait()
+        end(host)
+        SlowToGreet.going.set()
+        with pytest.raises(ConnectionClosed) as caught:
+            raise AssertionError(await (await coming).recv())
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4401
+
+
+class SlowToPart(Server):
+    """Tells whoever leaves something, when the test lets it."""
+
+    begun: ClassVar[asyncio.Event]
+    going: ClassVar[asyncio.Event]
+
+    async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+        type(self).begun.set()
+        await type(self).going.wait()
+        connection.send("the secret")
+
+
+async def test_a_last_word_is_not_told_after_the_end(tmp_path: Path, ending: tuple[Grant, Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who said Close hears what on_close sends, before it is answered; but not when the grant ended meanwhile."""
+    monkeypatch.setattr("partywidgets.party.connection.LONGEST_SLEEP", 0.02)
+    grant, end = ending
+    SlowToPart.begun, SlowToPart.going = asyncio.Event(), asyncio.Event()
+    async with (
+        serving.running(SlowToPart, tmp_path, auth=lambda request, lobby: grant) as run,
+        serving.Raw.to(run, "/parties/room/lobby") as raw,
+        asyncio.timeout(40),
+    ):
+        [connection] = run.host._rooms["room", "lobby"].occupants.listed()
+        raw.send(Opcode.CLOSE, b"\x03\xe8bye")
+        await SlowToPart.begun.wait()
+        end(run.host)
+        await serving.until(lambda: connection._closed)
+        SlowToPart.going.set()
+        opcode, payload = await raw.frame()
+        assert (opcode, payload[:2]) == (Opcode.CLOSE, (4401).to_bytes(2, "big"))
 
 
 async def test_two_people_with_one_connection_id_at_the_same_moment(tmp_path: Path) -> None:
     """While the room starts neither is registered; only the first gets the id, the other one is told 409."""
-    SlowToStart.begun, SlowToStart.going = asyncio.Event(), asyncio.Event()
-    SlowToStart.seen.clear()
+    SlowToStart.begin()
     tokens = {new_token(): Identity(name, name, GUEST_ROLES) for name in ("ada", "eve")}
     async with (
         PartyHost({"slow": SlowToStart}, storage=tmp_path) as host,

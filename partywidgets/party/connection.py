@@ -242,9 +242,6 @@ class Connection(Outlet, Generic[StateT]):
     # How it ends.
 
     def _depart(self, departure: Departure) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
         self._room.leave(self)
         if self._departed:
             return
@@ -280,6 +277,9 @@ class Connection(Outlet, Generic[StateT]):
 
     def _answer(self, departure: Departure) -> None:
         """on_close has run."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         self._room.departed(self)
         self._reply(departure)
 
@@ -307,7 +307,7 @@ class Connection(Outlet, Generic[StateT]):
         if self in self._room.fanout.members:
             self._room.fanout.flush_one(self)
         self.wire = wire
-        if held.frames:
+        if held.frames and not self._room.host.end_of(self.grant):  # which on_connect may have outlived: then it is told the end alone
             wire.write(Batch(held.frames))
         if held.close_args is not None:
             wire.close(*held.close_args)

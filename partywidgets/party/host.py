@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
 from .alarm import Alarms, Postponed
+from .connection import ReadyState
 from .directory import Directory
 from .directory_watch import DirectoryWatch
 from .fanout import DEFAULT_CAP
@@ -254,7 +255,7 @@ class PartyHost:
         found = self._room(party, check_room_name(room))
         request.scope["partywidgets.grant"] = grant
         found.offer_props(props)
-        return await found.request(request)
+        return await found.request(request, grant)
 
     def revoke(self, grant_id: str) -> int:
         """Closes every connection that stands on this grant with 4401, also in hibernating rooms; returns how many.
@@ -264,15 +265,12 @@ class PartyHost:
         self._revoked[grant_id] = None
         if len(self._revoked) > REVOKED:
             del self._revoked[next(iter(self._revoked))]
-        standing = [
-            connection
-            for room in self._rooms.values()
-            for connection in room.occupants.listed()
-            if connection.grant.grant_id == grant_id
-        ]
-        for connection in standing:
+        everyone = [connection for room in self._rooms.values() for connection in room.occupants.present]
+        standing = [connection for connection in everyone if connection.grant.grant_id == grant_id]
+        count = sum(connection.ready_state is ReadyState.OPEN for connection in standing)
+        for connection in standing:  # also one that said Close, as long as on_close could still tell it something
             connection.close(4401, "the grant was revoked")
-        return len(standing)
+        return count
 
     async def delete_alarms(self, party: str) -> int:
         """Removes every alarm of a party, also of one that this host does not have any more; returns how many there were."""

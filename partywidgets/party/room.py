@@ -310,13 +310,15 @@ class Room:
         try:
             with self.busy():
                 instance = await self.live()
+                # All three may have changed while the room started.
+                ended = self.host.end_of(connection.grant)
                 async with asyncio.timeout(self.host.connect_timeout):
-                    hook = "get_connection_tags"
-                    connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
+                    if not ended:
+                        hook = "get_connection_tags"
+                        connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
+                        ended = self.host.end_of(connection.grant)
                     hook = ""
-                    # All three may have changed while the room started.
                     self.occupants.check_id(connection.id, connection.grant)
-                    ended = self.host.end_of(connection.grant)
                     enough = self.host.has_enough(connection.grant.subject)
                     if not ended and not enough:
                         hook = "on_connect"
@@ -332,7 +334,10 @@ class Room:
             if not hook or not isinstance(error, Exception):  # no hook's: the transport has a status for it
                 raise
             log_id = self.report_line(error, hook)
-            refuse_session(accept, log_id)
+            if ended := self.host.end_of(connection.grant):
+                accept(Nobody()).close(4401, ended)
+            else:
+                refuse_session(accept, log_id)
             return
         if not ended and not enough:
             self._open(connection, accept)
@@ -352,11 +357,13 @@ class Room:
             raise
         connection.watch_grant()
 
-    async def request(self, request: Request) -> Response:
+    async def request(self, request: Request, grant: Grant) -> Response:
         """The room's answer to an HTTP request."""
         try:
             with self.busy():
                 instance = await self.live()
+                if ended := self.host.end_of(grant):  # while the room started, or a before-hook took its time
+                    raise HTTPException(401, ended, {"WWW-Authenticate": "Bearer"})
                 response: object = await outcome(instance.on_request(request))
                 if not isinstance(response, Response):
                     raise TypeError(f"on_request must return a starlette Response, got {type(response).__name__}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, unquote_plus
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
@@ -29,6 +29,7 @@ from ..party.routing import Alias, BeforeHook, Lobby, match
 from ..party.wire import Receiver, Wire
 from .notices import Notices
 from .plain import serve_plain
+from .standing import Standing, refused
 
 Refuse = Callable[[Response], Awaitable[None]]
 OnError = Callable[[Exception, HTTPConnection], Awaitable[None] | None]
@@ -235,28 +236,16 @@ class Door:
         passed = await self.before(self.on_before_request, Request(cleaned, receive), lobby)
         if isinstance(passed, Response):
             self._hint(scope, "on_before_request")
-            return passed
-        request = passed if isinstance(passed, Request) else Request(passed.scope, receive)
-        try:
-            response = await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
-        except (UnknownPartyError, RoomNameError, HostError) as error:
-            return self._refuse(error, lobby)
+            response = passed
+        else:
+            request = passed if isinstance(passed, Request) else Request(passed.scope, receive)
+            try:
+                response = await self.host.request(lobby.party, lobby.room, request=request, grant=decision, props=props)
+            except (UnknownPartyError, RoomNameError, HostError) as error:
+                return self._refuse(error, lobby)
         if ended := self.host.end_of(decision):
-            return PlainTextResponse(ended, status_code=401, headers={"WWW-Authenticate": "Bearer"})
-        if isinstance(response, StreamingResponse):
-            response.body_iterator = self._streamed(response.body_iterator, decision)
-        return response
-
-    async def _streamed(self, pieces: AsyncIterable[Any], grant: Grant) -> AsyncIterator[Any]:
-        """An answer that is still being made ends with its grant: one that tells of events would go on for ever."""
-        try:
-            async for piece in pieces:
-                if self.host.end_of(grant):
-                    return
-                yield piece
-        finally:
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
+            return refused(ended)
+        return Standing(response, lambda: self.host.end_of(decision))
 
     def _while_it_stands(self, receive: Receive, grant: Grant) -> Receive:
         """A body, whose sender decides how long it takes, is at its end for a room when its grant has been ended meanwhile."""

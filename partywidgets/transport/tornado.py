@@ -370,6 +370,8 @@ async def answer(asgi: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tu
                 ended.set()
 
     await asgi(scope, receive, send)
+    if not ended.is_set():  # cut in the middle: a part must not look like the whole
+        raise web.HTTPError(500)
     return status, headers, bytes(content)
 
 
