@@ -173,6 +173,28 @@ async def test_a_refusal_tells_the_page_to_stop(root: str, page: Page) -> None:
     await relay.close()
 
 
+async def test_the_kernels_own_grant_ends_here_too(tmp_path: Any, page: Page) -> None:
+    """The page's socket closes with 4401, what it says after that reaches nobody, and it gets no other: the kernel's secret is refused."""
+    gate = Gate(tokens={SECRET: Identity("owner", "kernel", OWNER_ROLES)})
+    async with PartyHost({"echo": Echo}, storage=tmp_path) as host, serve(host, port=0, auth=gate) as server:
+        relay = Numbering(server.url, SECRET, page.take)
+        try:
+            await open_socket(relay, page)
+            [grant_id] = [held[1] for held in gate._tokens.values()]
+            gate.revoke(grant_id)
+            assert host.revoke(grant_id) == 1
+            relay.receive({"op": "frames", "socket": "s1", "kinds": "t"}, [b"too late"])
+            await page.until(lambda: page.of("closed"))
+            assert page.of("closed")[0][0]["code"] == 4401
+            assert page.frames() == [b"hello kernel"]
+            relay.receive({"op": "open", "socket": "s2", "path": "parties/echo/lobby", "protocols": []}, [])
+            await page.until(lambda: page.of("closed", "s2"))
+            assert page.of("closed", "s2")[0][0]["code"] == 4401
+            assert host.connection_count() == 0
+        finally:
+            await relay.close()
+
+
 async def test_a_host_that_is_gone_is_1006(page: Page) -> None:
     """A host that does not answer is what a browser would see: 1006, so that the page tries again."""
     relay = CommRelay("http://127.0.0.1:1/", SECRET, page.take)

@@ -18,6 +18,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
@@ -201,6 +202,28 @@ async def test_closing_from_either_side(room: tuple[str, dict[str, Any], PartyHo
     async with asyncio.timeout(20):
         while host.connection_count():
             await asyncio.sleep(0.01)
+
+
+async def test_a_revoked_grant_is_closed(room: tuple[str, dict[str, Any], PartyHost]) -> None:
+    """A socket that a Jupyter Server gave away ends as any other, and what its peer had said too late reaches no hook."""
+    url, options, host = room
+    async with connect(url, **options) as doomed, connect(url, **options) as other:
+        assert await hear(doomed) == await hear(other) == "welcome"
+        kept = host._rooms["echo", "lobby"]
+        first, _ = kept.occupants.listed()
+
+        async def revoke() -> int:
+            return host.revoke(first.grant.grant_id)
+
+        assert await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(revoke(), kept.loop)) == 1
+        with contextlib.suppress(ConnectionClosed):  # its own side may have read the Close by now
+            await doomed.send("too late")
+        with pytest.raises(ConnectionClosed) as closed:
+            raise AssertionError(await hear(doomed))
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
+        await other.send("still here")
+        assert await hear(other) == "still here"
 
 
 async def test_what_comes_right_behind_the_handshake_is_not_lost(tmp_path: Path) -> None:
