@@ -75,6 +75,10 @@ export interface Welcome {
   lease: Lease;
   screen: "exact" | "raw";
   host_id: string;
+  /** What the room calls this socket; left out by older hosts, as is the next. */
+  socket?: string;
+  /** The number of the last input that came from the socket named in the query's `after`. */
+  taken?: number | null;
 }
 export type UpstreamState = "starting" | "running" | "ended" | "failed";
 export interface Mark {

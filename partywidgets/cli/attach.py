@@ -81,6 +81,8 @@ class _Attached:
         self._stays = quiet
         """Where there is no shell: whoever came to type in one leaves, unless there was one before."""
         self._standing = self._stands()
+        self._unheard = ""
+        """What was not taken, until more is typed."""
         self._corner: list[str] = []
         """The lines of the sentence that stands there."""
         self._pane: Pane | None = None
@@ -112,6 +114,7 @@ class _Attached:
     def _typed(self) -> None:
         terminal = self._terminal
         keys, detach, _ = os.read(self._stdin, 4096).partition(DETACH)
+        self._unheard = ""
         if keys and terminal.upstream.state == "failed":
             if keys in ENTER and terminal.role in RESTARTERS:
                 self._again.set()
@@ -171,7 +174,7 @@ class _Attached:
                     self._fed.set()
                 if fresh:
                     failure = _failure(self._terminal, self._room) if self._stays else b""
-                    output += failure + self._badge(self._stands() or self._notice, over=False)
+                    output += failure + self._badge(self._unheard or self._stands() or self._notice, over=False)
                 await self._write(output)
 
     def _fit(self) -> None:
@@ -228,9 +231,6 @@ class _Attached:
                 raise SandboxError(f"{self._room}: {_reason(terminal)}")
             await terminal.changed()
             self._look()
-            if terminal.last_error:
-                refusal, terminal.last_error = terminal.last_error, ""
-                await self._say(f"not taken: {refusal}")
             if self._stays and terminal.upstream.state != before and (text := _failure(terminal, self._room)):
                 await self._write(text)
             before = terminal.upstream.state
@@ -238,6 +238,10 @@ class _Attached:
                 news = "connection lost, trying again" if terminal.state == "lost" else "connected again"
                 await self._say(f"{self._room}: {news}; Ctrl-] leaves")
             known = terminal.state
+            if terminal.last_error:
+                refusal, terminal.last_error = terminal.last_error, ""
+                self._unheard = f"not taken: {refusal}"
+                await self._say(self._unheard)
 
 
 def _standing(terminal: TerminalClient, *, quiet: bool) -> str:

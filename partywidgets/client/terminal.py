@@ -57,7 +57,6 @@ class TerminalClient(TerminalRoomClient):
         self.on_change = on_change
         self._recordings = Recordings(url, party, room, token)
         self._placement: dict[str, str | int | None] = {"sandboxId": sandbox, "cols": cols, "rows": rows}
-        self._sequence = 0
         self.socket = PartySocket(
             host=url,
             party=party,
@@ -140,9 +139,14 @@ class TerminalClient(TerminalRoomClient):
         await self._ask("send", REPLY_TIMEOUT, text=text)
 
     def write(self, keystrokes: bytes) -> bool:
-        """Sends keystrokes without a confirmation; False when the socket is down and they are dropped."""
+        """Sends keystrokes without a confirmation; False when the socket is down and they are dropped.
+
+        When the connection is lost before they have arrived, `last_error` and the log say so as soon as there is another.
+        """
+        if not self.socket.send(encode_input(self._sequence + 1, keystrokes)):
+            return False
         self._sequence += 1
-        return self.socket.send(encode_input(self._sequence, keystrokes))
+        return True
 
     async def expect(self, pattern: str | re.Pattern[str], timeout: float | None = 30.0) -> re.Match[str]:
         """Waits until `pattern` is in the output, and returns the match.
@@ -320,7 +324,7 @@ class TerminalClient(TerminalRoomClient):
     def _query(self) -> dict[str, str | int | None]:
         if self.epoch is None:
             return self._placement
-        placement = dict(self._placement)
+        placement = {**self._placement, "after": self._socket_name or None}
         if self._ran_on and self.role != "observer":
             # Who comes back first opens a room that has ended meanwhile: never on another machine than the one that they typed into.
             placement["sandboxId"] = self._ran_on
@@ -331,7 +335,8 @@ class TerminalClient(TerminalRoomClient):
         return {**placement, "epoch": self.epoch, "offset": self.offset}
 
     def _opened(self) -> None:
-        self._sequence = 0
+        if self._sequence:
+            self._sequence_before, self._sequence = self._sequence, 0
 
     def _closed(self, event: CloseEvent) -> None:
         self._welcome = False

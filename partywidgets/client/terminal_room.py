@@ -41,6 +41,10 @@ class TerminalRoomClient(RoomClient):
         self.epoch: str | None = None
         self.last_error = ""
         self._welcome = False
+        self._socket_name = ""
+        """What the room calls the socket of the last welcome."""
+        self._sequence = self._sequence_before = 0
+        """How many inputs went out on this socket, and on the one that was lost."""
         self._following = Following(room, self._tell)
 
     @property
@@ -90,6 +94,17 @@ class TerminalRoomClient(RoomClient):
         self.can_type = bool(frame["can_type"])
         self.exit = None
         self.state = "ended" if frame["state"] in ("ended", "failed") else "live"
+
+        self._count_lost(frame)
+
+    def _count_lost(self, frame: dict[str, Any]) -> None:
+        sent, self._sequence_before = self._sequence_before, 0
+        self._socket_name = frame.get("socket") or ""
+        taken = frame.get("taken")
+        if taken is not None and (lost := sent - int(taken)) > 0:
+            what = "keystroke: it" if lost == 1 else f"{lost} keystrokes: they"
+            self.last_error = f"the connection was lost under your last {what} did not arrive"
+            logger.warning("terminal %s: %s", self.room, self.last_error)
 
     def _note_sandbox(self) -> None:
         if self.upstream.state == "running":

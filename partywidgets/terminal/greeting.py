@@ -66,7 +66,9 @@ class Greeting:
         room, stream, known = self._room, self._room.stream, query.get("epoch", "")
         offset = number_in(query, "offset", -1)
         resumed = known == stream.epoch != "" and self._can_resume(offset)
-        viewer.note(**self._welcome(viewer, offset if resumed else stream.position, resumed))
+        taken = None if again else room.returning.taken(viewer.person, query.get("after", ""))
+        welcome = self._welcome(viewer, offset if resumed else stream.position, resumed)
+        viewer.note(**welcome, socket=viewer.socket, taken=taken)
         if resumed:
             viewer.resumed(offset, stream.ring.read(offset, stream.position))
             viewer.in_sync = True

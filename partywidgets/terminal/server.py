@@ -23,6 +23,7 @@ from .ledger import Ledger
 from .recording import Recorder
 from .recording_access import answer as recording_answer
 from .requests import EJECTED, Requests
+from .returning import Returning
 from .screen import ScreenClosed
 from .session import Session
 from .settings import DEFAULT_SANDBOX, TerminalSettings
@@ -64,6 +65,7 @@ class TerminalServer(Server):
         )
         self.ledger = Ledger(self, self.settings, unsaved=lambda: self._unsaved)
         self.showing = Showing(self.stream, self.settings, unsaved=lambda: self._unsaved)
+        self.returning = Returning(self.viewers)
         self.sizing = Sizing(self.viewers, self.control.lease, settings=self.settings, apply=self._resize, spawn=self.spawn)
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
         self.session = Session(self)
@@ -135,6 +137,7 @@ class TerminalServer(Server):
         for task in viewer.tasks:
             task.cancel()
         self.audit.left(viewer.person)
+        self.returning.left(viewer)
         if viewer.ticket and self.settings.release_ticket is not None:
             self.settings.release_ticket(viewer.ticket)
         if self.control.lease.left(viewer.person, [other.person for other in self.viewers.values()]):

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from ..party import Connection, Frame
 from . import protocol
+from .piece import Piece
 from .ring import Ring
 from .screen import SCREEN_BYTES, Capture, RawScreen, Screen, ScreenClosed
-from .viewer import Piece, PlainViewer, RichViewer, Viewer
+from .viewer import PlainViewer, RichViewer, Viewer
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import json
+import secrets
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import Any, ClassVar
 
 from ..exceptions import ConnectionClosedError
@@ -14,6 +13,7 @@ from ..party import Connection, Frame
 from . import cloudflare, protocol
 from .lease import Person
 from .line_speed import LineSpeed
+from .piece import Piece, chunk, control
 from .sandboxes.base import Exit
 from .screen import SCREEN_BYTES, Capture
 
@@ -41,50 +41,6 @@ HOLE_SECONDS = 1.0
 """What follows input that was not taken is not typed either, until its sender has been silent for so long: behind a hole the rest of a
 pasted text may be another command."""
 _INTERRUPT = b"\x03"
-
-
-class Piece:
-    """A stretch of output, made into each dialect's frames at most once however many viewers get it."""
-
-    def __init__(self, epoch: str, offset: int, output: bytes, text: str, made: float) -> None:
-        self.epoch, self.offset, self.output, self.text = epoch, offset, output, text
-        self.end = offset + len(output)
-        self.made = made
-        """The loop's time at which it was ready to be sent."""
-
-    @cached_property
-    def rich(self) -> Frame:
-        return Frame(protocol.encode_output(self.offset, self.output))
-
-    @cached_property
-    def plain(self) -> Frame:
-        return Frame(self.text)
-
-    @cached_property
-    def bare(self) -> Frame:
-        return Frame(self.output)
-
-    @cached_property
-    def chunk(self) -> Frame:
-        return chunk(self.epoch, self.offset + len(self.output), len(self.output))
-
-    def slim(self, *, text: bool) -> None:
-        """Lets go of the frames, and of the text unless it is wanted: what is held for somebody is held once, not once a dialect. Who takes
-        it later has its frame made again."""
-        for frame in ("rich", "plain", "bare", "chunk"):
-            self.__dict__.pop(frame, None)
-        if not text:
-            self.text = ""
-
-
-def chunk(epoch: str, end: int, size: int) -> Frame:
-    """What announces a binary frame in Cloudflare's 1.0 dialect."""
-    return control(type="chunk", cursor=cloudflare.encode_cursor(epoch, end), byteLength=size)
-
-
-def control(**message: Any) -> Frame:
-    """A JSON control frame."""
-    return Frame(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
 class Viewer(ABC):
@@ -295,6 +251,13 @@ class RichViewer(Viewer):
 
     dialect = "rich"
 
+    def __init__(self, connection: Connection, person: Person) -> None:
+        super().__init__(connection, person)
+        self.socket = secrets.token_urlsafe(9)
+        """What its client calls this socket by when it comes back on another."""
+        self.taken = 0
+        """The number of the last input that came."""
+
     def send_piece(self, piece: Piece) -> None:
         self.send(piece.rich)
 
@@ -328,7 +291,8 @@ class RichViewer(Viewer):
     def input(self, message: str | bytes) -> bytes | dict[str, Any]:
         if isinstance(message, str):
             return protocol.decode_control(message)
-        return protocol.decode_input(message)[1]
+        self.taken, keys = protocol.decode_input(message)
+        return keys
 
 
 class CloudflareViewer(Viewer):

@@ -179,7 +179,7 @@ describe("a connection", () => {
 
 describe("resume", () => {
   it("asks for nothing before the first welcome, then for the next byte of the epoch", () => {
-    expect(room.resumeQuery()).toEqual({ epoch: null, offset: null });
+    expect(room.resumeQuery()).toEqual({ after: null, epoch: null, offset: null });
     text(WELCOME);
     room.binary(snapshot(0, ""));
     room.binary(output(0, "hello"));
@@ -283,6 +283,34 @@ describe("resume", () => {
     room.opened();
     room.type(new Uint8Array([100]));
     expect(sequence()).toEqual([1, 2, 1]);
+  });
+
+  it("says how many inputs were lost with the socket before", () => {
+    text({ ...WELCOME, socket: "s1", taken: null });
+    for (const key of [97, 98, 99]) room.type(new Uint8Array([key]));
+    room.closed();
+    expect(room.resumeQuery().after).toBe("s1");
+    room.opened();
+    room.closed();
+    room.opened();
+    text({ ...WELCOME, resumed: true, socket: "s2", taken: 1 });
+    expect(notices).toEqual(["The connection was lost under your last 2 keystrokes: they did not arrive"]);
+    room.type(new Uint8Array([97]));
+    room.closed();
+    expect(room.resumeQuery().after).toBe("s2");
+    room.opened();
+    text({ ...WELCOME, resumed: true, socket: "s3", taken: 1 });
+    expect(notices).toHaveLength(1);
+  });
+
+  it("says nothing of inputs where a host does not tell what came", () => {
+    text(WELCOME);
+    room.type(new Uint8Array([97]));
+    room.closed();
+    room.opened();
+    text({ ...WELCOME, resumed: true });
+    expect(room.resumeQuery().after).toBeNull();
+    expect(notices).toEqual([]);
   });
 });
 

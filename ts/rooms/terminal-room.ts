@@ -102,6 +102,9 @@ export class TerminalRoom {
   #acked = 0;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
   #sequence = 0;
+  /** What the room calls the socket of the last welcome, and how many inputs had gone out on it when it was lost. */
+  #socket = "";
+  #sequenceBefore = 0;
   /** Since when a screen is to come, and what this page shows is of a time before it; null when none is. */
   #screenSince: number | null = null;
   /** The connection was lost before a screen had come: the next one is to be small. */
@@ -127,8 +130,9 @@ export class TerminalRoom {
    * a connection ended before one had come: on a bad line a large one never does. Who comes back first opens a room that has ended meanwhile: whoever may type names
    * the sandbox that ran, so that it is never on another machine than the one that they typed into.
    */
-  resumeQuery(): { epoch: string | null; offset: string | null; scrollback?: string; sandboxId?: string } {
+  resumeQuery(): { after: string | null; epoch: string | null; offset: string | null; scrollback?: string; sandboxId?: string } {
     const where = {
+      after: this.#socket || null,
       epoch: this.#epoch,
       offset: this.#epoch === null || this.#screenSince !== null ? null : String(this.#offset),
       ...(this.#thin ? { scrollback: "0" } : {}),
@@ -138,7 +142,7 @@ export class TerminalRoom {
 
   /** A new socket: input sequences start again. */
   opened(): void {
-    this.#sequence = 0;
+    if (this.#sequence) [this.#sequenceBefore, this.#sequence] = [this.#sequence, 0];
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -328,6 +332,12 @@ export class TerminalRoom {
     });
     this.#resizeAhead = null;
     this.#screen.resize(welcome.size);
+    const lost = this.#sequenceBefore - (welcome.taken ?? this.#sequenceBefore);
+    [this.#socket, this.#sequenceBefore] = [welcome.socket ?? "", 0];
+    if (lost > 0)
+      this.#events.notice(
+        `The connection was lost under your last ${lost === 1 ? "keystroke: it" : `${lost} keystrokes: they`} did not arrive`,
+      );
   }
 
   /** A resize stands at an offset of the stream. One that overtakes output, or the snapshot of a time before it, waits for its place. */
