@@ -69,8 +69,7 @@ async def test_a_message_wakes_a_room_with_everything_of_its_connections(tmp_pat
     class Room(Sleeper):
         log: ClassVar[list[Any]] = []
 
-    async with running(Room, tmp_path, hibernate_after=IDLE) as run:
-        await run.host.get_server_by_name("room", "lobby", props={"x": 1})
+    async with running(Room, tmp_path, hibernate_after=IDLE, serve_props={"x": 1}) as run:
         async with run.connect(id="me") as socket:
             await socket.send("x")
             before = json.loads(await received(socket))
