@@ -41,9 +41,13 @@ class Lit:
 
     async def until(self, ids: Sequence[str]) -> None:
         """Waits until these, and nobody else, are in the room."""
-        async with asyncio.timeout(WAIT):
-            while sorted((await self.look())["ids"]) != sorted(ids):
-                await asyncio.sleep(0.05)
+        there: list[str] = []
+        try:
+            async with asyncio.timeout(WAIT):
+                while sorted(there := (await self.look())["ids"]) != sorted(ids):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"in the room are {there}, not {ids}") from None
 
 
 @contextlib.asynccontextmanager

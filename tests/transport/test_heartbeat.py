@@ -189,7 +189,8 @@ async def test_a_program_that_stops_behind_a_full_buffer(tmp_path: Path) -> None
     """No pong of it could come through: it is cut when its room has taken nothing from it for long, and the log names both."""
     log_file = tmp_path / "log"
     with log_file.open("wb") as log:
-        options = ("--ping", "1.5", "--period", "3600", "--held-back", "2")
+        # The other, whose process is this one, may be late with its pongs.
+        options = ("--ping", "1.5", "--ping-timeout", "30", "--period", "3600", "--held-back", "2")
         async with lit(tmp_path / "rooms", *options, log=log) as beacon, beacon.connect("other"), hearing(beacon, 100, 65_536) as hearer:
             os.kill(hearer.pid, signal.SIGSTOP)
             await beacon.until(["other"])
