@@ -24,6 +24,7 @@ from .arguments import Until
 from .board import Board, Progress
 from .ops_http import SLOWEST, publish_report, refusal
 from .ops_past import OpsPast
+from .patience import SILENCE
 from .remedy import Remedy
 from .room import REPLY_TIMEOUT, RoomClient, refuses
 from .terminal import TerminalClient
@@ -37,8 +38,6 @@ CONFIG_LIMIT = 1024 * 1024
 """Bytes of the largest config that is sent."""
 LOAD_TIMEOUT = 60.0
 """Seconds that a host may take for a config: its modules are imported, for up to 30 s."""
-SILENCE = 30.0
-"""Seconds without a byte after which an answer is given up."""
 ANSWER_TIMEOUT = 3 * 3600.0
 """Seconds that the longest answer (64 MiB) takes over a line of 64 kbit/s."""
 

@@ -13,6 +13,8 @@ PROGRESS = 256
 """Bytes within a timeout that are more than answers to pings: what is waited for is on its way, or behind what is."""
 LONGEST = 1800.0
 """Seconds after which it has ended all the same."""
+SILENCE = 30.0
+"""Seconds without a byte after which an answer over HTTP is given up."""
 
 
 @asynccontextmanager

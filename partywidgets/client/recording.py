@@ -12,6 +12,7 @@ from urllib.parse import quote
 from ..exceptions import HostError, RefusedError
 from ..partysocket import Provided
 from ..partysocket.fetch import FetchResponse, fetch_url
+from .patience import SILENCE
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -63,7 +64,6 @@ def recordings_frame(recordings: Iterable[Mapping[str, Any]]) -> DataFrame:
 
 LONG = 900.0
 """Seconds that a recording may take: one of 16 MiB over a line of 160 kbit/s, where it does not come packed."""
-SILENCE = 30.0
 
 
 class Recordings:

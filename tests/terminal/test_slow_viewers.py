@@ -18,6 +18,15 @@ from .viewers import Place
 BURST = "head -c 6000000 /dev/zero | tr '\\0' 'x' | fold -w 79; echo burst-$((6*7))"
 
 
+def screen(drawn: bytes) -> str:
+    """What 80 columns and 24 lines show of all that was drawn on them."""
+    cells = emulator.Emulator(80, 24)
+    cells.feed(drawn)
+    text = cells.text()
+    cells.close()
+    return text
+
+
 async def test_stalled_viewer_disturbs_nobody_and_gets_one_fresh_screen(serve: Serve) -> None:
     """While one does not read, another sees the whole burst; the stalled one costs at most 1 MiB, stays, and then sees the end."""
     limits = Limits(stall=90.0, ping_interval=None)  # a burst may take longer here than the server waits for a peer that takes nothing
@@ -110,12 +119,7 @@ async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> No
                 assert (await ana.message("resync", reason="lagged"))["short"]
                 await ana.shows(b"burst-42")
                 assert len(ana.screens[-1][3]) < 80_000
-                here, there = emulator.Emulator(80, 24), emulator.Emulator(80, 24)
-                here.feed(pia.drawn())
-                there.feed(ana.drawn())
-                assert there.text() == here.text()
-                here.close()
-                there.close()
+                assert screen(ana.drawn()) == screen(pia.drawn())
 
 
 async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
@@ -141,12 +145,7 @@ async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
             await ana.shows(b"now-42")
             async with place.watch(who="pia") as pia:
                 await pia.shows(b"now-42")
-                here, there = emulator.Emulator(80, 24), emulator.Emulator(80, 24)
-                here.feed(pia.drawn())
-                there.feed(ana.drawn())
-                assert there.text() == here.text()
-                here.close()
-                there.close()
+                assert screen(ana.drawn()) == screen(pia.drawn())
 
 
 async def test_a_client_whose_screen_never_came_asks_for_a_small_one(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
