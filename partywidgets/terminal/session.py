@@ -37,6 +37,8 @@ class Session:
     def __init__(self, room: TerminalServer) -> None:
         self._room = room
         self._life: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        """The restart that is under way: the room's, since whoever asked for it may leave."""
         self._leaving: asyncio.TimerHandle | None = None
         self.preparing = False
         """True while the ring and the screen of a new process are made: its viewers are greeted when they are there."""
@@ -67,6 +69,8 @@ class Session:
         self.preparing = True
         room.upstream.starting(sandbox_id)
         self._life = room.spawn(self._live(sandbox_id, size or (room.stream.cols, room.stream.rows)), name="terminal")
+        if not room.viewers:  # whoever asked for it has left
+            self.last_viewer_left()
 
     async def _live(self, sandbox_id: str, size: tuple[int, int]) -> None:
         """One process from its start to its end."""
@@ -111,13 +115,23 @@ class Session:
         return True
 
     async def restart(self) -> None:
-        """Ends what runs and starts the same sandbox again."""
-        await self._cut(RESTART_TIMEOUT)
-        self.start(self._room.upstream.sandbox_id or self.had or DEFAULT_SANDBOX)
+        """Ends what runs and starts the same sandbox again, once for all who ask meanwhile; it is done also when they leave."""
+        if self._restarting is None or self._restarting.done():
+            self._restarting = self._room.spawn(self._again(), name="restart")
+        await asyncio.shield(self._restarting)
+
+    async def _again(self) -> None:
+        life = self._life
+        async with self._room.awake():
+            await self._cut(RESTART_TIMEOUT)
+            if self._life is life:  # else whoever came just then has started it
+                self.start(self._room.upstream.sandbox_id or self.had or DEFAULT_SANDBOX)
 
     async def close(self) -> None:
         """The room stops: ends what runs."""
         self.viewer_came()
+        if self._restarting is not None:
+            self._restarting.cancel()
         await self._cut(STOP_TIMEOUT)
 
     async def _cut(self, timeout: float) -> None:
@@ -133,6 +147,7 @@ class Session:
 
     def last_viewer_left(self) -> None:
         """Nobody watches: the process stays `keep` seconds; None: until it ends by itself."""
+        self.viewer_came()
         keep = self._room.settings.keep
         if self._room.upstream.alive and keep is not None:
             self._leaving = asyncio.get_running_loop().call_later(keep, self._nobody_came)
