@@ -162,9 +162,13 @@ export interface OpsRows {
 }
 export type RowsQuery = Pick<WindowQuery, "sort" | "group" | "search" | "statuses">;
 
-/** Rows that left the board for good: how many, the first titles, why (of the first), and who did it; null: a file that was read again, a clock. */
+/**
+ * Rows that left the board for good: how many, of how many the check looks at something else now, in another row, the first titles, why (of
+ * the first), and who did it; null: a file that was read again, a clock.
+ */
 export interface Removed {
   count: number;
+  replaced?: number;
   titles: string[];
   reason: string;
   actor: string | null;

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .model import utc_now, wire_time
+from .model import CheckResult, utc_now, wire_time
 from .recorded import StateChange
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ async def remove(service: OpsMonitorService, why: Mapping[str, str], actor: str 
     await service.announcer.tell_rows(gone)
     told = {
         "count": len(gone),
+        "replaced": sum(_is_replaced(service, row) for row in before.values()),
         "titles": [row.title for row in gone[:TITLES]],
         "actor": actor,
         "reason": next(iter(why.values())),
@@ -76,3 +77,9 @@ async def remove(service: OpsMonitorService, why: Mapping[str, str], actor: str 
     }
     service.removal = Removal(told, time.monotonic())
     await service.announcer.tell("removed", dict(told))
+
+
+def _is_replaced(service: OpsMonitorService, row: CheckResult) -> bool:
+    """Whether the check of a row that goes looks at something else now: it has another row, and nothing is missing."""
+    loaded = service.registry.checks.get(row.check_id)
+    return loaded is not None and loaded.check.enabled and loaded.check.fingerprint != row.fingerprint

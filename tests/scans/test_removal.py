@@ -49,7 +49,7 @@ async def test_a_check_that_is_taken_out_is_told_and_found_afterwards(play: Play
         assert changes[-2:] == [("shop", "crit", "skip", reason), ("cart", "ok", "skip", reason)]
         (removed,) = [message for kind, message in told if kind == "removed"]
         assert removed.pop("at") is not None
-        assert removed == {"count": 2, "titles": ["SHOP", "CART"], "actor": "Ana", "reason": reason}
+        assert removed == {"count": 2, "replaced": 0, "titles": ["SHOP", "CART"], "actor": "Ana", "reason": reason}
         joined = service.snapshot_head()["removed"]
         assert 0 <= joined.pop("ago_s") < removal.FRESH
         assert joined.pop("at") is not None
@@ -66,7 +66,10 @@ async def test_a_check_that_looks_at_something_else_by_now_says_so(play: Play) -
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="shop", labels={"zone": "a"}, identity=("zone",))])
         await service.run_scan()
+        told = heard(service)
         await service.load_config("a.yaml", [ScriptedCheck(id="shop", labels={"zone": "b"}, identity=("zone",))])
+        (removed,) = [message for kind, message in told if kind == "removed"]
+        assert (removed["count"], removed["replaced"]) == (1, 1)
         ((title, actor, reason),) = await past(service)
         assert (title, actor) == ("shop", None)
         assert reason == "a.yaml looks at something else under this id: its target or its identity labels are others now"

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Removed, ScanReport } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
@@ -155,30 +155,86 @@ it("says of a board that is looked at by windows how fresh it is, as its host do
   expect(bar.node.textContent).toMatch(/! 1,234 stale.*newest look 42s ago/);
 });
 
-it("says for ten minutes which rows are gone, why, by whom and when, as text", () => {
-  const store = new OpsStore();
-  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
-  const line = bar.node.querySelector(".pw-removed")!;
-  bar.draw(store);
-  expect([line.getAttribute("role"), line.textContent]).toEqual(["status", ""]);
-  const removed = vectors.find(({ message }) => message.type === "removed")!.message.data as unknown as Removed;
+describe("rows that are gone", () => {
+  const vector = vectors.find(({ message }) => message.type === "removed")!.message.data as unknown as Removed;
   const at = new Date(new Date().setHours(14, 3, 0, 0)).toISOString();
-  const changes = noChanges();
-  store.apply({ type: "removed", data: { ...removed, titles: ["<b>old shop", "old cart"], at } }, changes);
-  expect(changes.scan).toBe(true);
-  bar.draw(store);
-  expect(line.textContent).toBe("− <b>old shop and 1 more are gone: its check was taken out of shop.yaml, by Ana, 14:03:00");
-  store.apply({ type: "removed", data: { ...removed, count: 1, actor: null, at } }, noChanges());
-  bar.draw(store);
-  expect(line.textContent).toBe("− old shop is gone: its check was taken out of shop.yaml, 14:03:00");
-  const joined = { epoch: "e", seq: 1, part: 1, of: 1, results: [], removed: { ...removed, count: 1, titles: ["till"], at, ago_s: 590 } };
-  store.apply({ type: "snapshot", data: joined }, noChanges());
-  bar.tick();
-  expect(line.textContent).toContain("till is gone");
-  store.removed!.told -= 10_000;
-  bar.tick();
-  expect(line.textContent).toBe("");
-  store.removed!.told -= 10 * 60_000;
-  bar.tick();
-  expect(line.textContent).toBe("");
+  const later = new Date(new Date().setHours(14, 4, 0, 0)).toISOString();
+  let store: OpsStore;
+  let bar: OpsBar;
+  const words = () => bar.node.querySelector<HTMLButtonElement>(".pw-removed > button")!;
+  const whole = () => bar.node.querySelector<HTMLElement>(".pw-removed-whole")!;
+  const tell = (change: Partial<Removed>) => {
+    store.apply({ type: "removed", data: { ...vector, at, ...change } }, noChanges());
+    bar.draw(store);
+  };
+
+  beforeEach(() => {
+    store = new OpsStore();
+    bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
+    document.body.replaceChildren(bar.node);
+    bar.draw(store);
+  });
+
+  it("are told for ten minutes, folded: how many; unfolded which, why, by whom and when, as text", () => {
+    expect([words().parentElement!.getAttribute("role"), words().hidden, whole().hidden]).toEqual(["status", true, true]);
+    const changes = noChanges();
+    store.apply({ type: "removed", data: { ...vector, titles: ["<b>old shop", "old cart"], at } }, changes);
+    expect(changes.scan).toBe(true);
+    bar.draw(store);
+    expect([words().textContent, words().getAttribute("aria-expanded"), whole().hidden]).toEqual(["2 rows gone", "false", true]);
+    words().click();
+    expect([words().getAttribute("aria-expanded"), whole().hidden, whole().id]).toEqual([
+      "true",
+      false,
+      words().getAttribute("aria-controls"),
+    ]);
+    expect(whole().textContent).toContain(
+      "<b>old shop, old cart are gone: its check was taken out of shop.yaml, by Ana, 14:03:00. ops.events() has all of them",
+    );
+    tell({ count: 1, titles: ["till"], actor: null });
+    expect(words().textContent).toBe("1 row gone");
+    expect(whole().textContent).toContain("till is gone: its check was taken out of shop.yaml, 14:03:00.");
+    tell({ count: 1200, titles: ["a", "b", "c"] });
+    expect(words().textContent).toBe("1,200 rows gone");
+    expect(whole().textContent).toContain("a, b, c and 1,197 more are gone: ");
+    const joined = { epoch: "e", seq: 1, part: 1, of: 1, results: [], removed: { ...vector, count: 1, titles: ["till"], at, ago_s: 590 } };
+    store.apply({ type: "snapshot", data: joined }, noChanges());
+    bar.tick();
+    expect(words().hidden).toBe(false);
+    store.removed!.told -= 10_000;
+    bar.tick();
+    expect([words().hidden, words().textContent, whole().hidden, whole().textContent]).toEqual([true, "", true, "Dismiss"]);
+  });
+
+  it("are replaced where their checks look at something else now: nothing is missing", () => {
+    tell({ replaced: 2 });
+    expect(words().textContent).toBe("2 rows replaced");
+    expect(whole().textContent).toContain("old shop, old cart were replaced: ");
+    tell({ replaced: 1 });
+    expect(words().textContent).toBe("2 rows gone");
+  });
+
+  it("can be dismissed, and those that go later are told again; the focus is not lost", () => {
+    tell({});
+    words().click();
+    const dismiss = whole().querySelector("button")!;
+    dismiss.focus();
+    dismiss.click();
+    expect([words().hidden, whole().hidden, document.activeElement]).toEqual([true, true, bar.node]);
+    const joined = { epoch: "e", seq: 1, part: 1, of: 1, results: [], removed: { ...vector, at, ago_s: 5 } };
+    store.apply({ type: "snapshot", data: joined }, noChanges());
+    bar.tick();
+    expect(words().hidden).toBe(true);
+    tell({ at: later });
+    expect([words().hidden, whole().hidden]).toEqual([false, true]);
+  });
+
+  it("fold with Escape, to the words that unfolded them", () => {
+    tell({});
+    words().click();
+    const dismiss = whole().querySelector("button")!;
+    dismiss.focus();
+    dismiss.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    expect([whole().hidden, document.activeElement]).toEqual([true, words()]);
+  });
 });

@@ -1,5 +1,5 @@
 /** The bar over an ops view: which room, its state, how fresh its rows are, the last whole scan, the running one, and a way to start one. */
-import type { FailingTarget, Removed } from "../ops-protocol.ts";
+import type { FailingTarget } from "../ops-protocol.ts";
 import type { Reply } from "../protocol.ts";
 import { type OpsStore, PARTIAL } from "../rooms/ops-store.ts";
 import type { Delay } from "../transport/delay.ts";
@@ -7,6 +7,7 @@ import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";
 import { Badge } from "./badge.ts";
 import { element, setText } from "./element.ts";
+import { RemovedNotice } from "./removed-notice.ts";
 import { age, clock, duration } from "./status.ts";
 
 export interface OpsBarActions {
@@ -24,8 +25,6 @@ const WORDS: Record<LinkState, [string, string]> = {
 };
 
 const FRESH_MS = 1000;
-/** How long it stays in the bar that rows have gone. */
-const REMOVED_MS = 10 * 60_000;
 
 export class OpsBar {
   readonly node: HTMLElement;
@@ -40,7 +39,7 @@ export class OpsBar {
   #progress = element("progress", { class: "pw-progress", hidden: true, "aria-label": "Progress of the running scan" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #failing = element("span", { class: "pw-answer pw-failing", role: "status" });
-  #removed = element("span", { class: "pw-removed pw-muted", role: "status" });
+  #removed = new RemovedNotice(() => this.node.focus());
   #badge = new Badge();
   #now: HTMLButtonElement;
   #retry: HTMLButtonElement;
@@ -69,13 +68,13 @@ export class OpsBar {
     this.#stale.append(this.#staleOnly);
     this.node = element(
       "div",
-      { class: "pw-bar", role: "toolbar", "aria-label": title },
+      { class: "pw-bar", role: "toolbar", "aria-label": title, tabindex: -1 },
       element("span", { class: "pw-bar-title" }, title),
       this.#state,
       this.#retry,
       this.#answer,
       this.#failing,
-      this.#removed,
+      this.#removed.node,
       element("span", { class: "pw-space" }),
       this.#stale,
       this.#pulse,
@@ -83,6 +82,7 @@ export class OpsBar {
       this.#scan,
       this.#badge.node,
       this.#now,
+      this.#removed.whole,
     );
     this.link("connecting", "");
   }
@@ -142,10 +142,7 @@ export class OpsBar {
     const store = this.#store;
     if (!store) return;
     this.#toldAt = performance.now();
-    const { removed } = store;
-    const told = removed && this.#toldAt - removed.told < REMOVED_MS ? gone(removed) : "";
-    setText(this.#removed, told);
-    this.#removed.title = told && `${removed?.titles.join(", ")}. ops.events() has all of them`;
+    this.#removed.show(store.removed, this.#toldAt);
     const fresh = store.freshness(now);
     setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
     this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
@@ -176,11 +173,4 @@ function unheard(failing: FailingTarget[]): string {
 /** What a person must know who will look back at this hour: it is missing. */
 function unkept(reason: string | null): string {
   return reason === null ? "" : `⚠ the history is not written: ${reason}. What is seen now is not kept`;
-}
-
-/** Which rows are gone, why, by whom and when: who misses one must not think that it was never there. */
-function gone({ count, titles, reason, actor, at }: Removed): string {
-  const [first = ""] = titles;
-  const rows = count > 1 ? `${first} and ${(count - 1).toLocaleString("en")} more are` : `${first} is`;
-  return `− ${rows} gone: ${reason}${actor ? `, by ${actor}` : ""}, ${clock(at)}`;
 }
