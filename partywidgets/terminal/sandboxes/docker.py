@@ -183,16 +183,14 @@ async def engine_for(address: Address) -> AsyncIterator[DockerEngine]:
         raise
 
 
-async def open_container(
-    address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None
-) -> ContainerSandbox:
+async def open_container(address: Address, *, cols: int, rows: int, nonce: str) -> ContainerSandbox:
     """Opens a shell in the container `address.target`. Raises SandboxError.
 
     Options: `shell` (else the first of bash, zsh and sh that is there), `user`, `cwd`, `gone_after`.
     """
     name, options, seconds = address.target, address.options, gone_after(address)
     start = container_start(nonce, options.get("shell", ""))
-    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | start.environ
+    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | start.environ
     async with engine_for(address) as engine:
         user, cwd = options.get("user", ""), options.get("cwd", "")
         try:

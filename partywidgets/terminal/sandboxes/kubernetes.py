@@ -198,7 +198,7 @@ def _short(environ: dict[str, str], *, zsh: bool) -> dict[str, str]:
     return {name: _uncommented(value) if name in scripts else value for name, value in environ.items() if name not in left_out}
 
 
-async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> KubernetesSandbox:
+async def open_pod(address: Address, *, cols: int, rows: int, nonce: str) -> KubernetesSandbox:
     """Opens a shell in a pod's container. Raises SandboxError.
 
     Options: `shell` (else the first of bash, zsh and sh that is there), `cwd`, `context`, `gone_after`. Without a container the pod's
@@ -207,7 +207,7 @@ async def open_pod(address: Address, *, cols: int, rows: int, nonce: str, enviro
     place, seconds = pod_place(address), gone_after(address)
     start = container_start(nonce, address.options.get("shell", ""))
     integration = _short(start.environ, zsh=address.options.get("shell", "").endswith("zsh"))
-    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {}) | integration
+    environ = {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | integration
     argv = [*start.argv[:-1], _uncommented(start.argv[-1])]
     engine = KubernetesEngine(place.context)
     try:

@@ -243,9 +243,9 @@ def _placed(address: Address, environ: dict[str, str]) -> tuple[str, str | None]
     return shell, cwd
 
 
-async def open_local(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> LocalSandbox:
+async def open_local(address: Address, *, cols: int, rows: int, nonce: str) -> LocalSandbox:
     """Starts a shell. `address.target` is its path, else the user's own; option `cwd` is where it starts. Raises SandboxError."""
-    environ = clean_environ(dict(os.environ)) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | (environ_extra or {})
+    environ = clean_environ(dict(os.environ)) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     shell, cwd = _placed(address, environ)
     start = local_start(shell, nonce, environ)
     master, slave = os.openpty()

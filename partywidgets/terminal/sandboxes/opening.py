@@ -63,13 +63,10 @@ def _refuse_unknown(scheme: str, options: dict[str, str]) -> None:
         raise SandboxError(f"a {scheme}: sandbox has no option {name[:40]!r}: it has {', '.join(sorted(_OPTIONS[scheme]))}")
 
 
-async def open_sandbox(
-    address: Address | str, *, cols: int, rows: int, nonce: str = "", environ_extra: dict[str, str] | None = None
-) -> Sandbox:
+async def open_sandbox(address: Address | str, *, cols: int, rows: int, nonce: str = "") -> Sandbox:
     """Starts or joins the terminal at an address, at this size in cells.
 
-    `nonce` is what its shell proves its marks with (see `shell.py`). `environ_extra` goes into the environment of a shell that
-    is started here.
+    `nonce` is what its shell proves its marks with (see `shell.py`).
     Raises SandboxError with one sentence that names the place and the remedy.
     """
     if isinstance(address, str):
@@ -77,7 +74,7 @@ async def open_sandbox(
     if address.scheme == "local":
         from .local import open_local
 
-        return await open_local(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+        return await open_local(address, cols=cols, rows=rows, nonce=nonce)
     if address.scheme in ("docker", "podman") and "attach" in address.options:
         from .docker_attach import open_attached
 
@@ -85,15 +82,15 @@ async def open_sandbox(
     if address.scheme in ("docker", "podman"):
         from .docker import open_container
 
-        return await open_container(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+        return await open_container(address, cols=cols, rows=rows, nonce=nonce)
     if address.scheme == "kubernetes":
         from .kubernetes import open_pod
 
-        return await open_pod(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+        return await open_pod(address, cols=cols, rows=rows, nonce=nonce)
     if address.scheme == "ssh":
         from .ssh import open_ssh
 
-        return await open_ssh(address, cols=cols, rows=rows, nonce=nonce, environ_extra=environ_extra)
+        return await open_ssh(address, cols=cols, rows=rows, nonce=nonce)
     if address.scheme.startswith("jupyter+"):
         from .jupyter import open_jupyter
 

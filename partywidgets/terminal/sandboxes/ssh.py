@@ -122,7 +122,7 @@ def _remote_command(nonce: str, options: dict[str, str]) -> str:
     return f"exec /bin/sh -c 'eval \"$(echo {script} | base64 -d)\"'"
 
 
-async def open_ssh(address: Address, *, cols: int, rows: int, nonce: str, environ_extra: dict[str, str] | None = None) -> SshSandbox:
+async def open_ssh(address: Address, *, cols: int, rows: int, nonce: str) -> SshSandbox:
     """Opens a shell at `ssh:user@host:port`. Raises SandboxError.
 
     Options: those of `Login`, `shell` (else the account's), `cwd`, `gone_after`.
@@ -143,7 +143,6 @@ async def open_ssh(address: Address, *, cols: int, rows: int, nonce: str, enviro
                 term_type="xterm-256color",
                 term_size=(cols, rows),
                 encoding=None,
-                env=environ_extra or {},
             )
     except (asyncssh.Error, OSError, TimeoutError) as error:
         await close_all(connections)
