@@ -231,12 +231,10 @@ class DockerEngine:
                 await stream.__aenter__()
             return ContainerAttachment(self, container, stream, takes_input=bool(config.get("OpenStdin")))
 
-    async def run(
-        self, container: str, command: Sequence[str], *, user: str = "", environ: Mapping[str, str] | None = None, timeout: float = 30.0
-    ) -> Execution:
+    async def run(self, container: str, command: Sequence[str], *, user: str = "", timeout: float = 30.0) -> Execution:
         """Runs a command without a terminal, for at most `timeout` seconds. Raises TimeoutError past that; the command goes on."""
         async with asyncio.timeout(timeout):
-            job = await self.execute(container, command, tty=False, user=user, environ=environ)
+            job = await self.execute(container, command, tty=False, user=user)
             kept = {1: bytearray(), 2: bytearray()}
             try:
                 while (message := await job.stream.read_out()) is not None:

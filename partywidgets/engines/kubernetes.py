@@ -53,10 +53,9 @@ class Output:
     stderr: bytes
 
 
-def kubeconfig_files(environ: Mapping[str, str] | None = None) -> str:
+def kubeconfig_files() -> str:
     """The kubeconfig as kubectl finds it: $KUBECONFIG (files joined by the path separator), else ~/.kube/config; "" without one."""
-    environ = os.environ if environ is None else environ
-    named = [part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    named = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     if named:
         return os.pathsep.join(part for part in named if Path(part).exists())
     usual = Path.home() / ".kube" / "config"
@@ -259,7 +258,6 @@ class KubernetesEngine:
         stdin: bool = True,
         environ: Mapping[str, str] | None = None,
         cwd: str = "",
-        protocols: Sequence[str] = PROTOCOLS,
     ) -> KubernetesExec:
         """Starts a command in a running container with its input and output attached."""
         import aiohttp
@@ -279,7 +277,7 @@ class KubernetesEngine:
                 socket = await self.api.rest_client.pool_manager.ws_connect(
                     "ws" + url.removeprefix("http"),
                     headers=await self._authorised(),
-                    protocols=protocols,
+                    protocols=PROTOCOLS,
                     autoping=False,
                     max_msg_size=MESSAGE_LIMIT,
                     timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
@@ -293,7 +291,7 @@ class KubernetesEngine:
         if socket.protocol not in PROTOCOLS:
             await socket.close()
             raise KubernetesError(
-                f"the Kubernetes API at {self.place} speaks none of {', '.join(protocols)} to commands: does a proxy drop the header?"
+                f"the Kubernetes API at {self.place} speaks none of {', '.join(PROTOCOLS)} to commands: does a proxy drop the header?"
             )
         return KubernetesExec(self.place, place, socket)
 
@@ -308,20 +306,13 @@ class KubernetesEngine:
         remedy = f"try `kubectl exec -n {place.namespace} {place.pod} -- true`"
         return KubernetesError(f"{where} refused a command with status {status}: {remedy}", status)
 
-    async def run(self, place: PodPlace, command: Sequence[str], *, stdin: bytes | None = None, timeout: float = 30.0) -> Output:
-        """Runs a command without a terminal, for at most `timeout` seconds. Raises TimeoutError past that; the command goes on.
-
-        The end of `stdin` can be told by v5 alone: under v4 this raises KubernetesError when there is any.
-        """
+    async def run(self, place: PodPlace, command: Sequence[str], *, timeout: float = 30.0) -> Output:
+        """Runs a command without a terminal and without input, for at most `timeout` seconds. Raises TimeoutError past that; the command
+        goes on."""
         async with asyncio.timeout(timeout):
-            job = await self.execute(place, command, tty=False, stdin=stdin is not None)
+            job = await self.execute(place, command, tty=False, stdin=False)
             kept = {STDOUT: bytearray(), STDERR: bytearray()}
             try:
-                if stdin is not None:
-                    if job.protocol != PROTOCOLS[0]:
-                        raise KubernetesError(f"{self.place} cannot close a command's input (it speaks {job.protocol}): give none")
-                    await job.send(stdin)
-                    await job.close_stdin()
                 while (message := await job.read()) is not None:
                     into = kept[message[0]]
                     into += message[1][: max(OUTPUT_LIMIT - len(into), 0)]

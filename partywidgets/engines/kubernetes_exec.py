@@ -15,10 +15,10 @@ from ..exceptions import EngineError
 if TYPE_CHECKING:
     from aiohttp import ClientWebSocketResponse
 
-STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-"""The channels: the first byte of each message (k8s.io/apimachinery, pkg/util/remotecommand). CLOSE, of v5, names another in its second."""
+STDIN, STDOUT, STDERR, STATUS, RESIZE = range(5)
+"""The channels: the first byte of each message (k8s.io/apimachinery, pkg/util/remotecommand)."""
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-"""What we offer. v5 is v4 with a stream's close (KEP-4006)."""
+"""What we offer. v5 is v4 with a message that closes one channel (KEP-4006), for which nothing here has a use."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -117,13 +117,6 @@ class KubernetesExec:
     async def send(self, keystrokes: bytes) -> None:
         """Input. Raises OSError when the connection is gone."""
         await self._socket.send_bytes(bytes([STDIN]) + keystrokes)
-
-    async def close_stdin(self) -> bool:
-        """Tells the end of input; False where the protocol (v4) cannot."""
-        if self.protocol != PROTOCOLS[0]:
-            return False
-        await self._socket.send_bytes(bytes([CLOSE, STDIN]))
-        return True
 
     async def resize(self, cols: int, rows: int) -> None:
         """The size of its terminal in cells. Raises OSError when the connection is gone."""

@@ -123,12 +123,11 @@ def containerd(runtime: CriRuntime, container_id: str) -> Handler:
 class Peer:
     """The channel protocol by its definition (k8s.io/apimachinery, pkg/util/remotecommand; v5: KEP-4006): commands run on this machine.
 
-    `protocols` are those that it speaks; `frames` what it was sent.
+    `protocols` are those that it speaks.
     """
 
     protocols: tuple[str, ...]
     chosen: list[str | None] = field(default_factory=list)
-    frames: list[bytes] = field(default_factory=list)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """One exec."""
@@ -145,7 +144,7 @@ class Peer:
             os.close(slave)
         try:
             async with asyncio.TaskGroup() as tasks:
-                inward = tasks.create_task(self._inward(socket, process, master))
+                inward = tasks.create_task(self._inward(socket, master))
                 if master >= 0:
                     await self._terminal(socket, master)
                 else:
@@ -173,20 +172,14 @@ class Peer:
         causes = [{"reason": "ExitCode", "message": str(code)}]
         return {"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
 
-    async def _inward(self, socket: web.WebSocketResponse, process: asyncio.subprocess.Process, master: int) -> None:
+    async def _inward(self, socket: web.WebSocketResponse, master: int) -> None:
         async for message in socket:
             frame: bytes = message.data
-            self.frames.append(frame)
             if frame[0] == 0:
-                if process.stdin is None:
-                    await asyncio.to_thread(os.write, master, frame[1:])
-                else:
-                    process.stdin.write(frame[1:])
+                await asyncio.to_thread(os.write, master, frame[1:])
             elif frame[0] == 4:
                 size = json.loads(frame[1:])
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
-            elif frame == bytes([255, 0]) and process.stdin is not None:
-                process.stdin.close()
 
     @staticmethod
     async def _stream(socket: web.WebSocketResponse, channel: int, stream: asyncio.StreamReader) -> None:
