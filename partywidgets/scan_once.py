@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 async def scan_once(
-    config: Config | Path | str,
-    selection: Selection | None = None,
-    *,
-    broadcast: BroadcastCallback | None = None,
-    trigger: str = "manual",
+    config: Config | Path | str, selection: Selection | None = None, *, broadcast: BroadcastCallback | None = None
 ) -> ScanReport:
     """Runs the selected checks of a config, and the `@check` functions of its `modules` in a process of theirs; returns the whole report.
 
@@ -42,4 +38,4 @@ async def scan_once(
         checks = [check.model_copy(update=UNSCHEDULED) for check in loaded.checks]
         async with processes.loading(loaded.path, loaded.modules, base, scheduled=False) as functions:
             await service.load_config(loaded.path, checks, functions=functions, maintenance=loaded.waivers, resolve=secrets.resolver(base))
-        return await service.run_scan(selection, broadcast=broadcast, trigger=trigger)
+        return await service.run_scan(selection, broadcast=broadcast)

@@ -23,6 +23,8 @@ from .tokens import read_token
 PACKAGES = ("websockets", "uvicorn", "starlette", "pydantic", "aiohttp", "pandas", "jupyterlab", "ipywidgets", "anywidget")
 SHELLS = ("bash", "zsh", "dash", "ash", "sh")
 """Those that `terminal.shell.local_start` can have mark their prompts."""
+ENGINE_TIMEOUT = 3.0
+"""Seconds that an engine's socket has for each step of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,10 @@ def _engine(kind: EngineKind) -> Finding:
     return Finding("note", f"{name} is not running here (no socket at {', '.join(places)}): {need}")
 
 
-def engine_version(path: str, *, timeout: float = 3.0) -> str:
+def engine_version(path: str) -> str:
     """The version that the engine at a Unix socket tells. Raises OSError, ValueError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        peer.settimeout(timeout)
+        peer.settimeout(ENGINE_TIMEOUT)
         peer.connect(path)
         peer.sendall(b"GET /version HTTP/1.0\r\nHost: engine\r\n\r\n")
         answer = b""

@@ -24,7 +24,7 @@ class TerminalRoomClient(RoomClient):
         super().__init__(room, timeout)
         self.state: State = "connecting"
         self.role, self.connection, self.host_id, self.sandbox = "", "", "", sandbox
-        self.can_type, self.resumed, self.screen_kind = False, False, "exact"
+        self.can_type, self.resumed = False, False
         self.size = Size(80, 24)
         self.people: list[Person] = []
         self.lease: tuple[str, str] | None = None
@@ -88,7 +88,7 @@ class TerminalRoomClient(RoomClient):
         self.epoch, self.connection, self.role, self.host_id = frame["epoch"], frame["connection"], frame["role"], frame["host_id"]
         self.size = Size(**frame["size"])
         self.upstream = Upstream(frame["state"], frame["reason"], frame["sandbox"])
-        self.sandbox, self.screen_kind = frame["sandbox"], frame["screen"]
+        self.sandbox = frame["sandbox"]
         self._note_sandbox()
         self._on_lease(frame["lease"])
         self.can_type = bool(frame["can_type"])

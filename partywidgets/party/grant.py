@@ -46,9 +46,9 @@ class Grant:
         """True when the grant is for this party and room."""
         return self.party in (ANY, party) and self.room in (ANY, room)
 
-    def expired(self, now: float | None = None) -> bool:
-        """True when `now` (seconds since the epoch, default: the clock) is past `expires_at`."""
-        return self.expires_at is not None and (time.time() if now is None else now) >= self.expires_at
+    def expired(self) -> bool:
+        """True when `expires_at` is past, by the clock on the wall."""
+        return self.expires_at is not None and time.time() >= self.expires_at
 
     def terminal_role(self) -> TerminalRole | None:
         """The strongest terminal role held: moderator, peer, operator, observer; None when there is none."""

@@ -21,6 +21,8 @@ from .state import Standing, advance
 
 ROWS = 20_000
 """Most fingerprints on a board."""
+PART_BYTES = FRAME_BYTES - 1024
+"""Of the rows in a frame: what is around them has 1 KiB."""
 PUBLISHED = "published"
 """The owner of rows whose check is in no config here: reports made elsewhere."""
 
@@ -186,15 +188,15 @@ class Board:
             text = self._encoded[row.fingerprint] = _json(row)
         return text
 
-    def parts(self, rows: Iterable[CheckResult], *, max_bytes: int = FRAME_BYTES) -> Iterator[list[CheckResult]]:
-        """Rows in lists whose compact JSON fits a frame of `max_bytes`, with 1 KiB left for what is around them."""
+    def parts(self, rows: Iterable[CheckResult]) -> Iterator[list[CheckResult]]:
+        """Rows in lists whose compact JSON fits a frame, with 1 KiB left for what is around them."""
         part: list[CheckResult] = []
-        left = max_bytes - 1024
+        left = PART_BYTES
         for row in rows:
             size = len(self.encoded(row)) + 1
             if size > left and part:
                 yield part
-                part, left = [], max_bytes - 1024
+                part, left = [], PART_BYTES
             part.append(row)
             left -= size
         if part:

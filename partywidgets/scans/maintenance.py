@@ -18,7 +18,7 @@ from .settings import Cron, Zone
 from .waiver import Waived, WaiverSettings
 
 FAR = timedelta(days=366)
-"""How far ahead `upcoming` looks."""
+"""How far ahead `next_window` looks."""
 
 
 class MaintenanceSettings(BaseModel):
@@ -47,14 +47,10 @@ class MaintenanceSettings(BaseModel):
         begin = next(cron_times(self.cron, (now.astimezone(UTC) - length).astimezone(zone))).astimezone(UTC)
         return Window(self, begin, begin + length) if begin <= now else None
 
-    def upcoming(self, now: datetime, count: int = 1) -> list[Window]:
-        """The next windows that open after `now`."""
-        found: list[Window] = []
-        for begin in cron_times(self.cron, now.astimezone(ZoneInfo(self.timezone))):
-            if len(found) == count or begin.astimezone(UTC) - now > FAR:
-                break
-            found.append(Window(self, begin.astimezone(UTC), begin.astimezone(UTC) + timedelta(seconds=self.duration)))
-        return found
+    def next_window(self, now: datetime) -> Window | None:
+        """The next window that opens after `now`; None when none does within a year."""
+        begin = next(cron_times(self.cron, now.astimezone(ZoneInfo(self.timezone)))).astimezone(UTC)
+        return Window(self, begin, begin + timedelta(seconds=self.duration)) if begin - now <= FAR else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,19 +95,17 @@ class Past(HistoryFile):
 
         return await self.look(read)
 
-    async def rollups(
-        self, *, check: str | None = None, hours: float = 24.0, span: rollup.Span = "hour", limit: int | None = None
-    ) -> list[Row]:
-        """Whole minutes, hours or days of the last `hours`, the oldest first (the newest `limit` of them; None: all).
+    async def rollups(self, *, check: str | None = None, hours: float = 24.0, limit: int | None = None) -> list[Row]:
+        """Whole hours of the last `hours`, the oldest first (the newest `limit` of them; None: all).
 
-        Keys: `begin`, fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms, uptime (0 to 1); for hours
-        `hour` as well, which equals `begin`.
+        Keys: `begin` and `hour`, which are equal, fingerprint, check_id, looks, a count for each status, p50_ms, p95_ms, p99_ms, max_ms,
+        uptime (0 to 1).
         """
         now = datetime.now(UTC).timestamp()
 
         def read(database: sqlite3.Connection) -> list[Row]:
-            rows = rollup.as_rows(rollup.read(database, span, check=check, hours=hours, now=now, limit=limit))
-            return [{**row, "hour": row["begin"]} for row in rows] if span == "hour" else rows
+            rows = rollup.as_rows(rollup.read(database, "hour", check=check, hours=hours, now=now, limit=limit))
+            return [{**row, "hour": row["begin"]} for row in rows]
 
         return await self.look(read)
 

@@ -54,10 +54,8 @@ def plan(
     schedule: ScheduleSettings,
     maintenance: Iterable[MaintenanceSettings],
     now: datetime,
-    *,
-    runs: int = RUNS,
 ) -> Plan:
-    """The next `runs` times of every check, of the full scan and of the maintenance windows, after an aware `now`."""
+    """The next RUNS times of every check, of the full scan and of the maintenance windows, after an aware `now`."""
     zone, moment = ZoneInfo(schedule.timezone), now.timestamp()
     # The scheduler itself says when a check is first due, so that a plan cannot tell another time than what then happens.
     scheduler = Scheduler(_nothing, clock=lambda: moment)
@@ -68,7 +66,7 @@ def plan(
         times: list[datetime] = []
         due, rhythm = scheduler.schedule.due_of(check.id), rhythm_of(check, schedule)
         if rhythm is not None and due is not None:
-            while len(times) < runs:
+            while len(times) < RUNS:
                 times.append(datetime.fromtimestamp(due, zone))
                 due = rhythm.after(due, due)
         planned.append(PlannedCheck(check, tuple(times)))
@@ -76,10 +74,10 @@ def plan(
     due = moment
     if schedule.full is not None:
         cron = CronRhythm(schedule.full, zone)
-        while len(full) < runs:
+        while len(full) < RUNS:
             due = cron.after(due, due)
             full.append(datetime.fromtimestamp(due, zone))
-    windows = [window for settings in maintenance for window in settings.upcoming(now)]
+    windows = [window for settings in maintenance if (window := settings.next_window(now)) is not None]
     return Plan(planned, tuple(full), sorted(windows, key=lambda window: window.begin))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LINE_CHARS = 200
+"""Most characters of a line where its place says no other number: a summary, a title."""
 _BLANKS = re.compile(r"\s+")
 
 
@@ -28,7 +30,7 @@ def _picture(match: re.Match[str]) -> str:
     return "\u2421" if code == 0x7F else "\ufffd"
 
 
-def one_line(text: str, limit: int = 200) -> str:
+def one_line(text: str, limit: int = LINE_CHARS) -> str:
     """The text on one line of at most `limit` characters, an ellipsis where it was cut."""
     if len(text) <= limit and text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
         return text  # nearly all texts are: three times faster than the patterns

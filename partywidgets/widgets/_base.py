@@ -27,6 +27,8 @@ log = logging.getLogger("partywidgets.widgets")
 
 SNAPSHOT_INTERVAL = 3.0
 """Seconds at least between two updates of `_snapshot`: it is saved with the notebook, and every one is sent to every page."""
+SNAPSHOT_TIME = 0.3
+"""Seconds that a cell waits at its end for the snapshots: the rest come when they come."""
 
 
 class PartyWidget(anywidget.AnyWidget):
@@ -214,8 +216,8 @@ class PartyWidget(anywidget.AnyWidget):
 _open_widgets: weakref.WeakSet[PartyWidget] = weakref.WeakSet()
 
 
-def keep_snapshots(timeout: float = 0.3) -> None:
-    """Brings the `_snapshot` of every widget up to date, within `timeout` seconds: after each cell, since the notebook may be saved now."""
+def keep_snapshots() -> None:
+    """Brings the `_snapshot` of every widget up to date, within SNAPSHOT_TIME: after each cell, since the notebook may be saved now."""
     widgets = list(_open_widgets)
     if not widgets or widgets[0]._thread.is_current():
         return
@@ -224,7 +226,7 @@ def keep_snapshots(timeout: float = 0.3) -> None:
         await asyncio.gather(*(widget._follow() for widget in widgets), return_exceptions=True)
 
     with contextlib.suppress(TimeoutError, PartyError):
-        widgets[0]._thread.run(follow(), timeout=timeout)
+        widgets[0]._thread.run(follow(), timeout=SNAPSHOT_TIME)
 
 
 def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str]) -> None:

@@ -65,5 +65,6 @@ def test_a_window_in_the_hour_that_is_missing_or_comes_twice(
 
 def test_what_comes_next_in_such_a_night() -> None:
     """Asked in the second of the two hours, the next window is that of tomorrow."""
-    (found,) = window("30 2 * * *", "20m").upcoming(datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+    found = window("30 2 * * *", "20m").next_window(datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+    assert found is not None
     assert found.begin == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)

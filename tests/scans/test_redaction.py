@@ -13,7 +13,7 @@ import pytest
 
 from partywidgets.redaction import RedactingFormatter
 from partywidgets.references import Secrets
-from partywidgets.scans.bounds import EVIDENCE_BYTES, SUMMARY_CHARS
+from partywidgets.scans.bounds import EVIDENCE_BYTES
 from partywidgets.scans.checks.base import CheckModel, Probe, ProbeContext
 from partywidgets.scans.checks.exec import ExecCheck
 from partywidgets.scans.checks.http import HttpCheck
@@ -23,6 +23,7 @@ from partywidgets.scans.model import CheckResult, ConditionResult, Evidence, Fai
 from partywidgets.scans.notice import Notice, compose
 from partywidgets.scans.redaction import Seen, remove_secrets
 from partywidgets.scans.service import OpsMonitorService
+from partywidgets.scans.text import LINE_CHARS
 
 SECRET = "hunter22"
 
@@ -48,7 +49,7 @@ class TellsAll(CheckModel):
             values={"body": SECRET},
             details=SECRET,
             evidence=[Evidence("text", "log", f"user=ana {SECRET}")],
-            error=("auth", "." * (SUMMARY_CHARS - 4) + SECRET),
+            error=("auth", "." * (LINE_CHARS - 4) + SECRET),
             links=[f"https://db.example/?key={SECRET}"],
         )
 
@@ -147,7 +148,7 @@ def test_what_is_logged() -> None:
     assert "ValueError: cannot log in with *** and ***" in text
 
 
-@pytest.mark.parametrize("before", [SUMMARY_CHARS - 40, SUMMARY_CHARS - 20, SUMMARY_CHARS - 7, 394, 496])
+@pytest.mark.parametrize("before", [LINE_CHARS - 40, LINE_CHARS - 20, LINE_CHARS - 7, 394, 496])
 async def test_a_secret_where_a_line_is_cut(before: int, tmp_path: Path) -> None:
     """What conditions saw, a program's line, a log's line and a redirect are cut for people when their secrets are out, never before."""
     said = "." * (before - 1) + " " + SECRET + " and more" * 100
@@ -177,4 +178,4 @@ async def test_a_secret_where_a_line_is_cut(before: int, tmp_path: Path) -> None
         result = await run_check(check, RunContext(redact=redact))
         assert result.status != "ok"
         assert SECRET[:4] not in json.dumps(result.to_wire()), check.id
-        assert len(result.summary) <= SUMMARY_CHARS
+        assert len(result.summary) <= LINE_CHARS
