@@ -11,8 +11,9 @@ from typing import Any
 
 from ..exceptions import ConfigError
 from .model import CheckResult, one_line
+from .notify_ledger import Keep, Told
 from .notify_settings import NotifySettings
-from .notify_target import Keep, Said, Target, Told, Troubled
+from .notify_target import Said, Target, Troubled
 
 LAST_WORDS, TICK = 30.0, 0.1
 """Seconds that a target which left its config has for what it is still to be told, and between two looks whether it has been."""
@@ -73,7 +74,7 @@ class Notifier:
         self._departed = {key: {row.fingerprint: (row, reason) for row, reason in rows} for key, rows in (departed or {}).items()}
         for group in self._targets.values():
             for owned in group.values():
-                owned.target.told = self._told.setdefault(owned.target.key, {})
+                owned.target.ledger.told = self._told.setdefault(owned.target.key, {})
                 self._run(owned)
 
     def configure(

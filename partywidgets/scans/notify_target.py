@@ -25,15 +25,14 @@ import hashlib
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from ..exceptions import StorageError
 from .model import CheckResult, one_line, utc_now
 from .notice import BADNESS, Known, Notice, compose, labels_of, standing_of, unmade, urgency
 from .notify_calm import Calm
 from .notify_delivery import deliver, opens_incidents
+from .notify_ledger import Doubts, Keep, Ledger, Told
 from .notify_settings import NotifySettings
 
 LONGEST_WAIT = 300.0
@@ -42,10 +41,6 @@ _log = logging.getLogger("partywidgets.scans.notify")
 
 Troubled = Callable[[], Awaitable[None]]
 """Is called when a target began to fail, fails in another way, or takes messages again."""
-Told = dict[str, Known]
-"""Fingerprint → what a target was last told, for those that it knows as failing."""
-Keep = Callable[[str, Mapping[str, Known | None]], Awaitable[None]]
-"""Stores what a target (by key) was told; None: nothing any more."""
 Said = Callable[[str, str, str | None], Awaitable[None]]
 """Is called with a target's name and the title of a message that arrived, or began not to: then with the reason."""
 
@@ -79,26 +74,27 @@ class Target:
         said: Said,
     ) -> None:
         self.key, self.settings, self.resolve = key, settings, resolve
-        self.told = told
+        self.ledger = Ledger(key, settings.name, told, keep)
         self.page = ""
         """The URL of the host's page, for the links of messages; "" where it has none that others reach."""
         self.waiting: dict[str, _Waiting] = {}
         self.sent = self.failed = 0
         self.last_error: str | None = None
-        self._redact, self._keep, self._current, self._troubled, self._said = redact, keep, current, troubled, said
+        self._redact, self._current, self._troubled, self._said = redact, current, troubled, said
         self._due: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
         self._calm = Calm()
-        self._began: dict[str, datetime] = {}
-        """When the problems that it knows began, as far as this process saw them."""
         self._looked_at = set[str]()
         """Rows that it heard of in this process: of others nobody knows whether they still fail."""
-        self._over = set[str]()
-        """Rows of which the history is to forget what was told: nobody will be told of an end."""
         self._failures = 0
         self._opens_incidents = False
         self._not_before = 0.0
         self._wake = asyncio.Event()
+
+    @property
+    def told(self) -> Told:
+        """What it was told of the rows that it knows as failing."""
+        return self.ledger.told
 
     def seen(self, row: CheckResult) -> None:
         """Takes note of where a row stands: it waits for a message, or no longer does."""
@@ -118,8 +114,8 @@ class Target:
             self.waiting.pop(row.fingerprint, None)
             return
         if standing == "ok" and not self.settings.recovery:
-            for memory in (self.waiting, self.told, self._began):
-                memory.pop(row.fingerprint, None)
+            self.waiting.pop(row.fingerprint, None)
+            self.ledger.forget(row.fingerprint)
             self._note_over(row.fingerprint)
             return
         before = "ok" if in_doubt and standing != "ok" else told
@@ -160,7 +156,7 @@ class Target:
             since=since,
             check_id=row.check_id,
             labels=labels_of(row),
-            lasted=self._lasted(row) if over else lasted,
+            lasted=self.ledger.lasted(row) if over else lasted,
         )
 
     def _with_company(self, notices: list[Notice]) -> list[Notice]:
@@ -194,7 +190,7 @@ class Target:
             self._note_over(row.fingerprint)
 
     def _note_over(self, fingerprint: str) -> None:
-        self._over.add(fingerprint)
+        self.ledger.note_over(fingerprint)
         self._wake.set()
 
     def say_only_what_is_gone(self) -> None:
@@ -204,14 +200,8 @@ class Target:
     def _forget(self, fingerprint: str) -> None:
         self.waiting.pop(fingerprint, None)
         self._calm.forget(fingerprint)
-        self._began.pop(fingerprint, None)
         self._looked_at.discard(fingerprint)
-        self.told.pop(fingerprint, None)
-
-    def _lasted(self, row: CheckResult) -> float | None:
-        """For how many seconds the problem of a row that is ok lasted."""
-        began, ended = self._began.get(row.fingerprint), row.state.since
-        return None if began is None or ended is None else (ended - began).total_seconds()
+        self.ledger.forget(fingerprint)
 
     def _still(self, notice: Notice) -> bool:
         """Whether that is still to be told: messages before it took their time."""
@@ -285,8 +275,8 @@ class Target:
             _log.exception("notify target %r: a message could not be made", self.settings.name)
             message = unmade(len(notices))
         opens = not incident or (any(one.standing != "ok" for one in notices) and not self._is_open(incident))
-        doubts = self._doubt(notices, incident)
-        await self._store({name: doubt for name, (doubt, _) in doubts.items()})
+        doubts = self.ledger.doubt(notices, incident)
+        await self.ledger.store({name: doubt for name, (doubt, _) in doubts.items()})
         # The thread may outlive its time: a service that hangs must not hold up the others, nor be called twice at once.
         undelivered = await deliver(
             self.key, self.settings.url, self.resolve, message.title, message.body, message.kind, incident=incident or None
@@ -326,63 +316,25 @@ class Target:
         """Whether the service is known to have that incident."""
         return any(known.sure and self._incident_of(name) == incident for name, known in self.told.items())
 
-    def _doubt(self, notices: Sequence[Notice], incident: str) -> dict[str, tuple[Known, Known | None]]:
-        """The rows of a message that is about to go out are in doubt: each with what was known of it before. A reminder changes nothing."""
-        at, doubts = utc_now(), dict[str, tuple[Known, Known | None]]()
-        for notice in notices:
-            known = self.told.get(notice.fingerprint)
-            if notice.reminds or (known is None and notice.standing == "ok"):
-                continue
-            if known is None:
-                doubt = Known(notice.standing, at, incident, sure=False)
-            else:
-                doubt = replace(known, incident=incident or known.incident, sure=False)
-            self.told[notice.fingerprint] = doubt
-            doubts[notice.fingerprint] = doubt, known
-        return doubts
-
-    async def _undoubt(self, doubts: Mapping[str, tuple[Known, Known | None]]) -> None:
-        """The message did not arrive: its rows are known as before, and what they wait for follows from that."""
-        mine = {name: known for name, (doubt, known) in doubts.items() if self.told.get(name) is doubt}
-        for name, known in mine.items():
-            if known is None:
-                del self.told[name]
-            else:
-                self.told[name] = known
-        await self._store(mine)
-        for name in mine.keys() & self.waiting.keys():
+    async def _undoubt(self, doubts: Doubts) -> None:
+        """The message did not arrive: what its rows wait for follows from what was known of them before."""
+        for name in await self.ledger.undoubt(doubts) & self.waiting.keys():
             row = self._current(name)
             if row is not None:
                 self.seen(row)
             elif name not in self.told:
                 self._forget(name)
 
-    async def _store(self, told: Mapping[str, Known | None]) -> None:
-        if not told:
-            return
-        try:
-            await self._keep(self.key, told)
-        except StorageError as error:
-            _log.error(
-                "notify target %r: what it was told is not kept, and may be told again after a restart: %s", self.settings.name, error
-            )
-
     async def _was_told(self, notices: Sequence[Notice], incident: str) -> None:
         at = utc_now()
         for notice in notices:
-            if notice.standing == "ok":
-                self.told.pop(notice.fingerprint, None)
-                self._began.pop(notice.fingerprint, None)
-            else:
-                self.told[notice.fingerprint] = Known(notice.standing, at, incident)
-                if notice.since is not None:
-                    self._began.setdefault(notice.fingerprint, notice.since)
+            self.ledger.sure(notice, at, incident)
             if not notice.reminds:
                 self._calm.told(notice.fingerprint, asyncio.get_running_loop().time())
             waiting = self.waiting.get(notice.fingerprint)
             if waiting is not None and waiting.notice.standing == notice.standing:  # also one of a look meanwhile: it would be told twice
                 del self.waiting[notice.fingerprint]
-        await self._store({one.fingerprint: self.told.get(one.fingerprint) for one in notices})
+        await self.ledger.store({one.fingerprint: self.told.get(one.fingerprint) for one in notices})
         for notice in notices:  # while the message was under way the row may have moved on
             row, waiting = self._current(notice.fingerprint), self.waiting.get(notice.fingerprint)
             if row is not None:
@@ -396,8 +348,7 @@ class Target:
         """Waits until a message may go out. Behind the limit, and behind failures, all groups that are due share one message."""
         loop = asyncio.get_running_loop()
         while True:
-            over, self._over = self._over - self.told.keys(), set()
-            await self._store(dict.fromkeys(over))
+            await self.ledger.store_over()
             now = loop.time()
             while self._sent_at and self._sent_at[0] <= now - self.settings.per:
                 self._sent_at.popleft()

@@ -17,7 +17,7 @@ from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, KeywordError, RefusedError, ScanError
-from partywidgets.scans import backtest, bounds, queries, requests, server
+from partywidgets.scans import backtest, bounds, queries, requests, watchers
 from partywidgets.scans.model import CheckResult, Status, utc_now
 from partywidgets.scans.recorded import Recorded
 from partywidgets.scans.report import ScanReport
@@ -119,7 +119,7 @@ async def test_a_large_answer_over_a_slow_line(tmp_path: Path, monkeypatch: pyte
 
 async def test_a_large_snapshot_over_a_slow_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent, and waited for, as long as it comes; one of which nothing more comes is given up."""
-    monkeypatch.setattr(server, "STILL", 5.0)
+    monkeypatch.setattr(watchers, "STILL", 5.0)
     async with loaded(tmp_path) as room:
         for number in range(700):
             row = CheckResult(f"check-{number}", "tcp", f"db-{number}:5432", "crit", summary="x" * 200, details="y" * 500)

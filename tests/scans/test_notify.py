@@ -423,7 +423,7 @@ async def test_a_check_that_goes_while_its_message_is_noted(inbox: Inbox, play: 
     play.statuses["shop"] = "crit"
     async with telling(inbox, check) as service:
         (target,) = service.notifier.targets
-        keep = target._keep
+        keep = target.ledger._keep
 
         async def slow(key: str, told: Mapping[str, Known | None]) -> None:
             if all(known is not None and known.sure for known in told.values()):
