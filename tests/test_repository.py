@@ -109,3 +109,14 @@ def test_the_architecture_page_names_files_that_are_there() -> None:
     paths = {path for path in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", page) if "/" in path}
     assert len(paths) > 50
     assert not [path for path in sorted(paths) if not (ROOT / path).exists() and not (ROOT / "partywidgets" / path).exists()]
+
+
+@pytest.mark.parametrize("package", ["party", "transport", "terminal", "scans", "client"])
+def test_a_package_names_its_files(package: str) -> None:
+    """Whoever opens a large package finds each of its files once in the first docstring, beside what it is about."""
+    folder = ROOT / "partywidgets" / package
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    lines = [re.split(r" {2,}", line.strip(), maxsplit=1)[1] for line in docstring.splitlines() if line.startswith("    ")]
+    named = sorted(name for line in lines for name in line.split())
+    folders = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    assert named == sorted(folders | {path.stem for path in folder.glob("*.py")} - {"__init__"})

@@ -1,4 +1,4 @@
-"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | schema | plan | convert`."""
+"""The command line: `partywidgets serve | scan | attach | token | doctor | validate | schema | plan | convert | audit`."""
 
 from __future__ import annotations
 

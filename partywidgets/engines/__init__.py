@@ -1,0 +1,1 @@
+"""Clients of container engines, Docker, Podman and Kubernetes: terminals and checks share them."""

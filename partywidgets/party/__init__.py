@@ -1,4 +1,14 @@
-"""The room engine: PartyServer's counterpart. Knows nothing of terminals, scans, Jupyter or a web framework's server."""
+"""The room engine: PartyServer's counterpart. Knows nothing of terminals, scans, Jupyter or a web framework's server.
+
+Begin with `server` (what a room's author writes), `host` and `room` (what calls it). The files, by what they are about:
+
+    a room's author       server connection grant routing
+    the host              host roster making_place nobody
+    a room                room occupants lane hook tasks failures
+    out of a room         wire fanout crowd sender ring
+    resume                resume counting
+    storage and alarms    storage records alarm database storage_thread directory directory_watch owner
+"""
 
 from .connection import Connection, ConnectionContext, ReadyState, grant_of
 from .grant import Grant
