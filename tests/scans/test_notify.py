@@ -431,7 +431,7 @@ async def test_a_check_that_goes_while_its_message_is_noted(inbox: Inbox, play: 
                 await noted.wait()
             await keep(key, told)
 
-        monkeypatch.setattr(target, "_keep", slow)
+        monkeypatch.setattr(target.ledger, "_keep", slow)
         await service.run_scan()
         assert (await inbox.next())["title"] == "CRIT: shop"
         async with asyncio.timeout(WAIT):
