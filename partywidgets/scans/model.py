@@ -5,7 +5,6 @@ A result is bounded when it is made (`bounds.py`), and its texts are safe to sho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -212,15 +211,7 @@ class CheckResult:
             fingerprint=reader.text("fingerprint", ""),
             title=reader.text("title", ""),
             severity=cast(Severity, reader.one_of("severity", SEVERITIES, "medium")),
-            state=State()
-            if state is None
-            else State(
-                phase=cast(Phase, state.one_of("phase", PHASES, "hard")),
-                since=state.time("since"),
-                attempt=int(state.number("attempt", 1) or 1),
-                max_attempts=int(state.number("max_attempts", 1) or 1),
-                previous=cast("Status | None", state.one_of("previous", STATUSES, None)),
-            ),
+            state=State() if state is None else State.from_wire(state),
             change=cast(Change, reader.one_of("change", CHANGES, "new")),
             scheduled_at=reader.time("scheduled_at"),
             started_at=reader.time("started_at") or utc_now(),
@@ -229,55 +220,15 @@ class CheckResult:
             phases_ms={k: float(v) for k, v in reader.mapping("phases_ms", (int, float)).items()},
             summary=reader.text("summary", ""),
             details=reader.text("details", ""),
-            conditions=[ConditionResult(c.text("expr"), bool(c.value("ok")), c.text("actual", "")) for c in reader.parts("conditions")],
-            metrics=[
-                Metric(
-                    m.text("name"),
-                    m.number("value", math.nan) or 0.0,
-                    m.text("unit", ""),
-                    m.maybe_text("warn"),
-                    m.maybe_text("crit"),
-                    m.number("min", None),
-                    m.number("max", None),
-                )
-                for m in reader.parts("metrics")
-            ],
-            evidence=[
-                Evidence(
-                    e.text("kind"),
-                    e.text("name"),
-                    e.text("value"),
-                    bool(e.value("truncated")),
-                    e.text("sha256", ""),
-                    bool(e.value("redacted")),
-                )
-                for e in reader.parts("evidence")
-            ],
-            error=None
-            if error is None
-            else Failure(cast(ErrorClass, error.one_of("class", ERROR_CLASSES, "internal")), error.text("message", "")),
-            remediation=None
-            if remediation is None
-            else Remediation(
-                remediation.text("text", ""),
-                remediation.maybe_text("runbook"),
-                remediation.maybe_text("cell_id"),
-                remediation.maybe_text("command"),
-                remediation.maybe_text("sandbox"),
-                remediation.value("confirm") is not False,
-            ),
-            suppression=None
-            if suppression is None
-            else Suppression(
-                cast(SuppressedBy, suppression.one_of("by", SUPPRESSIONS)),
-                suppression.text("id", ""),
-                suppression.time("until"),
-                suppression.maybe_text("actor"),
-                suppression.text("reason", "") or "",
-            ),
+            conditions=[ConditionResult.from_wire(condition) for condition in reader.parts("conditions")],
+            metrics=[Metric.from_wire(metric) for metric in reader.parts("metrics")],
+            evidence=[Evidence.from_wire(item) for item in reader.parts("evidence")],
+            error=None if error is None else Failure.from_wire(error),
+            remediation=None if remediation is None else Remediation.from_wire(remediation),
+            suppression=None if suppression is None else Suppression.from_wire(suppression),
             labels=cast("dict[str, str]", dict(reader.mapping("labels", (str,)))),
             links=[link for link in reader.items("links") if isinstance(link, str)],
-            runner=None if runner is None else Runner(runner.text("host", ""), runner.text("version", ""), runner.maybe_text("zone")),
+            runner=None if runner is None else Runner.from_wire(runner),
             ttl_s=reader.number("ttl_s", None),
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, Self, cast, get_args
 
 from .bounds import EVIDENCE_BYTES
 from .text import capped, one_line, safe_text
+from .wire import WireReader
 
 Status = Literal["ok", "warn", "crit", "unknown", "skip"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
@@ -34,6 +36,11 @@ class ConditionResult:
     ok: bool
     actual: str
 
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(wire.text("expr"), bool(wire.value("ok")), wire.text("actual", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -46,6 +53,19 @@ class Metric:
     crit: str | None = None
     min: float | None = None
     max: float | None = None
+
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(
+            wire.text("name"),
+            wire.number("value", math.nan) or 0.0,
+            wire.text("unit", ""),
+            wire.maybe_text("warn"),
+            wire.maybe_text("crit"),
+            wire.number("min", None),
+            wire.number("max", None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,18 @@ class Evidence:
     truncated: bool = False
     sha256: str = ""
     redacted: bool = False
+
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(
+            wire.text("kind"),
+            wire.text("name"),
+            wire.text("value"),
+            bool(wire.value("truncated")),
+            wire.text("sha256", ""),
+            bool(wire.value("redacted")),
+        )
 
     def capped(self) -> Evidence:
         """The bounded form. Capping it again changes nothing."""
@@ -84,6 +116,11 @@ class Failure:
     kind: ErrorClass
     message: str
 
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(cast(ErrorClass, wire.one_of("class", ERROR_CLASSES, "internal")), wire.text("message", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -95,6 +132,17 @@ class State:
     attempt: int = 1
     max_attempts: int = 1
     previous: Status | None = None
+
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(
+            phase=cast(Phase, wire.one_of("phase", PHASES, "hard")),
+            since=wire.time("since"),
+            attempt=int(wire.number("attempt", 1) or 1),
+            max_attempts=int(wire.number("max_attempts", 1) or 1),
+            previous=cast("Status | None", wire.one_of("previous", STATUSES, None)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +156,18 @@ class Remediation:
     sandbox: str | None = None
     confirm: bool = True
 
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(
+            wire.text("text", ""),
+            wire.maybe_text("runbook"),
+            wire.maybe_text("cell_id"),
+            wire.maybe_text("command"),
+            wire.maybe_text("sandbox"),
+            wire.value("confirm") is not False,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
@@ -119,6 +179,17 @@ class Suppression:
     actor: str | None = None
     reason: str = ""
 
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(
+            cast(SuppressedBy, wire.one_of("by", SUPPRESSIONS)),
+            wire.text("id", ""),
+            wire.time("until"),
+            wire.maybe_text("actor"),
+            wire.text("reason", ""),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
@@ -127,3 +198,8 @@ class Runner:
     host: str
     version: str
     zone: str | None = None
+
+    @classmethod
+    def from_wire(cls, wire: WireReader) -> Self:
+        """As `CheckResult.from_wire`."""
+        return cls(wire.text("host", ""), wire.text("version", ""), wire.maybe_text("zone"))
