@@ -21,10 +21,11 @@ from .config import load_config
 from .exceptions import HostError, PartyError
 from .front_page import HEADERS as PAGE_HEADERS
 from .front_page import FrontPage, login_page
+from .host_http import LOOPBACK_HOSTS
 from .kernel_widgets import widgets_of
 from .last_states import leave_out_models
 from .room_thread import RoomThread
-from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES, LOOPBACK_HOSTS
+from .runtime import JUPYTER_PATH, LOCAL_SANDBOXES
 from .saved_notebook import has_last_states, refresh, stand_in
 from .snapshot_shelf import SnapshotShelf
 from .transport.tornado import SETTING, Mount, RoomsHandler

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import json
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import responses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from . import __version__
-from .exceptions import HostError, PartyError, RefusedError
+from .exceptions import HostError, PartyError
+from .host_http import ask, exchange, host_id_of, refusal_of, root_of
 from .room_thread import RoomThread
 
 if TYPE_CHECKING:
@@ -36,15 +35,12 @@ JUPYTER_PATH = "partywidgets/"
 SHELF = "snapshots"
 """Where a kernel leaves last states below those; a model's id follows."""
 LOCAL_SANDBOXES = {"default": "local:", "local": "local:"}
-TICKET_LIFETIME = 30.0
-"""Seconds in which a ticket must be used."""
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-ANSWER_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HostAddress:
-    """Where the rooms are. `url` is the root below which DESIGN §4's routes stand; `secret` is a bearer token (repr hides it)."""
+    """Where the rooms are. `url` is the root below which the routes of `docs/reference/routes.md` stand; `secret` is a bearer token, which
+    repr hides."""
 
     kind: Literal["jupyter", "kernel", "remote"]
     url: str
@@ -68,109 +64,6 @@ class HostAddress:
             kinds = ", ".join(str(way["kind"]) for way in ways)
             raise HostError(f"PARTYWIDGETS_TRANSPORTS leaves no way to this host: use {kinds}, or unset it")
         return chosen
-
-
-def ask(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> Any:
-    """One HTTP request with a bearer token, its answer as JSON. Blocks: on the room loop, call it through `asyncio.to_thread`.
-
-    A redirect is not followed, since it would carry the token to somewhere else.
-    Raises RefusedError for 401, 403 and redirects, HostError for the rest.
-    """
-    status, raw, said = _exchange(method, url, token=token, body=body, timeout=timeout)
-    _raise_for(method, url, status, said, token=token)
-    try:
-        return json.loads(raw)
-    except ValueError:
-        raise HostError(f"{_place(url)} answered {method} {urlsplit(url).path} without JSON: is it a partywidgets host's root?") from None
-
-
-def fetch(url: str, *, token: str | None, timeout: float) -> bytes:
-    """The body of a GET, as it is. Blocks, and raises, like `ask`."""
-    status, raw, said = _exchange("GET", url, token=token, timeout=timeout)
-    _raise_for("GET", url, status, said, token=token)
-    if len(raw) >= ANSWER_LIMIT:
-        raise HostError(f"{_place(url)} has more than {ANSWER_LIMIT} bytes at {urlsplit(url).path}: fetch it with another program")
-    return raw
-
-
-def _exchange(method: str, url: str, *, token: str | None, body: Any = None, timeout: float) -> tuple[int, bytes, str]:
-    """The status of an answer with its body, or, when it is none of 2xx, with what the host says to it. Raises HostError when there is no
-    answer."""
-    import urllib.error
-    import urllib.request
-
-    class Stay(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:
-            return None
-
-    proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK_HOSTS else []
-    opener = urllib.request.build_opener(Stay, *proxies)
-    headers = {"Accept": "application/json", "User-Agent": f"partywidgets/{__version__}"}
-    content = None
-    if body is not None:
-        content, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        with opener.open(urllib.request.Request(url, data=content, headers=headers, method=method), timeout=timeout) as answer:
-            return answer.status, answer.read(ANSWER_LIMIT), ""
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, b"", _said(error.read(4096))
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "reason", None) or error
-        raise HostError(f"no host answers at {_place(url)} ({cause}): start it with `partywidgets serve`, or correct the URL") from None
-
-
-def _raise_for(method: str, url: str, status: int, said: str, *, token: str | None) -> None:
-    if status < 300:
-        return
-    if (refusal := _refusal(url, status, said, token=token)) is not None:
-        raise refusal
-    if said and status < 500:
-        raise HostError(said)  # a sentence with its remedy: where it came from helps nobody then
-    raise HostError(f"{_place(url)} answered {status} {_reason(status, said)} to {method} {urlsplit(url).path}")
-
-
-def _reason(status: int, said: str) -> str:
-    return said or responses.get(status, "")
-
-
-def _refusal(url: str, status: int, said: str, *, token: str | None) -> RefusedError | None:
-    """The error of a status that refuses, with its own remedy: a token helps against a 401 alone."""
-    place, reason = _place(url), _reason(status, said)
-    if status == 401 and token is None:
-        return RefusedError(f"{place} needs a token (401 {reason}): give connect(url, token=…) or PARTYWIDGETS_TOKEN one", status=status)
-    if status == 401:
-        return RefusedError(f"{place} refused the credential (401 {reason}): give its token", status=status)
-    if status == 403:
-        return RefusedError(f"{place} refused (403): {reason}", status=status)
-    if 300 <= status < 400:
-        return RefusedError(f"{place} redirects ({status}), where no token is sent: give the host's own root", status=status)
-    return None
-
-
-def _said(raw: bytes) -> str:
-    with contextlib.suppress(ValueError, AttributeError):
-        answer = json.loads(raw)
-        return str(answer.get("error") or answer.get("message") or answer.get("reason") or "")
-    return ""
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _root(url: str) -> str:
-    """A host's root as typed by a person, with one slash at its end. Raises HostError."""
-    parts = urlsplit(url)
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.hostname:
-        raise HostError(f"{url!r} is not a host's URL: write it like http://127.0.0.1:8787")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise HostError(f"{_place(url)} must be given without query, fragment or credentials: pass the token as connect(url, token=...)")
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))
 
 
 class Runtime:
@@ -219,12 +112,12 @@ class Runtime:
         return address
 
     def _remote(self, url: str, token: str | None) -> HostAddress:
-        root = _root(url)
+        root = root_of(url)
         token = token or None
-        host_id = _host_id(ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT), root)
+        host_id = host_id_of(ask("GET", root + "hello", token=token, timeout=CONNECT_TIMEOUT), root)
         # Anybody may say hello. Tickets are for everybody who is let in; GET takes none, and the answer to those is "use POST".
-        status, _, said = _exchange("GET", root + "tickets", token=token, timeout=CONNECT_TIMEOUT)
-        if (refusal := _refusal(root, status, said, token=token)) is not None:
+        status, _, said = exchange("GET", root + "tickets", token=token, timeout=CONNECT_TIMEOUT)
+        if (refusal := refusal_of(root, status, said, token=token)) is not None:
             raise refusal
         return HostAddress("remote", root, host_id, token or "")
 
@@ -235,9 +128,9 @@ class Runtime:
         if url and secret:
             for last in (False, True):
                 try:
-                    root = _root(url)
+                    root = root_of(url)
                     hello = ask("GET", root + "hello", token=secret, timeout=JUPYTER_TIMEOUT)
-                    return HostAddress("jupyter", root, _host_id(hello, root), secret, jupyter_path=JUPYTER_PATH)
+                    return HostAddress("jupyter", root, host_id_of(hello, root), secret, jupyter_path=JUPYTER_PATH)
                 except PartyError as error:
                     if last:
                         log.warning("the Jupyter Server's rooms are not used, this kernel starts its own: %s", error)
@@ -278,6 +171,8 @@ class Runtime:
         """
         address = address or self.address
         if (app := self._own(address)) is not None and self._owner is not None:
+            from .auth import TICKET_LIFETIME
+
             return {"ticket": app.gate.tickets.issue(self._owner, party=party, room=room), "expires_in": TICKET_LIFETIME}
         answer = await self.request(address, "POST", "tickets", {"party": party, "room": room})
         return {"ticket": str(answer["ticket"]), "expires_in": float(answer["expires_in"])}
@@ -287,7 +182,7 @@ class Runtime:
         if self._own(address) is not None:
             return {"host_id": address.host_id, "version": __version__}
         answer = await self.request(address, "GET", "hello")
-        return {"host_id": _host_id(answer, address.url), "version": str(answer.get("version", ""))}
+        return {"host_id": host_id_of(answer, address.url), "version": str(answer.get("version", ""))}
 
     async def put_sandbox(self, sandbox: str, target: str, *, address: HostAddress | None = None) -> None:
         """Maps a sandbox id to an address in the host. Await it on the room loop. Raises HostError and RefusedError."""
@@ -298,7 +193,7 @@ class Runtime:
         extension. Await it on the room loop."""
         url, secret = self._jupyter()
         if url and secret:
-            where = f"{_root(url)}{SHELF}/{quote(model_id, safe='')}"
+            where = f"{root_of(url)}{SHELF}/{quote(model_id, safe='')}"
             try:
                 await asyncio.to_thread(ask, "PUT", where, token=secret, body=dict(snapshot), timeout=JUPYTER_TIMEOUT)
             except PartyError as error:
@@ -329,13 +224,6 @@ def _at_exit(stop: Callable[[], None]) -> None:
         (register or atexit.register)(stop)
     except RuntimeError:  # the interpreter is ending already
         atexit.register(stop)
-
-
-def _host_id(hello: Any, root: str) -> str:
-    host_id = hello.get("host_id") if isinstance(hello, dict) else None
-    if not isinstance(host_id, str) or not host_id:
-        raise HostError(f"{root}hello has no host_id: is it a partywidgets host's root?")
-    return host_id
 
 
 _runtime: Runtime | None = None

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from ..client.handle import Handle
 from ..client.recording import recordings_frame
 from ..exceptions import PartyError
-from ..runtime import HostAddress, Runtime, fetch, runtime
+from ..host_http import fetch
+from ..runtime import HostAddress, Runtime, runtime
 from ._base import PartyWidget, refuse_unknown
 
 if TYPE_CHECKING:
