@@ -15,16 +15,20 @@ import pickle
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 from ..redaction import RedactingFormatter, redact
 from .checks.base import CheckModel
 from .judge import RunContext, run_check
+from .model import CheckResult
 from .packing import packed
 
 RESULTS = 8
 """Most results of one message: the host takes one message in a turn of its loop, and its terminals come in between."""
 _HEAD = 4
+
+_log = logging.getLogger("partywidgets.scans")
 
 Run = tuple[int, int, Mapping[str, str]]
 """A run's number, its check's, and what the texts of the check with references in them have become."""
@@ -59,7 +63,7 @@ class _Worker:
         self._out = out
         self._checks: dict[int, CheckModel] = {}
         self._known: tuple[str, ...] = ()
-        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._runs: dict[int, asyncio.Task[CheckResult | None]] = {}
         self._results: list[tuple[int, list[Any] | None]] = []
 
     def known(self) -> tuple[str, ...]:
@@ -70,7 +74,8 @@ class _Worker:
         loop = asyncio.get_running_loop()
         if kind == "runs":
             for number, check, found in content:
-                self._runs[number] = loop.create_task(self._run(number, check, found), name=f"run {number}")
+                task = self._runs[number] = loop.create_task(self._run(check, found), name=f"run {number}")
+                task.add_done_callback(partial(self._ended, number))
         elif kind == "checks":
             self._checks |= content
             gc.freeze()  # they stay: looking through them for garbage would hold up the runs
@@ -82,17 +87,22 @@ class _Worker:
         elif kind == "cancel" and content in self._runs:
             self._runs[content].cancel()
 
-    async def _run(self, number: int, check: int, found: Mapping[str, str]) -> None:
-        result = None
-        try:
-            if (model := self._checks.get(check)) is not None:
-                context = RunContext(resolve=lambda text: found.get(text, text), redact=lambda text: redact(text, self._known))
-                result = await run_check(model, context)
-        finally:
-            del self._runs[number]
-            if not self._results:
-                asyncio.get_running_loop().call_soon(self._flush)
-            self._results.append((number, None if result is None else packed(result)))
+    async def _run(self, check: int, found: Mapping[str, str]) -> CheckResult | None:
+        model = self._checks.get(check)
+        if model is None:
+            return None
+        return await run_check(model, RunContext(resolve=lambda text: found.get(text, text), redact=lambda text: redact(text, self._known)))
+
+    def _ended(self, number: int, task: asyncio.Task[CheckResult | None]) -> None:
+        """Answers a run: without a result where it was cancelled, also before it began, or has failed."""
+        del self._runs[number]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a look at a network check failed", exc_info=error)
+        result = None if task.cancelled() or error is not None else task.result()
+        if not self._results:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._results.append((number, None if result is None else packed(result)))
 
     def _flush(self) -> None:
         results, self._results = self._results, []

@@ -29,6 +29,7 @@ from partywidgets.scans.checks.tls import TlsCheck
 from partywidgets.scans.judge import RunContext, run_check
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.packing import packed, unpacked
+from partywidgets.scans.probe_worker import Unframed, framed
 from partywidgets.scans.probing import ProbeProcess
 from tests.ports import kept_port
 
@@ -265,3 +266,24 @@ async def test_the_process_ends_with_its_input() -> None:
         process.send_signal(signal.SIGINT)
         process.stdin.close()
         assert await process.wait() == 0
+
+
+async def test_a_run_that_is_cancelled_before_it_began_is_answered() -> None:
+    """Both messages may come in one piece: the run has not begun then, ends as any other that is cancelled, and leaves nothing behind."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "partywidgets.scans.probe_worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    check, messages = TcpCheck(id="shop", host="127.0.0.1", port=9), Unframed()
+    try:
+        async with asyncio.timeout(WAIT):
+            # One write of less than a pipe's atomic size: the process reads all of it at once.
+            process.stdin.write(framed("checks", {1: check}) + framed("runs", [(7, 1, {})]) + framed("cancel", 7))
+            told: list[tuple[str, Any]] = []
+            while len(told) < 2:
+                told += messages.feed(await process.stdout.read(4096))
+    finally:
+        process.stdin.close()
+        await process.wait()
+    assert told == [("ready", None), ("results", [(7, None)])]
