@@ -211,7 +211,7 @@ def wrapped(command: str, nonce: str) -> bytes:
 
 def printed(output: bytes) -> str:
     """A command's output between its marks as text: no escape sequences, no last newline."""
-    return plain_text(output.decode("utf-8", "replace")).rstrip("\n")
+    return plain_text(output.decode("utf-8", "replace"), erasing=True).rstrip("\n")
 
 
 def behind_echo(output: bytes, line: str) -> str | None:

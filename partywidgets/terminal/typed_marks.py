@@ -41,4 +41,5 @@ class TypedMarks:
 
 def last_line(ring: Ring, start: int = 0) -> str:
     """The line that the cursor is in, without blanks around it, of what came since `start`."""
-    return plain_text(ring.read(max(start, ring.base, ring.end - SEEN_BYTES)).decode("utf-8", "replace")).split("\n")[-1].strip()
+    output = ring.read(max(start, ring.base, ring.end - SEEN_BYTES)).decode("utf-8", "replace")
+    return plain_text(output, erasing=True).split("\n")[-1].strip()

@@ -36,25 +36,54 @@ def is_query_reply(keystrokes: bytes) -> bool:
     return not re.fullmatch(rb"\x1b\[1;[2-8]R", keystrokes)
 
 
-def plain_text(output: str) -> str:
-    """Output as the lines a person reads: no escape sequences; carriage returns and backspaces take effect."""
+_REST, _LINE = "\ufdd0", "\ufdd1"
+"""What erases the rest of a line, and all of it, while the other sequences go: Unicode has no such characters."""
+_ERASING = {
+    "\x1b[K": _REST,
+    "\x1b[0K": _REST,
+    "\x1b[2K": _LINE,
+    "\x1b[G": "\r",
+    "\x1b[1G": "\r",
+    "\x1b[?47l": "\n",
+    "\x1b[?1047l": "\n",
+    "\x1b[?1049l": "\n",
+}
+"""Behind the end of a full-screen program another line begins."""
+_MOVES = re.compile(f"[\r\b{_LINE}]")
+_PARTS = re.compile(f"([\r\b{_REST}{_LINE}])")
+
+
+def plain_text(output: str, *, erasing: bool = False) -> str:
+    """Output as the lines a person reads: no escape sequences; carriage returns and backspaces take effect.
+
+    `erasing`: what erases a line does so, too, as in what programs print. A shell that edits a line which is longer than a row erases in
+    its second row, and here there is one.
+    """
     output = _ZSH_PARTIAL.sub("", output)
     if "\x1b" in output or not output.isprintable():
+        if erasing:
+            for sequence, effect in _ERASING.items():
+                output = output.replace(sequence, effect)
         output = _SEQUENCE.sub("", output)
     lines = output.replace("\r\n", "\n").split("\n")
-    return "\n".join(_overwritten(line) if "\r" in line or "\b" in line else line for line in lines)
+    return "\n".join(_overwritten(line) if _MOVES.search(line) else line.replace(_REST, "") for line in lines)
 
 
 def _overwritten(line: str) -> str:
-    """One line as it stands after its carriage returns and backspaces: later characters replace the earlier ones in their place."""
+    """One line as it stands after its carriage returns, backspaces and erasures: later characters replace the earlier ones there."""
     cells: list[str] = []
     at = 0
-    for part in re.split(r"([\r\b])", line):
+    for part in _PARTS.split(line):
         if part == "\r":
             at = 0
         elif part == "\b":
             at = max(at - 1, 0)
-        else:
+        elif part == _REST:
+            del cells[at:]
+        elif part == _LINE:
+            cells.clear()
+        elif part:
+            cells += " " * (at - len(cells))
             cells[at : at + len(part)] = part
             at += len(part)
     return "".join(cells)

@@ -129,3 +129,18 @@ async def test_half_typed_line_where_the_marks_are_typed(serve: Serve, tmp_path:
             await ana.type("rm -rf left\x1b[D\x1b[D")
             await ana.shows(b"rm -rf left")
             assert (await ana.ask("run", command="echo two", timeout_s=20))["result"]["output"] == "two"
+
+
+async def test_after_a_full_screen_program_inside(serve: Serve) -> None:
+    """The prompt behind the screen that a program took away is the inner shell's, and is typed into."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type(f"({OPENS})\r")
+        await ana.shows(b"inner# ")
+        await ana.type("vim -u NONE\r")
+        await ana.shows(b"?1049h")
+        await ana.type(":q!\r")
+        await ana.until(lambda: b"inner# " in ana.output.partition(b"?1049l")[2])
+        result = (await ana.ask("run", command="echo there-$((1+1)); (exit 3)", timeout_s=20, inside=True)).get("result")
+        assert result, ana.drawn()[-300:]
+        assert (result["output"], result["exit_code"]) == ("there-2", 3)

@@ -46,13 +46,18 @@ def test_an_endless_mark_is_given_up() -> None:
         (b"\x1b[31mred\x1b[0m \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "red link"),
         (b"10%\r20%\r100%\r\n", "100%"),
         (b"abc\b\bX", "aXc"),
+        (b"fetching 50%\r\x1b[Kdone\r\n", "done"),
+        (b"\x1b[2K\x1b[1Gwaiting\x1b[2K\x1b[1Gok\r\n", "ok"),
+        (b"one\x1b[2Ktwo", "   two"),
+        (b"\x1b[01;31m\x1b[Kfound\x1b[m\x1b[K it", "found it"),
+        (b"\x1b[?1049hscreen\x1b[1;1H:q\r\x1b[?1049lbehind", "screen:q\nbehind"),
         (b"\x1bP1$r0m\x1b\\after", "after"),
         (b"cut\xc3", "cut\ufffd"),
         (b"no newline\x1b[1m\x1b[7m%\x1b[27m\x1b[1m\x1b[0m" + b" " * 79 + b"\r \r", "no newline"),
     ],
 )
 def test_plain_text_is_what_a_person_reads(output: bytes, text: str) -> None:
-    """Escapes go, carriage returns and backspaces take effect, zsh's mark of a missing newline is left out."""
+    """Escapes go, carriage returns, backspaces and erasures take effect, zsh's mark of a missing newline is left out."""
     assert printed(output) == text
 
 
