@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 from ..exceptions import ConfigError
 from .calls import OverdueError, StillRunningError, shared_calls
+from .notify_alias import alert_of
 from .notify_incident import keyed
 
 SEND_TIME = 30.0
@@ -130,10 +131,16 @@ def _send(url: str, title: str, body: str, kind: str) -> Undelivered | None:
         plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if plugin is None:
             return Undelivered(f"what the reference holds is not a URL that Apprise knows: {SERVICES}")
-        sent = plugin.notify(body=body, title=title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT)
+        alert = alert_of(plugin) if kind == "success" else None
+        if alert is not None:
+            status = alert.close(f"{title}\n{body}")
+            answered = None if status is None else str(status)
+            sent = answered is not None and answered.startswith("2")
+        else:
+            sent = plugin.notify(body=body, title=title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT)
+            answered = next((match[1] for note in reversed(notes) if (match := _ANSWERED.search(note))), None)
     if sent:
         return None
-    answered = next((match[1] for note in reversed(notes) if (match := _ANSWERED.search(note))), None)
     if answered is None:
         return Undelivered("the service could not be reached, or refused the message", in_doubt=True)
     # With 5xx a proxy may speak for a service that took the message.

@@ -10,6 +10,8 @@ KEYS = {
     "goalerts": "dedup",
     "ilert": "dedup",
     "incidentio": "dedup",
+    "jira": "alias",
+    "opsgenie": "alias",
     "pagerduty": "dedup",
     "pagertree": "dedup",
     "signl4": "dedup",
@@ -17,9 +19,8 @@ KEYS = {
     "squadcast": "dedup",
     "victorops": "entity_id",
 }
-"""By the scheme of Apprise's URL, the name of its key. Not here are those whose incident Apprise cannot end by a key that was given before:
-Opsgenie and Jira would take a later problem for the old one, which nobody ended, and page nobody."""
-_OWN = frozenset(("dedup", "entity_id", "external_id", "thirdparty", "tid"))
+"""By the scheme of Apprise's URL, the name of its key. By an alias Apprise cannot end anything: `notify_alias` does."""
+_OWN = frozenset(("alias", "dedup", "entity_id", "external_id", "thirdparty", "tid"))
 
 
 def keyed(url: str, key: str) -> str | None:
@@ -36,7 +37,7 @@ def keyed(url: str, key: str) -> str | None:
         return None
     # Added, not written anew: Apprise takes a plus before a name for what it is.
     more = urlencode({**({} if "action" in _query(url) else {"action": "map"}), name: key})
-    return f"{url}{'&' if urlsplit(url).query else '' if url.endswith('?') else '?'}{more}"
+    return f"{url}{'&' if _after_path(url) else '' if url.endswith('?') else '?'}{more}"
 
 
 def _as_apprise_writes_it(url: str) -> str | None:
@@ -49,4 +50,9 @@ def _as_apprise_writes_it(url: str) -> str | None:
 
 
 def _query(url: str) -> dict[str, str]:
-    return {name.lower(): value for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    return {name.lower(): value for name, value in parse_qsl(_after_path(url), keep_blank_values=True)}
+
+
+def _after_path(url: str) -> str:
+    """A URL's query. To Apprise a `#` begins a team or a channel, and nothing that ends the URL."""
+    return url.partition("?")[2]

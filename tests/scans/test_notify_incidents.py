@@ -345,6 +345,8 @@ URLS = {
     "goalerts": f"goalerts://alerts.example:8443/on/call/{UUID}",
     "ilert": f"ilert://{LONG}",
     "incidentio": f"incidentio://01ABCDEF/{LONG}",
+    "jira": f"jira://{LONG}/#ops?priority=high",
+    "opsgenie": f"opsgenie://{LONG}/@ana/#ops?region=eu&entity=shop",
     "pagerduty": f"pagerduty://{LONG}@none/source/component?region=eu",
     "pagertree": "pagertree://int_0123456789",
     "signl4": "signl4://abcdefghij",
@@ -391,7 +393,8 @@ def test_an_address_of_the_services_own_takes_the_key_too(url: str, begins: str)
 
 
 @pytest.mark.parametrize(
-    "url", ["json://127.0.0.1/x", "https://discord.com/api/webhooks/1/2", "opsgenie://key", "", "no url", f"splunk://t@{UUID}/ours"]
+    "url",
+    ["json://127.0.0.1/x", "https://discord.com/api/webhooks/1/2", "opsgenie://key?alias=ours", "", "no url", f"splunk://t@{UUID}/ours"],
 )
 def test_no_other_service_gets_a_key(url: str) -> None:
     """Nor one whose incident Apprise could not end by it."""
