@@ -27,6 +27,8 @@ ROLL_UP_EVERY = 60.0
 """Seconds between two looks for minutes, hours and days that have ended."""
 ABANDONED_AFTER = 600.0
 """Seconds after a start in which who loads configs into this host (a notebook, a deployment) may come back."""
+ASKED_FOR_STAYS = 600.0
+"""Seconds at most for which the row of a disabled check stays that somebody had looked at by its name."""
 SLICE = 100
 """Rows that are encoded in one turn of the loop."""
 
@@ -50,6 +52,7 @@ async def keep_house(service: OpsMonitorService) -> None:
             abandoned = float("inf")
             await _step("rows of configs that were not loaded again", service.orphans.disown_configs())
         await _step("acks and silences that are over", service.suppressions.refresh(only_ended=True))
+        await _step("rows of disabled checks", _drop_disabled(service, utc_now()))
         await _step("what registries said", registrations.keep(service))
         if loop.time() - rolled >= ROLL_UP_EVERY:
             rolled = loop.time()
@@ -84,4 +87,18 @@ async def _drop_orphans(service: OpsMonitorService, before: datetime) -> None:
         name: "nobody published it again" if owner == PUBLISHED else f"{owner} was not loaded again, and nobody looked any more"
         for name, owner in owners.items()
     }
+    await removal.remove(service, why)
+
+
+async def _drop_disabled(service: OpsMonitorService, now: datetime) -> None:
+    """Takes off the rows of disabled checks that somebody had looked at by name, when they would be stale: nobody looks again."""
+    why = {}
+    for loaded in service.registry.checks.values():
+        row = None if loaded.check.enabled else service.board.rows.get(loaded.check.fingerprint)
+        if row is None:
+            continue
+        stays = ASKED_FOR_STAYS if row.ttl_s is None else min(row.ttl_s, ASKED_FOR_STAYS)
+        if row.observed_at + timedelta(seconds=stays) < now:
+            named = removal.name_of(loaded.owner)
+            why[row.fingerprint] = f"its check is disabled in {named}, and was looked at when somebody asked"
     await removal.remove(service, why)

@@ -97,6 +97,28 @@ async def test_a_check_that_is_disabled_is_as_one_that_is_taken_out(play: Play) 
         assert service.board.rows.keys() == {router.fingerprint, shop.fingerprint}
 
 
+async def test_a_disabled_check_that_was_asked_for_shows_its_row_for_a_time(play: Play) -> None:
+    """Nobody looks again: the row goes when it would be stale, and after ten minutes at most; it holds nothing back from then on."""
+    often = ScriptedCheck(id="often", every=60, enabled=False)
+    seldom = ScriptedCheck(id="seldom", every=86_400, enabled=False)
+    asked = ScriptedCheck(id="asked", enabled=False)
+    here = ScriptedCheck(id="here", every=60)
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [often, seldom, asked, here])
+        await service.run_scan(Selection(checks=("often", "seldom", "asked", "here")))
+        ttl, at = service.board.rows[often.fingerprint].ttl_s, service.board.rows[often.fingerprint].observed_at
+        assert ttl is not None
+        assert ttl < housekeeping.ASKED_FOR_STAYS
+        await housekeeping._drop_disabled(service, at + timedelta(seconds=ttl - 5))
+        assert len(service.board.rows) == 4
+        await housekeeping._drop_disabled(service, at + timedelta(seconds=ttl + 5))
+        assert await past(service) == [("often", None, "its check is disabled in a.yaml, and was looked at when somebody asked")]
+        await housekeeping._drop_disabled(service, at + timedelta(seconds=housekeeping.ASKED_FOR_STAYS + 5))
+        assert {row.check_id for row in service.board.rows.values()} == {"here"}
+        assert service.removal is not None
+        assert service.removal.told["replaced"] == 0
+
+
 async def test_a_check_that_is_disabled_while_it_is_looked_at(play: Play) -> None:
     """The look that was under way leaves no row behind that nobody looks at."""
     looking, ended = asyncio.Event(), asyncio.Event()
