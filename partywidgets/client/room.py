@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError
 from ..partysocket import CloseEvent, PartySocket, reconnects
+from ..partysocket.changes import Changes
 from .patience import patience
 from .requests import Requests
 
@@ -38,7 +39,7 @@ class RoomClient(ABC):
     def __init__(self, room: str, timeout: float) -> None:
         self.room, self.timeout = room, timeout
         self._requests = Requests()
-        self._changed = asyncio.Event()
+        self._changes = Changes()
 
     @property
     @abstractmethod
@@ -83,7 +84,7 @@ class RoomClient(ABC):
         """Waits for the next frame or change of state. Raises RefusedError, HostError, or ConnectionClosedError when nothing more comes."""
         if not self.socket.should_reconnect:
             raise self.socket.failure or ConnectionClosedError(f"the {self.client_kind} of {self.room} is closed")
-        await self._changed.wait()
+        await self._changes.next()
 
     @abstractmethod
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
@@ -123,8 +124,8 @@ class RoomClient(ABC):
         return
 
     def _pulse(self) -> None:
-        self._changed.set()
-        self._changed.clear()
+        """Wakes whoever waits for a change."""
+        self._changes.tell()
 
     @abstractmethod
     def _closed(self, event: CloseEvent) -> None:
