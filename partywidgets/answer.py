@@ -1,4 +1,4 @@
-"""What every answer goes through on its way out: an error in the form that its reader takes."""
+"""What every answer goes through on its way out: an error gets the form that its reader understands."""
 
 from __future__ import annotations
 

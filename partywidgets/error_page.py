@@ -1,4 +1,4 @@
-"""What a browser shows whose person opened a host's address: the error's sentence, and how to get in."""
+"""What people see who open a host's address in a browser and meet an error: its sentence, and how to get in."""
 
 from __future__ import annotations
 

@@ -31,13 +31,13 @@ AT_ONCE = 16
 """Alarms that ring at once: after a night without the host all are overdue, and their rooms would start together."""
 
 TURN_TIME = 30.0
-"""Seconds after which an on_alarm that still runs counts no longer among those: what hangs holds up nobody else's alarm."""
+"""Seconds after which an on_alarm that still runs no longer counts among those: one that hangs holds up nobody else's alarm."""
 
 LOOK = 1.0
 """Seconds between two looks at the clock on the wall: it may be set, and a machine that was suspended has slept through its timers."""
 
 SET = 1.0
-"""Seconds by which it must have gone another way than the machine's own to count as set."""
+"""Seconds by which it must have moved against the machine's own clock to count as set."""
 
 LONGEST_SLEEP = 30.0
 """Seconds between two looks at the table, however far the next alarm is."""
@@ -73,7 +73,7 @@ class Alarms:
         self._ahead = _ahead()
         """Of the clock on the wall, when the table was last looked at."""
         self._put_off: set[tuple[str, str]] = set()
-        """Those that wait for their room to be had: their next try is to come in seconds, as that of one that failed."""
+        """Alarms whose room could not be had: each is tried again in seconds, as one that failed is."""
         self._quiet_until = 0.0
         self._postponed = 0
         self._changed = asyncio.Event()

@@ -1,7 +1,7 @@
 """Crowd: the members of a room that get the same bytes, written to their sockets in one go.
 
-Of a broadcast's time the kernel's sends are most; what Python adds to each is what a room can save. So the descriptors of all sockets
-that may be written to directly stand in one list, which is good for as long as nobody comes, goes or falls behind.
+Most of a broadcast's time is the kernel's sends; what a room can save is what Python adds to each. So the descriptors of all sockets that
+may be written to directly stand in one list, which holds as long as nobody comes, goes or falls behind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .sender import Sender
 
 FEW = 8
-"""So many exceptions are taken out of a copy of the list; more of them make a new list."""
+"""Up to so many members that are left out are removed from a copy of the list; for more, the list is made anew."""
 
 
 class Crowd:

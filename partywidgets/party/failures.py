@@ -1,4 +1,4 @@
-"""Failures: the log lines of a room's hooks that fail, so many as a person reads and a disk holds.
+"""Failures: the log lines of a room's hooks that fail, no more of them than a person reads and a disk holds.
 
 What makes a hook raise is often a peer's message, and a peer may send ten thousand a second.
 """

@@ -15,7 +15,7 @@ T = TypeVar("T")
 async def outcome(result: Awaitable[T] | T) -> T:
     """The value that a plain or async hook returns.
 
-    Raises HookError where the hook awaited something that others had cancelled: its task was not, and would end without a word.
+    Raises HookError where the hook awaited something that was cancelled while its own task was not: that would end it without a word.
     """
     if not inspect.isawaitable(result):
         return result

@@ -17,7 +17,7 @@ SETTLED = 1.0
 """Seconds without an event after which a room in which nobody is may go: whoever got it by its name has begun with it by then."""
 
 SHARE = 64
-"""A look at all rooms takes out one in so many, so that a flood of new names costs a look for so many of them, not for each."""
+"""A look at all rooms takes out one in so many: a flood of new names costs one look for as many of them, not one for each."""
 
 PAUSE = 1.0
 """Seconds until the next look when one found nothing: a host full of people is not searched for each who is refused."""

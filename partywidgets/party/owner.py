@@ -1,4 +1,4 @@
-"""Whose a file is: its user's alone, or somebody else's, which an error about rights leaves out and whoever mends it asks first."""
+"""Whose a file is: kept for its user alone, and named where it is another's, which an error about permissions leaves out."""
 
 from __future__ import annotations
 

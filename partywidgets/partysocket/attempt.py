@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 async def attempt(
     connecting: Coroutine[Any, Any, ClientConnection], asked: asyncio.Event, *, patience: float
 ) -> ClientConnection | Exception | None:
-    """The connection, what kept it from being made, or None where it was `asked` to end before it was there.
+    """The connection, the error that kept it from being made, or None when it was `asked` to end first.
 
-    A connection that comes when nobody waits for it any more is closed: cancelled in the moment in which it stands, or in a function that
-    takes being cancelled for its own affair and goes on. `patience`: seconds that an attempt which was given up is waited for.
+    A connection that is made all the same, when nobody waits for it any more, is closed: a cancellation may come just as it stands, or in a
+    function of the user's that swallows it. `patience`: seconds that an attempt which was given up is waited for.
     """
     making, asking = asyncio.ensure_future(connecting), asyncio.ensure_future(asked.wait())
     given_up = True

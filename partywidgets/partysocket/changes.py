@@ -1,4 +1,4 @@
-"""Word of a change, for whoever waits for one on the same loop."""
+"""A change, told to whoever waits for one on the same loop."""
 
 from __future__ import annotations
 

@@ -26,8 +26,9 @@ _log = logging.getLogger("partywidgets.scans")
 class Lapse:
     """Waits for writings to the history. One that fails is counted and logged, and what is under way goes on without it.
 
-    Only `results` that are not written are lost, and begin a lapse; only they end it: that a scan began is so small that a full disk has
-    room for it, and figures that were not summed up are so later. `told` is called when a lapse has begun, and when it is over.
+    Only results that cannot be written begin a lapse, for they are lost, and only results that are written end it: the line that a scan has
+    begun is so short that even a full disk may take it, and figures that were not summed up are summed up later. `told` is called when a
+    lapse has begun, and when it is over.
     `is_lost` is true while what is written goes into files that were removed.
     """
 

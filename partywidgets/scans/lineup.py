@@ -15,8 +15,9 @@ from .settings import LimitSettings
 AHEAD = 2
 """Begun of one host, or of one type with a limit, in multiples of the limit: the next ones stand ready when a place is left."""
 AHEAD_IN_ALL = 4
-"""Begun in all, in multiples of the limit. With `AHEAD` for each host and type, so many are not begun unless as many as may are running:
-for each that waits for its type another of that type runs, and for each that waits for its host one holds a place of that host."""
+"""Begun in all, in multiples of the limit: enough that no place stays empty, since at least a quarter of those begun run. For each one that
+waits for its type, another of that type runs (`AHEAD` is 2); for each one that waits for its host, another holds a place of that host, and
+either runs or waits for its type."""
 
 
 class Lineup:

@@ -1,7 +1,7 @@
-"""Which results are of a check: their place in time by check id, sorted in by the thousand.
+"""An index of the results by check and time, filled thousands at a time.
 
 An index of `results` would do the same, and would write a page of its own for nearly every result of a scan: two fifths of the work of
-keeping one (`benchmarks/history.py`). So the newest results are not sorted in yet; who asks for a check's looks at those as they are.
+keeping one (`benchmarks/history.py`). So the newest results are not in it yet; whoever asks for a check's reads those one by one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .model import CheckResult
 
 BEHIND = 8192
-"""Most results that are not sorted in."""
+"""Most results that are not in it yet."""
 
 TABLES = """
 CREATE TABLE looks (

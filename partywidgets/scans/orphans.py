@@ -1,4 +1,4 @@
-"""Rows that nobody looks at any more: what they said once may be so no more, so they turn unknown and say why."""
+"""Rows that nobody looks at any more: what they say may no longer be true, so they turn unknown and say why."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Orphans:
         self._service = service
 
     async def disown_runners(self) -> None:
-        """After a start, no runner is here yet: what their functions saw last is not what is."""
+        """After a start, when no runner is here yet: what their functions saw last may no longer be true."""
         rows = [row for row in self._service.board.rows.values() if self._service.board.owner_of(row.fingerprint).startswith(OWNER)]
         await self._disown(rows, "the host started anew and {owner} has not come back: run its notebook again", at=utc_now())
 
     async def disown_configs(self) -> None:
-        """Turns rows unknown whose config nobody loaded since the host started, and tells everyone: what was so then may be so no more.
+        """Turns rows unknown whose config nobody loaded since the host started, and tells everyone: what they say may no longer be true.
 
         Their time stays that of their last look, and nobody is notified.
         """

@@ -58,7 +58,7 @@ class Placing:
             return None
         if gone:  # nobody looked
             placement = replace(placement, recorded=replace(placement.recorded, looked=False))
-        if placement.hardened:  # of a problem that went before it was hard nobody was told, nor is its end told
+        if placement.hardened:  # nobody was told of a problem that was over before it was hard, so nobody is told of its end
             _log.info("check %s is %s (%s): %s", result.check_id, result.status, result.severity, one_line(result.summary, 200))
         self._notifier.seen(result)
         if check is not None and result.state.phase == "soft":

@@ -58,8 +58,8 @@ class Recorded:
     body: str | None = None
     """The result as JSON text, where somebody has made it already."""
     looked: bool = True
-    """False: nobody looked, the row only turned unknown. It is the present and a change, and no result of the past: it counts in no figure,
-    and the last failure stays the one that was seen."""
+    """False: nobody looked, the row only turned unknown. It is kept as the present and as a change, but not as a result of the past: no
+    figure counts it, and the last failure remains the one that was seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What registries said of domains, kept over restarts of the host: each would else be asked again about all of them at once."""
+"""What registries said of domains, kept over restarts of the host: else each start would ask them about all domains at once."""
 
 from __future__ import annotations
 

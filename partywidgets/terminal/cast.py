@@ -18,8 +18,8 @@ from .settings import RecordingSettings
 log = logging.getLogger(__name__)
 
 SLICE, SLICE_PAUSE = 4096, 0.0003
-"""Characters that are redacted at once, and seconds until the next: a regular expression never gives the interpreter's lock up, and in a
-whole screen it looked for 20 to 50 ms, in which no key was echoed in any room."""
+"""Characters that are redacted at once, and seconds until the next: a regular expression keeps the interpreter's lock until it is done, 20
+to 50 ms for a whole screen, and no key is echoed in any room meanwhile."""
 PART_BYTES = 16 << 20
 """A recording larger than this is continued in another file."""
 PRUNE_SECONDS = 3600.0

@@ -54,7 +54,9 @@ class Commands:
         self._typed: TypedMarks | None = None
         """Of the request, where its own line prints its marks."""
         self._ending: tuple[int, int, float] | None = None
+        """Of a command whose end was marked: its code, where its output ends, and when. The next mark, which has the folder, ends it."""
         self._typed_end: tuple[int, int, float] | None = None
+        """The same of a line that prints its own marks."""
         self._taking_back = TakingBack(write, over=lambda: bool(self._gone) or self._shell.at_prompt.is_set() or self._running is not None)
         self._gone = "the terminal is not running: restart it"
 

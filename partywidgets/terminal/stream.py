@@ -25,11 +25,12 @@ RING_BYTES = 256 * 1024
 IDLE_SECONDS = 0.02
 """After this long without output, and after input, the next output goes out at once, so that an echo is instant."""
 HELD_BYTES = 8 << 20
-"""Output held for viewers that are a little behind, once for all of them, for `Viewer.patience` at most; who needs older output lags."""
+"""Output held for viewers that are a little behind, once for all of them. Whoever is further behind than this, or for longer than
+`Viewer.patience`, lags."""
 DRAINED_BYTES = 16 * 1024
 LOOK_SECONDS, LOOK_SELDOM_SECONDS = 0.01, 0.08
-"""Between two looks at viewers that are behind, since sockets do not tell when they have drained; more and more seldom while nothing
-changes, so that one who is stopped costs the others nothing."""
+"""Seconds between two looks at viewers that are behind, since sockets do not tell when they have drained: more and more while nothing
+changes, so that a viewer which stands still costs the others nothing."""
 DELTA_BYTES = 256 * 1024
 """More than this since a screen was captured, and it is captured anew."""
 

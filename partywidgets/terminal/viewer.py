@@ -25,8 +25,8 @@ NARROW_BYTES = 128 * 1024
 THIN_BYTES = 32 * 1024
 """What one on a thin line may at least."""
 THIN_SECONDS = 1.0
-"""A viewer that lagged may have unread what its line brings in this time, and gets as much of the scrollback: what it sees is then not
-older than a moment or two, also where a whole scrollback would take a minute."""
+"""A viewer that lagged may have as much unread as its line brings in this time, and gets as much of the scrollback. So what it sees is at
+most a moment or two old, even where a whole scrollback would take a minute."""
 LAG_SECONDS = 0.1
 """A viewer for whom output has waited this long gets no more of it, and one fresh screen when it has drained."""
 QUICK_LAG_SECONDS = 0.3
@@ -105,8 +105,8 @@ class Viewer(ABC):
         return self.window < NARROW_BYTES
 
     def takes(self, size: int) -> bool:
-        """True while it may be sent so much more in one piece. On a thin line that is no more than its window: what needs seconds to come
-        holds up what follows, and a screen says as much."""
+        """True while it may be sent so many bytes more in one piece. On a thin line at most its window: a longer piece would hold up for
+        seconds what comes behind it, and a fresh screen shows the same."""
         return self.open and not (self.thin and size > self.window)
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 FLOOR = 512
 """Bytes a second that a peer's machine must acknowledge to be taken for one on a slow line. The slowest line that anybody works over (GSM
-data, 9.6 kbit/s) brings 1,200; at this rate the most that waits for a peer (`party.fanout.DEFAULT_CAP`) is gone in 35 minutes. Who
-acknowledges a byte now and then, to hold what waits for it, is as one who takes nothing."""
+data, 9.6 kbit/s) brings 1,200; at this rate the most that waits for a peer (`party.fanout.DEFAULT_CAP`) is gone in 35 minutes. A peer
+that acknowledges a byte now and then, only to go on holding what waits for it, counts as one that takes nothing."""
 
 
 class Draining:

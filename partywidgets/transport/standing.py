@@ -1,4 +1,4 @@
-"""A room's answer for as long as the grant stands that it is made for."""
+"""A room's answer over HTTP, cut short when the grant of whoever asked ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 256 * 1024
 
 
 class _EndedError(OSError):
-    """What the one is told who makes the answer: as when the receiver has gone (ASGI 2.4), which every kind of response knows."""
+    """Raised in whatever makes the answer, as when its receiver has gone (ASGI 2.4): every kind of response knows that."""
 
 
 class Standing(Response):
