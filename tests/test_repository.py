@@ -111,6 +111,22 @@ def test_the_architecture_page_names_files_that_are_there() -> None:
     assert not [path for path in sorted(paths) if not (ROOT / path).exists() and not (ROOT / "partywidgets" / path).exists()]
 
 
+def test_the_architecture_page_names_functions_that_are_there() -> None:
+    """What it names in a file (`app.py`: `reload`, or `reload` of `app.py`) is defined there."""
+    page = (ROOT / "docs/topics/architecture.md").read_text()
+    behind = re.findall(r"`([\w./-]+\.(?:py|ts))`: ((?:`[\w.]+`(?:, )?)+)", page)
+    before = [(path, f"`{name}`") for name, path in re.findall(r"`([\w.]+)` (?:of |in |\()`([\w./-]+\.(?:py|ts))`", page)]
+    named = [(path, name) for path, names in behind + before for name in re.findall(r"`([\w.]+)`", names)]
+    assert len(named) > 40
+    missing = []
+    for path, name in named:
+        place = next(place for place in (ROOT / path, ROOT / "partywidgets" / path) if place.exists())
+        what = re.escape(name.rpartition(".")[2])
+        if not re.search(rf"(?m)\b(?:class|def|function) {what}\b|^\s*(?:async )?{what}(?:\(|\b.* = )", place.read_text()):
+            missing.append(f"{path}: {name}")
+    assert not missing
+
+
 @pytest.mark.parametrize("package", ["party", "transport", "terminal", "scans", "client"])
 def test_a_package_names_its_files(package: str) -> None:
     """Whoever opens a large package finds each of its files once in the first docstring, beside what it is about."""
@@ -119,4 +135,5 @@ def test_a_package_names_its_files(package: str) -> None:
     lines = [re.split(r" {2,}", line.strip(), maxsplit=1)[1] for line in docstring.splitlines() if line.startswith("    ")]
     named = sorted(name for line in lines for name in line.split())
     folders = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
-    assert named == sorted(folders | {path.stem for path in folder.glob("*.py")} - {"__init__"})
+    there = folders | {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert named == sorted(there), f"the map in partywidgets/{package}/__init__.py and its files differ by {sorted(there ^ set(named))}"
