@@ -141,15 +141,19 @@ async def test_cancelling_the_caller_ends_the_scan(play: Play) -> None:
 async def test_leaving_the_service_ends_everything(play: Play) -> None:
     """Leaving `async with` cancels scans under way and leaves no task behind."""
 
+    begun = asyncio.Event()
+
     async def before(check_id: str) -> None:
-        await asyncio.sleep(3600)
+        begun.set()
+        await asyncio.Event().wait()
 
     play.before = before
     before_tasks = asyncio.all_tasks()
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", [ScriptedCheck(id="slow", timeout=3600, every=1)])
         service.start_scan()
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            await begun.wait()
     assert asyncio.all_tasks() == before_tasks
     assert play.at_once == 0
 
