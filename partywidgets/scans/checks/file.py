@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ...duration import PositiveSeconds, format_duration
-from ..calls import OverdueError, StillRunningError, shared_calls
 from ..condition import compile_condition
 from ..model import ErrorClass, Metric
 from .base import CheckModel, Probe, ProbeContext
+from .blocking import look_blocking
+from .dial import DialError
 
 CHUNK_BYTES = 1 << 20
 ENTRIES = 10_000
@@ -64,15 +65,12 @@ class FileCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One look, in a thread: a file system that hangs holds up that thread alone."""
         probe = Probe(self.target)
-        left = context.deadline - asyncio.get_running_loop().time()
         digest = self.sha256 is not None or any("sha256" in compile_condition(expr).names for expr in self.expressions)
-        until = time.monotonic() + left
+        until = time.monotonic() + context.deadline - asyncio.get_running_loop().time()
         try:
-            probe.values = await shared_calls().call(f"file {self.id}: {self.path}", lambda: _look(self.path, digest, until), left)
-        except OverdueError:
-            probe.error = ("timeout", f"{self.path}: no answer within {format_duration(self.timeout)}")
-        except StillRunningError:
-            probe.error = ("timeout", f"{self.path}: the last look still hangs")
+            probe.values = await look_blocking(self, self.path, lambda: _look(self.path, digest, until), context)
+        except DialError as error:
+            probe.error = (error.kind, error.message)
         except OSError as error:
             probe.error = ("internal", f"{self.path}: {(error.strerror or str(error)).lower()}")
         if probe.values.get("exists"):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ...duration import PositiveSeconds, format_duration
+from ...duration import PositiveSeconds
 from ...exceptions import ConfigError
-from ..calls import OverdueError, StillRunningError, shared_calls
 from ..condition import require_names
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Probe, ProbeContext
+from .blocking import look_blocking
+from .dial import DialError
 
 _UNITS = {"used_percent": "%", "inodes_used_percent": "%", "swap_used_percent": "%", "iowait_percent": "%", "steal_percent": "%"}
 _WHAT = ("disk", "memory", "cpu", "load", "process", "port")
@@ -87,7 +87,6 @@ class HostCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One look, in a thread: a disk that hangs holds up that thread alone."""
         probe = Probe(self.target)
-        left = context.deadline - asyncio.get_running_loop().time()
         look: Callable[[], dict[str, Any]] = {
             "disk": lambda: _disk(self.disk or "/"),
             "memory": _memory,
@@ -97,11 +96,9 @@ class HostCheck(CheckModel):
             "port": lambda: _port(self.port or 0),
         }[self.what]
         try:
-            probe.values = await shared_calls().call(f"host {self.id}: {self.target}", look, left)
-        except OverdueError:
-            probe.error = ("timeout", f"{self.target}: no answer within {format_duration(self.timeout)}")
-        except StillRunningError:
-            probe.error = ("timeout", f"{self.target}: the last look still hangs")
+            probe.values = await look_blocking(self, self.target, look, context)
+        except DialError as error:
+            probe.error = (error.kind, error.message)
         except FileNotFoundError:
             status: Status = "crit"
             probe.status, probe.summary = status, f"{self.target}: there is no such path"

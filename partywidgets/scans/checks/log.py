@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import stat
@@ -14,9 +13,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ...duration import PositiveSeconds, format_duration
-from ..calls import OverdueError, StillRunningError, shared_calls
 from ..model import ErrorClass, Evidence, Metric
 from .base import CheckModel, Probe, ProbeContext
+from .blocking import look_blocking
+from .dial import DialError
 
 READ_BYTES = 16 << 20
 """How much of a log one look reads; the rest comes with the next one, and `behind` says how much that is."""
@@ -95,13 +95,10 @@ class LogCheck(CheckModel):
     async def probe(self, context: ProbeContext) -> Probe:
         """One look, in a thread: a file system that hangs holds up that thread alone."""
         probe, shown = Probe(self.target), list[str]()
-        left = context.deadline - asyncio.get_running_loop().time()
         try:
-            probe.values, shown = await shared_calls().call(f"log {self.id}: {self.path}", lambda: _look(self), left)
-        except OverdueError:
-            probe.error = ("timeout", f"{self.path}: no answer within {format_duration(self.timeout)}")
-        except StillRunningError:
-            probe.error = ("timeout", f"{self.path}: the last look still hangs")
+            probe.values, shown = await look_blocking(self, self.path, lambda: _look(self), context)
+        except DialError as error:
+            probe.error = (error.kind, error.message)
         except OSError as error:
             probe.error = ("internal", f"{self.path}: {(error.strerror or str(error)).lower()}")
         values = probe.values
