@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,12 +45,15 @@ class HistoryFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        self.lost = False
+        """Whether, after the last thing that was written, the path led to another file than that which is written to, or to none."""
         self._database: sqlite3.Connection | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._reading = threading.local()
         self._opened: list[sqlite3.Connection] = []
         """Of the threads that read; they end with the history."""
+        self._opened_as: tuple[int, int] | None = None
         self._long_log = False
         self._checkpoint: asyncio.Future[None] | None = None
 
@@ -132,6 +136,17 @@ class HistoryFile:
             database.close()
             raise
         self._database = database
+        self._opened_as = self._stamp()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Which file the path leads to; None: none. A disk that does not answer is another trouble, which what is written tells of."""
+        try:
+            found = None if self.path is None else os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            return self._opened_as
+        return None if found is None else (found.st_dev, found.st_ino)
 
     def _close(self) -> None:
         if self._database is not None:
@@ -146,6 +161,7 @@ class HistoryFile:
         try:
             yield self._db
             self._db.execute("COMMIT")
+            self.lost = self._stamp() != self._opened_as  # SQLite writes on into a file that was removed, and says nothing
             self._long_log = self._log_size() > CHECKPOINT * PAGE
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -175,7 +191,8 @@ class HistoryFile:
         known: sqlite3.Connection | None = getattr(self._reading, "database", None)
         if known is None:
             assert self.path is not None
-            known = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            existing = f"{self.path.absolute().as_uri()}?mode=rw"  # where the file was removed, it makes no other
+            known = sqlite3.connect(existing, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
             self._opened.append(known)
             known.row_factory = sqlite3.Row
             known.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

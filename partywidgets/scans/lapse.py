@@ -18,9 +18,15 @@ REMIND = 60.0
 QUIET = 10.0
 """Seconds without a failure after which results that are written end the lapse. A few may find room where many do not."""
 
-LOST = "its directory was moved or removed"
+DIRECTORY_LOST = "its directory was moved or removed"
+FILE_LOST = "its file was moved or removed"
+_REMEDY = "put it back, or restart the host, which begins a new one"
 
 _log = logging.getLogger("partywidgets.scans")
+
+
+class _LostError(StorageError):
+    """What was written is in a file that was removed."""
 
 
 class Lapse:
@@ -29,14 +35,14 @@ class Lapse:
     Only results that cannot be written begin a lapse, for they are lost, and only results that are written end it: the line that a scan has
     begun is so short that even a full disk may take it, and figures that were not summed up are summed up later. `told` is called when a
     lapse has begun, and when it is over.
-    `is_lost` is true while what is written goes into files that were removed.
+    `lost` says why, while what is written goes into files that were removed; else "".
     """
 
-    def __init__(self, told: Callable[[], Awaitable[None]], *, is_lost: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, told: Callable[[], Awaitable[None]], *, lost: Callable[[], str] = lambda: "") -> None:
         self.reason: str | None = None
         """Why the history is not written, for people who may not know the host's paths; None while it is."""
         self._told = told
-        self._is_lost = is_lost
+        self._lost = lost
         self._missed = 0
         self._failed_at = self._said_at = float("-inf")
 
@@ -44,19 +50,20 @@ class Lapse:
         """Returns when it is written (True), or cannot be."""
         try:
             await writing
-            if results and self._is_lost():
-                raise StorageError(LOST)
+            if results and (why := self._lost()):
+                raise _LostError(why)
         except StorageError as error:
             self._missed += 1
             now = time.monotonic()
             if now - self._said_at >= REMIND:
                 self._said_at = now
-                _log.error("scans go on without their history (%d times by now): %s", self._missed, error)
+                remedy = f": {_REMEDY}" if isinstance(error, _LostError) else ""
+                _log.error("scans go on without their history (%d times by now): %s%s", self._missed, error, remedy)
             if results:
                 self._failed_at = now
                 if self.reason is None:
                     cause = error.__cause__
-                    known = str(cause) if isinstance(cause, sqlite3.Error) else str(error) if str(error) == LOST else ""
+                    known = str(cause) if isinstance(cause, sqlite3.Error) else str(error) if isinstance(error, _LostError) else ""
                     self.reason = known or "the host's log says why"
                     await self._told()
             return False

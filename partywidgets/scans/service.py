@@ -19,7 +19,7 @@ from .checks.base import CheckModel
 from .execution import Bench, Loaded, configured
 from .history import FILE, History
 from .housekeeping import keep_house, warm_up
-from .lapse import Lapse
+from .lapse import DIRECTORY_LOST, FILE_LOST, Lapse
 from .maintenance import MaintenanceSettings
 from .model import CheckResult
 from .notice import Known
@@ -99,7 +99,7 @@ class OpsMonitorService:
         self._history: History | None = None
         self.storage_lost: Callable[[], bool] = lambda: False
         """Whether the directory of the history was moved or removed, as its host knows."""
-        self._lapse = Lapse(self._tell_lapse, is_lost=lambda: self.storage_lost())
+        self._lapse = Lapse(self._tell_lapse, lost=self._lost)
         self.redact = redact
         placing = Placing(self.board, self.registry, self.notifier, self.scheduler, redact)
         self.scans = ActiveScans(self, self._tasks, placing=placing, lapse=self._lapse)
@@ -331,6 +331,9 @@ class OpsMonitorService:
 
     async def _tell_failing(self) -> None:
         await self.announcer.tell("notify", {"failing": self.notifier.failing()})
+
+    def _lost(self) -> str:
+        return DIRECTORY_LOST if self.storage_lost() else FILE_LOST if self.history.lost else ""
 
     async def _tell_lapse(self) -> None:
         await self.announcer.tell("unkept", {"reason": self._lapse.reason})

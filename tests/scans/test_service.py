@@ -355,6 +355,32 @@ async def test_a_directory_that_was_removed_is_said_as_a_full_disk_is(
     assert "scans go on without their history (1 times by now): its directory was moved or removed" in caplog.text
 
 
+async def test_a_history_file_that_was_removed_is_said_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody makes room on the disk with it, under a host that writes on: people hear it, and when the file is there again. Who looks
+    back meanwhile makes no other file in its place."""
+    monkeypatch.setattr(lapse, "QUIET", 0.0)
+    told, file = Told(), tmp_path / FILE
+    async with OpsMonitorService(directory=tmp_path) as service:
+        service.announcer.broadcast = told
+        await service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        await service.run_scan()
+        assert service.snapshot_head()["unkept"] is None
+        file.rename(tmp_path / "elsewhere")
+        await service.run_scan()
+        assert service.snapshot_head()["unkept"] == "its file was moved or removed"
+        with pytest.raises(sqlite3.OperationalError, match="unable to open database file"):
+            await asyncio.to_thread(service.history._looked, lambda database: None)  # as a reader's thread that is new
+        assert not file.exists()
+        (tmp_path / "elsewhere").rename(file)
+        await service.run_scan()
+        await service.run_scan()
+        assert service.snapshot_head()["unkept"] is None
+    assert [data["reason"] for kind, data in told.messages if kind == "unkept"] == ["its file was moved or removed", None]
+    assert "its file was moved or removed: put it back, or restart the host, which begins a new one" in caplog.text
+
+
 async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A scan writes several times and there are many: the log does not grow with each, and says when writing works again. People are told
     both, and who comes in between finds it in the snapshot."""
