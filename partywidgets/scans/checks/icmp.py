@@ -91,25 +91,8 @@ class IcmpCheck(CheckModel):
         duration_ms = round((perf_counter() - started) * 1000, 3)
         probe.phases_ms = {name: phases.ms.get(name, 0.0) for name in ("resolve", "processing")}
         probe.metrics.append(Metric("duration_ms", duration_ms, "ms"))
-        if probe.error is not None:
-            return probe
-        milliseconds = [round(seconds * 1000, 3) for seconds in replies]
-        loss = round(100 * (1 - len(replies) / sent), 1) if sent else 100.0
-        probe.values = {
-            "sent": sent,
-            "received": len(replies),
-            "loss_percent": loss,
-            "rtt_min_ms": min(milliseconds, default=None),
-            "rtt_avg_ms": round(sum(milliseconds) / len(milliseconds), 3) if milliseconds else None,
-            "rtt_max_ms": max(milliseconds, default=None),
-            "ip": address,
-            "duration_ms": duration_ms,
-        }
-        probe.metrics += [Metric("loss_percent", loss, "%"), Metric("received", float(len(replies)))]
-        probe.metrics += [Metric(f"rtt_{n}_ms", v, "ms") for n in ("min", "avg", "max") if (v := probe.values[f"rtt_{n}_ms"]) is not None]
-        probe.summary = probe.fault = f"{len(replies)} of {sent} replies from {address}"
-        if milliseconds:
-            probe.summary += f", {probe.values['rtt_avg_ms']:.4g} ms on average"
+        if probe.error is None:
+            _fill(probe, replies, sent, address, duration_ms)
         return probe
 
     async def _echo(self, echo: _Echo, number: int, seconds: float) -> float | None:
@@ -125,6 +108,27 @@ class IcmpCheck(CheckModel):
                         return perf_counter() - begun
         except TimeoutError:
             return None
+
+
+def _fill(probe: Probe, replies: list[float], sent: int, address: str, duration_ms: float) -> None:
+    """Values, metrics and summary of echoes that were sent. `replies` are in seconds."""
+    milliseconds = [round(seconds * 1000, 3) for seconds in replies]
+    loss = round(100 * (1 - len(replies) / sent), 1) if sent else 100.0
+    probe.values = {
+        "sent": sent,
+        "received": len(replies),
+        "loss_percent": loss,
+        "rtt_min_ms": min(milliseconds, default=None),
+        "rtt_avg_ms": round(sum(milliseconds) / len(milliseconds), 3) if milliseconds else None,
+        "rtt_max_ms": max(milliseconds, default=None),
+        "ip": address,
+        "duration_ms": duration_ms,
+    }
+    probe.metrics += [Metric("loss_percent", loss, "%"), Metric("received", float(len(replies)))]
+    probe.metrics += [Metric(f"rtt_{n}_ms", v, "ms") for n in ("min", "avg", "max") if (v := probe.values[f"rtt_{n}_ms"]) is not None]
+    probe.summary = probe.fault = f"{len(replies)} of {sent} replies from {address}"
+    if milliseconds:
+        probe.summary += f", {probe.values['rtt_avg_ms']:.4g} ms on average"
 
 
 @dataclass(slots=True)
