@@ -45,6 +45,8 @@ class _HostCollector:
         )
         unkept = int(app.service.snapshot_head()["unkept"] is not None)
         yield GaugeMetricFamily("partywidgets_history_unkept", "1 while results are not kept, as on a full disk.", unkept)
+        refused = int(app.service.config_refused is not None)
+        yield GaugeMetricFamily("partywidgets_config_refused", "1 while a changed config is refused and the former goes on.", refused)
         yield from self._notifications()
         yield from self._checks()
 

@@ -111,6 +111,8 @@ export interface OpsSnapshot {
   notify?: FailingTarget[];
   /** Why the history is not written; null while it is. */
   unkept?: string | null;
+  /** Why the config is not in force as its file is now; null while it is. */
+  config_refused?: string | null;
   /** The rows that left in the last ten minutes, and for how many seconds they have been gone. */
   removed?: (Removed & { ago_s: number }) | null;
   role?: string;
@@ -186,6 +188,7 @@ export type OpsMessage =
   | { type: "state-change"; data: StateChange }
   | { type: "notify"; data: { failing: FailingTarget[] } }
   | { type: "unkept"; data: { reason: string | null } }
+  | { type: "config-refused"; data: { reason: string | null } }
   | { type: "removed"; data: Removed }
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }

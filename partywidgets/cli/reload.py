@@ -80,10 +80,22 @@ class Reloader:
             ignored = await self._app.reload(config)
         except PartyError as error:
             log.error("the config was not reloaded, the former one stays in force: %s", error)
+            await self._app.service.refuse_config(_for_people(error, path))
         except Exception:
             log.exception("%s could not be reloaded, the former config stays in force", path)
+            await self._app.service.refuse_config(f"{path.name}: the host's log says why")
         else:
+            await self._app.service.refuse_config(None)
             late = f"; not applied before the next start: {', '.join(ignored)}" if ignored else ""
             log.info("%s was reloaded: %s%s", path, counted(len(self._app.service.registry), "check"), late)
             return True
         return False
+
+
+def _for_people(error: PartyError, path: Path) -> str:
+    """The first fault, for those who look at the room: without the host's directories."""
+    text = str(error)
+    for folder in {path.absolute().parent, path.resolve().parent}:
+        text = text.replace(f"{folder}{os.sep}", "")
+    first, *others = text.splitlines()
+    return f"{first} (and {counted(len(others), 'more fault')})" if others else first

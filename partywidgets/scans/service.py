@@ -21,7 +21,7 @@ from .history import FILE, History
 from .housekeeping import keep_house, warm_up
 from .lapse import DIRECTORY_LOST, FILE_LOST, Lapse
 from .maintenance import MaintenanceSettings
-from .model import CheckResult
+from .model import CheckResult, one_line
 from .notice import Known
 from .notify import Notifier, require_apprise
 from .notify_settings import NotifySettings
@@ -94,6 +94,8 @@ class OpsMonitorService:
         )
         self.removal: removal.Removal | None = None
         """The rows that left last, of which the room was told."""
+        self.config_refused: str | None = None
+        """Why a config is not in force as its file is now, for those who look at the room."""
         self.looking_back = asyncio.Semaphore(LOOKING_BACK)
         self.keeping = HistorySettings()
         self._history: History | None = None
@@ -217,6 +219,14 @@ class OpsMonitorService:
         if self.notifier.failing() != failing:
             await self._tell_failing()
 
+    async def refuse_config(self, reason: str | None) -> None:
+        """Tells everyone why the file that was to be loaded is refused and the former config goes on; None: it is in force."""
+        if reason is not None:
+            reason = one_line(reason if self.redact is None else self.redact(reason), 300)
+        if reason != self.config_refused:
+            self.config_refused = reason
+            await self.announcer.tell("config-refused", {"reason": reason})
+
     async def settle(self, owner: str, swap: Swap, actor: str | None = None) -> None:
         """Brings schedule and board in line with what an owner's checks are now."""
         for loaded in self.registry.owned_by(owner):
@@ -302,6 +312,7 @@ class OpsMonitorService:
             "checks": len(self.registry),
             "notify": self.notifier.failing(),
             "unkept": self._lapse.reason,
+            "config_refused": self.config_refused,
             "removed": None if self.removal is None else self.removal.to_wire(),
             "next": wire_moment(self.scheduler.next_full()),
         }

@@ -119,6 +119,15 @@ async def test_functions_under_serve_end_with_it(serve: Any, tmp_path: Path) -> 
     await gone(pid)
 
 
+async def refused(host: Served, reason: str | None) -> None:
+    """Waits until who joins the room is told that the config is refused, and why; None: that it is in force."""
+    heads: list[Any] = []
+    async with asyncio.timeout(LIMIT):
+        while not heads or heads[-1]["config_refused"] != reason:
+            async with OpsClient(host.url, on_message=lambda kind, data: heads.append(data) if kind == "snapshot" else None):
+                pass
+
+
 async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None:
     """New checks come, old ones go, acks stay; a broken file is refused with line and column, and the former config goes on."""
     failing = "{id: failing, type: file, path: /nowhere, every: 1h}"
@@ -145,16 +154,19 @@ async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None
         refusal = await host.logged("partywidgets.serve")
         assert f"{config}:2:10: limits: unknown key 'totl', did you mean 'total'?" in refusal
         assert "the former one stays in force" in refusal
+        await refused(host, "partywidgets.yaml:2:10: limits: unknown key 'totl', did you mean 'total'?")
         assert (await ops.recheck([pid])).counts["ok"] == 1
 
         write(tmp_path, "modules: [serve_checks]\n", "import partywidgets\n1 / 0\n")
         host.process.send_signal(signal.SIGHUP)
         assert "serve_checks.py:2: the module serve_checks cannot be imported: ZeroDivisionError" in await host.logged("partywidgets.serve")
+        await refused(host, "serve_checks.py:2: the module serve_checks cannot be imported: ZeroDivisionError: division by zero")
         assert (await ops.recheck([pid])).counts["ok"] == 1
 
         write(tmp_path, "auth: {hosts: [ops.example.com]}\n")
         host.process.send_signal(signal.SIGHUP)
         assert "0 checks; not applied before the next start: auth" in await host.logged("partywidgets.serve")
+        await refused(host, None)
     host.process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(host.process.wait(), LIMIT) == 0
 

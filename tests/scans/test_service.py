@@ -381,6 +381,22 @@ async def test_a_history_file_that_was_removed_is_said_too(
     assert "its file was moved or removed: put it back, or restart the host, which begins a new one" in caplog.text
 
 
+async def test_a_config_that_is_refused_is_told_once_without_secrets() -> None:
+    """Everyone hears why the changed file is not in force, who comes later too, and when it is."""
+    told = Told()
+    async with OpsMonitorService(redact=lambda text: text.replace("hunter2", "***")) as service:
+        service.announcer.broadcast = told
+        for _ in range(2):
+            await service.refuse_config("a.yaml:1:2: unknown key 'hunter2'" + "!" * 1000)
+        (refused,) = [data["reason"] for kind, data in told.messages if kind == "config-refused"]
+        assert refused.startswith("a.yaml:1:2: unknown key '***'!!")
+        assert len(refused) == 300
+        assert service.snapshot_head()["config_refused"] == refused
+        await service.refuse_config(None)
+        assert service.snapshot_head()["config_refused"] is None
+    assert [data["reason"] for kind, data in told.messages if kind == "config-refused"] == [refused, None]
+
+
 async def test_a_full_disk_is_said_once_and_its_end_too(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A scan writes several times and there are many: the log does not grow with each, and says when writing works again. People are told
     both, and who comes in between finds it in the snapshot."""

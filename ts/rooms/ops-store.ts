@@ -48,6 +48,7 @@ export class OpsStore {
   failing: FailingTarget[] = [];
   /** Why the history is not written; null while it is. */
   unkept: string | null = null;
+  configRefused: string | null = null;
   /** The rows that left last, and when the room was told, on this page's clock. */
   removed: (Removed & { told: number }) | null = null;
   role = "";
@@ -147,6 +148,10 @@ export class OpsStore {
         this.unkept = message.data.reason;
         changes.scan = true;
         break;
+      case "config-refused":
+        this.configRefused = message.data.reason;
+        changes.scan = true;
+        break;
       case "removed":
         this.removed = { ...message.data, told: performance.now() };
         changes.scan = true;
@@ -168,6 +173,7 @@ export class OpsStore {
       this.name = snapshot.name ?? this.name;
       this.failing = snapshot.notify ?? [];
       this.unkept = snapshot.unkept ?? null;
+      this.configRefused = snapshot.config_refused ?? null;
       const { removed } = snapshot;
       if (removed) this.removed = { ...removed, told: performance.now() - removed.ago_s * 1000 };
       this.silences.clear();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Removed, ScanReport } from "../ops-protocol.ts";
+import type { OpsMessage, Removed, ScanReport } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
 import { OpsStore } from "../rooms/ops-store.ts";
@@ -69,6 +69,30 @@ it("says as a status that the history is not written, from the snapshot and live
   expect(changes.scan).toBe(true);
   bar.draw(store);
   expect(line.textContent).toBe("⚠ notifications to mail do not arrive: it hangs");
+});
+
+it("says as a status that a changed config is refused, from the snapshot and live, until it is in force", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
+  const line = bar.node.querySelector(".pw-failing")!;
+  const refused = vectors.find(({ message }) => message.type === "config-refused")!.message as unknown as OpsMessage;
+  store.apply(refused, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toBe(
+    "⚠ the changed config is refused, and the former one in force: shop.yaml:3:5: unknown key 'ur', did you mean 'url'?",
+  );
+  const head = { epoch: "e", seq: 1, part: 1, of: 1, results: [] };
+  store.apply({ type: "snapshot", data: head }, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toBe("");
+  store.apply({ type: "snapshot", data: { ...head, config_refused: "<b>shop.yaml" } }, noChanges());
+  bar.draw(store);
+  expect(line.textContent).toContain("in force: <b>shop.yaml");
+  const changes = noChanges();
+  store.apply({ type: "config-refused", data: { reason: null } }, changes);
+  expect(changes.scan).toBe(true);
+  bar.draw(store);
+  expect(line.textContent).toBe("");
 });
 
 it("says how fresh the rows are, and keeps the last whole scan while checks run that were just due", () => {

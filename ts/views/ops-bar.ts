@@ -102,7 +102,7 @@ export class OpsBar {
 
   draw(store: OpsStore): void {
     this.#store = store;
-    setText(this.#failing, [unheard(store.failing), unkept(store.unkept)].filter(Boolean).join(" "));
+    setText(this.#failing, [unheard(store.failing), unkept(store.unkept), unloaded(store.configRefused)].filter(Boolean).join(" "));
     if (performance.now() - this.#toldAt >= FRESH_MS || (store.removed?.told ?? 0) > this.#toldAt) this.tick();
     // Checks that are just due run all the time: their progress would only flicker.
     const running = [...store.running.values()].find(({ trigger }) => !PARTIAL.includes(trigger));
@@ -173,4 +173,9 @@ function unheard(failing: FailingTarget[]): string {
 /** What a person must know who will look back at this hour: it is missing. */
 function unkept(reason: string | null): string {
   return reason === null ? "" : `⚠ the history is not written: ${reason}. What is seen now is not kept`;
+}
+
+/** What a person must know who changed the config, or sees what it should have changed: it was refused. */
+function unloaded(reason: string | null): string {
+  return reason === null ? "" : `⚠ the changed config is refused, and the former one in force: ${reason}`;
 }
