@@ -67,6 +67,11 @@ def _check_hooks(server_class: type[Server]) -> None:
             if hasattr(server_class, written):
                 # Whoever wrote it relies on it, to keep somebody out as a rule.
                 raise ConfigError(f"{name}.{written} would never be called: {remedy}")
+    fetch = inspect.getattr_static(server_class, "fetch", None)
+    if inspect.isfunction(fetch) and list(inspect.signature(fetch).parameters)[1:2] == ["request"]:
+        # PartyServer's way in, overridden to see each request first; a `fetch` with other parameters is the class' own affair.
+        remedy = "give what stands in front of the rooms as auth=, on_before_connect= or on_before_request= to pw.serve or PartyMiddleware"
+        raise ConfigError(f"{name}.fetch would never be called: {remedy}")
     options = getattr(server_class, "options", None)
     if isinstance(options, Mapping) and "hibernate" in options:
         raise ConfigError(f"{name}.options says nothing here: write hibernate = {options['hibernate']!r} in its place")

@@ -17,8 +17,8 @@ class Outbox:
 
     def __init__(self, label: Callable[[], str], *, max_kept: int, max_bytes: int) -> None:
         self._label = label
-        self._max_kept = max_kept
-        self._max_bytes = max_bytes
+        self.max_kept = max_kept
+        self.max_bytes = max_bytes
         self._kept: deque[str | bytes] = deque()
         self.queued: deque[str | bytes] = deque()
         """Handed to the open socket, the next one first: `sent` takes it away."""
@@ -31,12 +31,12 @@ class Outbox:
     def put(self, message: str | bytes, *, is_open: bool) -> bool:
         """True when it was queued to the open socket; else it was kept for the next one, or dropped with a log line."""
         size = _size(message)
-        fits = self.size + size <= self._max_bytes
+        fits = self.size + size <= self.max_bytes
         if is_open and fits:
             self.queued.append(message)
             self.size += size
             return True
-        if is_open or not fits or len(self._kept) >= self._max_kept:
+        if is_open or not fits or len(self._kept) >= self.max_kept:
             self._drop(size, is_open=is_open)
             return False
         self._kept.append(message)
@@ -83,7 +83,7 @@ class Outbox:
     @property
     def _level(self) -> int:
         # Whoever has nothing kept wants it dropped.
-        return logging.WARNING if self._max_kept else logging.DEBUG
+        return logging.WARNING if self.max_kept else logging.DEBUG
 
 
 def sendable(message: str | bytes | bytearray | memoryview) -> str | bytes:

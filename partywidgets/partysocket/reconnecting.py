@@ -99,7 +99,8 @@ class ReconnectingWebSocket:
         self.connection_timeout, self.max_inbox = connection_timeout, max_inbox
         self.start_closed, self.should_reconnect_on_close = start_closed, should_reconnect_on_close
         self.on_open, self.on_message, self.on_close, self.on_error, self.on_end = on_open, on_message, on_close, on_error, on_end
-        self._max_message, self._pings, self._close_timeout, self._ssl = max_message, (ping_interval, ping_timeout), close_timeout, ssl
+        self._max_message, self._close_timeout, self._ssl = max_message, close_timeout, ssl
+        self._ping_interval, self._ping_timeout = ping_interval, ping_timeout
         self._inbox: deque[str | bytes] = deque()
         self._outbox = Outbox(lambda: self.label, max_kept=max_enqueued_messages, max_bytes=max_buffered)
         delays = min_reconnection_delay, max_reconnection_delay, reconnection_delay_grow_factor, jitter
@@ -114,6 +115,25 @@ class ReconnectingWebSocket:
         self._failure: PartyError | None = None
         self._last_url = ""
         self._last_close: CloseEvent | None = None
+        self._told_ended = False
+
+    def _places(self) -> dict[str, tuple[object, str]]:
+        """The options that count anew for each attempt and each message, and whose attribute each is."""
+        own = ("connection_timeout", "max_inbox", "should_reconnect_on_close", "on_open", "on_message", "on_close", "on_error", "on_end")
+        hidden = ("protocols", "headers", "token", "max_message", "ping_interval", "ping_timeout", "close_timeout", "ssl")
+        retries = {
+            "min_reconnection_delay": "min_delay",
+            "max_reconnection_delay": "max_delay",
+            "reconnection_delay_grow_factor": "growth",
+            "jitter": "jitter",
+            "min_uptime": "min_uptime",
+            "max_retries": "most",
+        }
+        outbox = {"max_enqueued_messages": "max_kept", "max_buffered": "max_bytes"}
+        places: dict[str, tuple[object, str]] = {name: (self, name) for name in own}
+        places |= {name: (self, f"_{name}") for name in hidden}
+        places |= {name: (self._retries, attribute) for name, attribute in retries.items()}
+        return places | {name: (self._outbox, attribute) for name, attribute in outbox.items()}
 
     # What it is
 
@@ -179,7 +199,7 @@ class ReconnectingWebSocket:
 
     def reconnect(self, code: int = 1000, reason: str = "") -> None:
         """Closes an open connection with `code` and connects again at once, its retries afresh. A wait for the next attempt ends now."""
-        self._failure = None
+        self._failure, self._told_ended = None, False
         self._retries.afresh()
         if self.should_reconnect:
             self._request(_Ask(code, reason, come_back=True))
@@ -228,6 +248,11 @@ class ReconnectingWebSocket:
         queued = self._outbox.put(sendable(message), is_open=self._state is ReadyState.OPEN)
         if queued:
             self._changes.tell()
+        elif self._runner is not None and self._runner.done() and self._outbox.max_kept and not self._told_ended:
+            self._told_ended = True
+            logger.warning(
+                "%s: send() on a socket that has ended: the message is kept, and goes out when reconnect() is called", self.label
+            )
         return queued
 
     async def drain(self) -> None:
@@ -353,7 +378,7 @@ class ReconnectingWebSocket:
             self._changes,
             label=self.label,
             take=self._take,
-            pings=self._pings,
+            pings=(self._ping_interval, self._ping_timeout),
             ear=self._ear,
             close_timeout=self._close_timeout,
         )

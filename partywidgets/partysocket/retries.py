@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -21,14 +21,10 @@ class Retries:
     most: int | None
     count: int = 0
     """Since the last connection that lasted."""
-    _left: int | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._left = self.most
 
     def afresh(self) -> None:
         """Somebody asked for a connection."""
-        self.count, self._left = 0, self.most
+        self.count = 0
 
     def lasted(self, seconds: float) -> None:
         """A connection was up for so long."""
@@ -37,10 +33,8 @@ class Retries:
 
     def take(self) -> bool:
         """Takes the next one; False when they are used up."""
-        if self._left is not None:
-            if self._left <= 0:
-                return False
-            self._left -= 1
+        if self.most is not None and self.count >= self.most:
+            return False
         self.count += 1
         return True
 

@@ -60,9 +60,9 @@ class PartySocket(ReconnectingWebSocket):
         return self
 
     @property
-    def name(self) -> str | None:
-        """The room's name."""
-        return self.room
+    def name(self) -> str:
+        """The party's name, as in the npm client."""
+        return self.party
 
     @property
     def room_url(self) -> str:
@@ -105,22 +105,26 @@ class PartySocket(ReconnectingWebSocket):
         return self.base_path if self.base_path is not None else f"{self.party}/{self.room}"
 
     def update_properties(self, **changes: Any) -> None:
-        """Changes `host room party prefix base_path path id protocol query` for the next attempt (`reconnect()` makes one now).
+        """Changes options of the constructor, all but `start_closed` and `resume`, for the next attempt (`reconnect()` makes one now).
 
         What is not given stays, the id included. Raises TypeError for another name, and what the constructor raises, with nothing changed.
         """
-        names = {name: name for name in ("host", "room", "party", "prefix", "base_path", "path", "id", "query")} | {"protocol": "scheme"}
-        if unknown := sorted(changes.keys() - names.keys()):
-            raise TypeError(f"update_properties got {', '.join(unknown)}: it takes {', '.join(names)}")
-        before = {name: getattr(self, names[name]) for name in changes}
+        places = self._places()
+        if unknown := sorted(changes.keys() - places.keys()):
+            raise TypeError(f"update_properties got {', '.join(unknown)}: it takes {', '.join(places)}")
+        before = {name: getattr(*places[name]) for name in changes}
         try:
             for name, value in changes.items():
-                setattr(self, names[name], value)
+                setattr(*places[name], value)
             _ = self.room_url
         except (ValueError, PartyError):
             for name, value in before.items():
-                setattr(self, names[name], value)
+                setattr(*places[name], value)
             raise
+
+    def _places(self) -> dict[str, tuple[object, str]]:
+        own = ("host", "room", "party", "prefix", "base_path", "path", "id", "query", "on_resumed")
+        return {name: (self, name) for name in own} | {"protocol": (self, "scheme")} | super()._places()
 
     @staticmethod
     async def fetch(

@@ -133,6 +133,9 @@ class Loose(Server):
 
     def on_start(self, *anything: Any) -> None: ...
 
+    async def fetch(self, url: str) -> bytes:  # its own affair
+        return url.encode()
+
     async def on_message(self, who: Connection, said: str | bytes, again: bool = False) -> None: ...
 
     @staticmethod
@@ -144,6 +147,13 @@ class Swapped(Server):
     """As `partykit/server` has it."""
 
     def on_message(self, message: Any, sender: Any) -> None: ...  # type: ignore[override]
+
+
+class Fronted(Server):
+    """As PartyServer's README has it, "to add request handling before any lifecycle methods are called"."""
+
+    async def fetch(self, request: Request) -> Response:
+        return Response(status_code=401)
 
 
 def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> None:
@@ -172,6 +182,7 @@ def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> N
         ),
         ({"chat": type("Chat", (Server,), {"onBeforeRequest": staticmethod(print)})}, "Chat.onBeforeRequest would never be called: pass"),
         ({"chat": type("Chat", (Server,), {"on_fetch": staticmethod(print)})}, "Chat.on_fetch would never be called: what is no room's"),
+        ({"chat": Fronted}, "Fronted.fetch would never be called: give what stands in front of the rooms as"),
         ({"chat": Swapped}, r"Swapped.on_message is called with the connection first: write on_message\(self, connection, message\)"),
         ({"chat": Hasty}, r"Hasty.on_close is called as on_close\(self, connection, code, reason, was_clean\): give it these parameters"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from partywidgets.exceptions import HostError
+from partywidgets.exceptions import ConnectionClosedError, HostError
 from partywidgets.party.connection import ReadyState
 from partywidgets.partysocket import CloseEvent, PartySocket, ReconnectingWebSocket
 from tests.ports import kept_port
@@ -259,6 +260,63 @@ async def test_update_properties(fast: dict[str, Any]) -> None:
         assert socket.path == "sub"
 
 
+async def test_every_option_can_change(fast: dict[str, Any]) -> None:
+    """As with the npm client: what decides about attempts, too, and what each of them offers."""
+
+    async def leave(connection: ServerConnection) -> None:
+        await connection.close(1013)
+
+    async with peer(leave) as server, PartySocket(host=server.host, room="r", max_retries=0, **fast) as socket:
+        with pytest.raises(HostError, match="used up"):
+            await soon(socket.receive())
+        socket.update_properties(protocols=lambda: ["chat.v2"], headers={"X-Key": "k"}, token="t", max_retries=2)
+        socket.reconnect()
+        with pytest.raises(HostError, match="used up"):
+            await soon(socket.receive())
+        names = ("Sec-WebSocket-Protocol", "X-Key", "Authorization")
+        seen = [[request.headers.get(name) for name in names] for request in server.requests]
+        assert seen == [[None, None, None]] + [["chat.v2", "k", "Bearer t"]] * 3
+        asked: list[CloseEvent] = []
+        socket.update_properties(should_reconnect_on_close=asked.append, max_enqueued_messages=1)
+        socket.reconnect()
+        with pytest.raises(ConnectionClosedError):
+            await soon(socket.receive())
+        assert [event.code for event in asked] == [1013]
+        assert [socket.send("kept"), socket.send("dropped"), socket.drain_queued_messages()] == [False, False, ["kept"]]
+
+
+def test_the_options_that_can_change_are_those_of_the_constructor() -> None:
+    """All but the two that say how it begins; each has its place."""
+    socket = PartySocket(host="127.0.0.1:1", room="r")
+    taken = {name for kind in (PartySocket, ReconnectingWebSocket) for name in inspect.signature(kind.__init__).parameters}
+    can = taken - {"self", "url", "options", "start_closed", "resume"}
+    with pytest.raises(TypeError, match="update_properties got nothing, resume: it takes ") as refusal:
+        socket.update_properties(nothing=1, resume=True)
+    assert set(str(refusal.value).partition(" takes ")[2].split(", ")) == can
+    before = {name: getattr(*place) for name, place in socket._places().items()}
+    socket.update_properties(**before)
+    with pytest.raises(ValueError, match="leave it out"):
+        socket.update_properties(max_retries=3, path="/x")
+    assert {name: getattr(*place) for name, place in socket._places().items()} == before
+
+
+async def test_what_is_sent_to_one_that_has_ended_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody hears it unless reconnect() is called: one line for each end, as the npm client says, and none before it began."""
+    async with peer() as server:
+        socket = PartySocket(host=server.host, room="r", start_closed=True)
+        socket.send("kept")
+        assert caplog.text == ""
+        for _ in range(2):
+            socket.reconnect()
+            await socket.opened(WAIT)
+            await socket.close()
+            caplog.clear()
+            assert [socket.send("late"), socket.send("later"), socket.drain_queued_messages()] == [False, False, ["late", "later"]]
+            assert [record.getMessage() for record in caplog.records] == [
+                "main/r: send() on a socket that has ended: the message is kept, and goes out when reconnect() is called"
+            ]
+
+
 async def test_what_it_says_of_itself() -> None:
     """Before it connects, while it is open, and after the close."""
     async with peer() as server:
@@ -266,7 +324,7 @@ async def test_what_it_says_of_itself() -> None:
         socket = PartySocket(host=server.host, start_closed=True, **options)
         here = f"ws://{server.host}/parties/chat/a%20b/x"
         assert (socket.url, socket.protocol, socket.retry_count, socket.ready_state) == ("", "", 0, ReadyState.CLOSED)
-        assert (socket.room_url, socket.name, socket.room, socket.should_reconnect, len(socket.id)) == (here, "a b", "a b", False, 36)
+        assert (socket.room_url, socket.name, socket.room, socket.should_reconnect, len(socket.id)) == (here, "chat", "a b", False, 36)
         async with socket:
             assert socket.should_reconnect is False
             socket.reconnect()
