@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from .model import CheckResult, Suppression, wire_time
 from .settings import Cron, Zone
 from .waiver import Waived, WaiverSettings
 
+CHAIN = 64
 FAR = timedelta(days=366)
 """How far ahead `next_window` looks."""
 
@@ -39,13 +41,21 @@ class MaintenanceSettings(BaseModel):
     def window_at(self, now: datetime) -> Window | None:
         """The window that is open at an aware time, None when none is.
 
-        Where windows overlap it is the one that opened first: the next takes over when it closes. The length is elapsed time, also over a
-        change of the clocks.
+        Windows that overlap, or of which one closes when the next opens, are one, until the last closes: of `CHAIN` at most, which is more
+        than pass between two looks. The length of each is elapsed time, also over a change of the clocks.
         """
         zone, length = ZoneInfo(self.timezone), timedelta(seconds=self.duration)
         # One second earlier: a window is half open, and the iterator begins after its start.
-        begin = next(cron_times(self.cron, (now.astimezone(UTC) - length).astimezone(zone))).astimezone(UTC)
-        return Window(self, begin, begin + length) if begin <= now else None
+        openings = cron_times(self.cron, (now.astimezone(UTC) - length).astimezone(zone))
+        begin = next(openings).astimezone(UTC)
+        if begin > now:
+            return None
+        end = begin + length
+        for opening in islice(openings, CHAIN):
+            if opening > end:
+                break
+            end = opening.astimezone(UTC) + length
+        return Window(self, begin, end)
 
     def next_window(self, now: datetime) -> Window | None:
         """The next window that opens after `now`; None when none does within a year."""
@@ -66,6 +76,10 @@ class Window:
     def in_force(self, now: datetime) -> bool:
         """True while it is open."""
         return self.begin <= now < self.end
+
+    def goes_on_from(self, other: Window | Waived) -> bool:
+        """Whether it is what `other` was when somebody looked before: nothing lies between the two."""
+        return isinstance(other, Window) and other.settings == self.settings and self.begin <= other.end
 
     def matches(self, result: CheckResult) -> bool:
         """True when the result is under this maintenance."""
@@ -102,7 +116,8 @@ class Maintenance:
         """Works out anew what is open at `now`; returns the windows that have opened since the last look, and those that have closed."""
         before = self.open
         self.open = tuple(window for one in self._all() if (window := one.window_at(now)) is not None)
-        return [one for one in self.open if one not in before], [one for one in before if one not in self.open]
+        began = [one for one in self.open if not any(one.goes_on_from(other) for other in before)]
+        return began, [one for one in before if not any(other.goes_on_from(one) for other in self.open)]
 
     def _all(self) -> Iterable[MaintenanceSettings | WaiverSettings]:
         return (one for settings in self._settings.values() for one in settings)

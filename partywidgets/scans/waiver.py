@@ -57,6 +57,10 @@ class Waived:
         """True until its end."""
         return now < self.settings.until
 
+    def goes_on_from(self, other: object) -> bool:
+        """Whether it is what `other` was when somebody looked before."""
+        return self == other
+
     def matches(self, result: CheckResult) -> bool:
         """True for a failing result that is waived."""
         return result.status not in ("ok", "skip") and matches(self.settings.matchers, result)

@@ -63,6 +63,35 @@ def test_a_window_in_the_hour_that_is_missing_or_comes_twice(
     assert openings(window(cron, duration), begin, 6) == told
 
 
+@pytest.mark.parametrize(
+    ("cron", "duration", "until"),
+    [
+        ("0 0 * * 6,0", "24h", "12 22:00"),  # a weekend, a day at a time
+        ("0 8-11 * * 6", "90m", "11 10:30"),  # each window reaches into the next
+        ("0 8-11 * * 6", "1h", "11 10:00"),
+    ],
+)
+def test_windows_that_follow_each_other_are_one(cron: str, duration: str, until: str) -> None:
+    """There is no moment between them in which a failure is told, whoever looks when; it begins and ends once, and is said to be open until
+    the last one closes."""
+    begin = datetime(2026, 7, 10, 20, 0, tzinfo=UTC)
+    found = openings(window(cron, duration), begin, 80)
+    assert [what for _, what in found] == ["opens", "closes"]
+    assert found[-1][0] == until
+    settings, maintenance = window(cron, duration), Maintenance()
+    maintenance.configure("a.yaml", [settings])
+    opened, closes = (datetime.strptime(f"2026-07-{moment}+0000", "%Y-%m-%d %H:%M%z") for moment in (found[0][0], until))
+    maintenance.look(opened)
+    (only,) = maintenance.open
+    assert only.suppression().until == closes
+    assert all(only.in_force(opened + timedelta(minutes=minute)) for minute in range(int((closes - opened).total_seconds() // 60)))
+
+
+def test_windows_that_never_end_are_one_too() -> None:
+    """As many are looked ahead as last until the next look; it begins once."""
+    assert openings(window("* * * * *", "5m"), datetime(2026, 7, 10, tzinfo=UTC), 2) == [("10 00:00", "opens")]
+
+
 def test_what_comes_next_in_such_a_night() -> None:
     """Asked in the second of the two hours, the next window is that of tomorrow."""
     found = window("30 2 * * *", "20m").next_window(datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
