@@ -27,6 +27,7 @@ from ..party.host import PartyHost
 from ..party.nobody import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, match
 from ..party.wire import Receiver, Wire
+from .fields import check_fields
 from .notices import Notices
 from .plain import serve_plain
 from .standing import Standing, refused
@@ -206,7 +207,7 @@ class Door:
         passed = await self.before(self.on_before_connect, HTTPConnection(cleaned), lobby)
         if isinstance(passed, Response):
             self._hint(scope, "on_before_connect")
-            await refuse(passed)
+            await refuse(self._sendable(passed, lobby))
             return
         try:
             await self.host.connect(
@@ -245,7 +246,17 @@ class Door:
                 return self._refuse(error, lobby)
         if ended := self.host.end_of(decision):
             return refused(ended)
-        return Standing(response, lambda: self.host.end_of(decision))
+        return Standing(self._sendable(response, lobby), lambda: self.host.end_of(decision))
+
+    def _sendable(self, response: Response, lobby: Lobby) -> Response:
+        """An answer of a hook or a room, or a 500 in place of one that cannot be written, whatever server is under it."""
+        try:
+            check_fields(response.raw_headers)
+        except ValueError as error:
+            log_id = secrets.token_hex(6)
+            self._failed(error, f"an answer of {lobby.party}", log_id)
+            return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
+        return response
 
     def _while_it_stands(self, receive: Receive, grant: Grant) -> Receive:
         """A body, whose sender decides how long it takes, is at its end for a room when its grant has been ended meanwhile."""

@@ -14,6 +14,7 @@ from websockets.utils import accept_key
 
 from ..party.wire import Receiver, Wire
 from .control import close_frame
+from .fields import check_fields
 from .limits import DEFAULT_LIMITS, Limits
 from .websocket import WebSocket
 
@@ -140,20 +141,23 @@ class Handshake(asyncio.Protocol):
         return websocket
 
     def _switching(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> bytes:
-        """The 101; empty where it was sent. Raises UnicodeEncodeError for what no header may hold: then nothing is answered yet."""
+        """The 101; empty where it was sent. Raises ValueError for what no header may hold: then nothing is answered yet."""
         if self._key is None:
             return b""
-        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {self._key}"]
-        if subprotocol is not None:
-            lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
-        lines += [f"{name}: {value}" for name, value in headers]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+        chosen = [] if subprotocol is None else [("Sec-WebSocket-Protocol", subprotocol)]
+        fields = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", self._key), *chosen, *headers]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        check_fields(encoded)
+        lines = [b"HTTP/1.1 101 Switching Protocols", *(name + b": " + value for name, value in encoded)]
+        return b"\r\n".join([*lines, b"", b""])
 
     def refuse(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Answers with an HTTP response and ends the connection."""
+        """Answers with an HTTP response and ends the connection. Raises ValueError for what no header may hold, with nothing answered."""
         transport = self.transport
         if self.answered or transport is None:
             return
+        headers = list(headers)
+        check_fields(headers)
         self.answered = True
         if self._key is None:
             transport.write(close_frame(1008, "refused"))

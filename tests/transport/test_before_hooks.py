@@ -263,3 +263,34 @@ async def test_before_hooks_get_the_apps_context(tmp_path: Path) -> None:
             async with connect(server.url.replace("http", "ws") + "parties/room/y") as client:
                 assert await received(client) == "True ana"
     assert seen == [("http", True, "ours", True, "ana"), ("websocket", True, "ours", True, "ana")]
+
+
+async def test_what_a_hook_puts_into_a_header_ends_no_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A value that a client sent, reflected with its line's end, is a 500 by HTTP and on an upgrade, and no header of the client's."""
+
+    class Reflecting(Server):
+        async def on_request(self, request: Request) -> Response:
+            return Response("go", headers={"X-Next": request.query_params["next"]})
+
+    def reflect(request: HTTPConnection, lobby: Lobby) -> Response | None:
+        return Response("go", status_code=302, headers={"Location": request.query_params["next"]}) if lobby.room == "hook" else None
+
+    async with (
+        PartyHost({"room": Reflecting}, storage=tmp_path / "state") as host,
+        serve(host, port=0, auth=None, on_before_connect=reflect, on_before_request=reflect) as server,
+    ):
+        upgrade = (
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        )
+        for room, kind in (("hook", "Connection: close\r\n"), ("hook", upgrade), ("own", "Connection: close\r\n")):
+            for value in ("/a%0d%0aSet-Cookie:%20evil=1", "/a%0aSet-Cookie:%20evil=1", "/a%00", "/plain"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                head = f"GET /parties/room/{room}?next={value} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{kind}\r\n"
+                writer.write(head.encode())
+                async with asyncio.timeout(20):
+                    answer = await reader.read()
+                writer.close()
+                status = int(answer.split(b" ")[1])
+                assert b"evil" not in answer
+                assert (b"/plain\r\n" in answer, status) == ((True, 302 if room == "hook" else 200) if value == "/plain" else (False, 500))
+    assert "control character" in caplog.text

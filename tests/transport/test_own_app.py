@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -120,3 +121,24 @@ async def test_an_app_that_accepts_with_what_no_header_may_hold() -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(server.url.replace("http", "ws") + "chat", open_timeout=20)
         assert refused.value.response.status_code == 500
+
+
+@pytest.mark.parametrize("way", ["denial", "accept", "name", "subprotocol"])
+async def test_no_header_of_an_app_ends_its_line(way: str) -> None:
+    """Whatever an app puts into the answer to an upgrade, with a line's end in it: a 500, and nothing of it."""
+    bad = "a\r\nSet-Cookie: evil=1"
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if way == "denial":
+            await send({"type": "websocket.http.response.start", "status": 403, "headers": [(b"x-own", bad.encode())]})
+            await send({"type": "websocket.http.response.body", "body": b""})
+        else:
+            headers = {"accept": [(b"x-own", bad.encode())], "name": [(bad.encode(), b"1")]}.get(way, [])
+            await send({"type": "websocket.accept", "headers": headers, "subprotocol": bad if way == "subprotocol" else None})
+
+    async with serve(app, port=0) as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url.replace("http", "ws"))
+    assert refused.value.response.status_code == 500
+    assert "Set-Cookie" not in refused.value.response.headers
