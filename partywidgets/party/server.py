@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
 from starlette.requests import Request
@@ -145,12 +145,9 @@ class Server(Generic[StateT]):
             self._room.report(error, "sql")
             raise
 
-    def awake(self) -> AbstractAsyncContextManager[None]:
-        """Holds the instance: `async with self.awake():` it is neither hibernated nor evicted."""
-        return self._hold()
-
     @asynccontextmanager
-    async def _hold(self) -> AsyncIterator[None]:
+    async def awake(self) -> AsyncIterator[None]:
+        """Holds the instance: `async with self.awake():` it is neither hibernated nor evicted."""
         self._room.holds += 1
         try:
             yield
