@@ -6,16 +6,17 @@ import { TerminalRoom, type TerminalStatus } from "./rooms/terminal-room.ts";
 import { TerminalRun } from "./rooms/terminal-run.ts";
 import baseStyles from "./styles/base.css";
 import terminalStyles from "./styles/terminal.css";
-import type { LeaseAction } from "./terminal-protocol.ts";
+import { terminalActions } from "./terminal-actions.ts";
 import { CommChannel } from "./transport/channel.ts";
 import { endpointsOf, type TransportName } from "./transport/endpoint.ts";
 import { type LinkState, RoomLink } from "./transport/open.ts";
 import { ClipboardConsent } from "./views/clipboard-consent.ts";
-import { addStyles, element, setText } from "./views/element.ts";
+import { addStyles, element } from "./views/element.ts";
+import { NoticeLine } from "./views/notice-line.ts";
 import { PasteQuestion } from "./views/paste-question.ts";
-import { hears, keepHearing, spokenName } from "./views/screen-reader.ts";
+import { hears, spokenName } from "./views/screen-reader.ts";
 import { SearchBox } from "./views/search-box.ts";
-import { TerminalBar, type TerminalBarActions, type TerminalState } from "./views/terminal-bar.ts";
+import { TerminalBar, type TerminalState } from "./views/terminal-bar.ts";
 import { TerminalView, type TerminalViewOptions } from "./views/terminal-view.ts";
 
 export interface TerminalPaneOptions {
@@ -51,13 +52,6 @@ export interface TerminalBundle {
   openTerminal(options: TerminalPaneOptions): TerminalPane;
 }
 
-/** A request for control waits a minute in the room. */
-const ASK_MS = 75_000;
-/** A host takes messages of 1 MiB, and a program that does not read has as much waiting for it. */
-const PASTE_BYTES = 1_000_000;
-/** How long it is said that keys were not taken. */
-const UNHEARD_MS = 20_000;
-
 /** Opens the room and shows it, until `signal` aborts: then no socket and no element is left. */
 export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   const { model, el, signal, room } = options;
@@ -67,6 +61,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   let reason = "";
   let connection: RoomLink | null = null;
   const reads = options.view.screenReader || hears();
+  const notice = new NoticeLine();
 
   const view: TerminalView = new TerminalView(
     { ...options.view, screenReader: reads },
@@ -93,73 +88,39 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     view,
     {
       status: () => refresh(),
-      notice: (sentence) => tell(sentence),
+      notice: (sentence) => notice.tell(sentence),
       mark: (mark) => command.mark(mark),
     },
     (frame) => connection?.send(frame) ?? false,
   );
   const command = new TerminalRun(party, signal);
   const search = new SearchBox(view);
-  const actions: TerminalBarActions = {
-    take: () => {
-      void lease({ action: "take" });
-      view.terminal.focus();
-    },
-    ask: () => void ask(),
-    withdraw: () => void lease({ action: "withdraw" }),
-    refuse: (to) => void lease({ action: "refuse", to }),
-    release: () => void lease({ action: "release" }),
-    give: (to) => void lease({ action: "give", to }),
-    eject: async (person) => {
-      const reply = await party.ask({ type: "eject", connection: person });
-      tell(reply.ok ? "" : (reply.error ?? "nobody was ejected"));
-    },
-    search: () => search.open(),
-    copy: () => void copy(),
-    recording: options.recording && (() => void save()),
-    zoom: (step) => view.zoom(step),
-    above: () => {
-      // Pressed, it cannot be pressed again: the focus would be nowhere.
-      view.terminal.focus();
-      party.askAbove();
-    },
-    restart: async () => {
-      const reply = await party.ask({ type: "restart" });
-      tell(reply.ok ? "" : (reply.error ?? "the shell was not restarted"));
-    },
+  const actions = terminalActions({
+    party,
+    view,
+    search,
+    notice,
+    signal,
     retry: () => connection?.restart(),
-    screenReader: (on) => {
-      view.setScreenReader(on);
-      keepHearing(on);
-      root.setAttribute("aria-label", spokenName(room, on));
-    },
-  };
+    hears: (on) => root.setAttribute("aria-label", spokenName(room, on)),
+    recording: options.recording,
+  });
   const bar = new TerminalBar(room, actions, reads);
-  const consent = new ClipboardConsent((sentence) => tell(sentence));
+  const consent = new ClipboardConsent((sentence) => notice.tell(sentence));
   const paste = new PasteQuestion(
     (text) => (party.status.canType ? view.terminal.paste(text) : unheard()),
     () => view.terminal.focus(),
   );
-  view.node.addEventListener(
-    "paste",
-    (event) => {
-      // Before xterm's own listener.
-      event.preventDefault();
-      event.stopPropagation();
-      const text = event.clipboardData?.getData("text/plain") ?? "";
-      const size = new TextEncoder().encode(text).length;
-      if (text === "") return;
-      if (!party.status.canType) unheard();
-      else if (size > PASTE_BYTES)
-        tell(`Not pasted: the text has ${Math.ceil(size / 1000)} kB, and ${PASTE_BYTES / 1000} kB is the most: bring it over as a file`);
-      else {
-        tell("");
-        paste.take(text, view.terminal.modes.bracketedPasteMode);
-      }
+  paste.listen(
+    view.node,
+    {
+      canType: () => party.status.canType,
+      unheard,
+      refused: (sentence) => notice.tell(sentence),
+      bracketed: () => view.terminal.modes.bracketedPasteMode,
     },
-    { capture: true, signal },
+    signal,
   );
-  const notice = element("div", { class: "pw-notice", role: "status" });
   const root = element(
     "div",
     {
@@ -174,7 +135,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     bar.people,
     bar.help,
     search.node,
-    notice,
+    notice.node,
     consent.node,
     paste.node,
     options.above,
@@ -184,53 +145,9 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   // The notebook's own shortcuts listen further up.
   root.addEventListener("keydown", (event) => event.stopPropagation());
 
-  function tell(sentence: string): void {
-    setText(notice, sentence);
-  }
-
-  let said = "";
-  let forget: ReturnType<typeof setTimeout> | undefined;
-  /** What was typed or pasted went nowhere: nobody should believe that it waits. */
   function unheard(): void {
     refresh();
-    said = `What you type is not sent: ${party.whyUnheard(link === "open")}`;
-    tell(said);
-    clearTimeout(forget);
-    forget = setTimeout(hush, UNHEARD_MS);
-  }
-  function hush(): void {
-    if (said !== "" && notice.textContent === said) tell("");
-    said = "";
-  }
-
-  async function copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(view.terminal.hasSelection() ? view.terminal.getSelection() : view.text());
-      tell("");
-    } catch {
-      tell("The browser did not allow copying: select the text and press Ctrl+C");
-    }
-  }
-
-  /** The answer comes when a person gave it, or after a minute. */
-  async function ask(): Promise<void> {
-    tell("");
-    const reply = await party.ask({ type: "ask" }, ASK_MS);
-    tell(reply.ok ? "" : (reply.error ?? "control was not given"));
-  }
-
-  async function lease(action: LeaseAction): Promise<void> {
-    const reply = await party.ask({ type: "lease", ...action });
-    if (!reply.ok) tell(reply.error ?? "control did not change");
-  }
-
-  async function save(): Promise<void> {
-    try {
-      await options.recording?.();
-      tell("");
-    } catch (error) {
-      if (!signal.aborted) tell(`No recording: ${(error as Error).message}`);
-    }
+    notice.unheard(party.whyUnheard(link === "open"));
   }
 
   let joined = "";
@@ -253,7 +170,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     const state = bar.link(link, reason, status, party);
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
-    if (typing && !wasTyping) hush();
+    if (typing && !wasTyping) notice.heard();
     wasTyping = typing;
     settleSize();
     root.dataset.state = state;
@@ -298,7 +215,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   signal.addEventListener("abort", () => {
     // Whoever waits for an answer hears that none will come.
     party.closed();
-    clearTimeout(forget);
+    notice.stop();
     root.remove();
   });
   return { root, run: (line, timeoutS, began) => command.run(line, timeoutS, began), focus: () => view.terminal.focus() };

@@ -4,12 +4,25 @@
  */
 import { element, setText } from "./element.ts";
 
+/** A host takes messages of 1 MiB, and a program that does not read has as much waiting for it. */
+const PASTE_BYTES = 1_000_000;
 const SHOWN_LINES = 3;
 const SHOWN = 120;
 
 /** Text without what could end a bracketed paste or press keys: tabs and line ends stay. */
 export function cleaned(text: string): string {
   return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, "");
+}
+
+/** Where what is pasted would go. */
+export interface PasteTarget {
+  canType(): boolean;
+  /** Nothing that is typed goes out now. */
+  unheard(): void;
+  /** Told why a text was not pasted; "" when one is. */
+  refused(sentence: string): void;
+  /** True while the program takes pasted text as such. */
+  bracketed(): boolean;
 }
 
 export class PasteQuestion {
@@ -36,6 +49,30 @@ export class PasteQuestion {
       element("button", { type: "button", onclick: () => this.#answer(false) }, "Cancel"),
     );
     this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.#answer(false));
+  }
+
+  /** Takes what is pasted into an element, before xterm's own listener in it. */
+  listen(node: HTMLElement, target: PasteTarget, signal: AbortSignal): void {
+    node.addEventListener(
+      "paste",
+      (event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        const text = event.clipboardData?.getData("text/plain") ?? "";
+        const size = new TextEncoder().encode(text).length;
+        if (text === "") return;
+        if (!target.canType()) target.unheard();
+        else if (size > PASTE_BYTES)
+          target.refused(
+            `Not pasted: the text has ${Math.ceil(size / 1000)} kB, and ${PASTE_BYTES / 1000} kB is the most: bring it over as a file`,
+          );
+        else {
+          target.refused("");
+          this.take(text, target.bracketed());
+        }
+      },
+      { capture: true, signal },
+    );
   }
 
   /** Pastes, or asks: the focus goes to the question, since the person waits for what they pasted. */
