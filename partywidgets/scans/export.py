@@ -244,5 +244,5 @@ def _frame(rows: Rows, columns: Mapping[str, str]) -> pd.DataFrame:
         elif kind == "object":  # pandas makes texts with None among them a column of texts, where None is nan
             frame[name] = pd.Series([row.get(name) for row in listed], dtype="object")
         else:
-            frame[name] = frame[name].astype(kind)  # type: ignore[call-overload]
+            frame[name] = frame[name].astype(kind)  # type: ignore[call-overload]  # the stubs take literals alone
     return frame

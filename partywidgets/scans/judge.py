@@ -86,7 +86,8 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
             status = worse(status, "crit")
             own = probe.fault if expr in check.implied_conditions else ""
             reasons.append(own or f"{expr}: got {verdict.actual}")
-    for level, given in (("crit", check.crit), ("warn", check.warn)):
+    levels: tuple[tuple[Status, str | None], ...] = (("crit", check.crit), ("warn", check.warn))
+    for level, given in levels:
         if given is None:
             continue
         verdict = compile_condition(given).verdict(values)
@@ -94,8 +95,8 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
         if verdict.holds is None:
             status = worse(status, "unknown")
             reasons.append(f"{given}: {verdict.reason}")
-        elif verdict.holds and _BADNESS[level] > _BADNESS[status]:  # type: ignore[index]
-            status = level  # type: ignore[assignment]
+        elif verdict.holds and _BADNESS[level] > _BADNESS[status]:
+            status = level
             reasons.append(f"{given}: got {verdict.actual}")
     # An expected error is what was seen: a summary that was made before it came, or beside it, would tell of something else.
     found = probe.error[1] if probe.error is not None else probe.summary

@@ -128,7 +128,7 @@ def _styled(style: _Style, parameters: str) -> _Style:
         elif number == 58:  # of an underline, which is drawn in that of the text
             _colour(numbers)
         else:
-            style = replace(style, **_EFFECTS.get(number, {}))  # type: ignore[arg-type]
+            style = replace(style, **_EFFECTS.get(number, {}))  # type: ignore[arg-type]  # each value is of its field's type
     return style
 
 

@@ -250,7 +250,7 @@ class _Socket:
         try:
             connection = await connect(
                 self.url,
-                subprotocols=self.protocols or None,  # type: ignore[arg-type]
+                subprotocols=self.protocols or None,  # type: ignore[arg-type]  # a NewType of str
                 additional_headers=self.relay.headers,
                 compression=None,
                 proxy=None if loopback else True,
