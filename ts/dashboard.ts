@@ -3,7 +3,7 @@ import { type MountOptions, option } from "./model.ts";
 import { followModel, opsLink } from "./ops-link.ts";
 import type { Past } from "./ops-protocol.ts";
 import { RemedyPane } from "./remedy-pane.ts";
-import { type Result, STATUSES } from "./result.ts";
+import { RowLink } from "./row-link.ts";
 import baseStyles from "./styles/base.css";
 import dashboardStyles from "./styles/dashboard.css";
 import tableStyles from "./styles/table.css";
@@ -13,8 +13,6 @@ import type { ChartBundle } from "./views/latency-chart.ts";
 import { ScanTable } from "./views/scan-table.ts";
 import { Still } from "./views/still.ts";
 import { followTheme } from "./views/theme.ts";
-
-const FINGERPRINT = /^[0-9a-f]{16}$/;
 
 export function mount(options: MountOptions): void {
   const { model, el, signal } = options;
@@ -29,7 +27,7 @@ export function mount(options: MountOptions): void {
       table.draw(changes);
       if (changes.reset) asked = nothing;
       if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
-      seek(changes.reset, changes.removed);
+      link.seek(changes.reset, changes.removed);
       const shown = detail.fingerprint;
       if (
         shown &&
@@ -78,51 +76,23 @@ export function mount(options: MountOptions): void {
     }
     draw();
   };
-  /** What a link leads to, a fingerprint or a check's id, until its row is here. */
-  let wanted = String(model.get("check") ?? "");
-  /** How the table was looked at before it was filtered for the link's row; null: it is not. */
-  let filter: object | null = null;
-  const look = (view: object) => {
-    filter = null;
-    table.setView(view);
-    ops.traits.write("view", view);
-  };
-  const missing = () => {
-    table.tell({ id: "", ok: false, error: `no row here is called ${wanted}: its check is gone, or was not looked at yet` });
-    wanted = "";
-  };
-  /** `complete`: all rows are here, or the host sorts them. `gone`: rows that it has just said are on no board. */
-  const seek = (complete: boolean, gone: ReadonlySet<string> = new Set()) => {
-    if (wanted === "") return;
-    const row = store.rows.get(wanted) ?? worst([...store.rows.values()].filter(({ check_id }) => check_id === wanted));
-    if (row) {
-      wanted = "";
-      filter = null;
+  const link = new RowLink(store, {
+    view: () => (model.get("view") ?? {}) as object,
+    look(view) {
+      table.setView(view);
+      ops.traits.write("view", view);
+    },
+    select: (fingerprint) => table.select([fingerprint]),
+    found({ fingerprint }) {
       closed = false;
-      table.select([row.fingerprint]);
-      ops.traits.write("selection", [row.fingerprint]);
-      show(row.fingerprint);
+      table.select([fingerprint]);
+      ops.traits.write("selection", [fingerprint]);
+      show(fingerprint);
       detail.focus();
-    } else if (store.window) {
-      if (filter !== null && store.window.rows === 0) {
-        look(filter);
-        missing();
-      } else if (gone.has(wanted)) missing();
-      if (!complete || wanted === "") return;
-      // The host tells of a row that is selected wherever it stands; one that only its check's id is known of is filtered for.
-      if (FINGERPRINT.test(wanted)) table.select([wanted]);
-      else {
-        const before = (model.get("view") ?? {}) as object;
-        look({ ...before, search: `id:"${wanted.replaceAll('"', "")}"` });
-        // Where rows were in view, none in view says that there is no such row.
-        filter = store.window.rows > 0 ? before : null;
-      }
-    } else if (complete) missing();
-  };
-  const sought = () => {
-    wanted = String(model.get("check") ?? "");
-    if (store.epoch !== null) seek(true);
-  };
+    },
+    missing: (sentence) => table.tell({ id: "", ok: false, error: sentence }),
+  });
+  const follow = () => link.to(String(model.get("check") ?? ""));
   const detail = new Detail(
     {
       recheck: (fingerprint) => void ops.actions.recheck([fingerprint]).then((reply) => table.tell(reply)),
@@ -173,14 +143,10 @@ export function mount(options: MountOptions): void {
   followTheme(root, signal);
   table.open(signal);
   followModel(options, table, (fingerprints) => show(fingerprints.at(-1)));
-  model.on("change:check", sought);
-  signal.addEventListener("abort", () => model.off("change:check", sought));
+  follow();
+  model.on("change:check", follow);
+  signal.addEventListener("abort", () => model.off("change:check", follow));
   ops.attend(table);
   ops.connect();
   signal.addEventListener("abort", () => root.remove());
-}
-
-/** The row that fails most: of a check with several targets a link means the one that somebody was told of. */
-function worst(rows: Result[]): Result | undefined {
-  return rows.sort((a, b) => STATUSES.indexOf(a.status) - STATUSES.indexOf(b.status))[0];
 }
