@@ -51,11 +51,17 @@ _OURS = (
 def _patterns() -> tuple[tuple[Any, int], ...]:
     """`(pattern, group)`, the group being what is hidden."""
     import importlib
+    import logging
     import pkgutil
+    import warnings
 
+    shown = warnings.showwarning
     import detect_secrets.plugins as plugins
     from detect_secrets.plugins.base import RegexBasedDetector
     from detect_secrets.plugins.keyword import DENYLIST
+
+    if warnings.showwarning is not shown:  # its import takes the warnings of the whole process, a notebook's too, into a log
+        logging.captureWarnings(False)
 
     found: list[tuple[Any, int]] = []
     for module in pkgutil.iter_modules(plugins.__path__):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+import subprocess
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -144,3 +146,17 @@ def test_a_secret_in_other_spellings(tmp_path: Path, secret: str) -> None:
         assert HIDDEN in left, text
         assert len(left) < 24, left
     assert secrets.redact("nothing of it") == "nothing of it"
+
+
+@pytest.mark.parametrize(("first", "seen"), [("pass", True), ("logging.captureWarnings(True)", False)])
+def test_warnings_of_whoever_redacts_are_seen(first: str, seen: bool) -> None:
+    """The library, imported, takes the warnings of the whole process into a log that nobody reads; who had done so before keeps it."""
+    script = f"""
+import logging, warnings
+{first}
+from partywidgets.redaction import redact
+assert redact("PASSWORD=hunter22") == "PASSWORD=***"
+warnings.warn("the column is deprecated")
+"""
+    ran = subprocess.run([sys.executable, "-W", "default", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ("UserWarning: the column is deprecated" in ran.stderr) is seen
