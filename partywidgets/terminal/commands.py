@@ -13,7 +13,7 @@ from .ledger import Entry
 from .ring import Ring
 from .running import Request, Running, end_mark, new_id, result_of, short
 from .sandboxes import MarkSource
-from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed
+from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, same_line
 from .shell_state import ShellState
 from .taking_back import TakingBack
 from .typed_marks import SEEN_BYTES, TypedMarks
@@ -68,6 +68,7 @@ class Commands:
 
     def begin(self, nonce: str, source: MarkSource, ring: Ring) -> None:
         """A shell starts."""
+        self._shell.leave()
         self._shell.at_prompt.set()  # whoever waits there looks at the new one
         self._shell, self._reader, self._gone = ShellState(ring, source), MarkReader(nonce), ""
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
@@ -75,6 +76,7 @@ class Commands:
     def end(self, reason: str) -> None:
         """The shell is gone: whoever waits for a command hears it."""
         self._taking_back.leave()
+        self._shell.leave()
         self._gone = reason
         request, self._request = self._request, None
         self._running = self._outer = self._typed = self._typed_end = self._ending = None
@@ -88,7 +90,7 @@ class Commands:
             self._typed.interrupted = True
         if b"\r" in keys or b"\n" in keys:
             self._taking_back.leave()  # what runs now is theirs
-            self._shell.entered(actor)
+            self._shell.entered(actor, max(keys.count(b"\r"), keys.count(b"\n")))
 
     # The marks
 
@@ -111,7 +113,10 @@ class Commands:
             if mark.fields and mark.fields[0].isdecimal():
                 self._goes_on()
         elif mark.kind == "C":
-            self._started(mark.end, mark.start, self._marked_request)
+            request = self._marked_request
+            if request is not None and self._shell.doubtful and self._shell.line and not same_line(self._shell.line, request.line):
+                request = None
+            self._started(mark.end, mark.start, request)
         elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
             # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
             code = int(mark.fields[0])
@@ -162,6 +167,7 @@ class Commands:
         self._shell.at_prompt.clear()
         self._outer = self._running if request is not None and request.inside else None
         if request is not None:
+            self._shell.doubtful = False
             known, actor, identity = request.command, request.actor, request.id
         else:
             known = self._shell.line or self._shell.echo(echo_end)

@@ -177,6 +177,20 @@ def command_line(command: str, *, bracketed_paste: bool) -> str:
     return f'eval "$(printf %b {quoted(escaped)})"'
 
 
+_LOOSE = re.compile(r"[^!-~]|[;\\]")
+_COMPARED = 1000
+"""Characters of a command that are compared: bash tells 4 KiB at most."""
+
+
+def same_line(told: str, line: str) -> bool:
+    """True unless a command that a shell tells of is surely another than `line`, which was typed. Of several lines bash leaves comments
+    out: there the first words are compared."""
+    if "\n" in line:
+        return told.split(None, 1)[:1] == line.split(None, 1)[:1]
+    first, second = (_LOOSE.sub("", text[:_COMPARED])[: _COMPARED // 4] for text in (told, line))
+    return first == second
+
+
 def _escaped(found: re.Match[str]) -> str:
     return "\\n" if found[0] == "\n" else f"\\0{ord(found[0]):03o}"
 

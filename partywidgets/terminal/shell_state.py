@@ -13,6 +13,8 @@ from .vt import ModeReader, plain_text
 
 MARKING = ("bash", "zsh", "sh")
 """Shells that mark their prompts; a container or host names whichever else it was told to open."""
+AHEAD_SECONDS = 0.25
+"""How long a prompt behind lines that were typed before it is looked at: a shell begins at once with those that no program read."""
 REST_SECONDS = 0.5
 """How long nothing comes before a prompt counts as one that stays."""
 ECHO_LIMIT = 16 * 1024
@@ -36,6 +38,11 @@ class ShellState:
         """Who pressed Enter last."""
         self.modes = ModeReader()
         self.at_prompt = asyncio.Event()
+        self._ahead = 0
+        """Lines that were entered before the prompt was there."""
+        self.doubtful = False
+        """There were such since `run` typed last: what begins may be one of them."""
+        self._hold: asyncio.TimerHandle | None = None
         self.prompt_end = 0
         """Where what is typed at the prompt begins."""
         self.entered_at = 0
@@ -49,10 +56,12 @@ class ShellState:
         self.heard_at = time.monotonic()
         self.modes.feed(piece)
 
-    def entered(self, actor: str) -> None:
+    def entered(self, actor: str, lines: int = 1) -> None:
         """Somebody pressed Enter: a shell that marks is not at its prompt until it says so."""
         self.typist, self.entered_at = actor, self.ring.end
         if self.source == "shell":
+            self._ahead += lines - self.at_prompt.is_set()
+            self.doubtful = self.doubtful or self._ahead > 0
             self.at_prompt.clear()
 
     def told(self, mark: Mark) -> None:
@@ -68,9 +77,26 @@ class ShellState:
                 self.folder = value
         elif mark.kind == "B":
             self.prompt_end = mark.end
-            self.at_prompt.set()
+            self.leave()
+            if self._ahead:
+                self._hold = asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._nothing_ahead)
+            else:
+                self.at_prompt.set()
+        elif mark.kind == "C":
+            self._ahead = max(self._ahead - self.leave(), 0)
         elif mark.kind == "E":
             self.line = mark.fields[0] if mark.fields else ""
+
+    def _nothing_ahead(self) -> None:
+        self._hold, self._ahead = None, 0
+        self.at_prompt.set()
+
+    def leave(self) -> bool:
+        """Looks no longer at a prompt; True if it did."""
+        held, self._hold = self._hold, None
+        if held is not None:
+            held.cancel()
+        return held is not None
 
     @property
     def rests(self) -> bool:

@@ -136,11 +136,11 @@ async def test_after_a_full_screen_program_inside(serve: Serve) -> None:
     async with serve() as place, place.watch() as ana:
         await ana.running()
         await ana.type(f"({OPENS})\r")
-        await ana.shows(b"inner# ")
+        await ana.until(lambda: ana.drawn().endswith(b"inner# "))
         await ana.type("vim -u NONE\r")
         await ana.shows(b"?1049h")
         await ana.type(":q!\r")
-        await ana.until(lambda: b"inner# " in ana.output.partition(b"?1049l")[2])
-        result = (await ana.ask("run", command="echo there-$((1+1)); (exit 3)", timeout_s=20, inside=True)).get("result")
-        assert result, ana.drawn()[-300:]
-        assert (result["output"], result["exit_code"]) == ("there-2", 3)
+        await ana.until(lambda: b"?1049l" in ana.output and ana.output.endswith(b"inner# "))
+        reply = await ana.ask("run", command="echo there-$((1+1)); (exit 3)", timeout_s=20, inside=True)
+        assert reply["ok"], (reply, ana.drawn()[-300:])
+        assert (reply["result"]["output"], reply["result"]["exit_code"]) == ("there-2", 3)
