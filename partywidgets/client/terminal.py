@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -15,7 +16,7 @@ from ..terminal.protocol import check_seconds, check_text, encode_input
 from .command import CommandResult
 from .recording import Recording, Recordings
 from .room import REPLY_TIMEOUT, refuses
-from .terminal_room import TerminalRoomClient
+from .terminal_room import KEY_BYTES, TEXTS_KEPT, TerminalRoomClient
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -146,6 +147,8 @@ class TerminalClient(TerminalRoomClient):
         if not self.socket.send(encode_input(self._sequence + 1, keystrokes)):
             return False
         self._sequence += 1
+        if len(keystrokes) > KEY_BYTES:
+            self._texts.append(self._sequence)
         return True
 
     async def expect(self, pattern: str | re.Pattern[str], timeout: float | None = 30.0) -> re.Match[str]:
@@ -337,6 +340,7 @@ class TerminalClient(TerminalRoomClient):
     def _opened(self) -> None:
         if self._sequence:
             self._sequence_before, self._sequence = self._sequence, 0
+            self._texts_before, self._texts = self._texts, deque[int](maxlen=TEXTS_KEPT)
 
     def _closed(self, event: CloseEvent) -> None:
         self._welcome = False

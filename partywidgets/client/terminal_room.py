@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from typing import Any
 
 from ..exceptions import CommandError
@@ -13,6 +14,17 @@ from .room import RoomClient
 from .terminal_state import Exit, Person, Size, State, Upstream
 
 logger = logging.getLogger(__name__)
+
+
+KEY_BYTES = 24
+"""An input of more bytes is no key: a pasted text."""
+TEXTS_KEPT = 64
+
+
+def _lost_inputs(count: int, text: bool) -> str:
+    if count == 1:
+        return "the text that you pasted last: it" if text else "your last keystroke: it"
+    return f"your last {count} inputs, pasted text among them: they" if text else f"your last {count} keystrokes: they"
 
 
 class TerminalRoomClient(RoomClient):
@@ -45,6 +57,9 @@ class TerminalRoomClient(RoomClient):
         """What the room calls the socket of the last welcome."""
         self._sequence = self._sequence_before = 0
         """How many inputs went out on this socket, and on the one that was lost."""
+        self._texts = deque[int](maxlen=TEXTS_KEPT)
+        self._texts_before = deque[int](maxlen=TEXTS_KEPT)
+        """Which of them were longer than a key; the last ones."""
         self._following = Following(room, self._tell)
 
     @property
@@ -102,8 +117,8 @@ class TerminalRoomClient(RoomClient):
         self._socket_name = frame.get("socket") or ""
         taken = frame.get("taken")
         if taken is not None and (lost := sent - int(taken)) > 0:
-            what = "keystroke: it" if lost == 1 else f"{lost} keystrokes: they"
-            self.last_error = f"the connection was lost under your last {what} did not arrive"
+            text = any(number > taken for number in self._texts_before)
+            self.last_error = f"the connection was lost under {_lost_inputs(lost, text)} did not arrive"
             logger.warning("terminal %s: %s", self.room, self.last_error)
 
     def _note_sandbox(self) -> None:

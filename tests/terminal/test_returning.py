@@ -85,3 +85,9 @@ async def test_keys_that_a_lost_connection_swallowed_are_told(serve: Serve) -> N
                     while (term.state == "live") is live:
                         await term.changed()
             assert not term.last_error
+            assert term.write(b"# a text that somebody pasted, and not a key")
+            await line.cut()
+            async with asyncio.timeout(40):
+                while not term.last_error:
+                    await term.changed()
+            assert term.last_error == "the connection was lost under the text that you pasted last: it did not arrive"

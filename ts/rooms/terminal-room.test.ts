@@ -303,6 +303,30 @@ describe("resume", () => {
     expect(notices).toHaveLength(1);
   });
 
+  it("calls a pasted text that was lost what it is", () => {
+    text({ ...WELCOME, socket: "s1", taken: null });
+    room.type(new Uint8Array(1));
+    room.type(new Uint8Array(500));
+    room.closed();
+    room.opened();
+    text({ ...WELCOME, resumed: true, socket: "s2", taken: 1 });
+    room.type(new Uint8Array(500));
+    for (const key of [97, 98]) room.type(new Uint8Array([key]));
+    room.closed();
+    room.opened();
+    text({ ...WELCOME, resumed: true, socket: "s3", taken: 0 });
+    room.type(new Uint8Array(500));
+    room.type(new Uint8Array(1));
+    room.closed();
+    room.opened();
+    text({ ...WELCOME, resumed: true, socket: "s4", taken: 1 });
+    expect(notices).toEqual([
+      "The connection was lost under the text that you pasted last: it did not arrive",
+      "The connection was lost under your last 3 inputs, pasted text among them: they did not arrive",
+      "The connection was lost under your last keystroke: it did not arrive",
+    ]);
+  });
+
   it("says nothing of inputs where a host does not tell what came", () => {
     text(WELCOME);
     room.type(new Uint8Array([97]));

@@ -89,6 +89,15 @@ const NOBODY: TerminalStatus = {
   above: "whole",
 };
 
+/** An input of more bytes is no key: a pasted text. */
+const KEY_BYTES = 24;
+const TEXTS_KEPT = 64;
+
+function lostInputs(count: number, text: boolean): string {
+  if (count === 1) return text ? "the text that you pasted last: it" : "your last keystroke: it";
+  return text ? `your last ${count} inputs, pasted text among them: they` : `your last ${count} keystrokes: they`;
+}
+
 export class TerminalRoom {
   status: TerminalStatus = { ...NOBODY };
   #screen: Screen;
@@ -105,6 +114,9 @@ export class TerminalRoom {
   /** What the room calls the socket of the last welcome, and how many inputs had gone out on it when it was lost. */
   #socket = "";
   #sequenceBefore = 0;
+  /** The numbers of inputs that were longer than a key, on this socket, and on the one that was lost; the last ones. */
+  #texts: number[] = [];
+  #textsBefore: number[] = [];
   /** Since when a screen is to come, and what this page shows is of a time before it; null when none is. */
   #screenSince: number | null = null;
   /** The connection was lost before a screen had come: the next one is to be small. */
@@ -142,7 +154,10 @@ export class TerminalRoom {
 
   /** A new socket: input sequences start again. */
   opened(): void {
-    if (this.#sequence) [this.#sequenceBefore, this.#sequence] = [this.#sequence, 0];
+    if (this.#sequence) {
+      [this.#sequenceBefore, this.#sequence] = [this.#sequence, 0];
+      [this.#textsBefore, this.#texts] = [this.#texts, []];
+    }
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -158,7 +173,7 @@ export class TerminalRoom {
   type(bytes: Uint8Array): boolean {
     if (!this.status.canType) return false;
     const sent = this.#send(encodeInput(this.#sequence + 1, bytes));
-    if (sent) this.#sequence++;
+    if (sent && ++this.#sequence && bytes.length > KEY_BYTES) this.#texts = [...this.#texts.slice(1 - TEXTS_KEPT), this.#sequence];
     return sent;
   }
 
@@ -334,10 +349,10 @@ export class TerminalRoom {
     this.#screen.resize(welcome.size);
     const lost = this.#sequenceBefore - (welcome.taken ?? this.#sequenceBefore);
     [this.#socket, this.#sequenceBefore] = [welcome.socket ?? "", 0];
-    if (lost > 0)
-      this.#events.notice(
-        `The connection was lost under your last ${lost === 1 ? "keystroke: it" : `${lost} keystrokes: they`} did not arrive`,
-      );
+    if (lost > 0) {
+      const text = this.#textsBefore.some((number) => number > (welcome.taken ?? 0));
+      this.#events.notice(`The connection was lost under ${lostInputs(lost, text)} did not arrive`);
+    }
   }
 
   /** A resize stands at an offset of the stream. One that overtakes output, or the snapshot of a time before it, waits for its place. */
