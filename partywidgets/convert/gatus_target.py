@@ -85,6 +85,19 @@ class Targets:
             return None
         check, names = made
         conditions: list[str] = check.pop("conditions", [])
+        lost = self._add_conditions(conditions, endpoint, names)
+        if not conditions and lost:
+            check["enabled"] = False
+            self.draft.differs(given.at(), "kept with enabled: false, since none of its conditions is left")
+        if not conditions and not lost and self.domain is not None:
+            conditions.append(names.connected)  # Gatus sees whether it answers, too
+        if conditions:
+            check["conditions"] = conditions
+        return check
+
+    def _add_conditions(self, conditions: list[str], endpoint: Endpoint, names: Names) -> bool:
+        """Adds those of an endpoint; True when one could not be converted. Those about its domain are noted apart."""
+        given = endpoint.given
         lost = False
         for index, condition in enumerate(given.items("conditions")):
             place = given.at("conditions", index)
@@ -109,14 +122,7 @@ class Targets:
                 continue
             if said not in (*conditions, BANNER_STATUS):
                 conditions.append(said)
-        if not conditions and lost:
-            check["enabled"] = False
-            self.draft.differs(given.at(), "kept with enabled: false, since none of its conditions is left")
-        if not conditions and not lost and self.domain is not None:
-            conditions.append(names.connected)  # Gatus sees whether it answers, too
-        if conditions:
-            check["conditions"] = conditions
-        return check
+        return lost
 
     def _asks_domain(self, endpoint: Endpoint, said: str) -> None:
         """Notes a condition on the end of an endpoint's domain. Raises NoCounterpart where there is no such domain."""
