@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("partywidgets.transport")
 
 DISCARD, DISCARD_TIME = 32 * 1024 * 1024, 10.0
 """Bytes of a refused body that are read and dropped, and seconds for it, so that its sender comes to reading the answer."""
@@ -71,6 +75,8 @@ class BoundedBody:
             return
         try:
             await self.app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:  # rooms know it themselves; an app that does not has no fault to be told of
+            logger.info("a client left in the middle of its request to %r", scope["path"][:200])
         except HTTPException as refusal:
             # Rooms and Starlette answer it themselves; an app that does not is answered for.
             if exchange.answered:

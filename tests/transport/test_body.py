@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ import httpx
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from partywidgets.auth import Gate, Identity
 from partywidgets.party import Server
 from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.transport import body
 from partywidgets.transport.body import Pace
+from partywidgets.transport.server import serve
 
-from ..party.serving import running
+from ..party.serving import running, until
 
 
 class Echo(Server):
@@ -193,3 +196,25 @@ def test_a_pace_leaves_less_time_to_the_slow() -> None:
     assert pace.left(60_000, 90) == 0
     assert pace.left(10**9, 99) == 1
     assert pace.left(10**9, 101) < 0
+
+
+@pytest.mark.parametrize("ends", ["leaves", "sends garbage"])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_error_of_the_app(ends: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An app that reads it and knows nothing of that: one line, without a traceback, and whoever sent garbage is told."""
+    caplog.set_level(logging.INFO)
+    reading = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async for _ in Request(scope, receive).stream():
+            reading.set()
+
+    async with serve(app, port=0) as server, asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"POST /x HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n".encode())
+        await reading.wait()
+        if ends == "sends garbage":
+            writer.write(b"0x2\r\ncd\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        await until(lambda: "a client left in the middle of its request to '/x'" in caplog.text)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
