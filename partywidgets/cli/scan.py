@@ -51,12 +51,10 @@ class Files:
 
     def write(self, report: ScanReport) -> None:
         """Raises StorageError for a file that cannot be written."""
-        from ..scans.table_file import write_text
-
         if self.junit is not None:
-            write_text(self.junit, report.to_junit())
+            report.to_junit(self.junit)
         if self.csv is not None:
-            write_text(self.csv, report.to_csv())
+            report.to_csv(self.csv)
         if self.parquet is not None:
             report.to_parquet(self.parquet)
 

@@ -139,9 +139,11 @@ class OpsPast(ABC):
         answer = await self._get("/hours", check=one_name("check", check), hours=hours)
         return _told(await asyncio.to_thread(hours_frame, answer["hours"]), answer, "hours", hours, self._stranger(check))
 
-    async def diff(self, a: str, b: str) -> DataFrame:
-        """What differs between scan `a` and the later scan `b`: a row for each fingerprint that is new, absent, resolved or updated."""
-        return diff_frame((await self._get("/diff", a=a, b=b))["diff"])
+    async def diff(self, a: ScanReport | str, b: ScanReport | str) -> DataFrame:
+        """What differs between scan `a` and the later scan `b`, each a report or its id: a row for each fingerprint that is new, absent,
+        resolved or updated."""
+        first, second = (scan.scan_id if isinstance(scan, ScanReport) else scan for scan in (a, b))
+        return diff_frame((await self._get("/diff", a=first, b=second))["diff"])
 
 
 def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float, stranger: str = "") -> DataFrame:

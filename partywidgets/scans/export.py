@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .frame import STATUS_ORDER
-from .model import SEVERITIES, STATUSES
+from .model import CHANGES, PHASES, SEVERITIES, STATUSES
 from .result_columns import PLAIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_CATEGORIES: dict[str, list[str]] = {"phase": list(PHASES), "change": list(CHANGES)}
+"""Those that `report.df` has, too: also what did not happen is one."""
 Rows = Iterable[Mapping[str, Any]]
 
 _HISTORY = {
@@ -140,7 +142,7 @@ def history_columns_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame(made)
     for name, kind in _HISTORY.items():
         if kind == "category":
-            frame[name] = frame[name].astype("category")
+            frame[name] = frame[name].astype(pd.CategoricalDtype(_CATEGORIES.get(name)))
     frame.index = pd.DatetimeIndex(frame["observed_at"], name="time")
     return frame
 
@@ -240,7 +242,8 @@ def _frame(rows: Rows, columns: Mapping[str, str]) -> pd.DataFrame:
         elif kind == "time":
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ms")
         elif kind == "category":
-            frame[name] = frame[name].astype("str").astype("category")  # of texts, also where there are no rows
+            # of texts, also where there are no rows
+            frame[name] = frame[name].astype("str").astype(pd.CategoricalDtype(_CATEGORIES.get(name)))
         elif kind == "object":  # pandas makes texts with None among them a column of texts, where None is nan
             frame[name] = pd.Series([row.get(name) for row in listed], dtype="object")
         else:

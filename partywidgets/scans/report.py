@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .bounds import FRAME_BYTES
 from .identifiers import utc_now, uuid7
@@ -64,17 +64,34 @@ class ScanReport:
 
         return results_frame(self.results)
 
-    def to_junit(self) -> str:
-        """The results as a JUnit file's text; `scans/junit.py` says what becomes a failure."""
+    @overload
+    def to_junit(self, path: None = None) -> str: ...
+    @overload
+    def to_junit(self, path: Path | str) -> None: ...
+    def to_junit(self, path: Path | str | None = None) -> str | None:
+        """The results as a JUnit file, without a path its text; `scans/junit.py` says what becomes a failure. Raises StorageError."""
         from .junit import junit_text
+        from .table_file import write_text
 
-        return junit_text(self)
+        text = junit_text(self)
+        if path is None:
+            return text
+        write_text(path, text)
+        return None
 
-    def to_csv(self) -> str:
-        """The results as CSV with the columns of `df`, `fingerprint` first."""
-        from .table_file import csv_text
+    @overload
+    def to_csv(self, path: None = None) -> str: ...
+    @overload
+    def to_csv(self, path: Path | str) -> None: ...
+    def to_csv(self, path: Path | str | None = None) -> str | None:
+        """The results as a CSV file, without a path its text: the columns of `df`, `fingerprint` first. Raises StorageError."""
+        from .table_file import csv_text, write_text
 
-        return csv_text(self.results)
+        text = csv_text(self.results)
+        if path is None:
+            return text
+        write_text(path, text)
+        return None
 
     def to_parquet(self, path: Path | str) -> None:
         """Writes the results to a Parquet file. Raises ConfigError without pyarrow (extra `parquet`), StorageError."""

@@ -58,10 +58,10 @@ def write_parquet(results: Iterable[CheckResult], path: Path | str) -> None:
         raise unwritable(path, error) from None
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path | str, text: str) -> None:
     """Writes a file of text, in UTF-8. Raises StorageError when it cannot be written."""
     try:
-        path.write_text(text, encoding="utf-8", errors="replace", newline="")
+        Path(path).write_text(text, encoding="utf-8", errors="replace", newline="")
     except OSError as error:
         raise unwritable(path, error) from None
 

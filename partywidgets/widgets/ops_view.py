@@ -357,8 +357,8 @@ class OpsView(PartyWidget):
 
         return self._start(work(), "hours")
 
-    def diff(self, a: str, b: str) -> Handle[DataFrame]:
-        """What differs between scan `a` and the later scan `b`, by scan id."""
+    def diff(self, a: ScanReport | str, b: ScanReport | str) -> Handle[DataFrame]:
+        """What differs between scan `a` and the later scan `b`, each a report or its scan id."""
 
         async def work() -> DataFrame:
             return await (await self._ops.connected()).diff(a, b)

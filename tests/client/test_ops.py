@@ -81,6 +81,7 @@ async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
         history = await ops.history(check="shop", hours=1)
         changes = await ops.changes()
         diff = await ops.diff(first.scan_id, second.scan_id)
+        assert diff.equals(await ops.diff(first, second))
         scans = await ops.scans()
         assert list(history["status"]) == ["ok", "crit"]
         assert isinstance(history["observed_at"].dtype, pd.DatetimeTZDtype)

@@ -21,6 +21,7 @@ import pytest
 from partywidgets.exceptions import ScanError, StorageError
 from partywidgets.scans import background, looks, rollup
 from partywidgets.scans.export import changes_frame, diff_frame, figures_frame, history_frame, hours_frame, scans_frame
+from partywidgets.scans.frame import results_frame
 from partywidgets.scans.history import FILE, History, Recorded, StateChange
 from partywidgets.scans.history_file import CHECKPOINT, PAGE
 from partywidgets.scans.model import Status, utc_now
@@ -98,6 +99,9 @@ async def test_empty_frames_have_the_same_types(tmp_path: Path) -> None:
         assert (len(frame) > 0, len(empty)) == (True, 0), make
         assert list(empty.columns) == list(frame.columns)
         assert [kind(frame[name]) for name in frame] == [kind(empty[name]) for name in frame]
+        for name in {"phase", "change"} & set(frame):
+            ours = results_frame([one])[name].cat.categories
+            assert list(frame[name].cat.categories) == list(empty[name].cat.categories) == list(ours), "the frames of a host have the same"
 
 
 def kind(column: pd.Series[Any]) -> str:

@@ -39,6 +39,16 @@ def test_csv(report: ScanReport) -> None:
     assert len(ScanReport().to_csv().splitlines()) == 1
 
 
+@pytest.mark.parametrize("kind", ["csv", "junit"])
+def test_a_text_goes_into_a_file_where_one_is_named(kind: str, report: ScanReport, tmp_path: Path) -> None:
+    """As pandas' own: with a path there is a file and no answer; one that cannot be written is said with its name."""
+    write = getattr(report, f"to_{kind}")
+    assert write(tmp_path / "file") is None
+    assert (tmp_path / "file").read_bytes().decode() == write()
+    with pytest.raises(StorageError, match=r"nowhere/file cannot be written: .*; name a file in a directory that exists"):
+        write(str(tmp_path / "nowhere" / "file"))
+
+
 def test_parquet(report: ScanReport, tmp_path: Path) -> None:
     """What is read back has the rows, ordered statuses, UTC times, and labels and metrics as maps; no results give the same columns."""
     import pyarrow.parquet as pq
