@@ -65,7 +65,12 @@ class Records:
 
 def encoded(value: Any) -> str:
     """A value as it is kept. Raises TypeError or ValueError for what is not JSON."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except TypeError as error:
+        raise TypeError(f"storage keeps JSON under a key ({error}): bytes have their place in a BLOB column, by sql()") from None
+    except ValueError as error:
+        raise ValueError(f"storage keeps JSON under a key: {error}") from None
 
 
 __all__ = ["Records", "Rows", "encoded"]

@@ -42,8 +42,25 @@ async def test_values_outlive_the_host(tmp_path: Path) -> None:
         assert list(await storage.list("a", limit=2)) == ["a%", "a1"]
         other = (await host.get_server_by_name("room", "other")).storage
         assert await other.list() == {}
-        with pytest.raises((TypeError, ValueError)):
-            await storage.put("x", object())
+
+
+async def test_what_is_not_json_is_refused_with_the_place_for_it(tmp_path: Path) -> None:
+    """Nothing is kept of it, in a transaction either; bytes go through sql() as they are."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        room = await host.get_server_by_name("room", "lobby")
+        for value, error, words in (
+            (b"\x00\xff", TypeError, "bytes is not JSON serializable.: bytes have their place in a BLOB column, by sql"),
+            ({"a": object()}, TypeError, "storage keeps JSON under a key"),
+            (float("nan"), ValueError, "storage keeps JSON under a key: "),
+        ):
+            with pytest.raises(error, match=words):
+                await room.storage.put("x", value)
+            with pytest.raises(error, match=words):
+                await room.storage.transaction(lambda kept, value=value: kept.put("x", value))  # type: ignore[misc]
+        assert await room.storage.list() == {}
+        await room.sql("CREATE TABLE ink (data BLOB)")
+        await room.sql("INSERT INTO ink VALUES (?)", b"\x00\xff")
+        assert await room.sql("SELECT data FROM ink") == [{"data": b"\x00\xff"}]
 
 
 async def test_a_room_that_is_kept_after_its_host(tmp_path: Path) -> None:
