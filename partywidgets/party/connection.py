@@ -62,6 +62,7 @@ class Connection(Outlet, Generic[StateT]):
     """The room's end of one socket. Identity, not `id`, is what the room registers it by.
 
     `message_received`, `close_received`, `failed` and `lost` are the transport's side (`wire.Receiver`); rooms do not call them.
+    Names with an underscore are the engine's, of which `Room`, `Lane` and `Counting` keep a connection's state together with it.
     """
 
     __slots__ = (

@@ -336,7 +336,7 @@ class PartyHost:
             room = Room(self, server_class, party, name)
             self._known[key] = room
         self._rooms[key] = room
-        room._watch_idle()
+        room.watch_idle()
         return room
 
     async def _ring(self, party: str, name: str) -> None:

@@ -104,7 +104,7 @@ class Room:
             raise StartError(f"{self.place} could not start: on_start raised {type(error).__name__}") from error
         finally:
             self._starting = None
-            self._watch_idle()
+            self.watch_idle()
 
     def _make(self) -> Server:
         instance = self.server_class.__new__(self.server_class)
@@ -129,7 +129,8 @@ class Room:
             self._running -= 1
             self.touch()
 
-    def _watch_idle(self) -> None:
+    def watch_idle(self) -> None:
+        """Sees to it that the room sleeps, or is forgotten, once it is idle; a second call changes nothing."""
         if self._idle_timer is None and not self.host.closing:
             self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
 
@@ -195,7 +196,7 @@ class Room:
 
     def _forget(self) -> None:
         if self.recoverable:
-            self._watch_idle()
+            self.watch_idle()
         elif self.instance is None and self._starting is None and not self.occupants.present and not self.holds:
             self._unborn = None
             self.host.forget(self)
@@ -267,9 +268,10 @@ class Room:
         """Its on_close has run."""
         self.occupants.forget(connection)
         self.touch()
-        self._watch_idle()
+        self.watch_idle()
 
     def broadcast(self, frame: Frame, without: Iterable[str]) -> None:
+        """See Server.broadcast. Raises TypeError for a str in place of a list of ids."""
         if without:
             if isinstance(without, str):
                 raise TypeError("broadcast(without=) takes a list of connection ids, got a str: put it into a list")
@@ -286,6 +288,7 @@ class Room:
             self.fanout.broadcast(frame)
 
     def send_to(self, connections: Collection[Connection], frame: Frame) -> None:
+        """See Server.send_to."""
         if self.history is not None or len(connections) < 2:
             for connection in connections:
                 connection.send(frame)
@@ -294,6 +297,7 @@ class Room:
             self.fanout.broadcast(frame, [member for member in self.fanout.members if member not in wanted])
 
     def send_now(self, connections: Collection[Connection], frame: Frame) -> None:
+        """See Server.send_now."""
         # A lone viewer's echo: what the turn keeps of a frame that is written at once is an eighth of its way through us.
         if len(connections) == 1 and self.history is None:
             for connection in connections:
@@ -330,7 +334,7 @@ class Room:
             self.leave(connection)
             self.occupants.forget(connection)
             connection._ready = ReadyState.CLOSED
-            self._watch_idle()
+            self.watch_idle()
             if not hook or not isinstance(error, Exception):  # no hook's: the transport has a status for it
                 raise
             log_id = self.report_line(error, hook)
@@ -343,7 +347,7 @@ class Room:
             self._open(connection, accept)
             return
         connection._ready = ReadyState.CLOSED
-        self._watch_idle()
+        self.watch_idle()
         if ended:
             accept(Nobody()).close(4401, ended)
         else:
@@ -380,7 +384,7 @@ class Room:
                 self.report(error, "on_request")
             return PlainTextResponse(f"{REQUEST_ERROR} (log id {log_id})", status_code=500)
         finally:
-            self._watch_idle()
+            self.watch_idle()
 
 
 __all__ = ["Room"]
