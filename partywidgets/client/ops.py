@@ -155,13 +155,26 @@ class OpsClient(OpsPast, RoomClient):
 
     async def report(self, scan_id: str, *, timeout: float | None = None) -> ScanReport:
         """The whole report of a scan, when it has ended. Raises ScanError when there is none of that id, TimeoutError."""
-        async with asyncio.timeout(timeout):
-            while scan_id not in self._finished and (scan_id in self.running or not self._ready):
-                await self.changed()
+        try:
+            async with asyncio.timeout(timeout):
+                while scan_id not in self._finished and (scan_id in self.running or not self._ready):
+                    await self.changed()
+        except TimeoutError:
+            raise TimeoutError(
+                f"scan {scan_id} has not ended within {timeout:g} s{self._how_far(scan_id)}: the host goes on with it, and "
+                f"`await ops.report({scan_id!r})` waits on"
+            ) from None
         finished = self._finished.get(scan_id)
         if finished is not None and len(finished["results"]) >= finished["total"]:
             return ScanReport.from_wire(finished)
         return ScanReport.from_wire(await self._get(f"/{quote(scan_id, safe='')}"))
+
+    def _how_far(self, scan_id: str) -> str:
+        progress = self.running.get(scan_id)
+        if progress is None:
+            return "" if self._ready else " (the connection is lost)"
+        tense = "are done" if self._ready else "were done when the connection was lost"
+        return f" ({progress.done} of {progress.total} checks {tense})"
 
     async def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> None:
         """Acknowledges a failing row until it is ok again, or until `until` (an aware time, or `"2h"`; None: no end)."""

@@ -317,6 +317,27 @@ async def test_a_scan_survives_a_lost_connection(tmp_path: Path, play: ops_room.
         assert [result.status for result in report.results] == ["ok"]
 
 
+async def test_a_scan_that_outlasts_ones_patience_says_how_far_it_is(tmp_path: Path, play: ops_room.Play) -> None:
+    """Which scan, how many checks, and how one waits on; while the connection is lost, that it is."""
+    go_on = asyncio.Event()
+
+    async def hold(check_id: str) -> None:
+        await go_on.wait()
+
+    play.before = hold
+    async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        scan_id = await ops.start_scan()
+        with pytest.raises(TimeoutError, match=rf"scan {scan_id} has not ended within 0\.05 s \(0 of 1 checks are done\): .*ops\.report"):
+            await ops.report(scan_id, timeout=0.05)
+        assert ops.socket._socket is not None
+        ops.socket._socket.transport.abort()
+        await until(ops, lambda: ops.state == "lost")
+        with pytest.raises(TimeoutError, match=r"0 of 1 checks were done when the connection was lost"):
+            await ops.report(scan_id, timeout=0)
+        go_on.set()
+        assert (await ops.report(scan_id, timeout=WAIT)).counts["ok"] == 1
+
+
 async def test_a_scan_is_cancelled(tmp_path: Path, play: ops_room.Play) -> None:
     """Who stops waiting ends the scan in the host; everyone gets what there is, its checks are not looked at further."""
     begun, ended = asyncio.Event(), asyncio.Event()
