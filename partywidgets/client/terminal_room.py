@@ -23,8 +23,8 @@ TEXTS_KEPT = 64
 
 def _lost_inputs(count: int, text: bool) -> str:
     if count == 1:
-        return "the text that you pasted last: it" if text else "your last keystroke: it"
-    return f"your last {count} inputs, pasted text among them: they" if text else f"your last {count} keystrokes: they"
+        return "the text that you pasted last was" if text else "your last keystroke was"
+    return f"your last {count} inputs, pasted text among them, were" if text else f"your last {count} keystrokes were"
 
 
 class TerminalRoomClient(RoomClient):
@@ -118,7 +118,7 @@ class TerminalRoomClient(RoomClient):
         taken = frame.get("taken")
         if taken is not None and (lost := sent - int(taken)) > 0:
             text = any(number > taken for number in self._texts_before)
-            self.last_error = f"the connection was lost under {_lost_inputs(lost, text)} did not arrive"
+            self.last_error = f"{_lost_inputs(lost, text)} lost with the connection"
             logger.warning("terminal %s: %s", self.room, self.last_error)
 
     def _note_sandbox(self) -> None:

@@ -294,7 +294,7 @@ describe("resume", () => {
     room.closed();
     room.opened();
     text({ ...WELCOME, resumed: true, socket: "s2", taken: 1 });
-    expect(notices).toEqual(["The connection was lost under your last 2 keystrokes: they did not arrive"]);
+    expect(notices).toEqual(["Your last 2 keystrokes were lost with the connection"]);
     room.type(new Uint8Array([97]));
     room.closed();
     expect(room.resumeQuery().after).toBe("s2");
@@ -321,9 +321,9 @@ describe("resume", () => {
     room.opened();
     text({ ...WELCOME, resumed: true, socket: "s4", taken: 1 });
     expect(notices).toEqual([
-      "The connection was lost under the text that you pasted last: it did not arrive",
-      "The connection was lost under your last 3 inputs, pasted text among them: they did not arrive",
-      "The connection was lost under your last keystroke: it did not arrive",
+      "The text that you pasted last was lost with the connection",
+      "Your last 3 inputs, pasted text among them, were lost with the connection",
+      "Your last keystroke was lost with the connection",
     ]);
   });
 

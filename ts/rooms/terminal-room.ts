@@ -94,8 +94,8 @@ const KEY_BYTES = 24;
 const TEXTS_KEPT = 64;
 
 function lostInputs(count: number, text: boolean): string {
-  if (count === 1) return text ? "the text that you pasted last: it" : "your last keystroke: it";
-  return text ? `your last ${count} inputs, pasted text among them: they` : `your last ${count} keystrokes: they`;
+  if (count === 1) return text ? "The text that you pasted last was" : "Your last keystroke was";
+  return text ? `Your last ${count} inputs, pasted text among them, were` : `Your last ${count} keystrokes were`;
 }
 
 export class TerminalRoom {
@@ -351,7 +351,7 @@ export class TerminalRoom {
     [this.#socket, this.#sequenceBefore] = [welcome.socket ?? "", 0];
     if (lost > 0) {
       const text = this.#textsBefore.some((number) => number > (welcome.taken ?? 0));
-      this.#events.notice(`The connection was lost under ${lostInputs(lost, text)} did not arrive`);
+      this.#events.notice(`${lostInputs(lost, text)} lost with the connection`);
     }
   }
 
