@@ -114,9 +114,10 @@ async def test_nobody_misses_a_scan_result_while_two_hundred_come_and_go(tmp_pat
             enough.set()
             everything = [await task for task in staying]
             await asyncio.wait(visiting)
+        told = set(finished)  # the schedule goes on: a later one may be told while these are looked up
         kept = {scan["scan_id"] for scan in await room.service.history.scans(limit=1000)}
 
-    assert set(finished) <= kept
+    assert told <= kept
     for ids in everything:
         assert set(finished[:SCANS]) <= set(ids)
         assert_without_gap(ids, finished)
