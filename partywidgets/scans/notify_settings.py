@@ -56,4 +56,4 @@ class NotifySettings(BaseModel):
 
     def group_of(self, row: CheckResult) -> str:
         """The group that a row shares messages with, as people read it."""
-        return " ".join(f"{name}={row.labels.get(name, '')}" for name in self.group_by)
+        return " ".join(f"{name}={row.labels[name]}" if row.labels.get(name) else f"no {name}" for name in self.group_by)

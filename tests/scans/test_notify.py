@@ -138,6 +138,15 @@ async def test_who_hears_of_a_recovery_hears_of_what_still_fails(inbox: Inbox, p
         assert (whole["title"], whole["type"]) == ("OK: c", "success")
 
 
+async def test_a_group_of_rows_without_the_label_is_called_so(inbox: Inbox, play: Play) -> None:
+    """`(team=)` would be read as a fault of the message."""
+    play.statuses.update(a="crit", b="crit")
+    checks = [ScriptedCheck(id="a", labels={"team": ""}), ScriptedCheck(id="b")]
+    async with telling(inbox, *checks, group_by=["team"], group_wait="2s") as service:
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "2 failing (no team)"
+
+
 async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None:
     """Ten failing rows of one team are one message, the worst first; those below the asked severity are left out."""
     checks = [ScriptedCheck(id=f"c{number}", severity="high", labels={"team": "web"}) for number in range(10)]
