@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .address import is_loopback_host, is_private_host
+from .unreachable import unreachable
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -98,10 +98,7 @@ def failure_of(error: Exception, timeout: float) -> tuple[str, int | None]:
     status: int | None = getattr(response, "status_code", None)
     if status:
         return f"the upgrade was answered with HTTP {status}{_said(response)}", status
-    # Of an address that refuses, asyncio says a call and a tuple, or several of them.
-    if isinstance(error, OSError) and (error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)):
-        return "connection refused: is the host running there?", None
-    return str(error) or type(error).__name__, None
+    return unreachable(error), None
 
 
 def _said(response: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json as _json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from ..exceptions import HostError
 from .address import is_loopback_host
 from .provided import Provided, provided
+from .unreachable import unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,5 @@ async def fetch_url(
         raise HostError(f"{place.netloc} said nothing to {method} {place.path} for {silence:g} s") from None
     except TimeoutError:
         raise HostError(f"{place.netloc} did not answer {method} {place.path} within {timeout:g} s") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise HostError(f"{place.netloc} cannot be reached ({_cause(error)}): is the host running there?") from error
-
-
-def _cause(error: Exception) -> str:
-    """The system's own words for a connection that failed, where there are some: aiohttp's tell of its calls."""
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
-        number = error.os_error.errno
-        return os.strerror(number) if number is not None and number > 0 else (error.os_error.strerror or str(error))
-    return str(error)
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:
+        raise HostError(f"{place.netloc} cannot be reached: {unreachable(error)}") from error
