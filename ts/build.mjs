@@ -11,6 +11,22 @@ const out = at > 0 ? resolve(process.argv[at + 1]) : resolve(here, "../partywidg
 const LOADER_LIMIT = 4096;
 mkdirSync(out, { recursive: true });
 
+/**
+ * uPlot formats the numbers of its own axes by `navigator.language`, and throws as it loads where that is no language tag: "C" in WebKitGTK and
+ * "en-US@posix" in Chromium, both without a locale. Our axes have formats of their own.
+ */
+const plotInAnyLocale = {
+  name: "plot-in-any-locale",
+  setup(build) {
+    build.onLoad({ filter: /uPlot\.esm\.js$/ }, ({ path }) => {
+      const asWritten = "new Intl.NumberFormat(domEnv ? nav.language : 'en-US')";
+      const source = readFileSync(path, "utf8");
+      if (!source.includes(asWritten)) throw new Error(`${path} no longer has ${asWritten}: see whether it loads in any locale`);
+      return { contents: source.replace(asWritten, 'new Intl.NumberFormat("en-US")') };
+    });
+  },
+};
+
 const options = {
   entryPoints: ["loader", "terminal", "table", "dashboard", "chart", "recording", "page", "transport/resume"].map((name) =>
     join(here, `${name}.ts`),
@@ -26,6 +42,7 @@ const options = {
   // Libraries that probe for AMD would register with RequireJS in the classic notebook instead of exporting.
   define: { "define.amd": "false" },
   loader: { ".css": "text" },
+  plugins: [plotInAnyLocale],
   logLevel: "info",
 };
 

@@ -50,3 +50,21 @@ def test_what_draws_lines_comes_with_the_first_line(browser: Browser, place: Pla
     finally:
         page.screenshot(path=Path(__file__).parent / "screenshots" / "lines.png")
         page.close()
+
+
+@pytest.mark.parametrize("language", ["C", "en-US@posix"])
+def test_lines_are_drawn_where_the_system_has_no_locale(browser: Browser, place: Place, language: str) -> None:
+    """Browsers then name a language that is none: WebKitGTK "C", Chromium "en-US@posix"."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(f"Object.defineProperty(navigator, 'language', {{ get: () => '{language}' }})")
+    try:
+        place.mount(page, "dashboard", "main")
+        page.locator(".pw-row", has_text="A disk that is full").click()
+        detail = page.locator(".pw-detail")
+        expect(detail).to_contain_text("the line begins with the next result")
+        with page.expect_response("**/chart.js*") as bundle:
+            detail.get_by_role("button", name="Re-check").click()
+        assert bundle.value.ok
+        expect(detail.locator(".pw-chart canvas")).to_be_visible()
+    finally:
+        page.close()
