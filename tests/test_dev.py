@@ -1,4 +1,4 @@
-"""`./dev test`: what it makes of a test that failed."""
+"""`./dev`: what it makes of a test that failed, and of a system package that is missing."""
 
 from __future__ import annotations
 
@@ -48,3 +48,12 @@ def test_only_what_passes_alone_is_unsteady(text: str, passed: list[str], dev: M
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True).returncode == dev.TESTS_FAILED
     assert dev.unsteady(cache, environment, tmp_path) == passed
+
+
+def test_missing_packages_are_named_once(dev: ModuleType, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not install system packages is told which are missing, and not that they are being installed."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit):
+        dev.need_programs({"no-such-program": "its-package"})
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "dev: missing system packages, install them and run this again: its-package\n")
