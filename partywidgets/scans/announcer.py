@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .board import Board
-from .message import Rows
+from .message import Rows, as_they_are
 from .model import CheckResult
 from .stream import Emit
 
@@ -42,8 +42,7 @@ class Announcer:
     async def tell_rows(self, rows: list[CheckResult]) -> None:
         """Tells everyone what rows look like by now, in frames of their size."""
         for part in self._board.parts(rows):
-            head = {"seq": max(row.seq for row in part), "scan_id": part[0].scan_id, "done": len(part), "total": len(part)}
-            await self.tell("check-result", Rows(head, part, [self._board.encoded(row) for row in part]))
+            await self.tell("check-result", as_they_are(self._board, part))
 
     def emitter(self, broadcast: BroadcastCallback | None) -> Emit:
         """How a scan tells `broadcast` (None: nobody). What it raises, or takes too long for, ends nothing but that message."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .model import CheckResult
+
+if TYPE_CHECKING:
+    from .board import Board
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,9 @@ class Rows:
     def text(self) -> str:
         """The message's data as JSON text."""
         return f'{json.dumps(self.head, separators=(",", ":"))[:-1]},"results":[{",".join(self.texts)}]}}'
+
+
+def as_they_are(board: Board, rows: Sequence[CheckResult]) -> Rows:
+    """The `check-result` that tells what rows look like by now, of no scan's progress. They fit a frame: see `Board.parts`."""
+    head = {"seq": max(row.seq for row in rows), "scan_id": rows[0].scan_id, "done": len(rows), "total": len(rows)}
+    return Rows(head, rows, [board.encoded(row) for row in rows])

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..exceptions import PartyError
-from ..party import Connection, ConnectionContext, Frame, Grant, ReadyState, Server
+from ..party import Connection, ConnectionContext, Grant, ReadyState, Server
 from . import background, proof
 from .model import one_line, utc_now, uuid7
 from .registry import Selection
@@ -26,8 +26,6 @@ from .window import WindowQuery
 _log = logging.getLogger("partywidgets.scans")
 
 RUNNER = "partywidgets.runner.v1"
-RESULTS = ',"results":['
-"""In JSON text it can stand nowhere but before that key's value: in a string the quotes are escaped."""
 
 
 class OpsMonitorBroadcastServer(Server):
@@ -97,21 +95,14 @@ class OpsMonitorBroadcastServer(Server):
     # what others call
 
     def publish(self, kind: str, message: dict[str, Any]) -> None:
-        """Sends one message to everyone but runners. Who has a window gets results by it, and of the message the rest."""
-        windows = self._watchers.has_windows()
-        rest = json.dumps({**message, "results": []}, separators=(",", ":")) if windows and "results" in message else None
-        self._publish(kind, json.dumps(message, separators=(",", ":")), rest)
+        """Sends one message to everyone but runners. Who has a window, or reads slowly, gets rows otherwise, and of this the rest."""
+        if "results" in message:  # last, as in a text that is made elsewhere
+            message = {key: value for key, value in message.items() if key != "results"} | {"results": message["results"]}
+        self.publish_text(kind, json.dumps(message, separators=(",", ":")))
 
     def publish_text(self, kind: str, text: str) -> None:
         """As `publish`, of data that is JSON text already, with `results` as its last key where there are any."""
-        at = text.find(RESULTS) if self._watchers.has_windows() else -1
-        self._publish(kind, text, None if at < 0 else f"{text[:at]}{RESULTS}]}}")
-
-    def _publish(self, kind: str, text: str, rest: str | None) -> None:
-        without = [connection.id for connection in self.get_connections("runner")]
-        if rest is not None:
-            without += self._watchers.tell_windows(Frame(f'{{"type":"{kind}","data":{rest}}}'))
-        self.broadcast(Frame(f'{{"type":"{kind}","data":{text}}}'), without=without)
+        self._watchers.tell(kind, text)
 
     def tell(self, connection_id: str, kind: str, message: dict[str, Any]) -> bool:
         """Sends one message to one connection; False when it is gone."""

@@ -12,21 +12,22 @@ from ..exceptions import ScanError
 from ..party import Connection, Frame, ReadyState, Server
 from . import listing
 from .board import Board
+from .laggards import AHEAD, Laggards
 from .model import CheckResult
 from .snapshot import AT_ONCE, Planner, Snapshot, is_planned, plan
 from .window import Orderings, Window, WindowQuery, read_look
 
 _log = logging.getLogger("partywidgets.scans")
 
-SNAPSHOT_AHEAD = 256 * 1024
-"""Bytes that a joining socket may have unread before the next part of its snapshot is made."""
 SNAPSHOT_PAUSE = 0.01
 FIRST_PAUSE = 0.04
 """Seconds between the first part of a snapshot and the rest: a page paints the failing rows before it must read megabytes."""
-WINDOW_TICK = 0.1
-"""Seconds between two updates of a window."""
-WINDOW_REST = 4.0
-"""Windows rest so many times as long as their last update took, so that sorting has at most a fifth of a core."""
+TICK = 0.1
+"""Seconds between two updates of a window, or of who is behind."""
+REST = 4.0
+"""These updates rest so many times as long as the last one took, so that sorting has at most a fifth of a core."""
+RESULTS = ',"results":['
+"""In JSON text it can stand nowhere but before that key's value: in a string the quotes are escaped."""
 STILL = 60.0
 """Seconds for which a socket may take nothing of a snapshot or a list of rows; over a thin line either takes minutes."""
 
@@ -40,6 +41,8 @@ class Watchers:
         self._orderings, self._planner = Orderings(board), Planner(board)
         self._windows: dict[Connection, Window] = {}
         """Who has one is told of its rows alone."""
+        self._laggards = Laggards(board)
+        self._catching_up: asyncio.Task[None] | None = None
         self._listing: set[Connection] = set()
         self._stale = False
         self._following: asyncio.Task[None] | None = None
@@ -66,26 +69,54 @@ class Watchers:
             self._server.spawn(self._send_snapshot(connection, snapshot), name="snapshot")
 
     def leave(self, connection: Connection) -> None:
-        """Forgets its window."""
+        """Forgets its window, and what it was not told."""
         self._windows.pop(connection, None)
+        self._laggards.forget(connection)
 
-    def has_windows(self) -> bool:
-        """Whether anybody is told of the rows of a window alone."""
-        return bool(self._windows)
+    def tell(self, kind: str, text: str) -> None:
+        """Sends everyone a message: JSON text, with `results` as its last key where there are any. Who has a window gets rows by that, who
+        is behind the newest ones when it has read, and both of this the rest."""
+        everyone = self._server.get_connections("watcher")
+        at = text.find(RESULTS)
+        if at >= 0 and (aside := self._aside(kind, text, everyone)):
+            frame = Frame(f'{{"type":"{kind}","data":{_without_results(kind, text, at)}}}')
+            for watcher in aside:
+                watcher.send(frame)
+            everyone = [watcher for watcher in everyone if watcher not in aside]
+        self._server.send_to(everyone, Frame(f'{{"type":"{kind}","data":{text}}}'))
+        if len(text) > AHEAD // 2:
+            self._server.flush()  # before the next: how much a socket has unread decides on that
 
-    def tell_windows(self, frame: Frame) -> list[str]:
-        """Sends what has no rows to whoever has a window, which gets its rows as they are now; gives their connections' ids."""
-        told = [connection for connection in self._windows if connection.ready_state <= ReadyState.OPEN]
-        for connection in told:
-            connection.send(frame)
-        self._follow_board()
-        return [connection.id for connection in told]
+    def _aside(self, kind: str, text: str, everyone: list[Connection]) -> set[Connection]:
+        """Who is told of a message's rows in another way."""
+        windows = {watcher for watcher in self._windows if watcher.ready_state <= ReadyState.OPEN}
+        if windows:
+            self._follow_board()
+        slow = self._laggards.among(watcher for watcher in everyone if watcher not in windows)
+        if slow and kind == "check-result":  # those of a scan's end were told already
+            results = json.loads(text)["results"]
+            if any(result["change"] == "absent" for result in results):  # the board does not have them any more
+                return windows
+            self._laggards.miss(slow, min(result["seq"] for result in results))
+            if self._catching_up is None or self._catching_up.done():
+                self._catching_up = self._server.spawn(self._catch_up(), name="rows for who is behind")
+        return windows.union(slow)
+
+    async def _catch_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._server.awake():
+            while self._laggards:
+                await asyncio.sleep(TICK)
+                begin = loop.time()
+                self._laggards.catch_up()
+                await asyncio.sleep(REST * (loop.time() - begin))
 
     async def window(self, connection: Connection, query: WindowQuery) -> dict[str, Any]:
         """From now on this connection is told of the rows in its window alone."""
         ordering = await self._orderings.of(query.look)
         window = self._windows.setdefault(connection, Window())
         window.ask(query)
+        self._laggards.forget(connection)
         connection.set_state({"window": query.to_wire()})
         for frame in window.frames(ordering, self._board):
             if connection.ready_state == ReadyState.OPEN:
@@ -120,7 +151,7 @@ class Watchers:
         clock = asyncio.get_running_loop().time
         least, end = connection.buffered, clock() + STILL
         while connection.ready_state == ReadyState.CONNECTING or (
-            connection.ready_state == ReadyState.OPEN and connection.buffered > SNAPSHOT_AHEAD
+            connection.ready_state == ReadyState.OPEN and connection.buffered > AHEAD
         ):
             if connection.buffered < least:
                 least, end = connection.buffered, clock() + STILL
@@ -145,7 +176,7 @@ class Watchers:
                 begin = loop.time()
                 for connection, window in list(self._windows.items()):
                     await self._update_window(connection, window)
-                await asyncio.sleep(max(WINDOW_TICK, WINDOW_REST * (loop.time() - begin)))
+                await asyncio.sleep(max(TICK, REST * (loop.time() - begin)))
 
     async def _update_window(self, connection: Connection, window: Window) -> None:
         query = window.query
@@ -158,7 +189,7 @@ class Watchers:
             return
         if connection.ready_state != ReadyState.OPEN or window.query is not query:
             return
-        if connection.buffered > SNAPSHOT_AHEAD:
+        if connection.buffered > AHEAD:
             self._stale = True
             return
         for frame in window.frames(ordering, self._board):
@@ -184,3 +215,12 @@ class Watchers:
                     return
                 connection.send(snapshot.next_part())
                 await asyncio.sleep(0)
+
+
+def _without_results(kind: str, text: str, at: int) -> str:
+    """A message's data without its rows, which begin at a place of the text. A scan's end says where its whole report is."""
+    rest = f"{text[:at]}{RESULTS}]}}"
+    if kind != "scan-result":
+        return rest
+    data = json.loads(rest)
+    return json.dumps({**data, "more": data["more"] or f"/api/ops/scans/{data['scan_id']}"}, separators=(",", ":"))
