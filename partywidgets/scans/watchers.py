@@ -95,21 +95,25 @@ class Watchers:
         slow = self._laggards.among(watcher for watcher in everyone if watcher not in windows)
         if slow and kind == "check-result":  # those of a scan's end were told already
             results = json.loads(text)["results"]
-            if any(result["change"] == "absent" for result in results):  # the board does not have them any more
-                return windows
+            if not results or any(result.get("change") == "absent" or "seq" not in result for result in results):
+                return windows  # the board has them no more, or never had
             self._laggards.miss(slow, min(result["seq"] for result in results))
-            if self._catching_up is None or self._catching_up.done():
+            if self._catching_up is None:
                 self._catching_up = self._server.spawn(self._catch_up(), name="rows for who is behind")
         return windows.union(slow)
 
     async def _catch_up(self) -> None:
+        """Until nobody is behind."""
         loop = asyncio.get_running_loop()
-        async with self._server.awake():
-            while self._laggards:
-                await asyncio.sleep(TICK)
-                begin = loop.time()
-                self._laggards.catch_up()
-                await asyncio.sleep(REST * (loop.time() - begin))
+        try:
+            async with self._server.awake():
+                while self._laggards:
+                    await asyncio.sleep(TICK)
+                    begin = loop.time()
+                    self._laggards.catch_up()
+                    await asyncio.sleep(REST * (loop.time() - begin))
+        finally:
+            self._catching_up = None
 
     async def window(self, connection: Connection, query: WindowQuery) -> dict[str, Any]:
         """From now on this connection is told of the rows in its window alone."""
