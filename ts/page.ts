@@ -219,7 +219,13 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     else if (board) board.set("check", place.check);
     else void showBoard(place.check);
   };
-  window.addEventListener("hashchange", () => go(readPlace(location.hash)), { signal });
+  const moved = ({ newURL }: HashChangeEvent) => {
+    const place = readPlace(new URL(newURL).hash);
+    // A row that was chosen on the board just then has put itself into the address: whoever went elsewhere goes there.
+    if (readPlace(location.hash).view !== place.view) history.replaceState(null, "", writePlace(place) || ROOT);
+    go(place);
+  };
+  window.addEventListener("hashchange", moved, { signal });
   go(readPlace(location.hash));
 }
 

@@ -258,6 +258,18 @@ def test_links_lead_to_rows_and_terminals(host: Host, visit: Callable[..., Visit
     expect(visitor.row("Payments settle")).to_be_visible()
 
 
+def test_who_goes_to_a_terminal_as_a_row_is_chosen_gets_there(host: Host, visit: Callable[..., Visitor]) -> None:
+    """The row's link is put into the address before the page has heard that somebody goes elsewhere: they had stayed on the board."""
+    mara = visit(host.url)
+    mara.sign_in(MARA)
+    expect(mara.row("The shop answers")).to_be_visible()
+    mara.page.evaluate("() => { location.hash = '#terminal=shell'; history.replaceState(null, '', '#check=shop'); }")
+    expect(mara.page.locator(".pw-terminal")).to_have_attribute("data-state", "live")
+    assert mara.page.url == f"{host.url}#terminal=shell"
+    mara.page.go_back()
+    expect(mara.row("The shop answers")).to_be_visible()
+
+
 def test_from_a_row_to_its_proof_while_somebody_watches(host: Host, visit: Callable[..., Visitor], tmp_path: Path) -> None:
     """An operator runs the remedy in the row's terminal; an observer sees the same screen at its own address, and cannot type."""
     (tmp_path / "shop").unlink()

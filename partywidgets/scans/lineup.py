@@ -52,7 +52,8 @@ class Lineup:
             full = next((key for key in keys if self._begun[key] >= AHEAD * self._limit(key)), None)
             if full is None:
                 self._waiting.discard(loaded.id)
-                self._begun.update(keys)
+                for key in keys:
+                    self._begun[key] += 1
                 self._in_all += 1
                 return loaded
             waiting = self._passed.setdefault(full, deque())

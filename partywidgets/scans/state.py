@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from .model import Change, Phase, State, Status
 
@@ -47,6 +48,7 @@ class Transition:
     hardened: bool
 
 
+@lru_cache(maxsize=1000)  # nearly all rows have the same few
 def flap_share(flips: str) -> float:
     """The weighted share of changes, 0 to 1: the newest look weighs 1.2, the oldest 0.8, as in Nagios."""
     count = len(flips)
