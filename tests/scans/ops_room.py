@@ -77,6 +77,12 @@ class ScriptedCheck(CheckModel):
             PLAY.at_once -= 1
 
 
+async def stand(service: OpsMonitorService, play: Play, **statuses: Any) -> None:
+    """All checks are looked at, and some stand differently."""
+    play.statuses.update(statuses)
+    await service.run_scan()
+
+
 class Person:
     """Somebody in the room: every message that came, in order."""
 

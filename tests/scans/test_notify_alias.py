@@ -16,7 +16,7 @@ from partywidgets.scans import notify_alias
 from partywidgets.scans.service import OpsMonitorService
 
 from .notify_inbox import WAIT, chat
-from .ops_room import Play, ScriptedCheck
+from .ops_room import Play, ScriptedCheck, stand
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 KEY = "a" * 32
@@ -90,12 +90,6 @@ async def paging(desk: Desk, names: str, **options: Any) -> AsyncIterator[OpsMon
     async with OpsMonitorService() as service:
         await service.load_config("a.yaml", checks, notify=[chat(group_wait="50ms", **options)], resolve=desk.resolve)
         yield service
-
-
-async def stand(service: OpsMonitorService, play: Play, **statuses: Any) -> None:
-    """All checks are looked at, and some stand differently."""
-    play.statuses.update(statuses)
-    await service.run_scan()
 
 
 async def test_a_recovery_closes_the_alert_of_its_row(desk: Desk, play: Play) -> None:

@@ -19,7 +19,7 @@ from partywidgets.scans.notify_incident import KEYS, keyed
 from partywidgets.scans.service import OpsMonitorService
 
 from .notify_inbox import WAIT, chat
-from .ops_room import Play, ScriptedCheck
+from .ops_room import Play, ScriptedCheck, stand
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 UUID = "0a1b2c3d-0000-4000-8000-000000000000"
@@ -99,12 +99,6 @@ async def paging(pager: Pager, names: str, directory: Path | None = None, **opti
     async with OpsMonitorService(directory=directory) as service:
         await service.load_config("a.yaml", checks, notify=[chat(group_wait="50ms", **options)], resolve=pager.resolve)
         yield service
-
-
-async def stand(service: OpsMonitorService, play: Play, **statuses: Any) -> None:
-    """All checks are looked at, and some stand differently."""
-    play.statuses.update(statuses)
-    await service.run_scan()
 
 
 async def kept(service: OpsMonitorService, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,14 @@ PEOPLE = {
 }
 
 Serve = Callable[..., AbstractAsyncContextManager[Place]]
+
+
+def shell_path(name: str) -> str:
+    """Where a shell is; skips the test where it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    return path
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,15 +13,13 @@ from partywidgets.terminal import commands
 from tests.engines_fixture import Engine
 
 from ..debian_package import unpacked
-from .conftest import Serve
+from .conftest import Serve, shell_path
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
 async def test_run_gives_output_code_and_folder(serve: Serve, name: str) -> None:
     """The result has the command's own output without prompt or escapes, its code, duration, folder and offset; marks and ledger agree."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    path = shell_path(name)
     async with serve(default=f"local:{path}") as place, place.watch() as ana, place.watch(who="obi") as obi:
         done = (await ana.ask("run", command=r"printf '\033[31mred\033[0m\nlast'; cd /; (exit 3)", timeout_s=60))["result"]
         assert (done["output"], done["exit_code"], done["cwd"]) == ("red\nlast", 3, "/")
@@ -88,9 +85,7 @@ async def test_run_is_refused_where_it_cannot_work(serve: Serve) -> None:
 @pytest.mark.parametrize(("name", "code", "words"), [("bash", 2, "syntax error"), ("zsh", 1, "parse error"), ("dash", 2, "Syntax error")])
 async def test_syntax_error_comes_back(serve: Serve, name: str, code: int, words: str) -> None:
     """A line that the shell cannot parse is a result, not a wait for ever, and failed whatever ran before it."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for before in ("true", "(exit 9)"):
             await ana.ask("run", command=before, timeout_s=60)
@@ -102,9 +97,7 @@ async def test_syntax_error_comes_back(serve: Serve, name: str, code: int, words
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
 async def test_comments(serve: Serve, name: str) -> None:
     """A comment is none of a command's arguments, and alone it is a command that did nothing; a person's own zsh is as before."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for command, code, output in (
             ("echo a # b", 0, "a"),
@@ -123,9 +116,7 @@ async def test_comments(serve: Serve, name: str) -> None:
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
 async def test_what_the_shell_would_take_for_keys_or_history(serve: Serve, name: str) -> None:
     """An exclamation mark and control characters reach the command as they are: none recalls an earlier one, or is pressed as a key."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for command, output in (
             ('echo "wow!x" hi!', "wow!x hi!"),
@@ -145,9 +136,7 @@ async def test_what_the_shell_would_take_for_keys_or_history(serve: Serve, name:
 async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str) -> None:
     """A line for which the shell wants more (its PS2) is refused in a moment, and the next command finds a prompt; whole ones of several
     lines, and a program that prints the prompts' variables, are none."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:
         for command in ("echo 'no end", "if true; then", "echo $("):
             assert "is not a complete command" in (await ana.ask("run", command=command, timeout_s=60))["error"]
@@ -164,9 +153,7 @@ async def test_a_command_that_is_not_whole_is_taken_back(serve: Serve, name: str
 async def test_run_says_what_it_waits_for(serve: Serve, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who ran a command that asks something, or opened a full-screen program, is told so, once for each; so is who waited too long."""
     monkeypatch.setattr(commands, "QUIET_SECONDS", 0.3)
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     async with serve(default=f"local:{shell}") as place, place.watch() as ana, place.watch(who="pia") as pia:
         await ana.running()
         await ana.tell(
@@ -284,9 +271,7 @@ zle -N zle-line-init
 
 async def test_run_in_a_zsh_with_a_theme(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hooks, a prompt of several lines that is set anew each time, one on the right and vi keys change nothing."""
-    shell = shutil.which("zsh")
-    if shell is None:
-        pytest.skip("zsh is not installed")
+    shell = shell_path("zsh")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".zshrc").write_text(THEME)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -307,9 +292,7 @@ async def test_run_in_a_zsh_with_a_theme(serve: Serve, tmp_path: Path, monkeypat
 @pytest.mark.parametrize("name", ["bash", "zsh"])
 async def test_half_typed_line_of_vi(serve: Serve, name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With vi's keys a half-typed line is cleared whole, in the mode for commands and wherever the cursor is, and the keys stay vi's."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     for file, setting in ((".bashrc", "set -o vi"), (".zshrc", "bindkey -v")):
         (tmp_path / file).write_text(f"{setting}\n")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -403,9 +386,7 @@ ZSHRCS = {
 )
 async def test_run_beside_what_people_set(serve: Serve, name: str, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a start file says: output, exit code and folder are the command's, and what people type is in the ledger."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     said = (BASHRCS | ZSHRCS)[setting]
     for plugin in re.findall("source ([a-z-]+)", said):
         tree = await asyncio.to_thread(unpacked, f"zsh-{plugin}")
@@ -430,9 +411,7 @@ async def test_run_beside_what_people_set(serve: Serve, name: str, setting: str,
 @pytest.mark.parametrize("name", ["bash", "zsh"])
 async def test_what_set_x_prints_is_the_command_s_alone(serve: Serve, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of what makes the marks, their nonce above all, is on the screen or in the output."""
-    shell = shutil.which(name)
-    if shell is None:
-        pytest.skip(f"{name} is not installed")
+    shell = shell_path(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".zshrc").touch()
     async with serve(default=f"local:{shell}") as place, place.watch() as ana:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from partywidgets.terminal import shell_state
 
-from .conftest import Serve
+from .conftest import Serve, shell_path
 
 
 @pytest.mark.parametrize("looks", [True, False], ids=["", "slow"])
@@ -18,9 +16,7 @@ async def test_lines_that_were_typed_ahead_come_first(serve: Serve, name: str, l
     slow for the look at its prompt."""
     if not looks:
         monkeypatch.setattr(shell_state, "AHEAD_SECONDS", 0.0)
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install {name}")
+    path = shell_path(name)
     async with serve(default=f"local:{path}") as place, place.watch() as ana, place.watch(who="pia") as pia:
         await ana.running()
         await pia.type("sh -c 'echo begun-$((1+1)); sleep 1'\r")

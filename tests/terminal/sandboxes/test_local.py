@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,23 +16,17 @@ import pytest
 from partywidgets.exceptions import SandboxError, SandboxGoneError
 from partywidgets.terminal.sandboxes import Prompt, open_sandbox
 from partywidgets.terminal.sandboxes.local import INPUT_BOUND, LocalSandbox, clean_environ
+from tests.terminal.conftest import shell_path
 
 from .conftest import Open
 
 SHELLS = ["bash", "zsh", "dash"]
 
 
-def _shell(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install {name}")
-    return path
-
-
 @pytest.mark.parametrize("name", SHELLS)
 async def test_marks_tell_exit_codes_and_the_folder(opened: Open, name: str) -> None:
     """Each shell marks its prompts with the exit code and the working directory; its terminal is its controlling one."""
-    async with opened(f"local:{_shell(name)}") as shell:
+    async with opened(f"local:{shell_path(name)}") as shell:
         await shell.prompt()
         assert (await shell.command("(exit 3)"))[0] == 3
         code, output = await shell.command("cd /; tty; test -c /dev/tty && stty -a </dev/tty | head -1")
@@ -48,7 +41,7 @@ async def test_nothing_of_ours_is_in_the_environment(opened: Open, name: str, mo
     """A shell gets neither our secrets nor Jupyter's, and what starts it is not handed on to programs; dash's prompt excepted."""
     for secret in ("PARTYWIDGETS_URL", "PARTYWIDGETS_JUPYTER_URL", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_SESSION_NAME"):
         monkeypatch.setenv(secret, "hush")
-    async with opened(f"local:{_shell(name)}") as shell:
+    async with opened(f"local:{shell_path(name)}") as shell:
         await shell.prompt()
         _, output = await shell.command("env")
         assert "hush" not in output
@@ -63,7 +56,7 @@ async def test_the_keys_reach_programs_of_a_host_that_ignores_them(opened: Open,
         pytest.skip("only Linux shows a process's ignored signals in /proc")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        async with opened(f"local:{_shell(name)}") as shell:
+        async with opened(f"local:{shell_path(name)}") as shell:
             await shell.prompt()
             _, output = await shell.command("grep SigIgn: /proc/self/status")
             ignored = int(output.rpartition("SigIgn:")[2].split()[0], 16)
@@ -76,7 +69,7 @@ async def test_the_users_own_start_file_is_read(opened: Open, monkeypatch: pytes
     """~/.bashrc counts, its PROMPT_COMMAND and PS1 too, and nothing is written into the home directory."""
     (tmp_path / ".bashrc").write_text("alias greet='echo hello-from-rc'\nPROMPT_COMMAND='MINE=$?; PS1=\"own> \";'\n")
     monkeypatch.setenv("HOME", str(tmp_path))
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         assert b"own> " in shell.output
         assert "hello-from-rc" in (await shell.command("greet"))[1]
@@ -87,7 +80,7 @@ async def test_the_users_own_start_file_is_read(opened: Open, monkeypatch: pytes
 
 async def test_output_of_a_forged_mark_is_not_one(opened: Open) -> None:
     """A program that prints marks without the nonce marks nothing."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         code, _ = await shell.command(r"printf '\033]633;D;0\007\033]633;D;0;guess\007'; (exit 4)")
         assert code == 4
@@ -95,7 +88,7 @@ async def test_output_of_a_forged_mark_is_not_one(opened: Open) -> None:
 
 async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
     """Closing ends the shell and a foreground program that ignores the hang-up; no zombie stays."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         shell.sandbox.write(b"sh -c 'trap \"\" HUP TERM; echo pid-$$-; while :; do sleep 0.05; done'\r")
         await shell.until(lambda: shell.output.count(b"pid-") > 1 and b"-\r\n" in shell.output.split(b"pid-")[-1])
@@ -110,7 +103,7 @@ async def test_hang_up_then_kill_leaves_no_process(opened: Open) -> None:
 
 async def test_a_program_that_outlives_its_shell_is_ended(opened: Open) -> None:
     """A shell that goes at once leaves what it ran in the foreground, and ignores the hang-up, to nobody: it is killed too."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         # Job control, and a shell that dies of the hang-up before its program does.
         shell.sandbox.write(b'exec sh -mc \'sh -c "trap \\"\\" HUP TERM; echo pid-\\$\\$-; while :; do sleep 0.05; done"; :\'\r')
@@ -153,7 +146,7 @@ async def test_closed_before_it_took_its_terminal() -> None:
 
 async def test_exit_is_read_behind_all_output(opened: Open) -> None:
     """What a shell printed before it ended is read whole, then the end comes with the code."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         shell.sandbox.write(b"seq 1 20000; exit 6\r")
         output = await shell.rest()
@@ -166,7 +159,7 @@ async def test_exit_is_read_behind_all_output(opened: Open) -> None:
 
 async def test_output_is_handed_over_where_it_is_read(opened: Open) -> None:
     """While `read` waits, output goes to whoever asked for it; what that refuses `read` returns, with nothing lost, doubled or moved."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         sandbox = shell.sandbox
         assert isinstance(sandbox, Prompt)
@@ -194,7 +187,7 @@ async def test_output_is_handed_over_where_it_is_read(opened: Open) -> None:
 
 async def test_an_error_of_whoever_takes_output_reaches_the_reader(opened: Open) -> None:
     """What goes wrong with output that is handed over is raised by `read`, whose task owns the shell."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         assert isinstance(shell.sandbox, Prompt)
 
@@ -210,7 +203,7 @@ async def test_an_error_of_whoever_takes_output_reaches_the_reader(opened: Open)
 
 async def test_a_pause_while_the_reader_waits(opened: Open) -> None:
     """Paused in the middle of a `read`, a shell's output waits in its PTY; that same `read` gets it behind `resume`."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         reading = asyncio.ensure_future(shell.sandbox.read())
         await asyncio.sleep(0)
@@ -225,7 +218,7 @@ async def test_a_pause_while_the_reader_waits(opened: Open) -> None:
 
 async def test_a_background_child_does_not_hold_the_end(opened: Open) -> None:
     """The shell's end is the terminal's end, also while a child that ignores hang-ups keeps the PTY open."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         shell.sandbox.write(b"(trap '' HUP; sleep 30) & disown; echo child-$!-; exit 2\r")
         output = await shell.rest()
@@ -235,7 +228,7 @@ async def test_a_background_child_does_not_hold_the_end(opened: Open) -> None:
 
 async def test_input_that_nobody_reads_is_bounded(opened: Open) -> None:
     """Past 1 MiB unread, writing is refused with a sentence; the shell lives."""
-    async with opened(f"local:{_shell('bash')}") as shell:
+    async with opened(f"local:{shell_path('bash')}") as shell:
         await shell.prompt()
         shell.sandbox.write(b"stty raw -echo; sleep 1000\r")
         # The kernel's own buffer takes a little first.
@@ -264,7 +257,7 @@ async def test_wrong_addresses_are_one_sentence(address: str, sentence: str) -> 
     assert sentence in str(raised.value)
 
 
-def test_a_kernels_own_settings_do_not_reach_the_shell() -> None:
+def test_a_kernels_own_settings_do_not_reach_theshell_path() -> None:
     """What a kernel sets for itself (a dumb pager, colours forced) is left out in a kernel, and kept elsewhere."""
     assert clean_environ({"PAGER": "cat", "JPY_PARENT_PID": "1", "LANG": "C"}) == {"LANG": "C"}
     assert clean_environ({"PAGER": "less", "COLUMNS": "80"}) == {"PAGER": "less"}
