@@ -22,8 +22,10 @@ import psutil
 from .jupyter import HEADER, jupyter
 from .peer import BUILD, HERE, PEERS, compiled, node_peers, started
 
-OURS, UNRECORDED, TERMINADO, EXTENSION = "ours", "unrecorded", "terminado", "in Jupyter"
-KINDS = (OURS, UNRECORDED, TERMINADO, EXTENSION)
+OURS, UNRECORDED, TERMINADO, EXTENSION, UVLOOP = "ours", "unrecorded", "terminado", "in Jupyter", "on uvloop"
+KINDS = (OURS, UNRECORDED, TERMINADO, EXTENSION, UVLOOP)
+ECHO_ONLY = (EXTENSION, UVLOOP)
+"""What stands beside ours in figures of its own."""
 VIEWERS = (1, 5, 20)
 PARTS = ("cat", "echo", "stopped", "interrupt", "memory")
 POURS = 5
@@ -55,6 +57,8 @@ GOALS = {
     "join with 10,000 lines above the screen, ms": "≤ 100",
     "echo, p50 ms": "≤ 0.6",
     "echo, p99 ms": "≤ 1.5",
+    "echo on uvloop, p50 ms": "≤ 0.6",
+    "echo on uvloop, p99 ms": "≤ 1.5",
     "echo in Jupyter, p50 ms": "≤ terminado",
     "echo in Jupyter, p99 ms": "≤ terminado",
     "Ctrl-C during yes, s to the prompt": "≤ 0.3",
@@ -244,7 +248,7 @@ def echoed(places: Sequence[Place], number: int, measured: dict[str, Figures]) -
             found = client(*place.terminal(f"echo-{number}-{turn}"), "echo", PRESSES, 1)
             times.setdefault(place.kind, []).extend(found.get("ms", ()))
     for kind, took in times.items():
-        name = "echo in Jupyter" if kind == EXTENSION else "echo"
+        name = f"echo {kind}" if kind in ECHO_ONLY else "echo"
         if took:
             measured[kind] |= {f"{name}, p50 ms": share(took, 0.5), f"{name}, p99 ms": share(took, 0.99)}
 
@@ -258,7 +262,7 @@ def interrupted(place: Place, number: int) -> Figures:
 def one_round(places: Sequence[Place], file: Path, number: int, parts: Sequence[str], *, node: bool) -> dict[str, Figures]:
     """Every figure of each server but its memory."""
     measured: dict[str, Figures] = {kind: {} for kind in ("PTY", *KINDS)}
-    own = [place for place in places if place.kind != EXTENSION]
+    own = [place for place in places if place.kind not in ECHO_ONLY]
     if "cat" in parts:
         poured_to_one(own, file, number, measured)
     if "echo" in parts:
@@ -299,6 +303,8 @@ def server(kind: str) -> Iterator[Place]:
     """A server that has just started."""
     if kind in (OURS, UNRECORDED):
         running = started([sys.executable, PEERS / "terminal_room.py", "asyncio", "recorded" if kind == OURS else kind])
+    elif kind == UVLOOP:
+        running = started([sys.executable, PEERS / "terminal_room.py", "uvloop", "recorded"])
     else:
         running = jupyter({"partywidgets": kind == EXTENSION})
     with running as (pid, port):
@@ -337,7 +343,7 @@ def compared(measured: dict[str, Figures]) -> None:
     terminado = measured[TERMINADO]
     for part in ("p50", "p99"):
         if (other := terminado.get(f"echo, {part} ms")) is not None:
-            terminado[f"echo in Jupyter, {part} ms"] = other
+            terminado |= {f"echo {kind}, {part} ms": other for kind in ECHO_ONLY}
             for kind in (OURS, UNRECORDED):
                 if (own := measured[kind].get(f"echo, {part} ms")) is not None:
                     measured[kind][f"echo, {part}, × terminado"] = own / other
@@ -349,7 +355,8 @@ def compared(measured: dict[str, Figures]) -> None:
             own, other = (found.get(f"cat, {viewers} viewers, MB/s in all") for found in (figures, terminado))
             if own is not None and other and kind != TERMINADO:
                 figures[f"cat, {viewers} viewers, × terminado"] = own / other
-    measured[OURS] |= measured[EXTENSION]
+    for kind in ECHO_ONLY:
+        measured[OURS] |= measured[kind]
 
 
 def report(file: Path, rounds: Rounds) -> None:

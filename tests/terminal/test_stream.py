@@ -117,6 +117,23 @@ async def test_who_is_stopped_is_no_work_for_the_others() -> None:
     await stream.close()
 
 
+async def test_an_echo_gives_way_to_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind an echo, once it is written, the processor is offered to whoever waits for it; output that nobody typed for keeps it."""
+    seen = watching(Line())
+    stream, line = opened(seen), cast(Line, seen.connection)
+    written: list[bytes] = []
+    monkeypatch.setattr("partywidgets.terminal.stream.give_way", lambda: written.append(line.output))
+    stream.append(b"a")
+    assert line.output == b"a"
+    assert not written
+    stream.typed()
+    stream.append(b"b")
+    assert written == [b"ab"]
+    stream.append(bytes(len(PIECE)))
+    assert written == [b"ab"]
+    await stream.close()
+
+
 async def test_more_than_is_held_is_a_lag(monkeypatch: pytest.MonkeyPatch) -> None:
     """However patient, a room holds a bounded stretch for who is behind."""
     monkeypatch.setattr(viewer, "LAG_SECONDS", 60.0)
