@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -57,7 +58,7 @@ class Alarms:
     """At least once: a row goes only when its on_alarm has returned, so one that was running at a crash runs again.
 
     At most `AT_ONCE` ring at a time, those first that were due first. Alarms of a party that is not in `parties` stay as they are.
-    `turn` tells a row from the one that replaced it while on_alarm ran. `retry_base` is in seconds.
+    `turn`, a random number, tells a row from the one that took its place while on_alarm ran. `retry_base` is in seconds.
     """
 
     def __init__(self, path: Path, thread: StorageThread, ring: Ring, *, parties: Collection[str], retry_base: float = 2.0) -> None:
@@ -126,11 +127,11 @@ class Alarms:
 
     async def set(self, party: str, room: str, due: float) -> None:
         query = (
-            "INSERT INTO alarms VALUES (?, ?, ?, 0, 1) ON CONFLICT (party, room) "
-            "DO UPDATE SET due = excluded.due, failures = 0, turn = turn + 1"
+            "INSERT INTO alarms VALUES (?, ?, ?, 0, ?) ON CONFLICT (party, room) "
+            "DO UPDATE SET due = excluded.due, failures = 0, turn = excluded.turn"
         )
         self._put_off.discard((party, room))
-        await self._call(lambda: self._open().execute(query, (party, room, due)))
+        await self._call(lambda: self._open().execute(query, (party, room, due, secrets.randbits(62))))
         self._changed.set()
 
     async def get(self, party: str, room: str) -> float | None:

@@ -47,6 +47,23 @@ async def test_an_alarm_fires_once_and_may_set_the_next(tmp_path: Path) -> None:
     assert seen == [None, None, None]
 
 
+async def test_on_alarm_may_delete_everything_and_set_the_next(tmp_path: Path) -> None:
+    """The alarm set behind a delete_alarm or a delete_all is another one than that which rings: it is there, and it fires."""
+    seen: list[bool] = []
+
+    class Room(Server):
+        async def on_alarm(self) -> None:
+            if len(seen) < 2:
+                await (self.storage.delete_all() if seen else self.storage.delete_alarm())
+                await self.storage.set_alarm(time.time())
+            seen.append(await self.storage.get_alarm() is not None)
+
+    async with running(Room, tmp_path) as run:
+        await (await run.host.get_server_by_name("room", "lobby")).storage.set_alarm(time.time())
+        await until(lambda: len(seen) == 3)
+    assert seen == [True, True, False]
+
+
 async def test_an_alarm_that_no_hook_hears_is_told_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As PartyServer's default hook does; it counts as rung."""
 
