@@ -235,10 +235,12 @@ class Connection(Outlet, Generic[StateT]):
 
     def give_up(self) -> None:
         """The host ends and waits no longer: the socket is dropped, the hook that runs is cancelled, and on_close has its turn."""
+        lane = self._lane
         self.wire.abort()
         self.lost(1006, "the server stopped")
-        if self._lane is not None:
-            self._lane.worker.cancel()
+        if lane is not None:
+            # A lane of this very turn begins first: cancelled before that, it would not come to the on_close that waits in it.
+            self._room.loop.call_soon(lane.give_up)
 
     # How it ends.
 

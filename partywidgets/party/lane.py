@@ -49,7 +49,7 @@ class Lane:
     A connection has one only while there is something to wait for: what comes meanwhile is put behind it.
     """
 
-    __slots__ = ("_connection", "_room", "_waiting", "jobs", "paused", "worker")
+    __slots__ = ("_connection", "_departing", "_room", "_waiting", "_worker", "jobs", "paused")
 
     def __init__(
         self, connection: Connection, room: Room, first: Awaitable[None] | None, *jobs: Job, hook: str = "on_message", paused: bool = False
@@ -60,8 +60,10 @@ class Lane:
         """True while the connection is not read, since so much waits."""
         self.jobs: deque[Job] = deque(jobs)
         self._waiting = sum(map(_weight, jobs)) if jobs else 0
+        self._departing = hook == "on_close"
+        """on_close has its turn."""
         connection._lane = self
-        self.worker = room.tasks.run(self._work(first, hook), name=f"{room.place} {connection.id}")
+        self._worker = room.tasks.run(self._work(first, hook), name=f"{room.place} {connection.id}")
 
     def put(self, job: Job) -> None:
         """Behind what waits."""
@@ -70,6 +72,11 @@ class Lane:
         if not self.paused and (len(self.jobs) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES):
             self.paused = True
             self._connection.wire.pause()
+
+    def give_up(self) -> None:
+        """Cancels the hook that runs, so that on_close has its turn; it is not cancelled itself."""
+        if not self._departing:
+            self._worker.cancel()
 
     async def _work(self, first: Awaitable[None] | None, hook: str) -> None:
         room, jobs, connection = self._room, self.jobs, self._connection
@@ -96,6 +103,7 @@ class Lane:
 
     async def _handle(self, job: Job) -> None:
         room, connection = self._room, self._connection
+        self._departing = isinstance(job, Departure)
         hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
         try:
             instance = await self._start_to_depart(job) if isinstance(job, Departure) else await room.live()

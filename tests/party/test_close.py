@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
 from partywidgets.exceptions import ConnectionClosedError
-from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, ReadyState, Server, lane
+from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, PartyHost, ReadyState, Server, lane
 from partywidgets.party import connection as connection_module
+from partywidgets.party import host as host_module
+from partywidgets.transport.server import serve
 
-from .serving import Raw, Recorder, received, running, until
+from .serving import Raw, Recorder, Running, received, running, until
 
 
 async def test_a_close_without_a_code_is_answered(tmp_path: Path) -> None:
@@ -232,6 +235,38 @@ async def test_a_connection_ends_with_its_grant(tmp_path: Path, monkeypatch: pyt
         assert (short.close_code, short.close_reason) == (4401, "the grant expired")
         await (await long.ping())
         assert run.host.connection_count() == 1
+
+
+@pytest.mark.parametrize("hibernate", [False, True])
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_host_that_ends_before_a_peer_answers_still_calls_on_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hibernate: bool, busy: bool
+) -> None:
+    """Whoever says nothing to the 1012 is dropped. An on_close that awaits runs whole, in a room that slept and behind a hook that hung."""
+    monkeypatch.setattr(host_module, "CLOSE_TIME", 2.2)
+    log: list[Any] = []
+    asked = asyncio.Event()
+
+    class Room(Server):
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+            await self.storage.put("left", connection.id)
+            log.append((connection.id, code, reason, await self.storage.get("left")))
+
+    Room.hibernate = hibernate
+    host = PartyHost({"room": Room}, storage=tmp_path, hibernate_after=0.05)
+    async with contextlib.AsyncExitStack() as peer, serve(host, port=0, auth=None) as server:
+        async with host:
+            raw = await peer.enter_async_context(Raw.to(Running(host, server), "/parties/room/lobby?_pk=me"))
+            if busy:
+                raw.send(Opcode.TEXT, b"hang")
+                await asked.wait()
+            elif hibernate:
+                await until(lambda: host._rooms["room", "lobby"].instance is None)
+        assert log == [("me", 1006, "the server stopped", "me")]
 
 
 def test_close_codes_are_checked() -> None:
