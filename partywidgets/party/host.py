@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -138,11 +138,7 @@ class PartyHost:
             await self._watch.stop()
             await self._alarms.close()
             await self._close_connections(deadline - 2.0)
-            rooms = [*self._rooms.values(), *self._place.leaving]
-            if rooms:
-                stops = [room.stop() for room in rooms]
-                await asyncio.wait(stops, timeout=max(0.1, deadline - asyncio.get_running_loop().time() - 0.5))
-                await asyncio.gather(*(room.end() for room in rooms))
+            await self._end_rooms([*self._rooms.values(), *self._place.leaving], deadline - 0.5)
         finally:
             self._rooms.clear()
             self.sender.close()
@@ -165,6 +161,16 @@ class PartyHost:
             connection.give_up()
         while any(room.occupants.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
             await asyncio.sleep(0.02)
+
+    @staticmethod
+    async def _end_rooms(rooms: Sequence[Room], deadline: float) -> None:
+        """on_stop of every instance, also of those whose on_start ends meanwhile; then what still runs for the rooms is cancelled."""
+        clock = asyncio.get_running_loop().time
+        stops = [room.stop() for room in rooms]
+        while stops:
+            await asyncio.wait(stops, timeout=max(0.1, deadline - clock()))
+            stops = [room.stop() for room in rooms if room.instance is not None] if clock() < deadline else []
+        await asyncio.gather(*(room.end() for room in rooms))
 
     def server_class(self, party: str) -> type[Server] | None:
         """The class registered under a kebab-case party."""

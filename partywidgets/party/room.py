@@ -84,8 +84,12 @@ class Room:
             raise StartError(f"{self.place} could not start: its host has ended")
         if self._starting is None:
             self._starting = self.tasks.run(self._start(), name=f"start {self.place}")
-        # Shielded: whoever asked first may give up without ending the start of the others.
-        return await asyncio.shield(self._starting)
+        starting = self._starting
+        # Whoever asked first may give up without ending the start of the others.
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            raise StartError(f"{self.place} could not start: its host has ended")
+        return starting.result()
 
     async def _start(self) -> Server:
         try:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from websockets.exceptions import ConnectionClosed
 
+from partywidgets.exceptions import StartError
 from partywidgets.party import Connection, ConnectionContext, Environment, PartyHost, Server
 
 from .serving import Recorder, received, running, until
@@ -170,3 +171,45 @@ async def test_a_room_knows_its_place_before_its_own_constructor_runs(tmp_path: 
         assert isinstance(room, Room)
         assert room.told == ("lobby", "my-room", "lent", False)
         assert room is await host.get_server_by_name("my-room", "lobby")
+
+
+async def test_a_room_that_starts_while_its_host_ends_is_stopped(tmp_path: Path) -> None:
+    """Its on_start ends while the host waits for another room's on_stop: its own ends what it began, and whoever waited has the room."""
+    log: list[str] = []
+    starting, stopping = asyncio.Event(), asyncio.Event()
+
+    class Room(Server):
+        async def on_start(self, props: Any = None) -> None:
+            if self.name == "late":
+                starting.set()
+                await stopping.wait()
+                log.append("late has started")
+
+        async def on_stop(self) -> None:
+            if self.name == "early":
+                stopping.set()
+                await until(lambda: bool(log))
+            log.append(f"{self.name} has stopped")
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        await host.get_server_by_name("room", "early")
+        late = asyncio.create_task(host.get_server_by_name("room", "late"))
+        await starting.wait()
+    assert (await late).name == "late"
+    assert log == ["late has started", "early has stopped", "late has stopped"]
+
+
+async def test_whoever_waits_for_a_start_that_the_end_of_the_host_cuts_off_is_told(tmp_path: Path) -> None:
+    """A StartError; a CancelledError would end a task that nobody cancelled without a word."""
+    starting = asyncio.Event()
+
+    class Room(Server):
+        async def on_start(self, props: Any = None) -> None:
+            starting.set()
+            await asyncio.Event().wait()
+
+    async with PartyHost({"room": Room}, storage=tmp_path) as host:
+        waiting = asyncio.create_task(host.get_server_by_name("room", "lobby"))
+        await starting.wait()
+    with pytest.raises(StartError, match="room room/lobby could not start: its host has ended"):
+        await waiting
