@@ -400,14 +400,15 @@ class ReconnectingWebSocket:
         self._changes.tell()
 
     async def _take(self, frame: str | bytes) -> None:
+        # Before the frame is taken: one that waited for a place and was counted would be missing after a reconnect().
+        while self.on_message is None and len(self._inbox) >= self.max_inbox:
+            await self._changes.next()
         message = await self._taken(frame)
         if message is None:
             return
         if self.on_message is not None:
             await self._call(self.on_message, message)
             return
-        while len(self._inbox) >= self.max_inbox:
-            await self._changes.next()
         self._inbox.append(message)
         self._changes.tell()
 

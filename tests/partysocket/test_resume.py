@@ -90,6 +90,29 @@ async def test_nothing_is_missed_over_cut_connections(tmp_path: Path, fast: dict
         assert socket.resumed
 
 
+async def test_a_full_inbox_at_a_reconnect_loses_nothing(tmp_path: Path, fast: dict[str, Any]) -> None:
+    """A message that has no place yet is not counted: the next connection brings it."""
+    async with (
+        PartyHost({"ticker": Ticker}, storage=tmp_path) as host,
+        serve(host, port=0, auth=None) as server,
+        PartySocket(host=server.url, party="ticker", room="r", resume=True, max_inbox=2, **fast) as socket,
+        asyncio.timeout(WAIT),
+    ):
+        await socket.opened()
+        socket.send("hello")
+        assert await socket.receive() == "to you: hello"
+        room = await host.get_server_by_name("ticker", "r")
+        expected = [str(number) for number in range(10)]
+        for message in expected:
+            room.broadcast(message)
+        while len(socket._inbox) < 2:
+            await socket._changes.next()
+        await asyncio.sleep(0.1)  # the third has come by now
+        socket.reconnect()
+        assert [await socket.receive() for _ in expected] == expected
+        assert socket.resumed
+
+
 async def test_direct_and_left_out_messages(tmp_path: Path, fast: dict[str, Any]) -> None:
     """Messages to this connection alone are delivered and not counted; broadcasts without it keep the count right."""
     async with (
