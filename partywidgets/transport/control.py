@@ -11,8 +11,9 @@ PING: Final = Frame(Opcode.PING, b"pw").serialize(mask=False)
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:
-    """A Close frame; one without a code when it is None."""
-    payload = b"" if code is None else struct.pack("!H", code) + reason.encode("utf-8", "replace")[:123]
+    """A Close frame; one without a code when it is None. Of a longer reason as many whole characters as fit into 123 bytes."""
+    fitting = reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+    payload = b"" if code is None else struct.pack("!H", code) + fitting.encode()
     return Frame(Opcode.CLOSE, payload).serialize(mask=False)
 
 

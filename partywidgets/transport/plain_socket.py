@@ -7,6 +7,7 @@ from collections import deque
 
 from starlette.types import Message
 
+from ..party.connection import check_close
 from ..party.wire import Batch, Frame, Wire
 
 PAUSE_ABOVE, RESUME_BELOW = 64, 16
@@ -73,14 +74,16 @@ class PlainSocket:
         return message
 
     async def send(self, message: Message) -> None:
-        """Waits while the peer is behind; the stall timer ends a wait for ever."""
+        """Waits while the peer is behind; the stall timer ends a wait for ever. Raises ValueError for a close code that cannot be sent."""
         if message["type"] == "websocket.send":
             text = message.get("text")
             self.wire.write(Batch((Frame(text if text is not None else message["bytes"]),)))
             while self.wire.buffered > 256 * 1024:
                 await asyncio.sleep(0.01)
         elif message["type"] == "websocket.close":
-            self.wire.close(message.get("code", 1000), message.get("reason") or "")
+            code = message.get("code", 1000)
+            check_close(code, "")
+            self.wire.close(code, message.get("reason") or "")
         else:
             raise RuntimeError(f"the app sent {message['type']!r} to an open WebSocket")
 

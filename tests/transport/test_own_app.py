@@ -77,6 +77,27 @@ async def test_an_app_of_your_own() -> None:
             pass
 
 
+async def test_a_close_of_an_app_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """A long reason ends with a whole character; a code that no Close may carry is the app's error, and its peer gets 1011."""
+
+    async def long(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close(4000, "ä" * 100)
+
+    async def wrong(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close(1006)
+
+    app = Starlette(routes=[WebSocketRoute("/long", long), WebSocketRoute("/wrong", wrong)])
+    async with serve(app, port=0) as server:
+        for path, code, reason in (("long", 4000, "ä" * 61), ("wrong", 1011, "")):
+            async with connect(server.url.replace("http", "ws") + path) as client:
+                with pytest.raises(ConnectionClosed):
+                    await received(client)
+                assert (client.close_code, client.close_reason) == (code, reason)
+    assert "close code 1006 cannot be sent" in caplog.text
+
+
 async def test_an_app_that_takes_its_time_holds_little() -> None:
     """Large messages to one that does not receive wait at their sender; all arrive, in order, once it does."""
     go = asyncio.Event()
