@@ -267,7 +267,7 @@ class RoomsHandler(JupyterHandler):
     async def serve(self, _: str = "") -> None:
         """Answers a request of any method."""
         self._stop_waiting()
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+        if self._wants_websocket():
             self._upgrade()
             return
         outcome = self.mount.loop.submit(answer(self.mount.asgi, self._scope("http"), bytes(self._body)))
@@ -288,6 +288,12 @@ class RoomsHandler(JupyterHandler):
             self.finish(body)
 
     get = head = post = put = patch = delete = options = serve
+
+    def _wants_websocket(self) -> bool:
+        """True for an upgrade that a proxy in front saw, too: one that Connection does not name is an ordinary request (RFC 9110 §7.8)."""
+        headers = self.request.headers
+        named = {option.strip().lower() for option in ",".join(headers.get_list("Connection")).split(",")}
+        return "upgrade" in named and headers.get("Upgrade", "").lower() == "websocket"
 
     def _upgrade(self) -> None:
         """Gives the socket itself to the room loop, which answers the handshake: measured at 15 times what `write_message` delivers."""

@@ -259,6 +259,17 @@ async def test_a_refusal_is_an_http_answer(tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
+@pytest.mark.parametrize("connection", ["", "Connection: keep-alive\r\n"], ids=["none", "another"])
+async def test_an_upgrade_that_connection_does_not_name_is_an_ordinary_request_under_jupyter(connection: str) -> None:
+    """As at the bundled server: a proxy in front has passed on a request, and what follows is not the room's to read as frames."""
+    async with handling(Pace()) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{connection}"
+        writer.write(f"GET /partywidgets/static/x HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
 class Told:
     """An app that says how long the body was that reached it."""
 
