@@ -111,6 +111,8 @@ class Gate:
                 f"without authentication a host binds to loopback only, not to {address}: bind to 127.0.0.1 or give it a token"
             )
         names = ["127.0.0.1", "localhost"] if loopback or address in ("0.0.0.0", "::", "") else []
+        if address == "::":
+            names.append("[::1]")
         if address not in ("0.0.0.0", "::", ""):
             names.append(f"[{address}]" if ":" in address else address)
         default_port = {"http": 80, "https": 443}.get(scheme)

@@ -52,7 +52,11 @@ def check_room_name(name: str) -> str:
         raise RoomNameError(f"a room's name is text, got {type(name).__name__}: write it like 'db-incident'")
     if not name or name in (".", ".."):
         raise RoomNameError(f"a room cannot be called {name!r}: give it a name")
-    if len(name.encode("utf-8", "surrogatepass")) > NAME_LIMIT:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise RoomNameError(f"the room name {name[:40]!r} holds half of a character (a lone surrogate): leave it out") from None
+    if size > NAME_LIMIT:
         raise RoomNameError(f"the room name {name[:20]!r}… is longer than {NAME_LIMIT} bytes: shorten it")
     if "/" in name or "\\" in name or CONTROL.search(name):
         raise RoomNameError(f"the room name {name[:40]!r} holds a slash, a backslash or a control character: leave it out")

@@ -172,7 +172,7 @@ async def serve(
 ) -> AsyncIterator[RunningServer]:
     """Serves a host's rooms, or an ASGI app of your own, until the block ends: then everyone is closed with 1012, within 5 s.
 
-    `port` 0 takes any free one; `sock` is a listening socket to use instead of `bind` and `port`.
+    `port` 0 takes any free one; `sock` is a listening TCP socket to use instead of `bind` and `port`.
     `auth` left out: a random bearer token, printed once. None: open, on loopback only. An ASGI app brings its own.
     `prefix` to `props` are PartyMiddleware's, in front of a PartyHost.
     `origins` and `hosts` are allowed beside the server's own address, when the gate is ours. `limits` are those of one peer.
@@ -239,10 +239,11 @@ async def serve(
 
 
 def _prepare(listening: socket.socket) -> tuple[str, int]:
-    """Sets what accepted sockets inherit; returns the address and port that it is bound to."""
+    """Sets what accepted sockets inherit; returns the address and port that it is bound to. Raises ConfigError for a Unix socket."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        raise ConfigError(f"serve(sock=) takes a listening TCP socket, got {listening.family.name}: bind to 127.0.0.1 behind a proxy")
     # asyncio turns Nagle off only where a socket names its protocol. Measured: 44 ms less an answer.
-    if listening.family in (socket.AF_INET, socket.AF_INET6):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound_silence(listening)
     bound = listening.getsockname()
     return str(bound[0]), int(bound[1])

@@ -139,6 +139,7 @@ def test_a_gate_without_authentication_still_checks_host_and_origin_and_stays_on
         ("192.0.2.7", 8787, "http", ["192.0.2.7:8787"], ["http://192.0.2.7:8787"]),
         ("192.0.2.7", 443, "https", ["192.0.2.7", "192.0.2.7:443"], ["https://192.0.2.7"]),
         ("0.0.0.0", 8787, "http", ["127.0.0.1:8787", "localhost:8787"], ["http://127.0.0.1:8787"]),
+        ("::", 8787, "http", ["[::1]:8787", "127.0.0.1:8787", "localhost:8787"], ["http://[::1]:8787"]),
     ],
 )
 def test_a_bound_address_is_allowed_as_host_and_origin(address: str, port: int, scheme: str, hosts: list[str], origins: list[str]) -> None:

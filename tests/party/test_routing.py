@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from partywidgets.exceptions import ConfigError, RoomNameError
 from partywidgets.party import Alias, Connection, PartyHost, Server
-from partywidgets.party.routing import Target, kebab, match, room_name
+from partywidgets.party.routing import Target, check_room_name, kebab, match, room_name
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,12 @@ def test_bad_names(segment: str) -> None:
         match(f"/parties/chat/{segment}")
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 200
+
+
+def test_a_name_that_has_no_bytes_in_utf8() -> None:
+    """Half of a surrogate pair, as JSON or a cell may hold: one sentence, not an error of the file's name later."""
+    with pytest.raises(RoomNameError, match="lone surrogate"):
+        check_room_name("a\ud800b")
 
 
 def test_prefixes() -> None:

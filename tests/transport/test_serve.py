@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ async def test_a_server_whose_end_is_not_waited_for_ends_all_the_same(tmp_path: 
             await client.wait_closed()
             assert client.close_code == 1012
             await serving
+
+
+async def test_a_unix_socket_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """It has no port, and no name that a Host could have."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        with pytest.raises(ConfigError, match="takes a listening TCP socket, got AF_UNIX"):
+            async with serve(PartyHost({}, storage=tmp_path), sock=listening):
+                pass
 
 
 async def test_an_occupied_port_is_one_sentence(tmp_path: Path) -> None:
