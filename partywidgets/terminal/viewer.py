@@ -23,14 +23,14 @@ WINDOW_BYTES = 512 * 1024
 NARROW_BYTES = 128 * 1024
 """What a new one may, and one that lagged. Not less than what clients acknowledge in one go."""
 THIN_BYTES = 32 * 1024
-"""What one on a thin line may at least."""
+"""What one on a thin line may at least, and what one may beyond its first screen before it has acknowledged anything."""
 THIN_SECONDS = 1.0
 """A viewer that lagged may have as much unread as its line brings in this time, and gets as much of the scrollback. So what it sees is at
 most a moment or two old, even where a whole scrollback would take a minute."""
 LAG_SECONDS = 0.1
 """A viewer for whom output has waited this long gets no more of it, and one fresh screen when it has drained."""
 QUICK_LAG_SECONDS = 0.3
-"""The same for one that had a wider window: it was only kept from reading for a moment."""
+"""The same for one that had a wider window, and was only kept from reading for a moment, and for one that has acknowledged nothing yet."""
 QUICK_SECONDS = 0.04
 """A window that is drawn within this time may be twice as wide: so what is under way is at most a moment old."""
 SOCKET_BYTES = 48 * 1024
@@ -47,6 +47,8 @@ class Viewer(ABC):
     """A connection that watches. `in_sync`: it has everything before the stream's position; else it waits for a screen."""
 
     dialect: ClassVar[str]
+    acknowledges: ClassVar[bool] = False
+    """True for a dialect that says what it has drawn."""
 
     def __init__(self, connection: Connection, person: Person) -> None:
         self.connection, self.person = connection, person
@@ -59,7 +61,9 @@ class Viewer(ABC):
         """Why it waits for a screen: joined, lagged, epoch, history, asked; "" when it does not."""
         self.position = 0
         """Offset behind what it was sent; what follows is held for it in the stream."""
-        self.window = NARROW_BYTES
+        self.heard = not self.acknowledges
+        """It has acknowledged something: until then nobody knows what its line brings, nor how much stands on it."""
+        self.window = NARROW_BYTES if self.heard else THIN_BYTES
         """Bytes that it may have unread, as far as it acknowledges."""
         self._timed = (0, 0.0)
         """From which offset on, and since when, the time of a window is measured."""
@@ -70,8 +74,8 @@ class Viewer(ABC):
         """How many it gets with the screen that it waits for."""
         self._screen_at: int | None = None
         """The offset of a screen that it was sent and has not acknowledged."""
-        self.consumed: int | None = None
-        """Offset behind what it says it has drawn; None when it never said."""
+        self.consumed: int | None = 0 if self.acknowledges else None
+        """Offset behind what it says it has drawn; None where its dialect says nothing."""
         self._hole_at = float("-inf")
         """The loop's time of the newest input that was not taken, or came behind such."""
         self.ticket = ""
@@ -122,7 +126,7 @@ class Viewer(ABC):
     @property
     def patience(self) -> float:
         """Seconds that output may wait for it before it counts as lagging."""
-        return LAG_SECONDS if self.window <= NARROW_BYTES else QUICK_LAG_SECONDS
+        return LAG_SECONDS if self.heard and self.window <= NARROW_BYTES else QUICK_LAG_SECONDS
 
     def behind_hole(self, keys: bytes, now: float) -> bool:
         """True for what must not be typed because what came before it was not; a Ctrl-C by itself always may."""
@@ -175,6 +179,8 @@ class Viewer(ABC):
         if self._screen_at is not None and offset < self._screen_at:
             return
         self.consumed = min(max(offset, 0), self.position)
+        if not self.heard:
+            self.heard, self.window = True, NARROW_BYTES
         if self._screen_at is not None:
             self._screen_at = None
             if not self.lagging:
@@ -250,6 +256,7 @@ class RichViewer(Viewer):
     """partywidgets.terminal.v1."""
 
     dialect = "rich"
+    acknowledges = True
 
     def __init__(self, connection: Connection, person: Person) -> None:
         super().__init__(connection, person)
@@ -265,15 +272,13 @@ class RichViewer(Viewer):
         """Sends what it missed since `offset`, in frames that fit between others."""
         for at in range(0, len(missed), DELTA_PIECE):
             self.send(Frame(protocol.encode_output(offset + at, missed[at : at + DELTA_PIECE])))
-        self.position = offset + len(missed)
+        self.consumed, self.position = offset, offset + len(missed)
 
     def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
         if self.lagging:
             self.note(type="lag", behind=0)
         self.note(type="resync", reason=reason, **({"short": True} if self.share is not None and capture.short else {}))
         self.send(Frame(protocol.encode_snapshot(capture.offset, capture.cols, capture.rows, capture.drawing)))
-        if self.consumed is not None:
-            self.consumed = capture.offset
         self.resumed(capture.offset, delta)
 
     def state(self, state: str, reason: str, sandbox: str) -> None:

@@ -37,6 +37,7 @@ async def test_fifty_megabytes_without_a_newline(serve: Serve) -> None:
                 else:
                     seen, _, _, drawing = protocol.decode_snapshot(frame)
                     tail = drawing[-4096:]
+                await pia.tell("consumed", offset=seen)
         assert seen > FLOOD
         stream = (await place.room("w1")).stream
         assert stream.ring.end - stream.ring.base < (1 << 20) + CHUNK + READ_BYTES  # the largest piece that a PTY gives

@@ -23,7 +23,10 @@ class Socket:
 
 
 def watching(kind: type[Viewer] = RichViewer) -> Any:
-    return kind(cast(Connection, Socket()), Person("ana", "c1", "Ana", "peer"))
+    seen = kind(cast(Connection, Socket()), Person("ana", "c1", "Ana", "peer"))
+    if kind is RichViewer:
+        seen.drew(0, 0.0)
+    return seen
 
 
 def test_a_stretch_is_timed_from_its_beginning_to_its_end() -> None:

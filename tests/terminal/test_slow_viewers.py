@@ -9,6 +9,7 @@ import pytest
 from partywidgets.client import terminal as client
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.terminal import emulator
+from partywidgets.terminal.viewer import THIN_BYTES
 from partywidgets.transport.limits import Limits
 
 from ..slow_line import SlowLine
@@ -56,7 +57,7 @@ async def test_stalled_viewer_disturbs_nobody_and_gets_one_fresh_screen(serve: S
 
 async def test_a_viewer_that_stops_drawing_is_told_that_it_lags(serve: Serve) -> None:
     """A rich viewer that acknowledges nothing gets no more than half a MiB, a `lag`, and a screen when it catches up."""
-    async with serve() as place, place.watch(who="pia") as pia, place.watch(who="ana") as ana:
+    async with serve() as place, place.watch(who="pia") as pia, place.watch(who="ana", draws=False) as ana:
         await pia.running()
         await ana.until(lambda: ana.screens)
         await ana.tell("consumed", offset=ana.offset)
@@ -101,7 +102,7 @@ async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> No
         await pia.shows(b"all-42")
         async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=60_000) as line:
             far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
-            async with far.watch(who="ana", query="?scrollback=0") as ana:
+            async with far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
                 resync = await ana.message("resync", reason="joined")
                 await ana.until(lambda: ana.screens)
                 assert resync["short"]
@@ -126,12 +127,12 @@ async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
     """While a program pours, it gets one screen after another; the one after Ctrl-C comes behind less than it brings in two seconds."""
     async with serve(cols=80, rows=24) as place, SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=32_000) as line:
         far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
-        async with far.watch(who="ana", query="?scrollback=0&cols=80&rows=24") as ana:
+        async with far.watch(who="ana", query="?scrollback=0&cols=80&rows=24", draws=False) as ana:
             await ana.running()
             await ana.tell("consumed", offset=ana.offset)
             room = await place.room("w1")
             async with asyncio.timeout(20):
-                while any(viewer.consumed is None for viewer in room.viewers.values()):
+                while not all(viewer.heard for viewer in room.viewers.values()):
                     await asyncio.sleep(0.01)
             await ana.type("yes 'one line after the other, for as long as nobody stops it'\r")
             for _ in range(4):
@@ -145,6 +146,31 @@ async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
             await ana.shows(b"now-42")
             async with place.watch(who="pia") as pia:
                 await pia.shows(b"now-42")
+                assert screen(ana.drawn()) == screen(pia.drawn())
+
+
+async def test_little_is_sent_before_the_first_acknowledgement(serve: Serve) -> None:
+    """Who joins over a thin line while a program pours is sent a screen and little more: it is told that it lags when that has come, and
+    the prompt after its Ctrl-C comes with the next screen."""
+    async with serve(cols=80, rows=24) as place, place.watch(who="pia", query="?cols=80&rows=24") as pia:
+        await pia.running()
+        await pia.type("yes 'one line after the other, for as long as nobody stops it'\r")
+        await pia.shows(b"nobody stops it\r\n")
+        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=100_000) as line:
+            far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
+            async with far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
+                await ana.message("resync", reason="joined")
+                await ana.message("lag")
+                assert ana.screens
+                assert len(ana.output) <= THIN_BYTES
+                before = line.passed
+                await ana.type("\x03")
+                await ana.draws(lambda: b"^C" in ana.drawn())
+                assert line.passed - before < 300_000
+                await ana.type("echo now-$((6*7))\r")
+                await ana.draws(lambda: b"now-42" in ana.drawn())
+                await pia.shows(b"now-42")
+                await ana.draws(lambda: ana.offset >= pia.offset)
                 assert screen(ana.drawn()) == screen(pia.drawn())
 
 

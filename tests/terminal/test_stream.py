@@ -57,9 +57,10 @@ class Lines:
 
 
 def watching(line: Line) -> RichViewer:
-    """A viewer in sync that acknowledges."""
+    """A viewer in sync that has acknowledged something."""
     seen = RichViewer(cast(Connection, line), Person("ana", "c1", "Ana", "peer"))
-    seen.in_sync, seen.consumed = True, 0
+    seen.in_sync = True
+    seen.drew(0, 0.0)
     return seen
 
 

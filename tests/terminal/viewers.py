@@ -38,11 +38,20 @@ class Place:
 
     @asynccontextmanager
     async def watch(
-        self, room: str = "w1", who: str = "ana", *, dialect: str | None = protocol.RICH, query: str = "", read: bool = True
+        self,
+        room: str = "w1",
+        who: str = "ana",
+        *,
+        dialect: str | None = protocol.RICH,
+        query: str = "",
+        read: bool = True,
+        draws: bool = True,
     ) -> AsyncIterator[Viewer]:
-        """A viewer's socket: by subprotocol `dialect`, None for none."""
+        """A viewer's socket: by subprotocol `dialect`, None for none. A rich one that `draws` acknowledges what comes."""
         path = f"{self.url.replace('http', 'ws')}/parties/terminal-server/{room}{query}"
-        async with connected(path, {"Authorization": f"Bearer {who}-token-for-the-tests"}, dialect=dialect, read=read) as viewer:
+        async with connected(
+            path, {"Authorization": f"Bearer {who}-token-for-the-tests"}, dialect=dialect, read=read, draws=draws
+        ) as viewer:
             yield viewer
 
 
@@ -54,7 +63,9 @@ async def watching(url: str, room: str = "w1") -> AsyncIterator[Viewer]:
 
 
 @asynccontextmanager
-async def connected(url: str, headers: dict[str, str], *, dialect: str | None = protocol.RICH, read: bool = True) -> AsyncIterator[Viewer]:
+async def connected(
+    url: str, headers: dict[str, str], *, dialect: str | None = protocol.RICH, read: bool = True, draws: bool = True
+) -> AsyncIterator[Viewer]:
     """A viewer's socket."""
     async with connect(
         url,
@@ -64,7 +75,7 @@ async def connected(url: str, headers: dict[str, str], *, dialect: str | None = 
         max_size=None,
         proxy=None,
     ) as socket:
-        viewer = Viewer(socket)
+        viewer = Viewer(socket, draws=draws)
         task = asyncio.ensure_future(viewer.read()) if read else None
         try:
             yield viewer
@@ -77,8 +88,8 @@ async def connected(url: str, headers: dict[str, str], *, dialect: str | None = 
 class Viewer:
     """Everything that one socket was sent, in order."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
+    def __init__(self, socket: ClientConnection, *, draws: bool = True) -> None:
+        self.socket, self.draws_at_once = socket, draws
         self.frames: list[str | bytes] = []
         self.control: list[dict[str, Any]] = []
         self.output = b""
@@ -96,6 +107,8 @@ class Viewer:
         try:
             async for frame in self.socket:
                 self._took(frame)
+                if self.rich and self.draws_at_once and isinstance(frame, bytes):
+                    await self.tell("consumed", offset=self.offset)
         except ConnectionClosed:
             pass
         received = self.socket.close_code or 1006, self.socket.close_reason or ""

@@ -46,7 +46,7 @@ async def test_whoever_lagged_has_the_exact_screen(program: str, serve: Serve, x
     async with (
         serve(default="local:/bin/bash", ring_bytes=8 << 20) as place,
         place.watch(query=QUERY) as first,
-        place.watch() as slow,
+        place.watch(draws=False) as slow,
     ):
         await first.running()
         await lagging(place, first, slow, text_home)
@@ -68,7 +68,7 @@ async def test_a_resize_during_the_lag(program: str, key: int, serve: Serve, xte
     async with (
         serve(default="local:/bin/bash", ring_bytes=8 << 20) as place,
         place.watch(query=QUERY) as first,
-        place.watch() as slow,
+        place.watch(draws=False) as slow,
     ):
         await first.running()
         await lagging(place, first, slow, text_home)
