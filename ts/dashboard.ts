@@ -25,13 +25,14 @@ export function mount(options: MountOptions): void {
     (changes) => {
       still.end();
       table.draw(changes);
-      if (changes.reset) asked = nothing;
+      if (changes.reset || changes.skipped > 0) asked = nothing;
       if (changes.reset && !closed && !detail.fingerprint) show(table.selection.at(-1));
       link.seek(changes.reset, changes.removed);
       const shown = detail.fingerprint;
       if (
         shown &&
         (changes.reset ||
+          changes.skipped > 0 ||
           changes.changed.has(shown) ||
           changes.removed.has(shown) ||
           changes.proved.has(shown) ||

@@ -40,6 +40,12 @@ export interface StateChange {
   at: string;
   summary: string;
 }
+/** How many messages of single rows this page was not told, since it reads more slowly than they come, and since when. */
+export interface Skipped {
+  changes: number;
+  acks: number;
+  since: string;
+}
 /** A row at one moment. */
 export interface Seen {
   seq: number;
@@ -186,6 +192,7 @@ export type OpsMessage =
   | { type: "check-result"; data: { seq: number; scan_id: string; done: number; total: number; results: Result[] } }
   | { type: "scan-result"; data: ScanReport }
   | { type: "state-change"; data: StateChange }
+  | { type: "skipped"; data: Skipped }
   | { type: "notify"; data: { failing: FailingTarget[] } }
   | { type: "unkept"; data: { reason: string | null } }
   | { type: "config-refused"; data: { reason: string | null } }

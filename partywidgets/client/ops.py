@@ -356,6 +356,9 @@ class OpsClient(OpsPast, RoomClient):
     def _on_state_change(self, change: dict[str, Any]) -> None:
         """For on_message; the row itself comes as a check-result."""
 
+    def _on_skipped(self, skipped: dict[str, Any]) -> None:
+        """For on_message: what the rows that came before it were not told of one by one."""
+
     def _on_remedy(self, proof: dict[str, Any]) -> None:
         self._proofs[str(proof["id"])] = Proof.from_wire(proof)
         while len(self._proofs) > 20:

@@ -291,14 +291,17 @@ class Room:
                 self.history.append(frame)
             self.fanout.broadcast(frame)
 
-    def send_to(self, connections: Collection[Connection], frame: Frame) -> None:
+    def send_to(self, connections: Collection[Connection], *frames: Frame) -> None:
         """See Server.send_to."""
         if self.history is not None or len(connections) < 2:
             for connection in connections:
-                connection.send(frame)
+                for frame in frames:
+                    connection.send(frame)
         else:
             wanted = frozenset(connections)
-            self.fanout.broadcast(frame, [member for member in self.fanout.members if member not in wanted])
+            others = [member for member in self.fanout.members if member not in wanted]
+            for frame in frames:
+                self.fanout.broadcast(frame, others)
 
     def send_now(self, connections: Collection[Connection], frame: Frame) -> None:
         """See Server.send_now."""

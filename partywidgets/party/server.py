@@ -107,9 +107,10 @@ class Server(Generic[StateT]):
         """Queues one frame to every OPEN connection whose id is not in `without`. Encoded once; joined with others of the loop tick."""
         self._room.broadcast(message if isinstance(message, Frame) else Frame(message), without)
 
-    def send_to(self, connections: Collection[Connection[StateT]], message: str | bytes | bytearray | memoryview | Frame) -> None:
-        """Queues one frame to these OPEN connections, however many share their ids. Encoded once; joined with others of the loop tick."""
-        self._room.send_to(connections, message if isinstance(message, Frame) else Frame(message))
+    def send_to(self, connections: Collection[Connection[StateT]], *messages: str | bytes | bytearray | memoryview | Frame) -> None:
+        """Queues a frame, or several in their order, to these OPEN connections, however many share their ids. Encoded once; joined with
+        others of the loop tick."""
+        self._room.send_to(connections, *(message if isinstance(message, Frame) else Frame(message) for message in messages))
 
     def send_now(self, connections: Collection[Connection[StateT]], message: str | bytes | bytearray | memoryview | Frame) -> None:
         """The same, written at once behind what is queued: for what somebody waits for."""

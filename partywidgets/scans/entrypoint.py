@@ -44,9 +44,9 @@ class OpsMonitorOps:
         (await self._room()).publish(kind, message)
         await self._told(kind)
 
-    async def broadcast_text(self, kind: str, text: str) -> None:
-        """As `broadcast`, of data that is JSON text already."""
-        (await self._room()).publish_text(kind, text)
+    async def broadcast_text(self, kind: str, *texts: str) -> None:
+        """As `broadcast`, of messages of one kind that are JSON text already."""
+        (await self._room()).publish_text(kind, *texts)
         await self._told(kind)
 
     async def _told(self, kind: str) -> None:

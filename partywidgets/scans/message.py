@@ -30,6 +30,15 @@ class Rows:
         return f'{json.dumps(self.head, separators=(",", ":"))[:-1]},"results":[{",".join(self.texts)}]}}'
 
 
+def as_text(message: Rows | dict[str, Any]) -> str:
+    """A message's data as JSON text, with `results` as its last key where there are any."""
+    if isinstance(message, Rows):
+        return message.text()
+    if "results" in message:
+        message = {key: value for key, value in message.items() if key != "results"} | {"results": message["results"]}
+    return json.dumps(message, separators=(",", ":"))
+
+
 def as_they_are(board: Board, rows: Sequence[CheckResult]) -> Rows:
     """The `check-result` that tells what rows look like by now, of no scan's progress. They fit a frame: see `Board.parts`."""
     head = {"seq": max(row.seq for row in rows), "scan_id": rows[0].scan_id, "done": len(rows), "total": len(rows)}

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from ..exceptions import PartyError
 from ..party import Connection, ConnectionContext, Grant, ReadyState, Server
 from . import background, proof
+from .message import as_text
 from .model import one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
@@ -96,13 +97,11 @@ class OpsMonitorBroadcastServer(Server):
 
     def publish(self, kind: str, message: dict[str, Any]) -> None:
         """Sends one message to everyone but runners. Who has a window, or reads slowly, gets rows otherwise, and of this the rest."""
-        if "results" in message:  # last, as in a text that is made elsewhere
-            message = {key: value for key, value in message.items() if key != "results"} | {"results": message["results"]}
-        self.publish_text(kind, json.dumps(message, separators=(",", ":")))
+        self.publish_text(kind, as_text(message))
 
-    def publish_text(self, kind: str, text: str) -> None:
-        """As `publish`, of data that is JSON text already, with `results` as its last key where there are any."""
-        self._watchers.tell(kind, text)
+    def publish_text(self, kind: str, *texts: str) -> None:
+        """As `publish`, of messages that are JSON text already, with `results` as its last key where there are any."""
+        self._watchers.tell(kind, *texts)
 
     def tell(self, connection_id: str, kind: str, message: dict[str, Any]) -> bool:
         """Sends one message to one connection; False when it is gone."""

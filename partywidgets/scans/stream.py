@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from .board import Board, Placement
 from .history import History, Recorded
@@ -19,8 +18,12 @@ FRAMES = 4
 """Most `check-result` frames of one burst: some 600 rows of HTTP checks. With two, telling of them was slower than looking. Who cannot
 read so fast is not told of them all; see `laggards.py`."""
 
-Emit = Callable[[str, dict[str, Any] | Rows], Awaitable[None]]
-"""Sends one message, and never raises."""
+
+class Emit(Protocol):
+    """Sends messages of one type, and never raises."""
+
+    async def __call__(self, kind: str, /, *messages: dict[str, Any] | Rows) -> None:
+        """In order."""
 
 
 class ResultStream:
@@ -98,11 +101,10 @@ class ResultStream:
             sent += len(results)
             head = {"seq": max(result.seq for result in results), "scan_id": self._scan_id, "done": self._kept, "total": self._total}
             await self._emit("check-result", Rows(head, results, [self._board.encoded(result) for result in results]))
-        for placement in waiting[:sent]:
-            for change in placement.recorded.changes:
-                if not change.hardening:
-                    await self._emit("state-change", change.to_wire())
-            if placement.ended_ack is not None:
-                await self._emit("ack", {**placement.ended_ack.to_wire(), "reason": None})
+        told = waiting[:sent]
+        changes = [change for placement in told for change in placement.recorded.changes if not change.hardening]
+        await self._emit("state-change", *(change.to_wire() for change in changes))
+        ended = [placement.ended_ack for placement in told if placement.ended_ack is not None]
+        await self._emit("ack", *({**ack.to_wire(), "reason": None} for ack in ended))
         for placement in waiting[sent:]:  # a newer one of the same fingerprint has come meanwhile, or it waits for the next tick
             self._ready.setdefault(placement.recorded.result.fingerprint, placement)

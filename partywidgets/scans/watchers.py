@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..exceptions import ScanError
 from ..party import Connection, Frame, ReadyState, Server
 from . import listing
 from .board import Board
-from .laggards import AHEAD, Laggards
+from .laggards import AHEAD, NEWS, Laggards
 from .model import CheckResult
 from .snapshot import AT_ONCE, Planner, Snapshot, is_planned, plan
 from .window import Orderings, Window, WindowQuery, read_look
@@ -73,10 +73,30 @@ class Watchers:
         self._windows.pop(connection, None)
         self._laggards.forget(connection)
 
-    def tell(self, kind: str, text: str) -> None:
-        """Sends everyone a message: JSON text, with `results` as its last key where there are any. Who has a window gets rows by that, who
-        is behind the newest ones when it has read, and both of this the rest."""
+    def tell(self, kind: str, *texts: str) -> None:
+        """Sends everyone messages of a kind: JSON text, with `results` as its last key where there are any. Who has a window gets rows by
+        that, who is behind the newest ones when it has read, and both of this the rest, but for news of single rows."""
         everyone = self._server.get_connections("watcher")
+        if kind in NEWS:
+            self._tell_news(kind, texts, everyone)
+            return
+        for text in texts:
+            self._tell(kind, text, everyone)
+
+    def _tell_news(self, kind: str, texts: Sequence[str], everyone: list[Connection]) -> None:
+        """Who reads too slowly for it sees by the rows what became of them, and is told then how much it was not told."""
+        for some in _portions(texts, AHEAD // 2):
+            quick = everyone
+            if slow := self._laggards.among(everyone):
+                self._laggards.skip(slow, kind, some)
+                self._let_catch_up()
+                aside = frozenset(slow)
+                quick = [watcher for watcher in everyone if watcher not in aside]
+            self._server.send_to(quick, *(Frame(f'{{"type":"{kind}","data":{text}}}') for text in some))
+            if len(some) < len(texts):
+                self._server.flush()  # before the next: how much a socket has unread decides on that
+
+    def _tell(self, kind: str, text: str, everyone: list[Connection]) -> None:
         at = text.find(RESULTS)
         if at >= 0 and (aside := self._aside(kind, text, everyone)):
             frame = Frame(f'{{"type":"{kind}","data":{_without_results(kind, text, at)}}}')
@@ -98,9 +118,12 @@ class Watchers:
             if not results or any(result.get("change") == "absent" or "seq" not in result for result in results):
                 return windows  # the board has them no more, or never had
             self._laggards.miss(slow, min(result["seq"] for result in results))
-            if self._catching_up is None:
-                self._catching_up = self._server.spawn(self._catch_up(), name="rows for who is behind")
+            self._let_catch_up()
         return windows.union(slow)
+
+    def _let_catch_up(self) -> None:
+        if self._catching_up is None:
+            self._catching_up = self._server.spawn(self._catch_up(), name="rows for who is behind")
 
     async def _catch_up(self) -> None:
         """Until nobody is behind."""
@@ -120,7 +143,7 @@ class Watchers:
         ordering = await self._orderings.of(query.look)
         window = self._windows.setdefault(connection, Window())
         window.ask(query)
-        self._laggards.forget(connection)
+        self._laggards.forget_rows(connection)
         connection.set_state({"window": query.to_wire()})
         for frame in window.frames(ordering, self._board):
             if connection.ready_state == ReadyState.OPEN:
@@ -219,6 +242,16 @@ class Watchers:
                     return
                 connection.send(snapshot.next_part())
                 await asyncio.sleep(0)
+
+
+def _portions(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Texts in runs of so many characters, which are bytes, and one more text at most."""
+    begin = held = 0
+    for index, text in enumerate(texts, 1):
+        held += len(text)
+        if held > size or index == len(texts):
+            yield texts[begin:index]
+            begin, held = index, 0
 
 
 def _without_results(kind: str, text: str, at: int) -> str:

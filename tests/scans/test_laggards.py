@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from partywidgets.client.ops import OpsClient
-from partywidgets.scans.model import CheckResult, uuid7
+from partywidgets.scans.model import CheckResult, Status, uuid7
 from partywidgets.scans.removal import remove
 from partywidgets.scans.report import ScanReport
 
@@ -91,3 +91,48 @@ async def test_a_row_goes_while_somebody_is_behind(tmp_path: Path) -> None:
         await caught_up(room, slow)
         assert len(slow.rows) == ROWS - 1
         assert "own" in [data["scan_id"] for kind, data in heard if kind == "check-result"]
+
+
+async def flip(room: OpsRoom, status: Status) -> None:
+    """A network goes down, or comes back: every row is another than it was."""
+    told = report(0)
+    for result in told.results:
+        result.status, result.summary, result.details = status, f"the network is {status}: " + "s" * 180, ""
+    await room.service.publish(told, broadcast=room.ops.broadcast, actor="test")
+
+
+@pytest.mark.timeout(150)
+async def test_a_network_goes_down_and_comes_back(tmp_path: Path) -> None:
+    """Every row changes, again and again: a slow reader is not cut, hears how many changes it was not told, and has every row as it is."""
+    heard: list[tuple[str, dict[str, Any]]] = []
+    async with ops_room(tmp_path) as room, room.join() as quick, slow_client(room, heard) as slow:
+        for status in ("ok", "crit", "ok", "crit"):
+            await asyncio.gather(flip(room, status), quick.until("scan-result"))
+        await caught_up(room, slow)
+        assert {row["status"] for row in slow.rows.values()} == {"crit"}
+        assert "snapshot" not in [kind for kind, _ in heard], "it was cut, and came again"
+        told = [message["data"] for message in quick.messages if message["type"] == "state-change"]
+        assert len(told) == 3 * ROWS
+
+        def known() -> int:
+            return sum(1 if kind == "state-change" else data["changes"] for kind, data in heard if kind in ("state-change", "skipped"))
+
+        async with asyncio.timeout(60):
+            while known() < len(told):
+                await slow.changed()
+        assert known() == len(told)
+        skipped = [data for kind, data in heard if kind == "skipped"]
+        assert skipped, "the line is too fast for this test"
+        first = min(change["at"] for change in told)
+        assert all(first <= data["since"] for data in skipped)
+
+
+async def test_changes_of_one_turn_are_told_one_by_one(tmp_path: Path) -> None:
+    """Who keeps up, and knows the single message alone, hears each change, behind its row."""
+    async with ops_room(tmp_path) as room, room.join() as quick:
+        for status in ("ok", "crit"):
+            await asyncio.gather(flip(room, status), quick.until("scan-result"))
+        changes = [message["data"] for message in quick.messages if message["type"] == "state-change"]
+        assert len({change["seq"] for change in changes}) == ROWS
+        assert {(change["from"], change["to"]) for change in changes} == {("ok", "crit")}
+        assert "skipped" not in [message["type"] for message in quick.messages]

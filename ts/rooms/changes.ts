@@ -11,13 +11,24 @@ export interface Changes {
   /** Another window came. */
   moved: boolean;
   transitions: StateChange[];
+  /** Transitions that this page was not told one by one. */
+  skipped: number;
   scan: boolean;
   /** Rows that somebody ran a remedy for. */
   proved: Set<string>;
 }
 
 export function noChanges(): Changes {
-  return { changed: new Map(), removed: new Set(), reset: false, moved: false, transitions: [], scan: false, proved: new Set() };
+  return {
+    changed: new Map(),
+    removed: new Set(),
+    reset: false,
+    moved: false,
+    transitions: [],
+    skipped: 0,
+    scan: false,
+    proved: new Set(),
+  };
 }
 
 /** Adds `more` to changes that are held back. */

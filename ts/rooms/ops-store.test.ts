@@ -245,4 +245,12 @@ describe("the room", () => {
     up = false;
     expect((await room.ask("recheck", { fingerprints: ["a"] })).error).toMatch(/not connected/);
   });
+
+  it("counts the transitions that it was not told one by one", () => {
+    const store = new OpsStore();
+    const changes = noChanges();
+    for (const count of [2, 3])
+      store.apply({ type: "skipped", data: { changes: count, acks: 1, since: "2026-11-23T06:00:00.013Z" } }, changes);
+    expect([changes.skipped, changes.transitions]).toEqual([5, []]);
+  });
 });

@@ -133,6 +133,9 @@ export class OpsStore {
         this.pasts.transition(message.data);
         changes.transitions.push(message.data);
         break;
+      case "skipped":
+        changes.skipped += message.data.changes;
+        break;
       case "remedy":
         this.pasts.prove(message.data);
         changes.proved.add(message.data.fingerprint);

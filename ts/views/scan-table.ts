@@ -326,12 +326,12 @@ export class ScanTable {
   /** Transitions are spoken; the hundred rows of a scan are not. */
   #announce(changes: Changes): void {
     const last = changes.transitions.slice(-3);
-    if (last.length === 0) return;
-    const more = changes.transitions.length - last.length;
+    const more = changes.transitions.length - last.length + changes.skipped;
+    if (last.length + more === 0) return;
     setText(
       this.#live,
       last.map(({ title, from, to, summary }) => `${title}: ${from ?? "new"} to ${to}. ${summary}`).join(" ") +
-        (more > 0 ? ` And ${more} more.` : ""),
+        (more > 0 ? ` And ${more} more${last.length === 0 ? " changes" : ""}.` : ""),
     );
   }
 
