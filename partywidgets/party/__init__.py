@@ -5,7 +5,7 @@ Begin with `server` (what a room's author writes), `host` and `room` (what calls
     a room's author       server connection grant routing
     the host              host roster making_place nobody
     a room                room occupants lane hook tasks failures
-    out of a room         wire fanout crowd sender ring
+    out of a room         wire fanout crowd sender io_uring
     resume                resume counting
     storage and alarms    storage records alarm database storage_thread directory directory_watch owner
 """

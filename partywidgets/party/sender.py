@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .ring import Ring
+    from .io_uring import Ring
 
 MANY = 64
 """Sockets from which one system call for all is worth what it takes to prepare (`./dev bench fanout`)."""
@@ -44,7 +44,7 @@ class Sender:
             return write_each(descriptors, encoded)
         if self._may_open:
             # At the first use: a host without crowds needs none, and the ring belongs to the thread that makes it.
-            from .ring import open_ring
+            from .io_uring import open_ring
 
             self._ring, self._may_open = open_ring(), False
         return write_each(descriptors, encoded) if self._ring is None else self._ring.write_each(descriptors, encoded)

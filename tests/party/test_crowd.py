@@ -15,7 +15,7 @@ import uvloop
 from websockets.frames import Opcode
 
 from partywidgets.party import Connection, Server
-from partywidgets.party.ring import Ring, open_ring
+from partywidgets.party.io_uring import Ring, open_ring
 from partywidgets.party.sender import MANY, Sender, write_each
 from partywidgets.transport.limits import Limits
 
@@ -178,7 +178,7 @@ def test_many_sockets_many_times(writer: WriteEach) -> None:
 def test_a_host_may_be_told_to_use_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     """By an argument, or in the environment where there is none."""
     monkeypatch.setattr("partywidgets.party.sender.MANY", 1)
-    monkeypatch.setattr("partywidgets.party.ring.open_ring", lambda: pytest.fail("a ring was opened"))
+    monkeypatch.setattr("partywidgets.party.io_uring.open_ring", lambda: pytest.fail("a ring was opened"))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         Sender(io_uring=False).write_each([ours.fileno()], b"a")
