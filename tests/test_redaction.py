@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from partywidgets.redaction import HELD, HIDDEN, KEY_LIMIT, StreamRedactor, redact, redact_html
+from partywidgets.output_redaction import HELD, KEY_LIMIT, StreamRedactor, redact_html
+from partywidgets.redaction import HIDDEN, redact
 from partywidgets.references import Secrets
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..redaction import StreamRedactor, redact
+from ..output_redaction import StreamRedactor
+from ..redaction import redact
 from .settings import RecordingSettings
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..redaction import redact_html
+from ..output_redaction import redact_html
 from .recording_thread import off_loop, redacted
 from .screen import SCREEN_BYTES, ScreenClosed
 from .settings import TerminalSettings
