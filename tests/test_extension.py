@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -147,10 +148,13 @@ def test_a_browser_session(jupyter: Jupyter) -> None:
 
 @pytest.mark.skipif("page.js" not in bundles.bundle_names(), reason="the front end is not built here")
 def test_the_page_stands_behind_jupyters_login(jupyter: Jupyter) -> None:
-    """Who is logged in gets the page, which knows where the routes are; a browser without a login is sent to it and back, nowhere else."""
+    """Who is logged in gets the page, which knows where the routes are; a browser without a login is sent to it and back, nowhere else.
+    A login that has outlived Jupyter's other cookie gets that anew: behind a Hub no `fetch` is answered without it."""
     browse = {"Accept": "text/html"}
-    page = jupyter.ask("GET", "", headers={**browse, "Cookie": jupyter.login_cookie()})
+    login = "; ".join(pair for pair in jupyter.login_cookie().split("; ") if not pair.startswith("_xsrf="))
+    page = jupyter.ask("GET", "", headers={**browse, "Cookie": login})
     base = urlsplit(jupyter.url).path
+    assert page.headers["Set-Cookie"].startswith("_xsrf=")
     assert page.status == 200
     assert f'data-base-url="{base}"'.encode() in page.body
     assert b"data-sign-in" not in page.body
@@ -165,6 +169,27 @@ def test_the_page_stands_behind_jupyters_login(jupyter: Jupyter) -> None:
     assert jupyter.ask("GET", "").status == 401
     assert jupyter.ask("GET", "", headers={**browse, "Host": "rebound.example"}).status == 403
     assert jupyter.as_owner("POST", "", body=b"x").status == 405
+
+
+def test_a_connection_is_kept_or_said_to_end(jupyter: Jupyter) -> None:
+    """A proxy sends its next request where the last answer said nothing of an end: else it answers that one itself, with an error."""
+    where = urlsplit(jupyter.rooms)
+    refused: list[tuple[str, dict[str, str]]] = [
+        ("hello", {}),
+        ("", {}),
+        ("", {"Accept": "text/html"}),
+        ("hello", {"Origin": "http://x.example"}),
+    ]
+    for path, headers in [*refused, ("healthz", {}), ("api/ops/scans", {})]:
+        connection = HTTPConnection(str(where.hostname), where.port, timeout=30)
+        connection.request("GET", where.path + path, headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.getheader("Connection") != "close":
+            connection.auto_open = 0
+            connection.request("GET", where.path + "healthz")
+            assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_the_terminals_are_listed_to_whoever_is_logged_in(jupyter: Jupyter) -> None:

@@ -193,11 +193,18 @@ class RoomsHandler(JupyterHandler):
         if not self.token_authenticated and self._cross_site():
             return
         self.identity = await self._authorised(self.mount.person(user.username, user.display_name or user.name or ""))
+        if self.route == "" and self.request.method == "GET":
+            self._give_xsrf_cookie()
+
+    def _give_xsrf_cookie(self) -> str:
+        """For what the page will ask: behind a Hub a `fetch` needs it beside the login, which outlives it when the browser is closed."""
+        return str(self.xsrf_token)
 
     async def _to_login(self) -> None:
         """Somebody opened the page. The login leads back to this path, which is the server's own."""
         login = url_concat(self.get_login_url(), {"next": self.request.path})
         entrance = await asyncio.to_thread(self.mount.entrance, login)
+        self._leave_connection()
         if entrance is None:
             self.redirect(login)
             return
@@ -251,7 +258,13 @@ class RoomsHandler(JupyterHandler):
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
+        self._leave_connection()
         self.finish(json.dumps({"error": reason}))
+
+    def _leave_connection(self) -> None:
+        """Tornado closes a connection that is answered before its request was read. A proxy that keeps it, such as the Hub's, has to be
+        told: it would send the next request there, and answer that with an error of its own."""
+        self.set_header("Connection", "close")
 
     def data_received(self, chunk: bytes) -> None:
         """A part of the body."""

@@ -1,4 +1,5 @@
 /** What a person has shown to the host: kept in this object alone, sent in a header alone, to this page's own host alone. */
+import { xsrfHeader } from "../transport/xsrf.ts";
 import type { Ticket } from "./host-model.ts";
 import type { TerminalList } from "./terminal-choice.ts";
 
@@ -49,6 +50,7 @@ export class Credential {
         headers: {
           ...(request.body === undefined ? {} : { "Content-Type": "application/json" }),
           ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+          ...(this.#cookie ? xsrfHeader() : {}),
         },
         credentials: this.#cookie ? "same-origin" : "omit",
         cache: "no-store",

@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import WS, { type WebSocket as Peer, WebSocketServer } from "ws";
@@ -11,8 +11,12 @@ import type { LinkHandlers, LinkState } from "./open.ts";
 
 const page = { href: "http://localhost:8888/lab", baseUrl: "/" as string | null };
 vi.stubGlobal("WebSocket", WS);
+const cookies = vi.hoisted(() => ({ value: "" }));
 vi.stubGlobal("document", {
   hidden: false,
+  get cookie() {
+    return cookies.value;
+  },
   addEventListener() {},
   getElementById: () => ({ textContent: JSON.stringify({ baseUrl: page.baseUrl }) }),
   body: { dataset: {} },
@@ -50,6 +54,8 @@ vi.mock("./delay.ts", async (original) => {
 class Host {
   hostId = "h1";
   helloStatus = 200;
+  /** What `hello` was asked with. */
+  asked: IncomingHttpHeaders[] = [];
   offers: string[][] = [];
   urls: string[] = [];
   peers: Peer[] = [];
@@ -60,6 +66,7 @@ class Host {
   constructor() {
     this.#server = createServer((request, response) => {
       if (request.url?.endsWith("/hello")) {
+        this.asked.push(request.headers);
         response.writeHead(this.helloStatus, { "Content-Type": "application/json" });
         response.end(JSON.stringify({ host_id: this.hostId, version: "0" }));
       } else response.writeHead(404).end();
@@ -234,6 +241,23 @@ describe("the way", () => {
     expect(host.urls[0]).toMatch(/^\/partywidgets\/parties\/chat\//);
     expect(host.offers[0]).toEqual(["partywidgets.v1"]);
     page.href = "http://localhost:8888/lab";
+  });
+
+  it("shows the Jupyter Server what only its own pages know, and nobody else", async () => {
+    page.href = `${host.url}lab`;
+    cookies.value = "other=1; _xsrf=own|path; _xsrf=wider";
+    await link([{ kind: "server", host_id: "h1" }]);
+    await soon(isOpen);
+    expect(host.asked[0]!["x-xsrftoken"]).toBe("own|path");
+    page.href = "http://localhost:8888/lab";
+    controller.abort();
+    controller = new AbortController();
+    host.asked.length = 0;
+    liveKernel();
+    await link([loopback()]);
+    await soon(isOpen);
+    expect(host.asked[0]).not.toHaveProperty("x-xsrftoken");
+    cookies.value = "";
   });
 
   it("is looked for again until a host is there", async () => {

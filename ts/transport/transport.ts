@@ -1,5 +1,6 @@
 /** What a way to a host offers to `open.ts`. */
 import type { TransportName } from "./endpoint.ts";
+import { xsrfHeader } from "./xsrf.ts";
 
 export interface Hello {
   host_id: string;
@@ -27,7 +28,7 @@ export async function fetchHello(root: string, credentials: RequestCredentials, 
     credentials,
     redirect: "manual",
     cache: "no-store",
-    headers: { Accept: "application/json" },
+    headers: { Accept: "application/json", ...(credentials === "same-origin" ? xsrfHeader() : {}) },
     signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
   });
   // Behind a Hub an expired login is a redirect to its form.
