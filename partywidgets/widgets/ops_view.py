@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -15,7 +15,8 @@ from .. import offers
 from ..client.arguments import Until, names
 from ..client.handle import Handle
 from ..client.ops import OpsClient
-from ..exceptions import ConfigError, PartyError
+from ..client.told import Message, Told
+from ..exceptions import ConfigError, ConnectionClosedError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
@@ -152,6 +153,58 @@ class OpsView(PartyWidget):
         """The rows that are selected in the table, as `df` has them, in the order of `selection`; what left the board is not in it."""
         frame = self.df
         return frame.loc[[fingerprint for fingerprint in self.selection if fingerprint in frame.index]]
+
+    @property
+    def failing(self) -> list[dict[str, str]]:
+        """Targets of notifications that do not take messages, each with its `target` and `error`. Blocks for a moment."""
+        return self._now().failing
+
+    @property
+    def unkept(self) -> str | None:
+        """Why the host's history is not written; None while it is."""
+        return self._now().unkept
+
+    @property
+    def config_refused(self) -> str | None:
+        """Why the config's file is not in force as it is now; None while it is."""
+        return self._now().config_refused
+
+    @property
+    def removed(self) -> dict[str, Any] | None:
+        """The rows that left the board last: `count`, `titles`, `reason`, `actor`, `at`; None: none did of late."""
+        return self._now().removed
+
+    def _now(self) -> OpsClient:
+        return self._thread.run(self._ops.connected())
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What the room tells from now on, as `(type, data)`: `async for kind, data in ops: …`. `await ops.scan()` and the like may be
+        called in between; a reader who is slow gets a `skipped` in place of what it missed."""
+
+        async def some() -> list[Message]:
+            while not (came := told.take()):
+                await client.changed()
+            return came
+
+        client = await self._start(self._ops.connected(), "messages")
+        told = Told()
+        self._thread.call_soon(client.follow, told)
+        try:
+            while True:
+                coming = self._start(some(), "messages")
+                try:
+                    messages = await coming
+                finally:
+                    coming.cancel()  # an interrupted cell waits for nothing
+                for message in messages:
+                    yield message
+        except ConnectionClosedError:
+            return
+        finally:
+            self._thread.call_soon(client.unfollow, told)
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self.messages()
 
     # what one does with it
 

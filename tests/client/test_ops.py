@@ -16,6 +16,7 @@ from partywidgets.client import ops as ops_module
 from partywidgets.client import ops_http
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
+from partywidgets.client.told import Told
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, KeywordError, RefusedError, ScanError
 from partywidgets.scans import backtest, bounds, queries, requests, watchers
 from partywidgets.scans.model import CheckResult, Status, utc_now
@@ -509,3 +510,64 @@ def test_board_keeps_the_newest() -> None:
     assert board.seq == 6
     board.begin()
     assert board.rows == {}
+
+
+async def test_what_the_bar_tells(tmp_path: Path) -> None:
+    """Targets that take no messages, a history that is not written, a config that is refused, and rows that left: by the snapshot and as
+    they come."""
+    async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
+        assert (ops.failing, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
+        await ops.scan()
+        await room.service.refuse_config("shop.yaml:3:5: unknown key 'ur'")
+        await until(ops, lambda: ops.config_refused == "shop.yaml:3:5: unknown key 'ur'")
+        await room.service.load_config("test.yaml", [ScriptedCheck(id="disk", labels={"team": "dis"})])
+        await until(ops, lambda: ops.removed is not None)
+        async with client_of(room) as late:
+            assert late.config_refused == ops.config_refused
+            assert late.removed == ops.removed
+            assert late.removed is not None
+            assert (late.removed["count"], late.removed["titles"]) == (1, ["shop"])
+        failing = [{"target": "mail", "error": "the service refused the message"}]
+        await room.ops.broadcast("notify", {"failing": failing})
+        await room.ops.broadcast("unkept", {"reason": "database or disk is full"})
+        await until(ops, lambda: (ops.failing, ops.unkept) == (failing, "database or disk is full"))
+        await room.service.refuse_config(None)
+        await until(ops, lambda: ops.config_refused is None)
+
+
+async def test_messages_are_iterated(tmp_path: Path, play: ops_room.Play) -> None:
+    """`async for kind, data in ops` has what the room tells, each after it was applied, of types that this client does not know too, until
+    the client is closed."""
+    heard: list[str] = []
+    async with loaded(tmp_path, "shop") as room:
+        ops = client_of(room)
+
+        async def follow() -> None:
+            async for kind, data in ops:
+                heard.append(kind)
+                if kind == "state-change":
+                    assert ops.rows[data["fingerprint"]]["status"] == data["to"] == "crit"
+                if kind == "of-tomorrow":
+                    await ops.close()
+
+        async with ops, asyncio.timeout(WAIT):
+            play.statuses["shop"] = "crit"
+            following = asyncio.ensure_future(follow())
+            await ops.scan()
+            await room.ops.broadcast("of-tomorrow", {})
+            await following
+    assert heard == ["scan-started", "check-result", "state-change", "scan-result", "of-tomorrow"]
+
+
+def test_who_iterates_too_slowly_is_told() -> None:
+    """What waits beyond the bound is dropped for its sum, which grows; what comes then follows it."""
+    told = Told(limit=100)
+    for at in ("T2", "T1", "T3"):
+        told.give("state-change", {"at": at}, 40)
+    told.give("ack", {"at": "T4"}, 40)
+    told.give("notify", {"failing": []}, 70)
+    told.give("unkept", {"reason": None}, 40)
+    assert told.take() == [("skipped", {"changes": 3, "acks": 1, "since": "T1"}), ("unkept", {"reason": None})]
+    assert told.take() == []
+    told.give("scan-result", {}, 1_000)
+    assert told.take() == [("scan-result", {})], "one that is larger than the bound is told"

@@ -116,3 +116,21 @@ async def test_what_was_run_for_rows_is_asked_of_the_dashboard(ops: OpsView) -> 
     assert await ops.remedies(hours=1) == [proof]
     assert await ops.remedies(fingerprint=rows["shop"]) == [proof]
     assert await ops.remedies(fingerprint=rows["disk"]) == []
+
+
+async def test_what_the_room_tells(ops: OpsView) -> None:
+    """A cell follows it with `async for`, beside a scan that it runs itself, and has what the bar says as attributes."""
+    assert (ops.failing, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
+    heard: list[str] = []
+
+    async def follow() -> None:
+        async for kind, _ in ops:
+            heard.append(kind)
+            if kind == "scan-result":
+                return
+
+    following = asyncio.ensure_future(follow())
+    while "scan-result" not in heard:
+        await ops.scan(timeout=WAIT)
+    await following
+    assert set(heard) <= {"scan-started", "check-result", "scan-result"}
