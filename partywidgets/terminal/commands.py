@@ -55,8 +55,6 @@ class Commands:
         """Of the request, where its own line prints its marks."""
         self._ending: tuple[int, int, float] | None = None
         """Of a command whose end was marked: its code, where its output ends, and when. The next mark, which has the folder, ends it."""
-        self._typed_end: tuple[int, int, float] | None = None
-        """The same of a line that prints its own marks."""
         self._taking_back = TakingBack(write, over=lambda: bool(self._gone) or self._shell.at_prompt.is_set() or self._running is not None)
         self._gone = "the terminal is not running: restart it"
 
@@ -71,7 +69,7 @@ class Commands:
         self._shell.leave()
         self._shell.at_prompt.set()  # whoever waits there looks at the new one
         self._shell, self._reader, self._gone = ShellState(ring, source), MarkReader(nonce), ""
-        self._running = self._outer = self._typed = self._typed_end = self._ending = None
+        self._running = self._outer = self._typed = self._ending = None
 
     def end(self, reason: str) -> None:
         """The shell is gone: whoever waits for a command hears it."""
@@ -79,7 +77,7 @@ class Commands:
         self._shell.leave()
         self._gone = reason
         request, self._request = self._request, None
-        self._running = self._outer = self._typed = self._typed_end = self._ending = None
+        self._running = self._outer = self._typed = self._ending = None
         self._shell.at_prompt.set()
         if request is not None and not request.result.done():
             request.result.set_exception(CommandError(f"{reason} while `{short(request.command)}` ran"))
@@ -97,11 +95,12 @@ class Commands:
     def output(self, piece: bytes, offset: int) -> None:
         """Output came, its first byte at `offset`."""
         self._shell.heard(piece)
-        for mark in self._reader.feed(piece, offset):
-            self._marked(mark)
+        marks = [(mark, self._marked) for mark in self._reader.feed(piece, offset)]
         if self._typed is not None:
-            for mark in self._typed.feed(piece, offset):
-                self._typed_marked(mark)
+            marks += [(mark, self._typed_marked) for mark in self._typed.feed(piece, offset)]
+            marks.sort(key=lambda found: found[0].start)
+        for mark, take in marks:
+            take(mark)
 
     def _marked(self, mark: Mark) -> None:
         self._shell.told(mark)
@@ -119,9 +118,9 @@ class Commands:
             self._started(mark.end, mark.start, request)
         elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
             # A plain sh has the marks in PS1, which `env` and `set` print as they are: with `$?` in them, not with a code.
-            code = int(mark.fields[0])
+            code, told_already, self._shell.told_already = int(mark.fields[0]), self._shell.told_already, False
             self._leave_inside()
-            if self._running is None:
+            if self._running is None and not told_already:
                 self._started_unseen(mark.start)
                 code = self._unseen_code(code, mark.start)
             if self._running is not None:
@@ -129,14 +128,16 @@ class Commands:
 
     def _typed_marked(self, mark: Mark) -> None:
         # One after the other, printed by the same line: where the command begins, its code, the folder.
-        if mark.kind == "C" and self._typed is not None:
+        if self._typed is None:
+            return
+        if mark.kind == "C":
             echo = self._shell.output(mark.start - 2 * COMMAND_LIMIT, mark.start)
             self._typed.echoed(plain_text(echo.decode("utf-8", "replace")))
             self._started(mark.end, mark.start, self._request)
         elif mark.kind == "D" and mark.fields and mark.fields[0].isdecimal():
-            self._typed_end = int(mark.fields[0]), mark.start, time.monotonic()
-        elif mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=") and self._typed_end is not None:
-            self._ended(*self._typed_end, cwd=mark.fields[0][4:])
+            self._typed.ending = int(mark.fields[0]), mark.start, time.monotonic()
+        elif mark.kind == "P" and mark.fields and mark.fields[0].startswith("Cwd=") and self._typed.ending is not None:
+            self._ended(*self._typed.ending, cwd=mark.fields[0][4:])
 
     def _leave_inside(self) -> None:
         """What opened the shell inside ended, and with it what was typed there."""
@@ -144,7 +145,7 @@ class Commands:
         if request is None or not request.inside:
             return
         self._running, self._outer = self._outer or self._running, None
-        self._request = self._typed = self._typed_end = None
+        self._request = self._typed = None
         if not request.result.done():
             request.result.set_exception(CommandError(f"the shell inside ended while `{short(request.command)}` ran"))
 
@@ -153,6 +154,8 @@ class Commands:
         running = self._running
         if self._typed is None or running is None or running.request is not self._request or not self._shell.rests:
             return
+        if self._shell.source == "shell" and self._marked_request is not None:
+            return  # its prompt has marks
         if self._typed.prompts_again(self._shell.last_line(running.offset)):
             end = self._shell.ring.end
             tail = self._shell.output(max(running.offset, end - SEEN_BYTES), end)
@@ -179,6 +182,8 @@ class Commands:
     def _started_unseen(self, end: int) -> None:
         """A shell without a mark at a command's start says that one ended: the start was when its line was entered."""
         request = self._marked_request
+        if request is not None and self._typed is not None:
+            return  # its own line tells when it begins: this was one that somebody typed before
         if request is None:
             if self._shell.name != "sh" or self._shell.at_prompt.is_set():
                 return
@@ -226,7 +231,8 @@ class Commands:
         request = running.request
         if request is not None:
             if self._request is request:
-                self._request = self._typed = self._typed_end = None
+                self._shell.told_already = self._typed is not None and self._typed.ending is not None and not request.inside
+                self._request = self._typed = None
                 if self._shell.source == "typed":
                     self._shell.at_prompt.set()
             if not request.result.done():
@@ -380,7 +386,8 @@ class Commands:
     def _type(self, command: str, actor: str, *, inside: bool) -> Request:
         self._taking_back.leave()
         typed: TypedMarks | None = None
-        if inside or self._shell.source == "typed":
+        # A plain sh tells no beginning: of lines that may have been typed before this one, none must be taken for it.
+        if inside or self._shell.source == "typed" or (self._shell.name == "sh" and self._shell.doubtful):
             typed = TypedMarks(command, self._shell.last_line())
             line, keys = command, typed.keystrokes
         else:

@@ -42,6 +42,8 @@ class ShellState:
         """Lines that were entered before the prompt was there."""
         self.doubtful = False
         """There were such since `run` typed last: what begins may be one of them."""
+        self.told_already = False
+        """The command before the next prompt has told its own end: what a plain sh says there is not another's."""
         self._hold: asyncio.TimerHandle | None = None
         self.prompt_end = 0
         """Where what is typed at the prompt begins."""

@@ -17,6 +17,8 @@ class TypedMarks:
         nonce = new_nonce()
         self.keystrokes = wrapped(command, nonce)
         self._head = self.keystrokes.removeprefix(FRESH).decode().partition(nonce)[0]
+        self.ending: tuple[int, int, float] | None = None
+        """Once its end is marked: its code, where its output ends, and when. The next mark has the folder."""
         self.interrupted = False
         """Somebody pressed Ctrl-C since."""
         self._prompt = prompt
