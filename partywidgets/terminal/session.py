@@ -61,7 +61,13 @@ class Session:
         ran = "" if sandbox_id == DEFAULT_SANDBOX else sandbox_id
         if self.had != ran:  # a room that only ever had the default one needs no file for it
             self.had = ran
-            self._room.spawn(self._room.storage.put(HAD_SANDBOX, ran), name="sandbox-kept")
+            self._room.spawn(self._keep(ran), name="sandbox-kept")
+
+    async def _keep(self, ran: str) -> None:
+        try:
+            await self._room.storage.put(HAD_SANDBOX, ran)
+        except StorageError as error:
+            log.error("room %s: a restart of the host will not know its sandbox: %s", self._room.name, error)
 
     def start(self, sandbox_id: str, size: tuple[int, int] | None = None) -> None:
         """Starts a process in the background. `size` is columns and rows; None: the size that the room has."""

@@ -44,6 +44,31 @@ async def test_typed_commands_are_in_the_ledger(serve: Serve) -> None:
         assert (mark["command"], mark["exit_code"], mark["actor"]) == ("sh -c 'exit 5' # typed", 5, "Pia")
 
 
+async def test_a_ledger_without_room_says_so_once(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """While its disk is full commands run on and are missing: one sentence with the remedy, no traceback, and one when it goes on."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        assert (await ana.ask("run", command="echo kept", timeout_s=60))["result"]["exit_code"] == 0
+        await ana.ask("history")
+        room = await place.room("w1")
+        await room.sql("PRAGMA max_page_count = 1")
+        for number in range(3):
+            done = (await ana.ask("run", command=f"echo {number} # {'x' * 9000}", timeout_s=60))["result"]
+            assert done["output"] == str(number)
+        entries = (await ana.ask("history"))["result"]["commands"]
+        assert [entry["command"] for entry in entries] == ["echo kept"]
+        await room.sql("PRAGMA max_page_count = 100000")
+        await ana.ask("run", command="echo again", timeout_s=60)
+        entries = (await ana.ask("history"))["result"]["commands"]
+        assert [entry["command"] for entry in entries] == ["echo kept", "echo again"]
+    said = [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    assert not any(record.exc_info for record in said)
+    first, last = (record.getMessage() for record in said)
+    assert "its ledger misses commands (1 by now)" in first
+    assert first.endswith("(database or disk is full): make room on its disk")
+    assert last.endswith("its ledger is written again: it misses 3 commands")
+
+
 async def test_concurrent_runs_queue(serve: Serve) -> None:
     """Runs asked for at once follow one another, each with its own output."""
     async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia:
