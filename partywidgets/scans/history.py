@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..exceptions import ScanError
 from . import looks, rollup
+from .history_file import damaged_text
 from .model import CheckResult
 from .notice import Known
 from .past import LAST_SCAN, ROWS, Past, scan_moment, scan_row
@@ -324,11 +325,15 @@ class History(Past):
     def _readable(self, query: str, read: Callable[[sqlite3.Row], T]) -> list[T]:
         """What the rows say; of one that cannot be read the log says its `name`: it must not keep a host from starting."""
         found = []
-        for row in self._db.execute(query):
-            try:
-                found.append(read(row))
-            except (ValueError, KeyError, TypeError) as error:
-                _log.warning("ops history %s: %s cannot be read and is left out: %r", self.path, row["name"], error)
+        self._db.text_factory = damaged_text
+        try:
+            for row in self._db.execute(query):
+                try:
+                    found.append(read(row))
+                except (ValueError, KeyError, TypeError) as error:
+                    _log.warning("ops history %s: %s cannot be read and is left out: %r", self.path, row["name"], error)
+        finally:
+            self._db.text_factory = str
         return found
 
 

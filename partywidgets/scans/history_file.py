@@ -40,6 +40,12 @@ READERS = 2
 _log = logging.getLogger("partywidgets.scans.history")
 
 
+def damaged_text(raw: bytes) -> str:
+    """The text of a file in which bits were flipped, as a connection's `text_factory`: by sqlite3's own, one that is no UTF-8 ends the
+    query of all rows. Some slower than that."""
+    return raw.decode(errors="replace")
+
+
 class HistoryFile:
     """An SQLite file, or with None a database in memory. An async context manager."""
 
@@ -182,7 +188,13 @@ class HistoryFile:
         database = self._connected()
         database.execute("BEGIN")
         try:
-            return work(database)
+            try:
+                return work(database)
+            except sqlite3.OperationalError as error:
+                if not str(error).startswith("Could not decode to UTF-8"):
+                    raise
+                database.text_factory = damaged_text
+                return work(database)
         finally:
             with contextlib.suppress(sqlite3.Error):  # what went wrong in the work is what matters
                 database.execute("COMMIT")

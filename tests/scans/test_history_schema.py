@@ -245,3 +245,19 @@ async def test_what_cannot_be_read_back_is_left_out(tmp_path: Path, caplog: pyte
     assert (restored.last_scan, restored.seq) == (None, 1)
     for name in ("the row of c", "the ack of torn", "the silence quiet", "scan s1"):
         assert f"{name} cannot be read and is left out" in caplog.text
+
+
+async def test_a_flipped_bit_in_a_text_costs_its_character(tmp_path: Path) -> None:
+    """A byte that is no UTF-8 keeps no host from starting, and nobody from looking back: the row is there, with a sign in its place."""
+    async with History(tmp_path / FILE) as history:
+        await history.record([Recorded(result(number, utc_now(), evidence="seen"), "a", None, "") for number in (1, 2)])
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript(
+            """UPDATE results SET body = replace(body, '"seen"', CAST(x'2273ff656e22' AS TEXT));
+            UPDATE results SET summary = CAST(x'ff' AS TEXT);"""
+        )
+    async with History(tmp_path / FILE) as history:
+        (row,) = (await history.restore()).latest
+        assert row.result.evidence[0].value == "s\N{REPLACEMENT CHARACTER}en"
+        past = await history.history(hours=1)
+        assert [found["summary"] for found in past] == ["\N{REPLACEMENT CHARACTER}"] * 2
