@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -131,6 +132,9 @@ async def _serve(worker: _Worker, inlet: int) -> None:
 
 def main() -> None:
     """Loads the modules and runs their functions until the host closes the pipe."""
+    # A service manager sends SIGTERM to all processes of a service: the host's, which ends us. What functions start ends by it as ever.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     # The pipes are the protocol's alone: a function that prints or reads must not meet them.
     inlet, out = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)

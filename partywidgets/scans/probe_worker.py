@@ -124,6 +124,7 @@ async def _serve(worker: _Worker, inlet: BinaryIO) -> None:
 def main() -> None:
     """Looks until the host closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the host's terminal is the host's, which ends us
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as is what a service manager sends to all processes of a service
     # The pipes are the protocol's alone: whatever prints must not meet them.
     inlet, out = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     os.dup2(2, 1)

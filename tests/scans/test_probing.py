@@ -255,7 +255,7 @@ async def test_a_hosts_scan_is_looked_at_there_and_survives_it(tmp_path: Path) -
 
 
 async def test_the_process_ends_with_its_input() -> None:
-    """A host that is killed leaves no process: its pipe is closed by the system. Ctrl-C is the host's alone."""
+    """A host that is killed leaves no process: its pipe is closed by the system. Ctrl-C, and a SIGTERM to all, are the host's alone."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "partywidgets.scans.probe_worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -264,6 +264,7 @@ async def test_the_process_ends_with_its_input() -> None:
     async with asyncio.timeout(WAIT):
         await process.stdout.read(1)
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.stdin.close()
         assert await process.wait() == 0
 
