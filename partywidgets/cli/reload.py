@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..exceptions import PartyError
+from ..exceptions import ConfigError, PartyError
 from ..scans.module_worker import Stamp, stamp_of
 from . import counted
 from .certificate import Certificate
@@ -77,6 +77,9 @@ class Reloader:
 
         try:
             config = await asyncio.to_thread(load_config, path, environ=os.environ)
+            if self._app.config.model_fields_set and not config.model_fields_set:
+                # As a full disk, or an editor before it writes, leaves a file: every row would go, with its acks.
+                raise ConfigError("there is nothing in the file: write `checks: []` to take all checks out", path=str(path))
             ignored = await self._app.reload(config)
         except PartyError as error:
             log.error("the config was not reloaded, the former one stays in force: %s", error)

@@ -107,13 +107,16 @@ def write(directory: Path, config: str, module: str = MODULE) -> Path:
 
 
 async def test_functions_under_serve_end_with_it(serve: Any, tmp_path: Path) -> None:
-    """They run on the schedule in a process of their own, and a host that is killed leaves none behind."""
+    """They run on the schedule in a process of their own, which outlives the SIGTERM that a service manager sends to all, and no host."""
     config = write(tmp_path, "modules: [serve_checks]\n")
     host = await serve(config)
     async with OpsClient(host.url) as ops:
-        pid = int((await row(ops, "pid"))["metrics"][0]["value"])
-    assert pid != host.process.pid
-    os.kill(pid, 0)
+        found = await row(ops, "pid")
+        pid = int(found["metrics"][0]["value"])
+        assert pid != host.process.pid
+        os.kill(pid, signal.SIGTERM)
+        (again,) = (await ops.recheck([found["fingerprint"]])).results
+        assert (again.status, again.metrics[0].value) == ("ok", pid)
     host.process.kill()
     await host.process.wait()
     await gone(pid)
@@ -161,6 +164,13 @@ async def test_sighup_loads_the_config_again(serve: Any, tmp_path: Path) -> None
         host.process.send_signal(signal.SIGHUP)
         assert "serve_checks.py:2: the module serve_checks cannot be imported: ZeroDivisionError" in await host.logged("partywidgets.serve")
         await refused(host, "serve_checks.py:2: the module serve_checks cannot be imported: ZeroDivisionError: division by zero")
+        assert (await ops.recheck([pid])).counts["ok"] == 1
+
+        for nothing in ("", "# the checks of the shop\n"):
+            write(tmp_path, nothing)
+            host.process.send_signal(signal.SIGHUP)
+            assert "there is nothing in the file: write `checks: []` to take all checks out" in await host.logged("partywidgets.serve")
+        await refused(host, "partywidgets.yaml: there is nothing in the file: write `checks: []` to take all checks out")
         assert (await ops.recheck([pid])).counts["ok"] == 1
 
         write(tmp_path, "auth: {hosts: [ops.example.com]}\n")
