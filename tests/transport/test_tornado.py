@@ -279,11 +279,28 @@ class Told:
         await send({"type": "http.response.body", "body": str(length).encode()})
 
 
+async def linked(scope: Any, receive: Any, send: Any) -> None:
+    """An app whose answer names two links, and for HEAD a length without a body."""
+    headers = [(b"link", b"</a>"), (b"link", b"</b>"), (b"content-length", b"5"), (b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else b"hello"})
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_answers_headers_are_the_rooms_under_jupyter(method: str) -> None:
+    """All lines of one that stands twice; HEAD tells the length that GET would have, and no other ETag than the room's."""
+    async with handling(Pace(), linked) as port, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.request(method, f"http://127.0.0.1:{port}/partywidgets/static/x", timeout=30)
+        assert answer.headers.get_list("link") == ["</a>", "</b>"]
+        assert (answer.headers["content-length"], answer.headers["content-type"]) == ("5", "text/plain")
+        assert "etag" not in answer.headers
+
+
 @contextlib.asynccontextmanager
-async def handling(pace: Pace) -> AsyncIterator[int]:
+async def handling(pace: Pace, app: Any = None) -> AsyncIterator[int]:
     """A Tornado server with the handler that Jupyter gets; yields its port."""
     thread = RoomThread("test-rooms")
-    mount = Mount(Told(), Gate(hosts=None, same_origin=True), thread, "the-secret-of-kernels", pace=pace)
+    mount = Mount(app or Told(), Gate(hosts=None, same_origin=True), thread, "the-secret-of-kernels", pace=pace)
     settings: dict[str, Any] = {SETTING: mount, "allow_remote_access": True, "base_url": "/"}
     server = HTTPServer(Application([("/partywidgets/(.*)", RoomsHandler)], **settings))
     sockets = bind_sockets(0, "127.0.0.1")
