@@ -346,6 +346,28 @@ describe("a close", () => {
     expect(host.peers).toHaveLength(1);
   });
 
+  it("leaves nothing behind that listens to the kernel", async () => {
+    const { CommChannel } = await import("./channel.ts");
+    const listen = CommChannel.prototype.onInterruption;
+    let listening = 0;
+    vi.spyOn(CommChannel.prototype, "onInterruption").mockImplementation(function (this: InstanceType<typeof CommChannel>, listener) {
+      listening++;
+      const stop = listen.call(this, listener);
+      return () => {
+        listening--;
+        return stop();
+      };
+    });
+    liveKernel();
+    const room = await link([loopback(), comm()], ["pushed"]);
+    await soon(isOpen);
+    const first = listening;
+    room.restart();
+    await soon(() => expect(host.peers).toHaveLength(2));
+    await soon(isOpen);
+    expect(listening).toBe(first);
+  });
+
   it("keeps nothing that was sent meanwhile", async () => {
     liveKernel();
     const heard: string[] = [];

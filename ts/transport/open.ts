@@ -289,11 +289,11 @@ export class RoomLink {
         },
         listen,
       );
-      signal.addEventListener("abort", () => end("stopped"), { once: true });
-      this.#channel.onInterruption(() => {
-        if (transport.name === "comm" && !ended.signal.aborted)
-          void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
+      signal.addEventListener("abort", () => end("stopped"), listen);
+      const deaf = this.#channel.onInterruption(() => {
+        if (transport.name === "comm") void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
       });
+      ended.signal.addEventListener("abort", deaf);
       measureDelay(
         {
           hello: (timeoutMs, signal) => transport.hello(timeoutMs, signal),
