@@ -56,6 +56,8 @@ class Host {
   helloStatus = 200;
   /** What `hello` was asked with. */
   asked: IncomingHttpHeaders[] = [];
+  /** Refuses handshakes, as a server without a login does and a proxy without a server. */
+  stopped = false;
   offers: string[][] = [];
   urls: string[] = [];
   peers: Peer[] = [];
@@ -67,11 +69,12 @@ class Host {
     this.#server = createServer((request, response) => {
       if (request.url?.endsWith("/hello")) {
         this.asked.push(request.headers);
-        response.writeHead(this.helloStatus, { "Content-Type": "application/json" });
+        response.writeHead(this.helloStatus, { "Content-Type": "application/json", ...(this.helloStatus === 302 && { Location: "/hub" }) });
         response.end(JSON.stringify({ host_id: this.hostId, version: "0" }));
       } else response.writeHead(404).end();
     });
     this.#server.on("upgrade", (request, socket, head) => {
+      if (this.stopped) return void socket.end("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n");
       this.#sockets.handleUpgrade(request, socket, head, (peer) => {
         this.offers.push((request.headers["sec-websocket-protocol"] ?? "").split(/,\s*/));
         this.urls.push(request.url ?? "");
@@ -381,6 +384,35 @@ describe("a close", () => {
     await soon(isOpen);
     expect(room.send("ls")).toBe(true);
     await soon(() => expect(heard).toEqual(["ls"]));
+  });
+});
+
+describe("a Jupyter Server that was stopped", () => {
+  beforeEach(async () => {
+    page.href = `${host.url}lab`;
+    await link([{ kind: "server", host_id: "h1" }, comm()]);
+    await soon(isOpen);
+  });
+  afterEach(() => {
+    page.href = "http://localhost:8888/lab";
+  });
+
+  it("and knows the page's login no more when it is back is told as a refusal", async () => {
+    host.helloStatus = 401;
+    host.stopped = true;
+    host.peers[0]!.terminate();
+    await soon(() => expect(states.at(-1)?.[0]).toBe("refused"));
+    expect(states.at(-1)![1]).toMatch(/reload this page/);
+  });
+
+  it("is waited for while the Hub answers in its place", async () => {
+    host.helloStatus = 302;
+    host.stopped = true;
+    host.peers[0]!.terminate();
+    await soon(() => expect(states.filter(([, reason]) => reason === "connection lost: reconnecting").length).toBeGreaterThan(2));
+    host.helloStatus = 200;
+    host.stopped = false;
+    await soon(isOpen);
   });
 });
 

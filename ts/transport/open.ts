@@ -6,7 +6,7 @@ import { type Delay, measureDelay } from "./delay.ts";
 import { type Endpoint, httpRoot, type Page, type TransportName, thisPage, whyRelayed } from "./endpoint.ts";
 import { LoopbackTransport } from "./loopback.ts";
 import { ServerTransport } from "./server.ts";
-import { Refused, type Transport } from "./transport.ts";
+import { Refused, SentElsewhere, type Transport } from "./transport.ts";
 
 export const HELLO_TIMEOUT_MS = 1500;
 const SEARCH_PAUSES_MS = [1000, 2000, 4000, 8000];
@@ -277,7 +277,16 @@ export class RoomLink {
           } else {
             this.#handlers.state("connecting", reason || "connection lost: reconnecting");
             this.#tellDelay(transport.name, null);
-            if (opened) void this.#stillThere(candidate, ended.signal).then((there) => there || end("search"));
+            if (opened)
+              this.#stillThere(candidate, ended.signal).then(
+                (there) => there || end("search"),
+                (refusal: Refused) => {
+                  if (ended.signal.aborted || socket.readyState === WebSocket.OPEN) return;
+                  this.#handlers.state("refused", refusal.message);
+                  this.#tellDelay(transport.name, null);
+                  end("stopped");
+                },
+              );
           }
         },
         listen,
@@ -312,12 +321,16 @@ export class RoomLink {
     });
   }
 
-  /** True while the host of a dropped socket answers, or is only busy; a host that restarted has another id. */
+  /**
+   * True while the host of a dropped socket answers, or is only busy; a host that restarted has another id. Rejects with Refused where the
+   * Jupyter Server is there and knows this page's login no more: a Hub ends those of a server that it stops.
+   */
   async #stillThere({ endpoint, transport }: Candidate, signal: AbortSignal): Promise<boolean> {
     try {
       const { host_id } = await transport.hello(HELLO_TIMEOUT_MS, signal);
       return !endpoint.host_id || host_id === endpoint.host_id;
     } catch (error) {
+      if (!signal.aborted && transport.name === "server" && error instanceof Refused && !(error instanceof SentElsewhere)) throw error;
       return signal.aborted || (error instanceof KernelSilence && !this.#channel.interrupted) || transport.name === "server";
     }
   }

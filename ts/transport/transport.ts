@@ -10,6 +10,9 @@ export interface Hello {
 /** The host answered, and the answer is no: this page never tries another way. */
 export class Refused extends Error {}
 
+/** Somebody else answers and sends the page away, as a Hub does in the place of a server that it stopped. */
+export class SentElsewhere extends Refused {}
+
 export interface Transport {
   name: TransportName;
   /** Asks who is there. Rejects with Refused, or with anything else when nobody answers within `timeoutMs`. */
@@ -31,10 +34,11 @@ export async function fetchHello(root: string, credentials: RequestCredentials, 
     headers: { Accept: "application/json", ...(credentials === "same-origin" ? xsrfHeader() : {}) },
     signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
   });
-  // Behind a Hub an expired login is a redirect to its form.
-  if (response.type === "opaqueredirect") throw new Refused("Your login has ended: log in to Jupyter again, then reload this page");
+  // The Hub answers so in the place of a server that it does not run, and Jupyter's login form to an older version of us.
+  if (response.type === "opaqueredirect")
+    throw new SentElsewhere("This server was stopped, or your login has ended: open Jupyter again, then reload this page");
   if (response.status === 401 || response.status === 403) {
-    throw new Refused("This server does not let you into its rooms: ask its owner for access, or log in again");
+    throw new Refused("This server does not let you into its rooms: ask its owner for access, or reload this page to log in again");
   }
   if (!response.ok) throw new Error(`hello answered ${response.status}`);
   return (await response.json()) as Hello;
