@@ -38,12 +38,16 @@ def remedy_of(error: sqlite3.Error) -> str | None:
     return MORE_FILES if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files() else REMEDIES.get(code)
 
 
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the system says when this process, or the machine, may open no more files."""
+
+
 def is_out_of_files() -> bool:
     """True while this process, or its machine, may open no more files: SQLite says of that only that it could not open one."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE)
+        return error.errno in OUT_OF_FILES
     return False
 
 
@@ -104,4 +108,4 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         raise
 
 
-__all__ = ["MORE_FILES", "is_out_of_files", "open_database", "remedy_of"]
+__all__ = ["MORE_FILES", "OUT_OF_FILES", "is_out_of_files", "open_database", "remedy_of"]

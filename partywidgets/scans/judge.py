@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..duration import format_duration
+from ..party.database import MORE_FILES, OUT_OF_FILES
 from .checks.base import CheckModel, Probe, ProbeContext
 from .condition import compile_condition
-from .model import CheckResult, ConditionResult, Failure, Runner, State, Status, utc_now
+from .model import CheckResult, ConditionResult, ErrorClass, Failure, Runner, State, Status, utc_now
 from .redaction import Seen
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ GRACE = 0.5
 """Seconds that a probe has after its deadline to say itself where it hung."""
 CLEANUP = 1.0
 """Seconds that a cancelled probe has to close what it opened; after that it is abandoned."""
+REMIND = 60.0
+"""Seconds in which want of open files is logged once: it is the same for every check."""
 
 _BADNESS: dict[Status, int] = {"skip": -1, "ok": 0, "unknown": 1, "warn": 2, "crit": 3}
 
@@ -160,6 +163,8 @@ async def _run_once(check: CheckModel, context: RunContext) -> CheckResult:
     started_at, began = utc_now(), time.perf_counter()
     try:
         probe = await bounded_probe(check, context.resolve)
+        if probe.error == _NO_FILES:
+            _tell_out_of_files(check)
         return result_of(check, probe, context=context, started_at=started_at, duration_ms=(time.perf_counter() - began) * 1000)
     except Exception as error:  # a fault of a check's code may not end the scan of all the others
         logger.exception("check %s could not be judged", check.id)
@@ -209,8 +214,22 @@ def _cancelled_itself(check: CheckModel) -> Probe:
 
 
 def _raised(check: CheckModel, error: Exception) -> Probe:
+    if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+        return Probe(check.target, error=_NO_FILES)
     logger.warning("check %s raised", check.id, exc_info=error)
     return Probe(check.target, error=("internal", f"{type(error).__name__}: {error}"))
+
+
+_NO_FILES: tuple[ErrorClass, str] = ("internal", MORE_FILES)
+_out_of_files_told = float("-inf")
+
+
+def _tell_out_of_files(check: CheckModel) -> None:
+    global _out_of_files_told
+    now = time.monotonic()
+    if now - _out_of_files_told >= REMIND:
+        _out_of_files_told = now
+        logger.error("check %s, and others maybe, could not look: %s", check.id, MORE_FILES)
 
 
 _abandoned: set[asyncio.Task[Probe]] = set()

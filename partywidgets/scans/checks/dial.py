@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from ...party.database import MORE_FILES, OUT_OF_FILES, is_out_of_files
 from ..model import ErrorClass
 
 Family = Literal["any", "ipv4", "ipv6"]
@@ -77,6 +78,8 @@ async def resolve(host: str, port: int, family: Family = "any") -> list[tuple[so
             _resolvers(), lambda: socket.getaddrinfo(host, port, family=_FAMILIES[family], type=socket.SOCK_STREAM)
         )
     except (socket.gaierror, UnicodeError) as error:
+        if is_out_of_files():  # the resolver says of that only that it did not find the name
+            raise DialError("internal", MORE_FILES) from None
         reason = error.strerror if isinstance(error, socket.gaierror) else "no valid name"
         raise DialError("dns", f"{host}: {reason}") from None
     return [(info[0], (str(info[4][0]), int(info[4][1]))) for info in found if info[0] in (socket.AF_INET, socket.AF_INET6)]
@@ -90,6 +93,8 @@ def explain(error: OSError, place: str) -> DialError:
         return DialError("tls", f"{place}: TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}")
     if isinstance(error, TimeoutError):
         return DialError("timeout", f"{place}: the network gave up")
+    if error.errno in OUT_OF_FILES:  # ours, no fault of the target's
+        return DialError("internal", MORE_FILES)
     if isinstance(error, ConnectionRefusedError):
         reason = "connection refused"
     elif isinstance(error, ConnectionResetError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ...duration import format_duration
+from ...party.database import OUT_OF_FILES
 from ..model import Evidence, Metric
 from .base import CheckModel, Probe, ProbeContext
 from .dial import DialError, is_address, resolve
@@ -161,6 +162,8 @@ class DnsCheck(CheckModel):
         except dns.exception.DNSException as error:
             raise DialError("parse", f"{where}: {str(error) or type(error).__name__}") from None
         except (OSError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                raise
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "the connection was closed"
             raise DialError("refused", f"{where}: {reason.lower()}") from None
 

@@ -21,6 +21,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 
 from ...child_environment import hidden_variables
 from ...duration import format_duration
+from ...party.database import OUT_OF_FILES
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
@@ -111,6 +112,8 @@ class ExecCheck(CheckModel):
         try:
             ended = await run_program(arguments, environment, self.cwd, context.deadline)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             probe.error = ("internal", f"{self.command[0]} cannot be run: {(error.strerror or str(error)).lower()}")
             return probe
         duration_ms = round((perf_counter() - started) * 1000, 3)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ...duration import PositiveSeconds, format_duration
+from ...party.database import OUT_OF_FILES
 from ..condition import compile_condition
 from ..model import ErrorClass, Metric
 from .base import CheckModel, Probe, ProbeContext
@@ -72,6 +73,8 @@ class FileCheck(CheckModel):
         except DialError as error:
             probe.error = (error.kind, error.message)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             probe.error = ("internal", f"{self.path}: {(error.strerror or str(error)).lower()}")
         if probe.values.get("exists"):
             probe.metrics = [Metric("age_s", probe.values["age_s"], "s"), Metric("size", float(probe.values["size"]), "B")]

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ...duration import PositiveSeconds
 from ...exceptions import ConfigError
+from ...party.database import OUT_OF_FILES
 from ..condition import require_names
 from ..model import ErrorClass, Evidence, Metric, Status, one_line
 from .base import CheckModel, Probe, ProbeContext
@@ -103,6 +104,8 @@ class HostCheck(CheckModel):
             status: Status = "crit"
             probe.status, probe.summary = status, f"{self.target}: there is no such path"
         except (OSError, RuntimeError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                raise
             probe.error = ("internal", f"{self.target}: {error}")
         else:
             self._describe(probe)

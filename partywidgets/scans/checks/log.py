@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ...duration import PositiveSeconds, format_duration
+from ...party.database import OUT_OF_FILES
 from ..model import ErrorClass, Evidence, Metric
 from .base import CheckModel, Probe, ProbeContext
 from .blocking import look_blocking
@@ -100,6 +101,8 @@ class LogCheck(CheckModel):
         except DialError as error:
             probe.error = (error.kind, error.message)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             probe.error = ("internal", f"{self.path}: {(error.strerror or str(error)).lower()}")
         values = probe.values
         if values.get("exists"):

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ...duration import format_duration
+from ...party.database import OUT_OF_FILES
 from ..calls import OverdueError, StillRunningError, shared_calls
 from ..model import ErrorClass, Evidence, Metric, one_line
 from ..redaction import LOOKED_AT
@@ -158,6 +159,8 @@ class SqlCheck(CheckModel):
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a URL with a port that is none; its text may hold the password
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                raise
             reason = (error.strerror or "connection refused").lower() if isinstance(error, OSError) else "the url cannot be read"
             raise DialError("refused" if isinstance(error, OSError) else "internal", f"PostgreSQL: {reason}") from None
         finally:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ...duration import format_duration
+from ...party.database import OUT_OF_FILES
 from ..model import ErrorClass, Evidence, Metric, one_line
 from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
@@ -60,7 +61,9 @@ class SystemdCheck(CheckModel):
         started = perf_counter()
         try:
             ended = await run_program(command, {**clean_environment(), "LC_ALL": "C"}, None, context.deadline)
-        except OSError:
+        except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             probe.error = ("internal", f"{name}: there is no systemctl here, so no systemd that could be asked")
             return probe
         probe.phases_ms = {"processing": round((perf_counter() - started) * 1000, 3)}
