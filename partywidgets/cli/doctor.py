@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .. import __version__
 from ..engines.docker import EngineKind, engine_sockets, start_of
 from ..exceptions import HostError, PartyError
+from ..party.database import is_full
 from . import Verdict
 from .tokens import read_token
 
@@ -135,6 +136,8 @@ def _state_directory() -> Finding:
         there = there.parent
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("bad", f"rooms cannot keep their state in {directory}: make it writable, or set PARTYWIDGETS_HOME")
+    if is_full(there):
+        return Finding("bad", f"the disk of {directory}, where rooms keep their state, is full: make room on it")
     return Finding("ok", f"rooms keep their state in {directory}")
 
 
@@ -210,7 +213,27 @@ def engine_version(path: str) -> str:
     return str(json.loads(body)["Version"])
 
 
-def _host(url: str, token: str | None) -> Finding:
+TROUBLES = {
+    "partywidgets_storage_lost": "its storage directory was moved or removed: put it back, or restart the host",
+    "partywidgets_history_unkept": "it does not keep the history of its checks, as on a full disk: its log and every dashboard say why",
+    "partywidgets_config_refused": "it refuses its config as the file is now, and goes on with the former: run partywidgets validate on it",
+}
+"""What a host tells of itself in its metrics that somebody has to mend."""
+
+
+def _troubles(metrics: str) -> list[Finding]:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+    families: Any = text_string_to_metric_families
+    samples = [sample for family in families(metrics) for sample in family.samples if sample.value]
+    silent = [sample.labels["target"] for sample in samples if sample.name == "partywidgets_notifications_failing"]
+    return [
+        *(Finding("bad", f"that host: {TROUBLES[sample.name]}") for sample in samples if sample.name in TROUBLES),
+        *(Finding("bad", f"that host: {target} takes no messages: its log and every dashboard say why") for target in silent),
+    ]
+
+
+def _host(url: str, token: str | None) -> Finding | list[Finding]:
     from ..partysocket import fetch_url
     from ..partysocket.address import http_url, root_url
 
@@ -225,6 +248,8 @@ def _host(url: str, token: str | None) -> Finding:
         rooms = asyncio.run(fetch_url("GET", f"{root}/api/ops/scans", token=token, timeout=5.0))
         if rooms.status in (401, 403):
             return Finding("bad", f"host {host['host_id']} at {root} refuses this token: use the one it was started with")
-        return Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and accepts the token")
+        well = Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and accepts the token")
+        metrics = asyncio.run(fetch_url("GET", f"{root}/metrics", token=token, timeout=5.0))
+        return [well, *_troubles(metrics.text)] if metrics.ok else well
     except (PartyError, ValueError, KeyError) as error:
         return Finding("bad", f"host {url}: {error}")

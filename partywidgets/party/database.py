@@ -16,12 +16,13 @@ APPLICATION_ID = 0x70776467
 """SQLite's application_id of our files: "pwdg"."""
 
 ANEW = "put a backup in its place, or move the file away to start anew"
+ROOM = "make room on its disk"
 WRITABLE = "make the file and its directory writable for the user that runs this"
 MORE_FILES = "this process may open no more files: raise `ulimit -n`, or LimitNOFILE= of its unit"
 REMEDIES = {
     sqlite3.SQLITE_NOTADB: ANEW,
     sqlite3.SQLITE_CORRUPT: ANEW,
-    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_FULL: ROOM,
     sqlite3.SQLITE_IOERR: "look at its disk",
     sqlite3.SQLITE_READONLY: WRITABLE,
     sqlite3.SQLITE_PERM: WRITABLE,
@@ -32,10 +33,27 @@ REMEDIES = {
 """What helps, by SQLite's primary result code, where it is the file's fault and not the statement's."""
 
 
-def remedy_of(error: sqlite3.Error) -> str | None:
+FOR_WANT_OF_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+"""What SQLite says where it cannot make the files beside a database, on a full disk too."""
+FULL = 1 << 20
+"""Bytes below which a disk counts as full."""
+
+
+def is_full(path: Path) -> bool:
+    """True where the disk of a file, or of the directory that it is to be in, has no room for this user."""
+    try:
+        disk = os.statvfs(path if path.exists() else path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL
+
+
+def remedy_of(error: sqlite3.Error, path: Path) -> str | None:
     """What helps against an error of a database's file; None for one of a statement. Ask at once: open files come and go."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return MORE_FILES if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files() else REMEDIES.get(code)
+    if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
+        return MORE_FILES
+    return ROOM if code in FOR_WANT_OF_ROOM and is_full(path) else REMEDIES.get(code)
 
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
@@ -102,10 +120,10 @@ def open_database(path: Path, *, version: int, schema: str, upgrades: Mapping[in
         return database
     except sqlite3.Error as error:
         database.close()
-        raise StorageError(f"the database {path} cannot be used ({error}{owner_of(path)}): {remedy_of(error) or ANEW}") from error
+        raise StorageError(f"the database {path} cannot be used ({error}{owner_of(path)}): {remedy_of(error, path) or ANEW}") from error
     except BaseException:
         database.close()
         raise
 
 
-__all__ = ["MORE_FILES", "OUT_OF_FILES", "is_out_of_files", "open_database", "remedy_of"]
+__all__ = ["MORE_FILES", "OUT_OF_FILES", "ROOM", "is_full", "is_out_of_files", "open_database", "remedy_of"]

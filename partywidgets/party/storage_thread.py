@@ -55,7 +55,7 @@ class StorageThread:
                     f"a statement ran longer than {self._statement_time:g} s, or into the end of its host, and was ended: "
                     "every room's storage waits for it, so give it an index or less to do"
                 ) from error
-            remedy = remedy_of(error)
+            remedy = remedy_of(error, file)
             if remedy is not None:
                 raise StorageError(f"the database {file} cannot be used ({error}{owner_of(file)}): {remedy}") from error
             raise StorageError(f"the database refused: {error}") from error

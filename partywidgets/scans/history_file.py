@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..exceptions import StorageError
-from ..party.database import MORE_FILES, is_out_of_files
+from ..party.database import FOR_WANT_OF_ROOM, MORE_FILES, ROOM, is_full, is_out_of_files
 from ..party.owner import keep_private, owner_of
 from . import history_schema as schema
 from .recorded import Row
@@ -111,7 +111,9 @@ class HistoryFile:
             return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
         except sqlite3.Error as error:
             whose = "" if self.path is None else owner_of(self.path)
-            raise StorageError(f"the ops history {self.path or 'in memory'} cannot be used: {error}{whose}; {_remedy(error)}") from error
+            raise StorageError(
+                f"the ops history {self.path or 'in memory'} cannot be used: {error}{whose}; {_remedy(error, self.path)}"
+            ) from error
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -236,7 +238,7 @@ class HistoryFile:
 
 
 _REMEDIES = {
-    sqlite3.SQLITE_FULL: "is the disk full?",
+    sqlite3.SQLITE_FULL: ROOM,
     sqlite3.SQLITE_READONLY: "make the file and its directory writable",
     sqlite3.SQLITE_CANTOPEN: "make its directory writable",
     sqlite3.SQLITE_NOTADB: "move the file away to begin a new history",
@@ -246,9 +248,11 @@ _REMEDIES = {
 }
 
 
-def _remedy(error: sqlite3.Error) -> str:
+def _remedy(error: sqlite3.Error, path: Path | None) -> str:
     # An extended code holds its primary one in the lowest byte.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
         return MORE_FILES
+    if code in FOR_WANT_OF_ROOM and path is not None and is_full(path):
+        return ROOM
     return _REMEDIES.get(code, "start the host again, or move the file away to begin a new history")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -18,7 +20,7 @@ from partywidgets.engines.docker import DockerEngine, EngineKind
 from partywidgets.exceptions import EngineError
 from partywidgets.terminal.shell import local_start
 
-from .conftest import Run, Serve
+from .conftest import LIMIT, Run, Serve
 
 CONFIG = """\
 checks:
@@ -372,6 +374,23 @@ def test_doctor(run: Run, serve: Serve) -> None:
     ended = run("doctor", "--url", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
     assert "refuses this token" in ended.out
     assert run("doctor", "--url", "http://127.0.0.1:9").code == 1
+
+
+def test_doctor_says_what_ails_a_host(run: Run, serve: Serve, config: Path, tmp_path: Path) -> None:
+    """A directory that is gone and a config that is refused are findings, each with what helps; a host that is well has none."""
+    storage = tmp_path / "storage"
+    host = serve(config, "--storage", storage)
+    options = ("--url", host.url, "--token-file", host.token_file)
+    assert "that host" not in run("doctor", *options).out
+    config.write_text("checks: [{id: root}]")
+    host.process.send_signal(signal.SIGHUP)
+    storage.rename(tmp_path / "elsewhere")
+    deadline = time.monotonic() + LIMIT
+    while (ended := run("doctor", *options)).out.count("bad  that host: ") < 2 and time.monotonic() < deadline:
+        pass
+    assert ended.code == 1
+    assert "bad  that host: it refuses its config as the file is now" in ended.out
+    assert "bad  that host: its storage directory was moved or removed: put it back, or restart the host" in ended.out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "dash", "ash", "sh", "fish", "nu"])

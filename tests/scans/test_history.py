@@ -225,7 +225,7 @@ async def test_only_a_full_disk_is_called_full(tmp_path: Path) -> None:
     """A database that has reached the room it has is full; a table that is gone is another matter."""
     async with History(tmp_path / FILE) as history:
         await history._run(lambda: history._db.execute("PRAGMA max_page_count = 1").fetchall())
-        with pytest.raises(StorageError, match="is the disk full"):
+        with pytest.raises(StorageError, match="make room on its disk"):
             await history.record([Recorded(result(n, utc_now(), evidence="x" * 4000), "a", None, "") for n in range(200)])
         await history._run(lambda: history._db.execute("PRAGMA max_page_count = 100000").fetchall())
         await history._run(lambda: history._db.execute("DROP TABLE changes").fetchall())
