@@ -130,6 +130,10 @@ export function mount(options: MountOptions): void {
     },
     actions: ops.actions,
   });
+  table.node.addEventListener("click", ({ target, shiftKey, ctrlKey, metaKey }) => {
+    if (shiftKey || ctrlKey || metaKey || !(target instanceof Element)) return;
+    if (target.closest(".pw-row[data-fingerprint]")) detail.reveal();
+  });
   const root = element(
     "div",
     { class: "pw pw-ops pw-dashboard", "data-lm-suppress-shortcuts": "true" },

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Result } from "../result.ts";
-import { COLUMNS, columnsFor, leastOf } from "./columns.ts";
+import { COLUMNS, columnsFor, leastOf, stacks } from "./columns.ts";
 
 test.each([false, true])(
   "while nobody chose columns a table of any width has room for those that it shows (suppressed: %s)",
@@ -16,6 +16,12 @@ test("what is wrong and for how long stays in view longest", () => {
   expect(columnsFor(400, true)).toEqual(["status", "title", "summary", "since"]);
   expect(columnsFor(480, true)).toEqual(["status", "title", "summary", "since"]);
   expect(columnsFor(1200, true)).toContain("target");
+});
+
+test("a narrow table has two lines a row and just the four columns that stand in them, unless somebody chose its columns", () => {
+  expect([519, 520].map((width) => stacks(width, false))).toEqual([true, false]);
+  expect(stacks(320, true)).toBe(false);
+  expect(columnsFor(519, true)).toEqual(["status", "title", "summary", "since"]);
 });
 
 test.each([

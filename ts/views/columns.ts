@@ -23,9 +23,12 @@ export interface Column {
   cell(row: Result): HTMLElement;
   /** The sign is the cell's text: a cell that is there is given the new one. */
   plain?: boolean;
+  /** What a person or a target wrote: read in its own direction, and cut off at its end. */
+  prose?: boolean;
 }
 
-const NARROW = 440;
+/** Below it a row has two lines, see `stacks`. */
+const NARROW = 520;
 const HIDDEN = Number.POSITIVE_INFINITY;
 /** From here on a column of acks has room, where there is one; the less important ones then come later. */
 const ACKED = 560;
@@ -48,18 +51,28 @@ export const COLUMNS: Record<ColumnKey, Column> = {
       `${status} ${state?.phase} ${state?.attempt}/${state?.max_attempts} ${suppression ? suppressionText(suppression) : ""}`,
     cell: statusCell,
   },
-  severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 570, descending: true, ...plain((row) => row.severity) },
+  severity: { key: "severity", title: "Severity", width: 98, grow: 0, from: 600, descending: true, ...plain((row) => row.severity) },
   title: {
     key: "title",
     title: "Check",
     width: 130,
     narrow: 104,
-    grow: 2,
+    grow: 3,
     from: 0,
     ...plain((row) => row.title || row.check_id, "pw-strong"),
+    prose: true,
   },
   target: { key: "target", title: "Target", width: 80, grow: 2, from: 1080, ...plain((row) => row.target ?? "", "pw-mono") },
-  summary: { key: "summary", title: "Summary", width: 120, narrow: 84, grow: 4, from: 0, ...plain((row) => row.summary ?? "") },
+  summary: {
+    key: "summary",
+    title: "Summary",
+    width: 120,
+    narrow: 84,
+    grow: 4,
+    from: 0,
+    ...plain((row) => row.summary ?? ""),
+    prose: true,
+  },
   duration_ms: {
     key: "duration_ms",
     title: "Duration",
@@ -67,7 +80,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     grow: 0,
     right: true,
     descending: true,
-    from: 760,
+    from: 860,
     ...plain((row) => duration(row.duration_ms), "pw-number"),
   },
   since: {
@@ -87,7 +100,7 @@ export const COLUMNS: Record<ColumnKey, Column> = {
     width: 88,
     grow: 0,
     right: true,
-    from: 640,
+    from: 720,
     descending: true,
     sign: (row) => `${row.observed_at} ${row.ttl_s}`,
     cell: ageCell,
@@ -113,6 +126,14 @@ export function columnsFor(width: number, suppressed: boolean): ColumnKey[] {
     const { from } = COLUMNS[key];
     return width >= from + (suppressed && from > ACKED ? FOR_ACKS : 0);
   });
+}
+
+/**
+ * In a table of `width` pixels a row has two lines, since neither what a check is called nor what it says could be read in one: its name
+ * over the summary, between the status and for how long. Not where somebody chose the columns.
+ */
+export function stacks(width: number, chosen: boolean): boolean {
+  return width < NARROW && !chosen;
 }
 
 /** How narrow a column may be in a table of `width` pixels. */

@@ -87,6 +87,11 @@ export class Detail {
     ((terminal && this.#buttonOf(OPEN_TERMINAL)) || this.node).focus();
   }
 
+  /** Below a narrow table they may be out of view: as much of the page moves as shows that they are there. */
+  reveal(): void {
+    if (!this.node.hidden) this.#head.scrollIntoView({ block: "nearest" });
+  }
+
   /** The title of the button with the focus: the next result draws all of them anew, and must not take it away. */
   #heldButton(): string | null {
     const active = (this.node.getRootNode() as Document | ShadowRoot).activeElement;
@@ -100,7 +105,7 @@ export class Detail {
   #headOf(result: Result): Node[] {
     return [
       statusMark(result.status),
-      element("span", { class: "pw-strong pw-detail-title", title: result.check_id }, result.title || result.check_id),
+      element("span", { class: "pw-strong pw-detail-title", dir: "auto", title: result.check_id }, result.title || result.check_id),
       element("span", { class: "pw-space" }),
       button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint), "pw-for-responders"),
       button("✕", "Close (Escape)", () => this.#actions.close()),
@@ -111,7 +116,7 @@ export class Detail {
     const { remediation, error, suppression } = result;
     return [
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
-      element("div", { class: "pw-wrap" }, result.summary ?? ""),
+      element("div", { class: "pw-wrap", dir: "auto" }, result.summary ?? ""),
       element("div", { class: "pw-muted" }, standing(result)),
       element("div", { class: "pw-muted" }, looked(result, next ?? null)),
       suppression &&
@@ -121,7 +126,9 @@ export class Detail {
       proof && section("Last remedy", proofText(proof)),
       filled(result.conditions) && section("Conditions", conditions(result.conditions)),
       // What was seen stands open where it tells of a failure, as long as it leaves the rest in view.
-      result.details ? this.#fold("Details", element("pre", {}, result.details), result.status !== "ok" && short(result.details)) : null,
+      result.details
+        ? this.#fold("Details", element("pre", { dir: "auto" }, result.details), result.status !== "ok" && short(result.details))
+        : null,
       ...(result.evidence ?? []).map((evidence, place) =>
         this.#fold(
           `Evidence: ${evidence.name}${evidence.truncated ? " (truncated)" : ""}${evidence.redacted ? " (redacted)" : ""}`,
@@ -155,7 +162,7 @@ export class Detail {
     const open = (run: boolean) => () => this.#actions.terminal(fingerprint, run);
     return section(
       "What helps",
-      text && element("div", { class: "pw-wrap" }, text),
+      text && element("div", { class: "pw-wrap", dir: "auto" }, text),
       command && copyable(command, "Copy the command"),
       sandbox &&
         element(
@@ -341,7 +348,8 @@ function changes(list: readonly StateChange[]): HTMLElement {
           element("span", { class: "pw-muted pw-number" }, clock(at)),
           ` ${from ?? "new"} → `,
           element("span", { class: `pw-status-${to}` }, `${STATUS_ICONS[to] ?? ""} ${to}`),
-          ` ${summary}`,
+          " ",
+          element("bdi", {}, summary),
         ),
       ),
   );

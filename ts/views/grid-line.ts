@@ -124,7 +124,12 @@ export class GridLine {
     this.#named = "";
     this.#signs = [];
     this.#cells = look.columns.map((column, index) =>
-      element("div", { role: "gridcell", class: column.right ? "pw-cell pw-right" : "pw-cell", "aria-colindex": index + 1 }),
+      element("div", {
+        role: "gridcell",
+        class: column.right ? "pw-cell pw-right" : "pw-cell",
+        dir: column.prose && "auto",
+        "aria-colindex": index + 1,
+      }),
     );
     this.node.replaceChildren(...this.#cells);
   }

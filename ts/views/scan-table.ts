@@ -126,7 +126,7 @@ export class ScanTable {
       actions && this.#pause, // where nothing can be done, nothing changes
       this.#csv,
     );
-    this.node = element("div", { class: "pw-table" }, this.tools, this.#actions.node, this.#live);
+    this.node = element("div", { class: "pw-table" }, this.tools, this.#live);
     this.node.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -144,6 +144,8 @@ export class ScanTable {
         this.#ask();
       },
     });
+    // Below the rows: none of them moves when it comes.
+    this.node.append(this.#actions.node);
     signal.addEventListener("abort", () => {
       this.#asker.stop();
       this.#grid?.destroy();

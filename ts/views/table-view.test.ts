@@ -66,6 +66,18 @@ describe("the grid", () => {
   });
   afterEach(() => abort.abort());
 
+  it("has what can be done with rows below them, so that none moves when it comes", () => {
+    const actions = table.node.querySelector(".pw-actions")!;
+    expect(grid().compareDocumentPosition(actions) & Node.DOCUMENT_POSITION_FOLLOWING).not.toBe(0);
+  });
+
+  it("reads what people and targets wrote in its own direction", async () => {
+    put({ ...ROW, title: "خادم الدفع", summary: "انتهت المهلة" });
+    await soon(() => expect(lines()).toHaveLength(1));
+    const cells = [...lines()[0]!.querySelectorAll<HTMLElement>("[role=gridcell]")];
+    expect(cells.filter(({ dir }) => dir === "auto").map(({ textContent }) => textContent)).toEqual(["خادم الدفع", "انتهت المهلة"]);
+  });
+
   it("begins with what nobody takes care of, and says for how long each row has stood so", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.parse("2026-11-23T07:30:00Z") });
     const state = { ...ROW.state, since: "2026-11-23T07:18:00Z" } as Result["state"];

@@ -2,7 +2,7 @@
 import type { Result } from "../result.ts";
 import type { RowLines } from "../rooms/row-order.ts";
 import type { ColumnKey } from "../rooms/row-values.ts";
-import { COLUMNS, type Column, columnsFor, leastOf } from "./columns.ts";
+import { COLUMNS, type Column, columnsFor, leastOf, stacks } from "./columns.ts";
 import { element, setText } from "./element.ts";
 import { GridHead } from "./grid-head.ts";
 import { GridKeys } from "./grid-keys.ts";
@@ -41,9 +41,9 @@ export interface TableView {
   destroy(): void;
 }
 
-/** Pixels of every line; the style sheet has the same. */
-export const LINE = 25;
-const HEAD = 26;
+/** Pixels of every line and of the header; a narrow table has two lines in one. */
+const ONE = { line: 25, head: 26 };
+const STACKED = { line: 50, head: 52 };
 const OVERSCAN = 4;
 const AGE_EVERY_MS = 1000;
 /** Milliseconds that a changed cell is marked. */
@@ -65,6 +65,7 @@ export class GridView implements TableView {
   #look: TableLook;
   #suppressed = false;
   #columns: readonly Column[] = [];
+  #high = ONE;
   #selected: ReadonlySet<string> = new Set();
   #canvas = element("div", { class: "pw-canvas", role: "rowgroup" });
   #inView = element("div", { class: "pw-in-view", role: "presentation" });
@@ -101,11 +102,10 @@ export class GridView implements TableView {
       this.#empty,
     );
     this.node.style.maxHeight = `${maxHeight}px`;
-    this.node.style.setProperty("--pw-line", `${LINE}px`);
     this.#keys = new GridKeys({
       lines: () => this.#lines,
       columns: () => this.#columns,
-      page: () => Math.max(1, Math.floor((this.node.clientHeight - HEAD) / LINE) - 1),
+      page: () => Math.max(1, Math.floor((this.node.clientHeight - this.#high.head) / this.#high.line) - 1),
       widthOf: (key) => this.#head.widthOf(key),
       events,
       moved: () => this.#follow(),
@@ -198,6 +198,9 @@ export class GridView implements TableView {
     if (keys.length !== this.#columns.length || keys.some((key, index) => key !== this.#columns[index]!.key))
       this.#columns = keys.map((key) => COLUMNS[key]);
     const table = this.#width || this.#maxHeight * 2;
+    const stacked = stacks(table, this.#look.columns !== null);
+    this.#heighten(stacked ? STACKED : ONE);
+    this.node.toggleAttribute("data-stacked", stacked);
     const widths = this.#columns.map((column) => {
       const { key, grow } = column;
       const [chosen, width] = [this.#look.widths[key], leastOf(column, table)];
@@ -205,21 +208,34 @@ export class GridView implements TableView {
     });
     this.node.style.setProperty("--pw-columns", widths.join(" "));
     const least = this.#columns.reduce((sum, column) => sum + (this.#look.widths[column.key] ?? leastOf(column, table)), 0);
-    this.node.style.setProperty("--pw-least", `${least}px`);
+    this.node.style.setProperty("--pw-least", stacked ? "0px" : `${least}px`);
     this.node.toggleAttribute("data-no-ages", !keys.includes("observed_at"));
     this.#head.draw(this.#columns, this.#look.sort);
     this.#schedule();
   }
 
+  /** Lines of another height: what was at the top stays there. */
+  #heighten(high: typeof ONE): void {
+    const top = (this.#top / this.#high.line) * high.line;
+    this.node.style.setProperty("--pw-line", `${high.line}px`);
+    this.node.style.setProperty("--pw-head", `${high.head}px`);
+    if (high === this.#high) return;
+    this.#high = high;
+    this.#canvas.style.height = `${this.#lines.length * high.line}px`;
+    this.node.scrollTop = top;
+    this.#top = this.node.scrollTop;
+  }
+
   #render(): void {
     this.#keys.arrived();
+    const { line: high } = this.#high;
     const { length, grouped } = this.#lines;
-    const height = `${length * LINE}px`;
+    const height = `${length * high}px`;
     if (this.#canvas.style.height !== height) this.#canvas.style.height = height;
     this.#empty.hidden = length > 0;
-    const first = Math.max(0, Math.min(Math.floor(this.#top / LINE), length - 1) - OVERSCAN);
-    const last = Math.min(length, Math.ceil((this.#top + this.#maxHeight) / LINE) + OVERSCAN);
-    this.#inView.style.transform = `translateY(${first * LINE}px)`;
+    const first = Math.max(0, Math.min(Math.floor(this.#top / high), length - 1) - OVERSCAN);
+    const last = Math.min(length, Math.ceil((this.#top + this.#maxHeight) / high) + OVERSCAN);
+    this.#inView.style.transform = `translateY(${first * high}px)`;
     setAttribute(this.node, "role", grouped ? "treegrid" : "grid");
     setAttribute(this.node, "aria-rowcount", String(length + 1));
     setAttribute(this.node, "aria-colcount", String(this.#columns.length));
@@ -318,11 +334,12 @@ export class GridView implements TableView {
   #scrollToLine(line: number): void {
     if (line < 0) return;
     // The canvas grows with the next frame; what is scrolled to must be there now.
-    this.#canvas.style.height = `${this.#lines.length * LINE}px`;
-    const top = line * LINE;
-    const height = (this.node.clientHeight || this.#maxHeight) - HEAD;
+    const { line: high, head } = this.#high;
+    this.#canvas.style.height = `${this.#lines.length * high}px`;
+    const top = line * high;
+    const height = (this.node.clientHeight || this.#maxHeight) - head;
     if (top < this.node.scrollTop) this.node.scrollTop = top;
-    else if (top + LINE > this.node.scrollTop + height) this.node.scrollTop = top + LINE - height;
+    else if (top + high > this.node.scrollTop + height) this.node.scrollTop = top + high - height;
     this.#top = this.node.scrollTop;
     this.#schedule();
   }
