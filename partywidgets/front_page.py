@@ -52,7 +52,8 @@ def _html(by: str, without_script: str = "Live checks and terminals need JavaScr
     if SCRIPT not in bundles.bundle_names():
         raise HostError(f"this host has no page: {bundles.NOT_BUILT}")
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content">'
         '<meta name="color-scheme" content="light dark"><title>partywidgets</title><link rel="icon" href="data:,">'
         f'<script type="module" src="static/{bundles.static_hash()}/{SCRIPT}"></script></head>'
         f"<body {by}><noscript>{without_script}</noscript></body></html>\n"

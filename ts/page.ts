@@ -20,9 +20,8 @@ const TERMINALS = "terminal-server";
 const BOARD = "main";
 /** Of the thirty that a ticket is good for. */
 const PUSHED_MS = 28_000;
-/** Pixels of a terminal's line, and of what stands above it. */
-const LINE = 15;
-const ABOVE = 112;
+/** Lines of a terminal before it is laid out: then it has what the window leaves. */
+const ROWS = 24;
 
 const ROOT = new URL(".", location.href).href;
 const HOST = location.host + new URL(ROOT).pathname.replace(/\/$/, "");
@@ -107,6 +106,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     view = new AbortController();
     board = null;
     setText(role, "");
+    page.classList.remove("pw-filled");
     main.replaceChildren();
     return AbortSignal.any([signal, view.signal]);
   };
@@ -154,7 +154,10 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     tell();
     try {
       const { mount } = (await load("dashboard.js")) as { mount(options: MountOptions): void };
-      if (!until.aborted) mount({ model, el: main, signal: until, tickets: tickets.splice(0), load });
+      if (until.aborted) return;
+      mount({ model, el: main, signal: until, tickets: tickets.splice(0), load });
+      // Who just signed in goes on by keyboard from the rows; whoever came by a link in the page stays on it.
+      if (document.activeElement === document.body) main.querySelector<HTMLElement>("[role=grid]")?.focus();
     } catch (error) {
       failed(error, until);
     }
@@ -179,6 +182,8 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
       return;
     }
     dressTab(`${room} · terminal`, "unknown");
+    page.classList.add("pw-filled");
+    fill(page, until);
     try {
       const { openTerminal } = (await load("terminal.js")) as TerminalBundle;
       if (until.aborted) return;
@@ -193,7 +198,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
         query: sandbox === "" ? {} : { sandboxId: sandbox },
         view: {
           fontSize: 13,
-          rows: Math.min(Math.max(Math.floor((innerHeight - ABOVE) / LINE), 12), 60),
+          rows: ROWS,
           scrollback: 10_000,
           screenReader: false,
           pasteWithCtrlV: true,
@@ -227,6 +232,20 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
   };
   window.addEventListener("hashchange", moved, { signal });
   go(readPlace(location.hash));
+}
+
+/** Keeps a page as high as the window without the keyboard that a phone lays over it, so that the shell's last line is in view. */
+function fill(page: HTMLElement, signal: AbortSignal): void {
+  const seen = window.visualViewport;
+  if (!seen) return;
+  const follow = () => {
+    // Pinched larger, it is a part of the page that is looked at.
+    if (seen.scale > 1.01) return;
+    page.style.setProperty("--pw-seen", `${Math.floor(seen.height)}px`);
+    window.scrollTo(0, 0);
+  };
+  follow();
+  seen.addEventListener("resize", follow, { signal });
 }
 
 function navLink(words: string, href: string): HTMLAnchorElement {

@@ -139,7 +139,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     consent.node,
     paste.node,
     options.above,
-    element("div", { class: "pw-live" }, view.node),
+    element("div", { class: "pw-live" }, view.node, view.keys.node),
   );
   el.append(root);
   // The notebook's own shortcuts listen further up.

@@ -114,6 +114,7 @@ def test_signing_in_and_a_live_change(host: Host, visit: Callable[..., Visitor],
     page.keyboard.press("Control+A")
     visitor.sign_in(f" {MARA} ")
     expect(visitor.row("Payments settle")).to_contain_text("crit")
+    expect(page.get_by_role("grid")).to_be_focused()
     expect(visitor.row("The shop answers")).to_contain_text("ok")
     expect(page).to_have_title("1 crit · main")
     icon = page.locator('link[rel="icon"]').get_attribute("href")

@@ -129,7 +129,44 @@ def test_a_table_that_is_made_narrow_keeps_its_place(phone: Callable[..., Page])
     page = phone(844, 390)
     grid = page.get_by_role("grid")
     expect(row(page, "Check 0")).to_be_visible()
-    grid.evaluate("node => { node.scrollTop = 50; return new Promise(seen => { node.onscroll = seen; }).then(() => 0); }")
+    expect(grid).to_have_attribute("aria-rowcount", "14")
+    grid.evaluate(
+        """async node => {
+            node.scrollTop = 50;
+            for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+        }"""
+    )
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("() => document.querySelector('.pw-grid').hasAttribute('data-stacked')")
     assert grid.evaluate("node => [node.scrollTop, document.querySelector('.pw-row').getBoundingClientRect().height]") == [100, 50]
+
+
+def test_a_shell_beside_the_phones_keyboard(phone: Callable[..., Page]) -> None:
+    """The keys that such a keyboard has not stand below the screen and leave the focus in it; when it opens, the shell's last line stays in
+    view above it."""
+    page = phone(390, 844, place="#terminal=web&sandbox=web", dark=True)
+    terminal = page.locator(".pw-terminal")
+    expect(terminal).to_have_attribute("data-state", "live")
+    screen, keys = terminal.locator(".xterm-rows"), page.get_by_role("toolbar", name="Keys", exact=True)
+    expect(screen).to_contain_text("$")
+    terminal.locator(".xterm").tap()
+    page.keyboard.type("cat\n")
+    keys.get_by_role("button", name="Ctrl, held").tap()
+    page.keyboard.type("c")
+    expect(screen).to_contain_text("^C")
+    page.keyboard.type("cat\n")
+    keys.get_by_role("button", name="Interrupt").tap()
+    page.keyboard.type("echo one-$((40+2))\n")
+    expect(screen).to_contain_text("one-42")
+    keys.get_by_role("button", name="Up", exact=True).tap()
+    page.keyboard.type(" again\n")
+    expect(screen).to_contain_text("one-42 again")
+    assert page.evaluate(SMALL) == []
+    assert serious(page, "body > *") == []
+    page.set_viewport_size({"width": 390, "height": 360})
+    page.keyboard.type("clear; seq 100; echo last-$((40+3))\n")
+    last = screen.locator("div", has_text="last-43").last
+    expect(last).to_be_in_viewport(ratio=1)
+    expect(keys.get_by_role("button", name="Esc")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("() => [document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [360, 390]
+    page.screenshot(path=SCREENSHOTS / "phone_terminal.png")

@@ -105,7 +105,11 @@ export class Detail {
   #headOf(result: Result): Node[] {
     return [
       statusMark(result.status),
-      element("span", { class: "pw-strong pw-detail-title", dir: "auto", title: result.check_id }, result.title || result.check_id),
+      element(
+        "span",
+        { class: "pw-strong pw-detail-title", role: "heading", "aria-level": 2, dir: "auto", title: result.check_id },
+        result.title || result.check_id,
+      ),
       element("span", { class: "pw-space" }),
       button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint), "pw-for-responders"),
       button("✕", "Close (Escape)", () => this.#actions.close()),
@@ -224,7 +228,7 @@ function filled(list: readonly unknown[] | null | undefined): boolean {
 }
 
 function section(title: string, ...content: (Node | string | null | false | undefined)[]): HTMLElement {
-  return element("div", { class: "pw-section" }, element("h4", {}, title), ...content);
+  return element("div", { class: "pw-section" }, element("h3", {}, title), ...content);
 }
 
 function standing({ status, state, severity }: Result): string {

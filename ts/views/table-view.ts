@@ -101,7 +101,7 @@ export class GridView implements TableView {
       this.#canvas,
       this.#empty,
     );
-    this.node.style.maxHeight = `${maxHeight}px`;
+    this.node.style.setProperty("--pw-highest", `${maxHeight}px`);
     this.#keys = new GridKeys({
       lines: () => this.#lines,
       columns: () => this.#columns,

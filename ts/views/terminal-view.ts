@@ -10,6 +10,7 @@ import { ScreenFit } from "./screen-fit.ts";
 import { terminalColours } from "./terminal-colours.ts";
 import { dress, watchTheme } from "./theme.ts";
 import { scrollByTouch } from "./touch.ts";
+import { TouchKeys } from "./touch-keys.ts";
 import { scrollByArrows } from "./wheel.ts";
 
 export interface TerminalViewOptions {
@@ -49,6 +50,8 @@ export class TerminalView implements Screen {
   readonly node: HTMLElement;
   readonly terminal: Terminal;
   readonly search = new SearchAddon();
+  /** The keys that a phone's keyboard has not. */
+  readonly keys: TouchKeys;
   #fit: ScreenFit;
   #events: TerminalViewEvents;
   #options: TerminalViewOptions;
@@ -79,12 +82,13 @@ export class TerminalView implements Screen {
         allowNonHttpProtocols: false,
       },
     });
+    this.keys = new TouchKeys(this.terminal, () => events.unheard());
     this.#fit = new ScreenFit(this.terminal, this.node, options.fontSize, (size) => events.fit(size), signal);
     signal.addEventListener("abort", () => this.terminal.dispose());
     this.terminal.onData((text) => {
       const answer = ANSWER.test(text);
       // The questions in a restored screen are answered to nobody; a person who types while it is drawn is heard.
-      if (!answer || this.#restoring === 0) events.input(new TextEncoder().encode(text), answer);
+      if (!answer || this.#restoring === 0) events.input(new TextEncoder().encode(answer ? text : this.keys.typed(text)), answer);
     });
     // A place of the mouse as programs of old ask for it: each character is a byte.
     this.terminal.onBinary((bytes) =>
