@@ -64,6 +64,20 @@ describe("a terminal's screen", () => {
     expect(typed).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/^\x1b\[\?/), true);
   });
 
+  it("says where the cursor is so that BusyBox' shell takes it for no key", async () => {
+    await write("\x1b[2J\x1b[H/ # \x1b[6n");
+    expect(typed).toHaveBeenLastCalledWith("\x1b[01;5R", true);
+    await write("\r\n/ # \x1b[6n\x1b[5n");
+    expect(typed.mock.calls.slice(1)).toEqual([
+      ["\x1b[2;5R", true],
+      ["\x1b[0n", true],
+    ]);
+    view.setTyping(false);
+    await write("\x1b[H/ # \x1b[6n");
+    await restore("/ # \x1b[6n");
+    expect(typed).toHaveBeenCalledTimes(3);
+  });
+
   it("takes what is typed while a screen is being restored, also beside the questions in it", async () => {
     const restored = restore("\x1b[c\x1b[6n$ ");
     view.terminal.input("ls\r");

@@ -101,6 +101,7 @@ export class TerminalView implements Screen {
     this.terminal.onTitleChange((title) => events.title(title.slice(0, 200)));
     this.terminal.attachCustomKeyEventHandler((event) => this.#key(event));
     scrollByArrows(this.terminal, () => this.#fit.cell().height);
+    this.terminal.parser.registerCsiHandler({ final: "n" }, ([question]) => question === 6 && this.#answerAtFifth());
     this.terminal.parser.registerOscHandler(52, (request) => {
       const text = this.#restoring === 0 ? clipboardText(request) : "";
       if (text) events.clipboard(text);
@@ -121,6 +122,17 @@ export class TerminalView implements Screen {
     scrollByTouch(terminal, this.node, () => this.#fit.cell().height, signal);
     watchTheme(() => this.#recolour(), signal);
     this.#fit.open(this.#options.rows, signal);
+  }
+
+  /**
+   * Where the cursor is, in column 5 of row 1. xterm would say it as `CSI 1;5R`, where BusyBox' shell, whose prompt ends there after `clear`,
+   * looks for the keys that begin so, and takes what is typed next for the rest of one: up to ten letters were lost.
+   */
+  #answerAtFifth(): boolean {
+    const { cursorX, cursorY } = this.terminal.buffer.active;
+    if (cursorX !== 4 || cursorY !== 0) return false;
+    this.terminal.input("\x1b[01;5R", false);
+    return true;
   }
 
   #pointAt(uri: string): void {
