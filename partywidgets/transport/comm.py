@@ -58,6 +58,8 @@ LAST_TIMEOUT = 10.0
 
 _ROOM_PATH = re.compile(r"(?:parties/[^/]+/[^/]+(?:/.*)?|api/workers/[^/]+/terminal|api/ops/broadcast)\Z")
 
+_PROTOCOL = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 
 def room_url(root: str, path: str) -> str:
     """The WebSocket URL of a room below a host's root. Raises RoomNameError for a path that is not a room's."""
@@ -69,6 +71,15 @@ def room_url(root: str, path: str) -> str:
         raise RoomNameError(f"{path[:100]!r} is not a room's path: use /parties/PARTY/ROOM, /api/workers/ID/terminal or /api/ops/broadcast")
     scheme, rest = root.split("://", 1)
     return f"{'wss' if scheme == 'https' else 'ws'}://{rest.rstrip('/')}/{path}"
+
+
+def offered(protocols: object) -> list[str]:
+    """The subprotocols that a page asks for, without a ticket. Raises ValueError for what is no list of names (RFC 6455 §4.1)."""
+    if protocols is None:
+        return []
+    if not isinstance(protocols, list) or not all(isinstance(name, str) and _PROTOCOL.fullmatch(name) for name in protocols):
+        raise ValueError("protocols is a list of subprotocols, each without blanks and commas")
+    return [name for name in protocols if not name.startswith("partywidgets.ticket.")]
 
 
 class CommRelay:
@@ -141,14 +152,13 @@ class CommRelay:
             return
         try:
             url = room_url(self.root, str(message.get("path", "")))
-        except RoomNameError as error:
+            protocols = offered(message.get("protocols"))
+        except (RoomNameError, ValueError) as error:
             self.send(_closed(name, 4400, str(error), was_clean=True), [])
             return
         if len(self._sockets) >= MAX_SOCKETS:
             silent = self._sockets.pop(min(self._sockets, key=lambda other: self._sockets[other].heard))
             silent.close(1001, "this widget has opened newer sockets")
-        offered = message.get("protocols")
-        protocols = [str(protocol) for protocol in offered if not str(protocol).startswith("partywidgets.ticket.")] if offered else []
         relayed = self._sockets[name] = _Socket(self, name, url, protocols)
         relayed.received = 1
         relayed.heard = next(self._clock)

@@ -121,6 +121,15 @@ async def test_frames_go_both_ways(relay: Numbering, page: Page) -> None:
     await page.until(lambda: sum(content["bytes"] for content, _ in page.of("consumed")) == len("grüße".encode()) + 2)
 
 
+@pytest.mark.parametrize("protocols", [5, "partywidgets.v1", ["a, b"], ["a\r\nX-Own: 1"], ["grüße"], [None]])
+async def test_protocols_that_are_none_are_told_to_the_page(relay: Numbering, page: Page, protocols: Any) -> None:
+    """The socket is closed with a sentence; it opened no connection, and is not kept for good."""
+    relay.receive({"op": "open", "socket": "s1", "path": "parties/echo/lobby", "protocols": protocols}, [])
+    ((closed, _),) = page.of("closed")
+    assert (closed["code"], closed["reason"]) == (4400, "protocols is a list of subprotocols, each without blanks and commas")
+    assert relay.sockets == 0
+
+
 async def test_a_page_that_takes_nothing_gets_one_mebibyte(relay: Numbering, page: Page) -> None:
     """No more than 1 MiB is under way unconsumed; it goes on when the page says what it took."""
     await open_socket(relay, page)
