@@ -7,5 +7,5 @@ The files, by what they are about:
     the bundled server    server accepting entrance upgrade handshake plain_socket
     one WebSocket         websocket intake control limits keepalive draining silence
     Jupyter Server        tornado tornado_stream detached
-    a notebook's comm     comm
+    a notebook's comm     comm comm_socket
 """

@@ -20,7 +20,8 @@ from ..party.routing import check_room_name
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
 from ..saved_notebook import ELSEWHERE
-from ..transport.comm import Buffer, CommRelay
+from ..transport.comm import CommRelay
+from ..transport.comm_socket import Buffer
 from .rendering import still
 
 log = logging.getLogger("partywidgets.widgets")

@@ -16,8 +16,9 @@ from partywidgets.auth import Gate, Identity
 from partywidgets.exceptions import RoomNameError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server
 from partywidgets.party.grant import OWNER_ROLES
-from partywidgets.transport import comm
-from partywidgets.transport.comm import MAX_SOCKETS, WINDOW, CommRelay, room_url
+from partywidgets.transport import comm_socket
+from partywidgets.transport.comm import MAX_SOCKETS, CommRelay, room_url
+from partywidgets.transport.comm_socket import WINDOW
 from partywidgets.transport.server import serve
 
 SECRET = "the-kernels-own-secret"
@@ -362,7 +363,7 @@ async def test_a_host_that_answers_no_close(
     message: dict[str, Any], told: tuple[int, str], page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page still hears why its socket was ended; when it closed it itself, 1006, as of a browser's socket."""
-    monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr(comm_socket, "CLOSE_TIMEOUT", 0.2)
     async with silent_host() as root:
         relay = CommRelay(root, SECRET, page.take)
         try:
@@ -378,8 +379,8 @@ async def test_a_host_that_answers_no_close(
 
 async def test_a_host_that_takes_nothing_ends_too(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that goes on sending is told 1009, although the Close never gets through what waits; nothing is left of the socket."""
-    monkeypatch.setattr(comm, "CLOSE_TIMEOUT", 0.2)
-    monkeypatch.setattr(comm, "LAST_TIMEOUT", 0.2)
+    monkeypatch.setattr(comm_socket, "CLOSE_TIMEOUT", 0.2)
+    monkeypatch.setattr(comm_socket, "LAST_TIMEOUT", 0.2)
     async with silent_host() as root:
         relay = Numbering(root, SECRET, page.take)
         try:
