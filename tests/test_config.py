@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from partywidgets.config import Config, config_schema, load_config, parse_config, resolve
 from partywidgets.exceptions import ConfigError
+from partywidgets.scans.checks import CHECK_TYPES
+from partywidgets.scans.checks.base import CheckModel
+from partywidgets.scans.maintenance import MaintenanceSettings
+from partywidgets.scans.notify_settings import NotifySettings
+from partywidgets.scans.waiver import WaiverSettings
 
 HTTP = "{id: shop, type: http, url: 'https://shop.example/health'}"
 BARE = "id: b, type: http, url: 'http://b'}"
@@ -397,3 +405,22 @@ def test_a_public_url_that_is_none_is_refused(written: str) -> None:
     """With its place, and what to write."""
     with pytest.raises(ConfigError, match=r"partywidgets\.yaml:1:13: .*(https://ops\.example\.com|\$\{env)"):
         parse_config(f"public_url: '{written}'")
+
+
+def test_the_reference_has_every_key() -> None:
+    """Each key of each section, of every check and of each type of check stands in the config's reference, in its place."""
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "config.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", page, re.M))
+    common = {name for row in re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", page, re.M) for name in re.findall(r"`([a-z_]+)`", row)}
+    missing = [name for name in [*CheckModel.model_fields, "type"] if name not in common]
+    for kind, model in CHECK_TYPES.items():
+        own = set(model.model_fields) - set(CheckModel.model_fields) - {"type"}
+        missing += [f"{kind}.{name}" for name in own if kind != "function" and not re.search(rf"\b{name}\b", rows.get(kind, ""))]
+    for section, field in Config.model_fields.items():
+        missing += [section] if f"| `{section}` |" not in page else []
+        inner: Any = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and section != "defaults":
+            missing += [f"{section}.{name}" for name in inner.model_fields if f"`{section}.{name}`" not in page]
+    for section, listed in (("notify", NotifySettings), ("maintenance", MaintenanceSettings), ("waivers", WaiverSettings)):
+        missing += [f"{section}.{name}" for name in listed.model_fields if not re.search(rf"\b{name}\b", rows[section])]
+    assert missing == []

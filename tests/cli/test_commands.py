@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import stat
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
+import typer
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from partywidgets.cli.commands import app
 from partywidgets.cli.doctor import _shell
 from partywidgets.config_source import read_yaml
 from partywidgets.engines.docker import DockerEngine, EngineKind
@@ -344,6 +348,20 @@ def test_token(run: Run, tmp_path: Path) -> None:
     assert len(path.read_text().strip()) == 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "exists already" in run("token", "--file", path).sentence
+
+
+def test_the_reference_has_every_option() -> None:
+    """Each option of each command stands in the part of the command line's reference that is about it."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md").read_text()
+    parts = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {
+        name: {option for given in command.params for option in given.opts if option.startswith("--")} - {"--help"}
+        for name, command in commands.items()
+    }
+    assert {name: sorted(option for option in given if option not in parts[name]) for name, given in options.items()} == {
+        name: [] for name in options
+    }
 
 
 def test_no_token_on_the_command_line(run: Run) -> None:
