@@ -22,6 +22,7 @@ def main() -> None:
     """The entry point. A user's mistake is one sentence on stderr and exit code 1, or 3 for `scan`, whose 1 and 2 are statuses."""
     from ..exceptions import PartyError
 
+    _fill_standard_files()
     failed = 3 if "scan" in sys.argv[1:2] else 1
     try:
         from .commands import app
@@ -47,6 +48,19 @@ def main() -> None:
             traceback.print_exc()
         say(f"unexpected {type(error).__name__}: {error}; PARTYWIDGETS_DEBUG=1 shows where")
         sys.exit(failed)
+
+
+def _fill_standard_files() -> None:
+    """Opens those that whoever started us closed (`>&-`): else the next files, a database for example, got their numbers, and with them
+    what children print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - for as long as we run
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - for as long as we run
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - for as long as we run
 
 
 def say(sentence: str) -> None:

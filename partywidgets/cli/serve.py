@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..scans.module_worker import Stamp
 
+logger = logging.getLogger("partywidgets.serve")
+
 STOP_WITHIN = 5.0
 """Seconds from the first signal to the end of the process, in order or not."""
 
@@ -112,7 +114,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                 )
             try:
                 # Behind the handlers: whoever reads it may send a signal at once.
-                print(
+                _greet(
                     _greeting(
                         server.url,
                         len(app.service.registry),
@@ -122,8 +124,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                         open_=token is None,
                         wildcard=address in ("0.0.0.0", "::"),
                         page=config.public_url if config is not None else None,
-                    ),
-                    flush=True,
+                    )
                 )
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
@@ -167,6 +168,15 @@ def _token(path: Path | None) -> tuple[str, str]:
         return given, "  token    from PARTYWIDGETS_TOKEN"
     token = new_token()
     return token, f"  token    {token}   (shown once; --token-file keeps one)"
+
+
+def _greet(text: str) -> None:
+    """Prints it. Where that cannot be, on a full disk or where its reader has gone, the host is there all the same."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        logger.warning("nothing can be printed to standard output, the host goes on: %s", error.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it would fail at the end, again
 
 
 def _greeting(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
 import stat
+import subprocess
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +17,10 @@ import pytest
 import trustme
 
 from partywidgets.client.terminal import TerminalClient
+from partywidgets.exceptions import HostError
 from partywidgets.partysocket import PartySocket, fetch_url
 
+from ..ports import kept_port
 from .conftest import LIMIT, Host, Run, Serve
 
 
@@ -66,6 +72,32 @@ def test_a_signal_ends_it(serve: Serve, config: Path, number: signal.Signals) ->
 
     assert asyncio.run(asyncio.wait_for(stay(), LIMIT)) == 1012
     assert host.process.wait(LIMIT) == 0
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-", ">&- 2>&-", "<&- >&- 2>&-", "2>&- | true"])
+def test_nobody_reads_what_it_prints(where: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """With standard output full, closed or read by nobody the host serves as ever, and ends with code 0."""
+    port, ended = kept_port(), tmp_path / "ended"
+    command = f'("$0" -m partywidgets serve --port {port} --no-auth; echo $? > ended) {where}'
+    process = subprocess.Popen(
+        ["sh", "-c", command, sys.executable], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            with suppress(HostError):
+                assert get(f"http://127.0.0.1:{port}/healthz") == 200
+                break
+            assert not ended.exists(), ended.read_text()
+        pid = int((Path(environment["PARTYWIDGETS_HOME"]) / "lock").read_text())
+        os.kill(pid, signal.SIGTERM)
+        while not (ended.exists() and ended.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert ended.read_text() == "0\n"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(LIMIT)
 
 
 def test_it_says_where_its_page_is(serve: Serve, tmp_path: Path) -> None:
