@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ..exceptions import StorageError
 from .database import open_database
 from .records import Records, Rows, encoded
 from .storage_thread import StorageThread
@@ -69,7 +70,15 @@ class Storage:
         return self._database
 
     def _run(self, call: Callable[[Records], T]) -> Coroutine[Any, Any, T]:
-        return self._thread.run(lambda: call(Records(self._open())), file=self._path)
+        def run() -> T:
+            database = self._open()
+            result = call(Records(database))
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+                raise StorageError("a BEGIN or SAVEPOINT would stay open over calls, other hooks write into it: use storage.transaction()")
+            return result
+
+        return self._thread.run(run, file=self._path)
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""

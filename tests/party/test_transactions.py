@@ -76,6 +76,19 @@ async def test_all_or_nothing(tmp_path: Path) -> None:
         assert await storage.get("count") == 1
 
 
+@pytest.mark.parametrize("statement", ["BEGIN", "SAVEPOINT mine"])
+async def test_a_transaction_over_several_calls_is_refused(tmp_path: Path, statement: str) -> None:
+    """What another hook puts meanwhile would be in it, and be lost with it: one sentence, and what put says it kept is kept."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = await storage_of(host)
+        with pytest.raises(StorageError, match=r"use storage\.transaction\(\)"):
+            await storage.sql(statement)
+        await storage.put("a", 1)
+        await storage.close()
+        assert await storage.get("a") == 1
+        await storage.transaction(count)
+
+
 async def test_an_async_function_is_refused(tmp_path: Path) -> None:
     """It would run on the storage thread, where nothing is awaited: one sentence."""
 
