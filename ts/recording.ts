@@ -6,7 +6,7 @@ import { type MountOptions, option } from "./model.ts";
 import { askRecording } from "./recording-source.ts";
 import baseStyles from "./styles/base.css";
 import recordingStyles from "./styles/recording.css";
-import { commandList, position } from "./views/command-list.ts";
+import { commandList, lasts } from "./views/command-list.ts";
 import { addStyles, download, element, setText } from "./views/element.ts";
 import { followTheme } from "./views/theme.ts";
 
@@ -28,9 +28,9 @@ export function mount({ model, el, signal }: MountOptions): void {
   askRecording(model, signal).then(
     ({ recording, cast }) => {
       if (signal.aborted) return;
-      setText(note, `${position(recording.duration_s)}${recording.complete ? "" : " · not ended when it was read"}`);
       const limit = option(model, "idle_time_limit", 2);
       const played = playbackTime(cast, limit);
+      setText(note, lasts(recording, played(recording.duration_s)));
       const commands = recording.commands.map((entry) => ({ ...entry, time: played(entry.time) }));
       const player = create({ data: cast, parser: "asciicast" }, screen, {
         controls: true,

@@ -1,5 +1,5 @@
 /** The commands of a recording: each one is a button that leads to its place. */
-import type { RecordedCommand } from "../recording-source.ts";
+import type { RecordedCommand, RecordingDescription } from "../recording-source.ts";
 import { element } from "./element.ts";
 
 /** Seconds as `m:ss` or `h:mm:ss`. */
@@ -8,6 +8,12 @@ export function position(seconds: number): string {
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const tail = `${String(rest).padStart(2, "0")}`;
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** How long it took, and how long it is played where its pauses are cut: the player's clock and the commands' are those of playing. */
+export function lasts({ duration_s, complete }: Pick<RecordingDescription, "duration_s" | "complete">, played: number): string {
+  const [took, plays] = [position(duration_s), position(played)];
+  return `${took}${plays === took ? "" : `, played in ${plays}`}${complete ? "" : " · not ended when it was read"}`;
 }
 
 export function commandList(commands: RecordedCommand[], seek: (seconds: number) => void): HTMLElement {
