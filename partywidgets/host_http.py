@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from http.client import responses
+import socket
+import ssl
+from http.client import HTTPException, responses
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from . import __version__
 from .exceptions import HostError, RefusedError
+from .unreachable import unreachable
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 ANSWER_LIMIT = 16 * 1024 * 1024
@@ -68,9 +71,12 @@ def exchange(method: str, url: str, *, token: str | None, body: Any = None, time
     except urllib.error.HTTPError as error:
         with error:
             return error.code, b"", _said(error.read(4096))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", None) or error
-        raise HostError(f"no host answers at {_place(url)} ({cause}): start it with `partywidgets serve`, or correct the URL") from None
+        if isinstance(cause, socket.gaierror | ssl.SSLError | UnicodeError):
+            raise HostError(f"no host answers at {_place(url)}: {unreachable(cause)}") from None
+        said = getattr(cause, "strerror", None) or cause
+        raise HostError(f"no host answers at {_place(url)} ({said}): start it with `partywidgets serve`, or correct the URL") from None
 
 
 def _raise_for(method: str, url: str, status: int, said: str, *, token: str | None) -> None:
@@ -115,9 +121,15 @@ def _place(url: str) -> str:
 
 def root_of(url: str) -> str:
     """A host's root as typed by a person, with one slash at its end. Raises HostError."""
-    parts = urlsplit(url)
+    if not isinstance(url, str):
+        raise HostError(f"a host's URL is text, got {type(url).__name__}: write it like 'http://127.0.0.1:8787'")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise HostError(f"{url!r} cannot be read ({error}): write it like http://127.0.0.1:8787") from None
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.hostname:
+    if scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
         raise HostError(f"{url!r} is not a host's URL: write it like http://127.0.0.1:8787")
     if parts.query or parts.fragment or parts.username or parts.password:
         raise HostError(f"{_place(url)} must be given without query, fragment or credentials: pass the token as connect(url, token=...)")

@@ -244,9 +244,14 @@ def test_connect_says_what_is_wrong(host_url: str) -> None:
     with pytest.raises(RefusedError):
         runtime.connect(host_url + "/moved", "right-secret")
     assert [path for path, _ in _Host.seen] == ["/hello", "/moved/hello"], "not where the redirect leads"
-    for wrong in ("ftp://x", "127.0.0.1:8787", "http://user:pw@127.0.0.1:1/", "http://127.0.0.1:1/?token=x"):
+    for wrong in ("ftp://x", "127.0.0.1:8787", "http://user:pw@127.0.0.1:1/", "http://127.0.0.1:1/?token=x", "http://a b/", None):
         with pytest.raises(HostError, match="http"):
+            runtime.connect(wrong)  # type: ignore[arg-type]
+    for wrong in ("http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://[::1"):
+        with pytest.raises(HostError, match=r"cannot be read \(.+\): write it like http://127\.0\.0\.1:8787"):
             runtime.connect(wrong)
+    with pytest.raises(HostError, match=r"no host answers at http://a\.\.b: its name cannot be looked up .* is the URL right\?"):
+        runtime.connect("http://a..b")
 
 
 async def test_connect_tries_the_token(tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ class Certificate:
     def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:
         try:
             context.load_cert_chain(self.path, self.key)
-        except (OSError, ssl.SSLError) as error:
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                fault = f"the key in {self.key or self.path} is not that of this certificate"
+            else:
+                key = "it" if self.key is None else str(self.key)
+                fault = f"its chain and the key in {key} must be PEM, -----BEGIN CERTIFICATE----- and -----BEGIN PRIVATE KEY-----"
+            raise ConfigError(f"the certificate cannot be used: {fault}", path=str(self.path)) from None
+        except OSError as error:
             raise ConfigError(f"the certificate cannot be used: {error.strerror or error}", path=str(self.path)) from None
         return context
 

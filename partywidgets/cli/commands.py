@@ -31,6 +31,16 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _port(text: str | int) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise typer.BadParameter(f"a port is a number from 0 to 65535, got {text!r}")
+    return port
+
+
 @app.callback()
 def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
     pass
@@ -42,7 +52,7 @@ def serve(
         Path | None, typer.Argument(readable=False, help="A partywidgets.yaml. Without one there are no checks and no sandboxes.")
     ] = None,
     bind: Annotated[str, typer.Option(help="IP address to listen on, or localhost.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8787,
+    port: Annotated[int, typer.Option(parser=_port, metavar="PORT", help="Port to listen on; 0 picks a free one.")] = 8787,
     storage: Annotated[
         Path | None,
         typer.Option(readable=False, help="Directory for the rooms' state. Default: PARTYWIDGETS_HOME, else the user's state directory."),

@@ -64,9 +64,16 @@ def run(
 ) -> None:
     """Runs and shows the checks; ends with the worst status as exit code. Raises PartyError when it cannot run."""
     from ..config import load_config
+    from ..partysocket.address import root_url
 
     wanted = dict(_label(text) for text in labels)
-    token = read_token(token_file) if publish is not None else None
+    token = None
+    if publish is not None:
+        token = read_token(token_file)
+        try:
+            root_url(publish)  # before the scan, which may take minutes
+        except ValueError as error:
+            raise ConfigError(f"--publish: {error}") from None
     files.require()
     # Before there is a loop, which a config that does not come (a pipe, a network's file) would keep from Ctrl-C.
     loaded = load_config(config, environ=os.environ)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TypeAlias
 
 from ..duration import parse_duration
@@ -12,6 +14,20 @@ from ..scans.model import wire_time
 
 Until: TypeAlias = datetime | timedelta | str
 """An aware time, or how long from now."""
+
+
+def config_path(function: str, given: object) -> Path:
+    """The absolute path of a config that a person names."""
+    if not isinstance(given, (str, PathLike)):
+        raise KeywordError(f"{function}() takes the path of a config, as 'partywidgets.yaml', got {given!r}")
+    return Path(given).expanduser().absolute()
+
+
+def patience(function: str, timeout: float | None) -> float | None:
+    """Seconds to wait at most, None: no limit."""
+    if timeout is None or (isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0):
+        return timeout
+    raise KeywordError(f"{function}(timeout={timeout!r}): it takes seconds above 0, or None for no limit")
 
 
 def names(what: str, given: str | Iterable[str]) -> list[str]:

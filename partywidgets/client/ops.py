@@ -176,6 +176,7 @@ class OpsClient(OpsPast, RoomClient):
         RefusedError without the role for it, ScanError for an unknown check, TimeoutError after `timeout` seconds (None: waits as long as
         it takes); the scan goes on then.
         """
+        arguments.patience("scan", timeout)
         scan_id = await self.start_scan(checks, labels=labels)
         try:
             return await self.report(scan_id, timeout=timeout)
@@ -291,6 +292,8 @@ class OpsClient(OpsPast, RoomClient):
         try:
             place = await asyncio.to_thread(Path(path).absolute)
             content = await asyncio.to_thread(place.read_bytes)
+        except FileNotFoundError:
+            raise ConfigError("there is no such file: name an existing config", path=str(path)) from None
         except OSError as error:
             raise ConfigError(f"the config cannot be read: {error.strerror}", path=str(path)) from None
         if len(content) > CONFIG_LIMIT:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..unreachable import unreachable
 from .address import is_loopback_host, is_private_host
-from .unreachable import unreachable
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -102,9 +104,17 @@ def failure_of(error: Exception, timeout: float) -> tuple[str, int | None]:
 
 
 def _said(response: Any) -> str:
-    """The beginning of what stands in an answer that refused, for the one who reads the error."""
-    body = getattr(response, "body", None) or b""
-    line = bytes(body[: 4 * LONGEST_ANSWER]).decode("utf-8", "replace").split("\n")[0].strip()
+    """What an answer that refused says, or its beginning, for the one who reads the error."""
+    body = bytes(getattr(response, "body", None) or b"")
+    line = (_sentence(body) or body[: 4 * LONGEST_ANSWER].decode("utf-8", "replace")).split("\n")[0].strip()
     if not line or not line.isprintable():
         return ""
     return f" ({line if len(line) <= LONGEST_ANSWER else line[: LONGEST_ANSWER - 1] + '…'})"
+
+
+def _sentence(body: bytes) -> str:
+    """The sentence of an answer in JSON, as hosts give it; "" where there is none."""
+    with contextlib.suppress(ValueError, AttributeError):
+        answer = json.loads(body)
+        return str(answer.get("error") or answer.get("message") or "")
+    return ""

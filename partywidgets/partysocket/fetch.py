@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..exceptions import HostError
+from ..unreachable import unreachable
 from .address import is_loopback_host
 from .provided import Provided, provided
-from .unreachable import unreachable
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..exceptions import CheckError
+from ..spelling import nearest
 
 if TYPE_CHECKING:
     from .checks.function import FunctionCheck
@@ -141,10 +142,26 @@ def _register(function: Callable[[], Any], options: dict[str, Any]) -> Callable[
     return function
 
 
+EXPECTED = {
+    "dict_type": "a dict",
+    "model_type": "a dict",
+    "model_attributes_type": "a dict",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+}
+"""What pydantic wants, in Python's words."""
+
+
 def _sentence(error: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"there is no keyword {place!r}"
+        from .checks.function import FunctionCheck
+
+        return f"there is no keyword {place!r}, {nearest(place, sorted(set(FunctionCheck.model_fields) - {'type', 'function'}))}"
+    if expected := EXPECTED.get(error["type"]):
+        return f"{place}: expected {expected}, got {error['input']!r}"
     message = str(error["msg"])
     own = message.removeprefix("Value error, ")
     if not place:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import sys
@@ -139,7 +140,9 @@ def bind_socket(bind: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == EADDRINUSE:
             raise PortInUseError(f"the port {port} on {bind} is taken: choose another, 0 takes any free one") from error
-        raise HostError(f"{bind}:{port} cannot be listened on ({error.strerror or error}): use an address of this machine") from error
+        # In asyncio's and socket's own words there is the address once more, as a tuple.
+        fault = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or error
+        raise HostError(f"{bind}:{port} cannot be listened on ({fault}): use an address of this machine") from error
     sock.setblocking(False)
     return sock
 

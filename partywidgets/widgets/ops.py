@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import offers
+from ..client.arguments import config_path, names
 from ..client.arguments import labels as read_labels
-from ..client.arguments import names
 from ..client.handle import Handle
 from ..runtime import HostAddress, runtime
 from ._base import refuse_unknown
@@ -35,7 +35,7 @@ def ops(
     Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached.
     """
     refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
-    place = None if config is None else Path(config).expanduser().absolute()
+    place = None if config is None else config_path("ops", config)
     dashboard = OpsDashboard(title=title, height=height, columns=columns, sort=sort, group=group, search=search)
     watching = offers.watch()
 
@@ -72,7 +72,7 @@ def scan(
     selected = Selection(checks=tuple(names("checks", checks)), labels=read_labels("labels", labels))
     own = runtime()
     address: HostAddress | None = own.address if publish else None
-    place = Path(config).expanduser().absolute()
+    place = config_path("scan", config)
 
     async def work() -> ScanReport:
         from ..client.ops_http import publish_report

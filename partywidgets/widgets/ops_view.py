@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import traitlets
 
 from .. import offers
-from ..client.arguments import Until, names
+from ..client.arguments import Until, config_path, names, patience
 from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..client.told import Message, Told
@@ -23,7 +23,7 @@ from ..scans.channel import PARTY, ROOM
 from ._base import PartyWidget, refuse_positional, refuse_unknown
 from .remedy import RowRemedy
 from .rendering import rendered, still
-from .view import read_view
+from .view import check_frame, read_view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -102,6 +102,7 @@ class OpsView(PartyWidget):
         widget = type(self).__name__
         refuse_positional(widget, given)
         refuse_unknown(widget, unknown, ["title", "height", "columns", "sort", "group", "search", "layout"])
+        check_frame(widget, title, height)
         view = read_view(widget, columns=columns, sort=sort, group=group, search=search)
         options = {"title": title, "height": height, **self._own_options()}
         super().__init__(ROOM, options={name: value for name, value in options.items() if value is not None}, layout=layout)
@@ -216,6 +217,7 @@ class OpsView(PartyWidget):
         `timeout` is in seconds, None: no limit. The handle's `cancel()` ends the scan in the host.
         """
         wanted = names("checks", checks)
+        patience("scan", timeout)
         watching = offers.watch()
 
         async def work() -> ScanReport:
@@ -273,7 +275,7 @@ class OpsView(PartyWidget):
 
     def load(self, path: Path | str) -> Handle[None]:
         """Loads a config into the host, in place of what that path had before. Awaiting raises ConfigError with line and column."""
-        place = Path(path).expanduser().absolute()
+        place = config_path("load", path)
 
         async def work() -> None:
             await (await self._ops.connected()).load_config(place)
@@ -322,7 +324,7 @@ class OpsView(PartyWidget):
 
     def _place(self, path: Path | str | None) -> Path:
         if path is not None:
-            return Path(path).expanduser().absolute()
+            return config_path("path", path)
         if self._config is None:
             raise ConfigError('no config was loaded here: name one, as in path="partywidgets.yaml"')
         return self._config

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from ..client.handle import Handle
 from ..client.recording import recordings_frame
-from ..exceptions import PartyError
+from ..exceptions import KeywordError, PartyError
 from ..host_http import fetch
+from ..party.routing import check_room_name
 from ..runtime import HostAddress, Runtime, runtime
 from ._base import PartyWidget, refuse_unknown
 
@@ -24,6 +25,8 @@ def recordings(room: str | None = None, **unknown: Any) -> Handle[DataFrame]:
     At most the newest 1,000. Awaiting raises RefusedError without a role that may type, HostError when no host can be reached.
     """
     refuse_unknown("recordings", unknown, ["room"])
+    if room is not None:
+        check_room_name(room)
     own = runtime()
     return list_recordings(own, own.address, room)
 
@@ -53,6 +56,10 @@ class Recording(PartyWidget):
         self, room: str = "main", *, id: str | None = None, idle_time_limit: float = 2.0, layout: Any = None, **unknown: Any
     ) -> None:
         refuse_unknown("Recording", unknown, ["room", "id", "idle_time_limit", "layout"])
+        if id is not None and not isinstance(id, str):
+            raise KeywordError(f"Recording(id={id!r}): it takes an id of `await pw.recordings()`")
+        if isinstance(idle_time_limit, bool) or not isinstance(idle_time_limit, (int, float)) or not idle_time_limit > 0:
+            raise KeywordError(f"Recording(idle_time_limit={idle_time_limit!r}): it takes seconds above 0")
         self._recording_id = id
         super().__init__(room, options={"idle_time_limit": float(idle_time_limit)}, layout=layout)
 

@@ -140,6 +140,8 @@ def test_scan_usage(run: Run, config: Path) -> None:
     assert run("scan", config, "--nope").code == 3
     assert run("scan").code == 3
     assert run("validate").code == 2
+    for port in ("80000", "-1", "abc"):
+        assert f"a port is a number from 0 to 65535, got '{port}'" in run("serve", "--port", port).err
 
 
 def test_scan_with_modules(run: Run, config: Path) -> None:

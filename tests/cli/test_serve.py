@@ -128,14 +128,20 @@ def test_no_auth(serve: Serve) -> None:
         (["--certificate", "/nope.pem"], "/nope.pem"),
         (["/nope.yaml"], "no such file"),
         (["--storage", "{pem}/x"], "/cert.pem/x cannot be used (Not a directory): name one that you may write to"),
-        (["--bind", "203.0.113.7", "--certificate", "{pem}"], "203.0.113.7"),
+        (["--bind", "203.0.113.7", "--certificate", "{pem}"], "203.0.113.7:0 cannot be listened on (Cannot assign requested address): use"),
+        (["--certificate", "{other}"], "its chain and the key in it must be PEM"),
+        (["--certificate", "{pem}", "--key", "{other}"], "must be PEM"),
+        (["--certificate", "{pem}", "--key", "{key}"], "/key.pem is not that of this certificate"),
     ],
 )
 def test_serve_mistakes(run: Run, tmp_path: Path, arguments: list[str], sentence: str) -> None:
     """What cannot be served is one sentence and exit code 1."""
     pem = tmp_path / "cert.pem"
     trustme.CA().issue_cert("203.0.113.7").private_key_and_cert_chain_pem.write_to_path(pem)
-    ended = run("serve", "--port", "0", *(argument.format(pem=pem) for argument in arguments))
+    key, other = tmp_path / "key.pem", tmp_path / "other"
+    trustme.CA().issue_cert("203.0.113.7").private_key_pem.write_to_path(key)
+    other.write_text("checks: []\n")
+    ended = run("serve", "--port", "0", *(argument.format(pem=pem, key=key, other=other) for argument in arguments))
     assert ended.code == 1
     assert sentence in ended.sentence
 

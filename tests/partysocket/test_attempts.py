@@ -40,6 +40,18 @@ async def test_it_stops_when_refused(code: int, fast: dict[str, Any]) -> None:
             await socket.opened(WAIT)
 
 
+async def test_the_sentence_of_an_answer_in_json(fast: dict[str, Any]) -> None:
+    """What a host answers in JSON is said without its braces."""
+
+    async def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(404, '{"error": "there is no room at this path"}\n')
+
+    closes: asyncio.Queue[CloseEvent] = asyncio.Queue()
+    async with peer(process_request=refuse) as server, PartySocket(host=server.host, room="r", on_close=closes.put_nowait, **fast):
+        event = await soon(closes.get())
+        assert event.reason == "the upgrade was answered with HTTP 404 (there is no room at this path)"
+
+
 async def test_an_http_refusal_stops_it(fast: dict[str, Any]) -> None:
     """HTTP 401 on the upgrade ends it, with an error before the close event."""
     events: list[object] = []

@@ -204,12 +204,25 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
         (lambda: pw.ScanTable(sort="-duration"), r"ScanTable\(sort=…\) has no column 'duration': did you mean 'duration_ms'\?"),
         (lambda: pw.ScanTable(columns=["zzz"]), r"ScanTable\(columns=…\) has no column 'zzz': there are status, severity, title"),
         (lambda: pw.OpsDashboard(group="label:"), r"OpsDashboard\(group='label:'\): rows are grouped by status, .*, or label:NAME"),
+        (lambda: pw.OpsDashboard(title=3), r"OpsDashboard\(title=3\): it takes text"),  # type: ignore[arg-type]
+        (lambda: pw.OpsDashboard(height=-3), r"OpsDashboard\(height=-3\): it takes a whole number of pixels from 40 to 10,000"),
+        (lambda: pw.OpsDashboard(columns=3), r"OpsDashboard\(columns=…\) are texts, one or a list of them, got 3"),  # type: ignore[arg-type]
+        (lambda: pw.OpsDashboard(sort=[3]), r"OpsDashboard\(sort=…\) are texts, one or a list of them, got 3"),  # type: ignore[list-item]
+        (lambda: pw.OpsDashboard(group=3), r"OpsDashboard\(group=3\): rows are grouped by status"),  # type: ignore[arg-type]
+        (lambda: pw.OpsDashboard(search=3), r"OpsDashboard\(search=3\): it takes text"),  # type: ignore[arg-type]
+        (lambda: pw.OpsDashboard().scan(timeout=-1), r"scan\(timeout=-1\): it takes seconds above 0, or None for no limit"),
+        (lambda: pw.OpsDashboard().load(3), r"load\(\) takes the path of a config, as 'partywidgets\.yaml', got 3"),  # type: ignore[arg-type]
+        (lambda: pw.ops(3), r"ops\(\) takes the path of a config, as 'partywidgets\.yaml', got 3"),  # type: ignore[arg-type]
+        (lambda: pw.scan(3), r"scan\(\) takes the path of a config"),  # type: ignore[arg-type]
+        (lambda: pw.Recording(id=3), r"Recording\(id=3\): it takes an id of `await pw\.recordings\(\)`"),  # type: ignore[arg-type]
+        (lambda: pw.Recording(idle_time_limit="x"), r"Recording\(idle_time_limit='x'\): it takes seconds above 0"),  # type: ignore[arg-type]
         (lambda: pw.ops("c.yaml", titel="x"), r"ops\(\) has no keyword 'titel': did you mean 'title'\?"),
         (lambda: pw.scan("c.yaml", publsh=True), r"scan\(\) has no keyword 'publsh': did you mean 'publish'\?"),
     ],
 )
-def test_unknown_keywords_are_refused_by_name(make: Callable[[], Any], sentence: str) -> None:
-    """A keyword that does not exist is one sentence that names the right one; it is a TypeError as everywhere in Python."""
+def test_keywords_are_refused_by_name(party_runtime: Runtime, make: Callable[[], Any], sentence: str) -> None:
+    """A keyword that does not exist is one sentence that names the right one, a value that it does not take says which it does; it is a
+    TypeError as everywhere in Python."""
     with pytest.raises(KeywordError, match=sentence) as refused:
         make()
     assert isinstance(refused.value, TypeError)

@@ -323,7 +323,9 @@ def test_faults_of_the_author() -> None:
         check(every="5m")(needs)  # type: ignore[type-var]
     with pytest.raises(CheckError, match="yields"):
         check(every="5m")(yields)
-    with pytest.raises(CheckError, match="there is no keyword 'evry'"):
+    with pytest.raises(CheckError, match=r"remediation: expected a dict, got 'restart'"):
+        check(remediation="restart")(test_faults_of_the_author)  # type: ignore[call-overload]
+    with pytest.raises(CheckError, match=r"there is no keyword 'evry', did you mean 'every'\?"):
         check(evry="5m")(print)  # type: ignore[call-overload]
     with pytest.raises(CheckError, match=r"every: '5x' is not a duration"):
         check(every="5x")(test_faults_of_the_author)

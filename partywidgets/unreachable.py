@@ -20,8 +20,11 @@ def unreachable(error: Exception) -> str:
         return f"its certificate is not trusted ({error.verify_message}): SSL_CERT_FILE names a file with the certificates to trust"
     if isinstance(error, ssl.SSLError):
         return f"TLS fails there ({error.reason or error}): if the host has no certificate, write http:// in place of https://"
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return f"its name cannot be looked up ({getattr(error, 'strerror', None) or error}): is the URL right?"
+    if isinstance(error, UnicodeError):  # of the codec that names are looked up by, which says its own name
+        fault = "a part of it is empty, or has more than 63 characters" if "label" in str(error) else "it has characters that no name has"
+        return f"its name cannot be looked up ({fault}): is the URL right?"
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be looked up ({error.strerror or error}): is the URL right?"
     if not isinstance(error, OSError):
         return str(error) or type(error).__name__
     # asyncio says a call and a tuple of an address that refuses, or several of them.
