@@ -43,7 +43,7 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
     if not found.checks:
         raise ConfigError("none of it became a check, so nothing is written")
     parse_config(found.text, path=str(out or "partywidgets.yaml"))
-    if secrets is not None and found.variables.values:
+    if secrets is not None:  # also without any: the commands that follow read it
         _write(secrets, found.variables.lines(), 0o600)
     if out is None:
         sys.stdout.write(found.text)

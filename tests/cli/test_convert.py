@@ -58,8 +58,10 @@ def test_what_is_left_out_is_the_exit_code(run: Run, tmp_path: Path) -> None:
     source.write_text(
         'endpoints: [{ name: a, url: "http://a.example/", conditions: ["[STATUS] == 200", "[CONTEXT].id == 1"], body: "$BODY" }]\n'
     )
-    ended = run("convert", source)
+    secrets = tmp_path / "ops.env"
+    ended = run("convert", source, "--secrets", secrets)
     assert ended.code == 3
+    assert secrets.read_text() == ""  # there for the shell that reads it next
     assert ended.out.startswith("# Converted by partywidgets ")
     first, last = ended.err.splitlines()
     assert first.startswith(f"{source}:1:")
