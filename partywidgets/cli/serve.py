@@ -101,6 +101,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
             create_app(gate=gate, config=config, storage=options.storage, page=FrontPage()) as app,
             serve(app.asgi, sock=listening, ssl_context=tls.context if tls is not None else None) as server,
         ):
+            lines.known = app.terminals.known_secrets
             ended = asyncio.ensure_future(server.serve_forever())
             stopping = asyncio.ensure_future(stop.wait())
             following = None

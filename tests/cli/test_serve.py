@@ -21,7 +21,7 @@ from partywidgets.exceptions import HostError
 from partywidgets.partysocket import PartySocket, fetch_url
 
 from ..ports import kept_port
-from .conftest import LIMIT, Host, Run, Serve
+from .conftest import GUEST, LIMIT, Host, Run, Serve
 
 
 def get(url: str, token: str | None = None) -> int:
@@ -98,6 +98,27 @@ def test_nobody_reads_what_it_prints(where: str, environment: dict[str, str], tm
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(LIMIT)
+
+
+def test_its_log_hides_what_a_config_s_references_stand_for(config: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """Whatever it looks like, and whoever brings it: here a stranger, in the path of a request that is refused."""
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "partywidgets", "serve", "--port", "0", "--token-file", str(tmp_path / "token"), str(config)]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    try:
+        assert process.stdout is not None
+        url = next(line.split()[1] for line in process.stdout if line.strip().startswith("rooms")).rstrip("/")
+        assert get(f"{url}/api/{GUEST}/x") == 404
+        assert get(f"{url}/parties/{GUEST}/x") == 401
+        deadline = time.monotonic() + LIMIT
+        while "refused" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "refused GET '/parties/***/x'" in log.read_text()
+        assert GUEST not in log.read_text()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_it_says_where_its_page_is(serve: Serve, tmp_path: Path) -> None:
