@@ -34,6 +34,9 @@ export class Detail {
   #head = element("div", { class: "pw-detail-head" });
   #body = element("div", { class: "pw-detail-body" });
   #chart: LatencyChart;
+  /** For how long it is as it is: a clock's words, also while no further result comes. */
+  #standing = element("div", { class: "pw-muted" });
+  #result: Result | null = null;
   #shown: string | null = null;
   #resultId = "";
   /** What a person folded or unfolded, by its title. */
@@ -43,6 +46,8 @@ export class Detail {
     this.#actions = actions;
     this.#chart = new LatencyChart(chart, signal);
     this.node.append(this.#head, this.#body);
+    const ticking = setInterval(() => this.node.ownerDocument.hidden || this.#tick(), 1000);
+    signal.addEventListener("abort", () => clearInterval(ticking));
     this.node.addEventListener("keydown", (event) => {
       if (event.key === "Escape") actions.close();
     });
@@ -59,6 +64,8 @@ export class Detail {
     transitions: readonly StateChange[],
     past: Background = { proof: null, hours: [] },
   ): void {
+    this.#result = result;
+    this.#tick();
     if (!result) {
       this.#shown = null;
       this.node.hidden = true;
@@ -85,6 +92,10 @@ export class Detail {
   /** On the button that opens the terminal, where one is. */
   focus(terminal = false): void {
     ((terminal && this.#buttonOf(OPEN_TERMINAL)) || this.node).focus();
+  }
+
+  #tick(): void {
+    if (this.#result) setText(this.#standing, standing(this.#result));
   }
 
   /** Below a narrow table they may be out of view: as much of the page moves as shows that they are there. */
@@ -121,7 +132,7 @@ export class Detail {
     return [
       element("div", { class: "pw-mono pw-wrap" }, result.target ?? ""),
       element("div", { class: "pw-wrap", dir: "auto" }, result.summary ?? ""),
-      element("div", { class: "pw-muted" }, standing(result)),
+      this.#standing,
       element("div", { class: "pw-muted" }, looked(result, next ?? null)),
       suppression &&
         element("div", { class: "pw-muted" }, `${suppressionText(suppression)}${suppression.reason ? `: ${suppression.reason}` : ""}`),

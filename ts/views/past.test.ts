@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Hour, StateChange } from "../ops-protocol.ts";
 import type { Result } from "../result.ts";
 import { noChanges } from "../rooms/changes.ts";
@@ -162,5 +162,22 @@ describe("the uptime of a row", () => {
       "99.9 % of 10001 looks ok or warn, failures in 1 of 1 hour",
     );
     expect(uptimeSentence([hour(1, { looks: 3, ok: 0, skip: 3, uptime: null })])).toBe("nobody looked");
+  });
+});
+
+describe("for how long a row has stood so", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it("goes on with the clock, also while no further result comes, and stops with the view", () => {
+    vi.useFakeTimers({ now: Date.parse("2026-11-23T07:30:00Z"), toFake: ["Date", "setInterval", "clearInterval"] });
+    const page = new AbortController();
+    const detail = new Detail({ recheck() {}, terminal() {}, close() {} }, page.signal, () => import("../chart.ts"));
+    document.body.replaceChildren(detail.node);
+    detail.show({ ...RESULT, state: { ...RESULT.state!, since: "2026-11-23T07:29:55Z" } }, [], []);
+    expect(detail.node.textContent).toContain("for 5s");
+    vi.advanceTimersByTime(60_000);
+    expect(detail.node.textContent).toContain("for 1m");
+    page.abort();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
