@@ -75,6 +75,34 @@ beforeEach(() => {
   return () => vi.useRealTimers();
 });
 
+describe("the first screen of a connection", () => {
+  it("is being caught up with once it is late, until it comes", () => {
+    text(WELCOME);
+    vi.advanceTimersByTime(999);
+    expect(room.status.lagging).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(room.status.lagging).toBe(true);
+    text({ type: "resync", reason: "joined" });
+    expect(room.status.lagging).toBe(true);
+    room.binary(snapshot(7, "now"));
+    expect(room.status.lagging).toBe(false);
+    text({ type: "lag", behind: 9 });
+    vi.advanceTimersByTime(5000);
+    expect(room.status.lagging).toBe(true);
+  });
+
+  it("is not waited for where it came in time, where the connection goes on, and where it is lost", () => {
+    text(WELCOME);
+    room.binary(snapshot(7, "now"));
+    text({ ...WELCOME, offset: 7, resumed: true });
+    vi.advanceTimersByTime(5000);
+    text({ ...WELCOME, epoch: "k2" });
+    room.closed();
+    vi.advanceTimersByTime(5000);
+    expect(statuses.some(({ lagging }) => lagging)).toBe(false);
+  });
+});
+
 describe("output", () => {
   it("is drawn once, however often it comes", () => {
     text(WELCOME);

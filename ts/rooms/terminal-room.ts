@@ -22,6 +22,8 @@ const ACK_IDLE_MS = 50;
 const RESYNC_AGAIN_MS = 5000;
 /** A connection that is lost when a screen has been on its way for so long is too bad for a large one. */
 const THIN_AFTER_MS = 3000;
+/** Whoever waits so long for the screen of a new connection is told that it is being caught up with. */
+const LATE_AFTER_MS = 1000;
 
 /** Where output goes. Calls are in stream order; `done` comes when it is on the screen. */
 export interface Screen {
@@ -119,6 +121,8 @@ export class TerminalRoom {
   #textsBefore: number[] = [];
   /** Since when a screen is to come, and what this page shows is of a time before it; null when none is. */
   #screenSince: number | null = null;
+  /** Runs while the screen of a welcome is to come; that screen is late once it has fired. */
+  #lateTimer: ReturnType<typeof setTimeout> | undefined;
   /** The connection was lost before a screen had come: the next one is to be small. */
   #thin = false;
   /** A screen came short while nobody saw the page. */
@@ -162,6 +166,7 @@ export class TerminalRoom {
   }
 
   closed(): void {
+    clearTimeout(this.#lateTimer);
     this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
     const above = this.status.above === "coming" ? "short" : this.status.above;
     this.#update({ welcomed: false, canType: false, people: [], asking: [], lagging: false, above });
@@ -345,6 +350,8 @@ export class TerminalRoom {
       lagging: false,
       screenIsRaw: welcome.screen === "raw",
     });
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = welcome.resumed ? undefined : setTimeout(() => this.#update({ lagging: true }), LATE_AFTER_MS);
     this.#resizeAhead = null;
     this.#screen.resize(welcome.size);
     const lost = this.#sequenceBefore - (welcome.taken ?? this.#sequenceBefore);
@@ -371,6 +378,9 @@ export class TerminalRoom {
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
     const generation = ++this.#generation;
     this.#screenSince = null;
+    clearTimeout(this.#lateTimer);
+    if (this.#lateTimer !== undefined && this.status.lagging) this.#update({ lagging: false });
+    this.#lateTimer = undefined;
     if (this.status.above === "coming") this.#update({ above: "whole" });
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
