@@ -12,6 +12,7 @@ LIKE = {
     "interval": "every",
     "period": "every",
     "frequency": "every",
+    "grace": "within",
     "name": "id",
     "description": "title",
     "tags": "labels",

@@ -138,6 +138,7 @@ def test_an_error_that_nobody_thought_of_is_no_sentence_of_pydantic() -> None:
          "check 'a', labels.since: expected text, got 2026-01-31: write '2026-01-31'"),
         (f"checks:\n- {{{HTTP}, retry_delay: -5}}\n", 2, 53, "check 'a', retry_delay: expected 0s or more, got -5s"),
         (f"checks:\n- {{{HTTP}, attempts: three}}\n", 2, 50, "check 'a', attempts: expected a whole number, got 'three'"),
+        ("checks:\n- {id: a, type: heartbeat, grace: 30s}\n", 2, 28, "check 'a': unknown key 'grace', did you mean 'within'? (and 2 more)"),
         (f"checks:\n- {{{HTTP}, interval: 30s}}\n", 2, 40, "check 'a': unknown key 'interval', did you mean 'every'?"),
         (f"checks:\n- {{{HTTP}, tags: {{a: b}}}}\n", 2, 40, "check 'a': unknown key 'tags', did you mean 'labels'?"),
         (f"checks:\n- {{{HTTP}, remediation: restart it}}\n", 2, 53,
