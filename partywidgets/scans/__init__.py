@@ -8,7 +8,7 @@ Begin with `server` (the room), `service` (what it stands on) and `active_scans`
     the service           service registry settings tasks housekeeping orphans removal
     when a check is due   schedule cron plan
     a scan                scan active_scans round lineup execution placing stream lapse report
-    a look                checks/ judge condition expression expression_node cel redaction probing probe_worker packing
+    a look                checks/ libraries judge condition expression expression_node cel redaction probing probe_worker packing
     checks as functions   check_decorator calls runner modules module_functions module_worker
     between two looks     beats registrations
     a result              model result_parts wire bounds text identifiers state proof witnesses

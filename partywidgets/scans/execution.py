@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .checks.base import CheckModel
 from .judge import RunContext, run_check
+from .libraries import Libraries
 from .model import CheckResult, ErrorClass, Failure, utc_now
 from .probing import ProbeProcess
 from .settings import LimitSettings
@@ -128,6 +129,8 @@ class Bench:
     def __init__(self, own: Own, limits: LimitSettings | None = None) -> None:
         self._own = own
         self._slots = Slots(limits or LimitSettings())
+        self.libraries = Libraries()
+        """What looks need: a scan has it loaded for all of its checks at once, a single look for its own."""
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._abandoned: dict[str, asyncio.Task[CheckResult]] = {}
 
@@ -152,6 +155,7 @@ class Bench:
         try:
             async with lock:
                 slots, host, kind = self._slots, host_of(loaded.check.target), loaded.check.type
+                await self.libraries.ready(loaded.check)
                 await slots.take(host, kind)
                 try:
                     result = await self._bounded(loaded)

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from ..redaction import RedactingFormatter, redact
 from .checks.base import CheckModel
 from .judge import RunContext, run_check
+from .libraries import load
 from .model import CheckResult
 from .packing import packed
 
@@ -77,6 +78,7 @@ class _Worker:
                 task = self._runs[number] = loop.create_task(self._run(check, found), name=f"run {number}")
                 task.add_done_callback(partial(self._ended, number))
         elif kind == "checks":
+            load(content.values())
             self._checks |= content
             gc.freeze()  # they stay: looking through them for garbage would hold up the runs
         elif kind == "forget":
@@ -134,7 +136,6 @@ def main() -> None:
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     gc.set_threshold(5_000, 10, 200)
-    redact("")  # its patterns are loaded now: later it would take a check's time
     out.write(framed("ready", None))
     try:
         import uvloop

@@ -26,7 +26,8 @@ class Round:
 
     def __init__(self, checks: Iterable[Loaded], bench: Bench, own: Own, took: Callable[[Loaded, CheckResult], None]) -> None:
         self._bench, self._own, self._took = bench, own, took
-        self._lineup = Lineup(checks, bench.limits)
+        self._checks = list(checks)
+        self._lineup = Lineup(self._checks, bench.limits)
         self._looks: set[asyncio.Task[None]] = set()
         self._some_ended = asyncio.Event()
 
@@ -36,6 +37,7 @@ class Round:
 
     async def run(self, *, scan_id: str, scheduled_at: datetime) -> None:
         """Returns when the last look has ended. Cancelled, it cancels those under way, whose results are lost."""
+        await self._bench.libraries.ready(*(loaded.check for loaded in self._checks))
         try:
             while True:
                 self._some_ended.clear()

@@ -17,6 +17,7 @@ from ..model import ErrorClass, Evidence, Metric, Severity, Status, fingerprint
 from ..model import Remediation as ResultRemediation
 from ..schedule import CronRhythm
 from ..settings import Cron, Zone
+from .dial import TlsSettings
 
 __all__ = [
     "CheckModel",
@@ -138,6 +139,8 @@ class CheckModel(BaseModel):
     """True: `probe` keeps the deadline, and awaits nothing but what ends at once when it is cancelled. Nobody watches over it then."""
     apart: ClassVar[bool] = False
     """True: what it does depends on the check and its references alone, so that another process may look."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules that `probe` imports when it needs them: loaded before the first look, so that the import is no part of it."""
     together: ClassVar[int | None] = None
     """How many checks of the type run at once where the config's `limits.per_type` does not say; None: as many as there are places."""
 
@@ -194,6 +197,10 @@ class CheckModel(BaseModel):
         for _ in range(STALE_AFTER):
             due = rhythm.after(None, due)
         return due - now + self.timeout
+
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        """The TLS contexts that a look makes, as arguments of `tls_context`: made before the first look, as `libraries` are loaded."""
+        return ()
 
     @property
     def expressions(self) -> tuple[str, ...]:

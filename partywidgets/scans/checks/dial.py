@@ -173,8 +173,12 @@ async def opened(
         writer.transport.abort()
 
 
+TlsSettings = tuple[bool, str | None, tuple[str, ...]]
+"""What `tls_context` is made of."""
+
+
 @lru_cache(maxsize=64)
-def tls_context(verify: bool = True, ca_file: str | None = None, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+def tls_context(verify: bool, ca_file: str | None, alpn: tuple[str, ...]) -> ssl.SSLContext:
     """A client's context, made once: loading the system's certificates costs tens of milliseconds. Raises DialError for a CA file that
     cannot be read."""
     try:

@@ -33,6 +33,14 @@ class DnsCheck(CheckModel):
     'NOERROR'` must hold.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = (
+        "dns.asyncbackend",
+        "dns.asyncquery",
+        "dns.flags",
+        "dns.rcode",
+        "dns.resolver",
+        "dns.reversename",
+    )
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         "rcode records count ttl cnames authoritative authenticated resolver duration_ms error".split()
     )

@@ -30,6 +30,7 @@ class DockerCheck(CheckModel):
     container that does not exist is crit (`error` is `http`); an engine that cannot be asked says nothing about it: unknown.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("aiohttp", "aiodocker")
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         {
             "status",

@@ -13,8 +13,9 @@ from ..model import ERROR_CLASSES, ErrorClass, Evidence, Metric, one_line
 from . import rdap
 from .asking import Asking
 from .base import CheckModel, Condition, PlacedError, Probe, ProbeContext
+from .dial import TlsSettings
 from .domain_name import ascii_name, registrable
-from .http import split_url
+from .http import ALPN, split_url
 from .rdap import Registration
 
 LOST = ("clientHold", "serverHold", "redemptionPeriod", "pendingRestore", "pendingDelete")
@@ -34,6 +35,7 @@ class DomainCheck(CheckModel):
     `error`. It must be `registered`, and in the DNS (no hold, not to be deleted), unless an expression asks for `statuses` itself.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("publicsuffixlist", "idna", "httptools", "cryptography.x509")
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         "expires_in expires_at days registered statuses registrar nameservers signed domain age_s duration_ms error".split()
     )
@@ -81,6 +83,9 @@ class DomainCheck(CheckModel):
     @property
     def _asked(self) -> set[str]:
         return {name for expr in self.expressions for name in compile_condition(expr).names}
+
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        return ((True, None, ALPN),)
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One question to the registry, or the answer to the last one."""

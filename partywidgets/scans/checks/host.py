@@ -42,6 +42,7 @@ class HostCheck(CheckModel):
     process: `count`, `rss_bytes`, `oldest_age_s`, `pids` (one must exist); port: `listening` (must be true), `addresses`; and `error`.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("psutil",)
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 
     type: Literal["host"] = "host"

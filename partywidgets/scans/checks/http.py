@@ -19,10 +19,11 @@ from ... import __version__
 from ..model import Evidence, Metric
 from .asking import Asking
 from .base import CheckModel, Probe, ProbeContext
-from .dial import DialError, Family, Phases, dial, is_address, tls_context
+from .dial import DialError, Family, Phases, TlsSettings, dial, is_address, tls_context
 from .exchange import BODY_BYTES, Response, answered, transported
 
 REDIRECTS = 10
+ALPN = ("http/1.1",)
 _METADATA = ("fd00:ec2::254", "100.100.100.200")
 """Where AWS and Alibaba Cloud have it beside 169.254.169.254."""
 
@@ -39,6 +40,7 @@ class HttpCheck(CheckModel):
     `error`. Without conditions, `status < 400` must hold.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("httptools", "cryptography.x509")
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         {"status", "body", "text", "headers", "duration_ms", "certificate_expires_in", "ip", "redirects", "size", "error"}
     )
@@ -81,6 +83,9 @@ class HttpCheck(CheckModel):
     def target(self) -> str:
         """The URL as written, without a password."""
         return _shown(self.url)
+
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        return ((self.verify, self.ca_file, ALPN),) if self.url.lower().startswith("https:") else ()
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One request, with up to ten redirects if `follow`."""
@@ -153,7 +158,7 @@ class HttpCheck(CheckModel):
         """`near`: the check's own target is on this machine or its link; None while that is not known."""
         server_name = self.server_name or place.host
         request = request_bytes(place, method, headers, body)
-        tls = tls_context(self.verify, self.ca_file, ("http/1.1",)) if place.scheme == "https" else None
+        tls = tls_context(self.verify, self.ca_file, ALPN) if place.scheme == "https" else None
         sock, ip = await dial(place.host, place.port, phases, self.family)
         if near is False and is_near(ip):
             sock.close()

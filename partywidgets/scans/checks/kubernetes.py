@@ -51,6 +51,7 @@ class KubernetesCheck(CheckModel):
     there is no warning. An API that cannot be asked says nothing about them: unknown.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("aiohttp", "kubernetes_asyncio.client", "kubernetes_asyncio.config")
     value_names: ClassVar[frozenset[str] | None] = frozenset({"complete", "duration_ms", "error"}).union(*_NAMES.values())
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "refused", "timeout", "auth", "http", "parse"})
 

@@ -60,6 +60,7 @@ class LogCheck(CheckModel):
     `count == 0` when there is a `pattern`.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("re2",)
     value_names: ClassVar[frozenset[str] | None] = frozenset({"exists", "count", "lines", "age_s", "size", "behind", "rotated", "error"})
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal", "timeout"})
 

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 from ..model import Evidence, Metric, one_line
 from .asking import Asking
 from .base import CheckModel, Probe, ProbeContext
-from .dial import DialError
-from .http import HttpCheck, split_url, without_password
+from .dial import DialError, TlsSettings
+from .http import ALPN, HttpCheck, split_url, without_password
 
 SERIES = 1000
 """How many series of an answer are kept; `more` says that there are others."""
@@ -29,6 +29,7 @@ class PromqlCheck(CheckModel):
     every series is `series.all(s, s.value < 90.0)`.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("httptools",)
     value_names: ClassVar[frozenset[str] | None] = frozenset({"value", "series", "count", "more", "warnings", "duration_ms", "error"})
 
     type: Literal["promql"] = "promql"
@@ -56,6 +57,9 @@ class PromqlCheck(CheckModel):
     def implied_conditions(self) -> tuple[str, ...]:
         """The query has an answer, unless the author says what must hold."""
         return () if self.expressions else ("count > 0",)
+
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        return ((self.verify, self.ca_file, ALPN),) if self.url.lower().startswith("https:") else ()
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One query."""

@@ -44,6 +44,7 @@ class SqlCheck(CheckModel):
     Without conditions the query must answer.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("asyncpg",)
     value_names: ClassVar[frozenset[str] | None] = frozenset({"value", "rows", "count", "more", "columns", "duration_ms", "error"})
     unknown_errors: ClassVar[frozenset[ErrorClass]] = frozenset({"internal"})
 

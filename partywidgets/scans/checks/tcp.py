@@ -14,7 +14,7 @@ from ..condition import compile_condition
 from ..model import Evidence, Metric, one_line
 from ..redaction import LOOKED_AT
 from .base import CheckModel, Probe, ProbeContext
-from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
+from .dial import DialError, Family, Phases, TlsSettings, dial, explain, opened, tls_context
 from .starttls import StartTls, ask_for_tls
 
 BANNER_BYTES = 64 * 1024
@@ -74,13 +74,16 @@ class TcpCheck(CheckModel):
             self.send is not None or self.expect is not None or any("banner" in compile_condition(expr).names for expr in self.expressions)
         )
 
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        return ((self.verify, self.ca_file, ()),) if self.tls or self.starttls else ()
+
     async def probe(self, context: ProbeContext) -> Probe:
         """One connection."""
         phases, probe, banner = Phases(), Probe(self.target), b""
         started = perf_counter()
         try:
             async with asyncio.timeout_at(context.deadline):
-                tls = tls_context(self.verify, self.ca_file) if self.tls or self.starttls else None
+                tls = tls_context(self.verify, self.ca_file, ()) if self.tls or self.starttls else None
                 sock, ip = await dial(self.host, self.port, phases, self.family)
                 probe.values = {"connected": True, "ip": ip, "banner": ""}
                 name = self.server_name or self.host

@@ -14,7 +14,7 @@ from pydantic import Field
 from ...duration import format_duration
 from ..model import Evidence, Metric
 from .base import CheckModel, Condition, Probe, ProbeContext
-from .dial import DialError, Family, Phases, dial, explain, opened, tls_context
+from .dial import DialError, Family, Phases, TlsSettings, dial, explain, opened, tls_context
 from .starttls import StartTls, ask_for_tls
 from .tcp import place
 
@@ -37,6 +37,7 @@ class TlsCheck(CheckModel):
     `duration_ms`, `ip`, `error`.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("cryptography.x509",)
     value_names: ClassVar[frozenset[str] | None] = frozenset(
         {
             "certificate_expires_in",
@@ -75,6 +76,9 @@ class TlsCheck(CheckModel):
         """`host:port`, with the name asked for where it is another."""
         name = place(self.host, self.port)
         return name if self.server_name in (None, self.host) else f"{name} as {self.server_name}"
+
+    def tls_settings(self) -> tuple[TlsSettings, ...]:
+        return (True, self.ca_file, ()), (False, self.ca_file, ())
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One handshake; a second one without verification where the first was refused, to see the certificate."""
@@ -120,7 +124,7 @@ class TlsCheck(CheckModel):
         return probe
 
     async def _handshake(self, verify: bool, phases: Phases) -> tuple[Shown, str]:
-        context = tls_context(verify, self.ca_file)
+        context = tls_context(verify, self.ca_file, ())
         sock, ip = await dial(self.host, self.port, phases, self.family)
         name, plain = self.server_name or self.host, self.starttls is not None
         try:
