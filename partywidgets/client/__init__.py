@@ -4,5 +4,5 @@ Begin with `room` (enter, wait, ask, leave), then `terminal` and `ops`. The file
 
     both rooms            room requests patience handle
     a terminal            terminal terminal_room terminal_state following stream command table recording
-    the ops room          ops ops_past ops_http board told arguments remedy
+    the ops room          ops ops_past ops_news ops_http board told arguments remedy
 """

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
 from pydantic_core import from_json
 
-from ..exceptions import ConfigError, ConnectionClosedError, HostError, ScanError
+from ..exceptions import ConfigError, HostError, ScanError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
@@ -23,12 +23,12 @@ from . import arguments
 from .arguments import Until
 from .board import Board, Progress
 from .ops_http import SLOWEST, publish_report, refusal
+from .ops_news import OpsNews
 from .ops_past import OpsPast
 from .patience import SILENCE
 from .remedy import Remedy
-from .room import REPLY_TIMEOUT, RoomClient, refuses
+from .room import REPLY_TIMEOUT, refuses
 from .terminal import TerminalClient
-from .told import Message, Told
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,7 +45,7 @@ ANSWER_TIMEOUT = 3 * 3600.0
 logger = logging.getLogger(__name__)
 
 
-class OpsClient(OpsPast, RoomClient):
+class OpsClient(OpsPast, OpsNews):
     """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
 
     `url` is the host's root, with scheme and base path. Entering waits for the room's snapshot until nothing of it comes for `timeout`
@@ -75,15 +75,6 @@ class OpsClient(OpsPast, RoomClient):
         self.last_scan: dict[str, Any] | None = None
         self.checks = 0
         self.role = ""
-        self.failing: list[dict[str, str]] = []
-        """Targets of notifications that do not take messages, each with its `target` and `error`."""
-        self.unkept: str | None = None
-        """Why the host's history is not written; None while it is."""
-        self.config_refused: str | None = None
-        """Why the config's file is not in force as it is now; None while it is."""
-        self.removed: dict[str, Any] | None = None
-        """The rows that left the board last: `count`, `titles`, `reason`, `actor`, `at`; None: none did, as far as this client heard."""
-        self._readers: list[Told] = []
         self._proofs: dict[str, Proof] = {}
         self._token = token
         self._board = Board()
@@ -130,40 +121,6 @@ class OpsClient(OpsPast, RoomClient):
         from ..scans.frame import results_frame
 
         return results_frame(self.results)
-
-    # What it is told
-
-    async def messages(self, *, limit: int = 4 * 1024 * 1024) -> AsyncIterator[Message]:
-        """What the room tells from now on, as `(type, data)`, each after it was applied; what was replied to this client is left out.
-
-        Goes on over reconnects, behind a `snapshot`. With more than `limit` characters waiting for this iterator it goes on with a
-        `skipped`, and `rows` have what became of it. Ends when the client is closed; raises RefusedError or HostError when its socket
-        gave up.
-        """
-        reader = Told(limit)
-        self.follow(reader)
-        try:
-            while True:
-                while told := reader.take():
-                    for message in told:
-                        yield message
-                try:
-                    await self.changed()
-                except ConnectionClosedError:
-                    return
-        finally:
-            self.unfollow(reader)
-
-    def follow(self, reader: Told) -> None:
-        """Gives a reader every message from now on: where another loop iterates."""
-        self._readers.append(reader)
-
-    def unfollow(self, reader: Told) -> None:
-        """Ends that."""
-        self._readers.remove(reader)
-
-    def __aiter__(self) -> AsyncIterator[Message]:
-        return self.messages()
 
     # What one does with it
 
@@ -369,8 +326,7 @@ class OpsClient(OpsPast, RoomClient):
         elif kind not in ("state-change", "ack", "skipped"):  # a row's own news: the row itself comes as a check-result
             logger.debug("ops room %s: message type %r is not known", self.room, kind)
         if kind != "reply":
-            for reader in self._readers:
-                reader.give(kind, content, len(message))
+            self._give(kind, content, len(message))
         self._pulse()
         if self.on_message is not None:
             self.on_message(kind, content)
@@ -381,10 +337,7 @@ class OpsClient(OpsPast, RoomClient):
             self.last_scan, self.checks = part["scan"], int(part["checks"])
             self.role = str(part.get("role") or "")
             self.silences = {silence["id"]: silence for silence in part["silences"]}
-            self.failing, self.unkept = part.get("notify") or [], part.get("unkept")
-            self.config_refused = part.get("config_refused")
-            if (removed := part.get("removed")) is not None:
-                self._on_removed(removed)
+            self._told_at_first(part)
             self.running = {scan_id: self.running.get(scan_id) or Progress(scan_id, "", 0) for scan_id in part["running"]}
         self._board.put(part["results"])
         if part["part"] == part["of"]:
@@ -406,18 +359,6 @@ class OpsClient(OpsPast, RoomClient):
         self._finished[report["scan_id"]] = report
         while len(self._finished) > 8:
             del self._finished[next(iter(self._finished))]
-
-    def _on_notify(self, told: dict[str, Any]) -> None:
-        self.failing = told["failing"]
-
-    def _on_unkept(self, told: dict[str, Any]) -> None:
-        self.unkept = told["reason"]
-
-    def _on_config_refused(self, told: dict[str, Any]) -> None:
-        self.config_refused = told["reason"]
-
-    def _on_removed(self, removed: dict[str, Any]) -> None:
-        self.removed = {key: value for key, value in removed.items() if key != "ago_s"}
 
     def _on_remedy(self, proof: dict[str, Any]) -> None:
         self._proofs[str(proof["id"])] = Proof.from_wire(proof)

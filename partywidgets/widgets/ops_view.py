@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import traitlets
 
@@ -20,7 +20,8 @@ from ..exceptions import ConfigError, ConnectionClosedError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress
 from ..scans.channel import PARTY, ROOM
-from ._base import PartyWidget, refuse_positional, refuse_unknown
+from ._base import refuse_positional, refuse_unknown
+from .ops_view_past import OpsViewPast
 from .remedy import RowRemedy
 from .rendering import rendered, still
 from .view import check_frame, read_view
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ..promotion import CheckText, Promotable, Promotion
-    from ..scans.backtest_frame import BacktestFrame
     from ..scans.model import CheckResult
-    from ..scans.proof import Proof
     from ..scans.report import ScanReport
-    from ..scans.witnesses import Witnesses
 
 T = TypeVar("T")
 
@@ -76,7 +74,7 @@ class Room:
 _rooms: dict[tuple[HostAddress, RoomThread], Room] = {}
 
 
-class OpsView(PartyWidget):
+class OpsView(OpsViewPast):
     """A view of the ops room, and the room from Python. Every method starts at once and returns a handle: `await` it, or call `.wait()`."""
 
     party: ClassVar[str] = PARTY
@@ -128,8 +126,8 @@ class OpsView(PartyWidget):
             return
         await self._follow()
 
-    def _start(self, work: Coroutine[Any, Any, T], label: str) -> Handle[T]:
-        return Handle(self._thread.submit(work), label, loop=self._thread.loop)
+    async def _connected(self) -> OpsClient:
+        return await self._ops.connected()
 
     # what is there
 
@@ -328,97 +326,6 @@ class OpsView(PartyWidget):
         if self._config is None:
             raise ConfigError('no config was loaded here: name one, as in path="partywidgets.yaml"')
         return self._config
-
-    # what was
-
-    def scans(self, *, limit: int = 50) -> Handle[DataFrame]:
-        """The latest scans, newest first."""
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).scans(limit=limit)
-
-        return self._start(work(), "scans")
-
-    def latest(self) -> Handle[ScanReport]:
-        """The report of the latest finished scan."""
-
-        async def work() -> ScanReport:
-            return await (await self._ops.connected()).latest()
-
-        return self._start(work(), "latest")
-
-    def history(
-        self, check: str | None = None, *, hours: float = 24.0, resolution: Literal["auto", "raw", "minute", "hour", "day"] = "auto"
-    ) -> Handle[DataFrame]:
-        """The last `hours`, oldest first: every result, or where those are more than 100,000 the figures of minutes, hours or days.
-
-        `attrs["resolution"]` says which; `resolution` asks for one. Of one check id when `check` is given.
-        """
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).history(check=check, hours=hours, resolution=resolution)
-
-        return self._start(work(), "history")
-
-    def changes(self, check: str | None = None, *, hours: float = 24.0) -> Handle[DataFrame]:
-        """Every change of state of the last `hours`, oldest first."""
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).changes(check=check, hours=hours)
-
-        return self._start(work(), "changes")
-
-    def events(self, *, hours: float = 24.0) -> Handle[DataFrame]:
-        """Who acked, silenced or repaired what, whom `notify` told, and which maintenance and waivers began and ended, in the last `hours`,
-        oldest first."""
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).events(hours=hours)
-
-        return self._start(work(), "events")
-
-    def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> Handle[list[Proof]]:
-        """The remedies that were run in the last `hours`, and their outcome, oldest first; of one row when `fingerprint` is given."""
-
-        async def work() -> list[Proof]:
-            return await (await self._ops.connected()).remedies(fingerprint=fingerprint, hours=hours)
-
-        return self._start(work(), "remedies")
-
-    def backtest(self, check: str, condition: str, *, hours: float = 24.0, attempts: int = 1) -> Handle[BacktestFrame]:
-        """When a condition would have fired over the last `hours`: how often and for how long in words, and a row for each time.
-
-        `await ops.backtest("shop", "duration_ms > 500", attempts=3)`: true is firing, as of `warn` and `crit`.
-        """
-
-        async def work() -> BacktestFrame:
-            return await (await self._ops.connected()).backtest(check, condition, hours=hours, attempts=attempts)
-
-        return self._start(work(), "backtest")
-
-    def witnesses(self, fingerprint: str) -> Handle[Witnesses]:
-        """What a row looked like when it was last ok, and when it last was not: `success` and `failure`, whole and with evidence."""
-
-        async def work() -> Witnesses:
-            return await (await self._ops.connected()).witnesses(fingerprint)
-
-        return self._start(work(), f"witnesses {fingerprint}")
-
-    def hours(self, check: str | None = None, *, hours: float = 24.0) -> Handle[DataFrame]:
-        """Figures of each hour of the last `hours`, the one under way included: looks, uptime, durations. They stay when raw results go."""
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).hours(check=check, hours=hours)
-
-        return self._start(work(), "hours")
-
-    def diff(self, a: ScanReport | str, b: ScanReport | str) -> Handle[DataFrame]:
-        """What differs between scan `a` and the later scan `b`, each a report or its scan id."""
-
-        async def work() -> DataFrame:
-            return await (await self._ops.connected()).diff(a, b)
-
-        return self._start(work(), "diff")
 
     # the saved notebook
 
