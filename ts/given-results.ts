@@ -3,6 +3,7 @@ import { type MountOptions, TraitWriter } from "./model.ts";
 import type { TableSource } from "./ops-link.ts";
 import type { Changes } from "./rooms/changes.ts";
 import { OpsRoom } from "./rooms/ops-room.ts";
+import { GIVEN } from "./rooms/ops-store.ts";
 import { CommChannel } from "./transport/channel.ts";
 import { element, setText } from "./views/element.ts";
 
@@ -29,7 +30,7 @@ export function givenResults({ model, signal }: MountOptions, title: string, abo
     try {
       const [, buffers] = await channel.request("results", {}, ANSWER_MS);
       const results = JSON.parse(await unpacked(buffers[0]!));
-      room.text(JSON.stringify({ type: "snapshot", data: { epoch: "given", seq: 0, part: 1, of: 1, results } }));
+      room.text(JSON.stringify({ type: "snapshot", data: { epoch: GIVEN, seq: 0, part: 1, of: 1, results } }));
     } catch (error) {
       if (signal.aborted) return;
       setText(said, `${error instanceof Error ? error.message : error}: run the cell again if the kernel was started anew`);

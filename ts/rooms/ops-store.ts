@@ -7,6 +7,8 @@ import { reuse } from "./reuse.ts";
 import { RowPasts } from "./row-pasts.ts";
 import { staleAt } from "./row-values.ts";
 
+/** The epoch of results that no host has: a cell gave them. */
+export const GIVEN = "given";
 /** Triggers of scans that say little about the whole. */
 export const PARTIAL = ["interval", "recheck"];
 

@@ -66,6 +66,24 @@ describe("the grid", () => {
   });
   afterEach(() => abort.abort());
 
+  it("says why it is empty: nothing has come, there are no checks, they were not looked at yet", () => {
+    const none = () => table.node.querySelector(".pw-empty")?.textContent;
+    const told = (checks: number) => {
+      const changes = noChanges();
+      store.apply(
+        { type: "snapshot", data: { epoch: "e", seq: 1, part: 1, of: 1, results: [], checks } } as unknown as OpsMessage,
+        changes,
+      );
+      table.draw(changes);
+    };
+    show();
+    expect(none()).toBe("Nothing has come yet");
+    told(0);
+    expect(none()).toContain("No checks yet");
+    told(3);
+    expect(none()).toBe("No results yet");
+  });
+
   it("has what can be done with rows below them, so that none moves when it comes", () => {
     const actions = table.node.querySelector(".pw-actions")!;
     expect(grid().compareDocumentPosition(actions) & Node.DOCUMENT_POSITION_FOLLOWING).not.toBe(0);
