@@ -9,16 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import CommandError, CommandTimeoutError
+from .busy import busy, doing
 from .ledger import Entry
 from .ring import Ring
 from .running import Request, Running, end_mark, new_id, result_of, short
 from .sandboxes import MarkSource
-from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, printed, same_line
+from .shell import Mark, MarkReader, behind_echo, command_line, keystrokes, same_line
 from .shell_state import ShellState
 from .taking_back import TakingBack
 from .typed_marks import SEEN_BYTES, TypedMarks
 from .vt import plain_text
-from .waiting import asks, prompts
+from .waiting import prompts
 
 PROMPT_SECONDS = 30.0
 """How long `run` waits for the shell's prompt, at most."""
@@ -276,7 +277,7 @@ class Commands:
         except TimeoutError:
             if request is None:
                 raise CommandTimeoutError(f"{self._busy()}; `{short(command)}` was not typed within {timeout:g} s") from None
-            shown = f" and {doing}" if (doing := self._doing(request)) else ""
+            shown = f" and {doing}" if (doing := self._seems(request)) else ""
             raise CommandTimeoutError(
                 f"`{short(command)}` did not end within {timeout:g} s: it still runs in the terminal{shown}; press Ctrl-C there to end it"
             ) from None
@@ -302,42 +303,15 @@ class Commands:
             self._conclude()
             # What has the whole screen may draw for ever: top, watch.
             quiet = now - (plain_at if self._shell.full_screen else since)
-            if quiet >= QUIET_SECONDS * 0.6 and (doing := self._doing(request)) not in ("", told):
+            if quiet >= QUIET_SECONDS * 0.6 and (doing := self._seems(request)) not in ("", told):
                 told = doing
                 waits(f"`{short(request.command)}` {doing}: it seems to wait for somebody in the terminal")
 
-    def _doing(self, request: Request) -> str:
-        """What a command does that has not ended, as far as its output tells; "" for nothing that needs a person."""
-        if self._request is not request:
-            return ""
-        if self._shell.full_screen:
-            return "has opened a full-screen program"
-        began = request.typed_at if self._running is None else self._running.offset
-        end = self._shell.ring.end
-        raw = self._shell.output(max(began, end - SEEN_BYTES), end)
-        # A shell that does not tell when a command begins: its echo is not output.
-        text = behind_echo(raw, request.line) if self._running is None and end - began <= SEEN_BYTES else printed(raw)
-        line = (text or "").split("\n")[-1].strip()
-        return f"shows {line[-80:]!r}" if asks(line, raw) else ""
-
     def _busy(self) -> str:
-        running = self._running
-        if running is None and self._request is not None:
-            return f"the shell is busy with `{short(self._request.command)}`"
-        if running is None:
-            line = self._shell.last_line()
-            foreign = f"a prompt without marks ({line[-80:]!r}): run(…, inside=True) types into it" if prompts(line) else "no prompt yet"
-            return f"the shell shows {foreign}"
-        name = short(running.command)
-        if self._shell.source == "shell" and self._shell.at_prompt.is_set():
-            return (
-                f"there is a prompt, but the shell never told that `{name}` ended: leave the shell that was "
-                "started in it, or restart the terminal where something replaced PROMPT_COMMAND or precmd"
-            )
-        line = "" if self._shell.modes.alternate else self._shell.last_line(running.offset)
-        if prompts(line):
-            return f"`{name}` has opened a shell ({line[-80:]!r}): leave it, or use run(…, inside=True) to type into it"
-        return f"the shell is busy with `{name}`" + (f", which shows {line[-80:]!r}" if asks(line) else "")
+        return busy(self._shell, self._running, self._request)
+
+    def _seems(self, request: Request) -> str:
+        return doing(self._shell, self._running, request) if self._request is request else ""
 
     @property
     def _ready(self) -> bool:

@@ -6,6 +6,6 @@ The files, by what they are about:
     any ASGI app          asgi fields standing body notices plain
     the bundled server    server accepting entrance upgrade handshake plain_socket
     one WebSocket         websocket intake control limits keepalive draining silence
-    Jupyter Server        tornado tornado_stream detached
+    Jupyter Server        tornado tornado_stream asgi_answer detached
     a notebook's comm     comm comm_socket
 """

@@ -23,13 +23,14 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Scope
 from tornado import web
 from tornado.httputil import url_concat
 from tornado.iostream import SSLIOStream
 
 from ..auth import Gate, Identity, is_loopback, login_subject
 from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
+from .asgi_answer import answer
 from .body import DEFAULT_PACE, TOO_SLOW, Pace
 from .detached import enter, enter_by_socket
 from .handshake import Handshake, HandshakeError, bound_silence, check_handshake
@@ -43,7 +44,6 @@ SETTING = "partywidgets_mount"
 RESOURCE = "partywidgets"
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of a request's body; the app's own limits are lower."""
-ANSWER_LIMIT = 64 * 1024 * 1024
 ANSWER_TIMEOUT = 120.0
 HEARTBEAT = "api/ops/heartbeat/"
 OPEN_ROUTES = ("healthz", "static/", HEARTBEAT)
@@ -367,39 +367,6 @@ class RoomsHandler(JupyterHandler):
             "extensions": {},
             **({} if self.identity is None else {"partywidgets.identity": self.identity}),
         }
-
-
-async def answer(asgi: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Runs one HTTP request through an ASGI app: status, headers (names in lower case) and the whole body."""
-    asked = False
-    status, content = 500, bytearray()
-    headers: list[tuple[str, str]] = []
-    ended = asyncio.Event()
-
-    async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        await ended.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        nonlocal status, headers
-        if message["type"] == "http.response.start":
-            status = message["status"]
-            headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message.get("headers", ())]
-        elif message["type"] == "http.response.body":
-            content.extend(message.get("body", b""))
-            if len(content) > ANSWER_LIMIT:
-                raise web.HTTPError(500)
-            if not message.get("more_body", False):
-                ended.set()
-
-    await asgi(scope, receive, send)
-    if not ended.is_set():  # cut in the middle: a part must not look like the whole
-        raise web.HTTPError(500)
-    return status, headers, bytes(content)
 
 
 async def enter_by_stream(asgi: ASGIApp, scope: Scope, bridge: StreamTransport, leftover: bytes) -> None:

@@ -15,9 +15,9 @@ from tornado.web import HTTPError
 
 from partywidgets.party import Grant, PartyHost, Server
 from partywidgets.party.grant import GUEST_ROLES
+from partywidgets.transport.asgi_answer import answer
 from partywidgets.transport.server import serve
 from partywidgets.transport.standing import PIECE, Standing
-from partywidgets.transport.tornado import answer
 
 LONG = 64 * 1024 * 1024
 """Bytes of an answer: more than kernels hold between two programs."""
