@@ -108,7 +108,10 @@ async def test_a_full_inbox_at_a_reconnect_loses_nothing(tmp_path: Path, fast: d
         while len(socket._inbox) < 2:
             await socket._changes.next()
         await asyncio.sleep(0.1)  # the third has come by now
+        (before,) = room.get_connections()
         socket.reconnect()
+        while list(room.get_connections()) in ([], [before]):
+            await asyncio.sleep(0.01)
         assert [await socket.receive() for _ in expected] == expected
         assert socket.resumed
 
