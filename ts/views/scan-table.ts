@@ -4,7 +4,7 @@ import type { Reply } from "../protocol.ts";
 import type { Result } from "../result.ts";
 import { ArrangedRows } from "../rooms/arranged-rows.ts";
 import { type Changes, hold, noChanges } from "../rooms/changes.ts";
-import { GIVEN, type OpsStore } from "../rooms/ops-store.ts";
+import type { OpsStore } from "../rooms/ops-store.ts";
 import { STALE, toggleWord } from "../rooms/row-filter.ts";
 import type { RowLines } from "../rooms/row-order.ts";
 import { writeSort } from "../rooms/row-values.ts";
@@ -16,6 +16,7 @@ import { COLUMNS } from "./columns.ts";
 import { listedCsv, toCsv } from "./csv.ts";
 import { download, element, setText } from "./element.ts";
 import { GroupSelect } from "./group-select.ts";
+import { noRows } from "./no-rows.ts";
 import { StatusChips } from "./status-chips.ts";
 import { readLook, sortedBy, type TableLook, writeLook } from "./table-look.ts";
 import { GridView, type TableView } from "./table-view.ts";
@@ -245,18 +246,8 @@ export class ScanTable {
     this.#window = window && new WindowLines(window, rows, this.#look.group !== "", this.#folded);
     this.#asker.shown();
     const filtered = (window?.total ?? rows.size) > 0;
-    this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : this.#nothing());
+    this.#grid?.show(this.#lines(), filtered ? "No row fits the filter" : noRows(this.#store));
     this.#ask();
-  }
-
-  /** Why there is no row: who is not let in, or still waits, has not been told that there are none. */
-  #nothing(): string {
-    const { epoch, checks } = this.#store;
-    if (epoch === null) return "Nothing has come yet";
-    if (epoch === GIVEN) return "No results";
-    return checks > 0
-      ? "No results yet"
-      : 'No checks yet: give the host a config, as await pw.ops("partywidgets.yaml") does from a notebook';
   }
 
   /** Asks for the rows in view, where they are not all here. */
