@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -17,6 +19,13 @@ from .conftest import Serve
 from .viewers import Place
 
 BURST = "head -c 6000000 /dev/zero | tr '\\0' 'x' | fold -w 79; echo burst-$((6*7))"
+
+
+@asynccontextmanager
+async def far_from(place: Place, *, rate: int) -> AsyncIterator[tuple[Place, SlowLine]]:
+    """The same place behind a line of `rate` bytes a second, and the line."""
+    async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=rate) as line:
+        yield Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate), line
 
 
 def screen(drawn: bytes) -> str:
@@ -100,53 +109,53 @@ async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> No
         await pia.running()
         await pia.type("seq -f %070g 1 9000; echo all-$((6*7))\r")
         await pia.shows(b"all-42")
-        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=60_000) as line:
-            far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
-            async with far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
-                resync = await ana.message("resync", reason="joined")
-                await ana.until(lambda: ana.screens)
-                assert resync["short"]
-                assert len(ana.screens[0][3]) < 8_000
-                await ana.tell("consumed", offset=ana.offset)
-                await ana.tell("resync")
-                await ana.until(lambda: len(ana.screens) == 2)
-                assert len(ana.screens[1][3]) > 300_000
-                assert "short" not in ana.of("resync")[1]
-                await ana.tell("consumed", offset=ana.offset)
-                await pia.type(f"{BURST}\r")
-                await ana.message("lag")
-                await pia.shows(b"burst-42")
-                await ana.catch_up()
-                assert (await ana.message("resync", reason="lagged"))["short"]
-                await ana.shows(b"burst-42")
-                assert len(ana.screens[-1][3]) < 80_000
-                assert screen(ana.drawn()) == screen(pia.drawn())
+        async with far_from(place, rate=60_000) as (far, _), far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
+            resync = await ana.message("resync", reason="joined")
+            await ana.until(lambda: ana.screens)
+            assert resync["short"]
+            assert len(ana.screens[0][3]) < 8_000
+            await ana.tell("consumed", offset=ana.offset)
+            await ana.tell("resync")
+            await ana.until(lambda: len(ana.screens) == 2)
+            assert len(ana.screens[1][3]) > 300_000
+            assert "short" not in ana.of("resync")[1]
+            await ana.tell("consumed", offset=ana.offset)
+            await pia.type(f"{BURST}\r")
+            await ana.message("lag")
+            await pia.shows(b"burst-42")
+            await ana.catch_up()
+            assert (await ana.message("resync", reason="lagged"))["short"]
+            await ana.shows(b"burst-42")
+            assert len(ana.screens[-1][3]) < 80_000
+            assert screen(ana.drawn()) == screen(pia.drawn())
 
 
 async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
     """While a program pours, it gets one screen after another; the one after Ctrl-C comes behind less than it brings in two seconds."""
-    async with serve(cols=80, rows=24) as place, SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=32_000) as line:
-        far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
-        async with far.watch(who="ana", query="?scrollback=0&cols=80&rows=24", draws=False) as ana:
-            await ana.running()
-            await ana.tell("consumed", offset=ana.offset)
-            room = await place.room("w1")
-            async with asyncio.timeout(20):
-                while not all(viewer.heard for viewer in room.viewers.values()):
-                    await asyncio.sleep(0.01)
-            await ana.type("yes 'one line after the other, for as long as nobody stops it'\r")
-            for _ in range(4):
-                await ana.catch_up()
-            assert len(ana.of("lag")) >= 3
-            before = line.passed
-            await ana.type("\x03")
-            await ana.draws(lambda: b"^C" in ana.drawn())
-            assert line.passed - before < 64_000
-            await ana.type("echo now-$((6*7))\r")
-            await ana.shows(b"now-42")
-            async with place.watch(who="pia") as pia:
-                await pia.shows(b"now-42")
-                assert screen(ana.drawn()) == screen(pia.drawn())
+    async with (
+        serve(cols=80, rows=24) as place,
+        far_from(place, rate=32_000) as (far, line),
+        far.watch(who="ana", query="?scrollback=0&cols=80&rows=24", draws=False) as ana,
+    ):
+        await ana.running()
+        await ana.tell("consumed", offset=ana.offset)
+        room = await place.room("w1")
+        async with asyncio.timeout(20):
+            while not all(viewer.heard for viewer in room.viewers.values()):
+                await asyncio.sleep(0.01)
+        await ana.type("yes 'one line after the other, for as long as nobody stops it'\r")
+        for _ in range(4):
+            await ana.catch_up()
+        assert len(ana.of("lag")) >= 3
+        before = line.passed
+        await ana.type("\x03")
+        await ana.draws(lambda: b"^C" in ana.drawn())
+        assert line.passed - before < 64_000
+        await ana.type("echo now-$((6*7))\r")
+        await ana.shows(b"now-42")
+        async with place.watch(who="pia") as pia:
+            await pia.shows(b"now-42")
+            assert screen(ana.drawn()) == screen(pia.drawn())
 
 
 async def test_little_is_sent_before_the_first_acknowledgement(serve: Serve) -> None:
@@ -156,22 +165,20 @@ async def test_little_is_sent_before_the_first_acknowledgement(serve: Serve) -> 
         await pia.running()
         await pia.type("yes 'one line after the other, for as long as nobody stops it'\r")
         await pia.shows(b"nobody stops it\r\n")
-        async with SlowLine.before(int(place.url.rsplit(":", 1)[1]), rate=100_000) as line:
-            far = Place(f"http://127.0.0.1:{line.port}", place.host, place.settings, place.gate)
-            async with far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
-                await ana.message("resync", reason="joined")
-                await ana.message("lag")
-                assert ana.screens
-                assert len(ana.output) <= THIN_BYTES
-                before = line.passed
-                await ana.type("\x03")
-                await ana.draws(lambda: b"^C" in ana.drawn())
-                assert line.passed - before < 300_000
-                await ana.type("echo now-$((6*7))\r")
-                await ana.draws(lambda: b"now-42" in ana.drawn())
-                await pia.shows(b"now-42")
-                await ana.draws(lambda: ana.offset >= pia.offset)
-                assert screen(ana.drawn()) == screen(pia.drawn())
+        async with far_from(place, rate=100_000) as (far, line), far.watch(who="ana", query="?scrollback=0", draws=False) as ana:
+            await ana.message("resync", reason="joined")
+            await ana.message("lag")
+            assert ana.screens
+            assert len(ana.output) <= THIN_BYTES
+            before = line.passed
+            await ana.type("\x03")
+            await ana.draws(lambda: b"^C" in ana.drawn())
+            assert line.passed - before < 300_000
+            await ana.type("echo now-$((6*7))\r")
+            await ana.draws(lambda: b"now-42" in ana.drawn())
+            await pia.shows(b"now-42")
+            await ana.draws(lambda: ana.offset >= pia.offset)
+            assert screen(ana.drawn()) == screen(pia.drawn())
 
 
 async def test_a_client_whose_screen_never_came_asks_for_a_small_one(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
