@@ -254,6 +254,15 @@ class Target:
     async def _tell(self) -> None:
         """One message, once it may go out; of a service that opens incidents one for each."""
         groups, notices = await self._next()
+        # Who comes while this is told is the first of those that wait anew, however long a service takes.
+        for group in groups:
+            del self._due[group]
+        try:
+            await self._tell_of(groups, notices)
+        finally:
+            self._put_back(groups, notices)
+
+    async def _tell_of(self, groups: list[str], notices: list[Notice]) -> None:
         named = ", ".join(filter(None, groups[:3]))
         opens = await opens_incidents(self.key, self.settings.url, self.resolve)
         self._opens_incidents = self._opens_incidents if opens is None else opens
@@ -266,6 +275,16 @@ class Target:
             some = [notice for notice in planned if self._still(notice)]
             if some and not await self._send(some, named, self._others(some, self._is_in(incident)), incident=incident):
                 return
+
+    def _put_back(self, groups: list[str], notices: list[Notice]) -> None:
+        """What was not told is due as it was, and so is what of its group still has to prove its calm."""
+        for notice in notices:
+            if self._still(notice):
+                waiting = self.waiting[notice.fingerprint]
+                self._due[waiting.group] = min(self._due.get(waiting.group, math.inf), waiting.ready)
+        for waiting in self.waiting.values():
+            if waiting.group in groups:
+                self._due.setdefault(waiting.group, waiting.ready)
 
     async def _send(self, notices: list[Notice], group: str, others: int, *, incident: str = "") -> bool:
         """Delivers one message; False when it did not arrive."""

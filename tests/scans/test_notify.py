@@ -163,6 +163,26 @@ async def test_rows_of_a_group_share_a_message(inbox: Inbox, play: Play) -> None
     assert "quiet" not in told["message"]
 
 
+async def test_rows_that_fail_while_a_message_is_under_way_share_the_next(inbox: Inbox, play: Play) -> None:
+    """A slow service does not undo the grouping: the first row that comes meanwhile waits for others as any first row does."""
+    async with telling(inbox, *(ScriptedCheck(id=name, title=name) for name in "abc"), group_wait="3s") as service:
+        inbox.answering.clear()
+        play.statuses["a"] = "crit"
+        await service.run_scan()
+        assert (await inbox.next())["title"] == "CRIT: a"
+        play.statuses["b"] = "crit"
+        await service.run_scan()
+        inbox.answering.set()
+        (target,) = service.notifier.targets
+        async with asyncio.timeout(WAIT):
+            while not target.sent:
+                await asyncio.sleep(0.01)
+        play.statuses["c"] = "crit"
+        await service.run_scan()
+        both = await inbox.next()
+    assert both["title"] == "2 more failing, 3 failing in all"
+
+
 async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: Play) -> None:
     """With one message in a span, what comes meanwhile is told together when the span is over."""
     checks = [ScriptedCheck(id=name, title=name) for name in "abc"]
