@@ -1,12 +1,12 @@
-"""OpenMetrics of a host and of its checks, made of what is there when somebody asks."""
+"""The figures of a host and of its checks for Prometheus, made of what is there when somebody asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from . import __version__
@@ -16,7 +16,6 @@ from .scans.report import count_statuses
 if TYPE_CHECKING:
     from .app import App
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 CHECK = ("check_id", "fingerprint")
 DIALLED = ("http", "tcp", "tls", "icmp")
 """Types of checks that look up a target's name before they speak to it, and say how long that took."""
@@ -144,9 +143,13 @@ def _phases(row: CheckResult, seen: dict[str, float]) -> dict[str, float]:
     return {phase: ms / 1000 for phase, ms in found.items() if ms is not None}
 
 
-def exposition(app: App) -> bytes:
-    """The page that `/metrics` answers with, in OpenMetrics text. Call it on the room loop."""
+def exposition(app: App, accept: str) -> tuple[bytes, str]:
+    """The page that `/metrics` answers with, and its media type. Call it on the room loop.
+
+    OpenMetrics to whom `accept` (the header) names it, as Prometheus does; to everybody else Prometheus' older text format: promtool and
+    agents that know that one alone read not a line of a page with types that they do not know.
+    """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_HostCollector(app))
-    page: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
-    return page
+    encode, media_type = choose_encoder(accept)
+    return encode(registry), media_type

@@ -261,9 +261,10 @@ class Routes:
         return Response(status_code=204, headers=NO_STORE)
 
     async def _metrics(self, request: Request, grant: Grant, rest: str) -> Response:
-        from .metrics import CONTENT_TYPE, exposition
+        from .metrics import exposition
 
-        return Response(exposition(self.app), media_type=CONTENT_TYPE, headers=NO_STORE)
+        page, media_type = exposition(self.app, request.headers.get("accept", ""))
+        return Response(page, media_type=media_type, headers={**NO_STORE, "Vary": "Accept"})
 
 
 class _Refused(Exception):

@@ -369,7 +369,11 @@ async def test_metrics_are_openmetrics_of_the_host_and_its_checks(app: Running) 
     """Any grant may scrape; the page parses; a check's status, duration and numbers are there, by check id."""
     assert (await app.json("PUT", "/api/ops/config/a.yaml", data=CHECK))[0] == 200
     assert (await app.json("POST", "/api/ops/scans", json={"wait": True}))[0] == 200
-    async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as answer:
+    asks = {
+        **app.bearer(app.guest),
+        "Accept": "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.25,*/*;q=0.1",
+    }
+    async with app.http.get(f"{app.url}/metrics", headers=asks) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         page = await answer.text()

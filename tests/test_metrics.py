@@ -13,6 +13,7 @@ from prometheus_client.samples import Sample
 
 from partywidgets.scans.model import CheckResult, Metric
 from partywidgets.scans.report import ScanReport
+from tests.debian_package import unpacked
 from tests.ports import kept_port
 
 from .party.serving import until, upgrade_request
@@ -24,7 +25,8 @@ Samples = dict[tuple[str, str], list[Sample]]
 
 async def scraped(app: Running) -> Samples:
     """The page as a strict reader of OpenMetrics sees it, by sample name and check id."""
-    async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as answer:
+    asks = {**app.bearer(app.guest), "Accept": "application/openmetrics-text"}
+    async with app.http.get(f"{app.url}/metrics", headers=asks) as answer:
         assert answer.status == 200
         page = await answer.text()
     found: Samples = {}
@@ -117,6 +119,25 @@ async def test_peers_that_are_behind_are_seen(tmp_path: Path) -> None:
         writer.transport.abort()
         await until(lambda: not room.get_connections())
         assert sum(values((await scraped(app))["partywidgets_unread_bytes", ""])) == 0
+
+
+async def test_who_asks_for_no_openmetrics_gets_a_page_that_promtool_takes(tmp_path: Path) -> None:
+    """curl, and an agent that knows Prometheus' text format alone: promtool reads the page and finds no fault with a name or a type."""
+    program = await asyncio.to_thread(lambda: unpacked("prometheus") / "usr/bin/promtool")
+    seen = [Metric("status", 503), Metric("size", 9.0, "B"), Metric('q"\n', 1, "{")]
+    results = [CheckResult('a"b\n', "http", "x", "crit", phases_ms={"resolve": 2.0}, metrics=seen)]
+    report = ScanReport(results=results, finished_at=datetime.now(UTC))
+    async with running(tmp_path) as app:
+        status, answer = await app.json("POST", "/api/ops/scans", json={"report": report.to_wire(max_bytes=None)})
+        assert status == 201, answer
+        async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as plain:
+            assert (plain.headers["Content-Type"], plain.headers["Vary"]) == ("text/plain; version=0.0.4; charset=utf-8", "Accept")
+            page = await plain.read()
+    process = await asyncio.create_subprocess_exec(
+        program, "check", "metrics", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    complaints, _ = await asyncio.wait_for(process.communicate(page), 60)
+    assert (process.returncode, complaints.decode()) == (0, "")
 
 
 HALF = "\ud800"
