@@ -30,6 +30,10 @@ class OverdueError(Exception):
     """The call did not end within its time."""
 
 
+class LeftError(Exception):
+    """The function left by what no loop may meet: SystemExit, KeyboardInterrupt, StopIteration, its own cancellation. That is the cause."""
+
+
 @dataclass(slots=True)
 class _Loop:
     """A loop in a daemon thread."""
@@ -63,7 +67,8 @@ class Calls:
     async def call(self, key: str, function: Callable[[], Any], timeout: float) -> Any:
         """What the function returns, its coroutine awaited. `timeout` is seconds.
 
-        Raises what it raises, OverdueError past the time, StillRunningError while the last call under the key runs.
+        Raises what it raises if that is an Exception, else LeftError; OverdueError past the time, StillRunningError while the last call
+        under the key runs.
         """
         done: Future[Any] = Future()
         with self._lock:
@@ -124,12 +129,13 @@ class Calls:
         self, loop: asyncio.AbstractEventLoop, key: str, function: Callable[[], Coroutine[Any, Any, Any]], done: Future[Any]
     ) -> Callable[[], None]:
         tasks: list[asyncio.Task[None]] = []
+        told = False
 
         async def run() -> None:
             try:
                 result = await function()
             except asyncio.CancelledError as error:
-                self._settle(key, done, error=OverdueError(str(error)))
+                self._settle(key, done, error=OverdueError(str(error)) if told else error)
                 raise
             except BaseException as error:
                 self._settle(key, done, error=error)
@@ -148,6 +154,8 @@ class Calls:
             task.add_done_callback(ended)
 
         def cancel() -> None:
+            nonlocal told
+            told = True
             for task in tasks:
                 task.cancel()
 
@@ -160,8 +168,12 @@ class Calls:
             return
         if error is None:
             done.set_result(result)
-        else:
+        elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             done.set_exception(error)
+        else:  # a task passes SystemExit on to its loop, which ends by it; a future takes no StopIteration
+            left = LeftError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+            left.__cause__ = error
+            done.set_exception(left)
 
     def _ended(self, key: str) -> None:
         with self._lock:
@@ -205,7 +217,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     finally:
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
-            task.cancel()
+            task.cancel("the loop of async checks ended: one of them blocked it, or the process ends")
         loop.run_until_complete(asyncio.wait(tasks, timeout=CLEANUP) if tasks else asyncio.sleep(0))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

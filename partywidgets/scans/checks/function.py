@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import Field, field_validator
 
 from ...duration import format_duration
-from ..calls import Calls, OverdueError, StillRunningError, shared_calls
+from ..calls import Calls, LeftError, OverdueError, StillRunningError, shared_calls
 from ..model import STATUSES, ErrorClass, Evidence, Metric, Status, function_fingerprint, one_line
 from ..redaction import LOOKED_AT
 from .base import CheckModel, Condition, Probe, ProbeContext
@@ -116,6 +116,9 @@ class FunctionCheck(CheckModel):
             probe.error = ("timeout", f"{self.function} did not return within {format_duration(self.timeout)}")
         except StillRunningError:
             probe.error = ("timeout", f"{self.function} still runs since an earlier time-out and was not started again")
+        except LeftError as error:
+            exits = isinstance(error.__cause__, SystemExit)
+            probe.error = ("internal", f"{error}{': a check does not exit, it returns a pw.Result' if exits else ''}")
         except AssertionError as error:
             probe.status, probe.summary = "crit", one_line(str(error), LOOKED_AT) or _assertion(error)
         except Exception as error:

@@ -97,6 +97,39 @@ async def test_raised(caplog: pytest.LogCaptureFixture) -> None:
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "summary"),
+    [
+        (SystemExit(2), "SystemExit: 2: a check does not exit, it returns a pw.Result"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "GeneratorExit"),
+        (asyncio.CancelledError("gone"), "CancelledError: gone"),
+    ],
+)
+async def test_left(error: BaseException, summary: str) -> None:
+    """What ends a loop, such as sys.exit(), is a result as every error is: it once ended the loop of all rooms."""
+
+    def plain() -> None:
+        raise error
+
+    async def asynchronous() -> None:
+        raise error
+
+    for function in (plain, asynchronous):
+        result = await outcome(function)
+        assert (result.status, result.summary) == ("unknown", summary)
+
+
+async def test_stop_iteration() -> None:
+    """A StopIteration, which no future takes, is told at once."""
+
+    def empty() -> object:
+        return next(iter(()))
+
+    result = await outcome(empty)
+    assert (result.status, result.summary) == ("unknown", "StopIteration")
+
+
 async def test_assertion() -> None:
     """A failed assertion is crit with its message, or with its line when it has none."""
 
