@@ -3,8 +3,8 @@
 Begin with `server` (what a room's author writes), `host` and `room` (what calls it). The files, by what they are about:
 
     a room's author       server connection grant routing
-    the host              host roster making_place nobody
-    a room                room occupants lane hook tasks failures
+    the host              host roster making_place closing nobody
+    a room                room arrivals occupants lane hook tasks failures
     out of a room         wire fanout crowd sender io_uring
     resume                resume counting
     storage and alarms    storage records alarm database storage_thread directory directory_watch owner

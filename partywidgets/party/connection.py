@@ -234,7 +234,12 @@ class Connection(Outlet, Generic[StateT]):
         self._depart(Departure(code, reason, code != 1006))
 
     def give_up(self) -> None:
-        """The host ends and waits no longer: the socket is dropped, the hook that runs is cancelled, and on_close has its turn."""
+        """The host ends and waits no longer: the socket is dropped, the hook that runs is cancelled, and on_close has its turn.
+
+        None comes for who is still on the way in, and is told so by the door.
+        """
+        if self._room.arrivals.turn_away(self):
+            return
         lane = self._lane
         self.wire.abort()
         self.lost(1006, "the server stopped")

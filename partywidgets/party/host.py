@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -15,8 +15,10 @@ from urllib.parse import quote, unquote
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from ..exceptions import ConnectionIdError, HostError, UnknownPartyError
+from ..exceptions import ConnectionIdError, HostError, StorageError, UnknownPartyError
 from .alarm import Alarms, Postponed
+from .arrivals import CLOSING
+from .closing import close_connections, end_rooms, give_up_connections
 from .connection import ReadyState
 from .directory import Directory
 from .directory_watch import DirectoryWatch
@@ -127,50 +129,39 @@ class PartyHost:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes every connection with 1012, stops every room; ends within 5 s."""
+        """Closes every connection with 1012, stops every room; ends within 5 s.
+
+        Whoever is cancelled in this waits for no peer any more: sockets are dropped, and what runs for the rooms is cancelled.
+        """
         self.closing = True
         deadline = asyncio.get_running_loop().time() + CLOSE_TIME
+        assert self._thread is not None
+        assert self._place is not None
         try:
-            assert self._alarms is not None
-            assert self._thread is not None
-            assert self._place is not None
             self._thread.hurry(STATEMENT_GRACE)
             await self._watch.stop()
-            await self._alarms.close()
-            await self._close_connections(deadline - 2.0)
-            await self._end_rooms([*self._rooms.values(), *self._place.leaving], deadline - 0.5)
+            await self._close_alarms()
+            await close_connections(self._rooms.values(), deadline - 2.0)
+            await end_rooms([*self._rooms.values(), *self._place.leaving], deadline - 0.5)
+        except asyncio.CancelledError:
+            await give_up_connections(self._rooms.values())
+            await end_rooms([*self._rooms.values(), *self._place.leaving], 0.0)
+            await self._close_alarms()
+            raise
         finally:
             self._rooms.clear()
             self.sender.close()
-            if self._thread is not None:
+            try:
                 await self._thread.stop()
-            self._directory.close()
+            finally:
+                self._directory.close()
 
-    async def _close_connections(self, deadline: float) -> None:
-        """Asks all to leave; those that have not by `deadline` are dropped. Every on_close has its turn."""
-        loop = asyncio.get_running_loop()
-        everyone = [connection for room in self._rooms.values() for connection in list(room.occupants.present)]
-        for connection in everyone:
-            connection.close(1012, "the server stops")
-        while any(room.occupants.present for room in self._rooms.values()) and loop.time() < deadline:
-            await asyncio.sleep(0.02)
-        late = [connection for room in self._rooms.values() for connection in list(room.occupants.present)]
-        if late:
-            logger.warning("%d connections did not answer the close and were dropped", len(late))
-        for connection in late:
-            connection.give_up()
-        while any(room.occupants.present for room in self._rooms.values()) and loop.time() < deadline + 0.5:
-            await asyncio.sleep(0.02)
-
-    @staticmethod
-    async def _end_rooms(rooms: Sequence[Room], deadline: float) -> None:
-        """on_stop of every instance, also of those whose on_start ends meanwhile; then what still runs for the rooms is cancelled."""
-        clock = asyncio.get_running_loop().time
-        stops = [room.stop() for room in rooms]
-        while stops:
-            await asyncio.wait(stops, timeout=max(0.1, deadline - clock()))
-            stops = [room.stop() for room in rooms if room.instance is not None] if clock() < deadline else []
-        await asyncio.gather(*(room.end() for room in rooms))
+    async def _close_alarms(self) -> None:
+        assert self._alarms is not None
+        try:
+            await self._alarms.close()
+        except StorageError as fault:
+            logger.error("the alarms of %s could not be closed: %s", self._directory.path, fault)
 
     def server_class(self, party: str) -> type[Server] | None:
         """The class registered under a kebab-case party."""
@@ -242,6 +233,7 @@ class PartyHost:
         """
         if connection_id is not None and not 1 <= len(connection_id) <= ID_LIMIT:
             raise ConnectionIdError(f"a connection id has 1 to {ID_LIMIT} characters, got {len(connection_id)}: shorten _pk")
+        self.check_open()
         if self.has_enough(grant.subject):
             # Before there is a room: whoever has too many starts none.
             self.refuse_enough(grant.subject, accept)
@@ -292,6 +284,11 @@ class PartyHost:
             raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
         return Storage(self._directory.room_file(party, name), party=party, room=name, thread=self._thread, alarms=self._alarms)
 
+    def check_open(self) -> None:
+        """Raises HostError once the host ends: nobody comes in any more."""
+        if self.closing:
+            raise HostError(CLOSING)
+
     def end_of(self, grant: Grant) -> str:
         """Why a grant stands no more, for whoever came with it: `revoke` ended it, or its time did. Empty while it stands."""
         if grant.grant_id in self._revoked:
@@ -328,8 +325,7 @@ class PartyHost:
         server_class = self._classes.get(party)
         if server_class is None:
             raise UnknownPartyError(f"there is no party {party[:40]!r} here: it has {', '.join(self.parties) or 'none'}")
-        if self.closing:
-            raise HostError("the host is closing: connect again when it is back")
+        self.check_open()
         if len(self._rooms) >= self.max_rooms:
             for idle in self._place.take_out(self._rooms.values()) if self._place is not None else ():
                 self.forget(idle)

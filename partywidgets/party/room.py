@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
-from ..exceptions import StartError
+from ..exceptions import HostError, StartError
 from . import resume
+from .arrivals import CLOSING, Arrivals
 from .connection import Connection, ConnectionContext, ReadyState, check_tags
 from .counting import Counting
 from .failures import Failures
@@ -59,6 +60,7 @@ class Room:
         self.failures = Failures(self.loop, self.place)
         self.holds = 0
         self.occupants = Occupants(self.fanout, host.count_socket)
+        self.arrivals = Arrivals(patience=host.connect_timeout)
         self._unborn: Server | None = None
         self._starting: asyncio.Task[Server] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -84,9 +86,8 @@ class Room:
             raise StartError(f"{self.place} could not start: its host has ended")
         if self._starting is None:
             self._starting = self.tasks.run(self._start(), name=f"start {self.place}")
-        starting = self._starting
         # Whoever asked first may give up without ending the start of the others.
-        await asyncio.wait([starting])
+        await asyncio.wait([starting := self._starting])
         if starting.cancelled():
             raise StartError(f"{self.place} could not start: its host has ended")
         return starting.result()
@@ -316,19 +317,19 @@ class Room:
     async def connect(self, connection: Connection, *, request: HTTPConnection, accept: Accept) -> None:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
-        hook = "on_start"
-        ended, enough = "", False
+        hook, ended, enough = "on_start", "", False
         try:
             with self.busy():
                 instance = await self.live()
-                # All three may have changed while the room started.
+                # All four may have changed while the room started.
                 ended = self.host.end_of(connection.grant)
-                async with asyncio.timeout(self.host.connect_timeout):
+                async with self.arrivals.admit(connection):
                     if not ended:
                         hook = "get_connection_tags"
                         connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
                         ended = self.host.end_of(connection.grant)
                     hook = ""
+                    self.host.check_open()
                     self.occupants.check_id(connection.id, connection.grant)
                     enough = self.host.has_enough(connection.grant.subject)
                     if not ended and not enough:
@@ -342,8 +343,10 @@ class Room:
             self.occupants.forget(connection)
             connection._ready = ReadyState.CLOSED
             self.watch_idle()
-            if not hook or not isinstance(error, Exception):  # no hook's: the transport has a status for it
-                raise
+            if self._ended and isinstance(error, StartError):
+                raise HostError(CLOSING) from error
+            if not hook or not isinstance(error, Exception) or (self.host.closing and isinstance(error, HostError)):
+                raise  # no hook's: the transport has a status for it
             log_id = self.report_line(error, hook)
             if ended := self.host.end_of(connection.grant):
                 accept(Nobody()).close(4401, ended)
