@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from websockets.exceptions import ConnectionClosed
 
-from partywidgets.exceptions import StartError
+from partywidgets.exceptions import ConnectionClosedError, StartError
 from partywidgets.party import Connection, ConnectionContext, PartyHost, Server, failures
 
 from .serving import Raw, is_paused, received, running, until
@@ -216,6 +216,40 @@ async def test_the_end_of_a_host_with_a_hook_that_hangs(tmp_path: Path) -> None:
         await until(lambda: "message" in log)
     assert log == ["start", "message", "close", "stop"]
     assert not [task for task in asyncio.all_tasks() if "room/lobby" in task.get_name()]
+
+
+async def test_a_hook_runs_on_when_its_grant_ends(tmp_path: Path) -> None:
+    """What has begun is not torn off: it cannot send to its peer any more, its broadcast reaches the others. What waited is not heard."""
+    log: list[Any] = []
+    going = asyncio.Event()
+
+    class Room(Server):
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            log.append(message)
+            await going.wait()
+            with pytest.raises(ConnectionClosedError):
+                connection.send("to you")
+            self.broadcast("to all")
+            await self.storage.put("kept", message)
+
+        def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
+            log.append(("close", code))
+
+    async with running(Room, tmp_path) as run, run.connect(id="other") as other, run.connect(id="me") as me:
+        await me.send("one")
+        await me.send("two")
+        room = run.host._rooms["room", "lobby"]
+        connection = room.occupants.newest("me")
+        assert connection is not None
+        await until(lambda: connection._lane is not None and len(connection._lane.jobs) == 1)
+        assert run.host.revoke(connection.grant.grant_id) == 1
+        await me.wait_closed()
+        assert (me.close_code, log) == (4401, ["one"])
+        going.set()
+        assert await received(other) == "to all"
+        await until(lambda: ("close", 4401) in log)
+        assert await room.storage.get("kept") == "one"
+    assert log[:2] == ["one", ("close", 4401)]
 
 
 async def test_a_hook_that_fails_at_every_message_is_told_once(
