@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal
@@ -29,6 +29,8 @@ from .base import CheckModel, Probe, ProbeContext
 STDOUT_BYTES = 64 * 1024
 STDERR_BYTES = 8 * 1024
 """How much of each stream is kept; the rest is read and dropped, so that the program does not block."""
+PIECE = 64 * 1024
+"""Bytes that are read at once: as much as a pipe holds."""
 TERMINATE_S = 0.3
 """Seconds between SIGTERM and SIGKILL for a program that is over its time."""
 DRAIN_S = 0.2
@@ -163,7 +165,7 @@ def _signal_name(number: int) -> str:
 async def run_program(arguments: list[str], environment: dict[str, str], cwd: str | None, deadline: float) -> Ended:
     """Runs a program in a process group of its own, and leaves nothing of that group behind. Raises OSError if it cannot start."""
     # Own pipes: with asyncio's, a program counts as running until everything that holds them has ended, too.
-    async with _collected(STDOUT_BYTES) as stdout, _collected(STDERR_BYTES) as stderr:
+    with _collected(STDOUT_BYTES) as stdout, _collected(STDERR_BYTES) as stderr:
         process = await asyncio.create_subprocess_exec(
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
@@ -203,19 +205,30 @@ async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> N
             await process.wait()
 
 
-class _Stream(asyncio.Protocol):
-    """The reading end of a pipe: the first `limit` bytes in `kept`, the rest dropped; `ended` is resolved at its end."""
+class _Stream:
+    """The reading end of a pipe: the first `limit` bytes in `kept`, the rest dropped; `ended` is resolved at its end.
 
-    def __init__(self, limit: int, inlet: int) -> None:
-        self.limit, self.inlet = limit, inlet
+    It reads by itself: uvloop's transport of a pipe closes the descriptor and then the file object once more, by which time the number may
+    be that of what another thread has opened.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.kept = bytearray()
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._outlet, self.inlet = os.pipe()
+        os.set_blocking(self._outlet, False)
+        self._loop.add_reader(self._outlet, self._read)
 
-    def data_received(self, data: bytes) -> None:
-        self.kept += data[: self.limit - len(self.kept)]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.ended.done():
+    def _read(self) -> None:
+        try:
+            piece = os.read(self._outlet, PIECE)
+        except (BlockingIOError, InterruptedError):
+            return
+        self.kept += piece[: self.limit - len(self.kept)]
+        if not piece:
+            self._loop.remove_reader(self._outlet)
             self.ended.set_result(None)
 
     def close_inlet(self) -> None:
@@ -224,19 +237,20 @@ class _Stream(asyncio.Protocol):
             os.close(self.inlet)
             self.inlet = -1
 
+    def close(self) -> None:
+        """Closes both ends."""
+        self._loop.remove_reader(self._outlet)
+        os.close(self._outlet)
+        self.close_inlet()
 
-@contextlib.asynccontextmanager
-async def _collected(limit: int) -> AsyncIterator[_Stream]:
-    outlet, inlet = os.pipe()
-    stream = _Stream(limit, inlet)
+
+@contextlib.contextmanager
+def _collected(limit: int) -> Iterator[_Stream]:
+    stream = _Stream(limit)
     try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: stream, os.fdopen(outlet, "rb", buffering=0))
-        try:
-            yield stream
-        finally:
-            transport.close()
+        yield stream
     finally:
-        stream.close_inlet()
+        stream.close()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from partywidgets.scans import judge
 from partywidgets.scans.checks.exec import STDOUT_BYTES, ExecCheck, parse_metrics, parse_output
-from partywidgets.scans.model import Metric
+from partywidgets.scans.model import CheckResult, Metric
 from tests.ports import kept_port
 
 from .servers import look, serving
@@ -191,3 +192,41 @@ async def test_monitoring_plugins() -> None:
     assert (result.status, result.summary) == ("warn", "WARNING: as asked")
     result = await look(run(f"{PLUGINS}/check_load", "-w", "1000,1000,1000", "-c", "2000,2000,2000"))
     assert [metric.name for metric in result.metrics[:3]] == ["load1", "load5", "load15"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_each_descriptor_is_closed_once(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second close, as uvloop does it to a pipe that it was given as a file, would meet what another thread has opened under the number
+    meanwhile: a database, or a socket."""
+    make = asyncio.new_event_loop if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    twice: list[int] = []
+    close = os.close
+
+    def note(descriptor: int) -> None:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            twice.append(descriptor)
+
+    def noting_close(descriptor: int) -> None:
+        note(descriptor)
+        close(descriptor)
+
+    class NotingFile(io.FileIO):
+        def close(self) -> None:
+            if not self.closed:
+                note(self.fileno())
+            super().close()
+
+    monkeypatch.setattr(os, "close", noting_close)
+    monkeypatch.setattr(os, "fdopen", lambda descriptor, *_, **__: NotingFile(descriptor))
+
+    async def looks() -> list[CheckResult]:
+        found = [await look(run("sh", "-c", text)) for text in ("echo LINE", "sleep 30 & echo LINE", "yes | head -c 300000")]
+        await asyncio.sleep(0)
+        return found
+
+    with asyncio.Runner(loop_factory=make) as runner:
+        found = runner.run(looks())
+    assert [result.summary for result in found] == ["LINE", "LINE", "y"]
+    assert twice == []
