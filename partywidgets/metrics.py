@@ -16,6 +16,7 @@ from .scans.report import count_statuses
 if TYPE_CHECKING:
     from .app import App
 
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 CHECK = ("check_id", "fingerprint")
 DIALLED = ("http", "tcp", "tls", "icmp")
 """Types of checks that look up a target's name before they speak to it, and say how long that took."""
@@ -146,10 +147,10 @@ def _phases(row: CheckResult, seen: dict[str, float]) -> dict[str, float]:
 def exposition(app: App, accept: str) -> tuple[bytes, str]:
     """The page that `/metrics` answers with, and its media type. Call it on the room loop.
 
-    OpenMetrics to whom `accept` (the header) names it, as Prometheus does; to everybody else Prometheus' older text format: promtool and
-    agents that know that one alone read not a line of a page with types that they do not know.
+    OpenMetrics, except to whom `accept` (the header) names Prometheus' older text format without it: promtool, and agents that know
+    that one alone, read not a line of a page with types that they do not know.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_HostCollector(app))
-    encode, media_type = choose_encoder(accept)
+    encode, media_type = choose_encoder(accept if "text/plain" in accept else OPENMETRICS)
     return encode(registry), media_type

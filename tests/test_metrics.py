@@ -25,8 +25,7 @@ Samples = dict[tuple[str, str], list[Sample]]
 
 async def scraped(app: Running) -> Samples:
     """The page as a strict reader of OpenMetrics sees it, by sample name and check id."""
-    asks = {**app.bearer(app.guest), "Accept": "application/openmetrics-text"}
-    async with app.http.get(f"{app.url}/metrics", headers=asks) as answer:
+    async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as answer:
         assert answer.status == 200
         page = await answer.text()
     found: Samples = {}
@@ -121,8 +120,8 @@ async def test_peers_that_are_behind_are_seen(tmp_path: Path) -> None:
         assert sum(values((await scraped(app))["partywidgets_unread_bytes", ""])) == 0
 
 
-async def test_who_asks_for_no_openmetrics_gets_a_page_that_promtool_takes(tmp_path: Path) -> None:
-    """curl, and an agent that knows Prometheus' text format alone: promtool reads the page and finds no fault with a name or a type."""
+async def test_who_asks_for_plain_text_gets_a_page_that_promtool_takes(tmp_path: Path) -> None:
+    """An agent that knows Prometheus' text format alone: promtool reads the page and finds no fault with a name or a type."""
     program = await asyncio.to_thread(lambda: unpacked("prometheus") / "usr/bin/promtool")
     seen = [Metric("status", 503), Metric("size", 9.0, "B"), Metric('q"\n', 1, "{")]
     results = [CheckResult('a"b\n', "http", "x", "crit", phases_ms={"resolve": 2.0}, metrics=seen)]
@@ -130,7 +129,8 @@ async def test_who_asks_for_no_openmetrics_gets_a_page_that_promtool_takes(tmp_p
     async with running(tmp_path) as app:
         status, answer = await app.json("POST", "/api/ops/scans", json={"report": report.to_wire(max_bytes=None)})
         assert status == 201, answer
-        async with app.http.get(f"{app.url}/metrics", headers=app.bearer(app.guest)) as plain:
+        asks = {**app.bearer(app.guest), "Accept": "text/plain;version=0.0.4;q=1,*/*;q=0.1"}
+        async with app.http.get(f"{app.url}/metrics", headers=asks) as plain:
             assert (plain.headers["Content-Type"], plain.headers["Vary"]) == ("text/plain; version=0.0.4; charset=utf-8", "Accept")
             page = await plain.read()
     process = await asyncio.create_subprocess_exec(
