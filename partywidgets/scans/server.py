@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -114,52 +114,43 @@ class OpsMonitorBroadcastServer(Server):
     # inside
 
     async def _act(self, connection: Connection, kind: str, data: Mapping[str, Any]) -> Any:
-        grant, service = connection.grant, self.service
-        if kind == "offer" and connection.subprotocol == RUNNER:
-            require(grant, kind, "runner", "admin")
-            return {"checks": await service.runners.offer(connection.id, grant.subject, data)}
-        if kind == "result" and connection.subprotocol == RUNNER:
-            require(grant, kind, "runner", "admin")
-            service.runners.result(connection.id, data)
-            return None
-        if kind == "scan":
-            require(grant, kind, "admin")
-            return self._scan(read_selection(data), "manual", grant)
-        if kind == "cancel":
-            require(grant, kind, "admin")
-            service.cancel_scan(str(data.get("scan_id")))
-            _log.info("scan %s was cancelled by %s", data["scan_id"], grant.subject)
-            return {"scan_id": data["scan_id"]}
-        if kind == "past":
-            require(grant, kind, *ROLES)
-            return await self._past(data)
-        if kind == "window":
-            require(grant, kind, *ROLES)
-            return await self._watchers.window(connection, WindowQuery.from_wire(data))
-        if kind == "rows":
-            require(grant, kind, *ROLES)
-            return await self._watchers.rows(connection, data)
-        if kind == "recheck":
-            require(grant, kind, "responder", "admin")
-            fingerprints = names(data.get("fingerprints"), "fingerprints")
-            if not fingerprints:
-                raise ValueError("`fingerprints` is empty: name the rows to look at again")
-            return self._scan(Selection(fingerprints=fingerprints), "recheck", grant)
-        if kind == "remedy":
-            require(grant, kind, "responder", "admin")
-            return await self._remedy(data, grant)
-        if kind == "ack":
-            require(grant, kind, "responder", "admin")
-            return await self._ack(data, grant)
-        if kind == "silence":
-            require(grant, kind, "responder", "admin")
-            return await self._silence(data, grant)
-        raise ValueError(
-            f"the ops room knows no message of type {one_line(kind, 40)!r}: "
-            "send past, window, rows, ack, silence, recheck, remedy, scan or cancel"
-        )
+        """Does what a message asks for, if the grant has one of the roles for it; a message of runners alone is unknown to all others."""
+        act = _RUNNERS_ACTS.get(kind) if connection.subprotocol == RUNNER else None
+        act = act or _ACTS.get(kind)
+        if act is None:
+            *most, last = _ACTS
+            raise ValueError(f"the ops room knows no message of type {one_line(kind, 40)!r}: send {', '.join(most)} or {last}")
+        roles, method = act
+        require(connection.grant, kind, *roles)
+        return await method(self, connection, data)
 
-    async def _past(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def _offer(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {"checks": await self.service.runners.offer(connection.id, connection.grant.subject, data)}
+
+    async def _result(self, connection: Connection, data: Mapping[str, Any]) -> None:
+        self.service.runners.result(connection.id, data)
+
+    async def _window(self, connection: Connection, data: Mapping[str, Any]) -> Any:
+        return await self._watchers.window(connection, WindowQuery.from_wire(data))
+
+    async def _rows(self, connection: Connection, data: Mapping[str, Any]) -> Any:
+        return await self._watchers.rows(connection, data)
+
+    async def _recheck(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        fingerprints = names(data.get("fingerprints"), "fingerprints")
+        if not fingerprints:
+            raise ValueError("`fingerprints` is empty: name the rows to look at again")
+        return self._start_scan(Selection(fingerprints=fingerprints), "recheck", connection.grant)
+
+    async def _scan(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        return self._start_scan(read_selection(data), "manual", connection.grant)
+
+    async def _cancel(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        self.service.cancel_scan(str(data.get("scan_id")))
+        _log.info("scan %s was cancelled by %s", data["scan_id"], connection.grant.subject)
+        return {"scan_id": data["scan_id"]}
+
+    async def _past(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
         """What came before a row: its hours and looks of the last day, its changes and the last proof of a week, and its last failure
         while it is ok, else its last success."""
         history, fingerprint = self.service.history, data.get("fingerprint")
@@ -171,9 +162,9 @@ class OpsMonitorBroadcastServer(Server):
         witness = (await history.witnesses(name)).beside(row)
         return {**past, "witness": None if witness is None else witness.to_wire(), "next": wire_moment(self.service.next_look(check))}
 
-    async def _remedy(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    async def _remedy(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
         """A command was run for a row: it is looked at again, alone, and what came of it is kept and told."""
-        service = self.service
+        service, grant = self.service, connection.grant
         fingerprint, sandbox, command, exit_code, duration, seq = proof.read_remedy(data)
         row = service.board.rows.get(fingerprint)
         if row is None:
@@ -213,7 +204,7 @@ class OpsMonitorBroadcastServer(Server):
                 _log.error("ops-monitor-broadcast/%s: the remedy of %s is told, but not kept: %s", self.name, told.check_id, error)
             self.publish("remedy", whole.to_wire())
 
-    def _scan(self, selection: Selection, trigger: str, grant: Grant) -> dict[str, Any]:
+    def _start_scan(self, selection: Selection, trigger: str, grant: Grant) -> dict[str, Any]:
         service = self.service
         scan = service.start_scan(
             selection, broadcast=service.announcer.broadcast or self.publish, trigger=trigger, actor=grant.display_name
@@ -227,24 +218,26 @@ class OpsMonitorBroadcastServer(Server):
         async with self.awake():
             await scan.wait()
 
-    async def _ack(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    async def _ack(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        actor = connection.grant.display_name
         fingerprint = data.get("fingerprint")
         if not isinstance(fingerprint, str):
             raise ValueError("`fingerprint` is missing: take it from the row")
         if data.get("reason") is None:
-            await self.service.suppressions.withdraw_ack(fingerprint, grant.display_name)
+            await self.service.suppressions.withdraw_ack(fingerprint, actor)
             return {"fingerprint": fingerprint}
-        ack = Ack(fingerprint, read_reason(data.get("reason")), grant.display_name, utc_now(), read_until(data.get("until")))
+        ack = Ack(fingerprint, read_reason(data.get("reason")), actor, utc_now(), read_until(data.get("until")))
         if not ack.in_force(ack.at):
             raise ValueError("`until` is past: give a time to come, or null for no end")
         await self.service.suppressions.acknowledge(ack)
         return {"fingerprint": fingerprint}
 
-    async def _silence(self, data: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    async def _silence(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        actor = connection.grant.display_name
         matchers, until = read_matchers(data.get("matchers")), read_until(data.get("until"))
         if until is None:
-            return {"lifted": await self.service.suppressions.lift_silence(matchers, grant.display_name)}
-        silence = Silence(matchers, read_reason(data.get("reason")), grant.display_name, utc_now(), until, uuid7())
+            return {"lifted": await self.service.suppressions.lift_silence(matchers, actor)}
+        silence = Silence(matchers, read_reason(data.get("reason")), actor, utc_now(), until, uuid7())
         if not silence.in_force(silence.at):
             raise ValueError("`until` is past: give a time to come, or null to lift the silence")
         await self.service.suppressions.silence(silence)
@@ -261,3 +254,25 @@ class OpsMonitorBroadcastServer(Server):
         outcome = {"ok": True, "result": result} if error is None else {"ok": False, "error": one_line(error, 500)}
         shown = request_id if isinstance(request_id, (str, int)) else None
         connection.send(json.dumps({"type": "reply", "data": {"id": shown, **outcome}}))
+
+
+_Act = Callable[[OpsMonitorBroadcastServer, Connection, Mapping[str, Any]], Awaitable[Any]]
+
+_ACTS: dict[str, tuple[tuple[str, ...], _Act]] = {
+    "past": (ROLES, OpsMonitorBroadcastServer._past),
+    "window": (ROLES, OpsMonitorBroadcastServer._window),
+    "rows": (ROLES, OpsMonitorBroadcastServer._rows),
+    "ack": (("responder", "admin"), OpsMonitorBroadcastServer._ack),
+    "silence": (("responder", "admin"), OpsMonitorBroadcastServer._silence),
+    "recheck": (("responder", "admin"), OpsMonitorBroadcastServer._recheck),
+    "remedy": (("responder", "admin"), OpsMonitorBroadcastServer._remedy),
+    "scan": (("admin",), OpsMonitorBroadcastServer._scan),
+    "cancel": (("admin",), OpsMonitorBroadcastServer._cancel),
+}
+"""A message's type → the roles of which one may send it, and what it does."""
+
+_RUNNERS_ACTS: dict[str, tuple[tuple[str, ...], _Act]] = {
+    "offer": (("runner", "admin"), OpsMonitorBroadcastServer._offer),
+    "result": (("runner", "admin"), OpsMonitorBroadcastServer._result),
+}
+"""The same, of a socket that speaks the runners' dialect."""
