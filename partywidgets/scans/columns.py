@@ -1,4 +1,4 @@
-"""The names of a table's columns and groups, as `ts/rooms/row-values.ts` has them."""
+"""The names of a table's columns and groups; `ts/rooms/row-values.ts` has the same, and `tests/vectors/table.json` holds them to it."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from partywidgets.scans.columns import COLUMN_KEYS, DEFAULT_SORT, GROUPINGS
 from partywidgets.scans.model import CheckResult, State, Status, Suppression, parse_time
 from partywidgets.scans.ordering import Look, Ordering
 from partywidgets.scans.row_values import host_of
@@ -41,6 +42,13 @@ def row(wire: dict[str, Any]) -> CheckResult:
 
 NOW = parse_time(VECTORS["now"]).timestamp()
 ROWS = {item.fingerprint: item for item in map(row, VECTORS["rows"])}
+
+
+def test_columns_and_groups_have_the_page_s_names() -> None:
+    """The names of `columns.py` are those of `ts/rooms/row-values.ts`, in the same order."""
+    assert [list(names) for names in (COLUMN_KEYS, GROUPINGS, DEFAULT_SORT)] == [
+        VECTORS[name] for name in ("columns", "groupings", "default_sort")
+    ]
 
 
 @pytest.mark.parametrize("view", VECTORS["views"], ids=lambda view: f"{','.join(view['sort'])} {view['group']} {view['search']}".strip())

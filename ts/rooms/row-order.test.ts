@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Result } from "../result.ts";
 import { compileFilter, goesByTime, toggleWord } from "./row-filter.ts";
 import { RowOrder } from "./row-order.ts";
-import { hostOf, readSort } from "./row-values.ts";
+import { COLUMN_KEYS, DEFAULT_SORT, GROUPINGS, hostOf, readSort } from "./row-values.ts";
 import type { Steps } from "./slices.ts";
 
 interface View {
@@ -15,6 +15,9 @@ interface View {
   groups?: [string, number][];
 }
 const vectors = JSON.parse(readFileSync("../tests/vectors/table.json", "utf8")) as {
+  columns: string[];
+  groupings: string[];
+  default_sort: string[];
   now: string;
   rows: Result[];
   views: View[];
@@ -29,6 +32,12 @@ function row(fingerprint: string, change: Partial<Result> = {}): Result {
 function all(steps: Steps): void {
   for (const _ of steps);
 }
+
+it("has the host's names of columns and groups", () => {
+  expect(COLUMN_KEYS).toEqual(vectors.columns);
+  expect(GROUPINGS).toEqual(vectors.groupings);
+  expect(DEFAULT_SORT).toEqual(vectors.default_sort);
+});
 
 describe("rows in order", () => {
   it.each(vectors.views)("sorted by $sort, in groups of '$group', with '$search' and $statuses", (view) => {
