@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from ..duration import PATTERN, PositiveSeconds, parse_duration
 from ..exceptions import UnknownSandboxError
 from ..party.grant import Grant
+from .asking import ASK_SECONDS
+from .lease import IDLE_SECONDS
 
 DEFAULT_SANDBOX = "default"
 
@@ -86,11 +88,11 @@ class TerminalSettings:
     """Lines kept above the screen for whoever joins late."""
     history: int = 1000
     """Commands kept in a room's ledger."""
-    idle_after: float = 60.0
+    idle_after: float = IDLE_SECONDS
     """Seconds without input after which another may take the lease by typing."""
-    ask_for: float = 60.0
-    """Seconds that a request for control waits for its answer; clients wait 75 at most. As long as `idle_after`, so that who is away and
-    answers nobody is followed."""
+    ask_for: float = ASK_SECONDS
+    """Seconds that a request for control waits for its answer; clients wait 15 more than its default. As long as `idle_after`, so that who
+    is away and answers nobody is followed."""
     size: Literal["controller", "smallest"] = "controller"
     """Whose window decides the size."""
     recording: RecordingSettings = field(default_factory=RecordingSettings)
