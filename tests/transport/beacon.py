@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import resource
 import signal
+import socket
 from collections.abc import Awaitable
 from typing import Any
 
@@ -74,6 +75,7 @@ async def main() -> None:
     parser.add_argument("--stall", type=float, default=5.0)
     parser.add_argument("--head-timeout", type=float, default=5.0)
     parser.add_argument("--cap", type=int, default=DEFAULT_CAP)
+    parser.add_argument("--kernel", type=int, help="bytes that the kernel keeps for each peer; by itself some megabytes")
     options = parser.parse_args()
     if options.files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
@@ -82,11 +84,14 @@ async def main() -> None:
     gate = Gate(tokens={TOKEN: Identity("me", "Me", frozenset({"peer"}))})
     timeout = options.ping if options.ping_timeout is None else options.ping_timeout
     limits = Limits(ping_interval=options.ping, ping_timeout=timeout, stall=options.stall)
+    listening = socket.create_server((options.bind, 0))
+    if options.kernel:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, options.kernel)  # each peer's socket inherits it
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
         PartyHost({"beacon": Beacon}, storage=options.storage, slow_consumer_cap=options.cap) as host,
-        serve(host, bind=options.bind, port=0, auth=gate, limits=limits, head_timeout=options.head_timeout) as server,
+        serve(host, sock=listening, auth=gate, limits=limits, head_timeout=options.head_timeout) as server,
     ):
         print(server.port, flush=True)
         await stop.wait()

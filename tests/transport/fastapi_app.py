@@ -15,7 +15,8 @@ from partywidgets.auth import Refusal
 from partywidgets.party import Alias, Connection, ConnectionContext, Grant, Lobby, PartyHost, Server
 from partywidgets.transport.asgi import PartyMiddleware
 
-left: list[Any] = []
+left: dict[str, list[Any]] = {}
+"""By room."""
 
 
 class Chat(Server):
@@ -40,7 +41,7 @@ class Chat(Server):
             self.broadcast(message)
 
     def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
-        left.append([connection.id, code, reason, was_clean])
+        left.setdefault(self.name, []).append([connection.id, code, reason, was_clean])
 
     async def on_request(self, request: Request) -> Response:
         return JSONResponse([self.name, request.method, len(await request.body()), [one.id for one in self.get_connections()]])
@@ -85,10 +86,10 @@ app.add_middleware(
 )
 
 
-@app.get("/left")
-async def who_left() -> list[Any]:
+@app.get("/left/{room}")
+async def who_left(room: str) -> list[Any]:
     """What on_close saw."""
-    return left
+    return left.get(room, [])
 
 
 @app.websocket("/own")

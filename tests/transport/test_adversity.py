@@ -24,11 +24,11 @@ from .lit import WAIT, Watch, lit
 
 @pytest.mark.timeout(180)
 async def test_no_more_files(tmp_path: Path) -> None:
-    """Four hundred come to a server that may open 256 files: who was there misses nothing, and when some leave others come in."""
+    """A hundred and eighty come to a server that may open 128 files: who was there misses nothing, and when some leave others come in."""
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context((tmp_path / "log").open("wb"))
-        # Twenty numbers a second to each: five thousand for the one process that reads for all who came.
-        beacon = await stack.enter_async_context(lit(tmp_path / "storage", "--files", "256", "--period", "0.05", log=log))
+        # Twenty numbers a second to each: two and a half thousand for the one process that reads for all who came.
+        beacon = await stack.enter_async_context(lit(tmp_path / "storage", "--files", "128", "--period", "0.05", log=log))
         watches = [Watch(await stack.enter_async_context(beacon.connect(f"early{number}"))) for number in range(5)]
 
         async def come(number: int) -> Watch | None:
@@ -37,10 +37,10 @@ async def test_no_more_files(tmp_path: Path) -> None:
             return None
 
         came: list[Watch] = []
-        for first in range(0, 400, 40):  # no more at once than a quarter of the files
-            some = await asyncio.gather(*(come(number) for number in range(first, first + 40)))
+        for first in range(0, 180, 30):  # no more at once than a quarter of the files
+            some = await asyncio.gather(*(come(number) for number in range(first, first + 30)))
             came += [watch for watch in some if watch is not None]
-        assert 100 < len(came) < 256, "the limit of files was not met"
+        assert 50 < len(came) < 128, "the limit of files was not met"
         await asyncio.gather(*(watch.reach(20) for watch in watches))
         assert b"no connection can be taken (Too many open files)" in (tmp_path / "log").read_bytes()
         for watch in came:

@@ -7,8 +7,9 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,42 +55,44 @@ WAIT = 30.0
 class Other:
     """A server process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, name: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str) -> None:
         self.process, self.port, self.name = process, port, name
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}"
 
-    async def left(self, count: int) -> list[Any]:
-        """What on_close saw, once it was so many times."""
+    async def left(self, room: str, count: int) -> list[Any]:
+        """What on_close saw in a room, once it was so many times."""
         async with asyncio.timeout(WAIT), httpx.AsyncClient() as http:
-            while len(seen := (await http.get(self.http + "/left")).json()) < count:
+            while len(seen := (await http.get(f"{self.http}/left/{room}")).json()) < count:
                 await asyncio.sleep(0.02)
             return list(seen)
 
-    async def started(self) -> None:
-        """Waits for the first answer."""
-        async with httpx.AsyncClient(timeout=WAIT) as http:
-            assert (await http.get(self.http + "/left")).json() == []
 
-
-@pytest.fixture(params=SERVERS)
-async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Other]:
-    """The FastAPI app under each server, on a socket that listens already."""
-    with socket.create_server(("127.0.0.1", 0)) as listening, (tmp_path / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *(part.format(fd=listening.fileno()) for part in SERVERS[request.param]),
-            cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(tmp_path / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
+@contextlib.contextmanager
+def running(name: str, folder: Path) -> Iterator[Other]:
+    """The FastAPI app under a server, on a socket that listens already, once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *(part.format(fd=listening.fileno()) for part in SERVERS[name])],
+            cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(folder / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
         try:
-            server = Other(process, listening.getsockname()[1], request.param)
-            await server.started()
+            server = Other(process, listening.getsockname()[1], name)
+            assert httpx.get(f"{server.http}/left/any", timeout=WAIT).json() == []
             yield server
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with hypercorn's workers, which would outlive it
-            await process.wait()
-            print((tmp_path / "log").read_text())
+            process.wait()
+            print((folder / "log").read_text())
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Other]:
+    """Each server, for all tests here, of which each has a room of its own."""
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
 
 
 async def test_requests(other: Other) -> None:
@@ -123,7 +126,7 @@ async def test_upgrades_that_are_refused(other: Other) -> None:
 
 async def test_messages_and_closes(other: Other) -> None:
     """Text, bytes, large ones and a burst reach all in order; codes and reasons go both ways; on_close comes once for each."""
-    url = other.ws + "/parties/chat/x?_pk="
+    url = other.ws + "/parties/chat/talk?_pk="
     async with connect(url + "a", subprotocols=[Subprotocol("chat.v1")]) as a, connect(url + "b") as b, connect(url + "c") as c:
         assert a.subprotocol == "chat.v1"
         assert [await received(client) for client in (a, b, c)] == [f"hello {name} ours be kind" for name in "abc"]
@@ -139,24 +142,24 @@ async def test_messages_and_closes(other: Other) -> None:
         assert (b.close_code, b.close_reason) == (4000, "out")
         await a.close(4001, "bye")
         c.transport.abort()
-        seen = await other.left(3)
+        seen = await other.left("talk", 3)
     assert sorted(entry[0] for entry in seen) == ["a", "b", "c"]
     assert {entry[0]: entry[1] for entry in seen if entry[0] != "b"} == TOLD[other.name]
     async with httpx.AsyncClient() as http:
-        assert (await http.get(other.http + "/parties/chat/x")).json()[3] == []
+        assert (await http.get(other.http + "/parties/chat/talk")).json()[3] == []
 
 
 async def test_a_peer_that_does_not_read(other: Other) -> None:
     """It is cut, and the others get everything."""
     async with (
-        connect(other.ws + "/parties/chat/x?_pk=stalled", max_queue=1, compression=None) as stalled,
-        connect(other.ws + "/parties/chat/x?_pk=fine", compression=None) as fine,
+        connect(other.ws + "/parties/chat/stall?_pk=stalled", max_queue=1, compression=None) as stalled,
+        connect(other.ws + "/parties/chat/stall?_pk=fine", compression=None) as fine,
     ):
         assert await received(fine) == "hello fine ours be kind"
         stalled.transport.pause_reading()
         message = "x" * 64 * 1024
         async with asyncio.timeout(40):
-            while not (left := await other.left(0)):
+            while not (left := await other.left("stall", 0)):
                 for _ in range(64):
                     await fine.send(message)
                     assert await received(fine) == message
@@ -183,8 +186,15 @@ async def test_resume(other: Other) -> None:
         assert verdicts == [True]
 
 
-async def test_the_end(other: Other) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+async def test_the_end(name: str, tmp_path: Path) -> None:
     """SIGTERM: whoever is there is told, one that does not read holds nothing up for long, and the process ends."""
+    with running(name, tmp_path) as other:
+        await ends(other)
+
+
+async def ends(other: Other) -> None:
+    """Sends SIGTERM to a server with two clients."""
     async with (
         connect(other.ws + "/parties/chat/x?_pk=fine") as fine,
         connect(other.ws + "/parties/chat/x?_pk=stalled", max_queue=1, compression=None) as stalled,
@@ -202,5 +212,4 @@ async def test_the_end(other: Other) -> None:
         elif sys.version_info < (3, 12):  # it cancels the app after its graceful time
             assert fine.close_code in (1011, 1006)
         stalled.transport.abort()
-        async with asyncio.timeout(WAIT):
-            assert await other.process.wait() in (0, -signal.SIGTERM)
+        assert await asyncio.to_thread(other.process.wait, WAIT) in (0, -signal.SIGTERM)
