@@ -19,7 +19,7 @@ def request_of(
     *,
     host: str | list[str] = f"127.0.0.1:{PORT}",
     origin: str | list[str] | None = None,
-    bearer: str | None = None,
+    bearer: str | list[str] | None = None,
     protocols: tuple[str, ...] = (),
     query: str = "",
     kind: str = "websocket",
@@ -29,8 +29,7 @@ def request_of(
     """A request as an ASGI server would describe it."""
     headers = [(b"host", value.encode("latin-1")) for value in ([host] if isinstance(host, str) else host)]
     headers += [(b"origin", value.encode("latin-1")) for value in ([origin] if isinstance(origin, str) else origin or [])]
-    if bearer is not None:
-        headers.append((b"authorization", f"Bearer {bearer}".encode()))
+    headers += [(b"authorization", f"Bearer {value}".encode()) for value in ([bearer] if isinstance(bearer, str) else bearer or [])]
     if protocols:
         headers.append((b"sec-websocket-protocol", ", ".join(protocols).encode()))
     scope: dict[str, Any] = {

@@ -35,6 +35,15 @@ def test_a_wrong_bearer_token_is_401(header: str) -> None:
         assert (decision.status, decision.close_code) == (401, None)
 
 
+def test_two_authorization_headers_are_refused() -> None:
+    """Whoever stands in front may have looked at the other one: both are 400, also where each of them would do."""
+    token = new_token()
+    for bearers in ([token, token], [token, "wrong-wrong-wrong-wrong"], ["wrong-wrong-wrong-wrong", token]):
+        decision = kernel_gate(token)(request_of(bearer=bearers), LOBBY)
+        assert isinstance(decision, Refusal)
+        assert decision.status == 400
+
+
 def test_a_token_in_the_url_is_refused_and_says_what_to_do_instead() -> None:
     """`?token=` is no credential outside Jupyter, whether it is right or wrong and whatever comes with it."""
     token = new_token()

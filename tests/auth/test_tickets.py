@@ -77,7 +77,7 @@ def test_a_resume_ticket_lives_with_its_socket_and_ten_minutes_more() -> None:
     for ticket in (*tickets, "unknown"):
         book.release(ticket)
     now += 599
-    book.release(tickets[1])
+    book.release(tickets[2])
     assert book.redeem(tickets[1], party="chat", room="lobby") is not None
     now += 1
     assert book.redeem(tickets[2], party="chat", room="lobby") is None, "a second release does not prolong"

@@ -57,6 +57,19 @@ async def test_preview_sends_chunks_and_resumes_by_cursor(serve: Serve) -> None:
             assert (await back.gone())[0] == 1000
 
 
+async def test_preview_terminates_for_who_may_restart_alone(serve: Serve) -> None:
+    """An operator's `terminate` ends nothing, though they may type; a peer's does."""
+    async with serve() as place, place.watch(who="ana") as ana:
+        await ana.running()
+        query = "?dialect=cloudflare-1"
+        async with place.watch(who="ben", dialect=None, query=query) as ben, place.watch(who="pia", dialect=None, query=query) as pia:
+            await ben.tell("terminate")
+            await ben.type(b"echo still-$((1+1))\r")
+            await ana.shows(b"still-2")
+            await pia.tell("terminate")
+            assert (await ana.message("exit"))["reason"]
+
+
 async def test_preview_refuses_a_foreign_cursor(serve: Serve) -> None:
     """A cursor of another run is an `error` and close 1011, as their container does it."""
     async with serve() as place, place.watch(who="pia") as pia:

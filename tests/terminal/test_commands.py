@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from partywidgets.terminal import commands
+from partywidgets.terminal import commands, requests
 from tests.engines_fixture import Engine
 
 from ..debian_package import unpacked
@@ -351,8 +351,8 @@ async def test_run_in_a_busybox_container(serve: Serve, docker_engine: Engine, m
 
 
 async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -> None:
-    """A command behind another's is not typed once control went to somebody else, nor for who was put out and never answers the Close."""
-    async with serve() as place, place.watch() as ana, place.watch(who="ben") as ben:
+    """A command behind another is not typed once control went to somebody else, nor for who was put out and never answers the Close."""
+    async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia, place.watch(who="ben") as ben:
         await ben.running()
         await ben.tell("run", id="b1", command="read x; echo $x")
         await ben.message("mark", kind="start", command="read x; echo $x")
@@ -374,16 +374,29 @@ async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -
         ben.socket.transport.pause_reading()
         theirs = (await ben.message("welcome"))["connection"]
         await ana.ask("eject", connection=theirs)
-        await ana.tell("lease", action="take")
-        await ana.until(lambda: ana.of("lease")[-1]["can_type"])
-        await ana.type("on\r")
-        assert (await ana.ask("run", command="echo third-$((1+2))", timeout_s=60))["result"]["output"] == "third-3"
-        assert [entry["command"] for entry in (await ana.ask("history"))["result"]["commands"]] == [
+        # Control is still with him, which alone would let him type: a peer needs none.
+        await pia.type("on\r")
+        assert (await pia.ask("run", command="echo third-$((1+2))", timeout_s=60))["result"]["output"] == "third-3"
+        assert [entry["command"] for entry in (await pia.ask("history"))["result"]["commands"]] == [
             "read x; echo $x",
             "read y; echo $y",
             "echo third-$((1+2))",
         ]
         ben.socket.transport.resume_reading()
+
+
+async def test_a_viewer_has_so_many_requests_open(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is answered with a sentence, and does nothing; when one has ended, the next is taken."""
+    monkeypatch.setattr(requests, "REQUESTS_PER_VIEWER", 2)
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.tell("run", id="first", command="read x; echo $x")
+        await ana.message("mark", kind="start")
+        await ana.tell("run", id="second", command="echo second")
+        assert (await ana.ask("run", command="echo third"))["error"] == "more than 2 requests are open: wait for one"
+        await ana.type("on\r")
+        assert (await ana.message("reply", id="second"))["result"]["output"] == "second"
+        assert (await ana.ask("run", command="echo fourth", timeout_s=60))["result"]["output"] == "fourth"
 
 
 BASHRCS = {
