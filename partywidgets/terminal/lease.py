@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..party import Grant
+
 IDLE_SECONDS = 60.0
 """A holder who typed nothing for this long may be followed by whoever types next."""
 
@@ -18,6 +20,12 @@ class Person:
     connection: str
     name: str
     role: str
+    """Empty: none in terminals."""
+
+    @classmethod
+    def of(cls, grant: Grant, connection: str) -> Person:
+        """Whose grant it is, by this connection."""
+        return cls(grant.subject, connection, grant.display_name, grant.terminal_role() or "")
 
     @property
     def may_hold(self) -> bool:

@@ -18,8 +18,7 @@ from .recording_thread import off_loop
 
 async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit, *, packed: bool = False) -> Response:
     """To a GET of `/recordings` ("" as `wanted`), `/recordings/ID.cast` and `/recordings/ID.json`. `packed`: whoever asks takes gzip."""
-    role = grant.terminal_role() or ""
-    person = Person(grant.subject, "http", grant.display_name, role)
+    person = Person.of(grant, "http")
     if not person.may_hold:
         audit.note("recording-refused", person)
         return PlainTextResponse(unreadable(grant), 403)
@@ -39,10 +38,10 @@ async def answer(folder: Path, wanted: str, grant: Grant, audit: Audit, *, packe
 
 def unreadable(grant: Grant) -> str:
     """Why this grant may not read recordings; "" where it may."""
-    role = grant.terminal_role() or ""
-    if Person(grant.subject, "http", grant.display_name, role).may_hold:
+    person = Person.of(grant, "http")
+    if person.may_hold:
         return ""
-    return f"reading recordings needs the role operator, peer or moderator; this grant is {role or 'none of terminals'}"
+    return f"reading recordings needs the role operator, peer or moderator; this grant is {person.role or 'none of terminals'}"
 
 
 def listed(folder: Path) -> list[dict[str, Any]]:

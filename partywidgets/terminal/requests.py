@@ -127,7 +127,8 @@ class Requests:
 
     def _restart(self, viewer: Viewer, message: dict[str, Any]) -> None:
         async def restart() -> dict[str, Any]:
-            if viewer.person.role not in ("peer", "moderator"):
+            if not viewer.person.may_restart:
+                self._room.audit.note("restart-refused", viewer.person)
                 raise CommandError(f"restart needs the role peer or moderator; this connection is {viewer.person.role}")
             self._room.audit.note("restart", viewer.person)
             await self._room.session.restart()
@@ -202,7 +203,9 @@ class Requests:
         self._room.typed(viewer, b"\x03")
 
     def _terminate(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        if viewer.person.role in ("peer", "moderator") and self._room.session.end():
+        if not viewer.person.may_restart:
+            self._room.audit.note("terminate-refused", viewer.person)
+        elif self._room.session.end():
             self._room.audit.note("terminate", viewer.person)
 
     def _require_typing(self, viewer: Viewer) -> None:

@@ -34,6 +34,8 @@ from .upstream import Upstream
 from .viewer import HOLE_SECONDS, RichViewer, Viewer
 from .vt import is_query_reply
 
+NO_ROLE = "this grant has no role in terminals"
+
 
 class TerminalServer(Server):
     """The terminal room. Its sandbox starts in the background at the first viewer who may type, and lives `keep` seconds after the last
@@ -77,16 +79,11 @@ class TerminalServer(Server):
 
     def on_connect(self, connection: Connection, ctx: ConnectionContext) -> None:
         """Lets a viewer in and returns at once; what the sandbox needs happens behind it."""
-        role = connection.grant.terminal_role()
-        if role is None:
-            connection.close(4403, "this grant has no role in terminals")
+        person = Person.of(connection.grant, connection.id)
+        if refusal := self._refuses(person):
+            connection.close(4403, refusal)
             return
         query = query_of(connection)
-        person = Person(connection.grant.subject, connection.id, connection.grant.display_name, role)
-        if self.requests.keeps_out(person):
-            self.audit.note("refused", person, reason="ejected")
-            connection.close(4403, EJECTED)
-            return
         upstream = self.upstream
         first = not any(other.person.may_hold for other in self.viewers.values())
         is_open = upstream.alive or (upstream.state == "ended" and not first)
@@ -97,6 +94,7 @@ class TerminalServer(Server):
             return
         viewer = viewer_of(connection, person, query.get("dialect", ""))
         if viewer is None:
+            self.audit.note("refused", person, reason="unknown dialect")
             connection.close(4400, f"unknown dialect: leave it out, or use {' or '.join(BY_QUERY)}")
             return
         self.viewers[connection] = viewer
@@ -116,6 +114,13 @@ class TerminalServer(Server):
             self.sizing.viewers_changed()
         if not self.session.preparing:
             self._greeting.greet(viewer)
+
+    def _refuses(self, person: Person) -> str:
+        """Why somebody gets nothing of this room, by a socket or over HTTP; "" where nothing is in the way."""
+        refusal = NO_ROLE if not person.role else EJECTED if self.requests.keeps_out(person) else ""
+        if refusal:
+            self.audit.note("refused", person, reason="ejected" if refusal == EJECTED else "no role in terminals")
+        return refusal
 
     def _shown(self, viewer: Viewer) -> None:
         """The dialects without a welcome hear of the state behind a screen, which clears whatever was there."""
@@ -306,8 +311,8 @@ class TerminalServer(Server):
         """GET: the room's state and screen as JSON, for a role in terminals; `?saved=1`: the screen as a file may hold it."""
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("a terminal room answers GET only", 405, {"Allow": "GET, HEAD"})
-        if grant_of(request).terminal_role() is None:
-            return PlainTextResponse("this grant has no role in terminals", 403)
+        if refusal := self._refuses(Person.of(grant_of(request), "http")):
+            return PlainTextResponse(refusal, 403)
         _, slash, wanted = request.url.path.rpartition("/recordings")
         if slash:
             await self.recorder.flushed()

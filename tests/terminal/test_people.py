@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import aiohttp
+
 from .conftest import Serve
 
 
@@ -74,6 +76,12 @@ async def test_who_is_ejected_is_closed_and_stays_out(serve: Serve) -> None:
         async with place.watch(who="ben") as back, place.watch("another", who="ben") as elsewhere:
             assert await back.gone() == (4403, "a moderator ejected you from this terminal")
             await elsewhere.message("welcome")
+        # Nor is the screen, or what was recorded of it, read over HTTP by who was put out.
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer ben-token-for-the-tests"}) as http:
+            for path, status in (("w1", 403), ("w1?saved=1", 403), ("w1/recordings", 403), ("another", 200)):
+                async with http.get(f"{place.url}/parties/terminal-server/{path}") as answer:
+                    assert answer.status == status, path
+                    assert status == 200 or await answer.text() == "a moderator ejected you from this terminal"
         await cyd.until(lambda: len(cyd.of("presence")[-1]["people"]) == 2 and cyd.of("lease")[-1]["holder"] is None)
         await cyd.type("echo goes-$((1+1))-on\r")
         await ana.shows(b"goes-2-on")
@@ -100,3 +108,20 @@ async def test_who_is_idle_is_followed_by_whoever_types(serve: Serve) -> None:
         await ben.until(lambda: (ben.of("lease")[-1]["holder"] or {}).get("name") == "Cyd")
         assert ben.of("lease")[-1]["can_type"] is False
         assert not any(message["can_type"] for message in obi.of("lease"))
+
+
+async def test_whoever_is_refused_stands_in_the_audit_log(serve: Serve) -> None:
+    """Who has no role in terminals, over either protocol, who asks for a dialect that is none, and who may not restart: each is a line."""
+    async with serve() as place, place.watch(who="ben") as ben:
+        await ben.running()
+        room = await place.room("w1")
+        async with place.watch(who="ops") as stranger:
+            assert await stranger.gone() == (4403, "this grant has no role in terminals")
+        headers = {"Authorization": "Bearer ops-token-for-the-tests"}
+        async with aiohttp.ClientSession(headers=headers) as http, http.get(f"{place.url}/parties/terminal-server/w1") as answer:
+            assert answer.status == 403
+        async with place.watch(who="ben", query="?dialect=klingon") as strange:
+            assert (await strange.gone())[0] == 4400
+        assert room.audit.counts["refused"] == 3
+        assert (await ben.ask("restart"))["ok"] is False
+        assert room.audit.counts["restart-refused"] == 1
