@@ -164,6 +164,7 @@ def create_app(
     from .routes import Routes
     from .scans.entrypoint import OpsMonitorOps
     from .scans.probing import ProbeProcess
+    from .scans.resume_tickets import ResumeTickets
     from .scans.server import OpsMonitorBroadcastServer
     from .terminal.server import TerminalServer
     from .transport.asgi import PartyMiddleware
@@ -182,7 +183,7 @@ def create_app(
     host = AppHost(
         {TERMINALS: TerminalServer, channel.PARTY: OpsMonitorBroadcastServer},
         storage=storage,
-        env=Environment(terminals, service, gate.tickets),
+        env=Environment(terminals, service, ResumeTickets(gate.tickets)),
         # Without authentication everybody is one subject.
         sockets_per_subject=None if gate.open_roles is not None else config.auth.sockets_per_subject,
     )

@@ -131,7 +131,11 @@ export function opsLink(
             traits.write("state", state === "open" ? "live" : state);
             linked();
           },
-          opened() {},
+          opened() {
+            if (!link?.needsTickets) return;
+            // For the day on which the connection is lost while a cell holds the kernel up.
+            void room.ask("ticket", {}).then(({ ok, result }) => ok && link?.resume(String((result as { ticket: unknown }).ticket)));
+          },
           text: (message) => room.text(message),
           binary() {},
           delay(transport, delay, why) {

@@ -200,7 +200,6 @@ export type OpsMessage =
   | { type: "ack"; data: Ack }
   | { type: "silence"; data: Silence }
   | { type: "remedy"; data: Proof }
-  | { type: "ticket"; ticket: string; expires_in: number }
   | { type: "reply"; data: Reply };
 
 /** To the ops room. */
@@ -210,6 +209,7 @@ export type OpsRequest =
   | { type: "past"; data: { id: string; fingerprint: string } }
   | { type: "window"; data: { id: string } & WindowQuery }
   | { type: "rows"; data: { id: string } & RowsQuery }
+  | { type: "ticket"; data: { id: string } }
   | { type: "recheck"; data: { id: string; fingerprints: string[] } }
   | {
       type: "remedy";

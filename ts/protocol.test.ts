@@ -98,6 +98,7 @@ describe("control messages", () => {
     void room.ask("scan", { checks: [], labels: {} });
     void room.ask("window", { sort: [], group: "", search: "", statuses: [], folded: [], pinned: [], from: 0, count: 0 });
     void room.rows({ sort: [], group: "", search: "", statuses: [] });
+    void room.ask("ticket", {});
     for (const { type, data } of sent) {
       const vector = ops.find(({ from, message }) => from === "client" && message.type === type)!;
       expect(Object.keys(data).sort()).toEqual(Object.keys(vector.message.data as object).sort());

@@ -109,6 +109,21 @@ def test_swallowed_on_the_way_to_a_remote_host(remote_lab: tuple[Lab, Laptop], t
     expect_exact(lab, terminal, timeout=90_000)
 
 
+def test_a_dashboard_comes_back_while_a_cell_blocks(remote_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
+    """Its kernel gives no ticket while a cell holds it up: the room has given one for that."""
+    lab, laptop = remote_lab
+    lab.run_code("ops = await pw.ops()\nops")
+    state = lab.page.locator(".pw-ops .pw-bar .pw-state").first
+    expect(state).to_have_text(re.compile("live"), timeout=LONG)
+    for time in ("first", "second"):  # each ticket opens one connection
+        (folder := tmp_path / time).mkdir()
+        with lab.busy(folder):
+            assert laptop.close() > 0
+            expect(state).to_have_text(re.compile("connection lost: reconnecting|the host does not answer: still trying"), timeout=LONG)
+            laptop.open()
+            expect(state).to_have_text(re.compile("live"), timeout=LONG)
+
+
 def test_cut_below_the_comm(comm_lab: tuple[Lab, Laptop], tmp_path: Path) -> None:
     """JupyterLab's own connection to the kernel is cut, which tells the widget nothing: its badge says so, and all is there afterwards."""
     lab, laptop = comm_lab

@@ -3,7 +3,7 @@
 Begin with `server` (the room), `service` (what it stands on) and `active_scans` (a scan from its start to its report). The reasons are in
 `docs/topics/scans.md`. The files, by what they are about:
 
-    the room              server watchers laggards channel requests queries announcer message snapshot entrypoint
+    the room              server watchers laggards channel requests queries announcer message snapshot entrypoint resume_tickets
     a large board         ordering row_filter row_values columns window listing background
     the service           service registry settings tasks housekeeping orphans removal
     when a check is due   schedule cron plan

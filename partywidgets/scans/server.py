@@ -18,6 +18,7 @@ from .message import as_text
 from .model import one_line, utc_now, uuid7
 from .registry import Selection
 from .requests import ROLES, answer, names, read_message, read_selection, require
+from .resume_tickets import ResumeTickets
 from .scan import wire_moment
 from .service import OpsMonitorService, Scan
 from .silence import Ack, Silence, read_matchers, read_reason, read_until
@@ -47,6 +48,11 @@ class OpsMonitorBroadcastServer(Server):
 
     def on_start(self, props: Any = None) -> None:
         """Those who look at the board are here."""
+        self._tickets: ResumeTickets | None
+        try:
+            self._tickets = self.env[ResumeTickets]
+        except LookupError:
+            self._tickets = None
         self._watchers = Watchers(self, self.service.board, self._head)
 
     def get_connection_tags(self, connection: Connection, ctx: ConnectionContext) -> list[str]:
@@ -64,7 +70,7 @@ class OpsMonitorBroadcastServer(Server):
             self._watchers.join(connection, ctx.request.query_params.get("window", ""))
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        """`past`, `window`, `rows`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
+        """`past`, `window`, `rows`, `ticket`, `ack`, `silence`, `recheck`, `remedy`, `scan`, `cancel`; of runners `offer`, `result`.
 
         Each with an id gets a `reply`.
         """
@@ -82,6 +88,8 @@ class OpsMonitorBroadcastServer(Server):
     async def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None:
         """A runner that leaves takes its checks along."""
         self._watchers.leave(connection)
+        if self._tickets is not None:
+            self._tickets.left(connection)
         if connection.subprotocol == RUNNER:
             await self.service.runners.leave(connection.id)
 
@@ -135,6 +143,11 @@ class OpsMonitorBroadcastServer(Server):
 
     async def _rows(self, connection: Connection, data: Mapping[str, Any]) -> Any:
         return await self._watchers.rows(connection, data)
+
+    async def _ticket(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+        if self._tickets is None:
+            raise ValueError("this host gives no tickets: it has no app behind it")
+        return self._tickets.give(connection, party=self.party, room=self.name)
 
     async def _recheck(self, connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
         fingerprints = names(data.get("fingerprints"), "fingerprints")
@@ -262,6 +275,7 @@ _ACTS: dict[str, tuple[tuple[str, ...], _Act]] = {
     "past": (ROLES, OpsMonitorBroadcastServer._past),
     "window": (ROLES, OpsMonitorBroadcastServer._window),
     "rows": (ROLES, OpsMonitorBroadcastServer._rows),
+    "ticket": (ROLES, OpsMonitorBroadcastServer._ticket),
     "ack": (("responder", "admin"), OpsMonitorBroadcastServer._ack),
     "silence": (("responder", "admin"), OpsMonitorBroadcastServer._silence),
     "recheck": (("responder", "admin"), OpsMonitorBroadcastServer._recheck),

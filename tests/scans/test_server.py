@@ -61,7 +61,7 @@ def test_client_vectors_are_read() -> None:
     for item in VECTORS:
         if item["from"] == "client":
             kind, data = read_message(json.dumps(item["message"]))
-            assert kind in ("ack", "silence", "recheck", "scan", "window", "rows")
+            assert kind in ("ack", "silence", "recheck", "scan", "window", "rows", "ticket")
             assert isinstance(data["id"], str)
     assert read_selection(vector("scan", "client")).checks == ()
 

@@ -119,6 +119,16 @@ export class RoomLink {
     return this.#current?.transport.name ?? null;
   }
 
+  /** Whether each attempt needs a ticket, which a kernel that is busy or gone gives to nobody. */
+  get needsTickets(): boolean {
+    return this.transport === "loopback" || this.transport === "remote";
+  }
+
+  /** A resume ticket that the room gave: the next attempt needs no kernel. */
+  resume(ticket: string): void {
+    this.#current?.transport.resume(ticket);
+  }
+
   /** Sends when the room is open; what cannot be sent now is not kept. True when it went out. */
   send(frame: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>): boolean {
     const socket = this.#socket;
