@@ -34,13 +34,13 @@ class Directory:
     """A host's directory, locked for as long as it is open. One that another host holds is not shared: a numbered one in it is taken."""
 
     def __init__(self, path: Path | str | None) -> None:
-        self.path = default_directory() if path is None else Path(path)
+        self._wanted = self.path = default_directory() if path is None else Path(path)
         self._remedy = "set PARTYWIDGETS_HOME to one of yours" if path is None else "name one that you may write to"
         self._lock: IO[str] | None = None
 
     def open(self) -> None:
         """Locks the directory. Raises StorageError when it cannot be made or written."""
-        wanted, holder = self.path, ""
+        wanted, holder = self._wanted, ""
         for number in range(1, 1000):
             candidate = wanted if number == 1 else wanted / "hosts" / str(number)
             try:

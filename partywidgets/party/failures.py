@@ -24,7 +24,7 @@ class Failures:
     """Of one room. A failure is the same as another when its hook, its type and the line that raised it are."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, place: str) -> None:
-        self._loop = loop
+        self.loop = loop
         self._place = place
         self.hook = "a hook"
         """The one whose failure `on_exception` is being told of."""
@@ -43,7 +43,7 @@ class Failures:
                 logger.error("%s: %s, as before: %s: %s", self._place, words, type(error).__name__, str(error)[:200])
             return
         self._again[kind] = 0
-        self._timers[kind] = self._loop.call_later(QUIET, self._look, kind)
+        self._timers[kind] = self.loop.call_later(QUIET, self._look, kind)
         logger.error("%s: %s", self._place, words, exc_info=error)
 
     def _look(self, kind: Kind) -> None:
@@ -54,7 +54,7 @@ class Failures:
             del self._again[kind], self._timers[kind]
             return
         self._again[kind] = 0
-        self._timers[kind] = self._loop.call_later(QUIET, self._look, kind)
+        self._timers[kind] = self.loop.call_later(QUIET, self._look, kind)
         where = f" at {file}:{line}" if file else ""
         logger.error("%s: %s failed %d times more within %g s: %s%s", self._place, hook, count, QUIET, name, where)
 

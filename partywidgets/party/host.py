@@ -89,8 +89,10 @@ class PartyHost:
         self.max_rooms = max_rooms
         self.slow_consumer_cap = slow_consumer_cap
         self.sockets_per_subject = sockets_per_subject
+        self._io_uring = io_uring
         self.sender = Sender(io_uring=io_uring)
         self.closing = False
+        self._entered = False
         self._classes = roster(parties)
         self._rooms: dict[tuple[str, str], Room] = {}
         self._sockets: dict[str, int] = {}  # by subject
@@ -114,7 +116,15 @@ class PartyHost:
         return self._watch.lost
 
     async def __aenter__(self) -> PartyHost:
+        """Raises HostError for one that is open; after its end it may be entered again, on any loop."""
+        if self._entered:
+            raise HostError("this host is open already: enter it once, and give the same object to whatever needs it")
         self._directory.open()
+        self._entered = True
+        # An app has one host and, under a test client, one life a test.
+        self.closing = False
+        self._known.clear()
+        self.sender = Sender(io_uring=self._io_uring)
         self._thread = StorageThread()
         self._alarms = Alarms(self._directory.path / "host.sqlite3", self._thread, self._ring, parties=self._classes)
         try:
@@ -123,6 +133,7 @@ class PartyHost:
             await self._alarms.close()
             await self._thread.stop()
             self._directory.close()
+            self._entered = False
             raise
         self._watch.start()
         self._place = MakingPlace(asyncio.get_running_loop(), max_rooms=self.max_rooms)
@@ -155,6 +166,7 @@ class PartyHost:
                 await self._thread.stop()
             finally:
                 self._directory.close()
+                self._entered = False
 
     async def _close_alarms(self) -> None:
         assert self._alarms is not None

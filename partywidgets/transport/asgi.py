@@ -186,8 +186,9 @@ class Door:
 
     def _failed(self, error: Exception, what: str, log_id: str | None = None) -> None:
         """Logs what stands in front of the rooms and failed: whoever knocks makes it fail, so not each time with its traceback."""
-        if self._failures is None:
-            self._failures = Failures(asyncio.get_running_loop(), "the way to the rooms")
+        loop = asyncio.get_running_loop()
+        if self._failures is None or self._failures.loop is not loop:  # an app that lives again, under a test client as a rule
+            self._failures = Failures(loop, "the way to the rooms")
         self._failures.tell(error, what, log_id)
 
     async def connect(self, scope: Scope, lobby: Lobby, *, accept: AcceptSocket, refuse: Refuse, props: Any = None) -> None:
@@ -271,7 +272,7 @@ class Door:
 def refusal_of(error: Exception) -> Response:
     """An error that a room's door raised, as an HTTP answer."""
     if isinstance(error, HostError):
-        return PlainTextResponse("no more rooms", status_code=503, headers={"Retry-After": "5"})
+        return PlainTextResponse("no place for you now: try again later", status_code=503, headers={"Retry-After": "5"})
     if isinstance(error, ConnectionIdTakenError):
         return PlainTextResponse(str(error), status_code=409)
     return PlainTextResponse(str(error) if isinstance(error, ConnectionIdError) else "Invalid request", status_code=400)
