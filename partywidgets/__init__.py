@@ -69,7 +69,19 @@ __all__ = [
     "terminals",
 ]
 
+_MEANT = {
+    **dict.fromkeys(("dashboard", "board", "opsboard"), "pw.OpsDashboard, or `ops = await pw.ops()`"),
+    **dict.fromkeys(("table", "results"), "pw.ScanTable"),
+    **dict.fromkeys(("term", "shell", "console"), "pw.Terminal"),
+    **dict.fromkeys(("host",), "pw.PartyHost"),
+    **dict.fromkeys(("room",), "pw.Server, of which a room is made"),
+    **dict.fromkeys(("load", "load_config", "config"), '`await pw.ops("partywidgets.yaml")`'),
+    **dict.fromkeys(("status", "metric"), "pw.Result"),
+    **dict.fromkeys(("run", "exec"), "`await pw.Terminal(ROOM).run(…)`"),
+}
+
 if TYPE_CHECKING:
+    from . import exceptions as exceptions
     from .auth import Refusal
     from .client.ops import OpsClient
     from .client.terminal import TerminalClient
@@ -90,15 +102,21 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"partywidgets has no {name!r}: it has {', '.join(sorted(_PLACES))}")
-    value = getattr(importlib.import_module(place, __name__), name)
-    globals()[name] = value
-    return value
+    if place is not None:
+        value = globals()[name] = getattr(importlib.import_module(place, __name__), name)
+        return value
+    if name.startswith("_"):  # what Python looks for
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    exceptions = importlib.import_module(".exceptions", __name__)
+    if name == "exceptions":
+        return exceptions
+    from .spelling import missing_name
+
+    raise missing_name(__name__, name, _PLACES, {name.lower(): f"pw.exceptions.{name}"} if hasattr(exceptions, name) else _MEANT)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*__all__, "exceptions", *(name for name in globals() if name.startswith("__"))})
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -19,21 +19,27 @@ PartyError
 │   └── SandboxGoneError     … because it ended
 ├── EngineError              a container engine does not answer
 ├── CommandError             a command cannot be run in the terminal
-│   └── CommandTimeoutError  … or did not end in time
+│   └── CommandTimeoutError  … or did not end in time (a TimeoutError, too)
+├── WaitTimeoutError         what was waited for did not come in time (a TimeoutError, too)
 ├── CheckError               a check is defined in a way that cannot run
 ├── ScanError                a scan cannot start, or is not found
-└── KeywordError             a function was given a keyword that it does not have
+├── KeywordError             a function was given a keyword that it does not have
+└── MissingNameError         an object was asked for a name that it does not have
 """
 
 from __future__ import annotations
+
+import linecache
 
 
 class PartyError(Exception):
     """Base of all errors of this package. Its text is one sentence that names the place and the remedy."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in a cell: the sentence, without the frames of this package above it."""
-        return [f"{type(self).__name__}: {self}"]
+        """What IPython shows in a cell: the sentence, without the frames of this package above it, and in a cell of several lines which."""
+        sentence = f"{type(self).__name__}: {self}"
+        place = _cell_line(self)
+        return [sentence] if place is None else [place, sentence]
 
 
 class ConfigError(PartyError):
@@ -130,8 +136,12 @@ class CommandError(PartyError):
     """A command cannot be run in the terminal: no shell integration, a full-screen program, or nobody may type."""
 
 
-class CommandTimeoutError(CommandError):
+class CommandTimeoutError(CommandError, TimeoutError):
     """A command did not end within its time."""
+
+
+class WaitTimeoutError(PartyError, TimeoutError):
+    """What was waited for did not come within its time: a result, the end of a scan, a text on a screen. What was begun goes on."""
 
 
 class CheckError(PartyError):
@@ -144,3 +154,21 @@ class KeywordError(PartyError, TypeError):
 
 class ScanError(PartyError):
     """A scan cannot start or be found: no such check, an id that is taken, or too many under way."""
+
+
+class MissingNameError(PartyError, AttributeError):
+    """An object, or the package, does not have the name that it was asked for: the one that was probably meant is named."""
+
+
+def _cell_line(error: BaseException) -> str | None:
+    """The line of the cell that led to an error, where a cell has several: `line 3: await ops.scan("shop")`."""
+    trace, place = error.__traceback__, None
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if "ipykernel_" in name or name.startswith("<ipython-input-"):
+            place = name, trace.tb_lineno
+        trace = trace.tb_next
+    if place is None:
+        return None
+    lines = [line for line in linecache.getlines(place[0]) if line.strip()]
+    return f"line {place[1]}: {linecache.getline(*place).strip()}" if len(lines) > 1 else None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .exceptions import MissingNameError
 
 MAX_NAMES = 20
 """How many valid names are listed when none is near."""
@@ -79,3 +82,32 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 
 def _likeness(word: str, other: str) -> float:
     return difflib.SequenceMatcher(None, other, word).ratio()
+
+
+class SaysNames:
+    """A class that answers a name which it does not have with the one that was probably meant."""
+
+    __slots__ = ()
+
+    _meant: ClassVar[Mapping[str, str]] = {}
+    """What people try, as other libraries call it, and what is here in its place: a name, or how to write it."""
+
+    if not TYPE_CHECKING:  # for a type checker the class has what it has
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):  # what Python and Jupyter look for
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if hasattr(type(self), name):  # a property of it raised an AttributeError: that one is to be seen
+                return object.__getattribute__(self, name)
+            raise missing_name(type(self).__name__, name, [known for known in dir(self) if not known.startswith("_")], self._meant)
+
+
+def missing_name(owner: str, name: str, known: Iterable[str], meant: Mapping[str, str]) -> MissingNameError:
+    """The error for a name that `owner` does not have; `known` are those that it has."""
+    if (instead := meant.get(name.lower())) is not None:
+        remedy = f"it is {instead}"
+    elif near := difflib.get_close_matches(name, known := list(known), n=1, cutoff=0.7):
+        remedy = f"did you mean {near[0]!r}?"
+    else:
+        remedy = f"it has {', '.join(sorted(known))}"
+    return MissingNameError(f"{owner} has no {name!r}: {remedy}", name=name)

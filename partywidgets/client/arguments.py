@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..duration import parse_duration
-from ..exceptions import KeywordError
+from ..exceptions import KeywordError, ScanError
 from ..scans.model import wire_time
 
 Until: TypeAlias = datetime | timedelta | str
@@ -38,6 +38,16 @@ def names(what: str, given: str | Iterable[str]) -> list[str]:
     if wrong := [one for one in listed if not isinstance(one, str)]:
         raise KeywordError(f"{what} are texts, one or a list of them, got {wrong[0]!r}")
     return listed
+
+
+def fingerprint(given: str, rows: Mapping[str, Mapping[str, object]]) -> str:
+    """The fingerprint of the row that a person names, by it or by its check's id. Raises ScanError for a check with several rows."""
+    if given in rows:
+        return given
+    named = [known for known, row in rows.items() if row["check_id"] == given]
+    if len(named) > 1:
+        raise ScanError(f"the check {given!r} has {len(named)} rows: name one by its fingerprint, {' or '.join(named[:2])}, from ops.df")
+    return named[0] if named else given
 
 
 def one_name(what: str, given: str | None) -> str | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..exceptions import CommandError
+from ..spelling import SaysNames
+from .records import parse_json
 from .table import parse_table
 
 if TYPE_CHECKING:
@@ -14,13 +16,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandResult:
+class CommandResult(SaysNames):
     """A command that has ended in the shared shell.
 
     `exit_code` is None when the shell did not tell it. `output` is what was printed, as text without escape sequences; `output_lost` counts
     the bytes at its beginning that the room no longer had. `duration_s` is in seconds; `offset` is where the output begins in the
     terminal's stream. Its repr leaves the duration out, so that saved notebooks compare equal.
     """
+
+    _meant: ClassVar = {
+        **dict.fromkeys(("stdout", "text", "out", "result"), "output"),
+        **dict.fromkeys(("stderr", "err", "error"), "output, where a terminal has both streams"),
+        **dict.fromkeys(("returncode", "return_code", "rc", "status", "exit_status", "exitcode", "code"), "exit_code"),
+        **dict.fromkeys(("success", "succeeded", "failed"), "ok"),
+        **dict.fromkeys(("duration", "elapsed", "time", "took"), "duration_s"),
+        **dict.fromkeys(("dataframe", "to_df", "table", "frame"), "df"),
+        **dict.fromkeys(("check_returncode", "raise_for_status"), "check()"),
+    }
 
     command: str
     exit_code: int | None
@@ -67,8 +79,9 @@ class CommandResult:
     def df(self) -> DataFrame:
         """The output as a DataFrame, read as a table with a header (`df -h`, `ps aux`, `docker ps`, `kubectl get pods`).
 
-        `ls -l` has one too, and tables with lines of dashes (psql, mysql). Columns of numbers become numbers, and those where every value
-        ends in `%` too. Raises CommandError when the output is not a table, and when its beginning is lost.
+        `ls -l` has one too, `du`, `wc`, `uniq -c` and `mount`, which print no header, tables with lines of dashes (psql, mysql), CSV, and
+        JSON, whole or a value a line (`kubectl get pods -o json`). Columns of numbers become numbers, and those where every value ends in
+        `%` too. Raises CommandError when the output is not a table, and when its beginning is lost.
         """
         import pandas as pd
 
@@ -77,10 +90,12 @@ class CommandResult:
                 f"the output of {self.command!r} cannot be a DataFrame: {self._lost}, and the header with them: print less, or into a file"
             )
         try:
-            names, rows = parse_table(self.output)
+            if (records := parse_json(self.output)) is not None:
+                return pd.json_normalize(records)
+            names, rows = parse_table(self.output, self.command)
         except ValueError as error:
             raise CommandError(f"the output of {self.command!r} cannot be a DataFrame: {error}; its text is in .output") from None
-        frame = pd.DataFrame(rows, columns=names)
+        frame = pd.DataFrame(rows, columns=names, dtype=None if rows else "str")
         for position in range(len(names)):
             column = frame.iloc[:, position]
             if bool((column == "").all()):

@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..exceptions import MissingNameError, WaitTimeoutError
 
 T = TypeVar("T")
 
@@ -82,8 +84,8 @@ class Handle(Generic[T]):
     def wait(self, timeout: float | None = None) -> T:
         """Blocks until the work is done, at most `timeout` seconds (None: no limit), and returns its result.
 
-        Raises TimeoutError (the work goes on), what the work raised, and RuntimeError on the very loop that does the work, where only
-        `await` can do.
+        Raises WaitTimeoutError, a TimeoutError (the work goes on), what the work raised, and RuntimeError on the very loop that does the
+        work, where only `await` can do.
         """
         try:
             running = asyncio.get_running_loop()
@@ -105,7 +107,7 @@ class Handle(Generic[T]):
         finally:
             self._noted.remove(woken.set)
         if not self._future.done():
-            raise TimeoutError(f"{self.label!r} is not done after {timeout:g} s and goes on: wait() again, or cancel()")
+            raise WaitTimeoutError(f"{self.label!r} is not done after {timeout:g} s and goes on: wait() again, or cancel()")
         return self._future.result()
 
     def result(self) -> T:
@@ -124,6 +126,22 @@ class Handle(Generic[T]):
     def done(self) -> bool:
         """True when the work has ended: with a result, an error or a cancellation."""
         return self._future.done()
+
+    if not TYPE_CHECKING:  # for a type checker it has what it has
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):  # what Python and Jupyter look for
+                raise AttributeError(f"'Handle' object has no attribute {name!r}")
+            raise MissingNameError(self._not_yet(f"has no {name!r}", f"result.{name}"), name=name)
+
+        def __getitem__(self, key: object) -> Any:
+            raise TypeError(self._not_yet("has no items", f"result[{key!r:.60}]"))
+
+    def _not_yet(self, lacks: str, wanted: str) -> str:
+        return (
+            f"this handle on {self.label!r} {lacks}: `result = await …` gives its result, then {wanted}; in a plain script "
+            "`result = ….wait()`"
+        )
 
     def _failure(self) -> BaseException | None:
         return concurrent.futures.CancelledError() if self._future.cancelled() else self._future.exception()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
-from ..exceptions import ConfigError, HostError, ScanError
+from ..exceptions import ConfigError, HostError, ScanError, WaitTimeoutError
 from ..partysocket import CloseEvent, FetchResponse, PartySocket, Provided, fetch_url, root_url
 from ..partysocket.address import encode_query, http_url
 from ..scans.channel import PARTY, ROOM
@@ -122,6 +122,13 @@ class OpsClient(OpsPast, OpsNews):
 
         return results_frame(self.results)
 
+    @property
+    def failing(self) -> DataFrame:
+        """The rows that are unknown, warn or crit, as `df` has them."""
+        from ..scans.frame import failing_rows
+
+        return failing_rows(self.df)
+
     # What one does with it
 
     async def scan(
@@ -152,7 +159,8 @@ class OpsClient(OpsPast, OpsNews):
 
     async def recheck(self, fingerprints: Iterable[str], *, timeout: float | None = None) -> ScanReport:
         """Checks some rows again and returns their report."""
-        reply = await self._ask("recheck", fingerprints=arguments.names("fingerprints", fingerprints))
+        wanted = [arguments.fingerprint(one, self.rows) for one in arguments.names("fingerprints", fingerprints)]
+        reply = await self._ask("recheck", fingerprints=wanted)
         return await self.report(self._begun(reply), timeout=timeout)
 
     async def report(self, scan_id: str, *, timeout: float | None = None) -> ScanReport:
@@ -162,7 +170,7 @@ class OpsClient(OpsPast, OpsNews):
                 while scan_id not in self._finished and (scan_id in self.running or not self._ready):
                     await self.changed()
         except TimeoutError:
-            raise TimeoutError(
+            raise WaitTimeoutError(
                 f"scan {scan_id} has not ended within {timeout:g} s{self._how_far(scan_id)}: the host goes on with it, and "
                 f"`await ops.report({scan_id!r})` waits on"
             ) from None
@@ -180,11 +188,11 @@ class OpsClient(OpsPast, OpsNews):
 
     async def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> None:
         """Acknowledges a failing row until it is ok again, or until `until` (an aware time, or `"2h"`; None: no end)."""
-        await self._ask("ack", fingerprint=fingerprint, reason=reason, until=arguments.end(until))
+        await self._ask("ack", fingerprint=arguments.fingerprint(fingerprint, self.rows), reason=reason, until=arguments.end(until))
 
     async def withdraw_ack(self, fingerprint: str) -> None:
         """Ends an ack."""
-        await self._ask("ack", fingerprint=fingerprint, reason=None, until=None)
+        await self._ask("ack", fingerprint=arguments.fingerprint(fingerprint, self.rows), reason=None, until=None)
 
     async def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> str:
         """Stops notifications about rows whose labels match, until an aware time, or for `"2h"`. Returns the silence's id."""

@@ -15,7 +15,7 @@ class OpsNews(RoomClient):
 
     def __init__(self, room: str, timeout: float) -> None:
         super().__init__(room, timeout)
-        self.failing: list[dict[str, str]] = []
+        self.failing_targets: list[dict[str, str]] = []
         """Targets of notifications that do not take messages, each with its `target` and `error`."""
         self.unkept: str | None = None
         """Why the host's history is not written; None while it is."""
@@ -62,13 +62,13 @@ class OpsNews(RoomClient):
             reader.give(kind, content, size)
 
     def _told_at_first(self, snapshot: dict[str, Any]) -> None:
-        self.failing, self.unkept = snapshot.get("notify") or [], snapshot.get("unkept")
+        self.failing_targets, self.unkept = snapshot.get("notify") or [], snapshot.get("unkept")
         self.config_refused = snapshot.get("config_refused")
         if (removed := snapshot.get("removed")) is not None:
             self._on_removed(removed)
 
     def _on_notify(self, told: dict[str, Any]) -> None:
-        self.failing = told["failing"]
+        self.failing_targets = told["failing"]
 
     def _on_unkept(self, told: dict[str, Any]) -> None:
         self.unkept = told["reason"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..exceptions import ScanError
+from ..exceptions import KeywordError, ScanError
 from ..scans.export import (
     backtest_frame,
     changes_frame,
@@ -25,7 +25,7 @@ from ..scans.model import CheckResult
 from ..scans.proof import Proof
 from ..scans.report import ScanReport
 from ..scans.witnesses import Witnesses
-from .arguments import one_name
+from . import arguments
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -70,7 +70,7 @@ class OpsPast(ABC):
         `auto` is the finest that has the whole in at most 100,000 rows. `attrs["resolution"]` says which it is (`scans/export.py` has the
         columns). Of `raw` the newest 100,000 come: where older ones are left out, it warns (UserWarning), and `attrs["cut"]` is True.
         """
-        answer = await self._get("/history", check=one_name("check", check), hours=hours, resolution=resolution, form="columns")
+        answer = await self._get("/history", check=arguments.one_name("check", check), hours=hours, resolution=resolution, form="columns")
         # In a thread: the loop may be that of a kernel's own host, whose terminals would stand still for seconds.
         if "columns" in answer:
             frame = await asyncio.to_thread(figures_frame, answer["columns"])
@@ -83,7 +83,7 @@ class OpsPast(ABC):
 
     async def changes(self, check: str | None = None, *, hours: float = 24.0) -> DataFrame:
         """Every change of state of the last `hours`, oldest first; at most the newest 100,000, and a warning as of `history`."""
-        answer = await self._get("/changes", check=one_name("check", check), hours=hours)
+        answer = await self._get("/changes", check=arguments.one_name("check", check), hours=hours)
         return _told(await asyncio.to_thread(changes_frame, answer["changes"]), answer, "changes", hours, self._stranger(check))
 
     async def events(self, *, hours: float = 24.0) -> DataFrame:
@@ -120,15 +120,13 @@ class OpsPast(ABC):
 
     async def remedies(self, *, fingerprint: str | None = None, hours: float = 24.0) -> list[Proof]:
         """The remedies of the last `hours`, the oldest first; of one row when `fingerprint` is given."""
-        found = await self._get("/remedies", fingerprint=fingerprint, hours=hours)
+        row = None if fingerprint is None else arguments.fingerprint(fingerprint, self.rows)
+        found = await self._get("/remedies", fingerprint=row, hours=hours)
         return [Proof.from_wire(wire) for wire in found["remedies"]]
 
     async def witnesses(self, fingerprint: str) -> Witnesses:
         """What a row looked like when it was last ok, and when it last was not: two results with their evidence, or None."""
-        found = await self._get("/witnesses", fingerprint=fingerprint)
-        meant = next((name for name, row in self.rows.items() if row["check_id"] == fingerprint), None)
-        if meant is not None and not any(found.values()):
-            raise ScanError(f"{fingerprint!r} is the id of a check: its row has the fingerprint {meant!r}")
+        found = await self._get("/witnesses", fingerprint=arguments.fingerprint(fingerprint, self.rows))
         return Witnesses(*(found[name] and CheckResult.from_wire(found[name]) for name in Witnesses._fields))
 
     async def hours(self, check: str | None = None, *, hours: float = 24.0) -> DataFrame:
@@ -136,12 +134,15 @@ class OpsPast(ABC):
 
         At most the newest 100,000 rows, and a warning as of `history`.
         """
-        answer = await self._get("/hours", check=one_name("check", check), hours=hours)
+        answer = await self._get("/hours", check=arguments.one_name("check", check), hours=hours)
         return _told(await asyncio.to_thread(hours_frame, answer["hours"]), answer, "hours", hours, self._stranger(check))
 
     async def diff(self, a: ScanReport | str, b: ScanReport | str) -> DataFrame:
         """What differs between scan `a` and the later scan `b`, each a report or its id: a row for each fingerprint that is new, absent,
         resolved or updated."""
+        for scan in (a, b):
+            if not isinstance(scan, (ScanReport, str)):
+                raise KeywordError(f"diff() takes two reports or scan ids, got {type(scan).__name__}")
         first, second = (scan.scan_id if isinstance(scan, ScanReport) else scan for scan in (a, b))
         return diff_frame((await self._get("/diff", a=first, b=second))["diff"])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import CommandError, RefusedError, ScanError
 from ..scans.model import Remediation
 from ..scans.proof import COMMAND, Proof
+from .arguments import fingerprint as named_row
 from .terminal import TerminalClient
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ class Remedy:
     """
 
     def __init__(self, ops: OpsClient, fingerprint: str, open_terminal: Callable[[str], TerminalClient]) -> None:
+        fingerprint = named_row(fingerprint, ops.rows)
         row = ops.rows.get(fingerprint)
         if row is None:
-            raise ScanError(f"the ops room {ops.room} has no row {fingerprint!r}: take the fingerprint from ops.df")
+            raise ScanError(f"the ops room {ops.room} has no row {fingerprint!r}: name it by its check_id or its fingerprint, as in ops.df")
         self.fingerprint = fingerprint
         self.before: dict[str, Any] = row
         self.remediation = Remediation(**(row.get("remediation") or {}))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from .records import parse_separated, parse_shape, row_word
+
 # Column names of several words; every other single space in a header separates two columns.
 _TWO_WORDS = (
     "Mounted on",
@@ -52,13 +54,16 @@ _FILE = re.compile(
 )
 
 
-def parse_table(text: str) -> tuple[list[str], list[list[str]]]:
+def parse_table(text: str, command: str = "") -> tuple[list[str], list[list[str]]]:
     """Column names and rows of the table in `text`, whose first line is the header. Raises ValueError when it cannot be read as one.
 
     Columns are parted where every line is blank, so that cells may be empty or have blanks (docker, kubectl, ss, systemctl). Where a cell
     is wider than its column, lines are split at white space, the last column taking the rest (ps). A line of dashes below the header shows
-    the columns (psql, mysql, sqlite3), and of `ls -l` they are known. Two tables, parted by an empty line, are none.
+    the columns (psql, mysql, sqlite3), and of `ls -l` they are known, as of what `command` is known to print without a header. Two
+    tables, parted by an empty line, are none, and nor is an output whose first line is a row.
     """
+    if (known := parse_shape(text, command) or parse_separated(text)) is not None:
+        return known
     parts = [part.strip("\n").expandtabs() for part in re.split(r"\n(?:[ \t]*\n)+", f"\n{text}\n")]
     parts = [part for part in parts if part.strip() and not _LEGEND.match(part.lstrip())]
     if len(parts) > 1:
@@ -68,9 +73,21 @@ def parse_table(text: str) -> tuple[list[str], list[list[str]]]:
         return files
     if lines and _TITLE.fullmatch(lines[0]):
         del lines[0]
+    if len(lines) == 1 and (names := _header_alone(lines[0])):
+        return names, []
     if len(lines) < 2:
         raise ValueError("there is no table: it takes a header and at least one line below it")
-    return _ruled(lines) or _plain(lines)
+    names, rows = _ruled(lines) or _plain(lines)
+    if (word := row_word(names)) is not None:
+        raise ValueError(f"there is no table: its first line is a row, with {word!r} in it, and no header names the columns")
+    return names, rows
+
+
+def _header_alone(line: str) -> list[str] | None:
+    """The names of a table without rows, as `docker ps` prints where nothing runs: all in capitals, or ss's."""
+    names = [word for _, word in _words(line.strip())]
+    capitals = len(names) > 1 and not re.search(r"[a-z.:,;]", line)
+    return names if capitals or names[-2:] == _SOCKETS else None
 
 
 def _files(lines: list[str]) -> tuple[list[str], list[list[str]]] | None:
@@ -102,7 +119,7 @@ def _plain(lines: list[str]) -> tuple[list[str], list[list[str]]]:
     # systemctl's dot before what failed stands in no column.
     body = [re.sub(r"^[^\w\s/.-] ", "  ", line) for line in lines[1:]] if header.startswith("  ") else lines[1:]
     words = _words(header)
-    if header.startswith(" ") and not any(line.startswith(" ") for line in body):
+    if header.startswith(" ") and not any(line.startswith(" ") for line in body) and len(body[0].split()) > len(words):
         words.insert(0, (0, ""))  # free: the first column has no name
     names = [word for _, word in words]
     if len(names) < 2:

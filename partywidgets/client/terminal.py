@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError
+from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError, WaitTimeoutError
 from ..partysocket import CloseEvent, PartySocket, Provided
 from ..terminal.asking import ASK_SECONDS
 from ..terminal.protocol import check_seconds, check_text, encode_input
@@ -173,7 +173,7 @@ class TerminalClient(TerminalRoomClient):
                 while (match := self._following.search(wanted)) is None:
                     await self.changed()
         except TimeoutError:
-            raise TimeoutError(f"terminal {self.room}: {wanted.pattern!r} did not appear within {timeout:g} s") from None
+            raise WaitTimeoutError(f"terminal {self.room}: {wanted.pattern!r} did not appear within {timeout:g} s") from None
         return match
 
     @overload

@@ -137,7 +137,7 @@ class Board:
         """Records an ack and returns the row with it. Raises ScanError when there is no such row or nothing to acknowledge."""
         row = self.rows.get(ack.fingerprint)
         if row is None:
-            raise ScanError(f"no row has the fingerprint {ack.fingerprint!r}: take it from the table")
+            raise ScanError(f"no row is {ack.fingerprint!r}: take its check_id or fingerprint from the table")
         if row.status in ("ok", "skip"):
             raise ScanError(f"{row.title} is {row.status}: there is nothing to acknowledge")
         self.acks[ack.fingerprint] = ack

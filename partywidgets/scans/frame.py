@@ -84,6 +84,11 @@ def results_frame(results: Iterable[CheckResult]) -> pd.DataFrame:
     return frame
 
 
+def failing_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Those of `results_frame` that are unknown, warn or crit."""
+    return frame[frame["status"] >= "unknown"]
+
+
 def frame_results(frame: pd.DataFrame) -> list[CheckResult]:
     """The reverse of `results_frame`, of a frame with its columns or some of them: one result a row, in the given order.
 

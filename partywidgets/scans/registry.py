@@ -96,7 +96,7 @@ class Registry:
         for fingerprint in selection.fingerprints:
             check_id = rows[fingerprint].check_id if fingerprint in rows else unseen.get(fingerprint)
             if check_id is None:
-                raise ScanError(f"no row has the fingerprint {fingerprint!r}: take it from the table")
+                raise ScanError(f"no row is {fingerprint!r}: take its check_id or fingerprint from the table")
             wanted.setdefault(check_id)
         for check_id in wanted:
             if check_id not in self.checks:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+from ..spelling import SaysNames
 from .bounds import FRAME_BYTES
 from .identifiers import utc_now, uuid7
 from .model import CheckResult
@@ -24,9 +25,22 @@ SCAN_SCHEMA = "partywidgets.scan/1"
 
 
 @dataclass(slots=True, repr=False)
-class ScanReport:
+class ScanReport(SaysNames):
     """A scan: `partywidgets.scan/1`. `total` and `counts` are of the whole scan; `results` may be fewer in a bounded copy, then `more`
     is the path to all."""
+
+    _meant: ClassVar = {
+        **dict.fromkeys(
+            ("failed", "failures", "problems", "errors", "crit", "alerts"),
+            "failing, a DataFrame of the rows that are unknown, warn or crit",
+        ),
+        **dict.fromkeys(("rows", "checks", "table", "dataframe", "frame", "to_df", "to_pandas"), "df"),
+        **dict.fromkeys(("status", "summary", "ok", "passed"), "counts, a dict of how many rows have each status"),
+        **dict.fromkeys(("id", "scan"), "scan_id"),
+        **dict.fromkeys(("duration", "duration_s", "elapsed"), "finished_at - started_at"),
+        **dict.fromkeys(("diff", "compare"), "`await ops.diff(before, after)` of two reports"),
+        **dict.fromkeys(("save", "to_json", "export"), "to_csv(), to_parquet() or to_junit()"),
+    }
 
     scan_id: str = field(default_factory=uuid7)
     trigger: str = "manual"
@@ -63,6 +77,13 @@ class ScanReport:
         from .frame import results_frame
 
         return results_frame(self.results)
+
+    @property
+    def failing(self) -> pd.DataFrame:
+        """The results that are unknown, warn or crit, as `df` has them."""
+        from .frame import failing_rows
+
+        return failing_rows(self.df)
 
     @overload
     def to_junit(self, path: None = None) -> str: ...

@@ -20,6 +20,7 @@ from ..party.routing import check_room_name
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
 from ..saved_notebook import ELSEWHERE
+from ..spelling import SaysNames
 from ..transport.comm import CommRelay
 from ..transport.comm_socket import Buffer
 from .rendering import still
@@ -32,7 +33,12 @@ SNAPSHOT_TIME = 0.3
 """Seconds that a cell waits at its end for the snapshots: the rest come when they come."""
 
 
-class PartyWidget(anywidget.AnyWidget):
+SHOWN = frozenset({"close", "layout", "observe", "unobserve"})
+"""What a person needs of ipywidgets' own names: the other 50 would hide ours where names are completed."""
+HIDDEN = frozenset({"bundle", "party"})
+
+
+class PartyWidget(SaysNames, anywidget.AnyWidget):
     """A view of one room.
 
     The page connects to the room on its own; Python holds the room's address, answers the page's questions and keeps the last state for
@@ -99,6 +105,10 @@ class PartyWidget(anywidget.AnyWidget):
     def host_id(self) -> str:
         """The host that has the room."""
         return self._address.host_id
+
+    def __dir__(self) -> list[str]:
+        ours = {name for kind in type(self).__mro__ if kind.__module__.startswith(__package__) for name in vars(kind)}
+        return [name for name in super().__dir__() if name.startswith("_") or name in SHOWN or (name in ours and name not in HIDDEN)]
 
     # the page's messages
 

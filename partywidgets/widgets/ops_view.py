@@ -77,6 +77,25 @@ _rooms: dict[tuple[HostAddress, RoomThread], Room] = {}
 class OpsView(OpsViewPast):
     """A view of the ops room, and the room from Python. Every method starts at once and returns a handle: `await` it, or call `.wait()`."""
 
+    _meant: ClassVar = {
+        **dict.fromkeys(("check", "checks", "rows", "table", "status", "statuses"), "df, a DataFrame of all rows"),
+        **dict.fromkeys(
+            ("failed", "failures", "problems", "crit", "alerts"), "failing, a DataFrame of the rows that are unknown, warn or crit"
+        ),
+        **dict.fromkeys(("run", "run_scan", "refresh", "scan_all", "run_checks", "rescan"), "scan()"),
+        **dict.fromkeys(("run_check", "check_again"), "scan('ID')"),
+        **dict.fromkeys(("acknowledge", "acked"), "ack()"),
+        **dict.fromkeys(("unack", "unacknowledge"), "withdraw_ack()"),
+        **dict.fromkeys(("mute", "snooze", "maintenance"), "silence()"),
+        **dict.fromkeys(("unsilence", "unmute"), "lift_silence()"),
+        **dict.fromkeys(("report", "last_scan", "last", "last_report"), "latest()"),
+        **dict.fromkeys(("fix", "repair", "remediate", "remediation"), "remedy()"),
+        **dict.fromkeys(("compare", "delta"), "diff()"),
+        **dict.fromkeys(("reload", "config", "load_config"), "load()"),
+        **dict.fromkeys(("save", "export"), "promote()"),
+        **dict.fromkeys(("uptime", "sla"), "hours(), whose frame has uptime"),
+    }
+
     party: ClassVar[str] = PARTY
 
     selection: Any = traitlets.List(traitlets.Unicode(), help="Fingerprints of the rows that are selected.").tag(sync=True)
@@ -154,9 +173,16 @@ class OpsView(OpsViewPast):
         return frame.loc[[fingerprint for fingerprint in self.selection if fingerprint in frame.index]]
 
     @property
-    def failing(self) -> list[dict[str, str]]:
+    def failing(self) -> DataFrame:
+        """The rows that are unknown, warn or crit, as `df` has them. Blocks for a moment."""
+        from ..scans.frame import failing_rows
+
+        return failing_rows(self.df)
+
+    @property
+    def failing_targets(self) -> list[dict[str, str]]:
         """Targets of notifications that do not take messages, each with its `target` and `error`. Blocks for a moment."""
-        return self._now().failing
+        return self._now().failing_targets
 
     @property
     def unkept(self) -> str | None:

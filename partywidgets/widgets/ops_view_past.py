@@ -112,10 +112,11 @@ class OpsViewPast(PartyWidget):
 
         return self._start(work(), "hours")
 
-    def diff(self, a: ScanReport | str, b: ScanReport | str) -> Handle[DataFrame]:
-        """What differs between scan `a` and the later scan `b`, each a report or its scan id."""
+    def diff(self, a: ScanReport | str | Handle[ScanReport], b: ScanReport | str | Handle[ScanReport]) -> Handle[DataFrame]:
+        """What differs between scan `a` and the later scan `b`, each a report, the handle on it, or its scan id."""
 
         async def work() -> DataFrame:
-            return await (await self._connected()).diff(a, b)
+            first, second = [await scan if isinstance(scan, Handle) else scan for scan in (a, b)]
+            return await (await self._connected()).diff(first, second)
 
         return self._start(work(), "diff")

@@ -40,6 +40,24 @@ class Terminal(PartyWidget):
     on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget leaves the room; the shell runs on in the host.
     """
 
+    _meant: ClassVar = {
+        **dict.fromkeys(("exec", "execute", "command", "cmd", "call", "sh", "system", "popen", "run_command"), "run()"),
+        **dict.fromkeys(("output", "stdout", "text", "result"), "`(await term.run(…)).output` of a command, or term.screen()"),
+        **dict.fromkeys(("exit_code", "returncode"), "`(await term.run(…)).exit_code`"),
+        **dict.fromkeys(("write", "type", "input", "keys", "sendline", "send_keys"), "send()"),
+        **dict.fromkeys(("read", "show", "display", "contents"), "screen()"),
+        **dict.fromkeys(("wait_for", "wait", "wait_until", "read_until"), "expect()"),
+        **dict.fromkeys(("kill", "cancel", "ctrl_c", "stop", "abort"), "interrupt()"),
+        **dict.fromkeys(("reset", "reconnect"), "restart()"),
+        **dict.fromkeys(("lock", "acquire", "control", "take"), "take_control()"),
+        **dict.fromkeys(("unlock", "release"), "release_control()"),
+        **dict.fromkeys(("request_control", "ask"), "ask_control()"),
+        **dict.fromkeys(("commands", "log"), "history()"),
+        **dict.fromkeys(("name", "id", "title"), "room"),
+        **dict.fromkeys(("cwd", "pwd"), "`(await term.run('true')).cwd`"),
+        "sandbox": "what the terminal was opened with; `await pw.terminals()` lists it by room",
+    }
+
     bundle: ClassVar[str] = "terminal.js"
     party: ClassVar[str] = "terminal-server"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from partywidgets.client.command import CommandResult
-from partywidgets.exceptions import CommandError
+from partywidgets.exceptions import CommandError, MissingNameError
 
 DF = """\
 Filesystem      Size  Used Avail Use% Mounted on
@@ -239,3 +239,89 @@ def test_reprs() -> None:
     assert "<script" not in html
     assert "exit 1" in html
     assert str(result_of("x\n")) == "x\n"
+
+
+JSON_LINES = '{"Names":"web-1","Size":3}\n{"Names":"cache","Size":5}\n'
+ITEMS = '{"kind": "List", "items": [{"metadata": {"name": "web"}, "spec": {"replicas": 3}}]}'
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "columns", "first"),
+    [
+        ("du -sh /etc /var", "4.3M\t/etc\n2.5G\t/var\n", ["size", "path"], ["4.3M", "/etc"]),
+        ("du -k /srv | sort -n | head -1", "8\t/srv/a b\n", ["size", "path"], [8, "/srv/a b"]),
+        ("wc -l a b", "  26 a\n  50 b\n  76 total\n", ["lines", "file"], [26, "a"]),
+        ("wc a", "  26   35 1341 a\n", ["lines", "words", "bytes", "file"], [26, 35, 1341, "a"]),
+        ("sort x | uniq -c | sort -rn", "     12 GET /\n      3 POST /\n", ["count", "value"], [12, "GET /"]),
+        (
+            "mount",
+            "proc on /proc type proc (rw,relatime)\n/dev/vda on /a b type ext4 (rw)\n",
+            ["source", "target", "fstype", "options"],
+            ["proc", "/proc", "proc", "rw,relatime"],
+        ),
+        ("psql --csv", 'id,"note"\n1,"a, b"\n', ["id", "note"], [1, "a, b"]),
+        ("mysql -B", "id\tnote\n1\t\n2\tlonger than a tab is wide\n", ["id", "note"], [1, ""]),
+        ("docker ps --format json", JSON_LINES, ["Names", "Size"], ["web-1", 3]),
+        ("kubectl get deploy -o json", ITEMS, ["metadata.name", "spec.replicas"], ["web", 3]),
+        ("lsblk -J", '{"blockdevices": [{"name": "vda", "ro": false}]}', ["name", "ro"], ["vda", False]),
+    ],
+)
+def test_output_without_a_header(command: str, output: str, columns: list[str], first: list[object]) -> None:
+    """No line of what has no header is lost to one; what is data by itself is read as that."""
+    frame = CommandResult(command, 0, output, 0.5, "/", 7).df
+    assert list(frame.columns) == columns
+    assert frame.iloc[0].tolist() == first
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "4.3M /etc\n2.5G /var\n",
+        "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 scope link\n",
+        "a1b2c3d first\nd4e5f6a second\n",
+        "Client Version: v1\nServer Version: v2\n",
+        "-- No entries --\nNo journal files found\n",
+    ],
+)
+def test_a_row_is_no_header(output: str) -> None:
+    """An output whose first line is a row is refused: that row would be the columns' names."""
+    with pytest.raises(CommandError, match=r"its first line is a row, with '.*' in it"):
+        _ = result_of(output).df
+
+
+@pytest.mark.parametrize(
+    ("output", "columns"),
+    [
+        ("CONTAINER ID   IMAGE     COMMAND   NAMES\n", ["CONTAINER ID", "IMAGE", "COMMAND", "NAMES"]),
+        (
+            "State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\n",
+            ["State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process"],
+        ),
+    ],
+)
+def test_a_table_without_rows(output: str, columns: list[str]) -> None:
+    """Where nothing runs, docker, kubectl and ss print the header alone: an empty frame with those columns."""
+    frame = result_of(output).df
+    assert frame.empty
+    assert list(frame.columns) == columns
+    assert set(frame.dtypes.astype(str)) == {"str"}
+
+
+def test_a_busy_vmstat() -> None:
+    """From ten runnable processes on, no line begins with a space but the header."""
+    title, header, values = VMSTAT.splitlines()[:3]
+    frame = result_of("\n".join((title, header, "12" + values[2:]))).df
+    assert list(frame["r"]) == [12]
+    assert list(frame["free"]) == [18018828]
+
+
+def test_names_of_other_libraries() -> None:
+    """subprocess' names say ours."""
+    result = result_of("x\n")
+    with pytest.raises(MissingNameError, match=r"^CommandResult has no 'stdout': it is output$"):
+        _ = result.stdout  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="it is exit_code"):
+        _ = result.returncode  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="did you mean 'lines'"):
+        _ = result.linse  # type: ignore[attr-defined]
+    assert not hasattr(result, "_repr_png_")

@@ -13,6 +13,7 @@ import pytest
 
 from partywidgets.client.command import CommandResult
 from partywidgets.client.handle import Handle
+from partywidgets.exceptions import MissingNameError
 
 WAIT = 20.0
 
@@ -135,3 +136,15 @@ async def test_html_of_the_result(room_loop: asyncio.AbstractEventLoop) -> None:
     assert handle._repr_html_() is None or handle.done
     await handle
     assert handle._repr_html_() == (await handle)._repr_html_()
+
+
+async def test_the_result_is_asked_too_early(room_loop: asyncio.AbstractEventLoop) -> None:
+    """Who forgot the await is told so, whether the work has ended or not."""
+    handle = Handle.start(asyncio.sleep(0, "there"), "scan of all checks", loop=room_loop)
+    for _ in range(2):
+        with pytest.raises(MissingNameError, match=r"handle on 'scan of all checks' has no 'df': `result = await …` .*, then result\.df"):
+            _ = handle.df  # type: ignore[attr-defined]
+        with pytest.raises(TypeError, match=r"has no items: .* then result\['status'\]"):
+            _ = handle["status"]  # type: ignore[index]
+        assert await handle == "there"
+    assert not hasattr(handle, "_ipython_display_")

@@ -14,6 +14,7 @@ import pytest
 
 from partywidgets.client import ops as ops_module
 from partywidgets.client import ops_http
+from partywidgets.client.arguments import fingerprint
 from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.client.told import Told
@@ -155,8 +156,31 @@ async def test_a_check_that_is_not_there_is_said(tmp_path: Path, play: ops_room.
             await ops.history(["shop"])  # type: ignore[arg-type]
         with pytest.raises(ScanError, match="attempts=0"):
             await ops.backtest("shop", "duration_ms > 5", attempts=0)
-        with pytest.raises(ScanError, match=r"'shop' is the id of a check: its row has the fingerprint '[0-9a-f]{16}'"):
-            await ops.witnesses("shop")
+        with pytest.raises(KeywordError, match="two reports or scan ids, got DataFrame"):
+            await ops.diff(ops.df, "x")  # type: ignore[arg-type]
+
+
+async def test_a_row_by_its_check(tmp_path: Path, play: ops_room.Play) -> None:
+    """A row is named by its check's id as well as by its fingerprint; what nothing has is said."""
+    play.statuses["shop"] = "crit"
+    async with loaded(tmp_path, "shop") as room, client_of(room) as ops:
+        await ops.scan("shop")
+        await ops.ack("shop", "known")
+        assert (await ops.recheck("shop")).counts["crit"] == 1
+        assert list(ops.failing["suppressed_by"]) == ["ack"]
+        await ops.withdraw_ack("shop")
+        assert (await ops.witnesses("shop")).failure is not None
+        assert ops.remedy("shop").fingerprint == ops.df.index[0]
+        with pytest.raises(ScanError, match="no row is 'shpo': take its check_id or fingerprint from the table"):
+            await ops.ack("shpo", "known")
+
+
+def test_a_check_with_several_rows() -> None:
+    """Its id names none of them."""
+    rows = {"a" * 16: {"check_id": "disk"}, "b" * 16: {"check_id": "disk"}}
+    with pytest.raises(ScanError, match=r"'disk' has 2 rows: name one by its fingerprint, a{16} or b{16}"):
+        fingerprint("disk", rows)
+    assert fingerprint("b" * 16, rows) == "b" * 16
 
 
 async def test_backtest(tmp_path: Path, play: ops_room.Play, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,7 +540,7 @@ async def test_what_the_bar_tells(tmp_path: Path) -> None:
     """Targets that take no messages, a history that is not written, a config that is refused, and rows that left: by the snapshot and as
     they come."""
     async with loaded(tmp_path, "disk", "shop") as room, client_of(room) as ops:
-        assert (ops.failing, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
+        assert (ops.failing_targets, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
         await ops.scan()
         await room.service.refuse_config("shop.yaml:3:5: unknown key 'ur'")
         await until(ops, lambda: ops.config_refused == "shop.yaml:3:5: unknown key 'ur'")
@@ -530,7 +554,7 @@ async def test_what_the_bar_tells(tmp_path: Path) -> None:
         failing = [{"target": "mail", "error": "the service refused the message"}]
         await room.ops.broadcast("notify", {"failing": failing})
         await room.ops.broadcast("unkept", {"reason": "database or disk is full"})
-        await until(ops, lambda: (ops.failing, ops.unkept) == (failing, "database or disk is full"))
+        await until(ops, lambda: (ops.failing_targets, ops.unkept) == (failing, "database or disk is full"))
         await room.service.refuse_config(None)
         await until(ops, lambda: ops.config_refused is None)
 

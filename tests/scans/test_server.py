@@ -109,7 +109,7 @@ async def test_silence_and_its_end(tmp_path: Path, play: Play) -> None:
         ("val-viewer", "silence", {"matchers": {"a": "b"}, "reason": "r"}, "silence needs the role responder or admin, you are viewer"),
         ("val-viewer", "recheck", {"fingerprints": ["x"]}, "recheck needs the role responder or admin, you are viewer"),
         ("rob-responder", "scan", {}, "scan needs the role admin, you are responder, viewer"),
-        ("rob-responder", "ack", {"fingerprint": "no", "reason": "r"}, "no row has the fingerprint 'no': take it from the table"),
+        ("rob-responder", "ack", {"fingerprint": "no", "reason": "r"}, "no row is 'no': take its check_id or fingerprint from the table"),
         ("rob-responder", "silence", {"matchers": {}, "until": "2099-01-01T00:00:00Z", "reason": "r"}, "a silence needs at least one"),
         ("rob-responder", "silence", {"matchers": {"a": "b"}, "until": "tomorrow", "reason": "r"}, "`until` must be a time with a zone"),
         ("rob-responder", "silence", {"matchers": {"a": "b"}, "until": "2020-01-01T00:00:00Z", "reason": "r"}, "`until` is past"),

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 import partywidgets as pw
+from partywidgets.exceptions import MissingNameError
 from partywidgets.runtime import Runtime
 from partywidgets.testing import party_runtime
 from partywidgets.widgets.ops_view import OpsView
@@ -120,7 +121,7 @@ async def test_what_was_run_for_rows_is_asked_of_the_dashboard(ops: OpsView) -> 
 
 async def test_what_the_room_tells(ops: OpsView) -> None:
     """A cell follows it with `async for`, beside a scan that it runs itself, and has what the bar says as attributes."""
-    assert (ops.failing, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
+    assert (ops.failing_targets, ops.unkept, ops.config_refused, ops.removed) == ([], None, None, None)
     heard: list[str] = []
 
     async def follow() -> None:
@@ -134,3 +135,25 @@ async def test_what_the_room_tells(ops: OpsView) -> None:
         await ops.scan(timeout=WAIT)
     await following
     assert set(heard) <= {"scan-started", "check-result", "scan-result"}
+
+
+async def test_names_that_are_not_there(ops: OpsView) -> None:
+    """A name of another tool says ours, and where names are completed ipywidgets' fifty do not hide them."""
+    for name, instead in (("checks", "df, a DataFrame"), ("acknowledge", r"ack\(\)"), ("histroy", "did you mean 'history'")):
+        with pytest.raises(MissingNameError, match=rf"OpsDashboard has no '{name}': .*{instead}"):
+            getattr(ops, name)
+    with pytest.raises(AttributeError, match=r"Terminal has no 'exec': it is run\(\)"):
+        _ = pw.Terminal("names").exec
+    shown = {name for name in dir(ops) if not name.startswith("_")}
+    assert {"scan", "df", "failing", "history", "close", "layout", "observe", "counts"} <= shown
+    assert not {"add_traits", "class_traits", "keys", "send_state", "bundle"} & shown
+
+
+async def test_what_fails(ops: OpsView) -> None:
+    """`failing` is the rows that need a person, of the board and of a report."""
+    report = await ops.scan()
+    assert list(report.failing["check_id"]) == list(ops.failing["check_id"]) == ["shop"]
+    with pytest.raises(AttributeError, match="ScanReport has no 'failed': it is failing, a DataFrame"):
+        _ = report.failed  # type: ignore[attr-defined]
+    first = ops.scan()
+    assert (await ops.diff(first, ops.scan())).empty
