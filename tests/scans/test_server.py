@@ -131,6 +131,33 @@ async def test_refusals_are_one_sentence(tmp_path: Path, who: str, kind: str, da
         assert room.service.board.silences == {}
 
 
+MAY_SEND = {
+    "past": "viewer responder runner admin",
+    "window": "viewer responder runner admin",
+    "rows": "viewer responder runner admin",
+    "ack": "responder admin",
+    "silence": "responder admin",
+    "recheck": "responder admin",
+    "remedy": "responder admin",
+    "scan": "admin",
+    "cancel": "admin",
+}
+
+
+@pytest.mark.parametrize("name", ["val-viewer", "rob-responder", "kim-runner", "ana-admin"])
+async def test_each_message_is_for_the_roles_that_may_send_it(tmp_path: Path, name: str) -> None:
+    """Who may send a message that lacks what it needs is told what is missing, everybody else that they may not; no others are known."""
+    role = name.partition("-")[2]
+    async with ops_room(tmp_path) as room, room.join(name) as person:
+        for kind, roles in MAY_SEND.items():
+            reply = await person.ask(kind, checks="none", fingerprint=1)
+            assert f"{kind} needs the role" in reply.get("error", "") or role in roles.split(), (kind, reply)
+            assert f"{kind} needs the role" not in reply.get("error", "") or role not in roles.split(), (kind, reply)
+        known = (await person.ask("dance"))["error"]
+        assert known.endswith(f"send {', '.join([*MAY_SEND][:-1])} or {[*MAY_SEND][-1]}")
+        assert room.service.running() == []
+
+
 @pytest.mark.parametrize("frame", ["{", "[1]", '{"type": 1}', '{"type": "scan", "data": []}', b"\x00", "[" * 100_000])
 async def test_what_cannot_be_read_is_answered(tmp_path: Path, frame: str | bytes) -> None:
     """A frame that is not a message gets an error reply; the socket stays open."""
@@ -341,7 +368,8 @@ async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
         assert before["changes"][0].keys() == vector("state-change").keys()
         assert [(look[0], look[2]) for look in before["looks"]] == [(wire_time(rows["db"].observed_at), "crit")]
         play.statuses["db"] = "ok"
-        asked = {"fingerprint": fingerprint, "sandbox": "box", "command": "fix it", "exit_code": 0, "duration_s": 1.5}
+        room.service.redact = lambda text: text.replace("hunter22", "***")
+        asked = {"fingerprint": fingerprint, "sandbox": "box", "command": "fix it --key hunter22", "exit_code": 0, "duration_s": 1.5}
         told = await responder.ask("remedy", **asked, before=rows["db"].seq)
         await viewer.until("remedy")
         proof = (await viewer.ask("past", fingerprint=fingerprint))["result"]["remedy"]
@@ -351,6 +379,7 @@ async def test_past_of_a_row(tmp_path: Path, play: Play) -> None:
             "crit",
             "ok",
         )
+        assert proof["command"] == "fix it --key ***"
         for status in ("crit", "crit", "crit", "ok"):  # confirmed by the third, which is not a change
             play.statuses["db"] = status
             await room.ops.run_scan()

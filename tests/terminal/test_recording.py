@@ -83,10 +83,16 @@ async def test_a_session(serve: Serve, tmp_path: Path) -> None:
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (file.parent, file.parent.parent)] == [0o700, 0o700]
 
 
-async def test_who_may_read(serve: Serve) -> None:
-    """An observer and somebody without a role in terminals get 403; a name that is not a recording's gets 404."""
-    async with serve() as place, place.watch() as ana:
+async def test_who_may_read(serve: Serve, tmp_path: Path) -> None:
+    """An observer and somebody without a role in terminals get 403; a name that is not a recording's gets 404, and so does the path of
+    another room's recording, whose room may be closed to whoever asks."""
+    async with serve() as place, place.watch() as ana, place.watch("w2") as elsewhere:
         await ana.running()
+        await elsewhere.running()
+        await (await place.room("w2")).recorder.flushed()
+        theirs = next(file for file in (tmp_path / "rooms" / "recordings").glob("*/*.cast") if '"room":"w2"' in file.read_text())
+        for kind in ("cast", "json"):
+            assert (await get(place, f"/recordings/..%2F{theirs.parent.name}%2F{theirs.stem}.{kind}"))[0] == 404
         for who, expected in {"ana": 200, "ben": 200, "pia": 200, "obi": 403, "ops": 403}.items():
             assert (await get(place, "/recordings", who))[0] == expected
         for name in ("none.cast", "none", ".cast", "x%2e%2e.json"):

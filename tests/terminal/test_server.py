@@ -215,7 +215,13 @@ async def test_grant_without_a_terminal_role_sees_nothing(serve: Serve) -> None:
 
 async def test_exit_code_reaches_every_viewer_and_restart_works(serve: Serve) -> None:
     """The shell's end with its code comes to every dialect; restart begins a new epoch with a live shell."""
-    async with serve() as place, place.watch() as ana, place.watch(dialect=None) as plain, place.watch(who="obi") as obi:
+    async with (
+        serve() as place,
+        place.watch() as ana,
+        place.watch(dialect=None) as plain,
+        place.watch(who="obi") as obi,
+        place.watch(who="ben") as ben,
+    ):
         await ana.running()
         epoch = ana.of("welcome")[0]["epoch"]
         await ana.type("exit 7\r")
@@ -223,8 +229,9 @@ async def test_exit_code_reaches_every_viewer_and_restart_works(serve: Serve) ->
         assert (await obi.message("exit"))["reason"] == "the shell ended with code 7"
         assert (await ana.message("upstream", state="ended"))["reason"] == "the shell ended with code 7"
         await plain.until(lambda: "the shell ended with code 7" in plain.text)
-        refused = await obi.ask("restart")
-        assert refused["error"] == "restart needs the role peer or moderator; this connection is observer"
+        for person, role in ((obi, "observer"), (ben, "operator")):
+            refused = await person.ask("restart")
+            assert refused["error"] == f"restart needs the role peer or moderator; this connection is {role}"
         assert (await ana.ask("restart"))["ok"] is True
         again = await ana.until(lambda: ana.of("welcome")[1:] and ana.of("welcome")[1])
         assert again["epoch"] != epoch

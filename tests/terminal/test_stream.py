@@ -12,7 +12,7 @@ from partywidgets.party import Connection, Frame
 from partywidgets.terminal import protocol, viewer
 from partywidgets.terminal.lease import Person
 from partywidgets.terminal.stream import HELD_BYTES, LOOK_SELDOM_SECONDS, Stream
-from partywidgets.terminal.viewer import NARROW_BYTES, QUICK_SECONDS, WINDOW_BYTES, RichViewer, Viewer
+from partywidgets.terminal.viewer import NARROW_BYTES, QUICK_SECONDS, WINDOW_BYTES, PlainViewer, RichViewer, Viewer
 
 PIECE = bytes(64 * 1024)
 
@@ -181,3 +181,11 @@ def test_window_is_as_wide_as_its_reader_is_quick() -> None:
         now += QUICK_SECONDS * 2
         seen.drew(seen.position, now)
     assert seen.window == NARROW_BYTES
+
+
+def test_what_a_host_says_of_an_end_is_text_in_a_plain_terminal() -> None:
+    """A reason may come from a container or an engine far away: no control sequence of it reaches the terminals of those who watch."""
+    line = Line()
+    seen = PlainViewer(cast(Connection, line), Person("ana", "c1", "Ana", "peer"))
+    seen.state("failed", "no such \x1b]52;c;cm0K\x07image\r\n\x9b2J\u202e", "default")
+    assert line.notes == ["\r\n\x1b[0;2m[no such  ]52;c;cm0K image   2J ; press Enter to start it again]\x1b[0m\r\n"]

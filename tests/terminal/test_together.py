@@ -37,3 +37,20 @@ async def test_a_paste_beside_somebody_who_types(serve: Serve, tmp_path: Path) -
         come = got.read_bytes()
         assert re.findall(rb"\x1b\[200~\d\dx+\x1b\[201~", come) == pasted
         assert re.sub(rb"\x1b\[200~\d\dx+\x1b\[201~", b"", come) == keys
+
+
+async def test_a_program_s_question_has_one_answer(serve: Serve) -> None:
+    """Every emulator answers it; what comes from another than the holder's goes nowhere, and is no input that takes control."""
+    async with serve() as place, place.watch(who="ben") as ben, place.watch(who="pia") as pia, place.watch(who="cyd") as cyd:
+        await ben.running()
+        await ben.type("stty -echo; echo rea''dy; cat -v\r")
+        await ben.shows(b"ready\r\n")
+        await pia.type(b"\x1b[24;81R")
+        await cyd.type(b"\x1b[24;82R")
+        for viewer in (pia, cyd):  # what it sent has come when its next message has
+            await viewer.ask("history")
+        await ben.type(b"\x1b[24;80R\r")
+        await ben.shows(b"^[[24;80R")
+        assert b";81R" not in ben.drawn()
+        assert b";82R" not in ben.drawn()
+        assert ben.of("lease")[-1]["holder"]["name"] == "Ben"
