@@ -97,7 +97,7 @@ def judge(check: CheckModel, probe: Probe) -> Judgement:
         conditions.append(ConditionResult(f"{level} if {given}", verdict.holds is False, verdict.actual))
         if verdict.holds is None:
             status = worse(status, "unknown")
-            reasons.append(f"{given}: {verdict.reason}")
+            reasons.append(f"{probe.nothing}, so {given} has no answer" if probe.nothing else f"{given}: {verdict.reason}")
         elif verdict.holds and _BADNESS[level] > _BADNESS[status]:
             status = level
             reasons.append(f"{given}: got {verdict.actual}")

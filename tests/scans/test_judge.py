@@ -242,6 +242,49 @@ async def test_what_a_result_is_told() -> None:
     assert result.started_at <= result.observed_at
 
 
+LOG = {"type": "log", "path": "/log", "pattern": "E"}
+OWN_RULES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"type": "docker", "container": "c", "warn": "restarts > 3"}, {"status": "exited", "health": "none", "restarts": 0}, "crit"),
+    ({"type": "docker", "container": "c", "warn": "restarts > 3"}, {"status": "running", "health": "unhealthy", "restarts": 0}, "crit"),
+    ({"type": "docker", "container": "c", "warn": "health == 'unhealthy'"}, {"status": "running", "health": "unhealthy"}, "warn"),
+    ({"type": "docker", "container": "c", "crit": "exit_code != 0"}, {"status": "exited", "health": "none", "exit_code": 0}, "ok"),
+    ({"type": "systemd", "unit": "u", "warn": "restarts > 3"}, {"active_state": "failed", "restarts": 0}, "crit"),
+    ({"type": "systemd", "unit": "u", "warn": "active_state != 'active'"}, {"active_state": "failed"}, "warn"),
+    (
+        {"type": "kubernetes", "kinds": ["nodes", "events"], "warn": "warnings > 20"},
+        {"nodes_not_ready": 1, "nodes_under_pressure": 0, "warnings": 1},
+        "crit",
+    ),
+    (
+        {"type": "kubernetes", "kinds": ["pods"], "warn": "pods_not_ready > 0", "crit": "pods_not_ready > 2"},
+        {"pods": [{}], "pods_not_ready": 1},
+        "warn",
+    ),
+    ({"type": "host", "process": "p", "warn": "rss_bytes > 9"}, {"count": 0, "rss_bytes": 0}, "crit"),
+    ({"type": "host", "port": 9, "warn": "size(addresses) > 1"}, {"listening": False, "addresses": []}, "ok"),
+    ({**LOG, "warn": "age_s > 60"}, {"exists": True, "count": 2, "age_s": 1}, "crit"),
+    ({**LOG, "warn": "count > 0"}, {"exists": True, "count": 2}, "warn"),
+    ({**LOG, "warn": "count > 0"}, {"exists": False, "count": 0}, "crit"),
+    ({"type": "promql", "url": "http://p", "query": "up", "warn": "more"}, {"count": 0, "more": False}, "crit"),
+    ({"type": "promql", "url": "http://p", "query": "up", "warn": "size(series) > 3"}, {"count": 0, "series": []}, "ok"),
+    ({"type": "promql", "url": "http://p", "query": "up", "conditions": ["count == 0"]}, {"count": 0}, "ok"),
+]
+
+
+@pytest.mark.parametrize(("given", "values", "status"), OWN_RULES, ids=[" ".join(map(str, given.values())) for given, _, _ in OWN_RULES])
+def test_a_threshold_takes_the_place_of_no_other_rule(given: dict[str, Any], values: dict[str, Any], status: str) -> None:
+    """Who adds a `warn` about restarts still hears that nothing runs; only the rule that the expression itself is about gives way."""
+    check = CHECK_TYPES[given["type"]].model_validate({"id": "x", **given})
+    assert judge(check, Probe("t", values=values)).status == status
+
+
+def test_why_an_expression_has_no_answer() -> None:
+    """A target that gave nothing is told as that, not as a comparison with null."""
+    check = CHECK_TYPES["promql"].model_validate({"id": "x", "url": "http://p", "query": "up", "crit": "value < 1.0"})
+    judgement = judge(check, Probe("t", values={"value": None, "count": 0}, nothing="the query finds no series"))
+    assert (judgement.status, judgement.summary) == ("unknown", "the query finds no series, so value < 1.0 has no answer")
+
+
 def test_types() -> None:
     """Each kind of check is found by its `type`."""
     assert {name: model.model_fields["type"].default for name, model in CHECK_TYPES.items()} == {name: name for name in CHECK_TYPES}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
@@ -46,7 +46,8 @@ class Probe:
 
     `values` are the names that conditions may use. `status` is set by checks that judge themselves (exec, functions); else the conditions
     decide, and without conditions the check's own rule (`error` None is ok). `links` are URLs for people. `fault` says in words what it
-    means that an implied condition does not hold; empty: the condition itself says it.
+    means that an implied condition does not hold; empty: the condition itself says it. `nothing` says that the target gave an answer with
+    nothing in it, which is why an expression may have none.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Probe:
     status: Status | None = None
     summary: str = ""
     fault: str = ""
+    nothing: str = ""
     details: str = ""
     metrics: list[Metric] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
@@ -206,6 +208,14 @@ class CheckModel(BaseModel):
     def expressions(self) -> tuple[str, ...]:
         """Every expression that the author wrote."""
         return (*self.conditions, *(expr for expr in (self.warn, self.crit) if expr is not None))
+
+    def unless_asked(self, *rules: tuple[str, Collection[str]]) -> tuple[str, ...]:
+        """Of these conditions those that hold beside the author's expressions: none beside `conditions`, which say all that must hold, and
+        beside `warn` and `crit` each that they ask nothing about. A rule is its expression and the names that it is about."""
+        if self.conditions:
+            return ()
+        asked = {name for expr in self.expressions for name in compile_condition(expr).names}
+        return tuple(expr for expr, names in rules if asked.isdisjoint(names))
 
     @property
     def implied_conditions(self) -> tuple[str, ...]:

@@ -64,7 +64,10 @@ class DockerCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """It runs and is not ill, unless the author says what must hold."""
-        return () if self.expressions else ("status == 'running'", "health != 'unhealthy'")
+        return self.unless_asked(
+            ("status == 'running'", ("status", "running", "exit_code", "finished_at", "error")),
+            ("health != 'unhealthy'", ("health", "failing_streak", "error")),
+        )
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Inspects the container once."""

@@ -82,9 +82,9 @@ class HostCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """A process exists, a port is listened on; unless the author says what must hold."""
-        if self.expressions:
-            return ()
-        return {"process": ("count > 0",), "port": ("listening",)}.get(self.what, ())
+        if self.what == "process":
+            return self.unless_asked(("count > 0", ("count", "pids", "error")))
+        return self.unless_asked(("listening", ("listening", "addresses", "error"))) if self.what == "port" else ()
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One look, in a thread: a disk that hangs holds up that thread alone."""

@@ -27,12 +27,16 @@ _NAMES: dict[Kind, frozenset[str]] = {
     "nodes": frozenset({"nodes", "nodes_not_ready", "nodes_under_pressure"}),
     "events": frozenset({"events", "warnings"}),
 }
-_IMPLIED: dict[Kind, tuple[str, ...]] = {
-    "pods": ("size(pods) > 0", "pods_not_ready == 0"),
-    "deployments": ("deployments_not_ready == 0",),
-    "nodes": ("nodes_not_ready == 0", "nodes_under_pressure == 0"),
-    "events": ("warnings == 0",),
+_IMPLIED: dict[Kind, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "pods": (("size(pods) > 0", ("pods", "error")), ("pods_not_ready == 0", ("pods_not_ready", "pods_pending", "pods", "error"))),
+    "deployments": (("deployments_not_ready == 0", ("deployments_not_ready", "deployments", "error")),),
+    "nodes": (
+        ("nodes_not_ready == 0", ("nodes_not_ready", "nodes", "error")),
+        ("nodes_under_pressure == 0", ("nodes_under_pressure", "nodes", "error")),
+    ),
+    "events": (("warnings == 0", ("warnings", "events", "error")),),
 }
+"""What must hold of a kind, and the names that it is about."""
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
@@ -88,7 +92,7 @@ class KubernetesCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """All is well with what is asked for, unless the author says what must hold."""
-        return () if self.expressions else tuple(expr for kind in dict.fromkeys(self.kinds) for expr in _IMPLIED[kind])
+        return self.unless_asked(*(rule for kind in dict.fromkeys(self.kinds) for rule in _IMPLIED[kind]))
 
     async def probe(self, context: ProbeContext) -> Probe:
         """One list of each kind."""

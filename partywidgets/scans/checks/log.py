@@ -91,7 +91,8 @@ class LogCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """It exists, nothing in it matches, and it is young enough."""
-        implied = () if self.expressions else ("exists", *(() if self.pattern is None else ("count == 0",)))
+        new = () if self.pattern is None else (("count == 0", ("count", "lines", "error")),)
+        implied = self.unless_asked(("exists", ("exists", "error")), *new)
         return implied if self.max_age is None else (*implied, f"age_s <= {self.max_age}")
 
     async def probe(self, context: ProbeContext) -> Probe:

@@ -56,7 +56,7 @@ class PromqlCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """The query has an answer, unless the author says what must hold."""
-        return () if self.expressions else ("count > 0",)
+        return self.unless_asked(("count > 0", ("count", "value", "series", "error")))
 
     def tls_settings(self) -> tuple[TlsSettings, ...]:
         return ((self.verify, self.ca_file, ALPN),) if self.url.lower().startswith("https:") else ()
@@ -100,9 +100,10 @@ class PromqlCheck(CheckModel):
         for one in series[:SHOWN]:
             probe.metrics.append(Metric(one_line(one["name"], 200), one["value"]))
             probe.evidence.append(Evidence("promql-series", one_line(one["name"]), f"{one['name']} {one['value']}"))
-        probe.summary = f"{len(series)} series" + (
-            f", the first is {one_line(series[0]['name'], 100)} {series[0]['value']:g}" if series else ""
-        )
+        if series:
+            probe.summary = f"{len(series)} series, the first is {one_line(series[0]['name'], 100)} {series[0]['value']:g}"
+        else:
+            probe.summary = probe.fault = probe.nothing = "the query finds no series"
         return probe
 
 

@@ -100,6 +100,8 @@ class SqlCheck(CheckModel):
         shown = ", ".join(f"{name} = {value}" for name, value in list(first.items())[:5])
         number = f"{len(rows)}{' or more' if probe.values['more'] else ''} {'row' if len(rows) == 1 else 'rows'}"
         probe.summary = one_line(number + (f": {shown}" if shown else ""), LOOKED_AT)
+        if not rows:
+            probe.summary = probe.nothing = "the query finds no row"
         text = "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
         probe.evidence.append(Evidence("sql-rows", "rows", text, truncated=probe.values["more"]))
         return probe

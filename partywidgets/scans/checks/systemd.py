@@ -51,7 +51,7 @@ class SystemdCheck(CheckModel):
     @property
     def implied_conditions(self) -> tuple[str, ...]:
         """It is active, unless the author says what must hold."""
-        return () if self.expressions else ("active_state == 'active'",)
+        return self.unless_asked(("active_state == 'active'", ("active_state", "sub_state", "load_state", "result", "main_pid", "error")))
 
     async def probe(self, context: ProbeContext) -> Probe:
         """Asks once. A systemctl that hangs (its bus does not answer) is ended at the deadline."""

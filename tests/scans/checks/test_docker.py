@@ -156,7 +156,11 @@ async def test_answers(state: dict[str, Any], status: str, summary: str) -> None
             await writer.drain()
 
     async with serving(handle) as port:
-        result = await look(DockerCheck(id="x", container="web", url=f"tcp://127.0.0.1:{port}", warn="oom_killed"))
+        result = await look(
+            DockerCheck(
+                id="x", container="web", url=f"tcp://127.0.0.1:{port}", conditions=("age_s == null || age_s > 0",), warn="oom_killed"
+            )
+        )
     assert result.status == status
     assert result.summary.endswith(summary)
 
