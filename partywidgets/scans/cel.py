@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,15 @@ class EvaluationError(Exception):
 
 class Exhausted(Exception):
     """The evaluation was stopped; the text says at which bound. No EvaluationError, for `||`, `all` and `has` may look past those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The item of a list, or the key of a map, that decided: the how manieth of how many."""
+
+    value: Any
+    place: int
+    total: int
 
 
 def kind_of(value: Any) -> str:
@@ -272,6 +282,8 @@ def show(value: Any) -> str:
         case Mapping():
             shown = ", ".join(f"{key}: {_shown_item(value[key])}" for key in list(value)[:10])
             return "{" + shown + (f", … {len(value)} keys}}" if len(value) > 10 else "}")
+        case Picked():
+            return f"item {value.place} of {value.total}: {show(value.value)}"
     return str(value)[:SEEN_CHARS]
 
 

@@ -30,6 +30,7 @@ from .expression_node import (
     run_item,
     run_macro,
     run_name,
+    run_picked,
     truth,
 )
 
@@ -219,7 +220,11 @@ class Parser:
         body = self.ternary()
         self.bound.pop()
         self.expect(")")
-        return Node(run_macro(name, node.run, variable, body), self.since(start), node.leaves)
+        text, seen = self.since(start), node.leaves
+        note = f" {text}"  # no name begins with a blank
+        if len(seen) == 1 and seen[0].run is node.run:
+            seen = (Node(run_picked(node.run, note), node.text),)
+        return Node(run_macro(name, node.run, variable, body, note), text, seen)
 
     def arguments(self, closing: str = ")") -> list[Node]:
         """Expressions up to the closing bracket, which is taken too; a trailing comma is allowed only in lists."""

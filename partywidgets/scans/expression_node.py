@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from time import thread_time
 from typing import Any
 
-from .cel import EvaluationError, Exhausted, kind_of
+from .cel import EvaluationError, Exhausted, Picked, kind_of
 
 Scope = dict[str, Any]
 Run = Callable[[Scope], Any]
@@ -135,7 +135,13 @@ def run_item(run: Run, index: Run, text: str) -> Run:
     return item
 
 
-def run_macro(name: str, over: Run, variable: str, body: Node) -> Run:
+def run_picked(over: Run, note: str) -> Run:
+    """For a person: the item that decided the macro which wrote the note, else what the macro goes over."""
+    return lambda scope: scope[note] if note in scope else over(scope)
+
+
+def run_macro(name: str, over: Run, variable: str, body: Node, note: str) -> Run:
+    """`all`, `exists` and the like. Under `note` the scope is left the item that decided alone, or has no answer."""
     test = body.run if name == "map" else truth(body)
 
     def run(scope: Scope) -> Any:
@@ -147,7 +153,7 @@ def run_macro(name: str, over: Run, variable: str, body: Node) -> Run:
             budget = scope[BUDGET] = Budget()
         inner = dict(scope)
         answers, failure = [], None
-        for value in items:
+        for place, value in enumerate(items, 1):
             budget.spend()
             inner[variable] = value
             try:
@@ -155,12 +161,11 @@ def run_macro(name: str, over: Run, variable: str, body: Node) -> Run:
             except EvaluationError as error:
                 if name in ("filter", "map", "exists_one"):
                     raise
-                failure = error
+                failure, scope[note] = error, Picked(value, place, len(items))
                 continue
-            if name == "exists" and answer:
-                return True
-            if name == "all" and not answer:
-                return False
+            if (name == "exists" and answer) or (name == "all" and not answer):
+                scope[note] = Picked(value, place, len(items))
+                return name == "exists"
             answers.append((value, answer))
         if failure is not None:
             raise failure

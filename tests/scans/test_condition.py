@@ -211,6 +211,32 @@ def test_actual(expr: str, actual: str) -> None:
     assert compile_condition(expr).actual(VALUES).startswith(actual)
 
 
+SERIES = [{"name": f"up{{job={name}}}", "value": value} for name, value in (("web", 1.0), ("node", 0.0), ("db", 0.0))]
+
+
+@pytest.mark.parametrize(
+    ("expr", "actual"),
+    [
+        ("series.all(s, s.value == 1.0)", "item 2 of 3: {name: up{job=node}, value: 0}"),
+        ("series.exists(s, s.value < 1.0)", "item 2 of 3: {name: up{job=node}, value: 0}"),
+        ("!series.exists(s, s.value < 1.0)", "item 2 of 3: {name: up{job=node}, value: 0}"),
+        ("series.all(s, s.name.startsWith('up'))", "[{2 keys}, {2 keys}, {2 keys}]"),
+        ("series.exists(s, s.value > 1.0)", "[{2 keys}, {2 keys}, {2 keys}]"),
+        ("series.all(s, s.value < 1.0 || s.labels.x == 1)", "item 1 of 3: {name: up{job=web}, value: 1}"),
+        ("series.all(s, s.value >= 0.0) && series.all(s, s.value > 0.0)", "item 2 of 3: {name: up{job=node}, value: 0}"),
+        ("series.all(s, series.all(t, t.value == 1.0))", "item 1 of 3: {name: up{job=web}, value: 1}"),
+        ("size(series.filter(s, s.value < 1.0)) == 0", "2"),
+        ("limits.all(k, limits[k] < 9)", "item 2 of 2: b"),
+    ],
+)
+def test_the_item_that_decides_is_shown(expr: str, actual: str) -> None:
+    """Which of the series is down, not that there are three with two keys each."""
+    condition, values = compile_condition(expr), {"series": SERIES, "limits": {"a": 1, "b": 9}}
+    verdict = condition.verdict(values)
+    assert verdict.actual == actual
+    assert condition.verdict(values) == verdict
+
+
 @pytest.mark.parametrize(
     ("expr", "column", "what"),
     [
