@@ -141,7 +141,7 @@ function signedIn(credential: Credential, tickets: PushedTicket[]): void {
     const tell = () => {
       const [counts, live] = [(model.get("counts") ?? {}) as Partial<Counts>, model.get("state") === "live"];
       if (until.aborted) return;
-      dressTab(boardTitle(counts, live, BOARD), standingOf(counts, live));
+      dressTab(boardTitle(counts, live, HOST), standingOf(counts, live));
       setText(role, String(model.get("role") ?? ""));
       known(String(model.get("name")));
     };

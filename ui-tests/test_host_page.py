@@ -116,14 +116,14 @@ def test_signing_in_and_a_live_change(host: Host, visit: Callable[..., Visitor],
     expect(visitor.row("Payments settle")).to_contain_text("crit")
     expect(page.get_by_role("grid")).to_be_focused()
     expect(visitor.row("The shop answers")).to_contain_text("ok")
-    expect(page).to_have_title("1 crit · main")
+    expect(page).to_have_title(f"1 crit · 127.0.0.1:{host.port}")
     icon = page.locator('link[rel="icon"]').get_attribute("href")
     (tmp_path / "shop").unlink()
     expect(visitor.row("The shop answers")).to_contain_text("crit")
-    expect(page).to_have_title("2 crit · main")
+    expect(page).to_have_title(f"2 crit · 127.0.0.1:{host.port}")
     (tmp_path / "shop").touch()
     (tmp_path / "pay").touch()
-    expect(page).to_have_title("all ok · main")
+    expect(page).to_have_title(f"all ok · 127.0.0.1:{host.port}")
     assert page.locator('link[rel="icon"]').get_attribute("href") != icon
     assert serious(page, "body") == []
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
@@ -179,7 +179,7 @@ def test_an_ended_token_leads_back_to_the_form(host: Host, visit: Callable[..., 
     visitor.row("Payments settle").click()
     expect(visitor.page).to_have_url(re.compile("#check=[0-9a-f]{16}$"))
     host.stop()
-    expect(visitor.page).to_have_title("not live · main")
+    expect(visitor.page).to_have_title(f"not live · 127.0.0.1:{host.port}")
     (tmp_path / "partywidgets.yaml").write_text(config(tmp_path, people=("vera",)))
     host.start()
     expect(visitor.page.get_by_role("alert")).to_contain_text("Your token opens nothing here any more")
@@ -214,7 +214,7 @@ def test_a_token_without_a_role_here_says_so(visit: Callable[..., Visitor], tmp_
         visitor = visit(app["url"])
         visitor.sign_in(MARA)
         expect(visitor.page.locator(".pw-state")).to_contain_text("the ops room needs one of the roles")
-        expect(visitor.page).to_have_title("not live · main")
+        expect(visitor.page).to_have_title(f"not live · {app['url'].removeprefix('http://')}")
         visitor.page.evaluate("location.hash = '#terminal=shell'")
         expect(visitor.page.locator(".pw-terminal")).to_have_attribute("data-state", "live")
 
@@ -223,12 +223,12 @@ def test_a_restart_with_the_same_tokens_needs_nobody(host: Host, visit: Callable
     """The board comes back by itself."""
     visitor = visit(host.url)
     visitor.sign_in(VERA)
-    expect(visitor.page).to_have_title("1 crit · main")
+    expect(visitor.page).to_have_title(f"1 crit · 127.0.0.1:{host.port}")
     host.kill()
     expect(visitor.page.locator(".pw-state")).to_contain_text(re.compile("reconnecting|does not answer"))
-    expect(visitor.page).to_have_title("not live · main")
+    expect(visitor.page).to_have_title(f"not live · 127.0.0.1:{host.port}")
     host.start()
-    expect(visitor.page).to_have_title("1 crit · main")
+    expect(visitor.page).to_have_title(f"1 crit · 127.0.0.1:{host.port}")
     expect(visitor.page.locator(".pw-state")).to_have_text("live")
 
 

@@ -103,7 +103,7 @@ def test_page_picture(browser: Browser, tmp_path: Path) -> None:
             page.get_by_label("Token").fill(host.token)
             page.keyboard.press("Enter")
             expect(page.locator(".pw-detail")).to_contain_text("too many connections")
-            expect(page).to_have_title("1 crit · main")
+            expect(page).to_have_title(f"1 crit · 127.0.0.1:{host.port}")
             page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
             page.screenshot(path=SCREENSHOTS / f"{name}.png")
             page.close()

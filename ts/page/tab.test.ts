@@ -3,10 +3,10 @@ import { boardTitle, dressTab, type Standing, standingOf } from "./tab.ts";
 
 describe("a tab", () => {
   it("counts what fails, and says no more than it knows", () => {
-    expect(boardTitle({ crit: 2, warn: 1, unknown: 0, ok: 40, skip: 0 }, true, "main")).toBe("2 crit, 1 warn · main");
-    expect(boardTitle({ crit: 0, ok: 3 }, true, "main")).toBe("all ok · main");
-    expect(boardTitle({}, true, "main")).toBe("main");
-    expect(boardTitle({ crit: 0, ok: 3 }, false, "main")).toBe("not live · main");
+    expect(boardTitle({ crit: 2, warn: 1, unknown: 0, ok: 40, skip: 0 }, true, "ops.example")).toBe("2 crit, 1 warn · ops.example");
+    expect(boardTitle({ crit: 0, ok: 3 }, true, "ops.example")).toBe("all ok · ops.example");
+    expect(boardTitle({}, true, "ops.example")).toBe("ops.example");
+    expect(boardTitle({ crit: 0, ok: 3 }, false, "ops.example")).toBe("not live · ops.example");
   });
 
   it("has an icon of another shape for each standing", () => {

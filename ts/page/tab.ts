@@ -3,12 +3,12 @@ import type { Counts } from "../result.ts";
 
 export type Standing = "failing" | "warning" | "fine" | "unknown";
 
-/** The title of the board's page. What is not live is not said to be fine. */
-export function boardTitle(counts: Partial<Counts>, live: boolean, room: string): string {
-  if (!live) return `not live · ${room}`;
+/** The title of the board's page, by which the tabs of several hosts are told apart. What is not live is not said to be fine. */
+export function boardTitle(counts: Partial<Counts>, live: boolean, host: string): string {
+  if (!live) return `not live · ${host}`;
   const failing = (["crit", "warn", "unknown"] as const).flatMap((status) => (counts[status] ? [`${counts[status]} ${status}`] : []));
-  if (failing.length > 0) return `${failing.join(", ")} · ${room}`;
-  return counts.ok ? `all ok · ${room}` : room;
+  if (failing.length > 0) return `${failing.join(", ")} · ${host}`;
+  return counts.ok ? `all ok · ${host}` : host;
 }
 
 /** How the board stands, for the icon. */
