@@ -71,9 +71,14 @@ export function changedFields(before: Result, now: Result): ReadonlySet<string> 
   if (before.status !== now.status) bits |= 1;
   if (before.summary !== now.summary) bits |= 2;
   if (before.severity !== now.severity) bits |= 4;
-  if (before.duration_ms !== now.duration_ms) bits |= 8;
+  if (moved(before.duration_ms, now.duration_ms)) bits |= 8;
   if (before.suppression !== now.suppression && differs(before.suppression, now.suppression)) bits |= 16;
   return FIELD_SETS[bits]!;
+}
+
+/** A duration is another with each look, so only one that an eye should go to is marked: twice or half of what it was, by 100 ms or more. */
+function moved(before: number, now: number): boolean {
+  return Math.abs(now - before) >= 100 && (now >= 2 * before || before >= 2 * now);
 }
 
 function differs(a: unknown, b: unknown): boolean {

@@ -180,8 +180,21 @@ describe("the store", () => {
     store.apply(checked(result("a", { seq: 1, status: "ok", duration_ms: 1 })), noChanges());
     const changes = noChanges();
     store.apply(checked(result("a", { seq: 2, status: "crit", duration_ms: 1 })), changes);
-    store.apply(checked(result("a", { seq: 3, status: "crit", duration_ms: 2 })), changes);
+    store.apply(checked(result("a", { seq: 3, status: "crit", duration_ms: 900 })), changes);
     expect([...changes.changed.get("a")!].sort()).toEqual(["duration_ms", "status"]);
+  });
+
+  it.each([
+    [100, 180, false],
+    [3, 40, false],
+    [100, 200, true],
+    [900, 400, true],
+  ])("marks a duration only where it is another that matters: %d ms, then %d ms", (before, now, marked) => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { seq: 1, duration_ms: before })), noChanges());
+    const changes = noChanges();
+    store.apply(checked(result("a", { seq: 2, duration_ms: now })), changes);
+    expect(changes.changed.get("a")!.has("duration_ms")).toBe(marked);
   });
 
   it("follows a running scan until its report", () => {
