@@ -105,6 +105,15 @@ describe("the terminal of a row", () => {
     expect([sent.length, ran.length]).toEqual([2, 1]);
   });
 
+  it("lets who only looks on read the command, and does not put them into it", async () => {
+    room.text(JSON.stringify({ type: "snapshot", data: { ...SNAPSHOT, part: 1, of: 1, role: "viewer", results: [ROW] } }));
+    pane.open(ROW, false);
+    await soon(() => expect(opened).toHaveLength(1));
+    expect([field().value, field().readOnly, document.activeElement === pane.node]).toEqual(["systemctl restart shop", true, true]);
+    shell();
+    expect([button("Run in web").disabled, said()]).toEqual([true, expect.stringContaining("you are viewer here")]);
+  });
+
   it("no longer calls a row mended that fails again", async () => {
     pane.open(ROW, false);
     await soon(() => expect(opened).toHaveLength(1));

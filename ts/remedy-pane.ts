@@ -1,11 +1,12 @@
 /** The terminal of a row's sandbox inside the dashboard, with the row's remedy over it: the second room of the widget. */
 import type { MountOptions } from "./model.ts";
 import type { OpsLink } from "./ops-link.ts";
-import { caution, type Ops, obstacle, Remedy, type Shell } from "./remedy.ts";
+import { caution, mayRun, type Ops, obstacle, Remedy, type Shell } from "./remedy.ts";
 import type { Result } from "./result.ts";
 import type { Changes } from "./rooms/changes.ts";
 import type { TerminalBundle, TerminalPane } from "./terminal-pane.ts";
 import { RemedyView } from "./views/remedy-view.ts";
+import { byFinger } from "./views/touch.ts";
 
 const ROWS = 14;
 
@@ -69,7 +70,7 @@ export class RemedyPane {
     this.#runsWhenReady = run;
     if (another || this.node.hidden) {
       this.#remedy.reset();
-      this.#view.show(row, sandbox);
+      this.#view.show(row, sandbox, mayRun(this.#ops.store));
     }
     if (row.remediation?.command) this.#view.focus();
     if (!this.#stop) void this.#open();
@@ -142,8 +143,9 @@ export class RemedyPane {
     const pane = this.#pane;
     if (!pane || this.#obstacle()) return;
     this.#warned = false;
-    // A command may ask something.
-    pane.focus();
+    // A command may ask something. Under a finger, a keyboard would come up over what it says.
+    if (byFinger()) this.#view.focus();
+    else pane.focus();
     await this.#remedy.run(this.#fingerprint, this.#sandbox, command, (...how) => pane.run(...how));
   }
 

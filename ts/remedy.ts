@@ -39,8 +39,7 @@ const TYPISTS = ["operator", "peer", "moderator"];
 export function obstacle({ store, live }: Ops, fingerprint: string, shell: Shell): string {
   if (!live) return "not connected to the ops room: wait until its state says live";
   if (!store.rows.has(fingerprint)) return "this row is gone: its check was taken out of its config";
-  if (store.role !== "responder" && store.role !== "admin")
-    return `you are ${store.role || "nobody"} here: running a remedy needs the ops role responder or admin`;
+  if (!mayRun(store)) return `you are ${store.role || "nobody"} here: running a remedy needs the ops role responder or admin`;
   if (!shell) return "opening the terminal";
   const { state, status, reason } = shell;
   if (state === "refused" || state === "lost") return `no terminal: ${reason}`;
@@ -52,6 +51,11 @@ export function obstacle({ store, live }: Ops, fingerprint: string, shell: Shell
   }
   if (state === "connecting") return reason || status.reason || "the shell is being started";
   return "";
+}
+
+/** What somebody's role in the ops room allows, whatever else hinders. */
+export function mayRun({ role }: Pick<Ops["store"], "role">): boolean {
+  return role === "responder" || role === "admin";
 }
 
 /** Something that is worth knowing before one runs a command, and hinders nobody. */

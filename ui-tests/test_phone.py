@@ -170,3 +170,25 @@ def test_a_shell_beside_the_phones_keyboard(phone: Callable[..., Page]) -> None:
     expect(keys.get_by_role("button", name="Esc")).to_be_in_viewport(ratio=1)
     assert page.evaluate("() => [document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [360, 390]
     page.screenshot(path=SCREENSHOTS / "phone_terminal.png")
+
+
+def test_a_remedy_by_finger(phone: Callable[..., Page]) -> None:
+    """No keyboard comes up over what is read, before and after; who touches the command can change it, and is not zoomed into it."""
+    page = phone(390, 844)
+    row(page, "Check 0").tap()
+    page.get_by_role("button", name="Open terminal").tap()
+    run, command = page.get_by_role("button", name="Run in web"), page.get_by_label("Command")
+    expect(run).to_be_enabled()
+    expect(page.locator(".pw-remedy")).to_be_focused()
+    size = command.bounding_box()
+    assert size is not None
+    assert size["height"] >= FINGER
+    assert command.evaluate("field => parseFloat(getComputedStyle(field).fontSize)") >= 16
+    command.tap()
+    expect(command).to_be_focused()
+    run.tap()
+    expect(page.locator(".pw-remedy")).to_be_focused()
+    expect(page.locator(".pw-said")).to_contain_text("exit 0")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "phone_remedy.png")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

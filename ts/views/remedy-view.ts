@@ -4,6 +4,7 @@ import type { RemedyStage, RemedyState } from "../remedy.ts";
 import type { Result } from "../result.ts";
 import { element, setText } from "./element.ts";
 import { statusMark } from "./status.ts";
+import { byFinger } from "./touch.ts";
 
 export interface RemedyViewActions {
   run(command: string): void;
@@ -60,7 +61,7 @@ export class RemedyView {
     this.#command.addEventListener("input", () => this.#refresh());
     this.node = element(
       "section",
-      { class: "pw-remedy", hidden: true, "aria-label": "Remedy" },
+      { class: "pw-remedy", hidden: true, tabindex: -1, "aria-label": "Remedy" },
       element(
         "div",
         { class: "pw-remedy-head" },
@@ -77,8 +78,11 @@ export class RemedyView {
     signal.addEventListener("abort", () => clearInterval(this.#ticking));
   }
 
-  /** Shows a row and its command; what somebody wrote into the field for another row is gone. */
-  show(row: Result, sandbox: string): void {
+  /**
+   * Shows a row and its command; what somebody wrote into the field for another row is gone. Who may not run it can read and copy it.
+   */
+  show(row: Result, sandbox: string, mayRun: boolean): void {
+    this.#command.readOnly = !mayRun;
     this.#sandbox = sandbox;
     this.node.hidden = false;
     this.node.setAttribute("aria-label", `Remedy of ${row.title || row.check_id} in the terminal of ${sandbox}`);
@@ -121,7 +125,12 @@ export class RemedyView {
     return this.#command.value.trim();
   }
 
+  /** On the command, where it can be changed. Under a finger a keyboard would come up with it, over the button that runs it. */
   focus(): void {
+    if (this.#command.readOnly || byFinger()) {
+      this.node.focus({ preventScroll: true });
+      return;
+    }
     this.#command.focus();
     const end = this.#command.value.length;
     this.#command.setSelectionRange(end, end);

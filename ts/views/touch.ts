@@ -2,6 +2,11 @@
 import type { Terminal } from "@xterm/xterm";
 import { pressArrows, WheelLines } from "./wheel.ts";
 
+/** The page is used by fingers: what takes the focus of a field brings a keyboard up over the page. */
+export function byFinger(): boolean {
+  return globalThis.matchMedia?.("(pointer: coarse)").matches ?? false;
+}
+
 /**
  * One finger scrolls what was printed; in a full-screen program that takes no mouse (less, man) it presses arrow keys. Where there is
  * nothing more to scroll to, and with more fingers, the page has it.
