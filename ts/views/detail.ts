@@ -123,7 +123,10 @@ export class Detail {
       ),
       element("span", { class: "pw-space" }),
       button("Re-check", "Run this check now, and it alone", () => this.#actions.recheck(result.fingerprint), "pw-for-responders"),
-      button("✕", "Close (Escape)", () => this.#actions.close()),
+      named(
+        "Close the details",
+        button("✕", "Close (Escape)", () => this.#actions.close()),
+      ),
     ];
   }
 
@@ -215,6 +218,12 @@ export class Detail {
 
 function button(label: string, title: string, action: () => void, kind?: string): HTMLButtonElement {
   return element("button", { type: "button", class: kind, title, onclick: action }, label);
+}
+
+/** A sign for a word: who hears the page hears what it does. */
+function named(name: string, sign: HTMLButtonElement): HTMLButtonElement {
+  sign.setAttribute("aria-label", name);
+  return sign;
 }
 
 /** A web address as a link; a path as it is, since only its author knows from where it counts. */

@@ -105,7 +105,7 @@ export class GridLine {
           { role: "gridcell", class: "pw-cell", "aria-colspan": look.columns.length },
           element("span", { class: "pw-fold", "aria-hidden": "true" }, group.open ? "▾" : "▸"),
           words,
-          element("span", { class: "pw-muted" }, ` ${group.count} ${group.count === 1 ? "row" : "rows"}`),
+          element("span", { class: "pw-muted" }, ` ${group.count.toLocaleString("en")} ${group.count === 1 ? "row" : "rows"}`),
           ...(byStatus ? [] : tally(group)),
         ),
       );
@@ -156,7 +156,7 @@ function tally({ counts }: Group): HTMLElement[] {
       "span",
       { class: `pw-tally pw-status-${status}`, title: `${counts[status]} ${status}` },
       element("span", { class: "pw-icon", "aria-hidden": "true" }, STATUS_ICONS[status]),
-      `${counts[status]} ${status}`,
+      `${counts[status].toLocaleString("en")} ${status}`,
     ),
   );
 }

@@ -36,7 +36,7 @@ export class StatusChips {
 
   count(counts: Counts): void {
     for (const [status, { node, count }] of this.#chips) {
-      setText(count, String(counts[status]));
+      setText(count, counts[status].toLocaleString("en"));
       node.classList.toggle("pw-zero", counts[status] === 0);
     }
   }

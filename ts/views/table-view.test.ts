@@ -279,7 +279,7 @@ describe("the grid", () => {
     await soon(() => expect(titles()[0]).toBe("f0"));
     expect([grid().getAttribute("aria-rowcount"), table.node.querySelector(".pw-status-ok .pw-count")!.textContent]).toEqual([
       "20001",
-      "20000",
+      "20,000",
     ]);
     press("End");
     await soon(() => expect(asked.at(-1)!.from + asked.at(-1)!.count).toBe(20_000));
