@@ -96,7 +96,7 @@ export interface Mark {
 /** Control from a terminal room. */
 export type TerminalControl =
   | Welcome
-  | { type: "resync"; reason: "joined" | "lagged" | "epoch" | "history" | "asked"; short?: boolean }
+  | { type: "resync"; reason: "joined" | "lagged" | "epoch" | "history" | "above" | "asked"; short?: boolean }
   | ({ type: "resize"; offset: number } & Size)
   | { type: "presence"; people: Person[] }
   | ({ type: "lease" } & Lease)
@@ -113,7 +113,7 @@ export type LeaseAction = { action: "take" | "release" | "withdraw" } | { action
 
 /** Control to a terminal room. */
 export type TerminalRequest =
-  | { type: "consumed"; offset: number }
+  | { type: "consumed"; offset: number; rate?: number }
   | { type: "resync" }
   | { type: "resize"; cols: number; rows: number }
   | ({ type: "lease"; id?: string } & LeaseAction)

@@ -62,9 +62,16 @@ MOUNT = """async ({ token, bundle, endpoint, party, room, options, theme, query 
 
 @dataclass
 class Place:
-    """A running host."""
+    """A running host. `line`: the port of a slow line, over which the rooms of the pages go."""
 
     url: str
+    gate: Gate
+    line: int = 0
+
+    def over(self, line: int) -> Place:
+        """The same host, its rooms over a line with this port."""
+        self.gate.allow(hosts=[f"127.0.0.1:{line}"])
+        return Place(self.url, self.gate, line)
 
     def mount(
         self,
@@ -86,7 +93,7 @@ class Place:
         given = {
             "token": token_of(who),
             "bundle": f"/static/{bundles.static_hash()}/{bundle}.js",
-            "endpoint": {"kind": "remote", "host_id": "", "url": f"{self.url}/"},
+            "endpoint": {"kind": "remote", "host_id": "", "url": f"http://127.0.0.1:{self.line}/" if self.line else f"{self.url}/"},
             "party": "terminal-server" if bundle == "terminal" else "ops-monitor-broadcast",
             "room": room,
             "options": options,
@@ -129,7 +136,8 @@ def host(
     home = storage / "home"
     home.mkdir(parents=True)
     (home / ".bashrc").write_text("PS1='$ '\n")
-    ready, told = threading.Event(), []
+    ready = threading.Event()
+    told: list[Place] = []
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
@@ -144,7 +152,7 @@ def host(
             url = f"http://127.0.0.1:{server.port}"
             if first is not None:
                 await first(url, token_of("ana"))
-            told.append(url)
+            told.append(Place(url, gate))
             ready.set()
             await stop.wait()
 
@@ -153,7 +161,7 @@ def host(
         thread.start()
         try:
             assert ready.wait(90), "the host did not start"
-            yield Place(told[0])
+            yield told[0]
         finally:
             loop.call_soon_threadsafe(stop.set)
             thread.join(30)

@@ -5,7 +5,7 @@ composed; clients need `protocol` alone. The reasons are in `docs/topics/termina
 
     the room              server settings requests greeting terminal_list
     the process           session upstream ending sandboxes/
-    output to viewers     ring stream piece viewer line_speed
+    output to viewers     ring stream piece viewer line_speed above
     dialects              protocol cloudflare returning
     the screen            screen emulator drawing links markup showing vt
     who types             control lease asking sizing

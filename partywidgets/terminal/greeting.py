@@ -53,6 +53,8 @@ class Greeting:
         again, viewer.greeted = viewer.greeted, True
         if "scrollback" in query:
             viewer.scrollback = number_in(query, "scrollback", SCREEN_BYTES)
+        if "first" in query:
+            viewer.first = number_in(query, "first", SCREEN_BYTES)
         room.stream.flush()
         if isinstance(viewer, RichViewer):
             self._rich(viewer, query, again)
@@ -65,7 +67,7 @@ class Greeting:
     def _rich(self, viewer: RichViewer, query: dict[str, str], again: bool) -> None:
         room, stream, known = self._room, self._room.stream, query.get("epoch", "")
         offset = number_in(query, "offset", -1)
-        resumed = known == stream.epoch != "" and self._can_resume(offset)
+        resumed = known == stream.epoch != "" and self._can_resume(offset, number_in(query, "missed", RESUME_BYTES))
         taken = None if again else room.returning.taken(viewer.person, query.get("after", ""))
         welcome = self._welcome(viewer, offset if resumed else stream.position, resumed)
         viewer.note(**welcome, socket=viewer.socket, taken=taken)
@@ -95,9 +97,10 @@ class Greeting:
         else:
             stream.show(viewer, "history" if offset else "joined")
 
-    def _can_resume(self, offset: int) -> bool:
+    def _can_resume(self, offset: int, most: int = RESUME_BYTES) -> bool:
+        """`most`: bytes that a viewer would have in place of a screen, which over a slow line is there sooner."""
         stream = self._room.stream
-        return stream.ring.holds(offset) and stream.position - RESUME_BYTES <= offset <= stream.position
+        return stream.ring.holds(offset) and stream.position - min(most, RESUME_BYTES) <= offset <= stream.position
 
     def _welcome(self, viewer: Viewer, offset: int, resumed: bool) -> dict[str, Any]:
         room, stream, upstream = self._room, self._room.stream, self._room.upstream

@@ -16,6 +16,9 @@ CONTROL_LIMIT = 64 * 1024
 MAX_SECONDS = 10 * 365 * 86_400.0
 """Longest `timeout_s` of a run."""
 
+MAX_RATE = 1e9
+"""Bytes a second: the most that a line is said to bring."""
+
 MIN_COLS, MIN_ROWS, MAX_CELLS = 20, 5, 1000
 """The size that a viewer can ask for: at least 20×5, so that nobody makes the terminal useless for the others; at most 1000×1000."""
 
@@ -125,6 +128,8 @@ def _check(message: dict[str, Any]) -> None:
         value = message.get(name)
         if not isinstance(value, types) or isinstance(value, bool):
             raise ValueError(f"{kind} needs {name} as {types[0].__name__}, got {type(value).__name__}")
+    if kind == "consumed" and not _is_rate(message.get("rate", 1)):
+        raise ValueError("consumed needs rate as a positive number of bytes a second, or goes without it")
     timeout = message.get("timeout_s")
     if kind == "run" and timeout is not None and not _is_duration(timeout):
         raise ValueError("run needs timeout_s as a positive number of seconds, or null for none")
@@ -146,6 +151,10 @@ def _is_text(value: str) -> bool:
 def _is_duration(value: Any) -> bool:
     """Seconds that a clock can count: JSON as Python reads it has NaN and Infinity, and a timer at NaN disorders every other one."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_RATE
 
 
 def check_text(what: str, text: object) -> None:

@@ -62,7 +62,7 @@ class Requests:
         return self._ejected.get(person.subject, 0.0) > asyncio.get_running_loop().time()
 
     def _consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        self._room.stream.drawn(viewer, int(message["offset"]))
+        self._room.stream.drawn(viewer, int(message["offset"]), message.get("rate"))
 
     def _resync(self, viewer: Viewer, message: dict[str, Any]) -> None:
         self._room.stream.show(viewer, "asked")

@@ -174,10 +174,13 @@ class Stream:
                     return
                 viewer.output(piece)
 
-    def drawn(self, viewer: Viewer, offset: int) -> None:
-        """A viewer says how far it has drawn; that makes room for more."""
-        viewer.drew(offset, self._loop.time())
-        if viewer.in_sync:
+    def drawn(self, viewer: Viewer, offset: int, rate: float | None = None) -> None:
+        """A viewer says how far it has drawn; that makes room for more. `rate`: how fast it saw a screen come, in bytes a second."""
+        awaited = viewer.awaits_screen
+        viewer.drew(offset, self._loop.time(), rate)
+        if awaited and not viewer.awaits_screen and viewer.more_follows():
+            self.show(viewer, "above")
+        elif viewer.in_sync:
             self._send_on(viewer)
         elif viewer.lagging:
             self._show_drained(viewer)
@@ -255,7 +258,7 @@ class Stream:
             delta = b""
         viewer.screen(self.epoch, capture, delta, viewer.wanted)
         viewer.position = capture.offset + len(delta)
-        viewer.shown(capture.offset, len(capture.drawing) + len(delta), self._loop.time())
+        viewer.shown(capture.offset, len(capture.drawing) + len(delta), self._loop.time(), short=capture.short)
         self._shown(viewer)
         if behind:
             viewer.in_sync, viewer.lagging = False, True

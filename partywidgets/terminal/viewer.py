@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from ..exceptions import ConnectionClosedError
 from ..party import Connection, Frame
 from . import cloudflare, protocol
+from .above import FIRST, MOMENT, is_worth_following, share_of
 from .lease import Person
 from .line_speed import LineSpeed
 from .piece import Piece, chunk, control
 from .sandboxes.base import Exit
-from .screen import SCREEN_BYTES, Capture
+from .screen import Capture
 
 RESET = "\x1bc"
 WINDOW_BYTES = 512 * 1024
@@ -24,9 +25,6 @@ NARROW_BYTES = 128 * 1024
 """What a new one may, and one that lagged. Not less than what clients acknowledge in one go."""
 THIN_BYTES = 32 * 1024
 """What one on a thin line may at least, and what one may beyond its first screen before it has acknowledged anything."""
-THIN_SECONDS = 1.0
-"""A viewer that lagged may have as much unread as its line brings in this time, and gets as much of the scrollback. So what it sees is at
-most a moment or two old, even where a whole scrollback would take a minute."""
 LAG_SECONDS = 0.1
 """A viewer for whom output has waited this long gets no more of it, and one fresh screen when it has drained."""
 QUICK_LAG_SECONDS = 0.3
@@ -58,7 +56,7 @@ class Viewer(ABC):
         self.in_sync = False
         self.lagging = False
         self.wanted = ""
-        """Why it waits for a screen: joined, lagged, epoch, history, asked; "" when it does not."""
+        """Why it waits for a screen: joined, lagged, epoch, history, above, asked; "" when it does not."""
         self.position = 0
         """Offset behind what it was sent; what follows is held for it in the stream."""
         self.heard = not self.acknowledges
@@ -70,8 +68,12 @@ class Viewer(ABC):
         self.speed = LineSpeed()
         self.scrollback: int | None = None
         """Bytes of scrollback that it wants with a screen; None: all that fits."""
+        self.first: int | None = None
+        """Bytes of scrollback that it wants with a first screen, whose time tells its line; the rest follows. None: all with the first."""
         self.share: int | None = None
         """How many it gets with the screen that it waits for."""
+        self._above: int | None = None
+        """How many it got with a screen that is to be followed by one with more; None: nothing follows."""
         self._screen_at: int | None = None
         """The offset of a screen that it was sent and has not acknowledged."""
         self.consumed: int | None = 0 if self.acknowledges else None
@@ -153,29 +155,37 @@ class Viewer(ABC):
 
     def _narrow(self) -> None:
         """No wider a window than what its line brings in a moment."""
-        if self.speed.rate is not None and self.speed.rate * THIN_SECONDS < NARROW_BYTES:
-            self.window = max(THIN_BYTES, int(self.speed.rate * THIN_SECONDS))
+        if self.speed.rate is not None and self.speed.rate * MOMENT < NARROW_BYTES:
+            # So what it sees is at most a moment or two old, even where a whole scrollback would take a minute.
+            self.window = max(THIN_BYTES, int(self.speed.rate * MOMENT))
 
     def wants(self, reason: str) -> None:
         """It is to get a screen."""
-        self.wanted, self.share = reason, None if reason == "asked" else self.scrollback
-        rate = self.speed.rate
-        if reason == "lagged" and rate is not None and (brought := int(rate * THIN_SECONDS)) < SCREEN_BYTES:
-            # A power of two, so that one drawing does for lines that are about as fast.
-            brought = 1 << max(brought.bit_length() - 1, 0)
-            self.share = brought if self.share is None else min(self.share, brought)
+        self.wanted = reason
+        self.share = share_of(reason, wanted=self.scrollback, first=self.first, before=self._above, rate=self.speed.rate)
 
-    def shown(self, offset: int, size: int, now: float) -> None:
-        """It was sent a screen of so many bytes, the output since included; `offset` is that of the screen."""
+    def more_follows(self) -> bool:
+        """True, once, when the line of the screen that it has now drawn brings more of the lines above than came with it."""
+        above, self._above = self._above, None
+        if above is None or not self.in_sync or not is_worth_following(above, self.speed.rate):
+            return False
+        self._above = above
+        return True
+
+    def shown(self, offset: int, size: int, now: float, *, short: bool = False) -> None:
+        """It was sent a screen of so many bytes, the output since included; `offset` is that of the screen. `short`: not all above it."""
+        follows = short and self.first and self.scrollback is None and self.wanted in (*FIRST, "above")
+        self._above = self.share if follows else None
         self.wanted = ""
         self.in_sync, self.lagging = True, False
         self._screen_at = offset
         self._timed = (offset, now)
         self.speed.sent(size, now)
 
-    def drew(self, offset: int, now: float) -> None:
+    def drew(self, offset: int, now: float, rate: float | None = None) -> None:
         """It says that it has drawn everything before `offset`; when a whole window went quickly, the next one is twice as wide.
-        What it drew before a screen that is on its way says nothing."""
+        What it drew before a screen that is on its way says nothing. `rate`: bytes a second in which that screen came, as it saw them come:
+        of a small one the time until now is mostly the way there and back, and the drawing."""
         if self._screen_at is not None and offset < self._screen_at:
             return
         self.consumed = min(max(offset, 0), self.position)
@@ -185,6 +195,8 @@ class Viewer(ABC):
             self._screen_at = None
             if not self.lagging:
                 self.speed.came(0, now)
+                if rate is not None and self._above is not None:
+                    self.speed.rate = rate
                 self._narrow()
         start, since = self._timed
         if self.consumed - start >= self.window or self.consumed < start:
@@ -277,7 +289,8 @@ class RichViewer(Viewer):
     def screen(self, epoch: str, capture: Capture, delta: bytes, reason: str) -> None:
         if self.lagging:
             self.note(type="lag", behind=0)
-        self.note(type="resync", reason=reason, **({"short": True} if self.share is not None and capture.short else {}))
+        short = self.share is not None and capture.short
+        self.note(type="resync", reason=reason, **({"short": True} if short else {}))
         self.send(Frame(protocol.encode_snapshot(capture.offset, capture.cols, capture.rows, capture.drawing)))
         self.resumed(capture.offset, delta)
 

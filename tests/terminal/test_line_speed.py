@@ -92,3 +92,45 @@ def test_nobody_gets_more_scrollback_than_they_want() -> None:
         assert seen.share == 100
     seen.wants("asked")
     assert seen.share is None
+
+
+def joining(rate: float | None, *, short: bool = True) -> Any:
+    """Somebody who has drawn a first screen of 10,000 bytes with 8 KiB of the lines above it, `rate` as they saw it come."""
+    seen = watching()
+    seen.first, seen.position = 8192, 500
+    seen.wants("joined")
+    assert seen.share == 8192
+    seen.shown(500, 10_000, 10.0, short=short)
+    seen.drew(500, 10.4, rate)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("rate", "shares"), [(1e8, [65_536, None]), (100_000.0, [65_536]), (20_000.0, [16_384]), (12_000.0, []), (None, []), (300.0, [])]
+)
+def test_the_rest_follows_a_first_screen_as_far_as_the_line_brings_it(rate: float | None, shares: list[int | None]) -> None:
+    """Eight times as much at most, then all; of a slow line what it brings in a moment, if that is worth another screen."""
+    seen = joining(rate)
+    got = []
+    while seen.more_follows():
+        seen.wants("above")
+        got.append(seen.share)
+        seen.shown(500, 10_000, 11.0, short=seen.share is not None)
+        seen.drew(500, 11.1, rate)
+    assert got == shares
+    assert seen.window == (NARROW_BYTES if rate in (1e8, None) else max(THIN_BYTES, int(rate or 0)))
+
+
+def test_nothing_follows_where_nothing_was_left_out_or_wanted() -> None:
+    """A screen that was whole, one after a lag, one of a viewer that lags, and one of a viewer that wants no lines above."""
+    assert not joining(1e8, short=False).more_follows()
+    lagging = joining(1e8)
+    lagging.in_sync = False
+    assert not lagging.more_follows()
+    thin = watching()
+    thin.first, thin.scrollback, thin.position = 8192, 0, 500
+    thin.wants("joined")
+    assert thin.share == 0
+    thin.shown(500, 2_000, 10.0, short=True)
+    thin.drew(500, 10.1, 1e8)
+    assert not thin.more_follows()

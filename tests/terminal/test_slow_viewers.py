@@ -130,6 +130,47 @@ async def test_a_viewer_on_a_slow_line_gets_its_screen_first(serve: Serve) -> No
             assert screen(ana.drawn()) == screen(pia.drawn())
 
 
+async def test_the_screen_comes_first_and_the_lines_above_it_behind(serve: Serve) -> None:
+    """Of 9,000 lines 8 KiB come with the first screen; then, as the viewer says how fast that came, the rest or what its line brings."""
+    async with serve(cols=80, rows=24) as place, place.watch(who="pia", query="?cols=80&rows=24") as pia:
+        await pia.running()
+        await pia.type("seq -f %070g 1 9000; echo all-$((6*7))\r")
+        await pia.shows(b"all-42")
+        for rate, screens, last, short in ((10**8, 3, 300_000, False), (60_000, 2, 30_000, True), (5_000, 1, 8_000, True)):
+            async with place.watch(who="ana", query="?first=8192", draws=False) as ana:
+                while len(ana.screens) < screens:
+                    before = len(ana.screens)
+                    await ana.until(lambda: len(ana.screens) > before)  # noqa: B023  # awaited here
+                    await ana.tell("consumed", offset=ana.offset, rate=rate)
+                assert len(ana.screens[0][3]) < 16_000
+                assert b"all-42" in ana.screens[0][3]
+                await ana.ask("screen", format="text")
+                assert [message["reason"] for message in ana.of("resync")] == ["joined", "above", "above"][:screens]
+                assert len(ana.screens[-1][3]) > last
+                assert ana.of("resync")[-1].get("short", False) is short
+                assert screen(ana.drawn()) == screen(pia.drawn())
+
+
+async def test_whoever_missed_more_than_they_want_gets_a_screen(serve: Serve) -> None:
+    """A page that comes back is sent at most `missed` bytes before it has the present screen. A rate that means nothing is refused."""
+    async with serve(cols=80, rows=24) as place, place.watch(who="pia", query="?cols=80&rows=24") as pia:
+        await pia.running()
+        await pia.until(lambda: pia.screens)
+        epoch, offset = pia.of("welcome")[0]["epoch"], pia.offset
+        await pia.type("seq -f %070g 1 900; echo all-$((6*7))\r")
+        await pia.shows(b"all-42")
+        where = f"?epoch={epoch}&offset={offset}"
+        async with place.watch(query=where) as all_of_it, place.watch(query=f"{where}&first=8192&missed=32768") as ana:
+            assert (await all_of_it.message("welcome"))["resumed"]
+            assert not (await ana.message("welcome"))["resumed"]
+            assert (await ana.message("resync"))["reason"] == "history"
+            for rate in (0, -1, True, "1", 1e30):
+                await ana.tell("consumed", offset=ana.offset, rate=rate)
+                await ana.message("error")
+                ana.control.clear()
+            await ana.shows(b"all-42")
+
+
 async def test_little_is_under_way_on_a_thin_line(serve: Serve) -> None:
     """While a program pours, it gets one screen after another; the one after Ctrl-C comes behind less than it brings in two seconds."""
     async with (

@@ -103,6 +103,59 @@ describe("the first screen of a connection", () => {
   });
 });
 
+describe("the lines above a first screen", () => {
+  const last = () => sent.filter(({ type }) => type === "consumed").at(-1);
+
+  it("follow by how fast it came, which the page says; nothing is shown of what is over in a moment", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "joined", short: true });
+    vi.advanceTimersByTime(100);
+    room.binary(snapshot(7, "x".repeat(1000)));
+    flush();
+    expect(last()).toEqual({ type: "consumed", offset: 7, rate: 10_000 });
+    text({ type: "resync", reason: "above", short: true });
+    vi.advanceTimersByTime(500);
+    room.binary(snapshot(7, "x".repeat(4000)));
+    flush();
+    expect(last()).toEqual({ type: "consumed", offset: 7, rate: 8000 });
+    text({ type: "resync", reason: "above" });
+    room.binary(snapshot(9, "x".repeat(8000)));
+    flush();
+    expect(last()).toEqual({ type: "consumed", offset: 9 });
+    vi.advanceTimersByTime(5000);
+    expect(statuses.some(({ above }) => above !== "whole")).toBe(false);
+  });
+
+  it("are on their way when they take a while, and are offered where they do not follow", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "joined", short: true });
+    room.binary(snapshot(7, "now"));
+    vi.advanceTimersByTime(999);
+    expect(room.status.above).toBe("whole");
+    vi.advanceTimersByTime(1);
+    expect(room.status.above).toBe("short");
+    text({ type: "resync", reason: "above", short: true });
+    vi.advanceTimersByTime(1000);
+    expect(room.status.above).toBe("coming");
+    room.binary(snapshot(9, "more"));
+    expect(room.status.above).toBe("short");
+    room.askAbove();
+    text({ type: "resync", reason: "asked" });
+    expect(room.status.above).toBe("coming");
+    room.binary(snapshot(9, "all"));
+    expect(room.status.above).toBe("whole");
+  });
+
+  it("wait for a new connection when this one is lost", () => {
+    text(WELCOME);
+    text({ type: "resync", reason: "joined", short: true });
+    room.binary(snapshot(7, "now"));
+    room.closed();
+    vi.advanceTimersByTime(5000);
+    expect(room.status.above).toBe("whole");
+  });
+});
+
 describe("output", () => {
   it("is drawn once, however often it comes", () => {
     text(WELCOME);
@@ -207,7 +260,7 @@ describe("a connection", () => {
 
 describe("resume", () => {
   it("asks for nothing before the first welcome, then for the next byte of the epoch", () => {
-    expect(room.resumeQuery()).toEqual({ after: null, epoch: null, offset: null });
+    expect(room.resumeQuery()).toEqual({ after: null, epoch: null, offset: null, first: "8192", missed: "32768" });
     text(WELCOME);
     room.binary(snapshot(0, ""));
     room.binary(output(0, "hello"));

@@ -25,6 +25,12 @@ const THIN_AFTER_MS = 3000;
 /** Whoever waits so long for the screen of a new connection is told that it is being caught up with. */
 const LATE_AFTER_MS = 1000;
 
+/** Bytes of the lines above that come with a first screen: the rest follows, as far as the line brings it in a moment. */
+const FIRST_BYTES = 8192;
+/** Whoever missed more gets a screen first, which over a slow line is there sooner. */
+const MISSED_BYTES = 32_768;
+const MAX_RATE = 1e9;
+
 /** Where output goes. Calls are in stream order; `done` comes when it is on the screen. */
 export interface Screen {
   write(bytes: Uint8Array, done: () => void): void;
@@ -125,6 +131,11 @@ export class TerminalRoom {
   #lateTimer: ReturnType<typeof setTimeout> | undefined;
   /** The connection was lost before a screen had come: the next one is to be small. */
   #thin = false;
+  /** The newest screen has not all of the lines above it; what follows depends on how fast it came. */
+  #short = false;
+  #mayFollow = false;
+  /** Lines above the screen may follow by themselves: runs until it is plain that they do not, or are late. */
+  #aboveTimer: ReturnType<typeof setTimeout> | undefined;
   /** A screen came short while nobody saw the page. */
   #shortUnseen = false;
   #resizeAhead: { cols: number; rows: number; offset: number } | null = null;
@@ -146,8 +157,18 @@ export class TerminalRoom {
    * a connection ended before one had come: on a bad line a large one never does. Who comes back first opens a room that has ended meanwhile: whoever may type names
    * the sandbox that ran, so that it is never on another machine than the one that they typed into.
    */
-  resumeQuery(): { after: string | null; epoch: string | null; offset: string | null; scrollback?: string; sandboxId?: string } {
+  resumeQuery(): {
+    after: string | null;
+    epoch: string | null;
+    offset: string | null;
+    first: string;
+    missed: string;
+    scrollback?: string;
+    sandboxId?: string;
+  } {
     const where = {
+      first: String(FIRST_BYTES),
+      missed: String(MISSED_BYTES),
       after: this.#socket || null,
       epoch: this.#epoch,
       offset: this.#epoch === null || this.#screenSince !== null ? null : String(this.#offset),
@@ -167,6 +188,8 @@ export class TerminalRoom {
 
   closed(): void {
     clearTimeout(this.#lateTimer);
+    clearTimeout(this.#aboveTimer);
+    this.#aboveTimer = undefined;
     this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
     const above = this.status.above === "coming" ? "short" : this.status.above;
     this.#update({ welcomed: false, canType: false, people: [], asking: [], lagging: false, above });
@@ -315,9 +338,7 @@ export class TerminalRoom {
         this.#events.notice(message.message);
         break;
       case "resync":
-        this.#screenSince = performance.now();
-        this.#shortUnseen = message.short === true;
-        this.#update({ above: message.short === true ? "short" : this.status.above === "coming" ? "coming" : "whole" });
+        this.#resync(message.reason, message.short === true);
         break;
       case "ticket":
       case "waits":
@@ -325,6 +346,23 @@ export class TerminalRoom {
       default:
         console.debug("partywidgets: unknown terminal message", message);
     }
+  }
+
+  /** A screen comes. Behind one of a new connection, the lines above that were left out follow at once where the line is good. */
+  #resync(reason: string, short: boolean): void {
+    this.#screenSince = performance.now();
+    this.#short = short;
+    clearTimeout(this.#aboveTimer);
+    this.#aboveTimer = undefined;
+    this.#mayFollow = short && reason !== "lagged" && reason !== "asked";
+    this.#shortUnseen = short && !this.#mayFollow;
+    if (this.#mayFollow || reason === "above") {
+      // Nobody is shown what is over in a moment.
+      this.#aboveTimer = setTimeout(() => {
+        this.#aboveTimer = undefined;
+        this.#update({ above: reason === "above" && this.#screenSince !== null ? "coming" : short ? "short" : "whole" });
+      }, LATE_AFTER_MS);
+    } else this.#update({ above: short ? "short" : this.status.above === "coming" ? "coming" : "whole" });
   }
 
   #welcome(welcome: Welcome): void {
@@ -377,14 +415,17 @@ export class TerminalRoom {
 
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
     const generation = ++this.#generation;
+    const ms = performance.now() - (this.#screenSince ?? 0);
+    // Behind its announcement a screen comes as fast as the line is, however long the way.
+    const rate = this.#mayFollow ? Math.min(MAX_RATE, Math.ceil((1000 * bytes.length) / Math.max(ms, 0.001))) : undefined;
     this.#screenSince = null;
     clearTimeout(this.#lateTimer);
     if (this.#lateTimer !== undefined && this.status.lagging) this.#update({ lagging: false });
     this.#lateTimer = undefined;
-    if (this.status.above === "coming") this.#update({ above: "whole" });
+    if (this.status.above === "coming") this.#update({ above: this.#short ? "short" : "whole" });
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
-    this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true));
+    this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true, rate));
     // A snapshot from beyond the resize was taken at that size, or at a newer one.
     if (this.#resizeAhead && this.#resizeAhead.offset < offset) this.#resizeAhead = null;
     this.#resizeWhenReached();
@@ -412,17 +453,17 @@ export class TerminalRoom {
     this.tell({ type: "resync" });
   }
 
-  #reached(generation: number, offset: number, force: boolean): void {
+  #reached(generation: number, offset: number, force: boolean, rate?: number): void {
     if (generation !== this.#generation) return;
     this.#shown = offset;
-    if (force || this.#shown - this.#acked >= ACK_BYTES) this.#acknowledge();
+    if (force || this.#shown - this.#acked >= ACK_BYTES) this.#acknowledge(rate);
     else this.#ackTimer ??= setTimeout(() => this.#acknowledge(), ACK_IDLE_MS);
   }
 
-  #acknowledge(): void {
+  #acknowledge(rate?: number): void {
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
-    if (this.tell({ type: "consumed", offset: this.#shown })) this.#acked = this.#shown;
+    if (this.tell({ type: "consumed", offset: this.#shown, ...(rate ? { rate } : {}) })) this.#acked = this.#shown;
   }
 
   #update(change: Partial<TerminalStatus>): void {

@@ -40,6 +40,7 @@ export interface TerminalViewEvents {
 
 const SHOWN_ADDRESS = 300;
 const CLIPBOARD_CHARACTERS = 128 * 1024;
+const RESET = "\x1bc";
 /** CAN: ends an unfinished escape sequence without running it. */
 const CANCEL = Uint8Array.of(0x18);
 /** Replies to device, cursor and colour queries, and focus reports: xterm makes them while it parses output. */
@@ -145,15 +146,15 @@ export class TerminalView implements Screen {
 
   restore(size: { cols: number; rows: number }, bytes: Uint8Array, done: () => void): void {
     // Queued like output, so that what came before is drawn before it is wiped. Replies to queries inside a screen are nobody's.
-    // CAN first: output may have been cut inside an escape sequence or a character, and xterm's reset leaves its parser where it is,
+    // CAN first: output may have been cut inside an escape sequence or a character, and a reset leaves xterm's parser where it is,
     // which would swallow a screen that begins with plain text.
     this.terminal.write(CANCEL, () => {
       this.#restoring++;
-      this.terminal.reset();
       this.#fit.resize(size);
     });
     this.#decoder = decoder();
-    this.terminal.write(this.#decoder.decode(bytes, { stream: true }), () => {
+    // The reset is in one piece with the screen, which xterm draws in one go: nobody sees the blank screen between.
+    this.terminal.write(RESET + this.#decoder.decode(bytes, { stream: true }), () => {
       this.#restoring--;
       done();
     });
