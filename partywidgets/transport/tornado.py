@@ -29,7 +29,7 @@ from tornado.httputil import url_concat
 from tornado.iostream import SSLIOStream
 
 from ..auth import Gate, Identity, is_loopback, login_subject
-from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES
+from ..party.grant import GUEST_ROLES, OPEN_ROLES, OWNER_ROLES, Grant
 from .asgi_answer import answer
 from .body import DEFAULT_PACE, TOO_SLOW, Pace
 from .detached import enter, enter_by_socket
@@ -186,7 +186,7 @@ class RoomsHandler(JupyterHandler):
         if user is None:
             if self.route == "" and self.request.method == "GET" and "text/html" in self.request.headers.get("Accept", ""):
                 await self._to_login()
-            elif self.route in ("", "hello"):
+            elif self.route == "" or (self.route == "hello" and not self._has_token()):
                 self.refuse(401, "log in to Jupyter first")
             return
         self.current_user = self._jupyter_current_user = user
@@ -199,6 +199,10 @@ class RoomsHandler(JupyterHandler):
     def _give_xsrf_cookie(self) -> str:
         """For what the page will ask: behind a Hub a `fetch` needs it beside the login, which outlives it when the browser is closed."""
         return str(self.xsrf_token)
+
+    def _has_token(self) -> bool:
+        """Whether a token of the config comes along, which opens the rooms as a login does: the app's gate knows it."""
+        return "Authorization" in self.request.headers and isinstance(self.mount.gate(HTTPConnection(self._scope("http")), None), Grant)
 
     async def _to_login(self) -> None:
         """Somebody opened the page. The login leads back to this path, which is the server's own."""
