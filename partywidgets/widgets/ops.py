@@ -32,7 +32,8 @@ def ops(
     """Loads a config into this notebook's host and returns the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
 
     Without a config it shows what is loaded already. From now on the `@pw.check` functions of this kernel are offered to the host.
-    Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached.
+    Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached, and warns (UserWarning) of
+    sections that this host takes from no notebook.
     """
     refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
     place = None if config is None else config_path("ops", config)
@@ -41,10 +42,9 @@ def ops(
 
     async def work() -> OpsDashboard:
         try:
-            client = await dashboard._ops.connected()
+            await dashboard._ops.connected()
             if place is not None:
-                await client.load_config(place)
-                dashboard._config = place
+                await dashboard._load(place)
         except BaseException:
             dashboard.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("partywidgets.widgets")
+
+LEFT_OUT = {
+    "auth": "its `auth` is not in force here: a host reads that when it starts, from the config that it is started with",
+    "sandboxes": "its `sandboxes` are not taken: this host has addresses from its own config alone, so add them there",
+}
+"""What is said of a config's sections that a host takes from no client."""
 
 
 class Room:
@@ -301,11 +308,14 @@ class OpsView(OpsViewPast):
         """Loads a config into the host, in place of what that path had before. Awaiting raises ConfigError with line and column."""
         place = config_path("load", path)
 
-        async def work() -> None:
-            await (await self._ops.connected()).load_config(place)
-            self._config = place
+        return self._start(self._load(place), f"load {path}")
 
-        return self._start(work(), f"load {path}")
+    async def _load(self, place: Path) -> None:
+        """Loads a config, and warns (UserWarning) of the sections that the host takes from no client."""
+        ignored = (await (await self._ops.connected()).load_config(place))["ignored"]
+        self._config = place
+        for section in ignored:
+            warnings.warn(f"{place.name}: {LEFT_OUT.get(section, f'this host leaves `{section}` out')}", UserWarning, stacklevel=2)
 
     def promote(
         self, check: Promotable, *, path: Path | str | None = None, module: str | None = None, replace: bool = False
@@ -325,7 +335,7 @@ class OpsView(OpsViewPast):
         async def work() -> Promotion:
             written = await asyncio.to_thread(promote, check, place, module=module, replace=replace)
             if place == self._config:  # first: the row, with its history and acks, goes over to the config
-                await (await self._ops.connected()).load_config(place)
+                await self._load(place)
             if written.identity is not None:  # the config has it now: no id is two checks'
                 forget(written.identity)
                 watching = offers.watch()

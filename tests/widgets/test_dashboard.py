@@ -157,3 +157,21 @@ async def test_what_fails(ops: OpsView) -> None:
         _ = report.failed  # type: ignore[attr-defined]
     first = ops.scan()
     assert (await ops.diff(first, ops.scan())).empty
+
+
+async def test_sections_that_the_host_leaves_out_are_told(party_runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a config with `auth`, or with addresses for a host that takes none from a notebook, a word says so; the rest is in force."""
+    file = tmp_path / "team.yaml"
+    file.write_text(CONFIG + "auth: { origins: ['https://ops.example.com'] }\nsandboxes: { web: 'docker:web-1' }\n")
+    with pytest.warns(UserWarning, match=r"team.yaml: its `auth` is not in force here: a host reads that when it starts"):
+        view = await pw.ops(file)
+    try:
+        assert party_runtime.app is not None
+        assert "web" in party_runtime.app.terminals.sandboxes
+        file.write_text(CONFIG + "sandboxes: { db: 'docker:db-1' }\n")
+        monkeypatch.setattr(party_runtime.app, "owner_addresses", False)
+        with pytest.warns(UserWarning, match="team.yaml: its `sandboxes` are not taken: this host has addresses from its own config alone"):
+            await view.load(file)
+        assert "db" not in party_runtime.app.terminals.sandboxes
+    finally:
+        view.close()
