@@ -62,7 +62,15 @@ async def test_http_roles(tmp_path: Path) -> None:
         async with room.http("rob-responder") as http:
             assert (await http.post("api/ops/scans", json={"checks": ["one"]})).status_code == 403
             assert (await http.post("api/ops/scans", json={"fingerprints": [check.fingerprint]})).status_code == 202
+            for beside in ({"checks": ["one"]}, {"labels": {"team": "web"}}):  # more than those rows is a scan
+                wider = {"fingerprints": [check.fingerprint], **beside}
+                assert (await http.post("api/ops/scans", json=wider)).status_code == 403
             assert (await http.post("api/ops/scans", json={"report": {}})).status_code == 403
+            told = await http.get("api/ops/scans/checks")
+            assert (told.status_code, told.json()["error"]) == (
+                403,
+                "reading what checks are made of needs the role admin, you are responder, viewer",
+            )
 
 
 async def test_publishing_a_report_made_elsewhere(tmp_path: Path) -> None:
