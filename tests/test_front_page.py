@@ -15,7 +15,7 @@ from starlette.routing import Route
 from partywidgets import bundles
 from partywidgets.auth import Gate
 from partywidgets.config import parse_config
-from partywidgets.front_page import FrontPage
+from partywidgets.front_page import FrontPage, login_page
 from partywidgets.party import PartyHost, Server
 from partywidgets.party.grant import OPEN_ROLES
 from partywidgets.transport.asgi import PartyMiddleware
@@ -31,6 +31,14 @@ async def app(tmp_path: Path) -> AsyncIterator[Running]:
     """An app with the page, as `partywidgets serve` has it."""
     async with running(tmp_path, page=FrontPage()) as started:
         yield started
+
+
+@needs_bundles
+def test_a_login_s_address_is_text_in_its_page() -> None:
+    """It holds the path that somebody was sent to: no character of it ends an attribute."""
+    html = login_page("/hub/login?next='\"><script src=//evil.example></script>&x").decode()
+    assert html.count("<script") == 1
+    assert html.count('=&#x27;&quot;&gt;&lt;script src=//evil.example&gt;&lt;/script&gt;&amp;x"') == 2
 
 
 @needs_bundles

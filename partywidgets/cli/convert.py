@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigError
 from ..references import REFERENCE
 from ..scans.text import safe_text
 from . import Verdict, counted
+
+if TYPE_CHECKING:
+    from ..convert.conversion import Conversion
 
 LEFT_OUT = 3
 """The exit code when something has no counterpart."""
@@ -50,6 +54,13 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
         sys.stdout.flush()
     else:
         _write(out, found.text, 0o666)
+    print(f"partywidgets: {_told(found, secrets)}", file=sys.stderr)
+    if not found.whole:
+        raise Verdict(LEFT_OUT)
+
+
+def _told(found: Conversion, secrets: Path | None) -> str:
+    """One line: what became of it, where its secrets are, and which variables it needs that were there before."""
     kinds = [note.kind for note in found.notes]
     told = f"{counted(found.checks, 'check')} of {found.found}; {kinds.count('left out')} left out, {kinds.count('differs')} different"
     variables = len(found.variables.values)
@@ -59,9 +70,7 @@ def run(paths: list[Path], *, tool: str | None, out: Path | None, secrets: Path 
     named = {name for kind, name in REFERENCE.findall(found.text) if kind == "env"} - set(found.variables.values)
     if named:
         told += f"; as before it needs {', '.join(sorted(named)[:10])}{' and others' if len(named) > 10 else ''}"
-    print(f"partywidgets: {told}", file=sys.stderr)
-    if not found.whole:
-        raise Verdict(LEFT_OUT)
+    return told
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -167,23 +167,7 @@ def _yaml(path: Path) -> Source:
 
 def _text(draft: Draft, paths: Sequence[Path]) -> str:
     """The config, laid out for people: what most checks share stands once."""
-    defaults: dict[str, Any] = {}
-    for key, without in _COMMON.items():
-        seen = Counter(json.dumps(check.get(key, without)) for check in draft.checks)
-        value, count = seen.most_common(1)[0] if seen else ("null", 0)
-        common = json.loads(value)
-        if common is None or common == without or count * 2 <= len(draft.checks) or count < 2:
-            continue
-        defaults[key] = common
-        for check in draft.checks:
-            if check.get(key, without) == common:
-                check.pop(key, None)
-            elif key not in check and without is not None:
-                check[key] = without
-    for check in draft.checks:
-        for key, without in _COMMON.items():
-            if key not in defaults and key in check and check[key] == without:
-                del check[key]
+    defaults = _taken_out(draft.checks)
     lines = [one_line(f"# Converted by partywidgets {__version__} from {', '.join(path.name for path in paths)}.")]
     for name, entry in (("defaults", defaults), ("limits", draft.limits)):
         if entry:
@@ -194,6 +178,27 @@ def _text(draft: Draft, paths: Sequence[Path]) -> str:
             for entry in entries:
                 lines += _entry(entry)
     return "\n".join(lines) + "\n"
+
+
+def _taken_out(checks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The defaults of a config: what more than half of its checks say, and at least two. In the checks stays what differs from them."""
+    defaults: dict[str, Any] = {}
+    for key, without in _COMMON.items():
+        seen = Counter(json.dumps(check.get(key, without)) for check in checks)
+        value, count = seen.most_common(1)[0] if seen else ("null", 0)
+        common = json.loads(value)
+        if common is not None and common != without and count * 2 > len(checks) and count >= 2:
+            defaults[key] = common
+    for check in checks:
+        for key, without in _COMMON.items():
+            if key not in defaults:
+                if key in check and check[key] == without:
+                    del check[key]
+            elif check.get(key, without) == defaults[key]:
+                check.pop(key, None)
+            elif key not in check and without is not None:
+                check[key] = without
+    return defaults
 
 
 def _entry(entry: Mapping[str, Any]) -> list[str]:

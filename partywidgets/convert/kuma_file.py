@@ -93,14 +93,7 @@ def read_database(path: Path) -> Backup:
 
 
 def _from_database(path: Path, database: sqlite3.Connection) -> Backup:
-    until = time.monotonic() + SECONDS
-    database.row_factory = sqlite3.Row
-    database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    database.execute("PRAGMA query_only = 1")
-    database.execute("PRAGMA trusted_schema = 0")
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
-    database.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    database.set_progress_handler(lambda: time.monotonic() > until, _INSTRUCTIONS)
+    _guard(database)
     tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"monitor", "notification", "monitor_notification"} <= tables:
         raise ConfigError("this SQLite database is none of Uptime Kuma: it has no table `monitor`", path=str(path))
@@ -132,28 +125,31 @@ def _from_database(path: Path, database: sqlite3.Connection) -> Backup:
         if row.get("key") == "serverTimezone":
             backup.timezone = str(Record("", row).json("value") or "UTC")
         if row.get("key") == "domainExpiryNotifyDays":
-            days = Record("", row).json("value")
-            backup.domain_days = (
-                max((day for day in days if isinstance(day, int) and 0 < day < 3650), default=21) if isinstance(days, list) else 21
-            )
+            backup.domain_days = _first_day(Record("", row).json("value"))
     return backup
+
+
+def _guard(database: sqlite3.Connection) -> None:
+    """It is a stranger's file: nothing is written, nothing of it runs, and no cell, and no query, is longer than it may be."""
+    until = time.monotonic() + SECONDS
+    database.row_factory = sqlite3.Row
+    database.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    database.execute("PRAGMA query_only = 1")
+    database.execute("PRAGMA trusted_schema = 0")
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
+    database.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    database.set_progress_handler(lambda: time.monotonic() > until, _INSTRUCTIONS)
+
+
+def _first_day(days: Any) -> int:
+    """The first of the days before its end on which Kuma tells of a domain; 21 where nothing usable is set."""
+    usable = [day for day in days if isinstance(day, int) and 0 < day < 3650] if isinstance(days, list) else []
+    return max(usable, default=21)
 
 
 def read_backup(path: Path) -> Backup:
     """Reads a JSON backup. Raises ConfigError for what is none."""
-    try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_BACKUP + 1)
-        if len(raw) > MAX_BACKUP:
-            raise ConfigError(f"the backup is larger than {MAX_BACKUP >> 20} MiB", path=str(path))
-        # Through bytes once more: half of a pair of surrogates is not text that could be written.
-        whole = json.loads(json.dumps(json.loads(raw.decode("utf-8-sig")), ensure_ascii=False).encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigError(f"the file cannot be read: {error.strerror}", path=str(path)) from None
-    except RecursionError:
-        raise ConfigError("this is not a backup of Uptime Kuma: it is nested too deeply", path=str(path)) from None
-    except ValueError as error:
-        raise ConfigError(f"this is not JSON: {error}", path=str(path)) from None
+    whole = _json_of(path)
     backup = Backup(path.name, complete=False)
     for row in _mappings(whole, "notificationList"):
         config = row.get("config")
@@ -175,6 +171,22 @@ def read_backup(path: Path) -> Backup:
     if len(backup.monitors) > MAX_ROWS:
         raise ConfigError(f"the backup has more than {MAX_ROWS} monitors", path=str(path))
     return backup
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(MAX_BACKUP + 1)
+        if len(raw) > MAX_BACKUP:
+            raise ConfigError(f"the backup is larger than {MAX_BACKUP >> 20} MiB", path=str(path))
+        # Through bytes once more: half of a pair of surrogates is not text that could be written.
+        return json.loads(json.dumps(json.loads(raw.decode("utf-8-sig")), ensure_ascii=False).encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", path=str(path)) from None
+    except RecursionError:
+        raise ConfigError("this is not a backup of Uptime Kuma: it is nested too deeply", path=str(path)) from None
+    except ValueError as error:
+        raise ConfigError(f"this is not JSON: {error}", path=str(path)) from None
 
 
 def _mappings(whole: Any, key: str) -> list[dict[str, Any]]:

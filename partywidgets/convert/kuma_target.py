@@ -86,11 +86,11 @@ class Targets:
         check["conditions"] = [f"error != null || {negated(said)}"]
 
     def _http(self, monitor: Record) -> dict[str, Any] | None:
-        kind, words = monitor.text("type"), (monitor.text("name"),)
-        websocket = kind == "websocket-upgrade"
+        words = (monitor.text("name"),)
+        websocket = monitor.text("type") == "websocket-upgrade"
         url = monitor.text("url")
-        if websocket:
-            url = "http" + url[2:] if url.lower().startswith(("ws://", "wss://")) else url
+        if websocket and url.lower().startswith(("ws://", "wss://")):
+            url = "http" + url[2:]
         check: dict[str, Any] = {"type": "http", "url": self.draft.guarded(monitor.place, url, *words, "url")}
         method = monitor.text("method", "GET").upper()
         if method not in ("GET", ""):
@@ -103,20 +103,36 @@ class Targets:
                 headers["Content-Type"] = content
         if headers:
             check["headers"] = headers
-        redirects = monitor.number("maxredirects")
-        if redirects and not websocket:
-            check["follow"] = True
-            if redirects != 10:
-                self.draft.differs(monitor.place, f"redirects: at most {redirects:.0f} in Kuma, at most 10 here")
+        if not websocket:
+            self._redirects(check, monitor)
         if monitor.flag("ignore_tls"):
             check["verify"] = False
         elif url.lower().startswith("https") and monitor.flag("expiry_notification"):
             check["warn"] = "certificate_expires_in < duration('21d')"  # the first of the days that Kuma tells of one, unless set otherwise
-        conditions = ["status == 101"] if websocket else [_codes(monitor.json("accepted_statuscodes_json") or ["200-299"])]
-        check["conditions"] = conditions
+        check["conditions"] = ["status == 101"] if websocket else [_codes(monitor.json("accepted_statuscodes_json") or ["200-299"])]
+        self._content(check, monitor)
+        self._needs(check, monitor)
+        if monitor.text("ip_family") in ("ipv4", "ipv6"):
+            check["family"] = monitor.text("ip_family")
+        if monitor.flag("cache_bust"):
+            self.draft.left_out(monitor.place, "a random value in the URL, against caches")
+        if monitor.flag("retry_only_on_status_code_failure"):
+            self.draft.differs(monitor.place, "retries: each problem is looked at again here, not the status alone")
+        return check
+
+    def _redirects(self, check: dict[str, Any], monitor: Record) -> None:
+        redirects = monitor.number("maxredirects")
+        if redirects:
+            check["follow"] = True
+            if redirects != 10:
+                self.draft.differs(monitor.place, f"redirects: at most {redirects:.0f} in Kuma, at most 10 here")
+
+    def _content(self, check: dict[str, Any], monitor: Record) -> None:
+        """What the answer's body must say, of the two kinds that look into it."""
+        kind = monitor.text("type")
         if kind == "keyword" and (keyword := monitor.text("keyword")):
             said = f"text.contains({quoted(keyword)})"
-            conditions.append(negated(said) if monitor.flag("invert_keyword") else said)
+            check["conditions"].append(negated(said) if monitor.flag("invert_keyword") else said)
             if re.search(r"[\"{}\[\]:,]", keyword):
                 self.draft.differs(
                     monitor.place, "the keyword is looked for in the text as it comes; Kuma takes the blanks out of JSON first"
@@ -129,15 +145,7 @@ class Targets:
                     monitor.place, f"the query {monitor.text('json_path')!r} is more than one place; kept with enabled: false"
                 )
             else:
-                conditions.append(query)
-        self._needs(check, monitor)
-        if monitor.text("ip_family") in ("ipv4", "ipv6"):
-            check["family"] = monitor.text("ip_family")
-        if monitor.flag("cache_bust"):
-            self.draft.left_out(monitor.place, "a random value in the URL, against caches")
-        if monitor.flag("retry_only_on_status_code_failure"):
-            self.draft.differs(monitor.place, "retries: each problem is looked at again here, not the status alone")
-        return check
+                check["conditions"].append(query)
 
     def _headers(self, monitor: Record, websocket: bool) -> dict[str, str]:
         given, headers, words = monitor.json("headers"), dict[str, str](), (monitor.text("name"),)
