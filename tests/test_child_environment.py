@@ -9,6 +9,7 @@ import pytest
 from partywidgets.child_environment import hidden_variables, hide_variable
 from partywidgets.client.terminal import TerminalClient
 from partywidgets.config import load_config
+from partywidgets.references import Secrets
 
 from .running_app import running
 
@@ -37,6 +38,12 @@ async def test_a_variable_that_a_config_names_reaches_neither_shells_nor_checks(
         async with TerminalClient(app.url, "w1", token=app.owner) as term:
             printed = (await term.run("env | grep -c PW_TEST_; echo $PW_TEST_PLAIN-$PW_TEST_CI_TOKEN-$PW_TEST_KEY", timeout=20)).output
         assert printed.split() == ["1", "plain--"]
+
+
+def test_whatever_resolves_a_variable_hides_it(tmp_path: Path) -> None:
+    """Also a text that no config holds, as a client sends it."""
+    assert Secrets({"PW_TEST_LATER": "later-0123456789"}).resolve("${env:PW_TEST_LATER}", base=tmp_path) == "later-0123456789"
+    assert "PW_TEST_LATER" in hidden_variables()
 
 
 @pytest.mark.parametrize("name", ["PATH", "HOME", "LC_ALL"])
