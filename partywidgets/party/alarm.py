@@ -40,6 +40,9 @@ LOOK = 1.0
 SET = 1.0
 """Seconds by which it must have moved against the machine's own clock to count as set."""
 
+PAUSE = 5.0
+"""Seconds until another try where the table cannot be read or written, as on a full disk."""
+
 LONGEST_SLEEP = 30.0
 """Seconds between two looks at the table, however far the next alarm is."""
 
@@ -160,8 +163,8 @@ class Alarms:
             try:
                 due, wait = await self._call(self._next)
             except Exception as error:
-                logger.error("the alarms in %s wait, another look in 5 s: %s", self._path, error, exc_info=_unexpected(error))
-                due, wait = [], 5.0
+                logger.error("the alarms in %s wait, another look in %g s: %s", self._path, PAUSE, error, exc_info=_unexpected(error))
+                due, wait = [], PAUSE
             for party, room, turn, failures in due:
                 self._ringing[party, room] = turn
                 self._taking_turns.add((party, room))
@@ -234,6 +237,9 @@ class Alarms:
                 await self._call(lambda: self._open().execute(f"DELETE FROM alarms {where}", key))
         except Exception as error:
             logger.error("room %s/%s: what became of its alarm could not be kept: %s", party, room, error, exc_info=_unexpected(error))
+            # It is due still, and would ring as fast as it can.
+            self._end_turn(party, room)
+            await asyncio.sleep(PAUSE)
         finally:
             turn_over.cancel()
             self._ringing.pop((party, room), None)

@@ -209,7 +209,7 @@ class Connection(Outlet, Generic[StateT]):
         room.touched = room.loop.time()
         try:
             result = instance.on_message(self, message)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._room.report(error, "on_message")
             return
         # A hook without a result is the common one, and asking a None whether it is awaitable takes as long as a broadcast.
@@ -259,7 +259,7 @@ class Connection(Outlet, Generic[StateT]):
             self._room.touch()
             try:
                 result = instance.on_close(self, departure.code, departure.reason, departure.was_clean)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self._room.report(error, "on_close")
                 self._answer(departure)
                 return

@@ -24,7 +24,7 @@ from .directory import Directory
 from .directory_watch import DirectoryWatch
 from .fanout import DEFAULT_CAP
 from .grant import Grant
-from .hook import outcome
+from .hook import begun, outcome
 from .making_place import MakingPlace
 from .nobody import Nobody
 from .room import Room
@@ -361,7 +361,7 @@ class PartyHost:
         with room.busy():
             instance = await room.live()
             try:
-                await outcome(instance.on_alarm())
+                await outcome(begun(instance.on_alarm))
             except Exception as error:
                 room.report(error, "on_alarm")
                 raise

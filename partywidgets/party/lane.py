@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..exceptions import StartError
-from .hook import outcome
+from .hook import begun, outcome
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -109,11 +109,11 @@ class Lane:
             instance = await self._start_to_depart(job) if isinstance(job, Departure) else await room.live()
             result: Any
             if isinstance(job, Departure):
-                result = instance.on_close(connection, job.code, job.reason, job.was_clean)
+                result = begun(instance.on_close, connection, job.code, job.reason, job.was_clean)
             elif isinstance(job, Exception):
-                result = instance.on_error(connection, job)
+                result = begun(instance.on_error, connection, job)
             elif not connection._closed:
-                result = instance.on_message(connection, job)
+                result = begun(instance.on_message, connection, job)
             else:
                 return
             await outcome(result)

@@ -34,6 +34,9 @@ MAX_BYTES = 768 * 1024
 
 MAX_AGE = 120.0
 
+MAX_LEFT_OUT = 100_000
+"""Ids of those whom the logged broadcasts left out, at about 64 bytes each: a room may leave out all but one every time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -84,7 +87,7 @@ class History:
         self.epoch = secrets.token_urlsafe(9)
         self.top = 0
         self._log: deque[Logged] = deque()
-        self._bytes = 0
+        self._bytes = self._left_out = 0
 
     def append(self, frame: Frame, without: frozenset[str] = frozenset()) -> None:
         """Logs a broadcast. Raises ValueError for one that would read as a control frame."""
@@ -92,7 +95,8 @@ class History:
         self.top += 1
         self._log.append(Logged(frame, self._clock(), without))
         self._bytes += len(frame)
-        while self._log and (len(self._log) > self._max_frames or self._bytes > self._max_bytes):
+        self._left_out += len(without)
+        while self._log and (len(self._log) > self._max_frames or self._bytes > self._max_bytes or self._left_out > MAX_LEFT_OUT):
             self._drop()
         self._expire()
 
@@ -117,7 +121,9 @@ class History:
             self._drop()
 
     def _drop(self) -> None:
-        self._bytes -= len(self._log.popleft().frame)
+        gone = self._log.popleft()
+        self._bytes -= len(gone.frame)
+        self._left_out -= len(gone.without)
 
 
 def check_broadcast(frame: Frame) -> None:

@@ -22,10 +22,10 @@ from .counting import Counting
 from .failures import Failures
 from .fanout import Fanout
 from .grant import Grant
-from .hook import outcome
+from .hook import begun, failure, outcome
 from .nobody import Nobody, refuse_session
 from .occupants import Occupants
-from .server import Server
+from .server import Server, instance_of
 from .storage import Storage
 from .tasks import Tasks
 from .wire import Frame
@@ -97,11 +97,11 @@ class Room:
             if self._stopping is not None:
                 await asyncio.wait([self._stopping])
             if self._unborn is None:
-                self._unborn = self._make()
+                self._unborn = begun(instance_of, self.server_class, self)
             unborn = self._unborn
             with self.busy():
                 async with asyncio.timeout(self.host.start_timeout):
-                    await outcome(unborn.on_start(self.props))
+                    await outcome(begun(unborn.on_start, self.props))
             self._unborn = None
             self.instance = unborn
             return unborn
@@ -110,15 +110,6 @@ class Room:
         finally:
             self._starting = None
             self.watch_idle()
-
-    def _make(self) -> Server:
-        instance = self.server_class.__new__(self.server_class)
-        # Before __init__, so that a subclass' own __init__ and field initialisers can use them.
-        instance.name, instance.party = self.name, self.party
-        instance.env, instance.storage = self.host.env, self.storage
-        instance._room = self
-        instance.__init__()  # type: ignore[misc]
-        return instance
 
     def touch(self) -> None:
         """Something happened: the idle time begins anew."""
@@ -189,7 +180,7 @@ class Room:
             if instance is not None:
                 try:
                     async with asyncio.timeout(STOP_TIMEOUT):
-                        stopping: Awaitable[None] | None = instance.on_stop()
+                        stopping: Awaitable[None] | None = begun(instance.on_stop)
                         await outcome(stopping)
                 except Exception as error:
                     self.report_line(error, "on_stop")
@@ -225,15 +216,15 @@ class Room:
         self.failures.tell(error, hook, log_id)
         return log_id
 
-    def report(self, error: Exception, hook: str) -> None:
+    def report(self, error: Exception | asyncio.CancelledError, hook: str) -> None:
         """Gives an unhandled error of a hook to on_exception; that of a room that cannot start only to the log."""
-        instance = self.instance
+        instance, error = self.instance, failure(error)
         if instance is None or isinstance(error, StartError):
             self.report_line(error, hook)
             return
         self.failures.hook = hook
         try:
-            result = instance.on_exception(error)
+            result = begun(instance.on_exception, error)
         except Exception as second:
             self.report_line(error, hook)
             self.report_line(second, "on_exception")
@@ -295,7 +286,7 @@ class Room:
     def send_to(self, connections: Collection[Connection], *frames: Frame) -> None:
         """See Server.send_to."""
         if self.history is not None or len(connections) < 2:
-            for connection in connections:
+            for connection in [one for one in connections if one in self.fanout.members]:
                 for frame in frames:
                     connection.send(frame)
         else:
@@ -309,7 +300,8 @@ class Room:
         # A lone viewer's echo: what the turn keeps of a frame that is written at once is an eighth of its way through us.
         if len(connections) == 1 and self.history is None:
             for connection in connections:
-                connection.send_now(frame)
+                if connection in self.fanout.members:
+                    connection.send_now(frame)
         else:
             self.send_to(connections, frame)
             self.fanout.flush()
@@ -317,7 +309,7 @@ class Room:
     async def connect(self, connection: Connection, *, request: HTTPConnection, accept: Accept) -> None:
         """Start, tags, on_connect, then the handshake; see PartyHost.connect."""
         ctx = ConnectionContext(request, connection.grant)
-        hook, ended, enough = "on_start", "", False
+        hook, ended, enough, closed = "on_start", "", False, False
         try:
             with self.busy():
                 instance = await self.live()
@@ -326,18 +318,19 @@ class Room:
                 async with self.arrivals.admit(connection):
                     if not ended:
                         hook = "get_connection_tags"
-                        connection.tags = check_tags(connection.id, await outcome(instance.get_connection_tags(connection, ctx)))
+                        connection.tags = check_tags(connection.id, await outcome(begun(instance.get_connection_tags, connection, ctx)))
                         ended = self.host.end_of(connection.grant)
                     hook = ""
                     self.host.check_open()
                     self.occupants.check_id(connection.id, connection.grant)
                     enough = self.host.has_enough(connection.grant.subject)
-                    if not ended and not enough:
+                    closed = connection.ready_state is not ReadyState.CONNECTING
+                    if not ended and not enough and not closed:
                         hook = "on_connect"
                         self.join(connection)
                         if self._counting is not None:
                             self._counting.admit(connection, request.url.query)
-                        await outcome(instance.on_connect(connection, ctx))
+                        await outcome(begun(instance.on_connect, connection, ctx))
         except BaseException as error:
             self.leave(connection)
             self.occupants.forget(connection)
@@ -353,13 +346,15 @@ class Room:
             else:
                 refuse_session(accept, log_id)
             return
-        if not ended and not enough:
+        if not ended and not enough and not closed:
             self._open(connection, accept)
             return
         connection._ready = ReadyState.CLOSED
         self.watch_idle()
         if ended:
             accept(Nobody()).close(4401, ended)
+        elif closed:  # by get_connection_tags, with a code and a reason
+            connection._opened(accept(Nobody()))
         else:
             self.host.refuse_enough(connection.grant.subject, accept)
 
@@ -378,7 +373,7 @@ class Room:
                 instance = await self.live()
                 if ended := self.host.end_of(grant):  # while the room started, or a before-hook took its time
                     raise HTTPException(401, ended, {"WWW-Authenticate": "Bearer"})
-                response: object = await outcome(instance.on_request(request))
+                response: object = await outcome(begun(instance.on_request, request))
                 if not isinstance(response, Response):
                     raise TypeError(f"on_request must return a starlette Response, got {type(response).__name__}")
                 return response

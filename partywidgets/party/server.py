@@ -42,6 +42,17 @@ class Environment:
         self._resources[type(resource)] = resource
 
 
+def instance_of(server_class: type[Server], room: Room) -> Server:
+    """A new instance for a room. Raises what the constructor raises."""
+    instance = server_class.__new__(server_class)
+    # Before __init__, so that a subclass' own __init__ and field initialisers can use them.
+    instance.name, instance.party = room.name, room.party
+    instance.env, instance.storage = room.host.env, room.storage
+    instance._room = room
+    instance.__init__()  # type: ignore[misc]
+    return instance
+
+
 class Server(Generic[StateT]):
     """One room. Hooks may be plain or `async`; the hooks of one connection run one at a time, in order.
 

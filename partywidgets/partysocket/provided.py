@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
-from ..party.hook import outcome
+from ..party.hook import begun, outcome
 
 T = TypeVar("T")
 Provided: TypeAlias = T | Callable[[], T | Awaitable[T]]
@@ -14,4 +14,4 @@ Provided: TypeAlias = T | Callable[[], T | Awaitable[T]]
 
 async def provided(value: Any) -> Any:
     """The value itself, or what its function gives now."""
-    return await outcome(value() if callable(value) else value)
+    return await outcome(begun(value) if callable(value) else value)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ..exceptions import ConnectionClosedError, HostError, PartyError, RefusedError
 from ..party.connection import ReadyState
-from ..party.hook import outcome
+from ..party.hook import begun, outcome
 from .attempt import attempt
 from .changes import Changes
 from .close_event import CloseEvent, reconnects
@@ -327,7 +327,7 @@ class ReconnectingWebSocket:
     async def _goes_on(self, event: CloseEvent) -> bool:
         """Whether another attempt follows; when not, `failure` says why."""
         try:
-            verdict = await outcome(self.should_reconnect_on_close(event))
+            verdict = await outcome(begun(self.should_reconnect_on_close, event))
         except Exception:
             logger.exception("%s: should_reconnect_on_close raised; reconnecting", self.label)
             verdict = True
@@ -420,6 +420,6 @@ class ReconnectingWebSocket:
         if callback is None:
             return
         try:
-            await outcome(callback(*arguments))
+            await outcome(begun(callback, *arguments))
         except Exception:
             logger.exception("%s: a callback raised", self.label)

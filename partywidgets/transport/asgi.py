@@ -22,7 +22,7 @@ from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
 from ..exceptions import ConnectionIdError, ConnectionIdTakenError, HostError, RoomNameError, UnknownPartyError
 from ..party.failures import Failures
 from ..party.grant import OPEN_ROLES, Grant
-from ..party.hook import outcome
+from ..party.hook import begun, outcome
 from ..party.host import PartyHost
 from ..party.nobody import Nobody
 from ..party.routing import Alias, BeforeHook, Lobby, match
@@ -147,7 +147,7 @@ class Door:
             return Grant("anyone", "anyone", OPEN_ROLES)
         try:
             async with asyncio.timeout(HOOK_TIME):
-                return await outcome(self.auth(HTTPConnection(scope), lobby))
+                return await outcome(begun(self.auth, HTTPConnection(scope), lobby))
         except Exception as error:
             self._failed(error, "the authoriser")
             await self._tell(error, HTTPConnection(clean(scope)))
@@ -159,7 +159,7 @@ class Door:
             return request
         try:
             async with asyncio.timeout(HOOK_TIME):
-                result = await outcome(hook(request, lobby))
+                result = await outcome(begun(hook, request, lobby))
         except Exception as error:
             await self._tell(error, request)
             log_id = secrets.token_hex(6)
@@ -180,7 +180,7 @@ class Door:
             return
         try:
             async with asyncio.timeout(HOOK_TIME):
-                await outcome(self.on_error(error, request))
+                await outcome(begun(self.on_error, error, request))
         except Exception as second:
             self._failed(second, "on_error")
 
