@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote_plus
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -147,7 +148,12 @@ class Door:
             return Grant("anyone", "anyone", OPEN_ROLES)
         try:
             async with asyncio.timeout(HOOK_TIME):
-                return await outcome(begun(self.auth, HTTPConnection(scope), lobby))
+                decision: object = await outcome(begun(self.auth, HTTPConnection(scope), lobby))
+            if not isinstance(decision, (Grant, Refusal)):
+                raise TypeError(f"auth= returned {type(decision).__name__}: return a Grant or a Refusal")
+            return decision
+        except HTTPException as answer:
+            return Refusal(answer.status_code, answer.detail)
         except Exception as error:
             self._failed(error, "the authoriser")
             await self._tell(error, HTTPConnection(clean(scope)))
@@ -159,13 +165,20 @@ class Door:
             return request
         try:
             async with asyncio.timeout(HOOK_TIME):
-                result = await outcome(begun(hook, request, lobby))
+                result: object = await outcome(begun(hook, request, lobby))
+            if result is None:
+                return request
+            if not isinstance(result, (Response, HTTPConnection)):  # False, as a rule, from one who wants to keep somebody out
+                what = type(result).__name__
+                raise TypeError(f"a before-hook returned {what}: return a Response to answer, a request to go on with, or None")
+            return result
+        except HTTPException as answer:
+            return PlainTextResponse(answer.detail, status_code=answer.status_code, headers=answer.headers)
         except Exception as error:
             await self._tell(error, request)
             log_id = secrets.token_hex(6)
             self._failed(error, f"a before-hook of {lobby.party}", log_id)
             return PlainTextResponse(f"Internal Server Error (log id {log_id})", status_code=500)
-        return result if isinstance(result, (Response, HTTPConnection)) else request
 
     def _hint(self, scope: Scope, hook: str) -> None:
         """A hook answered in a room's place, and may have looked for what no hook is shown, as PartyServer's are."""
