@@ -10,6 +10,7 @@ from typing import Any
 
 from .config_nodes import STR, tag_of
 from .config_source import read_yaml
+from .config_yaml import without_pairs
 from .exceptions import ConfigError
 
 WIDTH = 140
@@ -38,6 +39,7 @@ def put_entry(text: str, key: str, entry: Any, *, at: int | None = None, path: s
 
     Raises ConfigError with what to write by hand where the text is laid out in a way that leaves no place for it.
     """
+    text = without_pairs(text)
     before = _value(text, path)
     listed = list(before.get(key) or [])
     listed[len(listed) if at is None else at : None if at is None else at + 1] = [entry]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .config_yaml import fault_of
+from .config_yaml import fault_of, without_pairs
 from .exceptions import ConfigError
 
 Position = tuple[int, int]
@@ -54,6 +54,7 @@ def compose(text: str, *, path: str) -> Node | None:
     """The root of the one document of a text, None for an empty one. Raises ConfigError with the place for what is not YAML."""
     import yaml
 
+    text = without_pairs(text)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
     try:
         return _Composer(yaml, yaml.parse(text, Loader=loader), path).document()

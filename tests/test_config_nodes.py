@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,3 +92,20 @@ def test_what_cannot_be_read_has_its_place(text: str, place: tuple[int, int], wo
 def test_an_anchor_may_be_used_again(parser: None) -> None:
     """An alias is what its anchor named last."""
     assert read_yaml("a: &x 1\nb: *x\nc: &x 2\nd: *x\n", path="x.yaml").value == {"a": 1, "b": 1, "c": 2, "d": 2}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_is_read_whatever_its_texts_hold(parser: None, indent: int | None) -> None:
+    """An emoji that a program wrote as two escapes, as JSON's writers do, is that emoji; a backslash before such letters is a backslash."""
+    value = {"title": "\U0001f680\U0001f680 go \ud7ff", "pattern": r"\ud83d\ude80", "odd": "\\\U0001f680"}
+    text = json.dumps(value, indent=indent)
+    assert "\\ud83d" in text
+    assert read_yaml(text, path="x.json").value == value
+
+
+def test_what_is_no_json_keeps_its_backslashes(parser: None) -> None:
+    """In YAML's plain and single-quoted texts an escape is what it looks like."""
+    text = r"""a: '\ud83d\ude80'
+b: \ud83d\ude80
+"""
+    assert read_yaml(text, path="x.yaml").value == {"a": r"\ud83d\ude80", "b": r"\ud83d\ude80"}
