@@ -126,7 +126,8 @@ class Alerting:
             if recovery > 1:
                 check["recovery_attempts"] = recovery
             if attempts > 1 or recovery > 1:
-                check["retry_delay"] = check["every"]
+                # A beat that is missing fails once an interval there; here it is looked for more often.
+                check["retry_delay"] = check["within"] if check["type"] == "heartbeat" else check["every"]
         if words:
             check["remediation"] = {"text": " · ".join(dict.fromkeys(words))[:2000]}
 

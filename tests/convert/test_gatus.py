@@ -358,6 +358,20 @@ external-endpoints:
     assert "/api/ops/heartbeat/" in told(conversion, "differs")[0]
 
 
+def test_a_missing_beat_counts_once_an_interval(tmp_path: Path) -> None:
+    """Three failures of a job of every half hour take an hour and a half in Gatus: two minutes after the first, nobody is woken yet."""
+    _, config = converted(
+        tmp_path,
+        """\
+alerting: { slack: { webhook-url: "https://hooks.slack.com/services/T1/B1/XXXXXXXX" } }
+external-endpoints:
+  - { name: backup, token: "0123456789abcdef0123", heartbeat: { interval: 30m }, alerts: [ { type: slack } ] }
+""",
+    )
+    backup = check(config, "backup")
+    assert (backup["attempts"], backup["within"], backup["retry_delay"]) == (3, 1800.0, 1800.0)
+
+
 def test_secrets_and_variables(tmp_path: Path) -> None:
     """What is secret is a variable and stands nowhere else; `$NAME` stays a reference where one is resolved, and is filled in elsewhere."""
     conversion, config = converted(
