@@ -27,13 +27,20 @@ class Handle(Generic[T]):
 
     It wraps a `concurrent.futures.Future`. Awaiting may be repeated, from any loop and several at once; giving up on an await leaves the
     work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it. What `note` is given is printed
-    to stderr by whoever awaits it or waits for it, so in a notebook below the cell that does; so is `left` when an await is given up.
+    to stderr by whoever awaits it or waits for it, so in a notebook below the cell that does; so is `left` when an await is given up
+    (a cell was interrupted), and `given_up` is called then.
     """
 
     def __init__(
-        self, future: concurrent.futures.Future[T], label: str, *, loop: asyncio.AbstractEventLoop | None = None, left: str = ""
+        self,
+        future: concurrent.futures.Future[T],
+        label: str,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        left: str = "",
+        given_up: Callable[[], None] | None = None,
     ) -> None:
-        self._future, self.label, self._loop, self._left = future, label, loop, left
+        self._future, self.label, self._loop, self._left, self._given_up = future, label, loop, left, given_up
         self._looked_at = False
         self._notes: list[str] = []
         self._noted: list[Callable[[], None]] = []
@@ -63,13 +70,21 @@ class Handle(Generic[T]):
                     async with asyncio.timeout(TURN_SECONDS):
                         await arrived.wait()
                 arrived.clear()
-        except asyncio.CancelledError:
-            if self._left and not self._future.done():
-                print(self._left, file=sys.stderr)
-            raise
+        except asyncio.CancelledError as error:
+            self._give_up()
+            raise error.with_traceback(None) from None  # whoever interrupted a cell looks at that cell's line
         finally:
             self._noted.remove(tell)
         return self.result()
+
+    def _give_up(self) -> None:
+        self._looked_at = True
+        if self._future.done():
+            return
+        if self._left:
+            print(self._left, file=sys.stderr)
+        if self._given_up is not None:
+            self._given_up()
 
     def note(self, sentence: str) -> None:
         """Something to be said before the work is done; from any thread."""
@@ -104,6 +119,10 @@ class Handle(Generic[T]):
                 if not woken.wait(None if deadline is None else deadline - time.monotonic()):
                     break
                 woken.clear()
+        except KeyboardInterrupt as error:
+            if self._given_up is not None:
+                self._given_up()
+            raise error.with_traceback(None) from None
         finally:
             self._noted.remove(woken.set)
         if not self._future.done():

@@ -98,9 +98,11 @@ class RoomClient(ABC):
         *,
         overdue: type[PartyError] = HostError,
         told: Callable[[str], None] | None = None,
+        opened: Callable[[str], None] | None = None,
         patient: bool = False,
     ) -> Any:
-        """Sends a request, and returns its reply's `result`. `told` hears what the room says of it before.
+        """Sends a request, and returns its reply's `result`. `told` hears what the room says of it before, `opened` the id
+        that it was sent with.
 
         Raises `overdue` after `timeout` seconds, `patient`: of which nothing came; what the room refused, HostError.
         """
@@ -109,6 +111,8 @@ class RoomClient(ABC):
         try:
             if not self._put(kind, {"id": request_id, **fields}):
                 raise HostError(f"{self.kind} {self.room}: not connected, {kind} was not sent")
+            if opened is not None:
+                opened(request_id)
             async with patience(self.socket, timeout, most=BEHIND if patient else 0):
                 return await future
         except TimeoutError:

@@ -83,13 +83,20 @@ class TerminalClient(TerminalRoomClient):
     # What one does with it
 
     async def run(
-        self, command: str, timeout: float | None = None, *, inside: bool = False, on_waits: Callable[[str], None] | None = None
+        self,
+        command: str,
+        timeout: float | None = None,
+        *,
+        inside: bool = False,
+        on_waits: Callable[[str], None] | None = None,
+        on_asked: Callable[[str], None] | None = None,
     ) -> CommandResult:
         """Runs a command in the shared shell, visible to all, and returns when it has ended.
 
         `timeout` is in seconds and includes the wait for a shell that is starting; None: no limit. `inside` types it into the shell
         that another command has opened there, such as `sudo -i` or `ssh`, with visible marks around it. `on_waits` is called with a
-        sentence when the command seems to wait for a person (a password, a question, a pager).
+        sentence when the command seems to wait for a person (a password, a question, a pager), `on_asked` with the id that `withdraw`
+        takes.
 
         Raises CommandTimeoutError; CommandError (this client may not type, a full-screen program is open, the shell tells no exit codes,
         the command is not complete); HostError when the connection is lost meanwhile. The command itself then keeps running, also when
@@ -115,6 +122,7 @@ class TerminalClient(TerminalRoomClient):
                 "run",
                 left + REPLY_TIMEOUT if left is not None else None,
                 told=on_waits,
+                opened=on_asked,
                 command=command,
                 timeout_s=left,
                 inside=inside,
@@ -131,6 +139,10 @@ class TerminalClient(TerminalRoomClient):
         """Presses Ctrl-C for this client's running `run` command; those that wait for their turn are withdrawn."""
         await self.ready(self.timeout)
         self._tell("cancel", run="", interrupt=True)
+
+    def withdraw(self, asked: str) -> None:
+        """Withdraws a `run` that waits for its turn; a command that was typed runs on."""
+        self._tell("cancel", run=asked)
 
     async def send(self, text: str) -> None:
         """Types text as it is (`"ls\\r"`) and waits until the room confirms it. Raises CommandError when this client may not type."""
@@ -300,12 +312,20 @@ class TerminalClient(TerminalRoomClient):
     def _put(self, kind: str, fields: dict[str, Any]) -> bool:
         return self._tell(kind, **fields)
 
-    async def _ask(self, kind: str, timeout: float | None, told: Callable[[str], None] | None = None, **fields: Any) -> Any:
-        return await self._request(kind, timeout, fields, overdue=CommandTimeoutError if kind == "run" else HostError, told=told)
+    async def _ask(
+        self,
+        kind: str,
+        timeout: float | None,
+        told: Callable[[str], None] | None = None,
+        opened: Callable[[str], None] | None = None,
+        **fields: Any,
+    ) -> Any:
+        overdue = CommandTimeoutError if kind == "run" else HostError
+        return await self._request(kind, timeout, fields, overdue=overdue, told=told, opened=opened)
 
     def _gave_up(self, kind: str, request_id: str) -> None:
         if kind == "run":
-            self._tell("cancel", run=request_id)
+            self.withdraw(request_id)
 
     async def _lease(self, action: str, **fields: str) -> None:
         """The change has come when the reply has."""

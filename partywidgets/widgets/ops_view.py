@@ -255,7 +255,8 @@ class OpsView(OpsViewPast):
             await watching.settled()
             return await (await self._ops.connected()).scan(wanted, labels=labels, timeout=timeout)
 
-        return self._start(work(), "scan " + (", ".join(wanted) or "of all checks"))
+        label = "scan " + (", ".join(wanted) or "of all checks")
+        return self._start(work(), label, left=f"the {label} goes on in the host: `await ops.latest()` has its report when it has ended")
 
     def recheck(self, fingerprints: str | Iterable[str]) -> Handle[ScanReport]:
         """Checks some rows again."""

@@ -24,8 +24,8 @@ T = TypeVar("T")
 class OpsViewPast(PartyWidget):
     """The part of `OpsView` that looks back, as `client/ops_past.py` does; each method returns a handle."""
 
-    def _start(self, work: Coroutine[Any, Any, T], label: str) -> Handle[T]:
-        return Handle(self._thread.submit(work), label, loop=self._thread.loop)
+    def _start(self, work: Coroutine[Any, Any, T], label: str, left: str = "") -> Handle[T]:
+        return Handle(self._thread.submit(work), label, loop=self._thread.loop, left=left)
 
     @abstractmethod
     async def _connected(self) -> OpsClient:

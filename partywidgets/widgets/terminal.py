@@ -17,7 +17,7 @@ from .recording import Recording, list_recordings, recording_answer
 from .rendering import still
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pandas import DataFrame
 
@@ -117,12 +117,24 @@ class Terminal(PartyWidget):
         `timeout` is in seconds, None: no limit. `inside` types it into the shell that another command has opened there (`sudo -i`,
         `ssh`). Awaiting raises CommandTimeoutError, or CommandError (one may not type, a full-screen program is open, the command is not
         complete). When the command seems to wait for a person, at a password or in a pager, the cell that awaits it says so. Giving up
-        on it leaves it running; `interrupt()` presses Ctrl-C.
+        on it leaves it running, and `interrupt()` presses Ctrl-C; while it waits for its turn, it is withdrawn.
         """
+        asked: list[str] = []
+
+        def withdraw() -> None:
+            if asked and self._client is not None:
+                self._client.withdraw(asked[0])
+            elif not asked:
+                handle.cancel()
+
         handle: Handle[CommandResult] = self._start(
-            lambda client: client.run(command, timeout, inside=inside, on_waits=lambda sentence: handle.note(sentence)),
+            lambda client: client.run(
+                command, timeout, inside=inside, on_waits=lambda sentence: handle.note(sentence), on_asked=asked.append
+            ),
             command,
-            left=f"{command!r} goes on in the terminal {self.room!r}: interrupt() presses Ctrl-C there",
+            left=f"{command!r} goes on in the terminal {self.room!r}: interrupt() presses Ctrl-C there; had it to wait for its turn, it is "
+            "withdrawn",
+            given_up=lambda: self._thread.call_soon(withdraw),
         )
         return handle
 
@@ -201,8 +213,8 @@ class Terminal(PartyWidget):
 
     # its client, on the room loop
 
-    def _start(self, work: Any, label: str, left: str = "") -> Handle[Any]:
-        return Handle(self._thread.submit(self._with_client(work)), label, loop=self._thread.loop, left=left)
+    def _start(self, work: Any, label: str, left: str = "", given_up: Callable[[], None] | None = None) -> Handle[Any]:
+        return Handle(self._thread.submit(self._with_client(work)), label, loop=self._thread.loop, left=left, given_up=given_up)
 
     async def _with_client(self, work: Any) -> Any:
         self._users += 1

@@ -362,3 +362,32 @@ def _until(ask: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
         assert time.monotonic() < end, answer
         time.sleep(0.05)
     return answer
+
+
+async def test_an_interrupted_cell_leaves_nothing_to_be_typed(
+    party_terminal: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Giving up on a command that waits for its turn withdraws it: it was typed behind the cell's back. One that was typed runs on."""
+    term = party_terminal("queue")
+    busy = term.run("echo be''gun; read x")
+    await term.expect("begun")
+    waiting = term.run("echo never")
+    for handle in (busy, waiting):
+        cell = asyncio.ensure_future(_awaited(handle))
+        await term.history()  # the room has what was asked before
+        cell.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cell
+    assert (
+        "'echo never' goes on in the terminal 'queue': interrupt() presses Ctrl-C there; had it to wait for its turn"
+        in capsys.readouterr().err
+    )
+    with pytest.raises(CommandError, match="was withdrawn before it was typed"):
+        await waiting
+    await term.send("\r")
+    assert (await busy).ok
+    assert "never" not in (await term.run("true")).output + term.screen()
+
+
+async def _awaited(handle: Any) -> Any:
+    return await handle
