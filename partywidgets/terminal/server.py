@@ -26,7 +26,7 @@ from .requests import EJECTED, Requests
 from .returning import Returning
 from .screen import ScreenClosed
 from .session import Session
-from .settings import DEFAULT_SANDBOX, TerminalSettings
+from .settings import TerminalSettings
 from .showing import Showing
 from .sizing import Sizing
 from .stream import Stream
@@ -87,7 +87,7 @@ class TerminalServer(Server):
         upstream = self.upstream
         first = not any(other.person.may_hold for other in self.viewers.values())
         is_open = upstream.alive or (upstream.state == "ended" and not first)
-        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self.session.had or DEFAULT_SANDBOX)
+        wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self.session.had or self.session.usual)
         if is_open and wanted != upstream.sandbox_id:
             self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
             connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])

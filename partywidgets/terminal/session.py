@@ -43,9 +43,14 @@ class Session:
         self.preparing = False
         """True while the ring and the screen of a new process are made: its viewers are greeted when they are there."""
         self.had = ""
-        """The sandbox that ran here last: whoever names none means this one, also after a restart of the host. "" for the default."""
+        """The sandbox that ran here last: whoever names none means this one, also after a restart of the host. "" for the usual one."""
         self.nonce = ""
         """What the marks of this process's shell carry."""
+
+    @property
+    def usual(self) -> str:
+        """What a room opens on at first for whoever names no sandbox: the one of its own name, as a row's remedy does, else `default`."""
+        return self._room.name if self._room.name in self._room.settings.sandboxes else DEFAULT_SANDBOX
 
     async def recall(self) -> None:
         """Reads which sandbox ran here last."""
@@ -53,13 +58,13 @@ class Session:
         try:
             self.had = str(await storage.get(HAD_SANDBOX, "")) if storage.exists else ""
         except StorageError as error:
-            log.warning("room %s: which sandbox it had is not known, it opens on the default one: %s", self._room.name, error)
+            log.warning("room %s: which sandbox it had is not known, it opens on the one that is usual: %s", self._room.name, error)
 
     def opened(self) -> None:
         """The sandbox is open: from now on it is the one that the room had."""
         sandbox_id = self._room.upstream.sandbox_id
-        ran = "" if sandbox_id == DEFAULT_SANDBOX else sandbox_id
-        if self.had != ran:  # a room that only ever had the default one needs no file for it
+        ran = "" if sandbox_id == self.usual else sandbox_id
+        if self.had != ran:  # a room that only ever had the usual one needs no file for it
             self.had = ran
             self._room.spawn(self._keep(ran), name="sandbox-kept")
 
@@ -131,7 +136,7 @@ class Session:
         async with self._room.awake():
             await self._cut(RESTART_TIMEOUT)
             if self._life is life:  # else whoever came just then has started it
-                self.start(self._room.upstream.sandbox_id or self.had or DEFAULT_SANDBOX)
+                self.start(self._room.upstream.sandbox_id or self.had or self.usual)
 
     async def close(self) -> None:
         """The room stops: ends what runs."""

@@ -35,9 +35,10 @@ class Terminal(PartyWidget):
     """An xterm on a terminal room, shared with everybody who opens the same name: `Terminal("worker-123", sandbox="docker:web-1")`.
 
     `sandbox` is an id of the host's config, or an address (`local:`, `docker:NAME`, `ssh:USER@HOST`, …), which only a host's owner may
-    give; None takes the one that the room had last, at first the id `default`. `rows` is the height of the view, `cols` and `rows` (cells)
-    the size that a terminal starts with. `scrollback` is in lines, `font_size` in CSS pixels. `screen_reader` turns xterm's accessible tree
-    on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget leaves the room; the shell runs on in the host.
+    give; None takes the one that the room had last, at first that of the room's own name, else the id `default`. `rows` is the height of
+    the view, `cols` and `rows` (cells) the size that a terminal starts with. `scrollback` is in lines, `font_size` in CSS pixels.
+    `screen_reader` turns xterm's accessible tree on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget
+    leaves the room; the shell runs on in the host.
     """
 
     _meant: ClassVar = {

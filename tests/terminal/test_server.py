@@ -163,6 +163,24 @@ async def test_other_sandbox_is_refused_with_4409(serve: Serve) -> None:
         await ana.shows(b"still-2")
 
 
+async def test_a_room_with_a_sandbox_s_name(serve: Serve) -> None:
+    """It opens on that sandbox for who names none: on the default one it shut out the remedies that run in the room of that name."""
+    async with serve(default="local:/bin/bash", web="local:/bin/dash", keep=0.0) as place:
+        async with place.watch("web") as ana, place.watch("web", query="?sandboxId=web") as ben:
+            await ana.running()
+            await ben.running()
+            assert ana.of("welcome")[-1]["sandbox"] == "web"
+            await ana.type("exit\r")
+            await ana.message("exit")
+        async with place.watch("web", query="?sandboxId=default") as ana:
+            await ana.running()
+            await ana.type("exit\r")
+            await ana.message("exit")
+        async with place.watch("web") as ana:
+            await ana.running()
+            assert ana.of("welcome")[-1]["sandbox"] == "default"
+
+
 async def test_a_room_keeps_its_sandbox(serve: Serve) -> None:
     """Who names none gets the one that the room had, after its shell ended and after a restart of the host; where the host no longer knows
     it, a sentence says so and no other shell opens. Naming one changes it, and one that never ran is not kept."""
