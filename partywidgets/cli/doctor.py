@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import __version__
 from ..engines.docker import EngineKind, engine_sockets, start_of
@@ -21,11 +21,16 @@ from ..party.database import is_full
 from . import Verdict
 from .tokens import read_token
 
+if TYPE_CHECKING:
+    from ..partysocket import FetchResponse
+
 PACKAGES = ("websockets", "uvicorn", "starlette", "pydantic", "aiohttp", "pandas", "jupyterlab", "ipywidgets", "anywidget")
 SHELLS = ("bash", "zsh", "dash", "ash", "sh")
 """Those that `terminal.shell.local_start` can have mark their prompts."""
 ENGINE_TIMEOUT = 3.0
 """Seconds that an engine's socket has for each step of its answer."""
+HOST_TIMEOUT = 5.0
+"""Seconds that a host has for each of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,17 +244,48 @@ def _host(url: str, token: str | None) -> Finding | list[Finding]:
 
     try:
         root = http_url(root_url(url))
-        hello = asyncio.run(fetch_url("GET", f"{root}/hello", token=token, timeout=5.0))
+        hello = asyncio.run(fetch_url("GET", f"{root}/hello", token=token, timeout=HOST_TIMEOUT))
         if not hello.ok:
-            raise HostError(f"{root}/hello answered HTTP {hello.status}: is it the root of a partywidgets host?")
+            raise HostError(_refusal(hello) or f"{root}/hello answered HTTP {hello.status}: is it the root of a partywidgets host?")
         host = hello.json()
         if token is None:
             return Finding("note", f"host {host['host_id']} answers at {root}; give a token to check more")
-        rooms = asyncio.run(fetch_url("GET", f"{root}/api/ops/scans", token=token, timeout=5.0))
+        rooms = asyncio.run(fetch_url("GET", f"{root}/api/ops/scans", token=token, timeout=HOST_TIMEOUT))
         if rooms.status in (401, 403):
             return Finding("bad", f"host {host['host_id']} at {root} refuses this token: use the one it was started with")
         well = Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and accepts the token")
-        metrics = asyncio.run(fetch_url("GET", f"{root}/metrics", token=token, timeout=5.0))
-        return [well, *_troubles(metrics.text)] if metrics.ok else well
+        metrics = asyncio.run(fetch_url("GET", f"{root}/metrics", token=token, timeout=HOST_TIMEOUT))
+        return [well, *asyncio.run(_socket(root, token)), *(_troubles(metrics.text) if metrics.ok else [])]
     except (PartyError, ValueError, KeyError) as error:
         return Finding("bad", f"host {url}: {error}")
+
+
+def _refusal(answer: FetchResponse) -> str | None:
+    """The sentence with which a host of ours refuses; None where somebody else answered."""
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+async def _socket(root: str, token: str) -> list[Finding]:
+    """Nothing when a WebSocket comes through to that host: a proxy in front may pass requests alone."""
+    from ..partysocket.dial import Ear, dial, failure_of
+
+    try:
+        async with asyncio.timeout(HOST_TIMEOUT):
+            connection = await dial(
+                f"ws{root.removeprefix('http')}/api/ops/broadcast",
+                None,
+                headers={},
+                token=token,
+                label="doctor",
+                ear=Ear(),
+                close_timeout=HOST_TIMEOUT,
+                max_message=1024 * 1024,
+                ssl=None,
+            )
+            await connection.close()
+    except Exception as error:
+        return [Finding("bad", f"no WebSocket comes through to {root}: {failure_of(error, HOST_TIMEOUT)[0]}")]
+    return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 STOP_CODES = frozenset({4401, 4403, 4409})
 """Close codes after which another attempt with the same credential cannot succeed."""
-STOP_STATUSES = frozenset({400, 401, 403})
+STOP_STATUSES = frozenset({400, 401, 403, 426})
 """HTTP answers to the upgrade of which the same is true."""
 
 
@@ -29,5 +29,5 @@ class CloseEvent:
 
 
 def reconnects(event: CloseEvent) -> bool:
-    """The default of `should_reconnect_on_close`: False for 4401, 4403, 4409 and for HTTP 400, 401, 403."""
+    """The default of `should_reconnect_on_close`: False for 4401, 4403, 4409 and for HTTP 400, 401, 403, 426."""
     return event.code not in STOP_CODES and event.status not in STOP_STATUSES

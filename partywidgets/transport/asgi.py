@@ -48,6 +48,11 @@ SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"}
 NEVER = frozenset({"CONNECT", "TRACE"})
 """Methods that no room sees: a 200 would open a tunnel for whatever stands in front, and an echo shows it what was sent (RFC 9110 §9.3)."""
 
+STRIPPED = (
+    "a WebSocket's handshake came without its Upgrade header, which a proxy in front of this host left out:"
+    " let it pass Upgrade and Connection on (nginx: proxy_http_version 1.1 and two lines of proxy_set_header)"
+)
+
 CORS_ALL = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, HEAD, OPTIONS",
@@ -109,6 +114,12 @@ def connection_id_of(scope: Scope) -> str | None:
         if unquote_plus(key) == "_pk":
             return unquote_plus(value) or None
     return None
+
+
+def is_stripped_handshake(scope: Scope) -> bool:
+    """A WebSocket's handshake whose hop-by-hop fields a proxy kept to itself (RFC 9110 §7.6.1): its key came, without an Upgrade."""
+    names = {name.lower() for name, _ in scope.get("headers", ())}
+    return b"sec-websocket-key" in names and b"upgrade" not in names
 
 
 class Door:
@@ -239,6 +250,10 @@ class Door:
 
     async def request(self, scope: Scope, receive: Receive, lobby: Lobby, *, props: Any = None) -> Response:
         """The answer to an HTTP request to a room."""
+        if is_stripped_handshake(scope):
+            # Before who asks matters: the same proxy would answer the right credential the same.
+            self._notices.tell(f"room {lobby.party}/{lobby.room[:80]}: {STRIPPED}")
+            return PlainTextResponse(STRIPPED, status_code=426, headers={"Upgrade": "websocket"})
         decision = await self.authorise(scope, lobby)
         if isinstance(decision, Refusal):
             headers = {"WWW-Authenticate": "Bearer"} if decision.status == 401 else None

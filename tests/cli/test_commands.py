@@ -23,6 +23,7 @@ from partywidgets.config_source import read_yaml
 from partywidgets.engines.docker import DockerEngine, EngineKind
 from partywidgets.exceptions import EngineError
 from partywidgets.terminal.shell import local_start
+from tests.nginx_process import nginx
 
 from .conftest import LIMIT, Run, Serve
 
@@ -394,6 +395,33 @@ def test_doctor(run: Run, serve: Serve) -> None:
     ended = run("doctor", "--url", host.url, PARTYWIDGETS_TOKEN="not-the-token-of-this-host")
     assert "refuses this token" in ended.out
     assert run("doctor", "--url", "http://127.0.0.1:9").code == 1
+
+
+def test_doctor_repeats_why_a_host_refuses_a_name(run: Run, serve: Serve) -> None:
+    """The host's own sentence has the remedy: behind a proxy that sends on another Host, auth.hosts."""
+    host = serve("--bind", "0.0.0.0")
+    port = host.url.rstrip("/").rpartition(":")[2]
+    ended = run("doctor", "--url", f"http://127.0.0.2:{port}", "--token-file", host.token_file)
+    assert f"the Host '127.0.0.2:{port}' is not a name of this server" in ended.out
+    assert "auth.hosts" in ended.out
+
+
+async def test_doctor_finds_a_proxy_that_keeps_websockets_out(run: Run, serve: Serve, tmp_path: Path) -> None:
+    """Requests alone come through it, so that every other look is well; what to write into its config stands there."""
+    config = tmp_path / "partywidgets.yaml"
+    config.write_text("auth: {hosts: [ops.example.com]}")
+    host = serve(config)
+    async with nginx(tmp_path, int(host.url.rstrip("/").rpartition(":")[2])) as front:
+
+        async def doctor(path: str) -> str:
+            options = ("--url", f"https://127.0.0.1:{front.port}{path}", "--token-file", host.token_file)
+            return (await asyncio.to_thread(run, "doctor", *options, SSL_CERT_FILE=str(tmp_path / "authority.pem"))).out
+
+        assert "no WebSocket" not in await doctor("/ops")
+        found = await doctor("/bare")
+    assert "accepts the token" in found
+    assert f"bad  no WebSocket comes through to https://127.0.0.1:{front.port}/bare: " in found
+    assert "proxy_http_version 1.1" in found
 
 
 def test_doctor_says_what_ails_a_host(run: Run, serve: Serve, config: Path, tmp_path: Path) -> None:
