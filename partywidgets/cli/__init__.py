@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -63,8 +64,9 @@ def _fill_standard_files() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - for as long as we run
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, level: int = logging.ERROR) -> None:
     """One line on stderr, by the program's name. What stands in it may come from a stranger's file or host: a terminal obeys none of it."""
     from ..scans.text import safe_text
+    from .systemd import at_priority
 
-    print(f"partywidgets: {safe_text(sentence)}", file=sys.stderr)
+    print(at_priority(f"partywidgets: {safe_text(sentence)}", level), file=sys.stderr, flush=True)

@@ -254,7 +254,8 @@ def _host(url: str, token: str | None) -> Finding | list[Finding]:
         if rooms.status in (401, 403):
             return Finding("bad", f"host {host['host_id']} at {root} refuses this token: use the one it was started with")
         well = Finding("ok", f"host {host['host_id']} (partywidgets {host.get('version', '?')}) answers at {root} and accepts the token")
-        metrics = asyncio.run(fetch_url("GET", f"{root}/metrics", token=token, timeout=HOST_TIMEOUT))
+        asked = {"Accept": "application/openmetrics-text"}
+        metrics = asyncio.run(fetch_url("GET", f"{root}/metrics", headers=asked, token=token, timeout=HOST_TIMEOUT))
         return [well, *asyncio.run(_socket(root, token)), *(_troubles(metrics.text) if metrics.ok else [])]
     except (PartyError, ValueError, KeyError) as error:
         return Finding("bad", f"host {url}: {error}")

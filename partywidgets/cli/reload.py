@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigError, PartyError
+from ..redaction import redact
 from ..scans.module_worker import Stamp, stamp_of
 from . import counted
 from .certificate import Certificate
@@ -25,12 +27,22 @@ log = logging.getLogger("partywidgets.serve")
 class Reloader:
     """Loads a config and a certificate again when it is asked to. What is not right is refused in the log, and the former stays.
 
-    `path` is the config's, None without one; `read` is that file's stamp from before it was loaded for the first time.
+    `path` is the config's, None without one; `read` is that file's stamp from before it was loaded for the first time. `tell` gets how it
+    went, in a line.
     """
 
-    def __init__(self, app: App, path: Path | None, *, read: Stamp, watch: bool, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        path: Path | None,
+        *,
+        read: Stamp,
+        watch: bool,
+        certificate: Certificate | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._app, self._path, self._read, self._watch = app, path, read, watch
-        self._certificate = certificate
+        self._certificate, self._tell = certificate, tell
         self._wanted = asyncio.Event()
 
     def ask(self) -> None:
@@ -83,14 +95,19 @@ class Reloader:
             ignored = await self._app.reload(config)
         except PartyError as error:
             log.error("the config was not reloaded, the former one stays in force: %s", error)
+            self._tell(
+                f"the config was not reloaded, the former one stays in force: {redact(str(error), self._app.terminals.known_secrets())}"
+            )
             await self._app.service.refuse_config(_for_people(error, path))
         except Exception:
             log.exception("%s could not be reloaded, the former config stays in force", path)
+            self._tell(f"{path} could not be reloaded, the former config stays in force: the log says why")
             await self._app.service.refuse_config(f"{path.name}: the host's log says why")
         else:
             await self._app.service.refuse_config(None)
             late = f"; not applied before the next start: {', '.join(ignored)}" if ignored else ""
-            log.info("%s was reloaded: %s%s", path, counted(len(self._app.service.registry), "check"), late)
+            log.info("%s was reloaded: %s%s", path, checks := counted(len(self._app.service.registry), "check"), late)
+            self._tell(f"{checks}{late}")
             return True
         return False
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError
-from ..redaction import RedactingFormatter
-from . import counted
+from . import counted, say
 from .certificate import Certificate
+from .systemd import LogFormatter, ServiceManager
 from .tokens import read_token, write_token
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Serves until SIGINT or SIGTERM, then ends within 5 s. Raises PartyError for what keeps it from starting."""
-    lines, handler = RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"), logging.StreamHandler(sys.stderr)
+    lines, handler = LogFormatter(), logging.StreamHandler(sys.stderr)
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -62,10 +62,10 @@ def run(options: Options) -> None:
         raise ConfigError("--no-auth and --token-file exclude each other: leave one out")
     tls = _certificate(options.certificate, options.key)
     if not loopback and tls is None:
-        print(
-            f"partywidgets: {options.bind} without TLS: tokens, keystrokes and output can be read on the network. "
+        say(
+            f"{options.bind} without TLS: tokens, keystrokes and output can be read on the network. "
             "Give --certificate and --key, or put a TLS proxy in front.",
-            file=sys.stderr,
+            logging.WARNING,
         )
     from ..config import load_config
     from ..scans.module_worker import stamp_of
@@ -79,7 +79,7 @@ def run(options: Options) -> None:
         runner.run(_serve(options, config, read, tls, lines))
 
 
-async def _serve(options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: RedactingFormatter) -> None:
+async def _serve(options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: LogFormatter) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
     from ..front_page import FrontPage
@@ -89,6 +89,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    manager = ServiceManager()
     listening = bind_socket(options.bind, options.port)
     try:
         address, port = listening.getsockname()[:2]
@@ -106,7 +107,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
             stopping = asyncio.ensure_future(stop.wait())
             following = None
             if options.config is not None or tls is not None:
-                reloader = Reloader(app, options.config, read=read, watch=options.watch, certificate=tls)
+                reloader = Reloader(app, options.config, read=read, watch=options.watch, certificate=tls, tell=manager.status)
                 following = asyncio.ensure_future(reloader.run())
                 # A terminal that was closed sends it too: then nobody is there to stop the host.
                 on_terminal = os.isatty(sys.stderr.fileno())
@@ -127,10 +128,12 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                         page=config.public_url if config is not None else None,
                     )
                 )
+                manager.ready(f"{counted(len(app.service.registry), 'check')}, listening at {server.url}")
                 await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
                     ended.result()
             finally:
+                manager.stopping()
                 ended.cancel()
                 stopping.cancel()
                 if following is not None:
@@ -146,7 +149,7 @@ def _begin_to_stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None
         loop.remove_signal_handler(number)  # a second one ends the process at once
 
     def cut() -> None:
-        print(f"partywidgets: did not stop cleanly within {STOP_WITHIN:g} s, exiting now", file=sys.stderr, flush=True)
+        say(f"did not stop cleanly within {STOP_WITHIN:g} s, exiting now", logging.WARNING)
         os._exit(1)
 
     watchdog = threading.Timer(STOP_WITHIN - 0.2, cut)

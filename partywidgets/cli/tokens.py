@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from ..exceptions import ConfigError
 from ..party.owner import owner_of
+from . import say
 
 
 def read_token(token_file: Path | None) -> str | None:
@@ -27,7 +29,7 @@ def read_token(token_file: Path | None) -> str | None:
     if not text or len(text.split()) != 1:
         raise ConfigError("a token file holds one token on one line: make one with `partywidgets token --file`", path=str(token_file))
     if stat.S_IMODE(mode) & 0o077:
-        print(f"partywidgets: {token_file} can be read by others on this machine: chmod 600 {token_file}", file=sys.stderr)
+        say(f"{token_file} can be read by others on this machine: chmod 600 {token_file}", logging.WARNING)
     return text
 
 

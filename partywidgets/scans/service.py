@@ -141,7 +141,8 @@ class OpsMonitorService:
         self._tasks.own(self.scheduler.run(), "ops schedule")
         self._tasks.own(keep_house(self), "ops housekeeping")
         if restored.interrupted:
-            _log.warning("%d scans were cut off when the last host ended; they are marked interrupted", restored.interrupted)
+            cut = "a scan was" if restored.interrupted == 1 else f"{restored.interrupted} scans were"
+            _log.warning("%s cut off when the last host ended, and marked interrupted", cut)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._tasks.stop(timeout=STOP_TIMEOUT)
