@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
 from . import __version__
@@ -39,6 +42,10 @@ class _HostCollector:
             unread.add_metric([party], app.host.unread_bytes(party))
         yield from (rooms, unread)
         yield GaugeMetricFamily("partywidgets_tickets", "Tickets that may still be used.", len(app.gate.tickets))
+        refusals = CounterMetricFamily("partywidgets_refused", "Requests that went no further, by status.", labels=["status"])
+        for status in sorted({401, 403, *app.gate.refused}):
+            refusals.add_metric([str(status)], app.gate.refused[status])
+        yield refusals
         yield GaugeMetricFamily("partywidgets_scans_running", "Scans under way.", len(app.service.running()))
         yield GaugeMetricFamily(
             "partywidgets_storage_lost", "1 once the storage directory was moved or removed.", int(app.host.storage_lost)
@@ -47,8 +54,19 @@ class _HostCollector:
         yield GaugeMetricFamily("partywidgets_history_unkept", "1 while results are not kept, as on a full disk.", unkept)
         refused = int(app.service.config_refused is not None)
         yield GaugeMetricFamily("partywidgets_config_refused", "1 while a changed config is refused and the former goes on.", refused)
+        yield from self._disk()
         yield from self._notifications()
         yield from self._checks()
+
+    def _disk(self) -> Iterable[Metric]:
+        app = self._app
+        # A directory or a file that is gone has no size; storage_lost and history_unkept tell of that.
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(app.host.storage_path).free
+            yield GaugeMetricFamily("partywidgets_storage_free_bytes", "Room left on the disk of the storage.", free, unit="bytes")
+        if (path := app.service.history.path) is not None:
+            size = sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists())
+            yield GaugeMetricFamily("partywidgets_history_bytes", "The history of scans, with its log.", size, unit="bytes")
 
     def _notifications(self) -> Iterable[Metric]:
         messages = CounterMetricFamily("partywidgets_notifications", "Messages to a target of notifications.", labels=["target", "outcome"])
@@ -152,5 +170,6 @@ def exposition(app: App, accept: str) -> tuple[bytes, str]:
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_HostCollector(app))
+    ProcessCollector(registry=registry)
     encode, media_type = choose_encoder(accept if "text/plain" in accept else OPENMETRICS)
     return encode(registry), media_type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -93,6 +94,24 @@ async def test_a_page_of_hostile_results_is_still_openmetrics(tmp_path: Path) ->
     assert ("probe_success", "skipped") not in seen
     assert ("probe_duration_seconds", "skipped") in seen
     assert len([name for name, _ in seen if name == "probe_http_status_code"]) == 1
+
+
+async def test_what_whoever_runs_a_host_looks_at(tmp_path: Path) -> None:
+    """Refused requests by their status, the history's size, the room left on its disk, and Prometheus' own figures of the process."""
+    async with running(tmp_path) as app:
+        before = await scraped(app)
+        for headers in ({"Authorization": "Bearer not-a-token-of-this-host"}, {"Origin": "https://elsewhere.example"}):
+            async with app.http.get(f"{app.url}/metrics", headers=headers) as answer:
+                assert answer.status in (401, 403)
+        seen = await scraped(app)
+    refused = seen["partywidgets_refused_total", ""]
+    assert [sample.labels["status"] for sample in refused] == ["401", "403"]
+    assert [now - then for now, then in zip(values(refused), values(before["partywidgets_refused_total", ""]), strict=True)] == [1, 1]
+    assert values(seen["partywidgets_history_bytes", ""])[0] >= 4096
+    assert values(seen["partywidgets_storage_free_bytes", ""])[0] > 0
+    if sys.platform == "linux":
+        assert values(seen["process_resident_memory_bytes", ""])[0] > 2**20
+        assert values(seen["process_open_fds", ""])[0] > 3
 
 
 async def test_peers_that_are_behind_are_seen(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
@@ -44,6 +45,8 @@ class Gate:
         open_roles: frozenset[str] | None = None,
     ) -> None:
         self.tickets = TicketBook()
+        self.refused: Counter[int] = Counter()
+        """Requests that went no further, by the status of their answer: 401 for a credential, 403 for a Host or an Origin."""
         self._notices = Notices()
         self.open_roles = open_roles
         self._same_origin = same_origin
@@ -60,6 +63,7 @@ class Gate:
             return refusal
         decision = self._authenticate(request, lobby)
         if isinstance(decision, Refusal):
+            self.refused[decision.status] += 1
             log_refusal(request, decision)
         return decision
 
@@ -81,6 +85,7 @@ class Gate:
         """The refusal of a wrong Host or Origin; on routes without data, nothing else is asked."""
         refusal = self._check_host(request) or self._check_origin(request)
         if refusal is not None:
+            self.refused[refusal.status] += 1
             # A browser shows nobody the reason: whoever serves is told, also where the log has warnings alone, and then not of each.
             log_refusal(request, refusal, level=logging.WARNING if self._notices.is_new(refusal.reason) else logging.INFO)
         return refusal
