@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Dict, List, Unicode
+from traitlets import Bool, Dict, List, TraitError, Unicode, validate
 
 from .app import TERMINALS, App, create_app
 from .auth import Gate, new_token
@@ -68,6 +68,16 @@ class PartyWidgetsApp(ExtensionApp):
     save_snapshots = Bool(
         True, help="Put the last state of our widgets' rooms, as HTML without script, into notebooks that are saved."
     ).tag(config=True)
+
+    @validate("owners")
+    def _are_names(self, proposal: Any) -> list[str]:
+        """A list as Python writes it, in an argument, is one name to Jupyter: nobody would be an owner, and nothing would say so."""
+        names: list[str] = proposal["value"]
+        for name in names:
+            if name.startswith(("[", "(", "{")):
+                remedy = "give --PartyWidgetsApp.owners=NAME once for each, or a list in jupyter_server_config.py"
+                raise TraitError(f"{name} in PartyWidgetsApp.owners is no user's name: {remedy}")
+        return names
 
     rooms: App | None = None
     _stack: contextlib.AsyncExitStack | None = None

@@ -16,11 +16,14 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
+from traitlets import TraitError
+from traitlets.config import Config
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from partywidgets import bundles
+from partywidgets.extension import PartyWidgetsApp
 from partywidgets.saved_notebook import ELSEWHERE, WIDGET_VIEW, kept
 from partywidgets.scans.model import CheckResult
 from partywidgets.scans.report import ScanReport
@@ -565,6 +568,13 @@ def test_another_user_looks_on(tmp_path: Path) -> None:
         assert hub.ask("GET", "hello").status == 401
         assert hub.ask("PUT", "api/sandboxes/x", body=sandbox, headers={"X-Person": "bob", **headers}).status == 403
         assert hub.ask("PUT", "api/sandboxes/x", body=sandbox, headers={"X-Person": "ana", **headers}).status == 200
+
+
+def test_a_list_as_python_writes_it_is_no_owner() -> None:
+    """To Jupyter `--PartyWidgetsApp.owners=['ben']` is one name: said, since else ben is a guest and nobody knows why."""
+    assert PartyWidgetsApp(config=Config(PartyWidgetsApp={"owners": ["ben"]})).owners == ["ben"]
+    with pytest.raises(TraitError, match=r"give --PartyWidgetsApp\.owners=NAME once for each"):
+        PartyWidgetsApp(config=Config(PartyWidgetsApp={"owners": ["['ben']"]}))
 
 
 def test_it_stops_in_order(tmp_path: Path) -> None:

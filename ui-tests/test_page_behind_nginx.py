@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from team_host import Host
 
 from partywidgets import bundles
-from tests.transport.test_behind_nginx import nginx
+from tests.nginx_process import nginx
 
 pytestmark = pytest.mark.skipif("page.js" not in bundles.bundle_names(), reason="the front end is not built here")
 

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from ..exceptions import ConfigError
+from ..party.owner import owner_of
 
 
 class Certificate:
@@ -31,8 +32,20 @@ class Certificate:
                 fault = f"its chain and the key in {key} must be PEM, -----BEGIN CERTIFICATE----- and -----BEGIN PRIVATE KEY-----"
             raise ConfigError(f"the certificate cannot be used: {fault}", path=str(self.path)) from None
         except OSError as error:
-            raise ConfigError(f"the certificate cannot be used: {error.strerror or error}", path=str(self.path)) from None
+            raise ConfigError(
+                f"the certificate cannot be used: {self._unreadable() or error.strerror or error}", path=str(self.path)
+            ) from None
         return context
+
+    def _unreadable(self) -> str | None:
+        """Which of the files cannot be read, and whose it is: the library's error is the same for both."""
+        for file in filter(None, (self.path, self.key)):
+            try:
+                file.open("rb").close()
+            except OSError as error:
+                remedy = ": give it a copy that it may read" if isinstance(error, PermissionError) else ""
+                return f"{file} cannot be read ({error.strerror}){owner_of(file)}{remedy}"
+        return None
 
 
 __all__ = ["Certificate"]

@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping
-from errno import EADDRINUSE
+from errno import EACCES, EADDRINUSE
 from typing import Any, cast
 
 import uvicorn
@@ -140,6 +140,11 @@ def bind_socket(bind: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == EADDRINUSE:
             raise PortInUseError(f"the port {port} on {bind} is taken: choose another, 0 takes any free one") from error
+        if error.errno == EACCES and port < 1024:
+            raise HostError(
+                f"{bind}:{port} cannot be listened on ({os.strerror(EACCES)}): ports below 1024 are root's; choose another and put a TLS"
+                " proxy in front, or give this process CAP_NET_BIND_SERVICE (in a systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+            ) from error
         # In asyncio's and socket's own words there is the address once more, as a tuple.
         fault = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or error
         raise HostError(f"{bind}:{port} cannot be listened on ({fault}): use an address of this machine") from error

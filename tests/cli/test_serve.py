@@ -167,6 +167,46 @@ def test_serve_mistakes(run: Run, tmp_path: Path, arguments: list[str], sentence
     assert sentence in ended.sentence
 
 
+def without(*capabilities: str) -> list[str]:
+    """What to put before a command of root's so that it may not do these; a user may not anyway."""
+    return [] if os.geteuid() else ["setpriv", f"--bounding-set={','.join(f'-{name}' for name in capabilities)}"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ports below 1024 are root's on Linux")
+def test_a_port_of_root_s(environment: dict[str, str]) -> None:
+    """A user's mistake behind `--port 443`, with the three ways out."""
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) < 1024:
+        pytest.skip("here such ports are everybody's")
+    command = [*without("net_bind_service"), sys.executable, "-m", "partywidgets", "serve", "--no-auth", "--port", "1"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    assert ended.returncode == 1
+    assert (
+        "127.0.0.1:1 cannot be listened on (Permission denied): ports below 1024 are root's; choose another and put a TLS" in ended.stderr
+    )
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in ended.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
+@pytest.mark.parametrize("closed", ["cert.pem", "key.pem", ""])
+def test_a_certificate_of_somebody_else_s(closed: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """As certbot keeps them: which file it is, or which directory lets nobody in, and whose it is."""
+    folder = tmp_path / "live" / "ops.example.com"
+    folder.mkdir(parents=True)
+    pair = trustme.CA().issue_cert("ops.example.com")
+    pair.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    pair.private_key_pem.write_to_path(str(folder / "key.pem"))
+    locked = folder / closed if closed else tmp_path / "live"
+    locked.chmod(0o600 if closed else 0o700)
+    os.chown(locked, 65534, 65534)
+    options = ["--no-auth", "--port", "0", "--certificate", str(folder / "cert.pem"), "--key", str(folder / "key.pem")]
+    command = [*without("dac_override", "dac_read_search"), sys.executable, "-m", "partywidgets", "serve", *options]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    assert ended.returncode == 1
+    assert f"{folder / (closed or 'cert.pem')} cannot be read (Permission denied)" in ended.stderr
+    whose = "it" if closed else str(locked)
+    assert f"; {whose} belongs to nobody, and this runs as root: give it a copy that it may read" in ended.stderr
+
+
 def test_a_taken_port(run: Run, serve: Serve) -> None:
     """A port that is taken is one sentence with the remedy."""
     host = serve()

@@ -29,7 +29,7 @@ class Managed:
             command,
             env={**environment, "NOTIFY_SOCKET": address, "JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"},
             stdout=subprocess.DEVNULL,
-            stderr=theirs,
+            stderr=theirs.fileno(),
         )
         theirs.close()
 
