@@ -152,6 +152,16 @@ describe("the grid", () => {
     expect(lines().length).toBeLessThan(30);
   });
 
+  it("has every row in the page while it is printed, in the columns of a sheet", async () => {
+    put(...Array.from({ length: 300 }, (_, index) => ({ ...ROW, fingerprint: `f${index}`, title: `t${index}` })));
+    await soon(() => expect(grid().getAttribute("aria-rowcount")).toBe("301"));
+    const onScreen = lines().length;
+    window.dispatchEvent(new Event("beforeprint"));
+    expect([onScreen < 30, lines().length, grid().textContent!.includes("Target")]).toEqual([true, 300, false]);
+    window.dispatchEvent(new Event("afterprint"));
+    expect(lines().length).toBe(onScreen);
+  });
+
   it("brings in what comes, and how it is looked at, while ten thousand rows are still being sorted", async () => {
     const many = Array.from({ length: 10_000 }, (_, index) => ({
       ...ROW,

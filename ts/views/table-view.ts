@@ -7,6 +7,7 @@ import { element, setText } from "./element.ts";
 import { GridHead } from "./grid-head.ts";
 import { GridKeys } from "./grid-keys.ts";
 import { GridLine, type LineLook } from "./grid-line.ts";
+import { followPaper, MOST_PRINTED, PAPER_WIDTH } from "./paper.ts";
 import { age } from "./status.ts";
 import type { TableLook } from "./table-look.ts";
 
@@ -83,6 +84,12 @@ export class GridView implements TableView {
   #name: string;
   #clock: ReturnType<typeof setInterval>;
   #observer: ResizeObserver;
+  #printed = false;
+  #leavePaper = followPaper((printed) => {
+    this.#printed = printed;
+    this.#arrange();
+    this.#render();
+  });
   static #count = 0;
 
   /** `maxHeight` in pixels; below it the table is as high as its rows. */
@@ -183,6 +190,7 @@ export class GridView implements TableView {
     clearTimeout(this.#fading);
     cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
+    this.#leavePaper();
     this.node.remove();
   }
 
@@ -194,10 +202,10 @@ export class GridView implements TableView {
   }
 
   #arrange(): void {
-    const keys = this.#look.columns ?? columnsFor(this.#width || this.#maxHeight * 2, this.#suppressed);
+    const table = this.#printed ? PAPER_WIDTH : this.#width || this.#maxHeight * 2;
+    const keys = this.#look.columns ?? columnsFor(table, this.#suppressed);
     if (keys.length !== this.#columns.length || keys.some((key, index) => key !== this.#columns[index]!.key))
       this.#columns = keys.map((key) => COLUMNS[key]);
-    const table = this.#width || this.#maxHeight * 2;
     const stacked = stacks(table, this.#look.columns !== null);
     this.#heighten(stacked ? STACKED : ONE);
     this.node.toggleAttribute("data-stacked", stacked);
@@ -233,8 +241,9 @@ export class GridView implements TableView {
     const height = `${length * high}px`;
     if (this.#canvas.style.height !== height) this.#canvas.style.height = height;
     this.#empty.hidden = length > 0;
-    const first = Math.max(0, Math.min(Math.floor(this.#top / high), length - 1) - OVERSCAN);
-    const last = Math.min(length, Math.ceil((this.#top + this.#maxHeight) / high) + OVERSCAN);
+    const all = this.#printed && length <= MOST_PRINTED;
+    const first = all ? 0 : Math.max(0, Math.min(Math.floor(this.#top / high), length - 1) - OVERSCAN);
+    const last = all ? length : Math.min(length, Math.ceil((this.#top + this.#maxHeight) / high) + OVERSCAN);
     this.#inView.style.transform = `translateY(${first * high}px)`;
     setAttribute(this.node, "role", grouped ? "treegrid" : "grid");
     setAttribute(this.node, "aria-rowcount", String(length + 1));
