@@ -158,7 +158,7 @@ class OpsClient(OpsPast, OpsNews):
         return self._begun(reply)
 
     async def recheck(self, fingerprints: Iterable[str], *, timeout: float | None = None) -> ScanReport:
-        """Checks some rows again and returns their report."""
+        """Checks some rows again and returns their report. Needs the role responder or admin; raises as `scan` does."""
         wanted = [arguments.fingerprint(one, self.rows) for one in arguments.names("fingerprints", fingerprints)]
         reply = await self._ask("recheck", fingerprints=wanted)
         return await self.report(self._begun(reply), timeout=timeout)
@@ -187,21 +187,28 @@ class OpsClient(OpsPast, OpsNews):
         return f" ({progress.done} of {progress.total} checks {tense})"
 
     async def ack(self, fingerprint: str, reason: str, *, until: Until | None = None) -> None:
-        """Acknowledges a failing row until it is ok again, or until `until` (an aware time, or `"2h"`; None: no end)."""
+        """Acknowledges a failing row until it is ok again, or until `until` (an aware time, or `"2h"`; None: no end).
+
+        Raises RefusedError without the role responder or admin, ScanError for a row that is not there, or a time that is past,
+        KeywordError for what is no time.
+        """
         await self._ask("ack", fingerprint=arguments.fingerprint(fingerprint, self.rows), reason=reason, until=arguments.end(until))
 
     async def withdraw_ack(self, fingerprint: str) -> None:
-        """Ends an ack."""
+        """Ends an ack. Raises as `ack` does."""
         await self._ask("ack", fingerprint=arguments.fingerprint(fingerprint, self.rows), reason=None, until=None)
 
     async def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> str:
-        """Stops notifications about rows whose labels match, until an aware time, or for `"2h"`. Returns the silence's id."""
+        """Stops notifications about rows whose labels match, until an aware time, or for `"2h"`. Returns the silence's id.
+
+        Raises RefusedError without the role responder or admin, ScanError for no matchers, KeywordError for what is no time.
+        """
         matching = arguments.labels("matchers", matchers)
         reply = await self._ask("silence", matchers=matching, until=arguments.end(until), reason=reason)
         return str(reply.get("silence", ""))
 
     async def lift_silence(self, matchers: Mapping[str, str]) -> None:
-        """Ends the silences that have exactly these matchers."""
+        """Ends the silences that have exactly these matchers; none of them is no error. Raises RefusedError without the role for it."""
         await self._ask("silence", matchers=arguments.labels("matchers", matchers), until=None, reason="lifted")
 
     def remedy(self, fingerprint: str) -> Remedy:

@@ -128,6 +128,9 @@ class RunningServer:
 class _FromToken:
     """The default of `auth`: a random token, printed once."""
 
+    def __repr__(self) -> str:
+        return "<a random token>"  # as `help(serve)` shows it
+
 
 TOKEN = _FromToken()
 

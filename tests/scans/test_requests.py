@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from partywidgets.references import Secrets
+from partywidgets.scans import requests
 from partywidgets.scans.channel import PARTY, ROOM
 from partywidgets.scans.model import FRAME_BYTES
 from partywidgets.scans.service import OpsMonitorService
@@ -65,12 +69,34 @@ async def test_http_roles(tmp_path: Path) -> None:
             for beside in ({"checks": ["one"]}, {"labels": {"team": "web"}}):  # more than those rows is a scan
                 wider = {"fingerprints": [check.fingerprint], **beside}
                 assert (await http.post("api/ops/scans", json=wider)).status_code == 403
+            assert (await http.post("api/ops/scans", json={"fingerprints": []})).status_code == 403
             assert (await http.post("api/ops/scans", json={"report": {}})).status_code == 403
             told = await http.get("api/ops/scans/checks")
             assert (told.status_code, told.json()["error"]) == (
                 403,
                 "reading what checks are made of needs the role admin, you are responder, viewer",
             )
+
+
+async def test_what_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body past its limit is a 413, in pieces too; a message past its limit is answered with a sentence. The next is read."""
+    monkeypatch.setattr(requests, "BODY_BYTES", 1000)
+    monkeypatch.setattr(requests, "MESSAGE_BYTES", 1000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b" " * 100
+
+    async with ops_room(tmp_path) as room, room.join("ana-admin") as person, room.http() as http:
+        await room.service.load_config("a.yaml", [ScriptedCheck(id="one")])
+        for body in (b" " * 1001, pieces()):
+            refused = await http.post("api/ops/scans", content=body)
+            assert (refused.status_code, refused.json()["error"].partition(":")[0]) == (413, "the body is longer than 1000 bytes")
+        assert (await http.post("api/ops/scans", content=b" " * 998 + b"{}")).status_code == 202
+        await person.send("scan", note="x" * 1000)
+        padded = await person.until("reply")
+        assert padded["error"].startswith("a message has at most 1000 characters")
+        assert (await person.ask("scan"))["ok"] is True
 
 
 async def test_publishing_a_report_made_elsewhere(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ async def test_silence_and_its_end(tmp_path: Path, play: Play) -> None:
         ("val-viewer", "ack", {"fingerprint": "x", "reason": "r"}, "ack needs the role responder or admin, you are viewer"),
         ("val-viewer", "silence", {"matchers": {"a": "b"}, "reason": "r"}, "silence needs the role responder or admin, you are viewer"),
         ("val-viewer", "recheck", {"fingerprints": ["x"]}, "recheck needs the role responder or admin, you are viewer"),
+        ("rob-responder", "recheck", {"fingerprints": []}, "`fingerprints` is empty: name the rows to look at again"),
         ("rob-responder", "scan", {}, "scan needs the role admin, you are responder, viewer"),
         ("rob-responder", "ack", {"fingerprint": "no", "reason": "r"}, "no row is 'no': take its check_id or fingerprint from the table"),
         ("rob-responder", "silence", {"matchers": {}, "until": "2099-01-01T00:00:00Z", "reason": "r"}, "a silence needs at least one"),
