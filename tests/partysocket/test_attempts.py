@@ -143,11 +143,12 @@ async def test_it_leaves_nothing_when_it_is_cancelled_as_one_ends(turns: int) ->
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
 @pytest.mark.parametrize("name", ["on_open", "on_close", "should_reconnect_on_close", "token"])
 async def test_a_callback_that_awaits_what_was_cancelled_is_one_that_raised(
-    name: str, fast: dict[str, Any], caplog: pytest.LogCaptureFixture
+    name: str, plain: bool, fast: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody cancelled the socket: it goes on, and what failed is told."""
+    """Nobody cancelled the socket: it goes on, and what failed is told. A plain one raises the same by asking a future for its result."""
     failed = asyncio.Event()
 
     async def stumbles(*given: Any) -> Any:
@@ -158,10 +159,24 @@ async def test_a_callback_that_awaits_what_was_cancelled_is_one_that_raised(
             await other
         return "t" * 20 if name == "token" else True
 
+    def stumbles_at_once(*given: Any) -> Any:
+        if not failed.is_set():
+            failed.set()
+            other = asyncio.get_running_loop().create_future()
+            other.cancel()
+            other.result()
+        return "t" * 20 if name == "token" else True
+
     errors: list[Exception] = []
     async with (
         peer() as server,
-        PartySocket(host=server.host, room="r", on_error=errors.append, **{name: stumbles}, **fast) as socket,  # type: ignore[arg-type]
+        PartySocket(
+            host=server.host,
+            room="r",
+            on_error=errors.append,
+            **{name: stumbles_at_once if plain else stumbles},  # type: ignore[arg-type]
+            **fast,
+        ) as socket,
     ):
         await (await server.arrival()).close(1012)
         await server.arrival()
