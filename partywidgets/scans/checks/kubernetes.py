@@ -37,6 +37,14 @@ _IMPLIED: dict[Kind, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "events": (("warnings == 0", ("warnings", "events", "error")),),
 }
 """What must hold of a kind, and the names that it is about."""
+_TROUBLE: dict[Kind, str] = {
+    "pods": "pods not ready",
+    "deployments": "deployments not ready",
+    "nodes": "nodes not ready or under pressure",
+    "events": "warnings about",
+}
+NAMED = 3
+"""How many of those in trouble the summary names; the evidence has more."""
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
@@ -130,11 +138,14 @@ class KubernetesCheck(CheckModel):
         probe.metrics += [Metric(name, float(count)) for name, count in counts.items() if name not in ("duration_ms", "events")]
         numbers = {("warnings" if kind == "events" else kind): counts[kind] for kind in found}
         probe.summary = ", ".join(f"{number} {name[:-1] if number == 1 else name}" for name, number in numbers.items())
+        faults: list[str] = []
         for kind in found:
-            for one in [one for one in probe.values[kind] if in_trouble(one)][:SHOWN]:
-                name = one.get("object") or one["name"]
-                where = f"{one['namespace']}/{name}" if one.get("namespace") else name
+            troubled = [one for one in probe.values[kind] if in_trouble(one)]
+            faults += _faults(kind, troubled, empty=not probe.values[kind])
+            for one in troubled[:SHOWN]:
+                where = _where(one)
                 probe.evidence.append(Evidence(f"kubernetes-{kind[:-1]}", one_line(where), _told(one)))
+        probe.fault = one_line("; ".join(faults), LOOKED_AT)
         return probe
 
     def _question(self, kind: Kind) -> tuple[str, dict[str, str | int], str]:
@@ -187,6 +198,26 @@ class KubernetesCheck(CheckModel):
 def in_trouble(one: dict[str, Any]) -> bool:
     """Whether a value of one of the lists counts as not ready, or under pressure; every event is a warning."""
     return not one.get("ready", False) or bool(one.get("pressures"))
+
+
+def _faults(kind: Kind, troubled: list[dict[str, Any]], *, empty: bool) -> list[str]:
+    """In words what is not as it must be, by name: at night nobody opens the evidence first."""
+    if kind == "pods" and empty:
+        return ["there are no pods"]
+    if not troubled:
+        return []
+    named = []
+    for one in troubled[:NAMED]:
+        why = one.get("reason") or ", ".join(one.get("pressures", ()))
+        named.append(_where(one) + (f" ({why})" if why else ""))
+    more = f" and {len(troubled) - NAMED} more" if len(troubled) > NAMED else ""
+    return [f"{_TROUBLE[kind]}: {', '.join(named)}{more}"]
+
+
+def _where(one: dict[str, Any]) -> str:
+    """The name for people: an event's is that of what it is about."""
+    name = one.get("object") or one["name"]
+    return f"{one['namespace']}/{name}" if one.get("namespace") else str(name)
 
 
 def _told(one: dict[str, Any]) -> str:
