@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
 from . import offers
+from .duration import parse_duration
 from .exceptions import CommandError
+from .spelling import nearest
 from .widgets._base import keep_snapshots
 
 if TYPE_CHECKING:
@@ -64,6 +69,34 @@ def _goes_on(command: str) -> bool:
     return any(sign in done.stderr for sign in (b"unexpected end of file", b"unexpected EOF", b"delimited by end-of-file"))
 
 
+def _seconds(text: str) -> float:
+    """The seconds of `30`, `5m` or `1.5`."""
+    try:
+        return float(text) if text.replace(".", "", 1).isdecimal() else parse_duration(text)
+    except ValueError:
+        raise ArgumentTypeError(f"it takes seconds, or a time such as 30s or 5m; got {text!r}") from None
+
+
+def _read(magic: Any, line: str, takes: str) -> Namespace:
+    """What stands behind a magic, quotes around a word taken off. Raises UsageError with one sentence."""
+    name = magic.__name__
+    try:
+        arguments = parse_argstring(magic, line)
+    except ValueError:
+        raise UsageError(f"%{name}: a quote in {line!r} is not closed") from None
+    except UsageError as error:
+        if not (found := re.match(r"unrecognized arguments: (.*)", str(error), re.DOTALL)):
+            raise
+        word = found[1].split()[0]
+        options = [option for action in magic.parser._actions for option in action.option_strings if option.startswith("--")]
+        remedy = nearest(word, options) if word.startswith("-") else f"it takes {takes}"
+        raise UsageError(f"%{name} has no use for {word!r}: {remedy}") from None
+    for option, value in vars(arguments).items():
+        if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            setattr(arguments, option, value[1:-1])
+    return arguments
+
+
 @magics_class
 class PartyMagics(Magics):
     """`%terminal`, `%%terminal` and `%ops`."""
@@ -83,7 +116,7 @@ class PartyMagics(Magics):
     @magic_arguments()
     @argument("room", nargs="?", default="main", help="the terminal's room")
     @argument("--sandbox", "-s", help="a sandbox id of the config, or an address such as docker:web-1")
-    @argument("--timeout", "-t", type=float, help="%%%%terminal: seconds that each command may take (default: no limit)")
+    @argument("--timeout", "-t", type=_seconds, help="%%%%terminal: seconds that each command may take (default: no limit)")
     @argument(
         "--inside", "-i", action="store_true", help="%%%%terminal: type into the shell that another command has opened there (sudo -i)"
     )
@@ -91,7 +124,9 @@ class PartyMagics(Magics):
     @line_cell_magic
     def terminal(self, line: str, cell: str | None = None) -> Terminal | None:
         """Shows a shared terminal; with a cell, runs its lines there, one after the other, until one fails."""
-        arguments = parse_argstring(self.terminal, line)
+        arguments = _read(self.terminal, line, "one room; a machine is --sandbox NAME, and a command stands in a cell below %%terminal")
+        if cell is None and (arguments.timeout is not None or arguments.inside or arguments.quiet):
+            raise UsageError("--timeout, --inside and --quiet are for commands: write %%terminal, with the commands below it")
         terminal = self._terminal(arguments.room, arguments.sandbox)
         if cell is None:
             return terminal
@@ -122,7 +157,7 @@ class PartyMagics(Magics):
         """Shows the ops dashboard; with a config, loads it into the host before."""
         from .widgets.ops import ops
 
-        arguments = parse_argstring(self.ops, line)
+        arguments = _read(self.ops, line, "one config")
         display(ops(arguments.config).wait())
         _warn(offers.refusal())
 

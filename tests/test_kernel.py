@@ -145,6 +145,46 @@ def test_mistakes_are_one_sentence(kernel: Kernel) -> None:
         kernel.run("pw.Terminals")
 
 
+def test_a_magic_with_wrong_words_says_what_to_write(kernel: Kernel) -> None:
+    """One sentence for each, no traceback, and nothing is opened; quotes around a room's name are not part of it."""
+    kernel.run("%load_ext partywidgets")
+    told = kernel.run(
+        """
+import contextlib, io
+for line, cell in [
+    ("--sanbox web", None), ("m2 web", None),
+    ("'m2", None), ("m2 --timeout 5", None), ("m2 -t soon", "ls"), ("m2 -t -1", "ls"), ("m2 ls", "-l"),
+    ("docker:web-1", None),
+]:
+    try:
+        get_ipython().run_line_magic("terminal", line) if cell is None else get_ipython().run_cell_magic("terminal", line, cell)
+    except Exception as error:
+        print(type(error).__name__, error)
+    else:
+        print("nothing said of", line)
+try:
+    get_ipython().run_line_magic("ops", "a.yaml b.yaml")
+except Exception as error:
+    print(error)
+"""
+    ).strip()
+    assert told.split("\n") == [
+        "UsageError %terminal has no use for '--sanbox': did you mean '--sandbox'?",
+        "UsageError %terminal has no use for 'web': it takes one room; a machine is --sandbox NAME, and a command stands in a cell "
+        "below %%terminal",
+        'UsageError %terminal: a quote in "\'m2" is not closed',
+        "UsageError --timeout, --inside and --quiet are for commands: write %%terminal, with the commands below it",
+        "UsageError argument --timeout/-t: it takes seconds, or a time such as 30s or 5m; got 'soon'",
+        "UsageError argument --timeout/-t: it takes seconds, or a time such as 30s or 5m; got '-1'",
+        "UsageError %terminal has no use for 'ls': it takes one room; a machine is --sandbox NAME, and a command stands in a cell "
+        "below %%terminal",
+        "KeywordError Terminal('docker:web-1'): that is a sandbox's address and no name: write Terminal(NAME, sandbox='docker:web-1')",
+        "%ops has no use for 'b.yaml': it takes one config",
+    ]
+    assert kernel.run('%%terminal "two words" -t 1m\necho in-$((6*7))').strip() == "in-42"
+    assert kernel.run('%terminal "two words"').strip() == "Terminal(room='two words')"
+
+
 def test_cell_magic_fails_with_the_command(kernel: Kernel) -> None:
     """%%terminal runs the cell's lines in the room and stops at the first that fails."""
     kernel.run("%load_ext partywidgets")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, overload
 from urllib.parse import quote
 
 from ..client.handle import Handle
@@ -27,6 +27,8 @@ log = logging.getLogger("partywidgets.widgets")
 
 VALUES: dict[str, tuple[int, int]] = {"cols": (20, 1000), "rows": (1, 1000), "font_size": (7, 40), "scrollback": (0, 1_000_000)}
 """The least and the most of each keyword that is a number."""
+_ADDRESS = re.compile(r"(?:local|docker|podman|kubernetes|ssh|(?:jupyter\+|ttyd\+)?wss?):")
+"""A room called so would have the shell of `default`, and commands would run on another machine than whoever wrote it means."""
 CLIENT_IDLE = 60.0
 """Seconds that Python stays in the room after it was last used: whoever stays longer keeps the sandbox's process alive."""
 
@@ -65,7 +67,7 @@ class Terminal(PartyWidget):
     def __init__(
         self,
         room: str = "main",
-        *,
+        *surplus: Never,
         sandbox: str | None = None,
         cols: int | None = None,
         rows: int | None = None,
@@ -83,10 +85,17 @@ class Terminal(PartyWidget):
             "screen_reader": screen_reader,
             "paste_with_ctrl_v": paste_with_ctrl_v,
         }
+        if surplus:
+            raise KeywordError(
+                f"Terminal({', '.join(map(repr, (room, *surplus)))}): only the room stands without a keyword: "
+                f"write Terminal({room!r}, sandbox={surplus[0]!r})"
+            )
         refuse_unknown("Terminal", unknown, ["room", "sandbox", "cols", "layout", *view])
         _check_values({"cols": cols, **view})
         if sandbox is not None and (not isinstance(sandbox, str) or not sandbox):
             raise KeywordError(f"Terminal(sandbox={sandbox!r}): a sandbox is an id of the config, or an address such as docker:web-1")
+        if sandbox is None and isinstance(room, str) and _ADDRESS.match(room):
+            raise KeywordError(f"Terminal({room!r}): that is a sandbox's address and no name: write Terminal(NAME, sandbox={room!r})")
         self._sandbox = sandbox
         self._client: TerminalClient | None = None
         self._opening: asyncio.Lock | None = None

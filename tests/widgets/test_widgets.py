@@ -199,6 +199,9 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
         (lambda: pw.Terminal("w", scrollback=-1), r"Terminal\(scrollback=-1\): it takes a whole number from 0 to 1,000,000"),
         (lambda: pw.Terminal("w", screen_reader=cast("bool", "no")), r"Terminal\(screen_reader='no'\): it takes True or False"),
         (lambda: pw.Terminal("w", sandbox=""), r"Terminal\(sandbox=''\): a sandbox is an id of the config, or an address"),
+        (lambda: pw.Terminal("w", "web"), r"Terminal\('w', 'web'\): only the room .*: write Terminal\('w', sandbox='web'\)"),  # type: ignore[arg-type]
+        (lambda: pw.Terminal("docker:web-1"), r"Terminal\('docker:web-1'\): that is .* write Terminal\(NAME, sandbox='docker:web-1'\)"),
+        (lambda: pw.Terminal("ttyd+ws://h:1/ws"), r"Terminal\('ttyd\+ws://h:1/ws'\): that is a sandbox's address"),
         (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),
         (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes columns, group, height, layout"),
         (lambda: pw.ScanTable(sort="-duration"), r"ScanTable\(sort=…\) has no column 'duration': did you mean 'duration_ms'\?"),
