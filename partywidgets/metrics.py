@@ -26,10 +26,10 @@ DIALLED = ("http", "tcp", "tls", "icmp")
 
 
 class _HostCollector:
-    """Reads the host on the room loop; nothing is counted beside the thing itself."""
+    """Reads the host on the room loop; nothing is counted beside the thing itself. `checks`: what they saw, and who is told, are in it."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, *, checks: bool) -> None:
+        self._app, self._with_checks = app, checks
 
     def collect(self) -> Iterable[Metric]:
         app = self._app
@@ -55,8 +55,9 @@ class _HostCollector:
         refused = int(app.service.config_refused is not None)
         yield GaugeMetricFamily("partywidgets_config_refused", "1 while a changed config is refused and the former goes on.", refused)
         yield from self._disk()
-        yield from self._notifications()
-        yield from self._checks()
+        if self._with_checks:
+            yield from self._notifications()
+            yield from self._checks()
 
     def _disk(self) -> Iterable[Metric]:
         app = self._app
@@ -162,14 +163,14 @@ def _phases(row: CheckResult, seen: dict[str, float]) -> dict[str, float]:
     return {phase: ms / 1000 for phase, ms in found.items() if ms is not None}
 
 
-def exposition(app: App, accept: str) -> tuple[bytes, str]:
-    """The page that `/metrics` answers with, and its media type. Call it on the room loop.
+def exposition(app: App, accept: str, *, checks: bool = True) -> tuple[bytes, str]:
+    """The page that `/metrics` answers with, and its media type. Call it on the room loop. `checks` False: of the host alone.
 
     OpenMetrics, except to whom `accept` (the header) names Prometheus' older text format without it: promtool, and agents that know
     that one alone, read not a line of a page with types that they do not know.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_HostCollector(app))
+    registry.register(_HostCollector(app, checks=checks))
     ProcessCollector(registry=registry)
     encode, media_type = choose_encoder(accept if "text/plain" in accept else OPENMETRICS)
     return encode(registry), media_type

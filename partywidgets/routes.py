@@ -261,9 +261,10 @@ class Routes:
         return Response(status_code=204, headers=NO_STORE)
 
     async def _metrics(self, request: Request, grant: Grant, rest: str) -> Response:
+        """The host's figures, and to whom the ops room would show its rows those of the checks."""
         from .metrics import exposition
 
-        page, media_type = exposition(self.app, request.headers.get("accept", ""))
+        page, media_type = exposition(self.app, request.headers.get("accept", ""), checks=grant.ops_role() is not None)
         return Response(page, media_type=media_type, headers={**NO_STORE, "Vary": "Accept"})
 
 

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from partywidgets.auth import Identity
 from partywidgets.scans.model import CheckResult, Metric
 from partywidgets.scans.report import ScanReport
 from tests.debian_package import unpacked
@@ -76,6 +77,20 @@ async def test_probes_have_the_names_of_blackbox_exporter(tmp_path: Path) -> Non
     (end,) = values(seen["probe_ssl_earliest_cert_expiry", "secure"])
     assert values(seen["probe_ssl_earliest_cert_expiry", "leaf"]) == [end]
     assert abs(end - before.timestamp()) < 60
+
+
+async def test_who_has_no_role_in_ops_sees_nothing_of_the_checks(tmp_path: Path) -> None:
+    """As the ops room: an operator of terminals is shown the host's own figures and no check; a viewer is shown all."""
+    olga = "olga-token-for-these-tests"
+    async with running(tmp_path, people={olga: Identity("olga", "Olga", frozenset({"operator"}))}) as app:
+        report = ScanReport(results=[CheckResult("payments-db", "tcp", "x", "crit")], finished_at=datetime.now(UTC))
+        assert (await app.json("POST", "/api/ops/scans", json={"report": report.to_wire(max_bytes=None)}))[0] == 201
+        assert (await app.json("GET", "/api/ops/scans/rows", token=olga))[0] == 403
+        async with app.http.get(f"{app.url}/metrics", headers=app.bearer(olga)) as answer:
+            page = await answer.text()
+        assert "partywidgets_connections 0.0" in page
+        assert [name for name in ("payments-db", "partywidgets_check", "probe_success", "notifications") if name in page] == []
+        assert ("probe_success", "payments-db") in await scraped(app)
 
 
 async def test_a_page_of_hostile_results_is_still_openmetrics(tmp_path: Path) -> None:
