@@ -67,6 +67,16 @@ def test_a_checks_cron_wins_over_the_defaults_interval() -> None:
     assert (check.every, check.cron, check.timezone) == (None, "15 0 9 * * *", "Asia/Tokyo")
 
 
+def test_a_cell_is_one_of_a_runbook() -> None:
+    """`cell_id` goes with a runbook, the remediation's or the check's, to where it is read; without one it is refused with its place."""
+    text = "checks:\n  - { id: a, type: host, disk: /, remediation: { cell_id: 'repair it' } }\n"
+    with pytest.raises(ConfigError, match=r"^partywidgets.yaml:2:\d+: .*`cell_id` is a cell of the `runbook`, and there is none"):
+        parse_config(text)
+    (check,) = parse_config(text.replace("remediation:", "runbook: 'https://lab.example/lab/tree/shop.ipynb', remediation:")).checks
+    assert check.remedy is not None
+    assert check.remedy.place == "https://lab.example/lab/tree/shop.ipynb#cell-id=repair%20it"
+
+
 def test_a_whole_config_is_read() -> None:
     """Sandboxes, defaults laid under the checks, durations in seconds, sections of every room."""
     config = parse_config(

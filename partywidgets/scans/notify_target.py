@@ -139,7 +139,7 @@ class Target:
 
     def _notice(self, row: CheckResult, told: str, standing: str, now: float) -> Notice:
         remedy = row.remediation
-        parts = [] if remedy is None else [remedy.text, f"runbook {remedy.runbook}" if remedy.runbook else ""]
+        parts = [] if remedy is None else [remedy.text, f"runbook {remedy.place}" if remedy.place else ""]
         over, reminds = standing == "ok", standing == told
         since = row.state.since
         lasted = None if since is None or not reminds else (row.observed_at - since).total_seconds()

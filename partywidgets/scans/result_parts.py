@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Self, cast, get_args
+from urllib.parse import quote
 
 from .bounds import EVIDENCE_BYTES
 from .text import capped, one_line, safe_text
@@ -147,7 +148,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Remediation:
-    """What to do about it. `confirm`: ask before the command runs."""
+    """What to do about it. `cell_id`: the cell of the runbook that is meant. `confirm`: ask before the command runs."""
 
     text: str = ""
     runbook: str | None = None
@@ -155,6 +156,13 @@ class Remediation:
     command: str | None = None
     sandbox: str | None = None
     confirm: bool = True
+
+    @property
+    def place(self) -> str | None:
+        """The runbook, and the cell in it as JupyterLab takes it in an address: it opens the notebook there."""
+        if self.runbook is None or self.cell_id is None or "#" in self.runbook:
+            return self.runbook
+        return f"{self.runbook}#cell-id={quote(self.cell_id, safe='')}"
 
     @classmethod
     def from_wire(cls, wire: WireReader) -> Self:

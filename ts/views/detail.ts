@@ -176,7 +176,7 @@ export class Detail {
   }
 
   #remediation(remediation: NonNullable<Result["remediation"]>, fingerprint: string): HTMLElement {
-    const { text, command, runbook, sandbox, confirm } = remediation;
+    const { text, command, runbook, cell_id: cell, sandbox, confirm } = remediation;
     const open = (run: boolean) => () => this.#actions.terminal(fingerprint, run);
     return section(
       "What helps",
@@ -197,7 +197,7 @@ export class Detail {
       command &&
         sandbox &&
         this.#fold("From a notebook", copyable(`await ops.remedy(${JSON.stringify(fingerprint)}).run()`, "Copy the line for a cell")),
-      runbook && element("div", { class: "pw-muted pw-wrap" }, "Runbook: ", link(runbook)),
+      runbook && element("div", { class: "pw-muted pw-wrap" }, "Runbook: ", link(atCell(runbook, cell))),
     );
   }
 
@@ -224,6 +224,11 @@ function button(label: string, title: string, action: () => void, kind?: string)
 function named(name: string, sign: HTMLButtonElement): HTMLButtonElement {
   sign.setAttribute("aria-label", name);
   return sign;
+}
+
+/** A runbook at one of its cells: JupyterLab opens the notebook there. */
+function atCell(runbook: string, cell: string | null): string {
+  return cell && !runbook.includes("#") ? `${runbook}#cell-id=${encodeURIComponent(cell)}` : runbook;
 }
 
 /** A web address as a link; a path as it is, since only its author knows from where it counts. */

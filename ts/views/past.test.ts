@@ -168,6 +168,23 @@ describe("the uptime of a row", () => {
 describe("for how long a row has stood so", () => {
   afterEach(() => void vi.useRealTimers());
 
+  it("leads to the cell of a runbook, and shows a path as it is", () => {
+    const detail = new Detail({ recheck() {}, terminal() {}, close() {} }, new AbortController().signal, () => import("../chart.ts"));
+    document.body.replaceChildren(detail.node);
+    const remediation = {
+      text: "",
+      command: null,
+      sandbox: null,
+      confirm: true,
+      runbook: "https://lab.example/shop.ipynb",
+      cell_id: "a b",
+    };
+    detail.show({ ...RESULT, remediation }, [], []);
+    expect(detail.node.querySelector<HTMLAnchorElement>("a[href*=lab]")!.href).toBe("https://lab.example/shop.ipynb#cell-id=a%20b");
+    detail.show({ ...RESULT, result_id: "2", remediation: { ...remediation, runbook: "runbooks/shop.ipynb" } }, [], []);
+    expect(detail.node.textContent).toContain("Runbook: runbooks/shop.ipynb#cell-id=a%20b");
+  });
+
   it("goes on with the clock, also while no further result comes, and stops with the view", () => {
     vi.useFakeTimers({ now: Date.parse("2026-11-23T07:30:00Z"), toFake: ["Date", "setInterval", "clearInterval"] });
     const page = new AbortController();

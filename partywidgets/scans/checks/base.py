@@ -179,6 +179,10 @@ class CheckModel(BaseModel):
             raise PlacedError("a check has `every` or `cron`, not both: take one of them out", ("cron",))
         if self.cron is None and self.timezone is not None:
             raise PlacedError("`timezone` is what `cron` is read in, and there is no `cron`: take it out", ("timezone",))
+        if self.remedy is not None and self.remedy.cell_id is not None and self.remedy.runbook is None:
+            raise PlacedError(
+                "`cell_id` is a cell of the `runbook`, and there is none: name it, or take this out", ("remediation", "cell_id")
+            )
         if self.value_names is not None:
             placed = [(("conditions", index), expr) for index, expr in enumerate(self.conditions)]
             for where, expr in (*placed, (("warn",), self.warn), (("crit",), self.crit)):
