@@ -90,7 +90,7 @@ class TerminalServer(Server):
         wanted = query.get("sandboxId") or (upstream.sandbox_id if is_open else self.session.had or self.session.usual)
         if is_open and wanted != upstream.sandbox_id:
             self.audit.note("refused", person, reason=f"the terminal is open on {upstream.sandbox_id}")
-            connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: use another room"[:120])
+            connection.close(4409, f"this terminal is open on the sandbox {upstream.sandbox_id}: end and leave it, or use another"[:120])
             return
         viewer = viewer_of(connection, person, query.get("dialect", ""))
         if viewer is None:
