@@ -41,4 +41,30 @@ describe("what is pasted", () => {
     question.take("\x1b[201~reboot", true);
     expect(pasted).toEqual(["[201~reboot"]);
   });
+
+  it("is taken from the page for whoever may type, no more than a host takes in one message, and said where it is not", () => {
+    const field = document.createElement("textarea");
+    document.body.append(field);
+    const told: string[] = [];
+    let mayType = false;
+    const target = {
+      canType: () => mayType,
+      unheard: () => told.push("unheard"),
+      refused: (sentence: string) => told.push(sentence),
+      bracketed: () => true,
+    };
+    question.listen(field, target, new AbortController().signal);
+    const paste = (text: string) => {
+      const event = new Event("paste", { bubbles: true, cancelable: true });
+      Object.assign(event, { clipboardData: { getData: () => text } });
+      field.dispatchEvent(event);
+      return event.defaultPrevented;
+    };
+    expect([paste("ls"), pasted, told]).toEqual([true, [], ["unheard"]]);
+    mayType = true;
+    paste("é".repeat(500_001));
+    expect([pasted, told.at(-1)]).toEqual([[], expect.stringMatching(/^Not pasted: the text has 1001 kB/)]);
+    paste("ls");
+    expect([pasted, told.at(-1)]).toEqual([["ls"], ""]);
+  });
 });
