@@ -69,7 +69,7 @@ export function both(known: ReadonlySet<string> | undefined, more: ReadonlySet<s
 export function changedFields(before: Result, now: Result): ReadonlySet<string> {
   let bits = 0;
   if (before.status !== now.status) bits |= 1;
-  if (before.summary !== now.summary) bits |= 2;
+  if (before.summary !== now.summary && timeless(before.summary) !== timeless(now.summary)) bits |= 2;
   if (before.severity !== now.severity) bits |= 4;
   if (moved(before.duration_ms, now.duration_ms)) bits |= 8;
   if (before.suppression !== now.suppression && differs(before.suppression, now.suppression)) bits |= 16;
@@ -79,6 +79,11 @@ export function changedFields(before: Result, now: Result): ReadonlySet<string> 
 /** A duration is another with each look, so only one that an eye should go to is marked: twice or half of what it was, by 100 ms or more. */
 function moved(before: number, now: number): boolean {
   return Math.abs(now - before) >= 100 && (now >= 2 * before || before >= 2 * now);
+}
+
+/** A summary without the times in it: "HTTP 200 in 11.6 ms" says the same with the next look. */
+function timeless(summary: string): string {
+  return summary.replace(/\d+(?:\.\d+)? ?(?:ms|s|m|h)\b/g, "");
 }
 
 function differs(a: unknown, b: unknown): boolean {

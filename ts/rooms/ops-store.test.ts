@@ -197,6 +197,19 @@ describe("the store", () => {
     expect(changes.changed.get("a")!.has("duration_ms")).toBe(marked);
   });
 
+  it.each([
+    ["HTTP 200 in 11.64 ms", "HTTP 200 in 9.1 ms", false],
+    ["backup: 12 bytes, changed 5m ago", "backup: 12 bytes, changed 6m ago", false],
+    ["7 orders wait", "8 orders wait", true],
+    ["HTTP 200 in 11.64 ms", "HTTP 503 in 11.64 ms", true],
+  ])("marks a summary where more than its times is another: %s, then %s", (before, now, marked) => {
+    const store = new OpsStore();
+    store.apply(checked(result("a", { seq: 1, summary: before })), noChanges());
+    const changes = noChanges();
+    store.apply(checked(result("a", { seq: 2, summary: now })), changes);
+    expect(changes.changed.get("a")!.has("summary")).toBe(marked);
+  });
+
   it("follows a running scan until its report", () => {
     const store = new OpsStore();
     store.apply({ type: "scan-started", data: { scan_id: "s", trigger: "manual", started_at: "", total: 4 } }, noChanges());
