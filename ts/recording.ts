@@ -19,7 +19,12 @@ export function mount({ model, el, signal }: MountOptions): void {
   const screen = element("div", { class: "pw-player" });
   const body = element("div", { class: "pw-recording-body" }, screen);
   const bar = element("div", { class: "pw-bar" }, title, note, element("span", { class: "pw-space" }), save);
-  const root = element("div", { class: "pw pw-recording", "data-lm-suppress-shortcuts": "true", role: "group" }, bar, body);
+  const root = element(
+    "div",
+    { class: "pw pw-recording", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": title.textContent },
+    bar,
+    body,
+  );
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
   followTheme(root, signal);
@@ -47,6 +52,12 @@ export function mount({ model, el, signal }: MountOptions): void {
       save.disabled = false;
       save.addEventListener("click", () => download(`${recording.room}-${recording.id}.cast`, "application/x-asciicast", cast));
     },
-    (error: Error) => signal.aborted || setText(note, error.message),
+    (error: Error) => {
+      if (signal.aborted) return;
+      // To be read whole, in as many lines as it takes; and there is nothing to save.
+      note.className = "";
+      save.hidden = true;
+      setText(note, error.message);
+    },
   );
 }
