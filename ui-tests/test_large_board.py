@@ -188,7 +188,7 @@ def test_one_update_lands_in_view(page: Page, place: Place) -> None:
     expect(line).to_have_attribute("data-status", "crit")
     page.wait_for_function("() => window.flashed")
     assert titles(page)[:6] == [f"Check {number:05}" for number in range(6)]
-    expect(page.get_by_title("Show crit only")).to_contain_text(str(ROWS // 5 + 1))
+    expect(page.get_by_title("Show crit only")).to_contain_text(f"{ROWS // 5 + 1:,}")
 
     # The row whose details are open is told of where it is not in view.
     line.click()
