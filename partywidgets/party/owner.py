@@ -42,7 +42,7 @@ def owner_of(path: Path) -> str:
             return f"; {what} belongs to {_name(owner)}, and this runs as {_name(os.geteuid())}"
     # Where not even they can be looked at, one of the directories above lets nobody in.
     for place in path.parents if not os.access(path.parent, os.F_OK) else ():
-        if os.access(place, os.F_OK) and not os.access(place, os.X_OK):
+        if os.path.isdir(place) and not os.access(place, os.X_OK):
             return f"; {place} belongs to {_name(place.stat().st_uid)}, and this runs as {_name(os.geteuid())}"
     return ""
 

@@ -136,6 +136,7 @@ MAY_SEND = {
     "past": "viewer responder runner admin",
     "window": "viewer responder runner admin",
     "rows": "viewer responder runner admin",
+    "ticket": "viewer responder runner admin",
     "ack": "responder admin",
     "silence": "responder admin",
     "recheck": "responder admin",

@@ -77,10 +77,10 @@ async def resolve(host: str, port: int, family: Family = "any") -> list[tuple[so
         found = await loop.run_in_executor(
             _resolvers(), lambda: socket.getaddrinfo(host, port, family=_FAMILIES[family], type=socket.SOCK_STREAM)
         )
-    except (socket.gaierror, UnicodeError) as error:
-        if is_out_of_files():  # the resolver says of that only that it did not find the name
+    except (OSError, UnicodeError) as error:
+        if is_out_of_files():  # the resolver says of that only that it did not find the name, or what a module of it met
             raise DialError("internal", MORE_FILES) from None
-        reason = error.strerror if isinstance(error, socket.gaierror) else "no valid name"
+        reason = error.strerror if isinstance(error, OSError) else "no valid name"
         raise DialError("dns", f"{host}: {reason}") from None
     return [(info[0], (str(info[4][0]), int(info[4][1]))) for info in found if info[0] in (socket.AF_INET, socket.AF_INET6)]
 
