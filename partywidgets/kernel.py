@@ -19,7 +19,6 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 
 from . import offers
-from .duration import parse_duration
 from .exceptions import CommandError
 from .spelling import nearest
 from .widgets._base import keep_snapshots
@@ -71,6 +70,8 @@ def _goes_on(command: str) -> bool:
 
 def _seconds(text: str) -> float:
     """The seconds of `30`, `5m` or `1.5`."""
+    from .duration import parse_duration  # it reads models' fields, too: loading the extension would load pydantic
+
     try:
         return float(text) if text.replace(".", "", 1).isdecimal() else parse_duration(text)
     except ValueError:

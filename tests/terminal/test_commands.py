@@ -353,7 +353,7 @@ async def test_run_in_a_busybox_container(serve: Serve, docker_engine: Engine, m
 async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -> None:
     """A command behind another is not typed once control went to somebody else, nor for who was put out and never answers the Close."""
     async with serve() as place, place.watch() as ana, place.watch(who="pia") as pia, place.watch(who="ben") as ben:
-        await ben.running()
+        await ana.running()
         await ben.tell("run", id="b1", command="read x; echo $x")
         await ben.message("mark", kind="start", command="read x; echo $x")
         await ben.tell("run", id="b2", command="echo second-$((1+1))")
