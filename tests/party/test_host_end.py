@@ -19,6 +19,17 @@ from partywidgets.transport.server import serve
 from .serving import LIMIT, Raw, Recorder, Running, until
 
 
+def recorded(tmp_path: Path) -> tuple[PartyHost, list[Any]]:
+    """A host of one party, `room`, and what its rooms' hooks were told."""
+    log: list[Any] = []
+
+    class Room(Recorder):
+        pass
+
+    Room.log = log
+    return PartyHost({"room": Room}, storage=tmp_path), log
+
+
 @pytest.mark.parametrize("hook", ["on_start", "get_connection_tags", "on_connect"])
 async def test_who_is_on_the_way_in_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
     """The hook is cancelled before on_stop and no on_close comes for what on_connect did not accept; the peer is told 503."""
@@ -63,13 +74,7 @@ async def test_who_is_on_the_way_in_is_turned_away(tmp_path: Path, monkeypatch: 
 
 async def test_nobody_comes_into_a_host_that_ends(tmp_path: Path) -> None:
     """While it waits for the answer to its Close, a room that is there takes nobody new: 503, and the end is not put off."""
-    log: list[Any] = []
-
-    class Room(Recorder):
-        pass
-
-    Room.log = log
-    host = PartyHost({"room": Room}, storage=tmp_path)
+    host, log = recorded(tmp_path)
     async with serve(host, port=0, auth=None) as server:
         await host.__aenter__()
         run = Running(host, server)
@@ -91,30 +96,31 @@ async def test_alarms_that_cannot_be_closed_hold_nobody_in(
     """Every connection is told 1012 and the directory is free all the same; the log says where."""
 
     class Broken:
+        def __init__(self, database: sqlite3.Connection) -> None:
+            self.database = database
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.database, name)
+
         def close(self) -> None:
+            self.database.close()
             raise sqlite3.OperationalError("disk I/O error")
 
-    log: list[Any] = []
-
-    class Room(Recorder):
-        pass
-
-    Room.log = log
-    host = PartyHost({"room": Room}, storage=tmp_path)
+    host, log = recorded(tmp_path)
     async with serve(host, port=0, auth=None) as server:
         async with host:
             socket = await Running(host, server).connect(id="me").__aenter__()
             alarms = host._alarms
             assert alarms is not None
             assert alarms._database is not None
-            alarms._database.close()
-            monkeypatch.setattr(alarms, "_database", Broken())
+            # Closed on the thread that works with it: SQLite ends the process that does otherwise.
+            monkeypatch.setattr(alarms, "_database", Broken(alarms._database))
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, log) == (1012, [("close", "me", 1012, "the server stops", True)])
     assert f"the alarms of {tmp_path} could not be closed" in caplog.text
-    async with PartyHost({"room": Room}, storage=tmp_path) as another:
+    async with recorded(tmp_path)[0] as another:
         assert another.storage_path == tmp_path
 
 
