@@ -31,7 +31,8 @@ from .terminal.recording_list import newest
 from .terminal.recording_thread import off_loop
 from .terminal.sandboxes.opening import parse_address
 from .terminal.server import TerminalServer
-from .transport.asgi import deny, raw_path_of
+from .transport.asgi import deny
+from .transport.scope import raw_path_of
 
 if TYPE_CHECKING:
     from .app import App

@@ -11,7 +11,6 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
-from urllib.parse import quote, unquote_plus
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -19,7 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..auth import TICKET_SUBPROTOCOL, Authoriser, Refusal
+from ..auth import Authoriser, Refusal
 from ..exceptions import ConnectionIdError, ConnectionIdTakenError, HostError, RoomNameError, UnknownPartyError
 from ..party.failures import Failures
 from ..party.grant import OPEN_ROLES, Grant
@@ -31,6 +30,7 @@ from ..party.wire import Receiver, Wire
 from .fields import check_fields
 from .notices import Notices
 from .plain import serve_plain
+from .scope import carries_credential, clean, connection_id_of, is_stripped_handshake, raw_path_of
 from .standing import Standing, refused
 
 Refuse = Callable[[Response], Awaitable[None]]
@@ -41,9 +41,6 @@ ADOPT = "partywidgets.adopt"
 
 HOOK_TIME = 30.0
 """Seconds that an authoriser or a before-hook may take, as `on_start` by default: one that hung would hold its handshake's place."""
-
-SECRET_QUERY = frozenset({"ticket", "token"})
-SECRET_HEADERS = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 
 NEVER = frozenset({"CONNECT", "TRACE"})
 """Methods that no room sees: a 200 would open a tunnel for whatever stands in front, and an echo shows it what was sent (RFC 9110 §9.3)."""
@@ -65,61 +62,6 @@ class AcceptSocket(Protocol):
     """Finishes a handshake: sends the 101 and returns the open wire."""
 
     def __call__(self, receiver: Receiver, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> Wire: ...
-
-
-def raw_path_of(scope: Scope) -> str:
-    """The undecoded path below the root path."""
-    raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if isinstance(raw, bytes) else quote(scope["path"], safe="/%:@!$&'()*+,;=~-._")
-    root = scope.get("root_path", "")
-    if root and (path == root or path.startswith(root + "/")):
-        path = path[len(root) :]
-    return path
-
-
-def clean(scope: Scope) -> dict[str, Any]:
-    """A copy of the scope without what is secret (Cookie, Authorization, ticket, token) and what a client must not say (x-partykit-*)."""
-    cleaned = dict(scope)
-    query = bytes(scope.get("query_string", b""))
-    if query:
-        kept = [pair for pair in query.split(b"&") if unquote_plus(pair.partition(b"=")[0].decode("latin-1")) not in SECRET_QUERY]
-        cleaned["query_string"] = b"&".join(kept)
-    headers: list[tuple[bytes, bytes]] = []
-    for name, value in scope.get("headers", ()):
-        lower = name.lower()
-        if lower in SECRET_HEADERS or lower.startswith(b"x-partykit-"):
-            continue
-        if lower == b"sec-websocket-protocol":
-            offers = [offer.strip() for offer in value.decode("latin-1").split(",")]
-            value = ", ".join(offer for offer in offers if offer and not offer.startswith(TICKET_SUBPROTOCOL)).encode("latin-1")
-            if not value:
-                continue
-        headers.append((name, value))
-    cleaned["headers"] = headers
-    if "subprotocols" in scope:
-        cleaned["subprotocols"] = [offer for offer in scope["subprotocols"] if not offer.startswith(TICKET_SUBPROTOCOL)]
-    return cleaned
-
-
-def carries_credential(scope: Scope) -> bool:
-    """True when `clean` takes a header or a query value from it that says who comes."""
-    keys = {unquote_plus(pair.partition(b"=")[0].decode("latin-1")) for pair in bytes(scope.get("query_string", b"")).split(b"&")}
-    return not keys.isdisjoint(SECRET_QUERY) or any(name.lower() in SECRET_HEADERS for name, _ in scope.get("headers", ()))
-
-
-def connection_id_of(scope: Scope) -> str | None:
-    """The first `_pk` of the query, decoded; None when it is missing or empty."""
-    for pair in bytes(scope.get("query_string", b"")).split(b"&"):
-        key, _, value = pair.decode("latin-1").partition("=")
-        if unquote_plus(key) == "_pk":
-            return unquote_plus(value) or None
-    return None
-
-
-def is_stripped_handshake(scope: Scope) -> bool:
-    """A WebSocket's handshake whose hop-by-hop fields a proxy kept to itself (RFC 9110 §7.6.1): its key came, without an Upgrade."""
-    names = {name.lower() for name, _ in scope.get("headers", ())}
-    return b"sec-websocket-key" in names and b"upgrade" not in names
 
 
 class Door:

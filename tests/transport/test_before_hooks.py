@@ -22,7 +22,8 @@ from websockets.typing import Subprotocol
 
 from partywidgets.auth import Gate, Identity, Refusal
 from partywidgets.party import Connection, ConnectionContext, Grant, Lobby, PartyHost, Server
-from partywidgets.transport.asgi import PartyMiddleware, clean
+from partywidgets.transport.asgi import PartyMiddleware
+from partywidgets.transport.scope import clean
 from partywidgets.transport.server import serve
 
 from ..party.serving import received

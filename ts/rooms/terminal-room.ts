@@ -14,22 +14,18 @@ import {
   type UpstreamState,
   type Welcome,
 } from "../terminal-protocol.ts";
+import { type Above, ComingScreen } from "./coming-screen.ts";
+import { SentInputs } from "./sent-inputs.ts";
 
 /** Output on the screen is acknowledged after this many bytes, or after a pause. The room holds a viewer with 512 KiB unacknowledged for lagging. */
 const ACK_BYTES = 128 * 1024;
 const ACK_IDLE_MS = 50;
 /** A `resync` that brought nothing is asked for again after this. */
 const RESYNC_AGAIN_MS = 5000;
-/** A connection that is lost when a screen has been on its way for so long is too bad for a large one. */
-const THIN_AFTER_MS = 3000;
-/** Whoever waits so long for the screen of a new connection is told that it is being caught up with. */
-const LATE_AFTER_MS = 1000;
-
 /** Bytes of the lines above that come with a first screen: the rest follows, as far as the line brings it in a moment. */
 const FIRST_BYTES = 8192;
 /** Whoever missed more gets a screen first, which over a slow line is there sooner. */
 const MISSED_BYTES = 32_768;
-const MAX_RATE = 1e9;
 
 /** Where output goes. Calls are in stream order; `done` comes when it is on the screen. */
 export interface Screen {
@@ -57,8 +53,7 @@ export interface TerminalStatus {
   exit: { code: number | null; reason: string } | null;
   lagging: boolean;
   screenIsRaw: boolean;
-  /** The lines above the screen: all that the room gives, some were left out, or those are on their way. */
-  above: "whole" | "short" | "coming";
+  above: Above;
 }
 
 export interface TerminalEvents {
@@ -97,15 +92,6 @@ const NOBODY: TerminalStatus = {
   above: "whole",
 };
 
-/** An input of more bytes is no key: a pasted text. */
-const KEY_BYTES = 24;
-const TEXTS_KEPT = 64;
-
-function lostInputs(count: number, text: boolean): string {
-  if (count === 1) return text ? "The text that you pasted last was" : "Your last keystroke was";
-  return text ? `Your last ${count} inputs, pasted text among them, were` : `Your last ${count} keystrokes were`;
-}
-
 export class TerminalRoom {
   status: TerminalStatus = { ...NOBODY };
   #screen: Screen;
@@ -118,26 +104,15 @@ export class TerminalRoom {
   #shown = 0;
   #acked = 0;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
-  #sequence = 0;
-  /** What the room calls the socket of the last welcome, and how many inputs had gone out on it when it was lost. */
+  /** What the room calls the socket of the last welcome. */
   #socket = "";
-  #sequenceBefore = 0;
-  /** The numbers of inputs that were longer than a key, on this socket, and on the one that was lost; the last ones. */
-  #texts: number[] = [];
-  #textsBefore: number[] = [];
-  /** Since when a screen is to come, and what this page shows is of a time before it; null when none is. */
-  #screenSince: number | null = null;
-  /** Runs while the screen of a welcome is to come; that screen is late once it has fired. */
-  #lateTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The connection was lost before a screen had come: the next one is to be small. */
-  #thin = false;
-  /** The newest screen has not all of the lines above it; what follows depends on how fast it came. */
-  #short = false;
-  #mayFollow = false;
-  /** Lines above the screen may follow by themselves: runs until it is plain that they do not, or are late. */
-  #aboveTimer: ReturnType<typeof setTimeout> | undefined;
-  /** A screen came short while nobody saw the page. */
-  #shortUnseen = false;
+  #inputs = new SentInputs();
+  #coming = new ComingScreen({
+    late: (late) => {
+      if (this.status.lagging !== late) this.#update({ lagging: late });
+    },
+    above: (above) => this.#update({ above }),
+  });
   #resizeAhead: { cols: number; rows: number; offset: number } | null = null;
   #askedResyncAt = Number.NEGATIVE_INFINITY;
   /** Frames of an older epoch or screen still in the write queue must not move the acknowledgement. */
@@ -171,28 +146,21 @@ export class TerminalRoom {
       missed: String(MISSED_BYTES),
       after: this.#socket || null,
       epoch: this.#epoch,
-      offset: this.#epoch === null || this.#screenSince !== null ? null : String(this.#offset),
-      ...(this.#thin ? { scrollback: "0" } : {}),
+      offset: this.#epoch === null || this.#coming.awaited ? null : String(this.#offset),
+      ...(this.#coming.thin ? { scrollback: "0" } : {}),
     };
     return this.#ranOn && this.status.role !== "observer" ? { ...where, sandboxId: this.#ranOn } : where;
   }
 
   /** A new socket: input sequences start again. */
   opened(): void {
-    if (this.#sequence) {
-      [this.#sequenceBefore, this.#sequence] = [this.#sequence, 0];
-      [this.#textsBefore, this.#texts] = [this.#texts, []];
-    }
+    this.#inputs.restart();
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
   }
 
   closed(): void {
-    clearTimeout(this.#lateTimer);
-    clearTimeout(this.#aboveTimer);
-    this.#aboveTimer = undefined;
-    this.#thin ||= this.#screenSince !== null && performance.now() - this.#screenSince >= THIN_AFTER_MS;
-    const above = this.status.above === "coming" ? "short" : this.status.above;
-    this.#update({ welcomed: false, canType: false, people: [], asking: [], lagging: false, above });
+    this.#coming.lost();
+    this.#update({ welcomed: false, canType: false, people: [], asking: [], lagging: false, above: this.#coming.above });
     for (const answer of this.#replies.values()) answer({ ok: false, error: "the connection was lost before the answer came", lost: true });
     this.#replies.clear();
   }
@@ -200,8 +168,8 @@ export class TerminalRoom {
   /** Keystrokes. False when they did not go out. */
   type(bytes: Uint8Array): boolean {
     if (!this.status.canType) return false;
-    const sent = this.#send(encodeInput(this.#sequence + 1, bytes));
-    if (sent && ++this.#sequence && bytes.length > KEY_BYTES) this.#texts = [...this.#texts.slice(1 - TEXTS_KEPT), this.#sequence];
+    const sent = this.#send(encodeInput(this.#inputs.next, bytes));
+    if (sent) this.#inputs.went(bytes.length);
     return sent;
   }
 
@@ -225,15 +193,14 @@ export class TerminalRoom {
     });
   }
 
-  /** Browsers let a page that nobody sees draw seldom, so that its line seems slow: once it is seen again, it may have the lines above. */
+  /** The page is seen, or is not. */
   seen(now: boolean): void {
-    if (now && this.#shortUnseen) this.askAbove();
-    this.#shortUnseen = false;
+    if (this.#coming.seen(now)) this.askAbove();
   }
 
   /** Asks for the lines above the screen that were left out. They come with a whole screen: a slow line brings nothing else meanwhile. */
   askAbove(): void {
-    if (this.tell({ type: "resync" })) this.#update({ above: "coming" });
+    if (this.tell({ type: "resync" })) this.#coming.asked();
   }
 
   /** The lease is this person's, in this page or in another of theirs. */
@@ -338,7 +305,7 @@ export class TerminalRoom {
         this.#events.notice(message.message);
         break;
       case "resync":
-        this.#resync(message.reason, message.short === true);
+        this.#coming.announced(message.reason, message.short === true);
         break;
       case "ticket":
       case "waits":
@@ -348,27 +315,9 @@ export class TerminalRoom {
     }
   }
 
-  /** A screen comes. Behind one of a new connection, the lines above that were left out follow at once where the line is good. */
-  #resync(reason: string, short: boolean): void {
-    this.#screenSince = performance.now();
-    this.#short = short;
-    clearTimeout(this.#aboveTimer);
-    this.#aboveTimer = undefined;
-    this.#mayFollow = short && reason !== "lagged" && reason !== "asked";
-    this.#shortUnseen = short && !this.#mayFollow;
-    if (this.#mayFollow || reason === "above") {
-      // Nobody is shown what is over in a moment.
-      this.#aboveTimer = setTimeout(() => {
-        this.#aboveTimer = undefined;
-        this.#update({ above: reason === "above" && this.#screenSince !== null ? "coming" : short ? "short" : "whole" });
-      }, LATE_AFTER_MS);
-    } else this.#update({ above: short ? "short" : this.status.above === "coming" ? "coming" : "whole" });
-  }
-
   #welcome(welcome: Welcome): void {
     const fresh = welcome.epoch !== this.#epoch;
     this.#epoch = welcome.epoch;
-    this.#screenSince = welcome.resumed ? null : performance.now();
     if (fresh || !welcome.resumed) {
       this.#generation++;
       this.#offset = this.#shown = this.#acked = welcome.offset;
@@ -388,16 +337,12 @@ export class TerminalRoom {
       lagging: false,
       screenIsRaw: welcome.screen === "raw",
     });
-    clearTimeout(this.#lateTimer);
-    this.#lateTimer = welcome.resumed ? undefined : setTimeout(() => this.#update({ lagging: true }), LATE_AFTER_MS);
+    this.#coming.welcomed(welcome.resumed);
     this.#resizeAhead = null;
     this.#screen.resize(welcome.size);
-    const lost = this.#sequenceBefore - (welcome.taken ?? this.#sequenceBefore);
-    [this.#socket, this.#sequenceBefore] = [welcome.socket ?? "", 0];
-    if (lost > 0) {
-      const text = this.#textsBefore.some((number) => number > (welcome.taken ?? 0));
-      this.#events.notice(`${lostInputs(lost, text)} lost with the connection`);
-    }
+    this.#socket = welcome.socket ?? "";
+    const swallowed = this.#inputs.swallowed(welcome.taken);
+    if (swallowed !== null) this.#events.notice(swallowed);
   }
 
   /** A resize stands at an offset of the stream. One that overtakes output, or the snapshot of a time before it, waits for its place. */
@@ -415,14 +360,7 @@ export class TerminalRoom {
 
   #restore({ offset, cols, rows, bytes }: { offset: number; cols: number; rows: number; bytes: Uint8Array }): void {
     const generation = ++this.#generation;
-    const ms = performance.now() - (this.#screenSince ?? 0);
-    // Behind its announcement a screen comes as fast as the line is, however long the way.
-    const rate = this.#mayFollow ? Math.min(MAX_RATE, Math.ceil((1000 * bytes.length) / Math.max(ms, 0.001))) : undefined;
-    this.#screenSince = null;
-    clearTimeout(this.#lateTimer);
-    if (this.#lateTimer !== undefined && this.status.lagging) this.#update({ lagging: false });
-    this.#lateTimer = undefined;
-    if (this.status.above === "coming") this.#update({ above: this.#short ? "short" : "whole" });
+    const rate = this.#coming.came(bytes.length);
     this.#offset = offset;
     this.#askedResyncAt = Number.NEGATIVE_INFINITY;
     this.#screen.restore({ cols, rows }, bytes, () => this.#reached(generation, offset, true, rate));
