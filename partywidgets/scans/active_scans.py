@@ -160,8 +160,8 @@ class ActiveScans:
             return
         stream.add(placement)
         suppressions = self._service.suppressions
-        if placement.recorded.changes and result.status in ("crit", "unknown"):
-            suppressions.failed(result)
+        if placement.recorded.changes:
+            (suppressions.failed if result.status in ("crit", "unknown") else suppressions.recovered)(result)
         if placement.ended_ack is not None:
             self._service.own(suppressions.ack_over(placement.ended_ack), "ack ended")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,14 +149,18 @@ class Board:
             raise ScanError(f"{SILENCES} silences are in force: lift one first")
         self.silences[silence.id] = silence
 
-    def resuppress(self, now: datetime) -> list[CheckResult]:
-        """Ends what is over by `now`, and returns the rows whose suppression changed, each with a new seq."""
+    def resuppress(self, now: datetime, depends_on: Callable[[str], Sequence[str] | None]) -> list[CheckResult]:
+        """Ends what is over by `now`, and returns the rows whose suppression changed, each with a new seq.
+
+        `depends_on` gives what a check waits for, None of one that is not known here. A row that waits does so until it is looked at anew,
+        also where what it waits for is better by now: what was seen of it before may be over with that.
+        """
         self.acks = {fingerprint: ack for fingerprint, ack in self.acks.items() if ack.in_force(now)}
         self.silences = {name: silence for name, silence in self.silences.items() if silence.in_force(now)}
         changed = []
         for fingerprint, row in self.rows.items():
-            kept = row.suppression if row.suppression is not None and row.suppression.by == "dependency" else None
-            suppression = suppression_of(row, self.acks, self.silences.values(), now, self.maintenance.open) or kept
+            said = suppression_of(row, self.acks, self.silences.values(), now, self.maintenance.open)
+            suppression = said or self._still_waits(row, depends_on(row.check_id))
             if suppression != row.suppression:
                 self.seq += 1
                 changed.append(fresh := copy(row))  # `row` may be in a report that somebody holds
@@ -212,8 +216,21 @@ class Board:
 
     def _suppression(self, result: CheckResult, depends_on: Sequence[str], now: datetime) -> Suppression | None:
         said = suppression_of(result, self.acks, self.silences.values(), now, self.maintenance.open)
-        if said is not None or result.status in ("ok", "skip"):
-            return said
+        return said or self._waits(result, depends_on)
+
+    def _still_waits(self, row: CheckResult, depends_on: Sequence[str] | None) -> Suppression | None:
+        before = row.suppression
+        if (
+            before is not None
+            and before.by == "dependency"
+            and (depends_on is None or (before.id in depends_on and self.of_check(before.id)))
+        ):
+            return before
+        return self._waits(row, depends_on or ())
+
+    def _waits(self, result: CheckResult, depends_on: Sequence[str]) -> Suppression | None:
+        if result.status in ("ok", "skip"):
+            return None
         for check_id in depends_on:
             for row in self.of_check(check_id):
                 if row.suppression is not None and (row.suppression.by, row.suppression.id) == ("dependency", result.check_id):

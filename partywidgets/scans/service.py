@@ -208,7 +208,7 @@ class OpsMonitorService:
         self.board.maintenance.configure(name, maintenance)
         await self.settle(name, swap, actor)
         if self.started:
-            await self.suppressions.refresh(only_ended=True)
+            await self.suppressions.refresh()
         failing = self.notifier.failing()
         # Of a row that nobody looks at, nobody is told: its check may have been mended since.
         looked_at = [

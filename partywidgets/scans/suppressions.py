@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FRESH = 1.0
 """Seconds in which what a row may wait for was looked at recently enough."""
+SOON = 0.5
+"""Seconds at least until what waited for a row that recovered is looked at."""
 SILENCE_BYTES = 64 * 1024
 """What a snapshot says of silences (the newest ones), at most."""
 
@@ -107,7 +109,7 @@ class Suppressions:
         ended = [ack for ack in self._service.board.acks.values() if not ack.in_force(now)]
         if only_ended and not (over or ended or began or closed):
             return
-        changed = self._service.board.resuppress(now)
+        changed = self._service.board.resuppress(now, self._depends_on)
         self._notify_of(changed)
         for silence in over:
             await self._note("silence-ended", {**silence.to_wire(), "actor": None}, at=silence.until)
@@ -134,6 +136,18 @@ class Suppressions:
         for name in () if loaded is None else loaded.check.depends_on:
             if now.timestamp() - (board.last_observed(name) or 0.0) > FRESH:
                 self._service.scheduler.hasten(name, after=0.0)
+
+    def recovered(self, result: CheckResult) -> None:
+        """A row fails no more. What waits for it is looked at soon: of one that fails for a reason of its own nobody was told so far, and
+        its own time may be a day away."""
+        board, registry = self._service.board, self._service.registry
+        for loaded in registry.dependents(result.check_id):
+            if any(row.status not in ("ok", "skip") for row in board.of_check(loaded.id)):
+                self._service.scheduler.hasten(loaded.id, after=max(loaded.check.retry_delay, SOON))
+
+    def _depends_on(self, check_id: str) -> Sequence[str] | None:
+        loaded = self._service.registry.checks.get(check_id)
+        return None if loaded is None else loaded.check.depends_on
 
     def _notify_of(self, rows: Iterable[CheckResult]) -> None:
         """A message that waits is not sent of a row that somebody takes care of by now, and one that was held back is."""

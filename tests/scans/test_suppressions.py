@@ -8,10 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from partywidgets.scans.model import utc_now, wire_time
+from partywidgets.scans.registry import Selection
 from partywidgets.scans.service import OpsMonitorService
 from partywidgets.scans.silence import Ack, Silence
 
-from .ops_room import OpsRoom, Play, ScriptedCheck, ops_room
+from .ops_room import WAIT, OpsRoom, Play, ScriptedCheck, ops_room
 
 REFUSED = "database or disk is full"
 
@@ -132,3 +133,62 @@ async def test_what_was_over_while_no_host_ran_ends_as_ever(tmp_path: Path, play
         assert [row.suppression for row in service.board.rows.values()] == [None, None]
         restored = await service.history.restore()
         assert (restored.acks, restored.silences) == ([], [])
+
+
+async def test_what_waits_goes_on_waiting_when_something_else_that_kept_it_quiet_ends(play: Play) -> None:
+    """A silence and an ack over a row that waits for another: when they end it waits as before, for it failed all the time."""
+    play.statuses.update(router="crit", shop="crit")
+    router, shop = ScriptedCheck(id="router"), ScriptedCheck(id="shop", depends_on=("router",))
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [router, shop])
+        await service.run_scan()
+        now = utc_now()
+
+        def quiet_by() -> str | None:
+            suppression = service.board.rows[shop.fingerprint].suppression
+            return None if suppression is None else suppression.by
+
+        await service.suppressions.silence(Silence({"check_id": "shop"}, "moving house", "Ana", now, now + timedelta(hours=1)))
+        await service.suppressions.acknowledge(Ack(shop.fingerprint, "on it", "Ana", now))
+        assert quiet_by() == "ack"
+        await service.suppressions.withdraw_ack(shop.fingerprint, "Ana")
+        assert quiet_by() == "silence"
+        await service.suppressions.lift_silence({"check_id": "shop"}, "Ana")
+        assert quiet_by() == "dependency"
+
+
+async def test_who_waits_for_nothing_any_more_is_not_quiet(play: Play) -> None:
+    """A config in which a check depends on nothing, or on what is there no more, ends what its row waited for, without another look."""
+    play.statuses.update(router="crit", shop="crit", wiki="crit")
+    router, shop, wiki = (ScriptedCheck(id=name, depends_on=() if name == "router" else ("router",)) for name in ("router", "shop", "wiki"))
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [router, shop, wiki])
+        await service.run_scan()
+        await service.load_config("a.yaml", [router, ScriptedCheck(id="shop"), wiki])
+        rows = service.board.rows
+        assert [rows[one.fingerprint].suppression is None for one in (shop, wiki)] == [True, False]
+        await service.load_config("a.yaml", [shop, wiki])
+        assert [rows[one.fingerprint].suppression is None for one in (shop, wiki)] == [True, True]
+    assert play.looks == {"router": 1, "shop": 1, "wiki": 1}
+
+
+async def test_what_waited_is_looked_at_when_what_it_waited_for_is_better(play: Play) -> None:
+    """The router recovers, and the shop, which is looked at once a day, fails for a reason of its own: that is seen now, and told."""
+    play.statuses.update(router="crit", shop="crit")
+    router, shop = ScriptedCheck(id="router"), ScriptedCheck(id="shop", every=86400.0, retry_delay=0.5, depends_on=("router",))
+    async with OpsMonitorService() as service:
+        ended: asyncio.Queue[str] = asyncio.Queue()
+        service.announcer.broadcast = lambda kind, message: (
+            ended.put_nowait(message["results"][0]["check_id"]) if kind == "scan-result" else None
+        )
+        await service.load_config("a.yaml", [router, shop])
+        async with asyncio.timeout(WAIT):
+            assert await ended.get() == "shop"
+            await service.run_scan(Selection(checks=("router",)))
+            waits = service.board.rows[shop.fingerprint].suppression
+            assert waits is not None
+            assert waits.id == "router"
+            play.statuses["router"] = "ok"
+            await service.run_scan(Selection(checks=("router",)))
+            assert await ended.get() == "shop"
+        assert service.board.rows[shop.fingerprint].suppression is None

@@ -38,7 +38,7 @@ async def test_a_waived_failure_says_so_and_counts_again_when_it_is_over(play: P
         await service.load_config("a.yaml", checks, maintenance=[waiver(until=utc_now() - timedelta(seconds=1))])
         assert [row.suppression for row in service.board.rows.values()] == [None, None, None]
         assert [row["kind"] for row in await service.history.events()] == ["waiver-began", "waiver-ended"]
-        assert service.board.resuppress(soon + timedelta(hours=1)) == []
+        assert service.board.resuppress(soon + timedelta(hours=1), lambda check_id: ()) == []
 
 
 @pytest.mark.parametrize(
