@@ -29,6 +29,9 @@ RESUME_BELOW = 16
 PAUSE_ABOVE_BYTES = 1024 * 1024
 """Nor while this much is queued, however few messages it is."""
 
+OVERDUE = 30.0
+"""Seconds that an on_close waits for the hook before it until the log says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Departure:
@@ -49,7 +52,7 @@ class Lane:
     A connection has one only while there is something to wait for: what comes meanwhile is put behind it.
     """
 
-    __slots__ = ("_connection", "_departing", "_room", "_waiting", "_worker", "jobs", "paused")
+    __slots__ = ("_connection", "_hook", "_overdue", "_room", "_waiting", "_worker", "jobs", "paused")
 
     def __init__(
         self, connection: Connection, room: Room, first: Awaitable[None] | None, *jobs: Job, hook: str = "on_message", paused: bool = False
@@ -60,8 +63,9 @@ class Lane:
         """True while the connection is not read, since so much waits."""
         self.jobs: deque[Job] = deque(jobs)
         self._waiting = sum(map(_weight, jobs)) if jobs else 0
-        self._departing = hook == "on_close"
-        """on_close has its turn."""
+        self._hook = hook
+        """The one that has its turn."""
+        self._overdue: asyncio.TimerHandle | None = None
         connection._lane = self
         self._worker = room.tasks.run(self._work(first, hook), name=f"{room.place} {connection.id}")
 
@@ -69,14 +73,26 @@ class Lane:
         """Behind what waits."""
         self.jobs.append(job)
         self._waiting += _weight(job)
+        if isinstance(job, Departure):
+            self._overdue = self._room.loop.call_later(OVERDUE, self._tell_overdue)
         if not self.paused and (len(self.jobs) > PAUSE_ABOVE or self._waiting > PAUSE_ABOVE_BYTES):
             self.paused = True
             self._connection.wire.pause()
 
     def give_up(self) -> None:
         """Cancels the hook that runs, so that on_close has its turn; it is not cancelled itself."""
-        if not self._departing:
+        if self._hook != "on_close":
             self._worker.cancel()
+
+    def _tell_overdue(self) -> None:
+        """Not cancelled: it may rightly take an hour, and might be in the middle of what must be whole."""
+        logger.warning(
+            "%s: on_close of %r waits for its %s, which has not ended %g s after the peer left: give what that awaits a timeout",
+            self._room.place,
+            self._connection.id,
+            self._hook,
+            OVERDUE,
+        )
 
     async def _work(self, first: Awaitable[None] | None, hook: str) -> None:
         room, jobs, connection = self._room, self.jobs, self._connection
@@ -96,6 +112,8 @@ class Lane:
                     await self._handle(job)
         finally:
             connection._lane = None
+            if self._overdue is not None:
+                self._overdue.cancel()
             for job in jobs:
                 if isinstance(job, Departure):
                     # The room ended in the middle: on_close still comes, on a lane of its own.
@@ -103,8 +121,9 @@ class Lane:
 
     async def _handle(self, job: Job) -> None:
         room, connection = self._room, self._connection
-        self._departing = isinstance(job, Departure)
-        hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
+        hook = self._hook = "on_close" if isinstance(job, Departure) else "on_error" if isinstance(job, Exception) else "on_message"
+        if isinstance(job, Departure) and self._overdue is not None:
+            self._overdue.cancel()
         try:
             instance = await self._start_to_depart(job) if isinstance(job, Departure) else await room.live()
             result: Any

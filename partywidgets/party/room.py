@@ -185,7 +185,10 @@ class Room:
                 except Exception as error:
                     self.report_line(error, "on_stop")
                 await self.tasks.end_spawned()
-            await self.storage.close()
+            try:
+                await self.storage.close()
+            except Exception as error:  # nobody waits for this task's; the next use opens the file anew
+                self.report_line(error, "closing its storage")
         finally:
             self._stopping = None
             self._forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ class ReconnectingWebSocket:
 
     With `on_message` the messages go there, else to the iterator. Callbacks may be plain or async; what one raises is logged and the
     socket stays. `on_open()` may wait for messages, and ends with its connection; `on_close(CloseEvent)` after each connection and each
-    failed attempt; `on_error(Exception)` before `on_close` of a failed one; `on_end()`, a plain function, when nothing follows any more.
+    failed attempt; `on_error(Exception)` before `on_close` of a failed one; `on_end()` when nothing follows, for which `close()` waits.
     `should_reconnect_on_close(CloseEvent) -> bool` says whether another attempt follows.
     `ssl` is an `ssl.SSLContext` for `wss`; None: the system's.
     """
@@ -108,6 +109,8 @@ class ReconnectingWebSocket:
         self._state = ReadyState.CLOSED if start_closed else ReadyState.CONNECTING
         self._socket: ClientConnection | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Future[None] | None = None
+        """An async on_end that has begun."""
         self._conversation: Conversation | None = None
         self._ear = Ear()
         self._ask: _Ask | None = None
@@ -219,6 +222,7 @@ class ReconnectingWebSocket:
         runner = self._runner
         if runner is None or runner.done():
             self._state = ReadyState.CLOSED
+            await self._said_farewell()
             return
         self._request(_Ask(code, reason, come_back=False))
         current = asyncio.current_task()
@@ -228,6 +232,16 @@ class ReconnectingWebSocket:
         if late:
             runner.cancel()
             await asyncio.wait({runner}, timeout=1.0)
+        await self._said_farewell()
+
+    async def _said_farewell(self) -> None:
+        farewell = self._farewell
+        if farewell is None or farewell.done() or farewell is asyncio.current_task():
+            return
+        _, late = await asyncio.wait({farewell}, timeout=self._close_timeout)
+        if late:
+            logger.warning("%s: on_end took longer than %g s and was cancelled", self.label, self._close_timeout)
+            farewell.cancel()
 
     async def opened(self, timeout: float | None = None) -> None:
         """Waits until it is open. Raises RefusedError or HostError when it gave up, ConnectionClosedError when closed, TimeoutError."""
@@ -314,8 +328,14 @@ class ReconnectingWebSocket:
             self._failure = HostError(f"{self.label}: this client failed: {error!r}")
             logger.error("%s", self._failure, exc_info=error)
         self._changes.tell()
-        if self.on_end is not None:
-            self.on_end()
+        # Called at once, not by a task: whoever waits for this socket is woken behind it.
+        try:
+            result = begun(self.on_end) if self.on_end is not None else None
+        except Exception:
+            logger.exception("%s: a callback raised", self.label)
+            return
+        if inspect.isawaitable(result):
+            self._farewell = asyncio.ensure_future(self._call(lambda: result))
 
     async def _wait(self, delay: float) -> None:
         try:

@@ -297,3 +297,34 @@ async def test_a_protocol_error_is_on_error_then_on_close(tmp_path: Path) -> Non
         raw.writer.close()
         await until(lambda: len(log) == 2)
     assert [entry[:3] for entry in log] == [("error", "me"), ("close", "me", 1006)]
+
+
+async def test_a_hook_that_goes_on_without_its_peer_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log names the on_close that waits and the hook it waits for; that is not cut short, and on_close comes behind it."""
+    log: list[Any] = []
+    release, answer = asyncio.Event(), asyncio.Event()
+
+    class Room(Recorder):
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            await {"slow": release, "quick": answer}[str(message)].wait()
+            log.append(message)
+
+    Room.log = log
+    monkeypatch.setattr(lane, "OVERDUE", 0.05)
+    async with running(Room, tmp_path) as run:
+        async with run.connect(id="quick") as quick, run.connect(id="slow") as slow:
+            await quick.send("quick")
+            await slow.send("slow")
+            answer.set()
+            await until(lambda: log == ["quick"])
+            slow.transport.abort()
+            await until(lambda: "not ended" in caplog.text)
+        release.set()
+        await until(lambda: len(log) == 4)
+    assert [line.message for line in caplog.records if "not ended" in line.message] == [
+        "room room/lobby: on_close of 'slow' waits for its on_message, which has not ended 0.05 s after the peer left: "
+        "give what that awaits a timeout"
+    ]
+    assert log.index("slow") < log.index(("close", "slow", 1006, "", False))

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import pwd
+import re
 import sqlite3
 import stat
 import subprocess
@@ -23,6 +24,8 @@ from partywidgets.party.database import open_database
 from partywidgets.party.directory import Directory, default_directory
 from partywidgets.party.storage import Storage
 from partywidgets.party.storage_thread import StorageThread
+
+from .serving import until
 
 
 async def test_values_outlive_the_host(tmp_path: Path) -> None:
@@ -401,3 +404,24 @@ async def test_a_file_that_is_being_closed_may_be_opened_again(tmp_path: Path) -
     [file] = (tmp_path / "rooms").iterdir()
     with contextlib.closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT value FROM partywidgets_kv").fetchall() == [("49",)]
+
+
+async def test_a_file_that_cannot_be_closed_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log names the room, which sleeps all the same, and opens its file anew."""
+
+    async def refuse(self: StorageThread, database: sqlite3.Connection) -> None:
+        database.close()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    class Room(Server):
+        pass
+
+    async with PartyHost({"room": Room}, storage=tmp_path, hibernate_after=0.02) as host:
+        await (await host.get_server_by_name(Room, "a")).storage.put("kept", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(StorageThread, "close", refuse)
+            await until(lambda: re.search(r"room room/a: closing its storage failed \[\w+\]", caplog.text) is not None)
+        assert await (await host.get_server_by_name(Room, "a")).storage.get("kept") == 1
+    assert "disk I/O error" in caplog.text

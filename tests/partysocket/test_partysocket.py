@@ -202,6 +202,43 @@ async def test_close_from_a_callback() -> None:
             assert (connection.close_code, connection.close_reason) == (4000, "enough")
 
 
+async def test_an_end_callback_that_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As any other callback's: the log names the room, and whoever waits for the socket is not held up."""
+
+    def fails() -> None:
+        raise RuntimeError("of its own")
+
+    async with peer() as server, PartySocket(host=server.host, room="r", on_end=fails) as socket:
+        await socket.opened(WAIT)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["main/r: a callback raised"]
+
+
+async def test_an_async_end_callback_has_run_when_the_socket_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """close() waits for it, also when the socket ended by itself; one that does not end is cancelled, and one may close the socket."""
+    said: list[str] = []
+
+    async def says() -> None:
+        await asyncio.sleep(0)
+        await socket.close()
+        said.append(str(socket.failure))
+
+    async with peer() as server:
+        async with PartySocket(host=server.host, room="r", on_end=says) as socket:
+            await socket.opened(WAIT)
+        assert said == ["None"]
+        socket = PartySocket(host=server.host, room="r", on_end=says, should_reconnect_on_close=lambda event: False)
+        async with socket:
+            await (await server.arrival()).close()
+            connection = await server.arrival()
+            await connection.close()
+            while socket.should_reconnect:
+                await asyncio.sleep(0.005)
+        assert said == ["None", "None"]
+        async with PartySocket(host=server.host, room="r", on_end=asyncio.Event().wait, close_timeout=0.05) as socket:
+            await socket.opened(WAIT)
+    assert "main/r: on_end took longer than 0.05 s and was cancelled" in caplog.text
+
+
 async def test_a_callback_that_does_not_end_holds_up_no_reconnect(fast: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     """A callback that goes on after it was cancelled is left behind with a line in the log; the socket connects anew."""
     entered, release, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
