@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from . import bounds
@@ -233,7 +234,9 @@ class CheckResult:
         )
 
 
+@lru_cache(maxsize=20_000)
 def _wire_time(moment: datetime | None) -> str | None:
+    # Of moments that many results share, or one result after the other: a scan's, and since when a state is.
     return None if moment is None else wire_time(moment)
 
 

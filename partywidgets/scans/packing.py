@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -18,21 +19,30 @@ def _values(kind: type) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*_names(kind))
 
 
+def _shared(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a part once for all results that have the same: most conditions and numbers of a look are those of the look before."""
+    return lru_cache(maxsize=20_000, typed=True)(kind)
+
+
 _NAMES = _names(CheckResult)
 _RESULT = _values(CheckResult)
-_ONE: dict[int, tuple[type, Callable[[Any], tuple[Any, ...]]]] = {
-    _NAMES.index(name): (kind, _values(kind))
-    for name, kind in (
-        ("state", State),
-        ("error", Failure),
-        ("remediation", Remediation),
-        ("suppression", Suppression),
-        ("runner", Runner),
+_ONE: dict[int, tuple[Callable[..., Any], Callable[[Any], tuple[Any, ...]]]] = {
+    _NAMES.index(name): (make, _values(kind))
+    for name, kind, make in (
+        ("state", State, _shared(State)),
+        ("error", Failure, Failure),
+        ("remediation", Remediation, Remediation),
+        ("suppression", Suppression, Suppression),
+        ("runner", Runner, _shared(Runner)),
     )
 }
-_MANY: dict[int, tuple[type, Callable[[Any], tuple[Any, ...]]]] = {
-    _NAMES.index(name): (kind, _values(kind))
-    for name, kind in (("conditions", ConditionResult), ("metrics", Metric), ("evidence", Evidence))
+_MANY: dict[int, tuple[Callable[..., Any], Callable[[Any], tuple[Any, ...]]]] = {
+    _NAMES.index(name): (make, _values(kind))
+    for name, kind, make in (
+        ("conditions", ConditionResult, _shared(ConditionResult)),
+        ("metrics", Metric, _shared(Metric)),
+        ("evidence", Evidence, Evidence),
+    )
 }
 
 
@@ -49,11 +59,11 @@ def packed(result: CheckResult) -> list[Any]:
 
 def unpacked(values: list[Any]) -> CheckResult:
     """The result again. Its bounds were applied when it was made, and are not anew."""
-    for at, (kind, _) in _ONE.items():
+    for at, (make, _) in _ONE.items():
         if values[at] is not None:
-            values[at] = kind(*values[at])
-    for at, (kind, _) in _MANY.items():
-        values[at] = [kind(*part) for part in values[at]]
+            values[at] = make(*values[at])
+    for at, (make, _) in _MANY.items():
+        values[at] = [make(*part) for part in values[at]]
     result: CheckResult = object.__new__(CheckResult)
     for name, value in zip(_NAMES, values, strict=True):
         setattr(result, name, value)

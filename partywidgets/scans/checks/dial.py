@@ -114,7 +114,6 @@ async def dial(host: str, port: int, phases: Phases, family: Family = "any") -> 
         sock = socket.socket(kind, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await _connect(sock, address)
         except OSError as error:
             sock.close()
