@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from tests.debian_package import unpacked
 
-from .peer import HERE, PEERS, compiled, started
+from .peer import HERE, PEERS, compiled, plain_shells, started
 
 REPLICAS = [{"name": f"shop-{number}", "ready": True} for number in range(4)]
 BODY = {"status": "ok", "version": "2026.11.1", "queue": {"length": 3}, "replicas": REPLICAS}
@@ -185,11 +185,12 @@ class Ours:
         command = [compiled(HERE / "terminal_client.c"), *terminal, "echo", presses, 1]
         said = subprocess.run(
             [str(part) for part in command],
-            check=True,
             capture_output=True,
             text=True,
             env={**os.environ, "TERMINAL_HEADER": f"Authorization: Bearer {self.token}"},
         )
+        if said.returncode != 0:
+            raise RuntimeError(said.stderr.strip())
         return sorted(json.loads(said.stdout)["ms"])
 
     def echo_beside_scans(self, presses: int) -> list[float]:
@@ -243,6 +244,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--concurrency", type=int, default=50)
     parser.add_argument("--dashboards", type=int, default=20)
     given = parser.parse_args(argv)
+    plain_shells()
     amount = (given.checks, given.concurrency)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from .jupyter import HEADER, jupyter
-from .peer import BUILD, HERE, PEERS, compiled, node_peers, started
+from .peer import BUILD, HERE, PEERS, compiled, node_peers, plain_shells, started
 
 OURS, UNRECORDED, TERMINADO, EXTENSION, UVLOOP = "ours", "unrecorded", "terminado", "in Jupyter", "on uvloop"
 KINDS = (OURS, UNRECORDED, TERMINADO, EXTENSION, UVLOOP)
@@ -322,11 +322,7 @@ def main(argv: list[str]) -> None:
     file, node = text_of(arguments.megabytes), node_peers()
     if file.stat().st_size < (SCROLLBACK + 2 * SIZE[1]) * 80:
         parser.error(f"less than a full scrollback: give at least {(SCROLLBACK + 2 * SIZE[1]) * 80 / 1e6:.1f} MB")
-    # Every shell starts from a plain home: what is in a person's own .bashrc may take a minute.
-    home = BUILD / "home"
-    home.mkdir(exist_ok=True)
-    (home / ".bashrc").write_text("PS1='$ '\n")
-    os.environ |= {"SHELL": "/bin/bash", "HOME": str(home)}
+    plain_shells()
     rounds: Rounds = []
     with contextlib.ExitStack() as stack:
         places = [stack.enter_context(server(kind)) for kind in KINDS]
