@@ -27,8 +27,8 @@ LOGIN_PREFIX = "login:"
 class Refusal:
     """Why a request goes no further.
 
-    `status` is the HTTP answer. `close_code`, when set, is for an upgrade: the handshake is finished, no room is touched, and the socket
-    closes with it, so that a browser can tell "stop" (4401, 4403) from "retry".
+    `status` is the HTTP answer, `reason` the sentence that its sender reads. `close_code`, when set, is for an upgrade: the handshake is
+    finished, no room is touched, and the socket closes with it, so that a browser can tell "stop" (4401, 4403) from "retry".
     """
 
     status: int

@@ -48,8 +48,9 @@ logger = logging.getLogger(__name__)
 class OpsClient(OpsPast, OpsNews):
     """An ops room: `async with OpsClient(url, token=…) as ops: report = await ops.scan()`.
 
-    `url` is the host's root, with scheme and base path. Entering waits for the room's snapshot until nothing of it comes for `timeout`
-    seconds; `start()` does not wait. `rows` (fingerprint → result) are kept up to date, over reconnects too. `on_message(type, data)`
+    `url` is the host's root, with scheme and base path. `token` is a bearer token, or a function that gives a fresh one. Entering waits for
+    the room's snapshot until nothing of it comes for `timeout` seconds, and raises RefusedError or HostError with the reason; `start()`
+    does not wait. `rows` (fingerprint → result) are kept up to date, over reconnects too. `on_message(type, data)`
     gets every message of the room after it was applied; `async for kind, data in ops` has them, too. `socket_options` are PartySocket's.
     Everything in it belongs to the loop that started it.
     """

@@ -32,8 +32,10 @@ logger = logging.getLogger(__name__)
 class TerminalClient(TerminalRoomClient):
     """A terminal room: `async with TerminalClient(url, "worker-123", token=…) as term: result = await term.run("df -h /")`.
 
-    `url` is the host's root, with scheme and base path. `sandbox` is an id of the host's config. Entering waits at most `timeout` seconds
-    for the room's welcome; `start()` does not wait. After a lost connection it reconnects by itself and continues at the byte where it was
+    `url` is the host's root, with scheme and base path. `token` is a bearer token, or a function that gives a fresh one. `sandbox` is an id
+    of the host's config; None takes the one that the room had last, else that of its name, else `default`. `cols` and `rows` (cells) are
+    asked for. Entering waits for the room's welcome until nothing of it comes for `timeout` seconds, and raises RefusedError or HostError
+    with the reason; `start()` does not wait. After a lost connection it reconnects by itself and continues at the byte where it was
     (`resumed`), or starts again from a snapshot of the screen. `on_change(client)` is called after each change of its attributes.
 
     Attributes: `state role can_type size people lease asking upstream exit sandbox connection epoch offset resumed host_id`.

@@ -51,7 +51,7 @@ OPEN = ReadyState.OPEN
 
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
-    """What `on_connect` and `get_connection_tags` get beside the connection."""
+    """What `on_connect` and `get_connection_tags` get beside the connection: the upgrade's `request`, and the `grant` of who asks."""
 
     request: HTTPConnection
     """The upgrade request after the before-hooks, without Cookie, Authorization, ticket and token."""
@@ -59,7 +59,10 @@ class ConnectionContext:
 
 
 class Connection(Outlet, Generic[StateT]):
-    """The room's end of one socket. Identity, not `id`, is what the room registers it by.
+    """The room's end of one socket: `connection.send("hello")`, `connection.close(4000, "bye")`.
+
+    `id` (several of one subject may share it), `uri` (without secrets), `tags`, `grant` (who it is), `subprotocol`, `state` and `resumed`
+    are read. Identity, not `id`, is what the room registers it by.
 
     `message_received`, `close_received`, `failed` and `lost` are the transport's side (`wire.Receiver`); rooms do not call them.
     Names with an underscore are the engine's, of which `Room`, `Lane` and `Counting` keep a connection's state together with it.

@@ -25,6 +25,8 @@ OPEN_ROLES: frozenset[str] = frozenset({"peer", "responder"})
 class Grant:
     """What one authenticated subject may do in one room, decided before any hook runs.
 
+    `subject` is who it is, the same in every session; `display_name` is what others see. `roles` are of a terminal (observer, operator,
+    peer, moderator) and of the ops room (viewer, responder, runner, admin), or names of your own.
     `party` and `room` are the kebab-case party and the room it is for, or `"*"` for any.
     `expires_at` is in seconds since the epoch; None lives as long as its socket.
     `grant_id` is what `host.revoke(grant_id)` takes; grants derived from one another share it.

@@ -50,7 +50,9 @@ logger = logging.getLogger("partywidgets.party")
 
 
 class PartyHost:
-    """Instances by (party, room). An async context manager; everything in it belongs to the loop that entered it.
+    """The rooms of a process: `async with PartyHost({"chat": Chat}) as host:`, then `serve(host)` or `PartyMiddleware(app, host)`.
+
+    Instances by (party, room); everything in it belongs to the loop that entered it.
 
     `parties` maps names (made kebab-case) to Server classes. A collision, or hooks that could not be called, raise ConfigError.
     `storage` is a directory; None takes `$PARTYWIDGETS_HOME`, else the user's state directory. A directory that another host holds is not

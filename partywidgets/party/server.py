@@ -56,6 +56,11 @@ def instance_of(server_class: type[Server], room: Room) -> Server:
 class Server(Generic[StateT]):
     """One room. Hooks may be plain or `async`; the hooks of one connection run one at a time, in order.
 
+        class Chat(Server):
+            def on_message(self, connection, message):
+                self.broadcast(message, without=[connection.id])
+
+    `self.name` and `self.party` say which room it is, `self.storage` keeps its values and alarm, `self.env` has what the app lends it.
     `Server[Cursor]` tells a type checker what its connections' state is; without that it is Any.
     """
 

@@ -91,10 +91,18 @@ def check(
 def check(function: Callable[[], Any] | None = None, **options: Any) -> Any:
     """Registers a function without arguments, plain or async, as a check; the function itself stays as it is.
 
-    `every` and `timeout` are durations (`"5m"`) or seconds, `cron` is an expression read in `timezone`; without either it runs
-    only when asked. `title` defaults to the first line of the docstring. The identity is module and qualname: defining the function again
-    replaces the check. `id` is that name (without `__main__`) unless given. The other keywords are those of a check in the config. Raises
-    CheckError for a function that cannot be a check.
+        @pw.check(every="5m", warn=100, crit=1000)
+        def queue_depth():
+            return len(queue)
+
+    It returns None or True (ok), False (crit), a number, which `warn` and `crit` judge (as limits, or as conditions such as
+    `"value < 5"`), or a `pw.Result`; a failed `assert` is crit, any other exception unknown.
+
+    `every` and `timeout` (10 s) are durations (`"5m"`) or seconds, `cron` is an expression read in `timezone`; without `every` and `cron`
+    it runs only when asked. `title` defaults to the first line of the docstring. The identity is module and qualname: defining the function
+    again replaces the check. `id` is that name (without `__main__`) unless given. `severity`, `labels`, `conditions`, `attempts`,
+    `recovery_attempts`, `retries`, `retry_delay`, `remediation`, `runbook`, `depends_on` and `enabled` are those of a check in the config.
+    Raises CheckError for a function that cannot be a check, and for options that no check has.
     """
     if function is not None and not options:
         return _register(function, {})

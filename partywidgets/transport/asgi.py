@@ -249,7 +249,7 @@ def refusal_of(error: Exception) -> Response:
 
 
 class PartyMiddleware:
-    """Rooms on `/<prefix>/<party>/<room>` and on `aliases`; everything else goes to `app`.
+    """Rooms on `/<prefix>/<party>/<room>` and on `aliases`; everything else goes to `app`: `PartyMiddleware(app, host, auth=gate)`.
 
     `auth` decides about every request before any hook runs; None lets everybody in with the roles of an open host.
     `cors`: True answers every Origin, a mapping sets exactly its headers, None leaves OPTIONS to the room.

@@ -183,6 +183,9 @@ async def serve(
 ) -> AsyncIterator[RunningServer]:
     """Serves a host's rooms, or an ASGI app of your own, until the block ends: then everyone is closed with 1012, within 5 s.
 
+        async with serve(host, port=8787) as server:
+            await server.serve_forever()
+
     `port` 0 takes any free one; `sock` is a listening TCP socket to use instead of `bind` and `port`.
     `auth` left out: a random bearer token, printed once. None: open, on loopback only. An ASGI app brings its own.
     `prefix` to `props` are PartyMiddleware's, in front of a PartyHost.

@@ -11,7 +11,12 @@ from .terminal import Terminal
 
 
 class OpsDashboard(OpsView):
-    """The ops room in a cell. `title` is shown above it, `height` is its table's in CSS pixels; the other options are `ScanTable`'s."""
+    """The ops room in a cell, with its rows' details, history and actions: `pw.OpsDashboard(title="Shop", height=400)`.
+
+    `title` is shown above it, `height` is its table's in CSS pixels. `columns`, `sort` (strongest first, `-` reverses), `group` and
+    `search` are how the table opens. `pw.ops(CONFIG)` loads checks into the room and returns one. Its methods (`scan`, `ack`, `history`, …)
+    act on the room. Raises KeywordError for what it cannot show, HostError when no host can be reached.
+    """
 
     bundle: ClassVar[str] = "dashboard.js"
 

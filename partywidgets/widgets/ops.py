@@ -31,9 +31,10 @@ def ops(
 ) -> Handle[OpsDashboard]:
     """Loads a config into this notebook's host and returns the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
 
-    Without a config it shows what is loaded already. From now on the `@pw.check` functions of this kernel are offered to the host.
-    Awaiting raises ConfigError with the line and column of a mistake, HostError when no host can be reached, and warns (UserWarning) of
-    sections that this host takes from no notebook.
+    Without a config it shows what is loaded already. From now on the `@pw.check` functions of this kernel are offered to the host. `title`
+    to `search` are how its table is shown, as of `pw.OpsDashboard`. Raises KeywordError for what cannot be shown. Awaiting raises
+    ConfigError with the line and column of a mistake, HostError when no host can be reached, and warns (UserWarning) of sections that this
+    host takes from no notebook.
     """
     refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
     place = None if config is None else config_path("ops", config)
@@ -62,9 +63,11 @@ def scan(
     publish: bool = True,
     **unknown: Any,
 ) -> Handle[ScanReport]:
-    """Runs a config's checks once, here in this process: `report = await pw.scan("partywidgets.yaml")`.
+    """Runs a config's checks once, here in this process: `report = await pw.scan("partywidgets.yaml"); report.df`.
 
-    The report is published to the ops room of this notebook's host, unless `publish` is False: then no host is needed.
+    `checks` are ids, one or several; `labels` selects checks that have all of them (`{"team": "web"}`); without both all run. The report is
+    published to the ops room of this notebook's host, unless `publish` is False: then no host is needed. Awaiting raises ConfigError with
+    the line and column of a mistake, ScanError for a selection that has no check, and for publishing HostError and RefusedError.
     """
     from ..scans.registry import Selection
 
@@ -87,8 +90,9 @@ def scan(
 
 
 def connect(url: str, token: str | None = None) -> HostAddress:
-    """Uses the host at `url` for every widget created from now on; `token` defaults to PARTYWIDGETS_TOKEN.
+    """Uses the host at `url` for every widget created from now on: `pw.connect("https://ops.example.com", token)`.
 
-    Raises HostError when it does not answer within 5 s, RefusedError when it refuses the token, or needs one and got none.
+    `url` is the host's root, with scheme and base path; `token` defaults to PARTYWIDGETS_TOKEN. Returns the host's address. Raises
+    HostError when it does not answer within 5 s, RefusedError when it refuses the token, or needs one and got none.
     """
     return runtime().connect(url, token)

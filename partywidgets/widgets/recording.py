@@ -46,7 +46,7 @@ class Recording(PartyWidget):
     `pw.recordings()`.
 
     `idle_time_limit` is in seconds: longer pauses are played as that long. The recording is not saved with the notebook; the page asks
-    the kernel for it, and the kernel its host, which answers whoever may type in the room.
+    the kernel for it, and the kernel its host, which answers whoever may type in the room. Raises KeywordError for what it cannot play.
     """
 
     bundle: ClassVar[str] = "recording.js"

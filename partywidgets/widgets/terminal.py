@@ -40,7 +40,8 @@ class Terminal(PartyWidget):
     give; None takes the one that the room had last, at first that of the room's own name, else the id `default`. `rows` is the height of
     the view, `cols` and `rows` (cells) the size that a terminal starts with. `scrollback` is in lines, `font_size` in CSS pixels.
     `screen_reader` turns xterm's accessible tree on, `paste_with_ctrl_v` makes Ctrl+V paste instead of sending it. Closing the widget
-    leaves the room; the shell runs on in the host.
+    leaves the room; the shell runs on in the host. Raises KeywordError for what no terminal has, RoomNameError for a name that no room can
+    have, HostError when no host can be reached.
     """
 
     _meant: ClassVar = {

@@ -27,11 +27,12 @@ _OPERATORS = ("<", ">", "=", "!")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check function says when true, false or a number is not enough.
+    """What a check function says when true, false or a number is not enough: `pw.Result("warn", "12 jobs wait", values={"jobs": 12})`.
 
-    `values` are names for `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `metrics` maps a name to a number, or
-    lists `Metric`s where a unit or a range belongs to it. `evidence` maps a name to a text. Raises ValueError for a status that is none
-    of ok, warn, crit, unknown, skip, and TypeError for what is not a mapping, a number or a list.
+    `summary` is one line, `details` a longer text, `links` are URLs (http, https) that the row's details offer. `values` are names for
+    `warn=`, `crit=` and `conditions=`; numbers among them become metrics. `metrics` maps a name to a number, or lists `Metric`s where a
+    unit or a range belongs to it. `evidence` maps a name to a text. Raises ValueError for a status that is none of ok, warn, crit, unknown,
+    skip, and TypeError for what is not a mapping, a number or a list.
     """
 
     status: Status
