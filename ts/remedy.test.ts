@@ -5,8 +5,8 @@ import { COMMAND_S, caution, obstacle, Remedy, type Shell } from "./remedy.ts";
 import type { Result } from "./result.ts";
 import { noChanges } from "./rooms/changes.ts";
 import { OpsStore } from "./rooms/ops-store.ts";
-import type { TerminalStatus } from "./rooms/terminal-room.ts";
 import type { Ran } from "./rooms/terminal-run.ts";
+import type { TerminalStatus } from "./rooms/terminal-status.ts";
 import { proof, SNAPSHOT } from "./testing/ops.ts";
 
 const ROW: Result = SNAPSHOT.results[0]!;

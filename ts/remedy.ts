@@ -1,8 +1,8 @@
 /** Row → remedy → proof, from the page: a command in a shared shell, then the look at its row alone. No DOM and no socket in it. */
 import type { OpsRequest, Past, Proof } from "./ops-protocol.ts";
 import type { OpsRoom } from "./rooms/ops-room.ts";
-import type { TerminalStatus } from "./rooms/terminal-room.ts";
 import type { TerminalRun } from "./rooms/terminal-run.ts";
+import type { TerminalStatus } from "./rooms/terminal-status.ts";
 import { exitWords } from "./views/proof.ts";
 import type { TerminalState } from "./views/terminal-bar.ts";
 

@@ -2,8 +2,9 @@
 import xtermStyles from "@xterm/xterm/css/xterm.css";
 import type { PushedTicket, WidgetModel } from "./model.ts";
 import { TERMINAL_DIALECT } from "./protocol.ts";
-import { TerminalRoom, type TerminalStatus } from "./rooms/terminal-room.ts";
+import { TerminalRoom } from "./rooms/terminal-room.ts";
 import { TerminalRun } from "./rooms/terminal-run.ts";
+import { asksForControl, holdsControl, maySize, sizesOnJoining, type TerminalStatus, whyUnheard } from "./rooms/terminal-status.ts";
 import baseStyles from "./styles/base.css";
 import terminalStyles from "./styles/terminal.css";
 import { terminalActions } from "./terminal-actions.ts";
@@ -68,12 +69,12 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     {
       input(keys, answer) {
         // Every attached xterm answers a program's queries: the room picks one. A focus report is not a keystroke, and must not take control.
-        if (answer && party.status.lease && !party.holdsControl) return;
+        if (answer && party.status.lease && !holdsControl(party.status)) return;
         if (!party.type(keys) && !answer) unheard();
       },
       unheard: () => unheard(),
       fit({ cols, rows }) {
-        if (link !== "open" || !party.maySize) return false;
+        if (link !== "open" || !maySize(party.status)) return false;
         const { size } = party.status;
         return (size?.cols === cols && size.rows === rows) || party.tell({ type: "resize", cols, rows });
       },
@@ -147,7 +148,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
 
   function unheard(): void {
     refresh();
-    notice.unheard(party.whyUnheard(link === "open"));
+    notice.unheard(whyUnheard(party.status, link === "open"));
   }
 
   let joined = "";
@@ -158,7 +159,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
     const control = lease?.connection === id && id !== "";
     if (id !== joined && people.some(({ connection: other }) => other === id)) {
       joined = id;
-      if (party.sizesOnJoining) view.requestFit();
+      if (sizesOnJoining(party.status)) view.requestFit();
     } else if (control && !controlled) view.requestFit();
     controlled = control;
   }
@@ -167,7 +168,7 @@ export function openTerminal(options: TerminalPaneOptions): TerminalPane {
   function refresh(): void {
     if (signal.aborted) return;
     const { status } = party;
-    const state = bar.link(link, reason, status, party);
+    const state = bar.link(link, reason, status, { holdsControl: holdsControl(status), asksForControl: asksForControl(status) });
     const typing = link === "open" && status.canType && state !== "ended";
     if (typing !== wasTyping) view.setTyping(typing);
     if (typing && !wasTyping) notice.heard();

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { TerminalRoom, type TerminalStatus } from "./terminal-room.ts";
+import { TerminalRoom } from "./terminal-room.ts";
+import { asksForControl, holdsControl, maySize, sizesOnJoining, type TerminalStatus, whyUnheard } from "./terminal-status.ts";
 
 const WELCOME = {
   type: "welcome",
@@ -252,7 +253,7 @@ describe("a connection", () => {
     room.closed();
     room.opened();
     expect(room.status).toMatchObject({ welcomed: false, upstream: "running" });
-    expect(room.whyUnheard(true)).toBe("the connection is lost");
+    expect(whyUnheard(room.status, true)).toBe("the connection is lost");
     text(WELCOME);
     expect(room.status.welcomed).toBe(true);
   });
@@ -429,39 +430,39 @@ describe("who types", () => {
   it("may set the size while it may type and nobody else has control", () => {
     text(WELCOME);
     text({ type: "presence", people: [person("other"), person("me")] });
-    expect(room.maySize).toBe(true);
+    expect(maySize(room.status)).toBe(true);
     text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: true });
-    expect(room.maySize).toBe(false);
+    expect(maySize(room.status)).toBe(false);
     text({ type: "lease", holder: { connection: "me", name: "Me" }, can_type: true });
-    expect(room.maySize).toBe(true);
+    expect(maySize(room.status)).toBe(true);
     text({ type: "lease", holder: null, can_type: false });
-    expect(room.maySize).toBe(false);
+    expect(maySize(room.status)).toBe(false);
   });
 
   it("has control when another connection of the same person has it", () => {
     text(WELCOME);
     text({ type: "presence", people: [{ ...person("kernel"), subject: "ana" }, { ...person("me"), subject: "ana" }, person("other")] });
     text({ type: "lease", holder: { connection: "kernel", name: "kernel" }, can_type: true });
-    expect([room.holdsControl, room.maySize]).toEqual([true, true]);
+    expect([holdsControl(room.status), maySize(room.status)]).toEqual([true, true]);
     text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
-    expect(room.holdsControl).toBe(false);
+    expect(holdsControl(room.status)).toBe(false);
   });
 
   it("knows who asks for control, and that it was this person in another page", () => {
     text(WELCOME);
     text({ type: "presence", people: [{ ...person("tab"), subject: "ana" }, { ...person("me"), subject: "ana" }, person("other")] });
-    expect([room.status.asking, room.asksForControl]).toEqual([[], false]);
+    expect([room.status.asking, asksForControl(room.status)]).toEqual([[], false]);
     text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false, asking: [{ connection: "tab", name: "Ana" }] });
-    expect([room.status.asking.length, room.asksForControl]).toEqual([1, true]);
+    expect([room.status.asking.length, asksForControl(room.status)]).toEqual([1, true]);
     text({ type: "lease", holder: { connection: "other", name: "Other" }, can_type: false });
-    expect(room.asksForControl).toBe(false);
+    expect(asksForControl(room.status)).toBe(false);
   });
 
   it("sets the size on joining only where nobody did, or the same person", () => {
     const by = (name: string) => {
       text({ ...WELCOME, size: { cols: 80, rows: 24, by: name } });
       text({ type: "presence", people: [person("other"), { ...person("me"), name: "Me" }] });
-      return room.sizesOnJoining;
+      return sizesOnJoining(room.status);
     };
     expect([by(""), by("Me"), by("other")]).toEqual([true, true, false]);
   });
@@ -491,15 +492,15 @@ describe("what somebody types in vain", () => {
   const lease = (holder: { connection: string; name: string } | null, can_type: boolean) => text({ type: "lease", holder, can_type });
 
   it("is explained by what keeps it out", () => {
-    expect(room.whyUnheard(false)).toBe("the terminal is not live yet");
-    expect(room.whyUnheard(true)).toBe("the terminal is not live yet");
+    expect(whyUnheard(room.status, false)).toBe("the terminal is not live yet");
+    expect(whyUnheard(room.status, true)).toBe("the terminal is not live yet");
     text({ ...WELCOME, role: "operator" });
-    expect(room.whyUnheard(false)).toBe("the connection is lost");
+    expect(whyUnheard(room.status, false)).toBe("the connection is lost");
     lease({ connection: "other", name: "Ben" }, false);
-    expect(room.whyUnheard(true)).toBe("Ben has control");
+    expect(whyUnheard(room.status, true)).toBe("Ben has control");
     text({ type: "exit", code: 0, reason: "the shell ended with code 0" });
-    expect(room.whyUnheard(true)).toBe("nothing runs in this terminal any more");
+    expect(whyUnheard(room.status, true)).toBe("nothing runs in this terminal any more");
     text({ ...WELCOME, role: "observer", can_type: false, lease: { holder: { connection: "other", name: "Ben" }, can_type: false } });
-    expect(room.whyUnheard(true)).toBe("you are observer here and only watch");
+    expect(whyUnheard(room.status, true)).toBe("you are observer here and only watch");
   });
 });

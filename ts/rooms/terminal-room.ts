@@ -3,19 +3,15 @@ import { parseMessage, requestId } from "../protocol.ts";
 import {
   decodeFrame,
   encodeInput,
-  type Holder,
-  type Lease,
   type LeaseAction,
   type Mark,
-  type Person,
-  type Size,
   type TerminalControl,
   type TerminalRequest,
-  type UpstreamState,
   type Welcome,
 } from "../terminal-protocol.ts";
-import { type Above, ComingScreen } from "./coming-screen.ts";
+import { ComingScreen } from "./coming-screen.ts";
 import { SentInputs } from "./sent-inputs.ts";
+import { NOBODY, type TerminalStatus } from "./terminal-status.ts";
 
 /** Output on the screen is acknowledged after this many bytes, or after a pause. The room holds a viewer with 512 KiB unacknowledged for lagging. */
 const ACK_BYTES = 128 * 1024;
@@ -35,27 +31,6 @@ export interface Screen {
   resize(size: { cols: number; rows: number }): void;
 }
 
-/** What a person may want to know about the room. */
-export interface TerminalStatus {
-  /** The present connection has been welcomed; until then all else is of the one before. */
-  welcomed: boolean;
-  connection: string;
-  role: string;
-  canType: boolean;
-  lease: Lease["holder"];
-  /** Who waits for the holder's answer, the first first. */
-  asking: Holder[];
-  people: Person[];
-  size: Size | null;
-  upstream: UpstreamState | null;
-  reason: string;
-  sandbox: string;
-  exit: { code: number | null; reason: string } | null;
-  lagging: boolean;
-  screenIsRaw: boolean;
-  above: Above;
-}
-
 export interface TerminalEvents {
   status(status: TerminalStatus): void;
   /** A sentence for the person: an error, a refused request. */
@@ -73,24 +48,6 @@ export type Asked =
   | { type: "eject"; connection: string };
 /** The room's answer, or why there is none; `lost`: the connection went, and what was asked for may go on. */
 export type Answer = { ok: boolean; result?: unknown; error?: string; lost?: boolean };
-
-const NOBODY: TerminalStatus = {
-  welcomed: false,
-  connection: "",
-  role: "",
-  canType: false,
-  lease: null,
-  asking: [],
-  people: [],
-  size: null,
-  upstream: null,
-  reason: "",
-  sandbox: "",
-  exit: null,
-  lagging: false,
-  screenIsRaw: false,
-  above: "whole",
-};
 
 export class TerminalRoom {
   status: TerminalStatus = { ...NOBODY };
@@ -201,50 +158,6 @@ export class TerminalRoom {
   /** Asks for the lines above the screen that were left out. They come with a whole screen: a slow line brings nothing else meanwhile. */
   askAbove(): void {
     if (this.tell({ type: "resync" })) this.#coming.asked();
-  }
-
-  /** The lease is this person's, in this page or in another of theirs. */
-  get holdsControl(): boolean {
-    return this.status.lease !== null && this.#mine(this.status.lease);
-  }
-
-  /** This person asked for control, in this page or in another of theirs, and waits for the answer. */
-  get asksForControl(): boolean {
-    return this.status.asking.some((asker) => this.#mine(asker));
-  }
-
-  #mine(other: Holder): boolean {
-    const { connection, people } = this.status;
-    if (other.connection === connection) return true;
-    const subject = (id: string) => people.find((person) => person.connection === id)?.subject;
-    const mine = subject(connection);
-    return mine !== undefined && mine === subject(other.connection);
-  }
-
-  /** Why what this person types is not taken, as the end of a sentence. */
-  whyUnheard(open: boolean): string {
-    const { welcomed, connection, lease, canType, upstream, role } = this.status;
-    if (!open || !welcomed) return connection === "" ? "the terminal is not live yet" : "the connection is lost";
-    if (upstream === "ended" || upstream === "failed") return "nothing runs in this terminal any more";
-    if (canType) return "the connection took nothing";
-    if (lease !== null && role !== "observer") return `${lease.name} has control`;
-    return `you are ${role || "a viewer"} here and only watch`;
-  }
-
-  /** The room takes this page's size: this person has control, or nobody has and they may type. */
-  get maySize(): boolean {
-    const { lease, canType } = this.status;
-    return canType && (lease === null || this.holdsControl);
-  }
-
-  /**
-   * On joining, this page gives the PTY its size: nobody did so far, or it was this person. Somebody else's size is left until this person
-   * takes control or changes their own layout, so that a second viewer never scrambles the first.
-   */
-  get sizesOnJoining(): boolean {
-    const { size, people, connection } = this.status;
-    const name = people.find((person) => person.connection === connection)?.name;
-    return this.maySize && (!size?.by || size.by === name);
   }
 
   binary(data: Uint8Array): void {

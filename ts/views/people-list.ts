@@ -1,6 +1,6 @@
 /** Who is in the terminal, opened from its bar: roles, who has control, and for those who may, hand it over and put somebody out. */
 
-import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import type { TerminalStatus } from "../rooms/terminal-status.ts";
 import type { Person } from "../terminal-protocol.ts";
 import { element } from "./element.ts";
 

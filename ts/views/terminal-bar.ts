@@ -1,5 +1,5 @@
 /** The bar over a terminal: which room, its state, who is there, who types, and what can be done. */
-import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import type { TerminalStatus } from "../rooms/terminal-status.ts";
 import type { Delay } from "../transport/delay.ts";
 import type { TransportName } from "../transport/endpoint.ts";
 import type { LinkState } from "../transport/open.ts";

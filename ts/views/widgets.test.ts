@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Reply } from "../protocol.ts";
 import type { Result } from "../result.ts";
-import type { TerminalStatus } from "../rooms/terminal-room.ts";
+import type { TerminalStatus } from "../rooms/terminal-status.ts";
 import { silent } from "../testing/bar-actions.ts";
 import { FakeKernel, soon } from "../testing/kernel.ts";
 import { RESULT } from "../testing/ops.ts";
