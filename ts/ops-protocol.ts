@@ -114,6 +114,8 @@ export interface OpsSnapshot {
   /** When the next full scan of a schedule begins; null: none does. */
   next?: string | null;
   checks?: number;
+  /** Of the whole board, whose rows come in parts; left out by older hosts. */
+  counts?: Counts;
   notify?: FailingTarget[];
   /** Why the history is not written; null while it is. */
   unkept?: string | null;

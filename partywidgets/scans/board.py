@@ -16,6 +16,7 @@ from ..exceptions import ScanError
 from .history import Recorded, Restored, StateChange
 from .maintenance import Maintenance
 from .model import FRAME_BYTES, CheckResult, Status, Suppression
+from .report import count_statuses
 from .silence import SILENCES, Ack, Silence, suppression_of
 from .state import Standing, advance
 
@@ -53,6 +54,13 @@ class Board:
         self._owners: dict[str, str] = {}
         self._by_check: dict[str, set[str]] = {}
         self._encoded: dict[str, str] = {}
+        self._counted: tuple[int, dict[Status, int]] | None = None
+
+    def counts(self) -> dict[Status, int]:
+        """How many rows have each status. Counted once for each state of the board: when a host restarts, everyone joins at once."""
+        if self._counted is None or self._counted[0] != self.seq:
+            self._counted = self.seq, count_statuses(self.rows.values())
+        return dict(self._counted[1])
 
     def restore(self, restored: Restored) -> None:
         """Takes what the last run left: acks and silences that are over by now as well, whose end is still to be told."""

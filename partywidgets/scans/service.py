@@ -311,6 +311,7 @@ class OpsMonitorService:
             "silences": self.suppressions.silences(),
             "running": [scan.scan_id for scan in self.scans.running()[-RUNNING:]],
             "checks": len(self.registry),
+            "counts": self.board.counts(),
             "notify": self.notifier.failing(),
             "unkept": self._lapse.reason,
             "config_refused": self.config_refused,

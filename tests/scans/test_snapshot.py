@@ -9,7 +9,7 @@ import pytest
 
 from partywidgets.scans import snapshot
 from partywidgets.scans.board import Board
-from partywidgets.scans.model import CheckResult, Status, utc_now, uuid7
+from partywidgets.scans.model import STATUSES, CheckResult, Status, utc_now, uuid7
 from partywidgets.scans.report import ScanReport
 from partywidgets.scans.snapshot import Planner, plan
 
@@ -81,6 +81,19 @@ async def test_the_first_who_joins_after_a_restart_gets_every_row(tmp_path: Path
                 (item,) = (await somebody.until("check-result", lambda data: data["results"][0]["check_id"] == f"check-{ROWS}"))["results"]
                 rows[item["fingerprint"]] = item
             assert len(rows) == ROWS + 1
+
+
+async def test_the_first_part_counts_what_is_still_to_come(tmp_path: Path) -> None:
+    """Who waits for the rest sees how many rows have each status on the whole board."""
+    async with ops_room(tmp_path) as room:
+        report = ScanReport(scan_id=uuid7(), results=[row(number) for number in range(ROWS)])
+        await room.service.publish(report, broadcast=room.ops.broadcast, actor="test")
+        async with room.join() as person:
+            await person.snapshot()
+            first, *rest = [message["data"] for message in person.messages if message["type"] == "snapshot"]
+            assert rest
+            assert first["counts"] == dict.fromkeys(STATUSES, 0) | {"crit": ROWS // 10, "ok": ROWS - ROWS // 10}
+            assert not any("counts" in part for part in rest)
 
 
 async def test_rows_over_http_are_encoded_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

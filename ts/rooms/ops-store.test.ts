@@ -45,6 +45,26 @@ describe("the store", () => {
     expect([...store.rows.keys()]).toEqual(["b"]);
   });
 
+  it("counts what the host has while its rows are still coming, and what changes meanwhile", () => {
+    const store = new OpsStore();
+    const first = snapshot([result("a", { status: "crit" })], 1, 3);
+    const counts = { crit: 2, warn: 1, unknown: 0, ok: 7, skip: 0 };
+    store.apply({ ...first, data: { ...first.data, counts } } as OpsMessage, noChanges());
+    expect([store.counts(), store.coming()]).toEqual([counts, { rows: 1, of: 10 }]);
+    store.apply(checked(result("a", { status: "ok", seq: RESULT.seq + 1 })), noChanges());
+    store.apply(checked(result("b", { status: "warn", change: "unchanged" })), noChanges());
+    store.apply(checked(result("c", { status: "warn", change: "new" })), noChanges());
+    store.apply(checked(result("a", { status: "skip", change: "absent", seq: RESULT.seq + 2 })), noChanges());
+    expect([store.counts(), store.coming()]).toEqual([
+      { ...counts, crit: 1, warn: 2 },
+      { rows: 1, of: 10 },
+    ]);
+    store.apply(snapshot([result("d")], 2, 3), noChanges());
+    expect(store.coming()).toEqual({ rows: 2, of: 10 });
+    store.apply(snapshot([result("e")], 3, 3), noChanges());
+    expect([store.counts(), store.coming()]).toEqual([{ crit: 2, warn: 2, unknown: 0, ok: 0, skip: 0 }, null]);
+  });
+
   it("keeps a row that came live between the parts of a snapshot", () => {
     const store = new OpsStore();
     store.apply(snapshot([result("a")], 1, 2), noChanges());

@@ -28,6 +28,8 @@ interface SnapshotParts {
   had: Set<string>;
   /** Rows that came live meanwhile, which are newer. */
   live: Set<string>;
+  /** Of the whole board, those that are still to come too; null: an older host does not say. */
+  counts: Counts | null;
 }
 
 export class OpsStore {
@@ -62,9 +64,15 @@ export class OpsStore {
   /** The row that came last: what is new shares with it what rows have in common. */
   #newest: Result | null = null;
 
-  /** Results by status. */
+  /** Results by status; while they come in parts, of all that the host has. */
   counts(): Counts {
-    return { ...(this.window?.counts ?? this.#counts) };
+    return { ...(this.window?.counts ?? this.#parts?.counts ?? this.#counts) };
+  }
+
+  /** How many rows are here of those that the host has; null: all of them, or the host did not say. */
+  coming(): { rows: number; of: number } | null {
+    if (!this.#parts?.counts) return null;
+    return { rows: this.#parts.had.size, of: STATUSES.reduce((sum, status) => sum + this.counts()[status], 0) };
   }
 
   /** True when some row is acked, silenced or suppressed otherwise. */
@@ -170,7 +178,7 @@ export class OpsStore {
   #snapshot(snapshot: OpsSnapshot, changes: Changes): void {
     if (snapshot.part === 1) {
       const { epoch, seq } = snapshot;
-      this.#parts = { epoch, seq, next: 1, had: new Set(), live: new Set() };
+      this.#parts = { epoch, seq, next: 1, had: new Set(), live: new Set(), counts: snapshot.counts ?? null };
       if (snapshot.scan && !PARTIAL.includes(snapshot.scan.trigger)) this.lastScan = snapshot.scan;
       this.nextScan = snapshot.next ?? null;
       this.checks = snapshot.checks ?? this.checks;
@@ -193,7 +201,7 @@ export class OpsStore {
           seq: snapshot.seq,
           total,
           rows: total,
-          counts: this.counts(),
+          counts: snapshot.counts ?? this.counts(),
           from: 0,
           order: [],
           groups: [],
@@ -250,6 +258,7 @@ export class OpsStore {
     const comparable = !this.#parts || this.#parts.epoch === this.epoch || this.#parts.live.has(fingerprint);
     if (!quiet) this.#parts?.live.add(fingerprint);
     if (result.change === "absent") {
+      this.#recount(known, result);
       this.#forget(fingerprint);
       changes.changed.delete(fingerprint);
       changes.removed.add(fingerprint);
@@ -260,10 +269,19 @@ export class OpsStore {
     if (alike) reuse(alike, result);
     this.#newest = result;
     if (known) this.pasts.observe(known, result);
+    if (!quiet) this.#recount(known, result);
     this.#keep(fingerprint, known, result);
     const fields = known && !quiet ? changedFields(known, result) : NONE;
     changes.changed.set(fingerprint, both(changes.changed.get(fingerprint), fields));
     if (changes.removed.size > 0) changes.removed.delete(fingerprint);
+  }
+
+  /** The host counted before this row came live; what it was then is known of rows that are here, and of those that were not there. */
+  #recount(known: Result | undefined, { status, change }: Result): void {
+    const counts = this.#parts?.counts;
+    if (!counts) return;
+    if (known) counts[known.status]--;
+    if (change === "new" || (known && change !== "absent")) counts[status]++;
   }
 
   /** Puts a row in place of another, or takes it away, and counts. */

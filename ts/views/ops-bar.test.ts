@@ -262,3 +262,16 @@ describe("rows that are gone", () => {
     expect([whole().hidden, document.activeElement]).toEqual([true, words()]);
   });
 });
+
+it("says how many rows have come while a snapshot is on its way", () => {
+  const store = new OpsStore();
+  const bar = new OpsBar("Operations", { scan: async () => ({ type: "reply", id: "1", ok: true }), retry() {}, stale() {} });
+  const part = { epoch: "e", seq: 1, of: 2, results: [ROW] };
+  const counts = { crit: 1, warn: 0, unknown: 0, ok: 1999, skip: 0 };
+  store.apply({ type: "snapshot", data: { ...part, part: 1, counts } }, noChanges());
+  bar.draw(store);
+  expect(bar.node.textContent).toContain("loading 1 of 2,000 rows");
+  store.apply({ type: "snapshot", data: { ...part, part: 2 } }, noChanges());
+  bar.tick();
+  expect(bar.node.textContent).not.toContain("loading");
+});

@@ -144,8 +144,14 @@ export class OpsBar {
     this.#toldAt = performance.now();
     this.#removed.show(store.removed, this.#toldAt);
     const fresh = store.freshness(now);
-    setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
-    this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
+    const coming = store.coming();
+    if (coming) {
+      setText(this.#pulse, `loading ${coming.rows.toLocaleString("en")} of ${coming.of.toLocaleString("en")} rows`);
+      this.#pulse.title = "The failing rows come first. The filter and CSV know the rows that have come; the counts are of all";
+    } else {
+      setText(this.#pulse, fresh ? `newest look ${ago(fresh.newest, now)}` : "");
+      this.#pulse.title = fresh ? `The check looked at last, at ${clock(fresh.newest)}` : "";
+    }
     const stale = fresh?.stale ?? 0;
     setText(this.#staleOnly, stale > 0 ? `! ${stale.toLocaleString("en")} stale` : "0 stale");
     // Who looks at the stale rows alone keeps the way back to all.

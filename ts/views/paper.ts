@@ -12,3 +12,9 @@ export function followPaper(printing: (printed: boolean) => void): () => void {
   window.addEventListener("afterprint", () => printing(false), { signal: leaving.signal });
   return () => leaving.abort();
 }
+
+/** What a sheet says that has not all lines. */
+export function partOf(first: number, last: number, length: number): string {
+  const [from, to, all, most] = [first, last, length, MOST_PRINTED].map((number) => number.toLocaleString("en"));
+  return `Lines ${from} to ${to} of ${all} are printed: those in view. A filter that keeps at most ${most} prints all that it keeps, and CSV saves every row.`;
+}

@@ -162,6 +162,20 @@ describe("the grid", () => {
     expect(lines().length).toBe(onScreen);
   });
 
+  it("prints the lines in view of more than two thousand, says which, and leaves no empty sheets for the others", async () => {
+    put(...Array.from({ length: 2001 }, (_, index) => ({ ...ROW, fingerprint: `f${index}`, title: `t${index}` })));
+    await soon(() => expect(grid().getAttribute("aria-rowcount")).toBe("2002"));
+    const note = document.querySelector<HTMLElement>(".pw-paper-note")!;
+    const canvas = document.querySelector<HTMLElement>(".pw-canvas")!;
+    const onScreen = canvas.style.height;
+    expect(note.hidden).toBe(true);
+    window.dispatchEvent(new Event("beforeprint"));
+    expect([note.hidden, note.textContent]).toEqual([false, expect.stringMatching(`^Lines 1 to ${lines().length} of 2,001 are printed`)]);
+    expect(canvas.style.height).toBe(`${lines().length * 25}px`);
+    window.dispatchEvent(new Event("afterprint"));
+    expect([note.hidden, canvas.style.height]).toEqual([true, onScreen]);
+  });
+
   it("brings in what comes, and how it is looked at, while ten thousand rows are still being sorted", async () => {
     const many = Array.from({ length: 10_000 }, (_, index) => ({
       ...ROW,

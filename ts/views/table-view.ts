@@ -7,7 +7,7 @@ import { element, setText } from "./element.ts";
 import { GridHead } from "./grid-head.ts";
 import { GridKeys } from "./grid-keys.ts";
 import { GridLine, type LineLook } from "./grid-line.ts";
-import { followPaper, MOST_PRINTED, PAPER_WIDTH } from "./paper.ts";
+import { followPaper, MOST_PRINTED, PAPER_WIDTH, partOf } from "./paper.ts";
 import { age } from "./status.ts";
 import type { TableLook } from "./table-look.ts";
 
@@ -71,6 +71,7 @@ export class GridView implements TableView {
   #canvas = element("div", { class: "pw-canvas", role: "rowgroup" });
   #inView = element("div", { class: "pw-in-view", role: "presentation" });
   #empty = element("div", { class: "pw-empty", hidden: true });
+  #paperNote = element("p", { class: "pw-paper-note", hidden: true });
   #head: GridHead;
   #keys: GridKeys;
   /** The lines in the page, from the top, and what stands in them. */
@@ -117,7 +118,7 @@ export class GridView implements TableView {
       events,
       moved: () => this.#follow(),
     });
-    holder.append(this.node);
+    holder.append(this.#paperNote, this.node);
     this.node.addEventListener("scroll", () => {
       this.#top = this.node.scrollTop;
       this.#schedule();
@@ -191,6 +192,7 @@ export class GridView implements TableView {
     cancelAnimationFrame(this.#frame);
     this.#observer.disconnect();
     this.#leavePaper();
+    this.#paperNote.remove();
     this.node.remove();
   }
 
@@ -244,7 +246,12 @@ export class GridView implements TableView {
     const all = this.#printed && length <= MOST_PRINTED;
     const first = all ? 0 : Math.max(0, Math.min(Math.floor(this.#top / high), length - 1) - OVERSCAN);
     const last = all ? length : Math.min(length, Math.ceil((this.#top + this.#maxHeight) / high) + OVERSCAN);
-    this.#inView.style.transform = `translateY(${first * high}px)`;
+    // On paper nobody scrolls to where they stand, and the other lines would be empty sheets.
+    const part = this.#printed && !all;
+    this.#inView.style.transform = part ? "" : `translateY(${first * high}px)`;
+    if (part) this.#canvas.style.height = `${(last - first) * high}px`;
+    this.#paperNote.hidden = !part;
+    if (part) setText(this.#paperNote, partOf(first + 1, last, length));
     setAttribute(this.node, "role", grouped ? "treegrid" : "grid");
     setAttribute(this.node, "aria-rowcount", String(length + 1));
     setAttribute(this.node, "aria-colcount", String(this.#columns.length));
