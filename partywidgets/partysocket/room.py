@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import PartyError
 from .address import QueryValue, encode_query, http_url, party_path, root_url
+from .close_event import CloseEvent
 from .fetch import FetchResponse, fetch_url
 from .provided import Provided, provided
 from .reconnecting import ReconnectingWebSocket
 from .resume import Count
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +55,7 @@ class PartySocket(ReconnectingWebSocket):
         self.base_path, self.path, self.scheme, self.query = base_path, path, protocol, query
         self.on_resumed = on_resumed
         self._count = Count() if resume else None
-        self._connected_before = False
+        self._connected_before = self._again = False
         _ = self.room_url  # what cannot work later raises now
         super().__init__(self._next_url, protocols, **options)
 
@@ -80,6 +84,11 @@ class PartySocket(ReconnectingWebSocket):
         """With `resume=True`: whether the present connection missed nothing since the one before; None in a room that does not log."""
         return None if self._count is None else self._count.recovered
 
+    async def _converse(self, socket: ClientConnection) -> CloseEvent:
+        # Also when it is cut before the room says where it is: somebody may have loaded the room by then.
+        self._again, self._connected_before = self._connected_before, True
+        return await super()._converse(socket)
+
     async def _taken(self, frame: str | bytes) -> str | bytes | None:
         count = self._count
         if count is None:
@@ -91,10 +100,8 @@ class PartySocket(ReconnectingWebSocket):
             logger.error("%s: %s", self.label, error)
             self.reconnect(4000, "a control frame could not be read")
             return None
-        if before is None and count.recovered is not None:
-            again, self._connected_before = self._connected_before, True
-            if again:
-                await self._call(self.on_resumed, count.recovered)
+        if before is None and count.recovered is not None and self._again:
+            await self._call(self.on_resumed, count.recovered)
         if count.lost:
             logger.warning("%s: a broadcast never came, connecting anew", self.label)
             self.reconnect(4000, "a broadcast never came")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from partywidgets.party import Connection, PartyHost, Server
 from partywidgets.partysocket import PartySocket
@@ -15,7 +16,7 @@ from partywidgets.partysocket.resume import Count
 from partywidgets.transport.server import serve
 from tests.ports import kept_port
 
-from .conftest import WAIT, peer
+from .conftest import WAIT, peer, soon
 
 
 class Ticker(Server):
@@ -197,6 +198,23 @@ async def test_on_resumed_that_raises_ends_nothing(
         assert await socket.receive() == "two"
         assert socket._socket is again
     assert "ticker/r: a callback raised" in caplog.text
+
+
+async def test_a_first_connection_that_was_cut_at_once(fast: dict[str, Any]) -> None:
+    """Open, and gone before the room said where it is: whoever loaded the room then is told that something may be missing."""
+    verdicts: list[bool] = []
+
+    async def room(connection: ServerConnection) -> None:
+        if len(server.requests) == 1:
+            connection.transport.abort()
+        else:
+            await connection.send('\x1e{"type":"resumed","e":"E","o":3,"rec":false,"hb":10}')
+            await connection.send("after")
+        await connection.wait_closed()
+
+    async with peer(room) as server, PartySocket(host=server.host, room="r", resume=True, on_resumed=verdicts.append, **fast) as socket:
+        assert await soon(socket.receive()) == "after"
+        assert verdicts == [False]
 
 
 async def test_an_ordinary_server(fast: dict[str, Any]) -> None:

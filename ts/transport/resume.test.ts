@@ -126,6 +126,16 @@ describe("resumable", () => {
     expect(verdicts).toEqual([true]);
   });
 
+  it("tells of a gap behind a connection that was cut before the room had said where it is", async () => {
+    joined();
+    const first = await next(1);
+    first.readyState = 3;
+    first.dispatchEvent(Object.assign(new Event("close"), { code: 1006, reason: "", wasClean: false }));
+    const second = await next(2);
+    second.control({ type: "resumed", e: "E", o: 3, rec: false, hb: 10 });
+    expect(verdicts).toEqual([false]);
+  });
+
   it("hands binary messages over as the socket's binaryType says", async () => {
     joined().binaryType = "blob";
     const wire = await next(1);

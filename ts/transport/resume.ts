@@ -133,6 +133,7 @@ export function resumable<T extends object>(options: T & ResumeOptions): Resumab
 
   class CountingSocket extends EventTarget {
     readonly #inner: Inner;
+    readonly #again = connectedBefore;
     #deaf = false;
     #dropped = false;
     #heard = 0;
@@ -146,7 +147,10 @@ export function resumable<T extends object>(options: T & ResumeOptions): Resumab
       if (!WebSocketClass) throw new Error("there is no WebSocket here: give resumable() one, for example that of the package ws");
       this.#inner = protocols === undefined ? new WebSocketClass(url) : new WebSocketClass(url, protocols);
       current = this;
-      this.#inner.addEventListener("open", () => this.#deaf || this.dispatchEvent(new Event("open")));
+      this.#inner.addEventListener("open", () => {
+        connectedBefore = true; // also when it is cut before the room says where it is: a page may have loaded the room by then
+        if (!this.#deaf) this.dispatchEvent(new Event("open"));
+      });
       this.#inner.addEventListener("message", ({ data, origin }: MessageEvent) => this.#deaf || this.#message(data, origin));
       this.#inner.addEventListener("error", (event: Event) => this.#dropped || this.#failed(event));
       this.#inner.addEventListener("close", ({ code, reason, wasClean }: CloseEvent) => {
@@ -219,9 +223,7 @@ export function resumable<T extends object>(options: T & ResumeOptions): Resumab
         late = overdue;
       };
       if (limit > 0) this.#watch = setInterval(look, limit / 10);
-      const again = connectedBefore;
-      connectedBefore = true;
-      if (again) onResumed?.({ recovered });
+      if (this.#again) onResumed?.({ recovered });
     }
 
     #binary(bytes: Uint8Array<ArrayBuffer>): unknown {
