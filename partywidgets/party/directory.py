@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import logging
+import multiprocessing
 import os
 import stat
 import sys
@@ -15,6 +16,8 @@ from typing import IO
 
 from ..exceptions import StorageError
 from .owner import keep_private, owner_of
+
+ONE_WORKER = "that is another worker of this server, and who is in one sees nobody of the other: run it with one, as `--workers 1`"
 
 logger = logging.getLogger("partywidgets.party")
 
@@ -40,7 +43,7 @@ class Directory:
 
     def open(self) -> None:
         """Locks the directory. Raises StorageError when it cannot be made or written."""
-        wanted, holder = self._wanted, ""
+        wanted, holder = self._wanted, None
         for number in range(1, 1000):
             candidate = wanted if number == 1 else wanted / "hosts" / str(number)
             try:
@@ -63,10 +66,11 @@ class Directory:
             _sign(lock.fileno())
             if number > 1:
                 logger.warning(
-                    "another host%s holds %s: this one keeps its rooms in %s, apart from those; to have those, end the other one first",
-                    holder,
+                    "another host%s holds %s: this one keeps its rooms in %s, apart from those; %s",
+                    f" (process {holder[0]})" if holder else "",
                     wanted,
                     candidate,
+                    ONE_WORKER if holder and _is_fellow(holder[1]) else "to have those, end the other one first",
                 )
             elif (mode := stat.S_IMODE(candidate.stat().st_mode)) & 0o077:
                 # Not changed: whoever made it may want others in it. What is in it is readable by this user alone all the same.
@@ -105,13 +109,19 @@ def _sign(descriptor: int) -> None:
     """Writes into the lock whose it is. A full disk is somebody else's to find: whoever is told then is told less."""
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.write(descriptor, f"{os.getpid()}\n{os.getppid()}\n".encode())
 
 
-def _holder(descriptor: int) -> str:
-    """` (process 4711)`, as it stands in a lock that another host holds; empty where nothing does."""
-    number = os.pread(descriptor, 20, 0).strip()
-    return f" (process {number.decode()})" if number.isdigit() else ""
+def _holder(descriptor: int) -> tuple[int, int] | None:
+    """The process and its parent that stand in a lock which another host holds; None where none does, 0 where the parent does not."""
+    numbers = [int(line) for line in os.pread(descriptor, 60, 0).split() if line.isdigit()]
+    return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else None
+
+
+def _is_fellow(parent: int) -> bool:
+    """True where this process is a web server's worker, and a child of `parent` too. The kernels of a Jupyter Server are none."""
+    is_worker = multiprocessing.parent_process() is not None or "gunicorn" in sys.modules
+    return is_worker and parent == os.getppid()
 
 
 __all__ = ["Directory", "default_directory"]

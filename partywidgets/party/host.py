@@ -46,6 +46,11 @@ ID_LIMIT = 128
 REVOKED = 10_000
 """Ended grants that are remembered, the newest: longer than a handshake takes."""
 
+NOT_OPEN = (
+    "the host is not open: enter it with `async with PartyHost(...)`, in an ASGI app in its lifespan,"
+    " which daphne, `--lifespan off` and apps mounted in another leave out"
+)
+
 logger = logging.getLogger("partywidgets.party")
 
 
@@ -287,7 +292,7 @@ class PartyHost:
     async def delete_alarms(self, party: str) -> int:
         """Removes every alarm of a party, also of one that this host does not have any more; returns how many there were."""
         if self._alarms is None:
-            raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
+            raise HostError(NOT_OPEN)
         return await self._alarms.delete_all(party)
 
     # For rooms.
@@ -295,7 +300,7 @@ class PartyHost:
     def room_storage(self, party: str, name: str) -> Storage:
         """The storage of a room of this host."""
         if self._thread is None or self._alarms is None:
-            raise HostError("the host is not open: enter it with `async with PartyHost(...)`")
+            raise HostError(NOT_OPEN)
         return Storage(self._directory.room_file(party, name), party=party, room=name, thread=self._thread, alarms=self._alarms)
 
     def check_open(self) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from websockets.typing import Subprotocol
 
 from partywidgets.partysocket import PartySocket
 
-from ..party.serving import received
+from ..party.serving import received, until
+from ..ports import kept_port
 
 APP = "tests.transport.fastapi_app:app"
 OURS = """\
@@ -39,13 +41,17 @@ SERVERS = {
     "ours": ["-c", OURS, "{fd}"],
     "uvicorn": ["-m", "uvicorn", APP, "--fd", "{fd}"],
     "uvicorn-wsproto": ["-m", "uvicorn", APP, "--fd", "{fd}", "--ws", "wsproto"],
+    "uvicorn-sansio": ["-m", "uvicorn", APP, "--fd", "{fd}", "--ws", "websockets-sansio"],
     "hypercorn": ["-m", "hypercorn", APP, "--bind", "fd://{fd}"],
+    "granian": ["-m", "granian", "--interface", "asgi", APP, "--host", "127.0.0.1", "--port", "{port}"],
 }
 TOLD = {
     "ours": {"a": 4001, "c": 1006},
     "uvicorn": {"a": 4001, "c": 1005},
     "uvicorn-wsproto": {"a": 4001, "c": 1005},
+    "uvicorn-sansio": {"a": 4001, "c": 1005},
     "hypercorn": {"a": 1006, "c": 1006},
+    "granian": {"a": 4001, "c": 1005},
 }
 """What each server says of a Close with 4001 and of a drop."""
 ROOT = Path(__file__).parents[2]
@@ -68,18 +74,35 @@ class Other:
             return list(seen)
 
 
+def first_answer(url: str, process: subprocess.Popen[bytes]) -> httpx.Response:
+    """Of a server that may not listen yet."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            return httpx.get(url, timeout=WAIT)
+        except httpx.ConnectError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 @contextlib.contextmanager
-def running(name: str, folder: Path) -> Iterator[Other]:
-    """The FastAPI app under a server, on a socket that listens already, once it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "log").open("wb") as log:
+def running(name: str, folder: Path, *options: str) -> Iterator[Other]:
+    """The FastAPI app under a server, once it answers: on a socket that listens already, or on a port where it takes no other."""
+    takes_port = "{port}" in SERVERS[name]
+    with contextlib.ExitStack() as stack:
+        listening = None if takes_port else stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        log = stack.enter_context((folder / "log").open("wb"))
+        port = kept_port() if listening is None else listening.getsockname()[1]
+        fd = -1 if listening is None else listening.fileno()
         process = subprocess.Popen(
-            [sys.executable, *(part.format(fd=listening.fileno()) for part in SERVERS[name])],
-            cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(folder / "storage")}, pass_fds=[listening.fileno()], stdout=log, stderr=log,
-            start_new_session=True,
+            [sys.executable, *(part.format(fd=fd, port=port) for part in SERVERS[name]), *options],
+            cwd=ROOT, env={**os.environ, "CHAT_STORAGE": str(folder / "storage")}, pass_fds=[] if listening is None else [fd],
+            stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
-            server = Other(process, listening.getsockname()[1], name)
-            assert httpx.get(f"{server.http}/left/any", timeout=WAIT).json() == []
+            server = Other(process, port, name)
+            assert first_answer(f"{server.http}/left/any", process).json() == []
             yield server
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -186,6 +209,13 @@ async def test_resume(other: Other) -> None:
         assert verdicts == [True]
 
 
+@pytest.mark.parametrize("name", ["uvicorn", "hypercorn", "granian"])
+async def test_a_second_worker_is_told(name: str, tmp_path: Path) -> None:
+    """Its log says that rooms live in one process, and what to write."""
+    with running(name, tmp_path, "--workers", "2"):
+        await until(lambda: "that is another worker of this server" in (tmp_path / "log").read_text())
+
+
 @pytest.mark.parametrize("name", SERVERS)
 async def test_the_end(name: str, tmp_path: Path) -> None:
     """SIGTERM: whoever is there is told, one that does not read holds nothing up for long, and the process ends."""
@@ -207,7 +237,9 @@ async def ends(other: Other) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await received(fine)
-        if other.name != "hypercorn":
+        if other.name == "granian":
+            assert fine.close_code == 1006
+        elif other.name != "hypercorn":
             assert fine.close_code == 1012
         elif sys.version_info < (3, 12):  # it cancels the app after its graceful time
             assert fine.close_code in (1011, 1006)
