@@ -100,19 +100,21 @@ if TYPE_CHECKING:
     from .widgets.terminals import terminals
 
 
-def __getattr__(name: str) -> Any:
-    place = _PLACES.get(name)
-    if place is not None:
-        value = globals()[name] = getattr(importlib.import_module(place, __name__), name)
-        return value
-    if name.startswith("_"):  # what Python looks for
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    exceptions = importlib.import_module(".exceptions", __name__)
-    if name == "exceptions":
-        return exceptions
-    from .spelling import missing_name
+if not TYPE_CHECKING:  # a type checker is to find a name that is not there
 
-    raise missing_name(__name__, name, _PLACES, {name.lower(): f"pw.exceptions.{name}"} if hasattr(exceptions, name) else _MEANT)
+    def __getattr__(name: str) -> Any:
+        place = _PLACES.get(name)
+        if place is not None:
+            value = globals()[name] = getattr(importlib.import_module(place, __name__), name)
+            return value
+        if name.startswith("_"):  # what Python looks for
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        exceptions = importlib.import_module(".exceptions", __name__)
+        if name == "exceptions":
+            return exceptions
+        from .spelling import missing_name
+
+        raise missing_name(__name__, name, _PLACES, {name.lower(): f"pw.exceptions.{name}"} if hasattr(exceptions, name) else _MEANT)
 
 
 def __dir__() -> list[str]:

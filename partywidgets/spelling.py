@@ -1,12 +1,17 @@
-"""What was probably meant by a name that does not exist."""
+"""What was probably meant by a name that does not exist, or by a call that a function does not take."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from .exceptions import MissingNameError
+from .exceptions import KeywordError, MissingNameError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_NAMES = 20
 """How many valid names are listed when none is near."""
@@ -44,6 +49,8 @@ LIKE = {
     "whois": "domain",
     "rdap": "domain",
     "command": "exec",
+    "argv": "command",
+    "cmd": "command",
     "script": "exec",
     "nagios": "exec",
     "push": "heartbeat",
@@ -111,3 +118,60 @@ def missing_name(owner: str, name: str, known: Iterable[str], meant: Mapping[str
     else:
         remedy = f"it has {', '.join(sorted(known))}"
     return MissingNameError(f"{owner} has no {name!r}: {remedy}", name=name)
+
+
+def says_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Makes a function refuse arguments that it does not take in one sentence, a KeywordError, in place of Python's TypeError."""
+
+    @functools.wraps(function)
+    def call(*given: P.args, **keywords: P.kwargs) -> R:
+        try:
+            return function(*given, **keywords)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # it was raised inside
+                raise
+            complaint = _complaint(function, given, keywords)
+        raise KeywordError(complaint)
+
+    return call
+
+
+def _complaint(function: Callable[..., Any], given: tuple[Any, ...], keywords: Mapping[str, Any]) -> str:
+    """What is wrong with a call, and how it is written."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if parameters and parameters[0].name == "self":
+        parameters, given = parameters[1:], given[1:]
+    names = [parameter.name for parameter in parameters]
+    name = function.__name__
+    call = f"{name}({', '.join([*map(_brief, given), *(f'{key}={_brief(value)}' for key, value in keywords.items())])})"
+    for keyword in keywords:
+        if keyword not in names:
+            return f"{name}() has no keyword {keyword!r}: {nearest(keyword, names) if names else 'it takes none'}"
+    places = [parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
+    usage = f"{name}({_parameters(parameters)})"
+    if len(given) > len(places):
+        if not names:
+            return f"{call}: it takes nothing: write {usage}"
+        alone = f"only {' and '.join(map(repr, places))} {'stands' if len(places) == 1 else 'stand'}" if places else "nothing stands"
+        return f"{call}: {alone} without a keyword: it is {usage}"
+    if twice := [place for place in places[: len(given)] if place in keywords]:
+        return f"{call}: {twice[0]!r} is given twice: it is {usage}"
+    needed = [each.name for each in parameters if each.default is inspect.Parameter.empty]
+    lacking = [each for each in needed if each not in keywords and each not in places[: len(given)]]
+    return f"{call} lacks {' and '.join(map(repr, lacking))}: it is {usage}"
+
+
+def _brief(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:39]}…"
+
+
+def _parameters(parameters: Iterable[inspect.Parameter]) -> str:
+    """As in the source, without the types."""
+    shown: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in shown:
+            shown.append("*")
+        has_default = parameter.default is not inspect.Parameter.empty
+        shown.append(f"{parameter.name}={parameter.default!r}" if has_default else parameter.name)
+    return ", ".join(shown)

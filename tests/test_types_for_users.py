@@ -24,6 +24,7 @@ from typing import Any, assert_type
 
 import partywidgets as pw
 from partywidgets.party import Lobby
+from pandas import DataFrame
 from partywidgets.partysocket import CloseEvent, ReconnectingWebSocket
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -123,8 +124,14 @@ async def cells() -> None:
     terminal = pw.Terminal("db-incident", sandbox="docker:web-1")
     assert_type((await terminal.run("df -P /")).exit_code, int | None)
     assert_type(await terminal.expect("name"), re.Match[str])
+    assert_type(await terminal.send("ls\\r"), None)
+    pw.Terminal("db-incident", sandbx="docker:web-1")  # type: ignore[arg-type]
+    pw.ScanTable(hight=300)  # type: ignore[arg-type]
+    pw.Terminul("db-incident")  # type: ignore[attr-defined]
+    assert_type(pw.terminals().wait(), DataFrame)
     ops = await pw.ops("partywidgets.yaml")
     assert_type(ops, pw.OpsDashboard)
+    await pw.ops("partywidgets.yaml", titel="shop")  # type: ignore[call-arg]
     await ops.promote(queue_depth)
     await ops.promote({"id": "shop", "type": "http", "url": "https://shop.example", "conditions": ["status == 200"]})
     assert_type((await ops.remedy("8c6976e5b5410415").run()).exit_code, int | None)

@@ -79,9 +79,9 @@ class CommandResult(SaysNames):
     def df(self) -> DataFrame:
         """The output as a DataFrame, read as a table with a header (`df -h`, `ps aux`, `docker ps`, `kubectl get pods`).
 
-        `ls -l` has one too, `du`, `wc`, `uniq -c` and `mount`, which print no header, tables with lines of dashes (psql, mysql), CSV, and
-        JSON, whole or a value a line (`kubectl get pods -o json`). Columns of numbers become numbers, and those where every value ends in
-        `%` too. Raises CommandError when the output is not a table, and when its beginning is lost.
+        `ls -l` has one too, `du`, `wc`, `uniq -c`, `mount` and `git status -s`, which print no header, tables with lines of dashes (psql,
+        mysql), CSV, and JSON, whole or a value a line (`kubectl get pods -o json`). Columns of numbers become numbers, and those where
+        every value ends in `%` too. Raises CommandError when the output is not a table, and when its beginning is lost.
         """
         import pandas as pd
 

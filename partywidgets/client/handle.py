@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..exceptions import MissingNameError, WaitTimeoutError
+from .warning import show
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class Handle(Generic[T]):
     work running, `cancel()` ends it. `loop` is the loop that does the work: `wait()` refuses to block it. What `note` is given is printed
     to stderr by whoever awaits it or waits for it, so in a notebook below the cell that does; so is `left` when an await is given up
     (a cell was interrupted), and `given_up` is called then.
+    What the work warned of is in `heard`, and shown at the line that takes its result.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Handle(Generic[T]):
         loop: asyncio.AbstractEventLoop | None = None,
         left: str = "",
         given_up: Callable[[], None] | None = None,
+        heard: list[str] | None = None,
     ) -> None:
         self._future, self.label, self._loop, self._left, self._given_up = future, label, loop, left, given_up
+        self._heard = [] if heard is None else heard
         self._looked_at = False
         self._notes: list[str] = []
         self._noted: list[Callable[[], None]] = []
@@ -127,13 +131,18 @@ class Handle(Generic[T]):
             self._noted.remove(woken.set)
         if not self._future.done():
             raise WaitTimeoutError(f"{self.label!r} is not done after {timeout:g} s and goes on: wait() again, or cancel()")
-        return self._future.result()
+        return self._take()
 
     def result(self) -> T:
         """The result of finished work, or its exception raised. Raises RuntimeError while it runs."""
         if not self._future.done():
             raise RuntimeError(f"{self.label} is still running: await it")
+        return self._take()
+
+    def _take(self) -> T:
         self._looked_at = True
+        while self._heard:
+            show(self._heard.pop(0))
         return self._future.result()
 
     def cancel(self) -> bool:

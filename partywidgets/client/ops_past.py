@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -26,6 +25,7 @@ from ..scans.proof import Proof
 from ..scans.report import ScanReport
 from ..scans.witnesses import Witnesses
 from . import arguments
+from .warning import warn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -151,12 +151,10 @@ def _told(frame: DataFrame, answer: Mapping[str, Any], what: str, hours: float, 
     """The frame, with a word where the host left the oldest rows out, and where it is empty because nothing has that id."""
     frame.attrs["cut"] = bool(answer.get("cut"))
     if stranger and frame.empty:
-        warnings.warn(f"{what}(): {stranger}", UserWarning, stacklevel=3)
+        warn(f"{what}(): {stranger}")
     if frame.attrs["cut"]:
-        warnings.warn(
+        warn(
             f"{what}(): there are more rows in the last {hours:g} hours than one answer holds, and the oldest are left out: "
-            f"ask for one check=, or fewer hours=; history(resolution={'day' if what == 'hours' else 'hour'!r}) has the figures of more",
-            UserWarning,
-            stacklevel=3,
+            f"ask for one check=, or fewer hours=; history(resolution={'day' if what == 'hours' else 'hour'!r}) has the figures of more"
         )
     return frame

@@ -8,13 +8,19 @@ import re
 from typing import Any
 
 _SIZE = r"\d[\d.,]*(?:[KMGTPEZY]i?)?B?"
-_ROW = re.compile(rf"{_SIZE}|[~.]{{0,2}}/.*|\d+(?:\.\d+){{3}}\S*|(?=\S*\d)[0-9a-f]{{7,40}}|[^\w%#]+|\S+:|\S+=\S*")
-"""A word that is of a row, not the name of a column: a size, a path, an address, a commit, a sign, a key."""
+_ROW = re.compile(
+    rf"{_SIZE}|[~.]{{0,2}}/.*|\d+(?:\.\d+){{3}}\S*|(?=\S*\d)[0-9a-f]{{7,40}}|[^\w%#]+|\S+:|\S+=\S*"
+    r"|\S+\.(?:service|socket|timer|mount|target|slice|scope)"
+)
+"""A word that is of a row, not the name of a column: a size, a path, an address, a commit, a sign, a key, a unit."""
 _SHAPES = (
     (re.compile(r"\bdu\b"), re.compile(rf"(?P<size>{_SIZE})\t(?P<path>.+)")),
     (re.compile(r"\bwc\b"), re.compile(r" *(?P<lines>\d+) +(?P<words>\d+) +(?P<bytes>\d+)(?: (?P<file>.+))?")),
     (re.compile(r"\bwc +-l\b"), re.compile(r" *(?P<lines>\d+) (?P<file>.+)")),
     (re.compile(r"\buniq +(?:-\w+ +)*-\w*c"), re.compile(r" *(?P<count>\d+) (?P<value>.*)")),
+    (re.compile(r"\bgit\b.* status\b"), re.compile(r"(?P<status>[ MTADRCU?!]{2}) (?P<path>.+)")),
+    (re.compile(r"\bgit\b.* --name-status\b"), re.compile(r"(?P<status>[ACDMRTUXB]\d*)\t(?P<path>.+)")),
+    (re.compile(r"\bgit\b.* remote\b"), re.compile(r"(?P<name>\S+)\t(?P<url>\S+) \((?P<direction>fetch|push)\)(?: \[.*\])?")),
     (re.compile(r"\bmount\b"), re.compile(r"(?P<source>.+?) on (?P<target>.+) type (?P<fstype>\S+) \((?P<options>.*)\)")),
 )
 """What a command prints that has no header: by its name, since two of them look the same, and by its lines."""

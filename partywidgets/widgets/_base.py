@@ -9,6 +9,7 @@ import logging
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import Any, ClassVar
 
 import anywidget
@@ -20,7 +21,7 @@ from ..party.routing import check_room_name
 from ..room_thread import RoomThread
 from ..runtime import HostAddress, Runtime, runtime
 from ..saved_notebook import ELSEWHERE
-from ..spelling import SaysNames
+from ..spelling import SaysNames, says_arguments
 from ..transport.comm import CommRelay
 from ..transport.comm_socket import Buffer
 from .rendering import still
@@ -64,6 +65,12 @@ class PartyWidget(SaysNames, anywidget.AnyWidget):
     ).tag(sync=True)
     role = traitlets.Unicode("", help="The page's role in the room, as the room says; empty until it is live.").tag(sync=True)
     transport = traitlets.Unicode("", help="What carries the page's socket: server, loopback, remote or comm.").tag(sync=True)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name, method in list(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, says_arguments(method))
 
     def __init__(
         self, room: str, *, query: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None, layout: Any = None

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import offers
 from ..client.arguments import config_path, names
 from ..client.arguments import labels as read_labels
 from ..client.handle import Handle
 from ..runtime import HostAddress, runtime
-from ._base import refuse_unknown
+from ..spelling import says_arguments
 from .dashboard import OpsDashboard
 
 if TYPE_CHECKING:
     from ..scans.report import ScanReport
 
 
+@says_arguments
 def ops(
     config: Path | str | None = None,
     *,
@@ -27,7 +28,6 @@ def ops(
     sort: str | Iterable[str] | None = None,
     group: str | None = None,
     search: str | None = None,
-    **unknown: Any,
 ) -> Handle[OpsDashboard]:
     """Loads a config into this notebook's host and returns the ops room: `ops = await pw.ops("partywidgets.yaml"); ops`.
 
@@ -36,7 +36,6 @@ def ops(
     ConfigError with the line and column of a mistake, HostError when no host can be reached, and warns (UserWarning) of sections that this
     host takes from no notebook.
     """
-    refuse_unknown("ops", unknown, ["config", "title", "height", "columns", "sort", "group", "search"])
     place = None if config is None else config_path("ops", config)
     dashboard = OpsDashboard(title=title, height=height, columns=columns, sort=sort, group=group, search=search)
     watching = offers.watch()
@@ -55,13 +54,13 @@ def ops(
     return dashboard._start(work(), f"ops {config or ''}".strip())
 
 
+@says_arguments
 def scan(
     config: Path | str,
     *,
     checks: str | Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     publish: bool = True,
-    **unknown: Any,
 ) -> Handle[ScanReport]:
     """Runs a config's checks once, here in this process: `report = await pw.scan("partywidgets.yaml"); report.df`.
 
@@ -71,7 +70,6 @@ def scan(
     """
     from ..scans.registry import Selection
 
-    refuse_unknown("scan", unknown, ["config", "checks", "labels", "publish"])
     selected = Selection(checks=tuple(names("checks", checks)), labels=read_labels("labels", labels))
     own = runtime()
     address: HostAddress | None = own.address if publish else None
@@ -89,6 +87,7 @@ def scan(
     return Handle(own.thread.submit(work()), f"scan {config}", loop=own.thread.loop)
 
 
+@says_arguments
 def connect(url: str, token: str | None = None) -> HostAddress:
     """Uses the host at `url` for every widget created from now on: `pw.connect("https://ops.example.com", token)`.
 

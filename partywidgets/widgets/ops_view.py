@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never, TypeVar
 
 import traitlets
 
@@ -17,6 +16,7 @@ from ..client.arguments import Until, config_path, names, patience
 from ..client.handle import Handle
 from ..client.ops import OpsClient
 from ..client.told import Message, Told
+from ..client.warning import warn
 from ..exceptions import ConfigError, ConnectionClosedError, PartyError
 from ..room_thread import RoomThread
 from ..runtime import HostAddress
@@ -121,7 +121,7 @@ class OpsView(OpsViewPast):
         group: str | None = None,
         search: str | None = None,
         layout: Any = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> None:
         widget = type(self).__name__
         refuse_positional(widget, given)
@@ -316,7 +316,7 @@ class OpsView(OpsViewPast):
         ignored = (await (await self._ops.connected()).load_config(place))["ignored"]
         self._config = place
         for section in ignored:
-            warnings.warn(f"{place.name}: {LEFT_OUT.get(section, f'this host leaves `{section}` out')}", UserWarning, stacklevel=2)
+            warn(f"{place.name}: {LEFT_OUT.get(section, f'this host leaves `{section}` out')}")
 
     def promote(
         self, check: Promotable, *, path: Path | str | None = None, module: str | None = None, replace: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..client.handle import Handle
+from ..client.warning import hearing
 from ._base import PartyWidget
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class OpsViewPast(PartyWidget):
     """The part of `OpsView` that looks back, as `client/ops_past.py` does; each method returns a handle."""
 
     def _start(self, work: Coroutine[Any, Any, T], label: str, left: str = "") -> Handle[T]:
-        return Handle(self._thread.submit(work), label, loop=self._thread.loop, left=left)
+        heard: list[str] = []
+        return Handle(self._thread.submit(hearing(work, heard)), label, loop=self._thread.loop, left=left, heard=heard)
 
     @abstractmethod
     async def _connected(self) -> OpsClient:

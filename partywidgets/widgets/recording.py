@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 from urllib.parse import quote
 
 from ..client.handle import Handle
@@ -12,19 +12,20 @@ from ..exceptions import KeywordError, PartyError
 from ..host_http import fetch
 from ..party.routing import check_room_name
 from ..runtime import HostAddress, Runtime, runtime
+from ..spelling import says_arguments
 from ._base import PartyWidget, refuse_unknown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def recordings(room: str | None = None, **unknown: Any) -> Handle[DataFrame]:
+@says_arguments
+def recordings(room: str | None = None) -> Handle[DataFrame]:
     """What was recorded in the terminals of this notebook's host, or in one room, as a DataFrame, the newest first:
     `await pw.recordings()`; `pw.Recording(room, id=id)` plays one.
 
     At most the newest 1,000. Awaiting raises RefusedError without a role that may type, HostError when no host can be reached.
     """
-    refuse_unknown("recordings", unknown, ["room"])
     if room is not None:
         check_room_name(room)
     own = runtime()
@@ -53,7 +54,7 @@ class Recording(PartyWidget):
     party: ClassVar[str] = "terminal-server"
 
     def __init__(
-        self, room: str = "main", *, id: str | None = None, idle_time_limit: float = 2.0, layout: Any = None, **unknown: Any
+        self, room: str = "main", *, id: str | None = None, idle_time_limit: float = 2.0, layout: Any = None, **unknown: Never
     ) -> None:
         refuse_unknown("Recording", unknown, ["room", "id", "idle_time_limit", "layout"])
         if id is not None and not isinstance(id, str):

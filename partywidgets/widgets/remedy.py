@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..client.handle import Handle
+from ..spelling import says_arguments
 
 if TYPE_CHECKING:
     from ..scans.proof import Proof
@@ -18,6 +19,7 @@ class RowRemedy:
         self.fingerprint = fingerprint
         self._view = view
 
+    @says_arguments
     def run(self, command: str | None = None, *, sandbox: str | None = None, timeout: float | None = 300.0) -> Handle[Proof]:
         """Runs the row's command in its sandbox's shared terminal, has this one row checked again, and returns the proof.
 

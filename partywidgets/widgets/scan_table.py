@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 from ..exceptions import KeywordError
 from ..scans.glance import counts_line, report_line
@@ -45,7 +45,7 @@ class ScanTable(OpsView):
         group: str | None = None,
         search: str | None = None,
         layout: Any = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> None:
         self._given = None if results is None else _read(results)
         if self._given is not None:

@@ -77,7 +77,7 @@ class Terminal(PartyWidget):
         screen_reader: bool | None = None,
         paste_with_ctrl_v: bool | None = None,
         layout: Any = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> None:
         view = {
             "rows": rows,
@@ -153,10 +153,17 @@ class Terminal(PartyWidget):
         """Presses Ctrl-C for the running `run` command of Python; those that wait for their turn are withdrawn."""
         return self._start(lambda client: client.interrupt(), "interrupt")
 
-    def send(self, content: Any, buffers: Sequence[Any] | None = None) -> Any:
+    @overload
+    def send(self, content: str) -> Handle[None]: ...
+
+    @overload
+    def send(self, content: dict[str, Any], buffers: Sequence[Any] | None = None) -> None: ...
+
+    def send(self, content: str | dict[str, Any], buffers: Sequence[Any] | None = None) -> Handle[None] | None:
         """Types text as it is (`term.send("ls\\r")`) and returns a handle. A dict is ipywidgets' own message to the page."""
         if isinstance(content, dict):
-            return super().send(content, buffers)
+            super().send(content, buffers)
+            return None
         if not isinstance(content, str):
             raise CommandError(f"send takes text, such as 'ls\\r'; got {type(content).__name__}")
         return self._start(lambda client: client.send(content), f"send {content!r}")

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..client.handle import Handle
 from ..runtime import runtime
+from ..spelling import says_arguments
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+@says_arguments
 def terminals() -> Handle[DataFrame]:
     """The terminals that are open on this notebook's host, those with people first, as a DataFrame: `await pw.terminals()`;
     `pw.Terminal(room)` joins one.

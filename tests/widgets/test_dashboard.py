@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,20 @@ async def test_what_fails(ops: OpsView) -> None:
         _ = report.failed  # type: ignore[attr-defined]
     first = ops.scan(["shop", "disk"])
     assert (await ops.diff(first, ops.scan(["shop", "disk"]))).empty
+
+
+async def test_a_warning_is_at_the_line_of_whoever_asked(ops: OpsView) -> None:
+    """A mistyped id warns where it stands, each time: at a line of ours Python would show it once and say nothing in the next cell."""
+    await ops.scan(["shop"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        await ops.history("shpo")
+        ops.history("shpo").wait(30)
+        handle = ops.hours("shpo")
+        await handle
+        await handle
+    assert [(warning.filename, "did you mean 'shop'?" in str(warning.message)) for warning in caught] == [(__file__, True)] * 3
+    assert len({warning.lineno for warning in caught}) == 3
 
 
 async def test_sections_that_the_host_leaves_out_are_told(party_runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

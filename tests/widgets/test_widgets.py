@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -69,7 +70,7 @@ def test_every_public_name_is_there() -> None:
         assert getattr(pw, name) is not None
         assert name in dir(pw)
     with pytest.raises(AttributeError, match="partywidgets has no 'terminal_'"):
-        _ = pw.terminal_
+        _ = pw.terminal_  # type: ignore[attr-defined]
 
 
 def test_what_a_cell_shows_is_stable(party_terminal: Callable[..., Any]) -> None:
@@ -194,7 +195,7 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: pw.Terminal("w", sandbx="x"), r"Terminal\(\) has no keyword 'sandbx': did you mean 'sandbox'\?"),
+        (lambda: pw.Terminal("w", sandbx="x"), r"Terminal\(\) has no keyword 'sandbx': did you mean 'sandbox'\?"),  # type: ignore[arg-type]
         (lambda: pw.Terminal("w", rows=cast("int", "24")), r"Terminal\(rows='24'\): it takes a whole number from 1 to 1,000"),
         (lambda: pw.Terminal("w", scrollback=-1), r"Terminal\(scrollback=-1\): it takes a whole number from 0 to 1,000,000"),
         (lambda: pw.Terminal("w", screen_reader=cast("bool", "no")), r"Terminal\(screen_reader='no'\): it takes True or False"),
@@ -202,8 +203,8 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
         (lambda: pw.Terminal("w", "web"), r"Terminal\('w', 'web'\): only the room .*: write Terminal\('w', sandbox='web'\)"),  # type: ignore[arg-type]
         (lambda: pw.Terminal("docker:web-1"), r"Terminal\('docker:web-1'\): that is .* write Terminal\(NAME, sandbox='docker:web-1'\)"),
         (lambda: pw.Terminal("ttyd+ws://h:1/ws"), r"Terminal\('ttyd\+ws://h:1/ws'\): that is a sandbox's address"),
-        (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),
-        (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes columns, group, height, layout"),
+        (lambda: pw.ScanTable(hight=3), r"ScanTable\(\) has no keyword 'hight': did you mean 'height'\?"),  # type: ignore[arg-type]
+        (lambda: pw.OpsDashboard(zzz=3), r"OpsDashboard\(\) has no keyword 'zzz': it takes columns, group, height, layout"),  # type: ignore[arg-type]
         (lambda: pw.ScanTable(sort="-duration"), r"ScanTable\(sort=…\) has no column 'duration': did you mean 'duration_ms'\?"),
         (lambda: pw.ScanTable(columns=["zzz"]), r"ScanTable\(columns=…\) has no column 'zzz': there are status, severity, title"),
         (lambda: pw.OpsDashboard(group="label:"), r"OpsDashboard\(group='label:'\): rows are grouped by status, .*, or label:NAME"),
@@ -219,8 +220,8 @@ def test_what_was_comes_as_frames(party_runtime: Runtime) -> None:
         (lambda: pw.scan(3), r"scan\(\) takes the path of a config"),  # type: ignore[arg-type]
         (lambda: pw.Recording(id=3), r"Recording\(id=3\): it takes an id of `await pw\.recordings\(\)`"),  # type: ignore[arg-type]
         (lambda: pw.Recording(idle_time_limit="x"), r"Recording\(idle_time_limit='x'\): it takes seconds above 0"),  # type: ignore[arg-type]
-        (lambda: pw.ops("c.yaml", titel="x"), r"ops\(\) has no keyword 'titel': did you mean 'title'\?"),
-        (lambda: pw.scan("c.yaml", publsh=True), r"scan\(\) has no keyword 'publsh': did you mean 'publish'\?"),
+        (lambda: pw.ops("c.yaml", titel="x"), r"ops\(\) has no keyword 'titel': did you mean 'title'\?"),  # type: ignore[call-arg]
+        (lambda: pw.scan("c.yaml", publsh=True), r"scan\(\) has no keyword 'publsh': did you mean 'publish'\?"),  # type: ignore[call-arg]
     ],
 )
 def test_keywords_are_refused_by_name(party_runtime: Runtime, make: Callable[[], Any], sentence: str) -> None:
@@ -229,6 +230,42 @@ def test_keywords_are_refused_by_name(party_runtime: Runtime, make: Callable[[],
     with pytest.raises(KeywordError, match=sentence) as refused:
         make()
     assert isinstance(refused.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda w: w.run("ls", 5),
+            "run('ls', 5): only 'command' stands without a keyword: it is run(command, *, timeout=None, inside=False)",
+        ),
+        (lambda w: w.run(), "run() lacks 'command': it is run(command, *, timeout=None, inside=False)"),
+        (lambda w: w.run("ls", timout=5), "run() has no keyword 'timout': did you mean 'timeout'?"),
+        (lambda w: w.run("ls", command="x"), "run('ls', command='x'): 'command' is given twice: it is run("),
+        (lambda w: w.history("web"), "history('web'): it takes nothing: write history()"),
+        (lambda w: w.restart(now=True), "restart() has no keyword 'now': it takes none"),
+        (lambda _: pw.connect(), "connect() lacks 'url': it is connect(url, token=None)"),  # type: ignore[call-arg]
+        (lambda _: pw.ops("a", "b"), "ops('a', 'b'): only 'config' stands without a keyword: it is ops(config=None, *, title=None"),  # type: ignore[call-arg]
+        (lambda _: pw.terminals("web"), "terminals('web'): it takes nothing: write terminals()"),  # type: ignore[call-arg]
+        (lambda _: pw.OpsDashboard().ack("x"), "ack('x') lacks 'reason': it is ack(fingerprint, reason, *, until=None)"),  # type: ignore[call-arg]
+        (lambda _: pw.OpsDashboard().remedy("x").run("df", "web"), "run('df', 'web'): only 'command' stands without a keyword"),  # type: ignore[call-arg]
+    ],
+)
+def test_a_call_that_does_not_fit_says_how_it_is_written(
+    party_runtime: Runtime, party_terminal: Callable[..., Any], make: Callable[[Any], Any], sentence: str
+) -> None:
+    """Too many arguments, too few, or one that is not there: one sentence with the call's own form, and nothing has begun."""
+    with pytest.raises(KeywordError, match=f"^{re.escape(sentence)}") as refused:
+        make(party_terminal("fits"))
+    assert isinstance(refused.value, TypeError)
+
+
+def test_a_mistake_of_ours_is_not_taken_for_the_caller_s(party_terminal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TypeError that is raised inside a method stays what it is."""
+    monkeypatch.setattr(pw.Terminal, "_start", lambda: None)
+    with pytest.raises(TypeError, match="positional argument") as raised:
+        party_terminal("ours").history()
+    assert not isinstance(raised.value, KeywordError)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +383,7 @@ def test_a_host_s_recordings_are_listed(party_runtime: Runtime, party_terminal: 
     assert list(term.recordings().wait(30).id) == [runs.id]
     assert repr(pw.Recording("else", id=ended.id)) == f"Recording(room='else', id={ended.id!r})"
     with pytest.raises(KeywordError, match="did you mean 'room'"):
-        pw.recordings(rooms="web")
+        pw.recordings(rooms="web")  # type: ignore[call-arg]
 
 
 def test_a_host_s_terminals_are_listed(party_runtime: Runtime, party_terminal: Any) -> None:
