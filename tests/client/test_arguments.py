@@ -40,6 +40,9 @@ def test_an_end_is_an_aware_time() -> None:
         (lambda: arguments.names("checks", ["a", 3]), "got 3"),  # type: ignore[list-item]
         (lambda: arguments.labels("matchers", ["team"]), 'matchers are given as {"team": "web"}, got'),  # type: ignore[arg-type]
         (lambda: arguments.labels("labels", "team=web"), "got 'team=web'"),  # type: ignore[arg-type]
+        (lambda: arguments.patience("scan", 0), "scan(timeout=0): it takes seconds above 0, or None for no limit"),
+        (lambda: arguments.patience("scan", True), "scan(timeout=True)"),
+        (lambda: arguments.patience("scan", "5m"), "scan(timeout='5m')"),  # type: ignore[arg-type]
         (lambda: arguments.one_name("check", ["a", "b"]), "check is the id of one check"),  # type: ignore[arg-type]
     ],
 )

@@ -237,7 +237,9 @@ def test_reprs() -> None:
     assert repr(result_of("", None)) == "$ cmd\nexit code unknown"
     html = result_of("<script>alert(1)</script>", 1)._repr_html_()
     assert "<script" not in html
-    assert "exit 1" in html
+    assert ("exit 1" in html, "✗" in html, "✓" in html) == (True, True, False)
+    assert "✓ exit 0" in result_of("x\n")._repr_html_()
+    assert "<img" not in CommandResult("echo '<img src=x>'", 0, "", 0.1, "/", 0)._repr_html_()
     assert str(result_of("x\n")) == "x\n"
 
 

@@ -6,7 +6,9 @@ import asyncio
 import concurrent.futures
 import gc
 import logging
+import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -148,3 +150,58 @@ async def test_the_result_is_asked_too_early(room_loop: asyncio.AbstractEventLoo
             _ = handle["status"]  # type: ignore[index]
         assert await handle == "there"
     assert not hasattr(handle, "_ipython_display_")
+
+
+def test_an_interrupt_while_waiting(room_loop: asyncio.AbstractEventLoop, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends wait(), the work goes on, and whoever made the handle hears of it: a command that waits for its turn is withdrawn."""
+    gate, given_up = asyncio.Event(), threading.Event()
+    handle: Handle[str] = Handle(asyncio.run_coroutine_threadsafe(work(gate), room_loop), "x", loop=room_loop, given_up=given_up.set)
+    handle.note("it waits")
+
+    def interrupt() -> None:
+        while "it waits" not in capsys.readouterr().err:  # wait() itself prints it, so it has begun
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    pressed = threading.Thread(target=interrupt)
+    pressed.start()
+    with pytest.raises(KeyboardInterrupt):
+        handle.wait(WAIT)
+    pressed.join(WAIT)
+    assert given_up.is_set()
+    assert not handle.done
+    room_loop.call_soon_threadsafe(gate.set)
+    assert handle.wait(WAIT) == "done"
+
+
+async def test_giving_up_on_what_has_just_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is told that it goes on."""
+    future: concurrent.futures.Future[str] = concurrent.futures.Future()
+    given_up: list[bool] = []
+    handle = Handle(future, "x", left="it goes on", given_up=lambda: given_up.append(True))
+    waiting = asyncio.ensure_future(handle)
+    await asyncio.sleep(0)
+    future.set_result("done")
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert (waiting.cancelled(), given_up, capsys.readouterr().err) == (True, [], "")
+
+
+async def test_what_was_cancelled_is_displayed(room_loop: asyncio.AbstractEventLoop) -> None:
+    """As text: it has no result to show."""
+    handle = Handle.start(work(asyncio.Event()), "x", loop=room_loop)
+    assert handle.cancel()
+    assert (repr(handle), handle._repr_html_()) == ("cancelled: x", None)
+
+
+def test_work_that_outlives_the_loop_that_awaited_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is there to be told any more, and nothing is logged of that."""
+    future: concurrent.futures.Future[str] = concurrent.futures.Future()
+
+    async def glance() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Handle(future, "x"), 0.01)
+
+    asyncio.run(glance())
+    future.set_result("done")
+    assert caplog.records == []

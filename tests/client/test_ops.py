@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,17 @@ async def test_scan(tmp_path: Path, play: ops_room.Play) -> None:
         assert ops.running == {}
         assert ops.last_scan is not None
         assert ops.last_scan["scan_id"] == report.scan_id
+
+
+async def test_a_scan_that_is_over_before_its_reply_is_read() -> None:
+    """All its messages may come at once: nothing is under way then."""
+    ops = OpsClient("http://127.0.0.1:9")
+    over = {"scan_id": "s1", "results": [], "total": 0}
+    ops._received(json.dumps({"type": "scan-started", "data": {"scan_id": "s1", "trigger": "manual", "total": 0}}))
+    ops._received(json.dumps({"type": "scan-result", "data": over}))
+    assert ops._begun({"scan_id": "s1", "total": 0}) == "s1"
+    assert ops.running == {}
+    assert ops.last_scan == {"scan_id": "s1", "total": 0}
 
 
 async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
@@ -505,6 +517,11 @@ async def test_load_config(tmp_path: Path) -> None:
             await ops.load_config(config)
         with pytest.raises(ConfigError, match="no such file"):
             await ops.load_config(tmp_path / "missing.yaml")
+        with pytest.raises(ConfigError, match="the config cannot be read: Is a directory"):
+            await ops.load_config(tmp_path)
+        config.write_text("#" * (ops_module.CONFIG_LIMIT + 1))
+        with pytest.raises(ConfigError, match="has more than 1048576 bytes: split it"):
+            await ops.load_config(config)
     async with running(tmp_path / "other") as app, OpsClient(app.url, token=app.guest) as ops:
         config.write_text("checks: []\n")
         with pytest.raises(RefusedError, match="only the role admin"):
@@ -534,6 +551,8 @@ def test_board_keeps_the_newest() -> None:
     assert board.seq == 6
     board.begin()
     assert board.rows == {}
+    board.put([{"fingerprint": "b", "seq": 1, "status": "ok"}])
+    assert list(board.rows) == ["b"], "the snapshot of a host that counts anew names what is there"
 
 
 async def test_what_the_bar_tells(tmp_path: Path) -> None:

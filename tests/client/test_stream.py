@@ -20,6 +20,9 @@ def test_escape_sequences_are_not_text() -> None:
     raw = b"\x1b]0;title\x07\x1b[31mred\x1b[0m\r\n\x1b[?2004l\rnext\r\n"
     assert search(tail, r"red\nnext") == ("red\nnext", raw.index(b"next") + 4)
     assert search(tail, "title") is None
+    long = Tail()
+    long.append(b"\x1b]0;" + b"~/a/deep/place" * 30 + b"\x07$ ")
+    assert search(long, r"^\$ $") is not None, "a title of any sensible length"
 
 
 def test_a_return_within_a_line_stays() -> None:
@@ -75,3 +78,11 @@ def test_reader() -> None:
     assert reader.give(b"ignored")
     reader.restart(b"s")
     assert reader.take() == b"\x1bcs"
+    for _ in range(3):
+        assert reader.give(b"x" * 9), "what was taken waits no more"
+        reader.take()
+    assert reader.give(b"x" * 9)
+    assert not reader.give(b"yy")
+    assert reader.take() == b"", "what waited is of before the hole"
+    reader.restart(b"12345678")
+    assert not reader.give(b"x"), "a screen waits, too"
