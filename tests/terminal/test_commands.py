@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -462,6 +463,27 @@ async def test_what_set_x_prints_is_the_command_s_alone(serve: Serve, name: str,
         screen = (await ana.ask("screen"))["result"]["text"]
         assert "633" not in screen
         assert not re.search("[0-9a-f]{16}", screen)
+
+
+async def test_a_start_file_that_is_read_again(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`source ~/.bashrc` sets PROMPT_COMMAND and PS1 anew: `run` goes on, each of what is set runs once a prompt, with the right status."""
+    if await asyncio.to_thread(subprocess.check_output, ["/bin/bash", "-c", "echo $((BASH_VERSINFO[0]*100+BASH_VERSINFO[1]))"]) < b"501":
+        pytest.skip("a bash before 5.1 runs one prompt command only")
+    (tmp_path / ".bashrc").write_text("seen() { SEEN=$?; TIMES=$((TIMES+1)); }\nPS1='again$ '\nPROMPT_COMMAND=seen\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve(default="local:/bin/bash") as place, place.watch() as ana:
+        await ana.live()
+        for command, code, output in (
+            (". ~/.bashrc; (exit 3)", 3, ""),
+            ("echo $SEEN", 0, "3"),
+            ("PROMPT_COMMAND='true; '$PROMPT_COMMAND; TIMES=0; (exit 4)", 4, ""),
+            ("PROMPT_COMMAND+=('LAST=$?'); echo $SEEN $TIMES; (exit 5)", 5, "4 1"),
+            ("echo $SEEN $TIMES $LAST", 0, "5 2 5"),
+        ):
+            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
+            assert (done["exit_code"], done["output"]) == (code, output)
+        await ana.type("echo $((40+2))\r")
+        await ana.message("mark", kind="end", command="echo $((40+2))")
 
 
 async def test_a_bash_that_may_not_be_told_of_prompts(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

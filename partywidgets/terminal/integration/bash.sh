@@ -57,8 +57,22 @@ __pw_ended() {
   return $status
 }
 
+# `PROMPT_COMMAND=…`, as `source ~/.bashrc` has it, sets the first command of several: ours are not that one, and what comes to stand there
+# goes behind the first of ours. What is there already is not there twice.
+__pw_tidied() {
+  local one other
+  local -a kept=()
+  for one in "${PROMPT_COMMAND[@]}"; do
+    if [[ -z $one || $one == "$__pw_first" || $one == "$__pw_last" ]]; then continue; fi
+    for other in "${kept[@]}"; do if [[ $one == "$other" ]]; then continue 2; fi; done
+    kept+=("$one")
+  done
+  PROMPT_COMMAND=('' "$__pw_first" "${kept[@]}" "$__pw_last")
+}
+
 # Last, because others set PS1 in PROMPT_COMMAND.
 __pw_prompted() {
+  if [[ -n ${__pw_first-} && ( -n ${PROMPT_COMMAND[0]-} || ${PROMPT_COMMAND[-1]-} != "$__pw_last" ) ]]; then __pw_tidied; fi
   __pw_last_entry=$(__pw_entry)
   if [[ ${PS2-} != *"633;F;"* ]]; then PS2='\[\033]633;F;0;'$__pw_nonce'\007\]'${PS2-}; fi
   if [[ ${PS1-} != *"633;B;"* ]]; then PS1='\[\033]633;A;'$__pw_nonce'\007\]'${PS1-}'\[\033]633;B;'$__pw_nonce'\007\]'; fi
@@ -74,7 +88,11 @@ fi
 if [[ ${BASH_VERSINFO[0]} -gt 4 || ( ${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4 ) ]]; then
   PS0=${PS0-}'$({ __pw_started; } 2>/dev/null)'
 fi
-if [[ $__pw_is == 'declare -a'* ]]; then
+if [[ ${BASH_VERSINFO[0]} -gt 5 || ( ${BASH_VERSINFO[0]} -eq 5 && ${BASH_VERSINFO[1]} -ge 1 ) ]]; then
+  # It runs each of an array, and gives each the status of the command.
+  __pw_first='{ __pw_ended; } 2>/dev/null' __pw_last='{ __pw_prompted; } 2>/dev/null'
+  __pw_tidied
+elif [[ $__pw_is == 'declare -a'* ]]; then
   PROMPT_COMMAND=('{ __pw_ended; } 2>/dev/null' "${PROMPT_COMMAND[@]}" '{ __pw_prompted; } 2>/dev/null')
 else
   PROMPT_COMMAND='{ __pw_ended; } 2>/dev/null'$'\n'${PROMPT_COMMAND-}$'\n''{ __pw_prompted; } 2>/dev/null'
