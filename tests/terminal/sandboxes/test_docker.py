@@ -39,7 +39,9 @@ async def test_busybox_container_is_entered(engine: Engine, opened: Open) -> Non
         assert "root:x:0" in output
         assert "33 91" in output
         await shell.sandbox.resize(100, 40)
-        assert "40 100" in (await shell.command("stty size"))[1]
+        async with asyncio.timeout(20):  # Podman answers once conmon has been told, which sets it a moment later
+            while "40 100" not in (await shell.command("stty size"))[1]:
+                pass
         shell.sandbox.write(b"exit 7\r")
         await shell.rest()
         end = await shell.sandbox.wait_exit()
