@@ -211,8 +211,7 @@ class DockerEngine:
                 list(command), stdin=True, stdout=True, stderr=True, tty=tty, user=user, workdir=cwd, environment=dict(environ or {})
             )
             stream = job.start()
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                await stream.__aenter__()
+            await _open(stream)
             return ContainerExec(self, container, job.id, stream)
 
     async def attach(self, container: str) -> ContainerAttachment:
@@ -227,8 +226,7 @@ class DockerEngine:
         async with self._errors(f"to attach to {container}"):
             found = self.client.containers.container(container)
             stream = found.attach(stdin=True, stdout=True, stderr=True, detach_keys=_DETACH_KEYS)
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                await stream.__aenter__()
+            await _open(stream)
             return ContainerAttachment(self, container, stream, takes_input=bool(config.get("OpenStdin")))
 
     async def run(self, container: str, command: Sequence[str], *, user: str = "", timeout: float = 30.0) -> Execution:
@@ -287,6 +285,18 @@ class ContainerExec:
         async with self.engine._errors(f"to resize the terminal in {self.container}"):
             await self.engine.client.containers.exec(self.id).resize(h=rows, w=cols)
 
+    async def hear(self) -> bytes:
+        """Its next output, of whichever stream; b"" at the end."""
+        try:
+            message = await self.stream.read_out()
+        except (OSError, RuntimeError):
+            return b""
+        return b"" if message is None else message.data
+
+    async def send(self, keystrokes: bytes) -> None:
+        """Input. Raises OSError or RuntimeError when the connection is gone."""
+        await self.stream.write_in(keystrokes)
+
     async def state(self) -> tuple[bool, int | None]:
         """Whether it runs, and its exit code once it does not."""
         async with self.engine._errors(f"to inspect a command in {self.container}"):
@@ -302,6 +312,17 @@ class ContainerExec:
         """Detaches. The command itself goes on until it notices; safe to call twice."""
         with suppress(OSError, AssertionError):
             await self.stream.close()
+
+
+async def _open(stream: Stream) -> None:
+    """Connects it. One that is given up meanwhile is closed: it may have its connection already."""
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            await stream.__aenter__()
+    except BaseException:
+        with suppress(OSError, AssertionError):
+            await stream.close()
+        raise
 
 
 def _abort(stream: Stream) -> None:

@@ -101,6 +101,11 @@ class KubernetesExec:
                 self._ended(f"the connection to {self._api} ended ({self._socket.close_code})")
                 return None
 
+    async def hear(self) -> bytes:
+        """Its next output, of whichever channel; b"" at the end."""
+        message = await self.read()
+        return b"" if message is None else message[1]
+
     async def answers(self) -> None:
         """Pings, and returns when something has come since: what comes is noticed by `read` alone. Raises OSError when the connection is
         gone. The answer is that of whoever ends the WebSocket: an API server that translates to SPDY, else the node's runtime."""

@@ -147,6 +147,16 @@ def container_start(nonce: str, shell: str = "") -> Start:
     return Start(["/bin/sh", "-c", _script("container.sh")], environ)
 
 
+def guard_command(pid: int, born: str, before: str, before_born: str, replaced_within: int) -> list[str]:
+    """The command that ends a shell which its host has left (see `integration/guard.sh`)."""
+    return ["/bin/sh", "-c", _script("guard.sh"), "partywidgets-guard", str(pid), born, before, before_born, str(replaced_within)]
+
+
+def pid_mark(nonce: str) -> re.Pattern[bytes]:
+    """Finds in a container's first output which process its shell is, and when that began ("" where it does not say)."""
+    return re.compile(rb"\x1b\]633;P;Pid=(\d+),(\d*);" + re.escape(nonce.encode()) + rb"\x07")
+
+
 def quoted(command: str) -> str:
     """A command as one word of a POSIX shell."""
     return "'" + command.replace("'", "'\\''") + "'"

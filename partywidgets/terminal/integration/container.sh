@@ -1,6 +1,12 @@
 # Opens an interactive shell in a container: $__PW_SHELL, or the first of bash, zsh and sh that is there, with marks (OSC 633) where it can have
 # them. POSIX sh; run by `sh -c`. Writes nothing but zsh's start files, into a new directory under $TMPDIR that zsh removes as it starts.
-printf '\033]633;P;Pid=%s;%s\007' "$$" "$__PW_NONCE"
+born=
+if { read -r born </proc/$$/stat; } 2>/dev/null; then
+  set -- ${born##*) }
+  born=${20-}
+fi
+printf '\033]633;P;Pid=%s,%s;%s\007' "$$" "$born" "$__PW_NONCE"
+unset born
 
 shell=$__PW_SHELL
 unset __PW_SHELL

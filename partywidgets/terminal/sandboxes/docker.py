@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal, cast
 
 from ...engines.docker import ContainerExec, DockerEngine, EngineRefused
 from ...exceptions import EngineError, SandboxError
-from ..shell import container_start
+from ..shell import container_start, pid_mark
 from .base import Address, Exit
 from .remote_shell import ExecShell, starting
 from .watch import gone_after
@@ -37,7 +36,7 @@ class ContainerSandbox(ExecShell):
     def __init__(self, engine: DockerEngine, job: ContainerExec, *, nonce: str, user: str = "", cwd: str = "", gone_after: float) -> None:
         super().__init__("container", job.container, engine=engine, job=job, host=engine.name, gone_after=gone_after)
         self._engine, self._job, self._user, self._cwd = engine, job, user, cwd
-        self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
+        self._pid_mark = pid_mark(nonce)
         self._head = b""
         self._begun = self._unechoed = False
         self._rest = b""
@@ -77,7 +76,7 @@ class ContainerSandbox(ExecShell):
             return
         self._head += piece[:4096]
         if self._pid is None and (found := self._pid_mark.search(self._head)):
-            self._pid = int(found[1])
+            self._found(int(found[1]), found[2].decode())
         if b"\x1b]633;B;" in self._head or len(self._head) >= 4096:
             self._begun, self._head = True, b""
 
@@ -136,6 +135,9 @@ class ContainerSandbox(ExecShell):
         if given:
             return f"the container {name} cannot run the shell with {given}: give what it has, and a shell that is there as ?shell=/path"
         return f"the container {name} cannot run the shell: name one that it has, {self._engine.kind}:{name}?shell=/path"
+
+    async def _beside(self, command: list[str]) -> ContainerExec:
+        return await self._engine.execute(self._job.container, command, tty=False, user=self._user)
 
     async def _end_shell(self, pid: int) -> None:
         script = f"kill -HUP -{pid} {pid} 2>/dev/null; kill -CONT -{pid} 2>/dev/null; true"

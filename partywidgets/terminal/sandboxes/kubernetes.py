@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from typing import Any
 from urllib.parse import unquote
 
 from ...engines.kubernetes import KubernetesEngine, KubernetesError
 from ...engines.kubernetes_exec import ExecStatus, KubernetesExec, PodPlace
 from ...exceptions import EngineError, SandboxError
-from ..shell import container_start
+from ..shell import container_start, pid_mark
 from .base import Address, Exit
 from .remote_shell import ExecShell, starting
 from .watch import gone_after
@@ -54,7 +53,7 @@ class KubernetesSandbox(ExecShell):
         name = f"{job.place.pod}/{job.place.container}" if job.place.container else job.place.pod
         super().__init__("pod", name, engine=engine, job=job, host=f"the Kubernetes API at {engine.place}", gone_after=gone_after)
         self._engine, self._job, self._container_id = engine, job, container_id
-        self._pid_mark = re.compile(rb"\x1b\]633;P;Pid=(\d+);" + re.escape(nonce.encode()) + rb"\x07")
+        self._pid_mark = pid_mark(nonce)
         self._head: bytes | None = b""
         self._rest = b""
 
@@ -87,7 +86,7 @@ class KubernetesSandbox(ExecShell):
             return
         self._head += piece[:4096]
         if found := self._pid_mark.search(self._head):
-            self._pid = int(found[1])
+            self._found(int(found[1]), found[2].decode())
         if found or len(self._head) >= 4096:
             self._head = None
 
@@ -135,6 +134,9 @@ class KubernetesSandbox(ExecShell):
     async def _set_size(self, cols: int, rows: int) -> None:
         async with asyncio.timeout(GRACE):
             await super()._set_size(cols, rows)
+
+    async def _beside(self, command: list[str]) -> KubernetesExec:
+        return await self._engine.execute(self._job.place, [*command[:2], _uncommented(command[2]), *command[3:]], tty=False)
 
     async def _end_shell(self, pid: int) -> None:
         script = (

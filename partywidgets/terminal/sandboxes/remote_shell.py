@@ -12,6 +12,7 @@ from typing import Protocol
 from ...exceptions import EngineError, SandboxError, SandboxGoneError
 from ..ending import to_the_end
 from .base import Exit, MarkSource
+from .guard import Attached, Guard
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,8 @@ class ExecShell(RemoteShell):
         self._size = (0, 0)
         self._size_again: asyncio.Task[None] | None = None
         self._pid: int | None = None
+        self._guard: Guard | None = None
+        self._given_up = False
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._input_size = 0
         self._writer = asyncio.create_task(self._write_out(), name=f"input of {name}")
@@ -172,6 +175,16 @@ class ExecShell(RemoteShell):
     async def _end_shell(self, pid: int) -> None:
         raise NotImplementedError
 
+    async def _beside(self, command: list[str]) -> Attached:
+        """Starts a command without a terminal where the shell is."""
+        raise NotImplementedError
+
+    def _found(self, pid: int, born: str) -> None:
+        """The shell has said which process it is, and when that began ("": it has no /proc, and so no guard)."""
+        self._pid = pid
+        if born and not self._given_up:
+            self._guard = Guard(f"{self._kind} {self._name}", pid, born, self._beside)
+
     async def close(self) -> None:
         """Hangs the shell up, kills it after 2 s, and leaves the container as it is."""
         if not self._open:
@@ -185,18 +198,21 @@ class ExecShell(RemoteShell):
         await asyncio.gather(*owned, return_exceptions=True)
         job, engine = self._clients
         try:
-            if not self._exit.done() and self._pid is not None:
+            if not self._exit.done() and self._pid is not None and not (self._guard is not None and await self._guard.end_shell()):
                 await self._end_shell(self._pid)
         except (EngineError, OSError) as error:
             # A second exec has to end it: what that cannot reach is left to the container.
             log.warning("%s %s: its shell could not be ended: %s", self._kind, self._name, error or type(error).__name__)
         finally:
+            if self._guard is not None:
+                await self._guard.close()
             await job.close()
             self._tell_end(Exit(None, f"the terminal in {self._name} was closed"))
             await engine.close()
 
     async def give_up(self) -> None:
         """Closes it before anybody has read: a shell that we started says first which process it is, and can only then be ended."""
+        self._given_up = True
         if self.marks == "shell":
             with contextlib.suppress(EngineError, OSError):
                 async with asyncio.timeout(FIRST_WORD):

@@ -144,7 +144,7 @@ class Peer:
             os.close(slave)
         try:
             async with asyncio.TaskGroup() as tasks:
-                inward = tasks.create_task(self._inward(socket, master))
+                inward = tasks.create_task(self._inward(socket, master, process.stdin))
                 if master >= 0:
                     await self._terminal(socket, master)
                 else:
@@ -172,14 +172,18 @@ class Peer:
         causes = [{"reason": "ExitCode", "message": str(code)}]
         return {"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
 
-    async def _inward(self, socket: web.WebSocketResponse, master: int) -> None:
+    async def _inward(self, socket: web.WebSocketResponse, master: int, stdin: asyncio.StreamWriter | None) -> None:
         async for message in socket:
             frame: bytes = message.data
-            if frame[0] == 0:
+            if frame[0] == 0 and stdin is not None:
+                stdin.write(frame[1:])
+            elif frame[0] == 0:
                 await asyncio.to_thread(os.write, master, frame[1:])
             elif frame[0] == 4:
                 size = json.loads(frame[1:])
                 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size["Height"], size["Width"], 0, 0))
+        if stdin is not None:
+            stdin.close()
 
     @staticmethod
     async def _stream(socket: web.WebSocketResponse, channel: int, stream: asyncio.StreamReader) -> None:

@@ -102,7 +102,7 @@ async def test_v5_is_taken_where_it_is_spoken(
     peer = Peer(speaks)
     async with api(peer, "c", tmp_path, monkeypatch), opened("kubernetes:shop/web", cols=91, rows=33) as shell:
         await shell.prompt()
-        assert peer.chosen == [speaks[0]]
+        assert set(peer.chosen) == {speaks[0]}
         assert "33 91" in (await shell.command("stty size"))[1]
         await shell.sandbox.resize(100, 40)
         assert "40 100" in (await shell.command("stty size"))[1]
