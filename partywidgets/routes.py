@@ -244,7 +244,9 @@ class Routes:
         except RoomNameError as error:
             raise _Refused(400, str(error)) from None
         folder = storage.folder("recordings")
-        recordings, older = await off_loop(lambda: newest(folder if room else folder.parent, room or None))
+        started = self.app.host.instances(TERMINALS).values()
+        out_of = frozenset(one.name for one in started if isinstance(one, TerminalServer) and one.ejections.keeps_out(grant.subject))
+        recordings, older = await off_loop(lambda: newest(folder if room else folder.parent, room or None, hidden=out_of))
         self._still_stands(grant)
         return JSONResponse({"recordings": recordings, "older": older}, headers=NO_STORE)
 

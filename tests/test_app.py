@@ -18,7 +18,8 @@ from yarl import URL
 
 from partywidgets import __version__
 from partywidgets.app import create_app
-from partywidgets.auth import Gate
+from partywidgets.auth import Gate, Identity
+from partywidgets.client.terminal import TerminalClient
 from partywidgets.config import load_config, parse_config
 from partywidgets.exceptions import ConfigError
 
@@ -438,3 +439,26 @@ async def test_the_recordings_of_a_host(app: Running) -> None:
     async with app.http.get(f"{app.url}{path}") as answer:
         assert answer.status == 401
     assert app.rooms() == []
+
+
+async def test_who_was_ejected_finds_no_recordings_of_that_room(tmp_path: Path) -> None:
+    """The list of a host leaves the room out for them alone."""
+    people = {"ben-token-of-the-tests": Identity("ben", "Ben", frozenset({"operator"}))}
+    async with running(tmp_path, people=people) as app:
+        app.app.terminals.sandboxes["default"] = "local:/bin/bash"
+        for room in ("web", "db"):
+            async with (
+                TerminalClient(app.url, room, token=app.owner) as ana,
+                TerminalClient(app.url, room, token=next(iter(people))) as ben,
+            ):
+                assert (await ana.run("true", timeout=30)).exit_code == 0
+                if room == "web":
+                    await ana._ask("eject", 30, connection=ben.connection)
+
+        async def rooms(token: str | None = None) -> set[str]:
+            return {one["room"] for one in (await app.json("GET", "/api/terminals/recordings", token=token))[1]["recordings"]}
+
+        async with asyncio.timeout(30):
+            while await rooms() != {"web", "db"}:
+                await asyncio.sleep(0.05)
+        assert await rooms(next(iter(people))) == {"db"}

@@ -8,7 +8,7 @@ composed; clients need `protocol` alone. The reasons are in `docs/topics/termina
     output to viewers     ring stream piece viewer line_speed above
     dialects              protocol cloudflare returning
     the screen            screen emulator drawing links markup showing vt
-    who types             control lease asking sizing
+    who types             control lease asking sizing ejection
     commands              commands shell shell_state running typed_marks taking_back busy waiting ledger
     what is kept          recording recording_budget recording_thread cast recording_list recording_access audit
 """

@@ -17,11 +17,13 @@ MOST = 1000
 _NOTE = NOTE.encode()
 
 
-def newest(folder: Path, room: str | None = None, most: int = MOST) -> tuple[list[dict[str, Any]], int]:
+def newest(
+    folder: Path, room: str | None = None, most: int = MOST, *, hidden: frozenset[str] = frozenset()
+) -> tuple[list[dict[str, Any]], int]:
     """What was recorded below a host's folder, the newest first, and how many older ones there are; `folder` is the room's own where only
-    one of them is meant. Reads files: not for the loop."""
+    one of them is meant; those of the rooms `hidden` are left out. Reads files: not for the loop."""
     files = sorted(folder.glob("*.cast" if room is not None else "*/*.cast"), key=lambda file: file.stem, reverse=True)
-    found = [summary for file in files[:most] if (summary := summarised(file))]
+    found = [summary for file in files[:most] if (summary := summarised(file)) and summary.get("room") not in hidden]
     # Their names tell the second alone.
     return sorted(found, key=lambda one: str(one["started_at"]), reverse=True), max(0, len(files) - most)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import CommandError, SandboxError
 from ..party import ReadyState
 from . import protocol
-from .lease import Person
 
 if TYPE_CHECKING:
     from .server import TerminalServer
     from .viewer import Viewer
 
 EJECTED = "a moderator ejected you from this terminal"
-EJECTED_SECONDS = 600.0
-"""How long whoever was ejected stays out of the room."""
 REQUESTS_PER_VIEWER = 64
 ID_CHARACTERS = 128
 """Of a request's id, what comes back."""
@@ -27,8 +23,6 @@ class Requests:
 
     def __init__(self, room: TerminalServer) -> None:
         self._room = room
-        self._ejected: dict[str, float] = {}
-        """Subject → the loop's time until which they stay out."""
         self._by_type = {
             "consumed": self._consumed,
             "resync": self._resync,
@@ -56,10 +50,6 @@ class Requests:
             viewer.note(type="reply", id=error.request_id[:ID_CHARACTERS], ok=False, error=str(error))
         else:
             viewer.refuse(str(error))
-
-    def keeps_out(self, person: Person) -> bool:
-        """True while whoever was ejected may not come back."""
-        return self._ejected.get(person.subject, 0.0) > asyncio.get_running_loop().time()
 
     def _consumed(self, viewer: Viewer, message: dict[str, Any]) -> None:
         self._room.stream.drawn(viewer, int(message["offset"]), message.get("rate"))
@@ -115,12 +105,11 @@ class Requests:
             if out.role == "moderator":
                 raise CommandError(f"{out.name} is a moderator and cannot be ejected: revoke their grant on the host")
             self._room.audit.note("ejected", out, by=viewer.person.subject)
-            now = asyncio.get_running_loop().time()
-            self._ejected = {subject: until for subject, until in self._ejected.items() if until > now}
-            self._ejected[out.subject] = now + EJECTED_SECONDS
+            self._room.ejections.put_out(out.subject)
             for connection, other in list(self._room.viewers.items()):
                 if other.person.subject == out.subject:
                     connection.close(4403, EJECTED)
+            await self._room.ejections.keep()
             return {"subject": out.subject}
 
         self._answer(viewer, message, eject)

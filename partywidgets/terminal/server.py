@@ -17,6 +17,7 @@ from . import protocol
 from .audit import Audit
 from .commands import Commands
 from .control import Control
+from .ejection import Ejections
 from .greeting import BY_QUERY, Greeting, number_in, query_of, viewer_of
 from .lease import Person
 from .ledger import Ledger
@@ -72,8 +73,10 @@ class TerminalServer(Server):
         self.commands = Commands(write=self.upstream.write, announce=self._announce, keep=self.ledger.keep)
         self.session = Session(self)
         self.requests = Requests(self)
+        self.ejections = Ejections(self)
         self._greeting = Greeting(self)
         await self.session.recall()
+        await self.ejections.recall()
 
     # Viewers
 
@@ -117,7 +120,7 @@ class TerminalServer(Server):
 
     def _refuses(self, person: Person) -> str:
         """Why somebody gets nothing of this room, by a socket or over HTTP; "" where nothing is in the way."""
-        refusal = NO_ROLE if not person.role else EJECTED if self.requests.keeps_out(person) else ""
+        refusal = NO_ROLE if not person.role else EJECTED if self.ejections.keeps_out(person.subject) else ""
         if refusal:
             self.audit.note("refused", person, reason="ejected" if refusal == EJECTED else "no role in terminals")
         return refusal

@@ -89,6 +89,18 @@ async def test_who_is_ejected_is_closed_and_stays_out(serve: Serve) -> None:
         assert (room.audit.counts["ejected"], room.audit.counts["eject-refused"]) == (1, 1)
 
 
+async def test_who_is_ejected_stays_out_of_a_room_that_was_started_anew(serve: Serve) -> None:
+    """A restart of the host within the ten minutes lets nobody in who was put out, and nobody else is kept out."""
+    async with serve() as place, place.watch() as ana, place.watch(who="ben") as ben:
+        await ana.running()
+        theirs = (await ben.message("welcome"))["connection"]
+        assert (await ana.ask("eject", connection=theirs))["ok"] is True
+        assert await ben.gone() == (4403, "a moderator ejected you from this terminal")
+    async with serve() as place, place.watch(who="ben") as back, place.watch(who="cyd") as cyd:
+        assert await back.gone() == (4403, "a moderator ejected you from this terminal")
+        await cyd.message("welcome")
+
+
 async def test_who_is_idle_is_followed_by_whoever_types(serve: Serve) -> None:
     """Everyone who may have control is told when its holder has become idle, may type then, and has it; one who types on in time keeps it,
     and the others are told that, too."""
