@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from ..exceptions import SandboxError, SandboxGoneError
 from .ending import to_the_end
 from .sandboxes import Address, Exit, Lasting, Prompt, Renewing, Sandbox, open_sandbox
+from .vt import plain_text
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,10 @@ State: TypeAlias = Literal["idle", "starting", "running", "ended", "failed"]
 FAIR_BYTES = 256 * 1024
 """After this much output without a pause, others get the loop."""
 OPEN_TIMEOUT = 45.0
+BLANK_SECONDS = 5.0
+"""After which people are told that a shell of ours has shown nothing at all: an empty screen that is live looks broken."""
+BLANK = f"the shell has shown nothing for {BLANK_SECONDS:g} s: its start files may take their time, and what is typed waits for it"
+_PROMPT = b"\x1b]633;B;"
 AHEAD_BYTES = 4096
 """Keystrokes that wait for a sandbox that is still being opened."""
 
@@ -47,6 +52,10 @@ class Upstream:
         self.exit: Exit | None = None
         self.sandbox: Sandbox | None = None
         self._ahead = b""
+        self._blank: asyncio.TimerHandle | None = None
+        """Runs, or has run, until the shell has shown something."""
+        self._unechoed = 0
+        """Until then: what was typed and may be echoed by its terminal, a control character as two."""
         self._turn = 0
         """Which start it is: a process whose end takes longer than somebody waits for it says nothing of the one after it."""
 
@@ -61,7 +70,7 @@ class Upstream:
 
     def starting(self, sandbox_id: str) -> None:
         """A start was decided; the room may still have to prepare."""
-        self.sandbox_id, self.exit, self._ahead = sandbox_id, None, b""
+        self.sandbox_id, self.exit, self._ahead, self._unechoed = sandbox_id, None, b"", 0
         self._turn += 1
         self._become("starting")
 
@@ -85,10 +94,13 @@ class Upstream:
         self.sandbox = sandbox
         try:
             self._become("running")
+            if sandbox.marks == "shell":
+                self._blank = asyncio.get_running_loop().call_later(BLANK_SECONDS, self._away, BLANK)
             if isinstance(sandbox, Renewing):
                 sandbox.on_away(self._away)
             if self._ahead:
                 sandbox.write(self._ahead)
+                self._unechoed += 2 * len(self._ahead)
             await self._pump(sandbox)
             self.exit = await sandbox.wait_exit()
         except OSError as error:
@@ -97,6 +109,7 @@ class Upstream:
         finally:
             if turn == self._turn:
                 self.sandbox = None
+                self._show_blank_no_more()
             try:
                 await to_the_end(sandbox.close())
             except Exception:
@@ -115,14 +128,31 @@ class Upstream:
         """Output that is passed on where it was read: what wakes no task is a third of an echo's way through us."""
         clear = self._clear()
         if clear:
+            if self._blank is not None:
+                self._look(piece)
             self._output(piece)
         return clear
+
+    def _look(self, piece: bytes) -> None:
+        """Is there something to see at last that is no echo of what was typed, or a prompt, which may be empty?"""
+        self._unechoed -= len(plain_text(piece.decode("utf-8", "replace")).strip())
+        if _PROMPT in piece or self._unechoed < 0:
+            self._show_blank_no_more()
+            if self.reason == BLANK:
+                self._away("")
+
+    def _show_blank_no_more(self) -> None:
+        if self._blank is not None:
+            self._blank.cancel()
+            self._blank = None
 
     async def _pump(self, sandbox: Sandbox) -> None:
         unbroken = 0
         if isinstance(sandbox, Prompt):
             sandbox.hand_over(self._take)
         while piece := await sandbox.read():
+            if self._blank is not None:
+                self._look(piece)
             self._output(piece)
             unbroken += len(piece)
             if unbroken >= FAIR_BYTES:
@@ -138,6 +168,8 @@ class Upstream:
         """
         if self.sandbox is not None:
             self.sandbox.write(keystrokes)
+            if self._blank is not None:
+                self._unechoed += 2 * len(keystrokes)
         elif self.state == "starting" and len(self._ahead) + len(keystrokes) <= AHEAD_BYTES:
             self._ahead += keystrokes
         elif self.state == "starting":

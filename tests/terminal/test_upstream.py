@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from partywidgets.terminal.sandboxes import parse_address
 from partywidgets.terminal.sandboxes.local import LocalSandbox
 from partywidgets.terminal.upstream import Upstream
+
+from .conftest import Serve
 
 
 class Watched:
@@ -131,3 +135,21 @@ async def test_a_close_that_is_given_up_kills_what_takes_no_hang_up() -> None:
     life.cancel()
     await ended(life)
     assert not psutil.pid_exists(pid)
+
+
+async def test_a_shell_that_shows_nothing(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a start file hangs, everybody is told why the screen is empty; with the prompt the terminal is live."""
+    monkeypatch.setattr("partywidgets.terminal.upstream.BLANK_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "slow")
+    (tmp_path / ".bashrc").write_text("PS1='up$ '\nread -r _ <~/slow\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve() as place, place.watch() as ana:
+        told = await ana.until(lambda: next((m for m in ana.of("upstream") if m["reason"]), None))
+        assert (told["state"], told["reason"].partition(":")[0]) == ("running", "the shell has shown nothing for 5 s")
+        await ana.type("echo goes-$((1+1))-on\r")
+        async with place.watch(who="pia") as pia:
+            assert (await pia.message("welcome"))["reason"] == told["reason"]
+            (tmp_path / "slow").write_text("on\n")
+            await ana.until(lambda: ana.of("upstream")[-1]["reason"] == "")
+            await pia.message("upstream", reason="")
+        await ana.shows(b"goes-2-on")
