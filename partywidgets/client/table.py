@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import NamedTuple
 
 from .records import parse_separated, parse_shape, row_word
 
@@ -135,12 +136,12 @@ def _plain(lines: list[str]) -> tuple[list[str], list[list[str]]]:
         return names, [_cut(line, starts) for line in body]
     # Prose has no gaps.
     parted = _parted(words, header, body) if "  " in header.strip() else None
-    if parted is not None and not any(" " in cell for row in parted[1] for cell in row[:-1]):
-        return parted
+    if parted is not None and parted.sure:
+        return parted.names, parted.rows
     if all(len(row) == len(names) for row in split):
         return names, split
     if parted is not None:
-        return parted
+        return parted.names, parted.rows
     raise ValueError(f"there is no table: its header names {len(names)} columns and a line below has {min(map(len, split))} words")
 
 
@@ -158,23 +159,37 @@ def _words(header: str) -> list[tuple[int, str]]:
     return [(match.start(), match.group()) for match in found]
 
 
-def _parted(words: list[tuple[int, str]], header: str, body: list[str]) -> tuple[list[str], list[list[str]]] | None:
-    """The table cut where all of its lines are blank; None where that does not part its names."""
+class _Parted(NamedTuple):
+    """A table that was cut where all of its lines are blank."""
+
+    names: list[str]
+    rows: list[list[str]]
+    sure: bool
+    """No cell may be two: those with a blank are their lines' last, or all of their column begin below its name."""
+
+
+def _parted(words: list[tuple[int, str]], header: str, body: list[str]) -> _Parted | None:
+    """The table cut so; None where that does not part its names."""
     taken = 0
     for line in (header, *body):
         for run in re.finditer(r"[^ ]+", line):
             taken |= ((1 << (run.end() - run.start())) - 1) << run.start()
     names: list[list[str]] = []
     starts: list[int] = []
+    below: list[bool] = []
     for run in re.finditer("1+", bin(taken)[:1:-1]):
-        inside = [word for start, word in words if run.start() <= start < run.end()]
+        inside = [(start, word) for start, word in words if run.start() <= start < run.end()]
         if inside:
-            names.append(inside)
+            names.append([word for _, word in inside])
             starts.append(run.start() if starts else 0)
+            beside = [line[run.start() : run.end()] for line in body]
+            below.append(inside[0][0] == run.start() and not any(cell.startswith(" ") and cell.strip() for cell in beside))
     rows = [_cut(line, starts) for line in body]
-    if len(names) < 2 or any(len(inside) > 1 and any(" " in row[at] for row in rows) for at, inside in enumerate(names)):
+    blank = [any(" " in row[at] for row in rows) for at in range(len(names))]
+    if len(names) < 2 or any(len(inside) > 1 and has for inside, has in zip(names, blank, strict=True)):
         return None
-    return [" ".join(inside) for inside in names], rows
+    sure = all(begins or not has for begins, has in zip(below[:-1], blank[:-1], strict=True))
+    return _Parted([" ".join(inside) for inside in names], rows, sure)
 
 
 def _pairs(starts: list[int]) -> list[tuple[int, int | None]]:

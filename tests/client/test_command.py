@@ -70,6 +70,16 @@ def test_kubectl() -> None:
     assert list(frame["STATUS"]) == ["Running", "CrashLoopBackOff"]
 
 
+def test_a_dot_before_what_failed() -> None:
+    """It is in no column, also where the columns stand close."""
+    units = result_of(
+        "  UNIT          LOAD   ACTIVE SUB     DESCRIPTION\n"
+        "  cron.service  loaded active running Regular background\n"
+        "\u25cf nginx.service loaded failed failed  A high performance web server\n"
+    )
+    assert list(units.df["UNIT"]) == ["cron.service", "nginx.service"]
+
+
 def test_names_of_two_words() -> None:
     """kubectl get pvc, docker stats: a column's name may have blanks, and a cell may be empty."""
     claims = """
@@ -159,6 +169,43 @@ procs -----------memory---------- ---swap--
 """
 
 
+PRLIMIT = """\
+RESOURCE   DESCRIPTION                            SOFT      HARD UNITS
+CORE       max core file size                        0 unlimited bytes
+NOFILE     max number of open files               1024   1048576 files
+RTTIME     timeout for real-time tasks       unlimited unlimited microsecs
+"""
+LSIPC = """\
+RESOURCE DESCRIPTION                       LIMIT USED  USE%
+MSGMNI   Number of message queues          32000    0 0.00%
+SHMALL   Shared memory pages      18446744073692    3 0.00%
+"""
+STARTED = """\
+    PID                  STARTED CMD
+      1 Sun Nov 29 19:55:41 2026 init
+    812 Mon Nov 30 04:00:02 2026 nginx: master process
+"""
+UNIX = """\
+Netid State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess
+u_str ESTAB 0      0                 * 21530            * 21531
+"""
+
+
+def test_words_in_a_column_that_is_not_the_last() -> None:
+    """Where all of them begin below its name, they are its own (prlimit, lsipc); a number before them is no part of them (ps)."""
+    limits = result_of(PRLIMIT).df
+    assert list(limits["DESCRIPTION"])[1:] == ["max number of open files", "timeout for real-time tasks"]
+    assert list(limits["SOFT"]) == ["0", "1024", "unlimited"]
+    assert list(result_of(LSIPC).df["LIMIT"]) == [32000, 18446744073692]
+    assert list(result_of(STARTED).df["PID"]) == [1, 812]
+
+
+def test_a_line_that_ends_early() -> None:
+    """Its last cells are empty."""
+    frame = result_of("NAME   AGE   NOTE\nweb    3d\ncache  4d    is full\n").df
+    assert list(frame["NOTE"]) == ["", "is full"]
+
+
 def test_cells_that_are_empty_or_have_blanks() -> None:
     """ss, systemctl, lsblk, lsof: columns are where every line has a blank; a legend below and a dot before what failed are left out."""
     frame = result_of(SS).df
@@ -215,7 +262,9 @@ def test_an_output_without_its_beginning() -> None:
         _ = result.df
 
 
-@pytest.mark.parametrize("output", ["", "one line\n", "word\nanother\n", "two words\none\n\n"])
+@pytest.mark.parametrize(
+    "output", ["", "one line\n", "word\nanother\n", "two words\none\n\n", "Done, all is well\nBye, then you\n", "a,b\n1,2,3\n", UNIX]
+)
 def test_no_table(output: str) -> None:
     """What is not a table is one sentence, not a wrong frame."""
     with pytest.raises(CommandError, match="cannot be a DataFrame"):
@@ -271,6 +320,9 @@ ITEMS = '{"kind": "List", "items": [{"metadata": {"name": "web"}, "spec": {"repl
             ["origin", "ssh://git@example.com/x", "fetch"],
         ),
         ("psql --csv", 'id,"note"\n1,"a, b"\n', ["id", "note"], [1, "a, b"]),
+        ("cut -f1,2 x", 'name\tn\n"raw\t3\nx\t4\n', ["name", "n"], ['"raw', 3]),
+        ("jq -c .[]", '{"a": 1}\n\n{"a": 2}\n', ["a"], [1]),
+        ("jq .", '{"a": [{"x": 1}], "b": [{"y": 2}]}', ["a", "b"], [[{"x": 1}], [{"y": 2}]]),
         ("mysql -B", "id\tnote\n1\t\n2\tlonger than a tab is wide\n", ["id", "note"], [1, ""]),
         ("docker ps --format json", JSON_LINES, ["Names", "Size"], ["web-1", 3]),
         ("kubectl get deploy -o json", ITEMS, ["metadata.name", "spec.replicas"], ["web", 3]),

@@ -419,9 +419,22 @@ async def test_roles(tmp_path: Path) -> None:
 async def test_a_wrong_token(tmp_path: Path) -> None:
     """A token that the host does not know ends the client at once."""
     async with loaded(tmp_path, "disk") as room:
+        ops = OpsClient(room.url, token="not-a-token-of-this-host")
         with pytest.raises(RefusedError, match="HTTP 401"):
-            async with OpsClient(room.url, token="not-a-token-of-this-host"):
+            async with ops:
                 pass
+        assert ops.state == "refused"
+
+
+async def test_a_request_whose_connection_is_lost(tmp_path: Path) -> None:
+    """It fails at once: nobody will answer it any more."""
+    async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        _, answer = ops._requests.open()
+        ops.socket.reconnect()
+        async with asyncio.timeout(WAIT):
+            with pytest.raises(HostError, match=r"the connection was lost .* before the answer came"):
+                await answer
+        await until(ops, lambda: ops.state == "live")
 
 
 async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
