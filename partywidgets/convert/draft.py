@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -160,8 +161,9 @@ def labelled(checks: Iterable[dict[str, Any]], ids: set[str], label: str) -> dic
 
 
 def slug(text: str) -> str:
-    """A text as part of a label: lower case, with hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "x"
+    """A text as part of a label: lower case, with hyphens; letters lose their accents."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "x"
 
 
 def span(seconds: float) -> str:

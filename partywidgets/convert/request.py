@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 SECRET_HEADER = re.compile(
-    r"(^|-)auth($|-)|authorization|cookie|token|secret|password|(api|access|auth|private|subscription)-?key|credential", re.IGNORECASE
+    r"(^|-)(auth|key|jwt|signature)($|-)|authorization|cookie|token|secret|password|(api|access|auth|private|subscription)key|credential",
+    re.IGNORECASE,
 )
 """A header whose value goes into a variable, whatever it looks like."""
 

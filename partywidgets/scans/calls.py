@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 CLEANUP = 1.0
 """Seconds that a cancelled coroutine has to end."""
+BLOCKED = 0.3
+"""Seconds in which a loop must listen, else something in it blocks it: less than a look has past its deadline, so that it is told."""
+_TASK = "check "
 
 
 class StillRunningError(Exception):
@@ -92,6 +95,11 @@ class Calls:
                 return waiter.result()
             cancel()
             if home is not None:
+                listens = threading.Event()
+                _soon(home.loop, listens.set)
+                await asyncio.wait({waiter}, timeout=BLOCKED)
+                if not waiter.done() and not listens.is_set():
+                    raise OverdueError(self._blocked(home, key))
                 await asyncio.wait({waiter}, timeout=CLEANUP)
                 if not waiter.done():
                     logger.error("%s ignores its cancellation or blocks its loop; it was abandoned and the others get a new loop", key)
@@ -149,7 +157,7 @@ class Calls:
                 self._settle(key, done, error=OverdueError())
 
         def start() -> None:
-            task = loop.create_task(run(), name=f"check {key}")
+            task = loop.create_task(run(), name=f"{_TASK}{key}")
             tasks.append(task)
             task.add_done_callback(ended)
 
@@ -187,6 +195,16 @@ class Calls:
                 thread.start()
                 self._loop = _Loop(loop, thread)
             return self._loop
+
+    def _blocked(self, home: _Loop, key: str) -> str:
+        """Gives the others a new loop; the words say who holds this one."""
+        holding = asyncio.current_task(home.loop)
+        holder = "another" if holding is None else holding.get_name().removeprefix(_TASK)
+        if holder == key:
+            logger.error("%s blocks the loop of async checks; it was abandoned and the others get a new loop", key)
+        self._drop_loop(home)
+        who = "it blocks" if holder == key else f"{holder} blocked"
+        return f"{who} the loop of async checks: what waits without await belongs into a plain def"
 
     def _drop_loop(self, home: _Loop | None) -> None:
         """Stops a loop as soon as it listens; the next coroutine gets a new one."""

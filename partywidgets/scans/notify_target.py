@@ -111,7 +111,8 @@ class Target:
         unwanted = told == "ok" and not self.settings.wants(row, standing)
         nothing_new = standing == told and not in_doubt and not (known is not None and self._is_overdue(row, known))
         if nothing_new or suppressed or unwanted:
-            self.waiting.pop(row.fingerprint, None)
+            if self.waiting.pop(row.fingerprint, None) is not None:
+                self._wake.set()  # of a group that waits no more the time is over, too: who comes next is the first of those that wait
             return
         if standing == "ok" and not self.settings.recovery:
             self.waiting.pop(row.fingerprint, None)

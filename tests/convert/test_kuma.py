@@ -422,3 +422,24 @@ def test_hostile_values_are_checks_or_told(tmp_path: Path) -> None:
     refs = check(config, "refs")
     assert refs["url"] == "http://a.example/${env:KUMA_REFS_URL}"
     assert refs["headers"] == {"A": "${env:KUMA_REFS_A}", "Content-Type": "application/json"}
+
+
+def test_a_name_with_accents_stays_readable_as_an_id(tmp_path: Path) -> None:
+    """Letters lose their accents and are not cut out."""
+    backup = tmp_path / "backup.json"
+    names = ("Büro-Drucker", "Straße 🚀 Été", "Магазин")
+    monitors = [{"id": number, "name": name, "type": "port", "hostname": "127.0.0.1", "port": 9} for number, name in enumerate(names)]
+    backup.write_text(json.dumps({"version": "1.23.16", "monitorList": monitors, "notificationList": []}))
+    _, config = converted(backup)
+    assert [check.id for check in config.checks] == ["buro-drucker", "strasse-ete", "x"]
+
+
+def test_a_header_that_is_called_a_key_is_a_secret(tmp_path: Path) -> None:
+    """Its value is in no config, whatever stands before the word."""
+    backup = tmp_path / "backup.json"
+    headers = json.dumps({"X-Key": "not-for-everybody", "X-Request-Signature": "nor-this", "X-Keyboard": "qwertz"})
+    monitor = {"id": 1, "name": "shop", "type": "http", "url": "http://127.0.0.1/", "headers": headers}
+    backup.write_text(json.dumps({"version": "1.23.16", "monitorList": [monitor], "notificationList": []}))
+    conversion, config = converted(backup)
+    assert sorted(conversion.variables.values.values()) == ["nor-this", "not-for-everybody"]
+    assert check(config, "shop")["headers"]["X-Keyboard"] == "qwertz"

@@ -24,7 +24,7 @@ from partywidgets.scans.service import OpsMonitorService, Selection
 from partywidgets.scans.silence import Ack, Silence
 
 from .notify_inbox import SECRET, WAIT, Inbox, chat, taking, telling
-from .ops_room import Play, ScriptedCheck
+from .ops_room import Play, ScriptedCheck, stand
 
 # Apprise's own import of a module that Python 3.13 has dropped; where that is gone it does without.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -181,6 +181,21 @@ async def test_rows_that_fail_while_a_message_is_under_way_share_the_next(inbox:
         await service.run_scan()
         both = await inbox.next()
     assert both["title"] == "2 more failing, 3 failing in all"
+
+
+async def test_a_group_that_waits_no_more_has_no_time_of_its_own(inbox: Inbox, play: Play) -> None:
+    """The only row of a group recovers before it was told: the next one that fails waits for others as any first row does."""
+    async with telling(inbox, *(ScriptedCheck(id=name) for name in "ab"), group_wait="1h") as service:
+        (target,) = service.notifier.targets
+        await stand(service, play, a="crit")
+        (first,) = target._due.values()
+        await stand(service, play, a="ok")
+        async with asyncio.timeout(WAIT):
+            while target._due:
+                await asyncio.sleep(0.01)
+        await stand(service, play, b="crit")
+        (second,) = target._due.values()
+        assert second > first
 
 
 async def test_above_the_limit_messages_wait_and_become_one(inbox: Inbox, play: Play) -> None:

@@ -113,8 +113,9 @@ class FunctionCheck(CheckModel):
         started = perf_counter()
         try:
             outcome = await calls.call(self.function, entry.function, timeout)
-        except OverdueError:
-            probe.error = ("timeout", f"{self.function} did not return within {format_duration(self.timeout)}")
+        except OverdueError as error:
+            why = f": {error}" if str(error) else ""
+            probe.error = ("timeout", f"{self.function} did not return within {format_duration(self.timeout)}{why}")
         except StillRunningError:
             probe.error = ("timeout", f"{self.function} still runs since an earlier time-out and was not started again")
         except LeftError as error:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from partywidgets.exceptions import CheckError
-from partywidgets.scans.calls import Calls, OverdueError, StillRunningError
+from partywidgets.scans.calls import Calls, OverdueError, StillRunningError, shared_calls
 from partywidgets.scans.check_decorator import check, forget, on_registration, registered, registered_checks
 from partywidgets.scans.checks.function import FunctionCheck, Result
 from partywidgets.scans.model import CheckResult, Metric
@@ -233,6 +233,40 @@ async def test_blocked_loop() -> None:
         release.set()
         while calls.running("blocking"):
             await asyncio.sleep(0.01)
+
+
+async def test_who_blocks_the_loop_is_named() -> None:
+    """A look at an async function that waits without await says so, one beside it says who held it up, and the next finds a loop."""
+    release = threading.Event()
+
+    async def blocking() -> None:
+        release.wait(60)
+
+    async def beside() -> bool:
+        return True
+
+    check(timeout=2)(blocking)
+    check(timeout=1)(beside)
+    held, innocent = registered_checks()[-2].check, registered_checks()[-1].check
+    try:
+        first = asyncio.create_task(look(held))
+        while not shared_calls().running(held.function):
+            await asyncio.sleep(0.01)
+        second = await look(innocent)
+        blocked, third = await first, await outcome(answers_at_once)
+    finally:
+        release.set()
+    remedy = "the loop of async checks: what waits without await belongs into a plain def"
+    assert second.error is not None
+    assert blocked.error is not None
+    assert second.error.message == f"{innocent.function} did not return within 1s: {held.function} blocked {remedy}"
+    assert blocked.error.message == f"{held.function} did not return within 2s: it blocks {remedy}"
+    assert third.status == "ok"
+
+
+async def answers_at_once() -> bool:
+    """Nothing to wait for."""
+    return True
 
 
 async def test_own_loop() -> None:
