@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 CHECK = ("check_id", "fingerprint")
+_NO_NAME = re.compile(r"[^a-zA-Z0-9_]")
 DIALLED = ("http", "tcp", "tls", "icmp")
 """Types of checks that look up a target's name before they speak to it, and say how long that took."""
 
@@ -96,7 +98,12 @@ class _HostCollector:
         observed = GaugeMetricFamily(
             "partywidgets_check_observed_timestamp_seconds", "When the last look was.", labels=CHECK, unit="seconds"
         )
-        suppressed = GaugeMetricFamily("partywidgets_check_suppressed", "1 while nobody is told, by an ack or a silence.", labels=CHECK)
+        suppressed = GaugeMetricFamily(
+            "partywidgets_check_suppressed", "1 while nobody is told: an ack, a silence, maintenance, a waiver, a dependency.", labels=CHECK
+        )
+        about = InfoMetricFamily(
+            "partywidgets_check", "The title and the labels of a check, for alerts to say and to be routed by.", labels=CHECK
+        )
         value = GaugeMetricFamily("partywidgets_check_value", "The numbers that the last look saw.", labels=[*CHECK, "name", "unit"])
         for row in rows:
             names = [row.check_id, row.fingerprint]
@@ -106,10 +113,11 @@ class _HostCollector:
             duration.add_metric(names, row.duration_ms / 1000)
             observed.add_metric(names, row.observed_at.timestamp())
             suppressed.add_metric(names, int(row.suppression is not None))
+            about.add_metric(names, {"title": row.title, **{f"label_{_NO_NAME.sub('_', name)}": text for name, text in row.labels.items()}})
             # Two numbers of one name would make the whole page invalid.
             for metric in {(metric.name, metric.unit): metric for metric in row.metrics}.values():
                 value.add_metric([*names, metric.name, metric.unit], metric.value)
-        yield from (state, duration, observed, suppressed, value)
+        yield from (state, duration, observed, suppressed, about, value)
         yield from probe_families(rows)
 
 

@@ -7,14 +7,16 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from partywidgets.auth import Identity
-from partywidgets.scans.model import CheckResult, Metric
+from partywidgets.scans.model import CheckResult, Metric, Status, utc_now
 from partywidgets.scans.report import ScanReport
+from partywidgets.scans.silence import Silence
 from tests.debian_package import unpacked
 from tests.ports import kept_port
 
@@ -22,6 +24,8 @@ from .party.serving import until, upgrade_request
 from .running_app import Running, running
 from .scans.checks.servers import Authority, dns_server, web_server
 
+ROOT = Path(__file__).parents[1]
+FOUR = ("crit-1", "crit-silenced", "unknown-1", "ok-1")
 Samples = dict[tuple[str, str], list[Sample]]
 
 
@@ -172,6 +176,84 @@ async def test_who_asks_for_plain_text_gets_a_page_that_promtool_takes(tmp_path:
     )
     complaints, _ = await asyncio.wait_for(process.communicate(page), 60)
     assert (process.returncode, complaints.decode()) == (0, "")
+
+
+async def test_the_alert_rules_of_the_docs_fire_for_what_nobody_takes_care_of(tmp_path: Path) -> None:
+    """promtool takes the rules. With what a host says they fire for a crit and an unknown check, with title and team, and not for
+    a silenced one, or one that is ok."""
+    program = await asyncio.to_thread(lambda: unpacked("prometheus") / "usr/bin/promtool")
+    rules = (ROOT / "docs/how-to/operate.md").read_text().split("```yaml\n# partywidgets.rules.yml\n")[1].split("```")[0]
+    (tmp_path / "rules.yml").write_text(rules)
+    web = {"team": "web", "a.b/c": 'with "quotes"'}
+    results = [CheckResult(name, "tcp", name, cast("Status", name.split("-")[0]), title=name.upper(), labels=web) for name in FOUR]
+    results[1].labels = {"team": "quiet"}
+    async with running(tmp_path / "storage") as app:
+        now = utc_now()
+        await app.app.service.suppressions.silence(Silence({"team": "quiet"}, "deploy", "Ana", now, now + timedelta(hours=1)))
+        report = ScanReport(results=results, finished_at=now)
+        status, answer = await app.json("POST", "/api/ops/scans", json={"report": report.to_wire(max_bytes=None)})
+        assert status == 201, answer
+        seen = await scraped(app)
+    series = [
+        {"series": _series(name, sample), "values": f"{int(name.endswith('_refused')) or sample.value:g}x30"}
+        for (name, _), samples in seen.items()
+        for sample in samples
+        if name.startswith("partywidgets_")
+    ]
+    fingerprints = {row.check_id: row.fingerprint for row in results}
+    unwell = {"exp_labels": {"instance": "ops"}, "exp_annotations": {"summary": "partywidgets_config_refused on ops: its log says why"}}
+    expected: list[dict[str, object]] = [
+        {"alertname": "PartywidgetsNotWell", "eval_time": "15m", "exp_alerts": [unwell]},
+        {"alertname": "PartywidgetsTellsNobody", "eval_time": "15m", "exp_alerts": []},
+    ]
+    expected += [
+        {
+            "alertname": alert,
+            "eval_time": "15m",
+            "exp_alerts": [
+                {
+                    "exp_labels": {
+                        "check_id": name,
+                        "fingerprint": fingerprints[name],
+                        "type": "tcp",
+                        "severity": "medium",
+                        "instance": "ops",
+                        "title": name.upper(),
+                        "label_team": "web",
+                    },
+                    "exp_annotations": {"summary": summary},
+                }
+                for name in names
+            ],
+        }
+        for alert, names, summary in (
+            ("CheckCrit", ["crit-1"], "CRIT-1 is crit"),
+            ("CheckUnknown", ["unknown-1"], "nobody knows how UNKNOWN-1 is"),
+        )
+    ]
+    tests = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": expected}],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(tests))
+    for command in ("check", "test"):
+        process = await asyncio.create_subprocess_exec(
+            program,
+            command,
+            "rules",
+            "rules.yml" if command == "check" else "test.yml",
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0, said.decode()
+
+
+def _series(name: str, sample: Sample) -> str:
+    labels = ",".join(f"{label}={json.dumps(value)}" for label, value in {**sample.labels, "instance": "ops"}.items())
+    return f"{name}{{{labels}}}"
 
 
 HALF = "\ud800"
