@@ -56,3 +56,34 @@ def test_what_one_says_of_a_row_everyone_sees(browser: Browser, place: Place) ->
     finally:
         for page in pages:
             page.close()
+
+
+def test_the_keyboard_goes_back_to_the_rows_from_every_question(browser: Browser, place: Place) -> None:
+    """An ack and a silence that are given, or given up, leave the focus where they were asked for: in the grid, or on their button."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    place.mount(page, "dashboard", "main")
+    grid = page.get_by_role("grid")
+    row = page.locator(".pw-row", has_text=DISK)
+    expect(row).to_be_visible()
+    grid.focus()
+    page.keyboard.press("ArrowDown")
+    for key in ("a", "s"):
+        page.keyboard.press(key)
+        expect(page.get_by_label("Reason")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(grid).to_be_focused()
+    page.keyboard.press("s")
+    page.keyboard.type("swapped now")
+    # The button that sends is disabled until the answer is there, and takes its focus with it.
+    page.get_by_role("button", name="Silence", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(row.get_by_role("img", name="silenced by Ana")).to_be_visible()
+    expect(grid).to_be_focused()
+    page.keyboard.press("s")
+    expect(row.get_by_role("img", name="silenced")).to_have_count(0)
+    page.get_by_role("button", name="Ack…").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("on it\n")
+    expect(row.get_by_role("img", name="acked by Ana")).to_be_visible()
+    expect(page.get_by_role("button", name="Withdraw ack")).to_be_focused()
+    page.close()

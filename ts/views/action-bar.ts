@@ -35,6 +35,8 @@ export class ActionBar {
   #submit = element("button", { type: "submit", class: "pw-primary" });
   #answer = element("span", { class: "pw-answer", role: "status" });
   #what: "ack" | "silence" = "ack";
+  /** What had the focus when the form was opened. */
+  #from: HTMLElement | null = null;
   /** The rows that were selected when the answer was told: it says nothing of others. */
   #told = "";
 
@@ -107,6 +109,8 @@ export class ActionBar {
       return;
     }
     this.#what = what;
+    const at = activeIn(this.node);
+    if (this.#form.hidden) this.#from = at ?? (what === "ack" ? this.#ack : this.#silence);
     setText(this.#submit, what === "ack" ? "Ack" : "Silence");
     this.#span.replaceChildren(
       ...[...(what === "ack" ? [FOR_EVER] : []), ...SPANS].map(([label, minutes]) => element("option", { value: minutes ?? "" }, label)),
@@ -170,10 +174,20 @@ export class ActionBar {
   }
 
   #close(): void {
+    if (this.#form.hidden) return;
+    const at = activeIn(this.node);
     this.#form.hidden = true;
     this.#buttons.hidden = false;
     this.#reason.value = "";
+    // Back to where it was asked for, unless somebody went elsewhere meanwhile.
+    if (at === null || this.#form.contains(at)) this.#from?.focus();
   }
+}
+
+/** What has the focus in the page, or in the part of it with a tree of its own; null: nothing. */
+function activeIn(node: HTMLElement): HTMLElement | null {
+  const at = (node.getRootNode() as Document | ShadowRoot).activeElement;
+  return at instanceof HTMLElement && at !== document.body ? at : null;
 }
 
 /** All of them are suppressed that way. */
