@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 from ..exceptions import StorageError
 from ..party.database import FOR_WANT_OF_ROOM, MORE_FILES, ROOM, is_full, is_out_of_files
 from ..party.owner import keep_private, owner_of
+from ..party.storage_thread import INSTRUCTIONS
 from . import history_schema as schema
 from .recorded import Row
 
@@ -61,11 +62,14 @@ class HistoryFile:
         """Of the threads that read; they end with the history."""
         self._opened_as: tuple[int, int] | None = None
         self._long_log = False
+        self._ends = False
+        """Nobody waits for what is being read any more."""
         self._checkpoint: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="partywidgets-ops-history")
         self._readers = ThreadPoolExecutor(READERS + 1, thread_name_prefix="partywidgets-ops-history-reader")
+        self._ends = False
         try:
             await self._run(self._open)
         except BaseException:
@@ -210,10 +214,12 @@ class HistoryFile:
             self._opened.append(known)
             known.row_factory = sqlite3.Row
             known.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            known.set_progress_handler(lambda: self._ends, INSTRUCTIONS)
             self._reading.database = known
         return known
 
     def _stop_reading(self, readers: ThreadPoolExecutor) -> None:
+        self._ends = True  # a look at millions of results takes longer than a host has to end
         readers.shutdown(wait=True)
         for database in self._opened:
             database.close()

@@ -368,3 +368,20 @@ async def test_a_clock_that_goes_back_keeps_the_order_of_seq(tmp_path: Path) -> 
         restored = await history.restore()
         assert [(item.result.seq, item.result.status) for item in restored.latest] == [(2, "ok")]
         assert restored.seq == 2
+
+
+async def test_a_look_that_takes_long_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Millions of results are looked at for longer than a host has to stop: it is told that the look was ended."""
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def for_ever(database: sqlite3.Connection) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n").fetchone()
+
+    async with asyncio.timeout(30):
+        async with History(tmp_path / FILE) as history:
+            looking = asyncio.ensure_future(history.look(for_ever))
+            await begun.wait()
+        with pytest.raises(StorageError, match="interrupted"):
+            await looking

@@ -9,7 +9,6 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Literal
 
 from ...party.database import MORE_FILES, OUT_OF_FILES, is_out_of_files
 from ..model import ErrorClass
+from .lookups import Lookups
 
 Family = Literal["any", "ipv4", "ipv6"]
 _FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
@@ -48,9 +48,9 @@ class Phases:
 
 
 @lru_cache(maxsize=1)
-def _resolvers() -> ThreadPoolExecutor:
+def _resolvers() -> Lookups:
     # Own threads: a resolver that hangs may not stop the others' work on the loop's default executor.
-    return ThreadPoolExecutor(max_workers=32, thread_name_prefix="partywidgets-resolve")
+    return Lookups()
 
 
 def is_address(host: str) -> bool:
