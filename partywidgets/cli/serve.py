@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import logging
@@ -30,6 +31,8 @@ logger = logging.getLogger("partywidgets.serve")
 
 STOP_WITHIN = 5.0
 """Seconds from the first signal to the end of the process, in order or not."""
+THREADS_END_WITHIN = 0.5
+"""Seconds that threads have to end once all else has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,23 @@ def run(options: Options) -> None:
     # Results are many objects that live on for a while, without cycles: by Python's own thresholds a tenth of a scan goes into looking.
     # A look at 15,000 of them takes 1.5 ms, in which no key is echoed; one at all there are, 50 ms, comes every tenth of a million results.
     gc.set_threshold(5_000, 2, 1_000)
+    ended = threading.Event()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(options, config, read, tls, lines))
+        runner.run(_serve(options, config, read, tls, lines, ended))
+        ended.set()
+        # Python waits for every thread, also for one in which the system looks a name up for a library: half a minute and more where the
+        # resolver does not answer. All that is ours has ended and is written by now.
+        _timer(THREADS_END_WITHIN, lambda: os._exit(0))
 
 
-async def _serve(options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: LogFormatter) -> None:
+async def _serve(
+    options: Options, config: Config | None, read: Stamp, tls: Certificate | None, lines: LogFormatter, in_order: threading.Event
+) -> None:
     from ..app import create_app
     from ..auth import Gate, Identity
     from ..front_page import FrontPage
     from ..party.grant import OPEN_ROLES, OWNER_ROLES
+    from ..terminal.recording_thread import off_loop
     from ..transport.server import bind_socket, serve
     from .reload import Reloader
 
@@ -97,7 +108,7 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
         gate = Gate(open_roles=OPEN_ROLES) if token is None else Gate(tokens={token: Identity("owner", "owner", OWNER_ROLES)})
         gate.bind_address(port, address=address, scheme="https" if tls else "http")
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _begin_to_stop, stop, loop)
+            loop.add_signal_handler(number, _begin_to_stop, stop, loop, in_order)
         async with (
             create_app(gate=gate, config=config, storage=options.storage, page=FrontPage()) as app,
             serve(app.asgi, sock=listening, ssl_context=tls.context if tls is not None else None) as server,
@@ -139,22 +150,39 @@ async def _serve(options: Options, config: Config | None, read: Stamp, tls: Cert
                 if following is not None:
                     following.cancel()
                     await asyncio.wait({following})
+        await off_loop(lambda: None)  # the last lines of the audit log are written by then
     finally:
         listening.close()
 
 
-def _begin_to_stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+def _begin_to_stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, in_order: threading.Event) -> None:
     stop.set()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.remove_signal_handler(number)  # a second one ends the process at once
 
     def cut() -> None:
+        if in_order.is_set():
+            os._exit(0)
         say(f"did not stop cleanly within {STOP_WITHIN:g} s, exiting now", logging.WARNING)
+        _kill_children()
         os._exit(1)
 
-    watchdog = threading.Timer(STOP_WITHIN - 0.2, cut)
-    watchdog.daemon = True
-    watchdog.start()
+    _timer(STOP_WITHIN - 0.2, cut)
+
+
+def _kill_children() -> None:
+    """Shells that take no hang-up would stay, without a terminal."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children():
+            child.kill()
+
+
+def _timer(seconds: float, then: Callable[[], object]) -> None:
+    timer = threading.Timer(seconds, then)
+    timer.daemon = True
+    timer.start()
 
 
 def _token(path: Path | None) -> tuple[str, str]:

@@ -40,6 +40,8 @@ Accept = Callable[[Receiver], Wire]
 """Sends the 101 (or its like) and returns the open wire. Called at most once per connect, on the room loop."""
 
 CLOSE_TIME = 5.0
+FOR_ROOMS = 3.5
+"""Of it, what is kept for the rooms' own end: a shell that takes no hang-up needs two."""
 STATEMENT_GRACE = 1.0
 """Of it, what an SQL statement has that began before."""
 ID_LIMIT = 128
@@ -159,7 +161,7 @@ class PartyHost:
             self._thread.hurry(STATEMENT_GRACE)
             await self._watch.stop()
             await self._close_alarms()
-            await close_connections(self._rooms.values(), deadline - 2.0)
+            await close_connections(self._rooms.values(), deadline - FOR_ROOMS)
             await end_rooms([*self._rooms.values(), *self._place.leaving], deadline - 0.5)
         except asyncio.CancelledError:
             await give_up_connections(self._rooms.values())

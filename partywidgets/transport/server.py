@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import ssl
@@ -35,8 +36,9 @@ from .websocket import WebSocket
 
 logger = logging.getLogger("partywidgets.transport")
 
-GRACE = 5
-"""Seconds from the wish to stop until everything is cut."""
+GRACE = 2.0
+"""Seconds from the wish to stop until everything is cut; half a second before, connections are. Behind it the rooms end: a shell that takes
+no hang-up needs two seconds of the five that a host has."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -283,7 +285,7 @@ async def _stop(server: _Uvicorn, task: asyncio.Task[None], listening: socket.so
             await asyncio.shield(task)
     except TimeoutError:
         task.cancel()
-        logger.error("the server did not stop within %d s and was cancelled", GRACE)
+        logger.error("the server did not stop within %g s and was cancelled", GRACE)
     finally:
         # Whoever is cancelled in this waits no longer: the server goes on to its end without the socket.
         server.stop_accepting()
@@ -326,7 +328,7 @@ def _config(app: ASGIApp, *, limits: Limits, lifespan: Any, entrance: Entrance, 
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=math.ceil(GRACE),
     )
 
 

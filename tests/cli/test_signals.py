@@ -237,3 +237,82 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_a_viewer_that_answers_nothing_and_a_shell_that_takes_no_hang_up(start: Start, tmp_path: Path) -> None:
+    """A laptop that sleeps is not waited for so long that the shell stays behind: the end is one in order."""
+    config, told = tmp_path / "shell.yaml", tmp_path / "pid"
+    config.write_text('sandboxes: {default: "local:/bin/bash"}\n')
+    process = start("serve", config, "--no-auth", "--port", "0", "--storage", tmp_path / "state")
+    assert process.stdout is not None
+    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
+    found = re.search(r"rooms +http://127\.0\.0\.1:(\d+)/", greeting)
+    assert found is not None
+    port = int(found[1])
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(upgrade_request(port, "/parties/terminal-server/w"))
+        deaf = f"trap '' HUP TERM; echo $$ > {told}.new; mv {told}.new {told}; while :; do sleep 0.2; done\r"
+        peer.sendall(frame(Opcode.TEXT, deaf.encode()))
+        deadline = time.monotonic() + LIMIT
+        while not told.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=LIMIT)
+    assert not Path(f"/proc/{int(told.read_text())}").exists()
+    assert process.returncode == 0, err
+
+
+@pytest.fixture
+def hanging_resolver(environment: dict[str, str], tmp_path: Path) -> Path:
+    """The system looks names up in `.test` for longer than a test lasts; the file is there once it was asked to."""
+    folder, asked = tmp_path / "resolver", tmp_path / "asked"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import pathlib, socket, time\n"
+        "known = socket.getaddrinfo\n"
+        "def look_up(host, *rest, **more):\n"
+        "    if str(host).endswith('.test'):\n"
+        f"        pathlib.Path({str(asked)!r}).touch()\n"
+        "        time.sleep(600)\n"
+        "    return known(host, *rest, **more)\n"
+        "socket.getaddrinfo = look_up\n"
+    )
+    (folder / "uvloop.py").write_text("raise ImportError('it asks the system without Python')\n")
+    environment["PYTHONPATH"] = str(folder)
+    return asked
+
+
+@pytest.mark.parametrize("who", ["a check", "a sandbox"])
+def test_serve_while_the_resolver_does_not_answer(start: Start, hanging_resolver: Path, tmp_path: Path, who: str) -> None:
+    """What asked it has given up; the thread in which the system still waits holds nobody up, and the end is one in order."""
+    config = tmp_path / "names.yaml"
+    checks = "{id: shop, type: tcp, host: shop.test, port: 80, every: 1h, timeout: 1s}" if who == "a check" else ""
+    config.write_text(f'checks: [{checks}]\nsandboxes: {{far: "wss://shell.test/ws"}}\n')
+    process = start("serve", config, "--no-auth", "--port", "0", "--storage", tmp_path / "state")
+    assert process.stdout is not None
+    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
+    found = re.search(r"rooms +http://127\.0\.0\.1:(\d+)/", greeting)
+    assert found is not None
+    port = int(found[1])
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(upgrade_request(port, "/parties/terminal-server/w?sandboxId=far"))
+        deadline = time.monotonic() + LIMIT
+        while not hanging_resolver.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, err
+    assert "did not stop" not in err
+
+
+@pytest.mark.usefixtures("hanging_resolver")
+def test_a_scan_while_the_resolver_does_not_answer(start: Start, tmp_path: Path) -> None:
+    """It comes back once its checks have given up."""
+    config = tmp_path / "names.yaml"
+    config.write_text("checks: [{id: shop, type: tcp, host: shop.test, port: 80, timeout: 1s}]\n")
+    process = start("scan", config)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 2, err
+    assert "nothing within 1s in resolve" in " ".join(out.split())
