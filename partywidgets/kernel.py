@@ -56,7 +56,7 @@ def logical_lines(cell: str) -> Iterator[str]:
 
 def _goes_on(command: str) -> bool:
     """True when more lines belong to it. Only reads it; where there is no bash here, the backslash alone counts."""
-    if command.endswith("\\") and not command.endswith("\\\\"):
+    if (len(command) - len(command.rstrip("\\"))) % 2:  # of two, the first takes the second's meaning
         return True
     bash = shutil.which("bash")
     if bash is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+
+from partywidgets.exceptions import CommandError
+from partywidgets.kernel import _seconds, logical_lines
 
 from .jupyter_process import environ
 
@@ -111,6 +115,44 @@ def stream(message: dict[str, Any], cell: str, words: str) -> str | None:
         return None
     text = str(message["content"]["text"])
     return text if words in text else None
+
+
+@pytest.mark.parametrize(
+    ("cell", "commands"),
+    [
+        ("ls\n\n# a remark\n   # another\n  pwd\n", ["ls", "  pwd"]),
+        ("echo a \\\n  b\npwd", ["echo a \\\n  b", "pwd"]),
+        ("echo a\\\\\npwd", ["echo a\\\\", "pwd"]),
+        ("echo a\\\\\\\nb\npwd", ["echo a\\\\\\\nb", "pwd"]),
+        ("ls\necho a \\\n", ["ls", "echo a "]),
+        ("for i in 1 2; do\n  # both\n  echo $i\ndone\nls", ["for i in 1 2; do\n  # both\n  echo $i\ndone", "ls"]),
+        ("cat <<END\n# text\n\nEND\nls", ["cat <<END\n# text\n\nEND", "ls"]),
+        ("echo 'a\nb'", ["echo 'a\nb'"]),
+        (" \n# nothing\n", []),
+    ],
+)
+def test_the_commands_of_a_cell(cell: str, commands: list[str]) -> None:
+    """One after the other, each with the lines that bash takes for its own."""
+    assert list(logical_lines(cell)) == commands
+
+
+def test_a_cell_that_ends_in_the_middle_of_a_command() -> None:
+    """The shell would wait for the rest: nothing of it is typed."""
+    with pytest.raises(CommandError, match=r"the command that begins with 'if true; then' does not end in this cell"):
+        list(logical_lines("ls\nif true; then\n  ls\n"))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30.0), ("1.5", 1.5), ("30s", 30.0), ("5m", 300.0), ("1h30m", 5400.0)])
+def test_the_time_that_a_command_may_take(text: str, seconds: float) -> None:
+    """In seconds, or as a config writes it."""
+    assert _seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1.2.3"])
+def test_a_time_that_is_none(text: str) -> None:
+    """It is one sentence with what to write."""
+    with pytest.raises(ArgumentTypeError, match=r"it takes seconds, or a time such as 30s or 5m; got "):
+        _seconds(text)
 
 
 def test_a_command_in_an_own_host(kernel: Kernel) -> None:

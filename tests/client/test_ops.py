@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from partywidgets.client.board import Board
 from partywidgets.client.ops import OpsClient
 from partywidgets.client.told import Told
 from partywidgets.exceptions import ConfigError, ConnectionClosedError, HostError, KeywordError, RefusedError, ScanError
+from partywidgets.partysocket import FetchResponse
 from partywidgets.scans import backtest, bounds, queries, requests, watchers
 from partywidgets.scans.model import CheckResult, Status, utc_now
 from partywidgets.scans.recorded import Recorded
@@ -84,6 +86,34 @@ async def test_a_scan_that_is_over_before_its_reply_is_read() -> None:
     assert ops._begun({"scan_id": "s1", "total": 0}) == "s1"
     assert ops.running == {}
     assert ops.last_scan == {"scan_id": "s1", "total": 0}
+    for number in range(20):
+        ops._received(json.dumps({"type": "scan-result", "data": {**over, "scan_id": f"of-others-{number}"}}))
+    assert len(ops._finished) == 8, "reports of scans that nobody waits for go"
+
+
+async def test_how_far_a_scan_was_is_known_behind_a_reconnect() -> None:
+    """The snapshot names what is under way, and no numbers."""
+    ops = OpsClient("http://127.0.0.1:9")
+    ops._received(json.dumps({"type": "scan-started", "data": {"scan_id": "s1", "trigger": "cron", "total": 5}}))
+    ops._received(json.dumps({"type": "check-result", "data": {"scan_id": "s1", "results": [], "done": 3, "total": 5}}))
+    snapshot = {"part": 1, "of": 1, "scan": None, "checks": 5, "silences": [], "running": ["s1", "s2"], "results": []}
+    ops._received(json.dumps({"type": "snapshot", "data": snapshot}))
+    assert [(scan.scan_id, scan.done, scan.total) for scan in ops.running.values()] == [("s1", 3, 5), ("s2", 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "sentence"),
+    [
+        (502, b"<h1>Bad gateway</h1>", ScanError, "<h1>Bad gateway</h1>"),
+        (403, b'{"error": "only the role admin"}', RefusedError, "only the role admin"),
+        (401, b"", RefusedError, "the host refused the report (HTTP 401)"),
+        (500, b"[]", ScanError, "the host answered HTTP 500 for the report"),
+    ],
+)
+def test_an_answer_that_is_none(status: int, body: bytes, error: type[Exception], sentence: str) -> None:
+    """The host's own words, or a proxy's; who may not is told so whatever was asked."""
+    refused = ops_http.refusal(FetchResponse(status, {}, body), ScanError, "the report")
+    assert (type(refused), str(refused)) == (error, sentence)
 
 
 async def test_frames(tmp_path: Path, play: ops_room.Play) -> None:
@@ -331,6 +361,14 @@ async def test_a_snapshot_in_parts(tmp_path: Path) -> None:
         await room.ops.run_scan()
         async with client_of(room, "val-viewer") as ops:
             assert len(ops.rows) == 600
+
+
+async def test_before_the_first_look_no_check_is_strange(tmp_path: Path) -> None:
+    """Where no row is, a past is empty without a word: the check may be one to come."""
+    async with loaded(tmp_path, "disk") as room, client_of(room) as ops:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert (await ops.history("disk")).empty
 
 
 async def test_a_scan_survives_a_lost_connection(tmp_path: Path, play: ops_room.Play) -> None:

@@ -23,7 +23,7 @@ from partywidgets.runtime import Runtime
 from partywidgets.scans.model import CheckResult, Suppression
 from partywidgets.scans.report import ScanReport
 from partywidgets.testing import party_runtime, party_terminal
-from partywidgets.widgets.rendering import rendered
+from partywidgets.widgets.rendering import SNAPSHOT_ROWS, rendered, still
 from partywidgets.widgets.terminal import sandbox_id
 
 from ..running_app import running
@@ -344,6 +344,10 @@ def test_rows_are_rendered_in_one_order() -> None:
     assert "<script" not in markup
     assert "&lt;script&gt;" in markup
     assert rendered([])[0] == "no results yet"
+    assert "&lt;b&gt;" in still("<b>")
+    many, table = rendered(result(f"check-{number}", "ok") for number in range(SNAPSHOT_ROWS + 2))
+    assert many.endswith("and 2 more"), "what is saved with a notebook is bounded"
+    assert (len(many.splitlines()), table.count("<tr>")) == (SNAPSHOT_ROWS + 3, SNAPSHOT_ROWS + 1)
 
 
 def test_a_kept_row_says_who_is_on_it() -> None:
