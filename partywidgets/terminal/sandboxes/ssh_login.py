@@ -159,13 +159,15 @@ class Login:
         import asyncssh
 
         unknown: list[str] = []
+        known: list[str] = []
+        asked, settings = await self._asked(place, host, port, user)
 
         class Client(asyncssh.SSHClient):
             def validate_host_public_key(self, host: str, addr: str, port: int, key: Any) -> bool:
-                unknown.append(f"{key.get_algorithm()} {key.get_fingerprint()}")
+                unknown.append(_shown(key))
+                known.extend(_known_keys(asked.get("known_hosts") or settings.known_hosts, host, addr, port))
                 return False
 
-        asked, _ = await self._asked(place, host, port, user)
         # A tunnel of None: the config's ProxyJump was followed already, each of its hosts verified as this one is.
         tunnel = None if before is None else before.connection
         command = _command(host, port, user)
@@ -176,8 +178,16 @@ class Login:
         except asyncssh.HostKeyNotVerifiable as error:
             if not unknown:
                 raise SandboxError(f"the host key of {place} is not accepted ({why(error)}): ask who runs the host for its key") from error
+            file = self.known_hosts or "known_hosts"
+            if known:
+                name = shlex.quote(f"[{host}]:{port}" if port not in (None, 22) else host)
+                forget = f"ssh-keygen -R {name}" + (f" -f {shlex.quote(self.known_hosts)}" if self.known_hosts else "")
+                raise SandboxError(
+                    f"the host key of {place} has changed: it is {unknown[-1]}, and {file} has {known[0]}. Unless the machine was set up "
+                    f"anew, somebody may stand in between. If it was: `{forget}`, then `{command}` once"
+                ) from error
             raise SandboxError(
-                f"the host key of {place} ({unknown[-1]}) is not the one in {self.known_hosts or 'known_hosts'}, or none is there: "
+                f"the host key of {place} ({unknown[-1]}) is not in {file}: "
                 f"compare it with the host's own, then connect once with `{command}`"
             ) from error
         except asyncssh.PermissionDenied as error:
@@ -196,6 +206,21 @@ class Login:
             ) from error
         except (asyncssh.Error, ValueError) as error:
             raise SandboxError(f"SSH to {place} failed ({why(error)}): try `{command}`") from error
+
+
+def _shown(key: Any) -> str:
+    return f"{key.get_algorithm()} {key.get_fingerprint()}"
+
+
+def _known_keys(known_hosts: Any, host: str, addr: str, port: int) -> list[str]:
+    """What is known of a host whose key was not accepted: another key. What is known of it without a port counts too."""
+    import asyncssh
+
+    try:
+        keys, *_ = asyncssh.match_known_hosts(known_hosts or str(Path("~/.ssh/known_hosts").expanduser()), host, addr, port)
+    except (OSError, ValueError):
+        return []
+    return [_shown(key) for key in keys]
 
 
 def _place(host: str, port: int | None, user: str) -> str:

@@ -82,8 +82,8 @@ async def test_what_is_refused_is_told_in_the_bar(sshd: Sshd, serve: Serve, tmp_
     closed = sshd.address().replace(f":{sshd.port}", f":{kept_port()}")
     cases = {
         "key": (sshd.address(key=sshd.stranger), "refused the login (the key was not accepted)"),
-        "unknown": (unknown, "compare it with the host's own, then connect once with `ssh -p"),
-        "changed": (changed, "is not the one in"),
+        "unknown": (unknown, f"is not in {nobody}: compare it with the host's own, then connect once with `ssh -p"),
+        "changed": (changed, "has changed: it is ssh-ed25519 SHA256:"),
         "closed": (closed, "no SSH server answers at"),
         "default": (sshd.address(more="&shell=/bin/bash"), ""),
     }
