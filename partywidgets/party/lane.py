@@ -67,6 +67,8 @@ class Lane:
         """The one that has its turn."""
         self._overdue: asyncio.TimerHandle | None = None
         connection._lane = self
+        # Now and not in the task: on a busy loop the room could fall asleep before that has its turn.
+        room.begin()
         self._worker = room.tasks.run(self._work(first, hook), name=f"{room.place} {connection.id}")
 
     def put(self, job: Job) -> None:
@@ -97,20 +99,20 @@ class Lane:
     async def _work(self, first: Awaitable[None] | None, hook: str) -> None:
         room, jobs, connection = self._room, self.jobs, self._connection
         try:
-            with room.busy():
-                if first is not None:
-                    await room.guard(first, hook)
-                while jobs:
-                    job = jobs.popleft()
-                    self._waiting -= _weight(job)
-                    if self.paused:
-                        if len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
-                            self.paused = False
-                            connection.wire.resume()
-                        else:
-                            connection.wire.pause()
-                    await self._handle(job)
+            if first is not None:
+                await room.guard(first, hook)
+            while jobs:
+                job = jobs.popleft()
+                self._waiting -= _weight(job)
+                if self.paused:
+                    if len(jobs) < RESUME_BELOW and self._waiting <= PAUSE_ABOVE_BYTES:
+                        self.paused = False
+                        connection.wire.resume()
+                    else:
+                        connection.wire.pause()
+                await self._handle(job)
         finally:
+            room.finish()
             connection._lane = None
             if self._overdue is not None:
                 self._overdue.cancel()

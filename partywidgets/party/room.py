@@ -118,12 +118,19 @@ class Room:
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
         """While a hook runs, the instance stays."""
-        self._running += 1
+        self.begin()
         try:
             yield
         finally:
-            self._running -= 1
-            self.touch()
+            self.finish()
+
+    def begin(self) -> None:
+        """A hook has its turn, from now until `finish`, also while its task has not begun."""
+        self._running += 1
+
+    def finish(self) -> None:
+        self._running -= 1
+        self.touch()
 
     def watch_idle(self) -> None:
         """Sees to it that the room sleeps, or is forgotten, once it is idle; a second call changes nothing."""

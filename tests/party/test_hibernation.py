@@ -272,3 +272,35 @@ async def test_a_host_says_who_it_is(tmp_path: Path) -> None:
         async with PartyHost({"room": Server}, storage=tmp_path) as host:
             ids.add(host.host_id)
     assert len(ids) == 2
+
+
+async def test_a_room_whose_hook_has_just_been_called_stays_awake(tmp_path: Path) -> None:
+    """Also on a loop that was held up for so long that the room looks idle before the hook's task has its first turn."""
+    release = asyncio.Event()
+    log: list[str] = []
+
+    class Room(Server):
+        hibernate = True
+
+        async def on_message(self, connection: Connection, message: str | bytes) -> None:
+            await release.wait()
+            raise RuntimeError("of its own")
+
+        def on_exception(self, error: Exception) -> None:
+            log.append(str(error))
+
+        async def on_stop(self) -> None:
+            log.append("stop")
+
+    async with running(Room, tmp_path) as run, run.connect(id="me"):
+        room = run.host._rooms["room", "lobby"]
+        (connection,) = room.occupants.listed()
+        connection.message_received("x")
+        room.touched = -run.host.hibernate_after
+        room._check_idle()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        release.set()
+        await until(lambda: bool(log))
+        assert log == ["of its own"]
+    assert log == ["of its own", "stop"]
