@@ -20,11 +20,13 @@ class Records:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""
+        check_key(key)
         row = self._database.execute("SELECT value FROM partywidgets_kv WHERE key = ?", (key,)).fetchone()
         return default if row is None else json.loads(row[0])
 
     def put(self, key: str, value: Any) -> None:
         """Stores a value. Raises TypeError or ValueError for what is not JSON."""
+        check_key(key)
         self.put_text(key, encoded(value))
 
     def put_text(self, key: str, text: str) -> None:
@@ -33,6 +35,7 @@ class Records:
 
     def delete(self, key: str) -> bool:
         """Removes a key; True when it was there."""
+        check_key(key)
         return self._database.execute("DELETE FROM partywidgets_kv WHERE key = ?", (key,)).rowcount > 0
 
     def list(
@@ -63,6 +66,13 @@ class Records:
         return [dict(row) for row in self._database.execute(query, params)]
 
 
+def check_key(key: object) -> None:
+    """Raises TypeError for what is no key, such as the list of them, or the options, that a Durable Object's storage takes."""
+    if not isinstance(key, str):
+        remedy = "list() has keyword arguments: list(prefix=…, limit=…)" if isinstance(key, dict) else "several go in storage.transaction()"
+        raise TypeError(f"a key of storage is a str, got {type(key).__name__}: {remedy}")
+
+
 def encoded(value: Any) -> str:
     """A value as it is kept. Raises TypeError or ValueError for what is not JSON."""
     try:
@@ -73,4 +83,4 @@ def encoded(value: Any) -> str:
         raise ValueError(f"storage keeps JSON under a key: {error}") from None
 
 
-__all__ = ["Records", "Rows", "encoded"]
+__all__ = ["Records", "Rows", "check_key", "encoded"]

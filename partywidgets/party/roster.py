@@ -75,6 +75,8 @@ def _check_hooks(server_class: type[Server]) -> None:
     options = getattr(server_class, "options", None)
     if isinstance(options, Mapping) and "hibernate" in options:
         raise ConfigError(f"{name}.options says nothing here: write hibernate = {options['hibernate']!r} in its place")
+    if isinstance(server_class.subprotocols, str):  # whose letters would be offered by nobody
+        raise ConfigError(f"{name}.subprotocols is a tuple of names: write subprotocols = ({server_class.subprotocols!r},)")
     bare = object.__new__(server_class)  # what a hook is called on; none runs here, nor does a constructor
     for hook, arguments in HOOKS.items():
         try:

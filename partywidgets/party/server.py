@@ -32,6 +32,8 @@ class Environment:
         self._resources: dict[type, object] = {type(resource): resource for resource in resources}
 
     def __getitem__(self, kind: type[T]) -> T:
+        if not isinstance(kind, type):
+            raise TypeError(f"env is asked by type, got {kind!r:.60}: PartyHost(env=Environment(settings)), then self.env[Settings].key")
         found = self._resources.get(kind)
         if not isinstance(found, kind):
             raise LookupError(f"no {kind.__name__} in this host's environment: pass it to PartyHost(env=Environment(...))")

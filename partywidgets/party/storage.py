@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..exceptions import StorageError
 from .database import open_database
-from .records import Records, Rows, encoded
+from .records import Records, Rows, check_key, encoded
 from .storage_thread import StorageThread
 
 T = TypeVar("T")
@@ -82,21 +82,25 @@ class Storage:
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""
+        check_key(key)
         return await self._run(lambda records: records.get(key, default))
 
     async def put(self, key: str, value: Any) -> None:
         """Stores a value; durable against a process crash when this returns. Raises TypeError or ValueError for what is not JSON."""
+        check_key(key)
         text = encoded(value)  # now: the caller may change the value while this waits for its turn
         await self._run(lambda records: records.put_text(key, text))
 
     async def delete(self, key: str) -> bool:
         """Removes a key; True when it was there."""
+        check_key(key)
         return await self._run(lambda records: records.delete(key))
 
     async def list(
         self, prefix: str = "", *, start: str | None = None, end: str | None = None, reverse: bool = False, limit: int | None = None
     ) -> dict[str, Any]:
         """Pairs in the order of their keys: with `prefix`, from `start` on, before `end`, the last first if `reverse`, at most `limit`."""
+        check_key(prefix)
         return await self._run(lambda records: records.list(prefix, start=start, end=end, reverse=reverse, limit=limit))
 
     async def sql(self, query: str, *params: Any) -> Rows:
@@ -141,6 +145,8 @@ class Storage:
             if when.tzinfo is None:
                 raise ValueError("an alarm needs an aware datetime: use datetime.now(timezone.utc) + timedelta(...)")
             when = when.timestamp()
+        if not isinstance(when, (int, float)):
+            raise TypeError(f"an alarm is an aware datetime or seconds since 1970, got {type(when).__name__}: pass time.time() + seconds")
         if not when < YEAR_5000:
             raise ValueError(f"an alarm is in seconds since 1970, got {when!r}: pass time.time() + seconds, not milliseconds")
         await self._alarms.set(self._party, self._room, float(when))

@@ -183,6 +183,10 @@ def test_hooks_may_be_written_in_any_way_that_can_be_called(tmp_path: Path) -> N
             "Chat.options says nothing here: write hibernate = True",
         ),
         (
+            {"chat": type("Chat", (Server,), {"subprotocols": "chat.v1"})},
+            r"Chat.subprotocols is a tuple of names: write subprotocols = \('chat.v1',\)",
+        ),
+        (
             {"chat": type("Chat", (Server,), {"on_before_connect": staticmethod(print)})},
             "Chat.on_before_connect would never be called: pass",
         ),

@@ -170,6 +170,8 @@ async def test_a_room_knows_its_place_before_its_own_constructor_runs(tmp_path: 
         room = await host.get_server_by_name("MyRoom", "lobby")
         assert isinstance(room, Room)
         assert room.told == ("lobby", "my-room", "lent", False)
+        with pytest.raises(TypeError, match="env is asked by type, got 'KEY': PartyHost"):
+            room.env["KEY"]  # type: ignore[index]
         assert room is await host.get_server_by_name("my-room", "lobby")
 
 

@@ -66,6 +66,24 @@ async def test_what_is_not_json_is_refused_with_the_place_for_it(tmp_path: Path)
         assert await room.sql("SELECT data FROM ink") == [{"data": b"\x00\xff"}]
 
 
+async def test_keys_and_alarms_of_another_type_are_refused(tmp_path: Path) -> None:
+    """The lists of keys, and the options, that a Durable Object's storage takes: a sentence with what to write, and nothing is kept."""
+    async with PartyHost({"room": Server}, storage=tmp_path) as host:
+        storage = (await host.get_server_by_name("room", "a")).storage
+        for call in (storage.get, storage.delete, lambda key: storage.transaction(lambda kept: kept.get(key))):
+            with pytest.raises(TypeError, match=r"a key of storage is a str, got list: several go in storage\.transaction"):
+                await call(["a", "b"])  # type: ignore[arg-type]
+        for put in (storage.put(1, 2), storage.transaction(lambda kept: kept.put(1, 2))):  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="a key of storage is a str, got int"):
+                await put
+        with pytest.raises(TypeError, match=r"a key of storage is a str, got dict: list\(\) has keyword arguments"):
+            await storage.list({"prefix": "a"})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"seconds since 1970, got NoneType: pass time\.time"):
+            await storage.set_alarm(None)  # type: ignore[arg-type]
+        assert await storage.list() == {}
+        assert await storage.get_alarm() is None
+
+
 async def test_a_room_that_is_kept_after_its_host(tmp_path: Path) -> None:
     """Its storage and its alarm are refused in a sentence."""
     async with PartyHost({"room": Server}, storage=tmp_path) as host:
@@ -419,9 +437,9 @@ async def test_a_file_that_cannot_be_closed_is_told(
         pass
 
     async with PartyHost({"room": Room}, storage=tmp_path, hibernate_after=0.02) as host:
-        await (await host.get_server_by_name(Room, "a")).storage.put("kept", 1)
         with monkeypatch.context() as patch:
             patch.setattr(StorageThread, "close", refuse)
+            await (await host.get_server_by_name(Room, "a")).storage.put("kept", 1)
             await until(lambda: re.search(r"room room/a: closing its storage failed \[\w+\]", caplog.text) is not None)
         assert await (await host.get_server_by_name(Room, "a")).storage.get("kept") == 1
     assert "disk I/O error" in caplog.text
