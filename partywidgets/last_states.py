@@ -105,7 +105,10 @@ def _say_nothing_kept(bundle: dict[str, Any]) -> int:
 
 
 def _nothing_kept(name: str) -> str:
-    words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
+    if name.startswith("Recording("):
+        words = f"{name} is not in this notebook: a recording stays on its host. Who ran what is kept where a cell shows history()."
+    else:
+        words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
     return f'<p class="pw-still">{html.escape(words)}</p>'
 
 

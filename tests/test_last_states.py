@@ -83,6 +83,18 @@ def test_where_not_even_a_model_was_kept_the_sentence_says_so() -> None:
     assert ".snapshot()" in data["text/html"]
 
 
+def test_a_recording_is_not_asked_to_be_saved_again() -> None:
+    """It is never saved with a notebook, and has no snapshot(): whoever reads the page is told where it is."""
+    bare = view("1", '<pre class="pw-still">Recording(room=&#x27;shop&#x27;)</pre>')
+    bare["data"]["text/plain"] = "Recording(room='shop')"
+    for saved in (notebook({}, bare), notebook({"1": ours("Recording", "shop")}, view("1", '<pre class="pw-still">Recording</pre>'))):
+        assert show_last_states(saved) == 1
+        markup = data_of(saved)[0]["text/html"]
+        assert "Recording(room=&#x27;shop&#x27;) is not in this notebook: a recording stays on its host" in markup
+        assert "save the notebook" not in markup
+        assert "snapshot()" not in markup
+
+
 def test_widgets_of_others_stay_as_they_are() -> None:
     """Their view, state and layout, beside ours; what has no state at all is left alone, but for ours, which the HTML beside them tells."""
     slider = model("IntSliderModel", layout="IPY_MODEL_l")

@@ -203,8 +203,9 @@ class Requests:
         self._room.audit.dropped(viewer.person, 0)
         holder = self._room.control.lease.holder
         if holder is not None and viewer.person.may_hold:
-            remedy = "take it over" if viewer.person.role == "moderator" else "ask for it"
-            raise CommandError(f"{holder.name} has control of the terminal: {remedy}, or wait until they are idle")
+            remedy = ("take it over", "take") if viewer.person.role == "moderator" else ("ask for it", "ask")
+            how = f"{remedy[0]}, in Python by {remedy[1]}_control()"
+            raise CommandError(f"{holder.name} has control of the terminal: {how}, or wait until they are idle")
         raise CommandError(f"typing needs the role operator, peer or moderator; this connection is {viewer.person.role}")
 
     def _answer(self, viewer: Viewer, message: dict[str, Any], work: Any) -> None:

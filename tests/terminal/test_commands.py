@@ -364,7 +364,7 @@ async def test_what_waits_its_turn_is_typed_by_who_may_type_then(serve: Serve) -
         await ben.until(lambda: ben.of("lease")[-1]["can_type"] is False)
         await ana.type("on\r")
         refused = await ben.message("reply", id="b2")
-        assert refused["error"].startswith("Ana has control of the terminal")
+        assert refused["error"] == ("Ana has control of the terminal: ask for it, in Python by ask_control(), or wait until they are idle")
         await ana.tell("lease", action="release")
         await ben.until(lambda: ben.of("lease")[-1]["can_type"])
         await ben.tell("run", id="b3", command="read y; echo $y")

@@ -16,7 +16,9 @@ export function lasts({ duration_s, complete }: Pick<RecordingDescription, "dura
   return `${took}${plays === took ? "" : `, played in ${plays}`}${complete ? "" : " · not ended when it was read"}`;
 }
 
+/** Who ran each is in the list where it was not one person: a hand-over is read by that. */
 export function commandList(commands: RecordedCommand[], seek: (seconds: number) => void): HTMLElement {
+  const several = new Set(commands.map(({ actor }) => actor)).size > 1;
   return element(
     "ol",
     { class: "pw-commands", "aria-label": "Commands", hidden: commands.length === 0 },
@@ -29,6 +31,7 @@ export function commandList(commands: RecordedCommand[], seek: (seconds: number)
           { type: "button", title: hint(entry), onclick: () => seek(entry.time) },
           element("span", { class: "pw-muted" }, position(entry.time)),
           element("code", {}, entry.command),
+          several && element("span", { class: "pw-actor" }, entry.actor || "somebody"),
           element("span", { class: "pw-muted" }, outcome(entry)),
         ),
       ),
