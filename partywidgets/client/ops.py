@@ -29,6 +29,7 @@ from .patience import SILENCE
 from .remedy import Remedy
 from .room import REPLY_TIMEOUT, refuses
 from .terminal import TerminalClient
+from .warning import warn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -202,14 +203,18 @@ class OpsClient(OpsPast, OpsNews):
     async def silence(self, matchers: Mapping[str, str], until: Until, reason: str) -> str:
         """Stops notifications about rows whose labels match, until an aware time, or for `"2h"`. Returns the silence's id.
 
+        Warns (UserWarning) where no row matches: a slip in a label would silence nothing, and not say so.
         Raises RefusedError without the role responder or admin, ScanError for no matchers, KeywordError for what is no time.
         """
         matching = arguments.labels("matchers", matchers)
         reply = await self._ask("silence", matchers=matching, until=arguments.end(until), reason=reason)
+        if reply.get("rows") == 0:
+            said = ", ".join(f"{key}={value}" for key, value in matching.items())
+            warn(f"silence(): no row has {said} now, so nothing is quiet by it yet; lift_silence() with the same matchers takes it back")
         return str(reply.get("silence", ""))
 
     async def lift_silence(self, matchers: Mapping[str, str]) -> None:
-        """Ends the silences that have exactly these matchers; none of them is no error. Raises RefusedError without the role for it."""
+        """Ends the silences that have exactly these matchers. Raises ScanError where there are none, RefusedError without the role."""
         await self._ask("silence", matchers=arguments.labels("matchers", matchers), until=None, reason="lifted")
 
     def remedy(self, fingerprint: str) -> Remedy:

@@ -254,7 +254,7 @@ class OpsMonitorBroadcastServer(Server):
         if not silence.in_force(silence.at):
             raise ValueError("`until` is past: give a time to come, or null to lift the silence")
         await self.service.suppressions.silence(silence)
-        return {"silence": silence.id}
+        return {"silence": silence.id, "rows": sum(silence.matches(row) for row in self.service.board.rows.values())}
 
     def _head(self, connection: Connection) -> dict[str, Any]:
         """What the first part of a snapshot says beside its rows: who the reader is here, and how the board is."""

@@ -503,6 +503,18 @@ async def test_acks_and_silences(tmp_path: Path, play: ops_room.Play) -> None:
             await ops.silence({}, datetime(2030, 1, 1), "x")
 
 
+async def test_a_silence_of_nothing_says_so(tmp_path: Path) -> None:
+    """Whoever mistypes a label is told that nothing is quiet by it; what matches a row, or half of whose matchers do, is another thing."""
+    async with loaded(tmp_path, "shop") as room, client_of(room, "rob-responder") as ops:
+        await room.ops.run_scan()
+        with pytest.warns(UserWarning, match=r"no row has team=sho, check_id=shpo now, so nothing is quiet by it yet; lift_silence\(\)"):
+            await ops.silence({"team": "sho", "check_id": "shpo"}, "1h", "deploy")
+        await ops.silence({"team": "sho", "check_id": "shop"}, "1h", "deploy")
+        await ops.lift_silence({"team": "sho", "check_id": "shpo"})
+        with pytest.raises(ScanError, match="exactly these matchers"):
+            await ops.lift_silence({"team": "sho", "check_id": "shpo"})
+
+
 async def test_recheck(tmp_path: Path, play: ops_room.Play) -> None:
     """A responder looks again at one row."""
     play.statuses["shop"] = "crit"
