@@ -142,7 +142,8 @@ class ActiveScans:
         report.finished_at = utc_now()
         report.results.sort(key=lambda result: result.urgency)
         await self._service.kept(self._service.history.finish_scan(report, state))
-        shown = next(board.parts(report.results), [])
+        # Who shows rows takes those of a scan's end for present: one that left meanwhile would stay for ever.
+        shown = next(board.parts(result for result in report.results if result.fingerprint in board.rows), [])
         head = report.head(len(shown))
         if report.trigger not in PARTIAL or self.last is None or self.last["trigger"] in PARTIAL:
             self.last = head | {"more": f"/api/ops/scans/{report.scan_id}"}

@@ -61,6 +61,35 @@ async def test_a_check_that_is_taken_out_is_told_and_found_afterwards(play: Play
         assert len(await past(service)) == 2, "nothing went"
 
 
+async def test_a_row_that_left_while_a_scan_ran_does_not_come_back_with_its_end(play: Play) -> None:
+    """Of checks that are taken out after and while they are looked at the report has the results; `scan-result`, from which every dashboard
+    takes rows, has none of them, and says where the whole is."""
+    shop, cart, wiki = (ScriptedCheck(id=name) for name in ("shop", "cart", "wiki"))
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(check_id: str) -> None:
+        if check_id == "cart":
+            begun.set()
+            await go_on.wait()
+
+    play.before, play.statuses["shop"] = wait, "crit"
+    async with OpsMonitorService() as service:
+        await service.load_config("a.yaml", [shop, cart, wiki])
+        told = heard(service)
+        scan = service.start_scan(broadcast=service.announcer.broadcast)
+        async with asyncio.timeout(20):
+            await begun.wait()
+            while shop.fingerprint not in service.board.rows:
+                await asyncio.sleep(0.01)
+            await service.load_config("a.yaml", [wiki])
+            go_on.set()
+            report = await scan.task
+        assert sorted(result.check_id for result in report.results) == ["cart", "shop", "wiki"]
+        (ended,) = [message for kind, message in told if kind == "scan-result"]
+        assert [result["check_id"] for result in ended["results"]] == ["wiki"]
+        assert (ended["total"], ended["more"]) == (3, f"/api/ops/scans/{report.scan_id}")
+
+
 async def test_a_check_that_looks_at_something_else_by_now_says_so(play: Play) -> None:
     """Its row is another one from then on; nobody took the check out, and a file that is read again has no actor."""
     async with OpsMonitorService() as service:
