@@ -99,12 +99,24 @@ def _at(source: Source, loc: Loc) -> str:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """Names that only another config or a module can define; otherwise they are typing mistakes."""
+    """What is taken as it is, and is probably not what was meant."""
+    yield from _over(config)
+    yield from _for_others(config)
+    yield from _unreachable(config)
+    yield from _elsewhere(config)
+
+
+def _over(config: Config) -> Iterator[str]:
+    """Waivers whose end is past."""
     now = datetime.now(UTC)
     for waiver in config.waivers:
         if waiver.until <= now:
             end = f"{waiver.until:%Y-%m-%d %H:%M} {waiver.until.tzname()}"
             yield f"the waiver {waiver.name!r} ended at {end}: the results it covered count again"
+
+
+def _for_others(config: Config) -> Iterator[str]:
+    """Maintenance and waivers for checks that only another config of the host may have."""
     ids = {check.id for check in config.checks}
     for kind, named in (("maintenance", config.maintenance), ("waiver", config.waivers)):
         for entry in named:
@@ -113,9 +125,18 @@ def notes(config: Config) -> Iterator[str]:
                 near = get_close_matches(check_id, ids, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ": only another config of the host may have it"
                 yield f"the {kind} {entry.name!r} is for the check {check_id!r}, which is not in this config{hint}"
+
+
+def _unreachable(config: Config) -> Iterator[str]:
+    """Targets of notifications that nobody would be told by."""
     for target in config.notify:
         if not is_known(resolve(target.url, environ=os.environ, base=Path(config.path).parent)):
             yield f"Apprise does not know the URL of the notify target {target.name!r}, so nobody would be notified; {SERVICES}"
+
+
+def _elsewhere(config: Config) -> Iterator[str]:
+    """Names that only another config or a module can define; otherwise they are typing mistakes."""
+    ids = {check.id for check in config.checks}
     elsewhere = " or a function of its modules" if config.modules else ""
     for check in config.checks:
         for other in check.depends_on:

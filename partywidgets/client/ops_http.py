@@ -23,10 +23,7 @@ async def publish_report(report: ScanReport, url: str, *, token: Provided[str | 
 
     Raises RefusedError, HostError, and ScanError for what the room does not take, and for a report over PUBLISH_LIMIT before it is sent.
     """
-    try:
-        root = http_url(root_url(url))
-    except ValueError as error:
-        raise HostError(str(error)) from None
+    root = _root(url)
     body = json.dumps({"report": report.to_wire(max_bytes=None)}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     if len(body) > PUBLISH_LIMIT:
         raise ScanError(
@@ -50,14 +47,19 @@ async def present_checks(url: str, name: str, *, token: Provided[str | None] = N
 
     Raises RefusedError, HostError, and ScanError for a host that has no such answer.
     """
-    try:
-        root = http_url(root_url(url))
-    except ValueError as error:
-        raise HostError(str(error)) from None
+    root = _root(url)
     response = await fetch_url("GET", f"{root}/api/ops/scans/checks?{encode_query({'config': name})}", token=token)
     if not response.ok:
         raise refusal(response, ScanError, "the list of its checks")
     return cast("list[dict[str, Any]]", response.json()["checks"])
+
+
+def _root(url: str) -> str:
+    """A host's root, over HTTP. Raises HostError for what is no URL of one."""
+    try:
+        return http_url(root_url(url))
+    except ValueError as error:
+        raise HostError(str(error)) from None
 
 
 def refusal(response: FetchResponse, kind: type[PartyError], what: str) -> PartyError:

@@ -105,15 +105,27 @@ def _equal(left: str, right: str, wanted: bool, names: Names) -> str:
     if name in ("RESPONSE_TIME", "CERTIFICATE_EXPIRATION", "DOMAIN_EXPIRATION") or (function is not None and function[1] == "age"):
         return _ordered(left, right, "==" if wanted else "!=", names)
     side = _side(left, names)
-    if side.kind == "number" and _is_literal(right) and _numbers(right) is not None:
-        values = _numbers(right) or []
-        if len(values) == 1:
-            return f"{side.number} {'==' if wanted else '!='} {values[0]}"
-        return f"{'' if wanted else '!('}{side.number} in [{', '.join(values)}]{'' if wanted else ')'}"
     if not _is_literal(right):
-        other = _side(right, names)
-        absent = [part for part in (side.absent, other.absent) if part]
-        return f"{side.text} == {other.text}" if wanted else " || ".join([*absent, f"{side.text} != {other.text}"])
+        return _same(side, _side(right, names), wanted)
+    if side.kind == "number" and (values := _numbers(right)) is not None:
+        return _one_of(side.number, values, wanted)
+    return _said(side, right, wanted)
+
+
+def _same(side: _Side, other: _Side, wanted: bool) -> str:
+    """Two things that are looked up, compared as texts."""
+    absent = [part for part in (side.absent, other.absent) if part]
+    return f"{side.text} == {other.text}" if wanted else " || ".join([*absent, f"{side.text} != {other.text}"])
+
+
+def _one_of(number: str, values: list[str], wanted: bool) -> str:
+    if len(values) == 1:
+        return f"{number} {'==' if wanted else '!='} {values[0]}"
+    return f"{'' if wanted else '!('}{number} in [{', '.join(values)}]{'' if wanted else ')'}"
+
+
+def _said(side: _Side, right: str, wanted: bool) -> str:
+    """A text and a literal."""
     # A word is equal to no number, so that the value need not be made a text first.
     text = side.text if _MAY_BE_NO_TEXT.fullmatch(right) or _FUNCTION.fullmatch(right) else side.value or side.text
     said = _fits(text, right)

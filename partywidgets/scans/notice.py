@@ -122,37 +122,54 @@ def compose(notices: Sequence[Notice], *, redact: Callable[[str], str], group: s
     `others` of the group fail beside them, of which was told before: who reads that something recovered must not take it for all.
     """
     notices = sorted(notices, key=urgency)
-    worst, failing = notices[0], [one for one in notices if one.standing != "ok"]
-    gone, fresh = sum(one.gone for one in notices), sum(not one.reminds for one in failing)
-    over = len(notices) - len(failing) - gone
-    still = others + len(failing) - fresh
-    if len(notices) == 1:
-        title = f"{worst.heading}: {worst.title}" + (f" ({others} more still failing)" if others else "")
-        about = [f"severity {worst.severity}, target {worst.target}", *filter(None, [worst.labels]), *_since(failing, "since ")]
-        lines = [worst.line, ", ".join(about), *filter(None, (worst.remedy, worst.restless))]
-    else:
-        counted = [f"{fresh} more failing" if still else f"{fresh} failing"] if fresh else []
-        counted += [f"{over} recovered"] if over else []
-        counted += [f"{gone} taken out"] if gone else []
-        if still:
-            counted.append(f"{fresh + still} failing in all" if fresh else f"{still} still failing")
-        title = ", ".join(counted) + (f" ({group})" if group else "")
-        titles = Counter(one.title for one in notices)
-        lines = [(replace(one, title=f"{one.title} ({one.check_id})") if titles[one.title] > 1 else one).line for one in notices[:SHOWN]]
-        if len(notices) > SHOWN:
-            lines.append(f"… and {len(notices) - SHOWN} more")
-        lines += _since(failing, "the first since ") if len(failing) > 1 else _since(failing, "since ")
-        remedies = {one.remedy: one.title for one in failing if one.remedy}
-        if len(remedies) == 1 and len(failing) > 1 and all(one.remedy for one in failing):
-            lines += remedies
-        elif len(remedies) <= REMEDIES:
-            lines += [f"{title}: {remedy}" for remedy, title in remedies.items()]
+    worst = notices[0]
+    title, lines = _of_one(worst, others) if len(notices) == 1 else _of_several(notices, others, group)
     kind = "warning" if worst.standing == "ok" and others else _KINDS[worst.standing]
     one_row = len(notices) == 1 and not worst.gone
     link = "" if not page else f"\n{page}#check={worst.fingerprint}" if one_row else f"\n{page}"
     body, most = redact("\n".join(lines)), BODY_CHARS - len(link)
     body, title = unpaged(body), unpaged(redact(title))
     return Message(one_line(title), (body if len(body) <= most else body[: most - 1] + "…") + link, kind)
+
+
+def _of_one(notice: Notice, others: int) -> tuple[str, list[str]]:
+    """The title and the lines of a message about one row."""
+    title = f"{notice.heading}: {notice.title}" + (f" ({others} more still failing)" if others else "")
+    since = _since([notice] if notice.standing != "ok" else [], "since ")
+    about = [f"severity {notice.severity}, target {notice.target}", *filter(None, [notice.labels]), *since]
+    return title, [notice.line, ", ".join(about), *filter(None, (notice.remedy, notice.restless))]
+
+
+def _of_several(notices: Sequence[Notice], others: int, group: str) -> tuple[str, list[str]]:
+    """Those of a message about several: how many are what, then a line for each of the worst."""
+    failing = [one for one in notices if one.standing != "ok"]
+    titles = Counter(one.title for one in notices)
+    lines = [(replace(one, title=f"{one.title} ({one.check_id})") if titles[one.title] > 1 else one).line for one in notices[:SHOWN]]
+    if len(notices) > SHOWN:
+        lines.append(f"… and {len(notices) - SHOWN} more")
+    lines += _since(failing, "the first since " if len(failing) > 1 else "since ")
+    return _counted(notices, failing, others) + (f" ({group})" if group else ""), lines + _remedies(failing)
+
+
+def _counted(notices: Sequence[Notice], failing: Sequence[Notice], others: int) -> str:
+    """How many fail anew, recovered, were taken out, and fail in all."""
+    gone, fresh = sum(one.gone for one in notices), sum(not one.reminds for one in failing)
+    over = len(notices) - len(failing) - gone
+    still = others + len(failing) - fresh
+    counted = [f"{fresh} more failing" if still else f"{fresh} failing"] if fresh else []
+    counted += [f"{over} recovered"] if over else []
+    counted += [f"{gone} taken out"] if gone else []
+    if still:
+        counted.append(f"{fresh + still} failing in all" if fresh else f"{still} still failing")
+    return ", ".join(counted)
+
+
+def _remedies(failing: Sequence[Notice]) -> list[str]:
+    """The one remedy of all of them, else each with its title, where they are few."""
+    remedies = {one.remedy: one.title for one in failing if one.remedy}
+    if len(remedies) == 1 and len(failing) > 1 and all(one.remedy for one in failing):
+        return list(remedies)
+    return [f"{title}: {remedy}" for remedy, title in remedies.items()] if len(remedies) <= REMEDIES else []
 
 
 def labels_of(row: CheckResult) -> str:

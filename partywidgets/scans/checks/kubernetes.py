@@ -134,18 +134,7 @@ class KubernetesCheck(CheckModel):
             probe.error = ("parse", f"{self.target}: the API answers in a form that is not Kubernetes'")
             return probe
         probe.values |= {"complete": whole, "duration_ms": duration_ms}
-        counts = {name: len(value) if isinstance(value, list) else value for name, value in probe.values.items() if name != "complete"}
-        probe.metrics += [Metric(name, float(count)) for name, count in counts.items() if name not in ("duration_ms", "events")]
-        numbers = {("warnings" if kind == "events" else kind): counts[kind] for kind in found}
-        probe.summary = ", ".join(f"{number} {name[:-1] if number == 1 else name}" for name, number in numbers.items())
-        faults: list[str] = []
-        for kind in found:
-            troubled = [one for one in probe.values[kind] if in_trouble(one)]
-            faults += _faults(kind, troubled, empty=not probe.values[kind])
-            for one in troubled[:SHOWN]:
-                where = _where(one)
-                probe.evidence.append(Evidence(f"kubernetes-{kind[:-1]}", one_line(where), _told(one)))
-        probe.fault = one_line("; ".join(faults), LOOKED_AT)
+        _sum_up(probe, tuple(found))
         return probe
 
     def _question(self, kind: Kind) -> tuple[str, dict[str, str | int], str]:
@@ -193,6 +182,22 @@ class KubernetesCheck(CheckModel):
             values["events"] = [event_value(item, now) for item in found["events"] if counts(item)]
             values["warnings"] = len(values["events"])
         return values
+
+
+def _sum_up(probe: Probe, kinds: tuple[Kind, ...]) -> None:
+    """How many there are of each kind, and what is wrong with whom."""
+    counts = {name: len(value) if isinstance(value, list) else value for name, value in probe.values.items() if name != "complete"}
+    probe.metrics += [Metric(name, float(count)) for name, count in counts.items() if name not in ("duration_ms", "events")]
+    numbers = {("warnings" if kind == "events" else kind): counts[kind] for kind in kinds}
+    probe.summary = ", ".join(f"{number} {name[:-1] if number == 1 else name}" for name, number in numbers.items())
+    faults: list[str] = []
+    for kind in kinds:
+        troubled = [one for one in probe.values[kind] if in_trouble(one)]
+        faults += _faults(kind, troubled, empty=not probe.values[kind])
+        for one in troubled[:SHOWN]:
+            where = _where(one)
+            probe.evidence.append(Evidence(f"kubernetes-{kind[:-1]}", one_line(where), _told(one)))
+    probe.fault = one_line("; ".join(faults), LOOKED_AT)
 
 
 def in_trouble(one: dict[str, Any]) -> bool:
