@@ -37,7 +37,7 @@ class Directory:
     """A host's directory, locked for as long as it is open. One that another host holds is not shared: a numbered one in it is taken."""
 
     def __init__(self, path: Path | str | None) -> None:
-        self._wanted = self.path = default_directory() if path is None else Path(path)
+        self._wanted = self.path = _settled(default_directory() if path is None else Path(path))
         self._remedy = "set PARTYWIDGETS_HOME to one of yours" if path is None else "name one that you may write to"
         self._lock: IO[str] | None = None
 
@@ -103,6 +103,13 @@ class Directory:
         """The database of a room. Named by a hash, so that no room name reaches the file system."""
         digest = hashlib.sha256(f"{party}/{name}".encode()).hexdigest()
         return self.path / "rooms" / f"{digest}.sqlite3"
+
+
+def _settled(path: Path) -> Path:
+    """The same directory wherever the process goes later, as a notebook's `%cd` does; `~` is the user's home, as in a shell."""
+    with contextlib.suppress(RuntimeError):  # the home of nobody here
+        path = path.expanduser()
+    return path.absolute()
 
 
 def _sign(descriptor: int) -> None:

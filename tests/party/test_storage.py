@@ -175,6 +175,21 @@ def test_the_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert default_directory().name == "partywidgets"
 
 
+async def test_a_relative_directory_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the process goes elsewhere, and were its name an address to SQLite; `~` is the user's home."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    async with PartyHost({"room": Server}, storage="file:here?mode=ro") as host:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        await (await host.get_server_by_name("room", "a")).storage.put("kept", 1)
+        assert not host.storage_lost
+    assert (tmp_path / "file:here?mode=ro" / "host.sqlite3").exists()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Directory("~/rooms").path == tmp_path / "home" / "rooms"
+    assert Directory("~nobody-of-that-name/rooms").path == tmp_path / "elsewhere" / "~nobody-of-that-name" / "rooms"
+
+
 def test_a_directory_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """StorageError names the place and the remedy: of one that was named, another name; of the default, the variable for it."""
     (tmp_path / "file").touch()
@@ -439,7 +454,9 @@ async def test_a_file_that_cannot_be_closed_is_told(
     async with PartyHost({"room": Room}, storage=tmp_path, hibernate_after=0.02) as host:
         with monkeypatch.context() as patch:
             patch.setattr(StorageThread, "close", refuse)
-            await (await host.get_server_by_name(Room, "a")).storage.put("kept", 1)
+            room = await host.get_server_by_name(Room, "a")
+            async with room.awake():
+                await room.storage.put("kept", 1)
             await until(lambda: re.search(r"room room/a: closing its storage failed \[\w+\]", caplog.text) is not None)
         assert await (await host.get_server_by_name(Room, "a")).storage.get("kept") == 1
     assert "disk I/O error" in caplog.text
