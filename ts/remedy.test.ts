@@ -128,6 +128,8 @@ describe("a remedy", () => {
     const done = remedy.run(ROW.fingerprint, "web", "restart", async () => OK);
     await vi.waitFor(() => expect(remedy.state.stage).toBe("looking"));
     await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await remedy.look(); // it is being looked at already
+    expect(asked).toHaveLength(1);
     await remedy.news(true);
     await done;
     expect([remedy.state.stage, asked[1]!.type]).toEqual(["proved", "past"]);

@@ -13,9 +13,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 import partywidgets as pw
-from partywidgets.exceptions import MissingNameError
+from partywidgets.exceptions import ConfigError, MissingNameError
 from partywidgets.runtime import Runtime
 from partywidgets.testing import party_runtime
+from partywidgets.widgets import _base
 from partywidgets.widgets.ops_view import OpsView
 
 __all__ = ["party_runtime"]
@@ -135,6 +136,10 @@ async def test_what_the_room_tells(ops: OpsView) -> None:
     while "scan-result" not in heard:
         await ops.scan(timeout=WAIT)
     await following
+    client = ops._thread.run(ops._ops.connected())
+    async with asyncio.timeout(WAIT):
+        while client._readers:  # whoever left the loop keeps nothing
+            await asyncio.sleep(0.01)
     assert set(heard) <= {"scan-started", "check-result", "scan-result"}
 
 
@@ -148,6 +153,43 @@ async def test_names_that_are_not_there(ops: OpsView) -> None:
     shown = {name for name in dir(ops) if not name.startswith("_")}
     assert {"scan", "df", "failing", "history", "close", "layout", "observe", "counts"} <= shown
     assert not {"add_traits", "class_traits", "keys", "send_state", "bundle"} & shown
+
+
+async def test_a_config_that_is_refused_leaves_no_dashboard(party_runtime: Runtime, tmp_path: Path) -> None:
+    """Nobody was given it, so nobody could close it."""
+    file = tmp_path / "bad.yaml"
+    file.write_text("checks: 3\n")
+    before = set(_base._open_widgets)
+    with pytest.raises(ConfigError):
+        await pw.ops(file)
+    assert set(_base._open_widgets) == before
+
+
+async def test_a_scan_that_is_not_published_needs_no_host(party_runtime: Runtime, tmp_path: Path) -> None:
+    """It runs here, and none is started for it."""
+    file = tmp_path / "one.yaml"
+    file.write_text("checks:\n  - {id: up, type: exec, command: [/bin/true]}\n")
+    assert [(result.check_id, result.status) for result in (await pw.scan(file, publish=False)).results] == [("up", "ok")]
+    assert party_runtime.known is None
+
+
+async def test_a_client_that_has_ended_is_made_anew(ops: OpsView) -> None:
+    """A cell that runs later finds its room again."""
+    ended = ops._thread.run(ops._ops.connected())
+    ops._thread.run(ended.close())
+    assert not (await ops.scans()).empty
+    assert ops._ops.client is not ended
+
+
+async def test_a_fault_of_ours_is_answered_without_its_text(ops: OpsView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page hears that there is no answer; what was wrong is for the log."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(ops._runtime, "hello", fail)
+    answer = await asked(ops, op="hello", id="h1", sockets={})
+    assert answer == {"op": "hello", "id": "h1", "error": "the kernel could not answer, its log says why"}
 
 
 async def test_what_fails(ops: OpsView) -> None:

@@ -202,6 +202,26 @@ describe("output", () => {
     expect(sent).toEqual([{ type: "consumed", offset: 1000 }]);
   });
 
+  it("of an older shell that is drawn late acknowledges nothing of the new one", () => {
+    text(WELCOME);
+    room.binary(output(0, "old"));
+    text({ ...WELCOME, epoch: "k2" });
+    flush();
+    vi.advanceTimersByTime(100);
+    expect(sent).toEqual([]);
+  });
+
+  it("whose acknowledgement did not go out is acknowledged with the next", () => {
+    text(WELCOME);
+    connected = false;
+    room.binary(output(0, "x".repeat(130 * 1024)));
+    flush();
+    connected = true;
+    room.binary(output(130 * 1024, "y"));
+    flush();
+    expect(sent).toEqual([{ type: "consumed", offset: 130 * 1024 + 1 }]);
+  });
+
   it("goes on after a snapshot at its offset", () => {
     text(WELCOME);
     drawn = [];
@@ -257,6 +277,21 @@ describe("a connection", () => {
     text(WELCOME);
     expect(room.status.welcomed).toBe(true);
   });
+
+  it("that is lost answers what was asked: it may go on in the room", async () => {
+    text(WELCOME);
+    const asked = room.ask({ type: "run", command: "make", timeout_s: null });
+    room.closed();
+    expect(await asked).toEqual({ ok: false, error: "the connection was lost before the answer came", lost: true });
+  });
+
+  it("that comes back to a terminal that ended still knows with what code", () => {
+    text(WELCOME);
+    text({ type: "exit", code: 3, reason: "exit" });
+    room.closed();
+    text({ ...WELCOME, state: "ended", reason: "it ended" });
+    expect(room.status.exit).toEqual({ code: 3, reason: "exit" });
+  });
 });
 
 describe("resume", () => {
@@ -282,6 +317,8 @@ describe("resume", () => {
     text(WELCOME);
     room.binary(snapshot(70, "screen"));
     expect(room.resumeQuery()).toMatchObject({ epoch: "k1", offset: "70", scrollback: "0" });
+    room.closed();
+    expect(room.resumeQuery().scrollback).toBe("0");
   });
 
   it("wants the lines above a screen that came short while nobody saw the page, once it is seen", () => {
