@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import logging
 from collections.abc import Mapping
 
 from ..exceptions import ConfigError
@@ -34,8 +36,14 @@ IN_FRONT = {
 }
 """Static methods in PartyKit's own classes (`partykit/server`); here, as in PartyServer, they stand in front of the rooms."""
 
+ELSEWHERE = {"on_disconnect": "on_close", "on_open": "on_connect", "on_receive": "on_message"}
+"""What other libraries call a hook."""
+
 FIRST_IN_PARTYKIT = {"message", "msg"}
 """What `partykit/server` calls `onMessage` with first; the connection is second there."""
+
+
+logger = logging.getLogger("partywidgets.party")
 
 
 def roster(parties: Mapping[str, type[Server]]) -> dict[str, type[Server]]:
@@ -52,6 +60,7 @@ def roster(parties: Mapping[str, type[Server]]) -> dict[str, type[Server]]:
         if not (isinstance(server_class, type) and issubclass(server_class, Server)):
             raise ConfigError(f"the party {key!r} needs a class that is derived from Server, got {server_class!r:.60}")
         _check_hooks(server_class)
+        _doubt_names(server_class)
         classes[party] = server_class
     return classes
 
@@ -86,6 +95,15 @@ def _check_hooks(server_class: type[Server]) -> None:
     first = next(iter(inspect.signature(bare.on_message).parameters.values()), None)
     if first is not None and first.name in FIRST_IN_PARTYKIT:
         raise ConfigError(f"{name}.on_message is called with the connection first: write on_message(self, connection, message)")
+
+
+def _doubt_names(server_class: type[Server]) -> None:
+    """A method that is nearly a hook, of a class that has not the hook itself, is one that its author waits for. It may be its own."""
+    for written in vars(server_class):
+        meant = ELSEWHERE.get(written) or next(iter(difflib.get_close_matches(written, HOOKS, n=1, cutoff=0.92)), None)
+        if meant is None or hasattr(Server, written) or getattr(server_class, meant) is not getattr(Server, meant):
+            continue
+        logger.warning("%s.%s is called by nobody but you: the hook is %s", server_class.__name__, written, meant)
 
 
 def _camel(name: str) -> str:

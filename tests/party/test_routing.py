@@ -201,3 +201,25 @@ def test_what_is_no_party_is_refused_at_once(parties: Any, sentence: str, tmp_pa
     """Not at the first connection, by an error somewhere inside."""
     with pytest.raises(ConfigError, match=sentence):
         PartyHost(parties, storage=tmp_path)
+
+
+def test_a_method_that_is_nearly_a_hook_is_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A letter too few, or another library's name: the log says which hook that is, unless the class has it too."""
+
+    class Chat(Server):
+        def on_mesage(self, connection: Connection, message: str | bytes) -> None: ...
+
+        def on_disconnect(self, connection: Connection) -> None: ...
+
+        def on_move(self) -> None: ...
+
+    class Whole(Server):
+        def on_close(self, connection: Connection, code: int, reason: str, was_clean: bool) -> None: ...
+
+        def on_disconnect(self) -> None: ...
+
+    PartyHost({"chat": Chat, "whole": Whole}, storage=tmp_path)
+    assert caplog.messages == [
+        "Chat.on_mesage is called by nobody but you: the hook is on_message",
+        "Chat.on_disconnect is called by nobody but you: the hook is on_close",
+    ]
