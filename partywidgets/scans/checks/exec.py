@@ -229,7 +229,8 @@ class _Stream:
         self.kept += piece[: self.limit - len(self.kept)]
         if not piece:
             self._loop.remove_reader(self._outlet)
-            self.ended.set_result(None)
+            if not self.ended.done():  # whoever waited for it was cancelled in the same moment
+                self.ended.set_result(None)
 
     def close_inlet(self) -> None:
         """Closes this process's copy of the writing end, so that the pipe can end."""

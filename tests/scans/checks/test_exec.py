@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from partywidgets.scans import judge
-from partywidgets.scans.checks.exec import STDOUT_BYTES, ExecCheck, parse_metrics, parse_output
+from partywidgets.scans.checks.exec import STDOUT_BYTES, ExecCheck, _Stream, parse_metrics, parse_output
 from partywidgets.scans.model import CheckResult, Metric
 from tests.ports import kept_port
 
@@ -230,3 +230,23 @@ def test_each_descriptor_is_closed_once(loop: str, monkeypatch: pytest.MonkeyPat
         found = runner.run(looks())
     assert [result.summary for result in found] == ["LINE", "LINE", "y"]
     assert twice == []
+
+
+async def test_a_look_that_is_ended_in_the_moment_of_its_last_output(caplog: pytest.LogCaptureFixture) -> None:
+    """A host stops while programs end: whoever waited for the end of a pipe is gone by then, and nothing is said of it."""
+    stream = _Stream(100)
+    waiting = asyncio.ensure_future(_ended(stream))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    stream.close_inlet()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    for _ in range(5):  # turns of the loop, in which it sees the end of the pipe
+        await asyncio.sleep(0)
+    stream.close()
+    assert stream.ended.cancelled()
+    assert caplog.text == ""
+
+
+async def _ended(stream: _Stream) -> None:
+    await stream.ended
