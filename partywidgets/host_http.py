@@ -72,7 +72,7 @@ def exchange(method: str, url: str, *, token: str | None, body: Any = None, time
         with error:
             return error.code, b"", _said(error.read(4096))
     except (OSError, ValueError, HTTPException) as error:
-        cause = getattr(error, "reason", None) or error
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error  # Python 3.13's UnicodeError has a `reason` of its own
         if isinstance(cause, socket.gaierror | ssl.SSLError | UnicodeError):
             raise HostError(f"no host answers at {_place(url)}: {unreachable(cause)}") from None
         said = getattr(cause, "strerror", None) or cause
