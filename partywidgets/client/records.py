@@ -18,7 +18,7 @@ _SHAPES = (
     (re.compile(r"\bwc\b"), re.compile(r" *(?P<lines>\d+) +(?P<words>\d+) +(?P<bytes>\d+)(?: (?P<file>.+))?")),
     (re.compile(r"\bwc +-l\b"), re.compile(r" *(?P<lines>\d+) (?P<file>.+)")),
     (re.compile(r"\buniq +(?:-\w+ +)*-\w*c"), re.compile(r" *(?P<count>\d+) (?P<value>.*)")),
-    (re.compile(r"\bgit\b.* status\b"), re.compile(r"(?P<status>[ MTADRCU?!]{2}) (?P<path>.+)")),
+    (re.compile(r"\bgit\b.* status\b"), re.compile(r"(?P<status>##|[ MTADRCU?!]{2}) (?P<path>.+)")),
     (re.compile(r"\bgit\b.* --name-status\b"), re.compile(r"(?P<status>[ACDMRTUXB]\d*)\t(?P<path>.+)")),
     (re.compile(r"\bgit\b.* remote\b"), re.compile(r"(?P<name>\S+)\t(?P<url>\S+) \((?P<direction>fetch|push)\)(?: \[.*\])?")),
     (re.compile(r"\bmount\b"), re.compile(r"(?P<source>.+?) on (?P<target>.+) type (?P<fstype>\S+) \((?P<options>.*)\)")),

@@ -310,7 +310,8 @@ ITEMS = '{"kind": "List", "items": [{"metadata": {"name": "web"}, "spec": {"repl
             ["source", "target", "fstype", "options"],
             ["proc", "/proc", "proc", "rw,relatime"],
         ),
-        ("git status -s", " M docs/a b.md\n?? new.txt\n", ["status", "path"], [" M", "docs/a b.md"]),
+        ("git status -s", ' M a.md\n?? "b c"\n', ["status", "path"], [" M", "a.md"]),
+        ("git status -sb", "## main...origin/main\n M a.md\n", ["status", "path"], ["##", "main...origin/main"]),
         ("git -C /srv status --porcelain", "R  old -> new\n", ["status", "path"], ["R ", "old -> new"]),
         ("git diff --name-status HEAD~1", "M\ta.txt\nR100\told\tnew\n", ["status", "path"], ["M", "a.txt"]),
         (
