@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from .saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, as_text, kept, models_of, stand_in
+from .saved_notebook import STILL, WIDGET_STATE, WIDGET_VIEW, as_text, kept, models_of, never_kept, stand_in
 
 OURS = {"_party", "_room", "_bundle", "_snapshot"}
 """The traits that every one of our widgets has, and a subclass of it in a notebook too."""
@@ -106,9 +106,8 @@ def _say_nothing_kept(bundle: dict[str, Any]) -> int:
 
 def _nothing_kept(name: str) -> str:
     if name.startswith("Recording("):
-        words = f"{name} is not in this notebook: a recording stays on its host. Who ran what is kept where a cell shows history()."
-    else:
-        words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
+        return never_kept(name)
+    words = f"Nothing was kept of {name}: save the notebook once more while its kernel runs, or end it with .snapshot()."
     return f'<p class="pw-still">{html.escape(words)}</p>'
 
 

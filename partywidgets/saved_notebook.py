@@ -84,6 +84,11 @@ def kept(name: str, text: str, markup: str, *, at: datetime | None = None) -> di
     }
 
 
+def never_kept(name: str) -> str:
+    """The HTML beside a widget that no notebook holds, a recording: it stands in where there is no kernel, as a last state does."""
+    return f'{STILL}<p class="{HEADING}" style="margin:0;opacity:0.75">{html.escape(name)} stays on its host; here it is not live</p></div>'
+
+
 def _differs(bundle: dict[str, Any], state: dict[str, str]) -> bool:
     """Whether something was seen that is not there yet; a later time alone is not: an unchanged notebook is saved as it was."""
     return any(_TIMELESS.sub("", as_text(bundle.get(kind))) != _TIMELESS.sub("", said) for kind, said in state.items())

@@ -90,7 +90,7 @@ def test_a_recording_is_not_asked_to_be_saved_again() -> None:
     for saved in (notebook({}, bare), notebook({"1": ours("Recording", "shop")}, view("1", '<pre class="pw-still">Recording</pre>'))):
         assert show_last_states(saved) == 1
         markup = data_of(saved)[0]["text/html"]
-        assert "Recording(room=&#x27;shop&#x27;) is not in this notebook: a recording stays on its host" in markup
+        assert "Recording(room=&#x27;shop&#x27;) stays on its host; here it is not live" in markup
         assert "save the notebook" not in markup
         assert "snapshot()" not in markup
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from partywidgets.saved_notebook import ELSEWHERE, STILL, WIDGET_STATE, WIDGET_VIEW, has_last_states, kept, refresh, stand_in
+from partywidgets.saved_notebook import ELSEWHERE, STILL, WIDGET_STATE, WIDGET_VIEW, has_last_states, kept, never_kept, refresh, stand_in
 
 
 def notebook(*bundles: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +76,16 @@ def test_the_last_state_stands_in_for_a_widget_that_is_no_more() -> None:
     assert [list(bundle) for bundle in ours] == [["text/plain", "text/html"]] * 2
     assert [WIDGET_VIEW in bundle for bundle in stays] == [True, True, False]
     assert stand_in(saved) == 0
+
+
+def test_a_recording_is_said_to_be_on_its_host() -> None:
+    """No notebook holds it: without its kernel JupyterLab showed "model not found" in its place."""
+    gone = widget("Recording(room='demo')") | {"text/html": never_kept("Recording(room='demo')")}
+    saved = notebook(gone)
+    assert has_last_states(saved)
+    assert refresh(saved, lambda *_: ("", "")) == 0
+    assert stand_in(saved, remedy="run this cell to go on") == 1
+    assert "Recording(room=&#x27;demo&#x27;) stays on its host; here it is not live: run this cell to go on</p>" in gone["text/html"]
 
 
 def test_a_kernel_keeps_the_widgets_that_it_has() -> None:

@@ -12,6 +12,7 @@ from ..exceptions import KeywordError, PartyError
 from ..host_http import fetch
 from ..party.routing import check_room_name
 from ..runtime import HostAddress, Runtime, runtime
+from ..saved_notebook import never_kept
 from ..spelling import says_arguments
 from ._base import PartyWidget, refuse_unknown
 
@@ -68,6 +69,12 @@ class Recording(PartyWidget):
         return (
             f"Recording(room={self.room!r})" if self._recording_id is None else f"Recording(room={self.room!r}, id={self._recording_id!r})"
         )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        found = super()._repr_mimebundle_(**kwargs)
+        if found is not None:
+            found[0]["text/html"] = never_kept(repr(self))
+        return found
 
     async def _push_ticket(self) -> None:
         """The page opens no socket."""

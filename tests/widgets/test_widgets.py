@@ -20,6 +20,7 @@ import partywidgets as pw
 from partywidgets import bundles
 from partywidgets.exceptions import CommandError, HostError, KeywordError, PartyError, ScanError
 from partywidgets.runtime import Runtime
+from partywidgets.saved_notebook import never_kept
 from partywidgets.scans.model import CheckResult, Suppression
 from partywidgets.scans.report import ScanReport
 from partywidgets.testing import party_runtime, party_terminal
@@ -385,6 +386,8 @@ def test_a_host_s_recordings_are_listed(party_runtime: Runtime, party_terminal: 
     assert pd.isna(runs.ended_at)
     assert str(frame.started_at.dtype).startswith("datetime64[")
     assert list(term.recordings().wait(30).id) == [runs.id]
+    player: Any = pw.Recording("else")
+    assert player._repr_mimebundle_()[0]["text/html"] == never_kept("Recording(room='else')")
     assert repr(pw.Recording("else", id=ended.id)) == f"Recording(room='else', id={ended.id!r})"
     with pytest.raises(KeywordError, match="did you mean 'room'"):
         pw.recordings(rooms="web")  # type: ignore[call-arg]
