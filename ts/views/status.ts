@@ -60,7 +60,7 @@ export function unconfirmed(status: string, attempt: number, of: number): string
 /** Why a result does not alert, in a few words. */
 export function suppressionText(suppression: Suppression | null): string {
   if (!suppression) return "";
-  const { by, actor, until } = suppression;
-  const word = by === "ack" ? "acked" : by === "silence" ? "silenced" : by;
+  const { by, id, actor, until } = suppression;
+  const word = by === "ack" ? "acked" : by === "silence" ? "silenced" : by === "dependency" && id ? `waits for ${id}` : by;
   return `${word}${actor ? ` by ${actor}` : ""}${until ? ` until ${clock(until)}` : ""}`;
 }

@@ -54,6 +54,7 @@ describe("words", () => {
 
   it("tell an ack from a silence, by whom", () => {
     expect(suppressionText({ by: "ack", id: null, until: null, actor: "Ana", reason: "r" })).toBe("acked by Ana");
+    expect(suppressionText({ by: "dependency", id: "router", until: null, actor: null, reason: "r" })).toBe("waits for router");
     expect(suppressionText(null)).toBe("");
   });
 
