@@ -25,7 +25,10 @@ export function mount({ model, el, signal }: MountOptions): void {
     bar,
     body,
   );
-  root.addEventListener("keydown", (event) => event.stopPropagation());
+  root.addEventListener("keydown", (event) => {
+    press(event);
+    event.stopPropagation();
+  });
   el.append(root);
   followTheme(root, signal);
   signal.addEventListener("abort", () => root.remove());
@@ -60,4 +63,17 @@ export function mount({ model, el, signal }: MountOptions): void {
       setText(note, error.message);
     },
   );
+}
+
+/**
+ * The player hears keys on the document, where its library (Solid) looks for the handler that an element keeps as `$$keydown`. No key of
+ * a widget gets that far: a notebook takes the focus at any that it sees.
+ */
+function press(event: KeyboardEvent): void {
+  for (let node = event.target as Element | null; node && node !== event.currentTarget; node = node.parentElement) {
+    const heard = (node as { $$keydown?: (event: KeyboardEvent) => void }).$$keydown;
+    if (heard === undefined) continue;
+    heard.call(node, event);
+    return;
+  }
 }

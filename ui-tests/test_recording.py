@@ -48,3 +48,31 @@ def test_a_command_leads_to_its_place(start_jupyter: StartJupyter, open_lab: Ope
     frames = lab.evaluate(f"() => {{ {PLAYED} return played; }}")
     assert "echo second" in next(text for text in frames if "first-42" in text)
     assert "third-44" not in next(text for text in frames if "second-43" in text)
+
+
+def test_the_keys_of_the_player(start_jupyter: StartJupyter, open_lab: OpenLab) -> None:
+    """Those that its help names do what it says, from its buttons too; the notebook hears none of them, and Tab leads on."""
+    lab = open_lab(start_jupyter(), "notebooks/terminal.ipynb")
+    page = lab.page
+    lab.run_code("%load_ext partywidgets\nimport partywidgets as pw\nterm = pw.Terminal('keys', rows=8); term")
+    lab.expect_screen("$", timeout=LONG)
+    lab.run_code("for command in ['echo first-$((40+2))', 'sleep 2', 'echo second-$((40+3))']:\n    await term.run(command)")
+    lab.run_code("pw.Recording('keys')")
+    expect(page.locator(".pw-recording .pw-commands button")).to_have_count(3, timeout=LONG)
+    cells = page.locator(".jp-Cell").count()
+    player = page.locator(".pw-recording .pw-player")
+    lab.focus(player.get_by_role("button", name="Play"))
+    page.keyboard.press("?")
+    expect(player.locator(".ap-overlay-help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(player.locator(".ap-overlay-help")).to_be_hidden()
+    expect(player.locator(".ap-time-elapsed")).to_have_text("00:00")
+    page.keyboard.press("9")
+    expect(player.locator(".ap-time-elapsed")).not_to_have_text("00:00")
+    # Not a cell cut, not one more of them: `x`, `b` and `d d` are the notebook's.
+    page.keyboard.type("xbdd")
+    page.keyboard.press("Tab")
+    expect(player.get_by_role("button", name="Show keyboard shortcuts")).to_be_focused()
+    page.keyboard.press(" ")
+    expect(player.locator(".ap-overlay-help")).to_be_visible()
+    assert page.locator(".jp-Cell").count() == cells
