@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ ENTER = (b"\r", b"\n")
 FRAME = 0.03
 """Seconds between two drawings of a part of the screen."""
 SETTLED = 0.3
-"""Seconds in which a room takes the size of a new window, if it does."""
+"""Seconds in which a room takes the size of a new window, if it does, and the lines above a first screen come, if they do."""
 USUAL = (80, 24)
 """Columns and lines where the window says none."""
 # Leaves what a program there may have switched on: alternate screen, hidden cursor, colours, mouse reports, bracketed paste, keypad.
@@ -56,6 +56,11 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         terminal = TerminalClient(url, room, token=token, sandbox=sandbox, cols=columns, rows=lines, **first)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    with terminal.reading() as output:
+        return await _attached(terminal, output, arrival, room=room, observe=observe)
+
+
+async def _attached(terminal: TerminalClient, output: AsyncIterator[bytes], arrival: Arrival, *, room: str, observe: bool) -> str:
     async with arrival.entered(terminal):
         quiet = observe or terminal.role not in TYPISTS
         role = f"{terminal.role}, read only" if quiet else terminal.role
@@ -64,7 +69,7 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
         # What the client would log stands in the corner: a line of its own would lie across the screen.
         logging.getLogger("partywidgets").addHandler(logging.NullHandler())
         with _raw_terminal():
-            attached = _Attached(terminal, quiet=quiet, room=room, notice=notice)
+            attached = _Attached(terminal, output, quiet=quiet, room=room, notice=notice)
             try:
                 return await attached.until_left()
             finally:
@@ -74,8 +79,8 @@ async def _attach(room: str, *, url: str, sandbox: str | None, observe: bool, to
 class _Attached:
     """This terminal and a room's, each copied to the other until the person leaves, the shell ends or the room refuses."""
 
-    def __init__(self, terminal: TerminalClient, *, quiet: bool, room: str, notice: str) -> None:
-        self._terminal, self._quiet, self._room, self._notice = terminal, quiet, room, notice
+    def __init__(self, terminal: TerminalClient, output: AsyncIterator[bytes], *, quiet: bool, room: str, notice: str) -> None:
+        self._output, self._terminal, self._quiet, self._room, self._notice = output, terminal, quiet, room, notice
         self._left, self._again, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._stdin, self._stdout = sys.stdin.fileno(), sys.stdout.fileno()
         self._stays = quiet
@@ -163,7 +168,8 @@ class _Attached:
 
     async def _show(self) -> None:
         """The room's output, and again what a fresh screen has wiped away."""
-        async for output in self._terminal.output():
+        await self._terminal.lines_above(SETTLED)  # where they are there at once, the window's own scrollback has the screen once
+        async for output in self._output:
             fresh = output.startswith(RESET)
             async with self._drawing:
                 if fresh:

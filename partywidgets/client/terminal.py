@@ -6,7 +6,8 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..exceptions import CommandError, CommandTimeoutError, ConnectionClosedError, HostError, PartyError, RefusedError, WaitTimeoutError
@@ -16,6 +17,7 @@ from ..terminal.protocol import check_seconds, check_text, encode_input
 from .command import CommandResult
 from .recording import Recording, Recordings
 from .room import REPLY_TIMEOUT, refuses
+from .stream import Reader
 from .terminal_room import KEY_BYTES, TEXTS_KEPT, TerminalRoomClient
 
 if TYPE_CHECKING:
@@ -286,14 +288,32 @@ class TerminalClient(TerminalRoomClient):
         Without holes: after a loss, or with more than `limit` bytes waiting for this iterator, it goes on with a reset and a fresh screen.
         Ends when the client is closed; raises RefusedError or HostError when its socket gave up.
         """
+        with self.reading(limit=limit) as output:
+            async for piece in output:
+                yield piece
+
+    @contextmanager
+    def reading(self, *, limit: int = 4 * 1024 * 1024) -> Iterator[AsyncIterator[bytes]]:
+        """`output()` for a block that begins before the client is in its room: there the lines above the screen come behind it, as far as
+        the line brings them in a second, with a reset and the screen again."""
         with self._following.reading(limit) as reader:
-            while True:
-                while output := reader.take():
-                    yield output
-                try:
+            yield self._read(reader)
+
+    async def _read(self, reader: Reader) -> AsyncIterator[bytes]:
+        while True:
+            while output := reader.take():
+                yield output
+            try:
+                await self.changed()
+            except ConnectionClosedError:
+                return
+
+    async def lines_above(self, timeout: float) -> None:
+        """Waits for lines above the screen that follow it by themselves, for so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._following.more_comes:
                     await self.changed()
-                except ConnectionClosedError:
-                    return
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.output()
@@ -347,9 +367,10 @@ class TerminalClient(TerminalRoomClient):
     # The socket
 
     def _query(self) -> dict[str, str | int | None]:
+        placement: dict[str, str | int | None] = {**self._placement, **self._following.wanted}
         if self.epoch is None:
-            return self._placement
-        placement = {**self._placement, "after": self._socket_name or None}
+            return placement
+        placement["after"] = self._socket_name or None
         if self._ran_on and self.role != "observer":
             # Who comes back first opens a room that has ended meanwhile: never on another machine than the one that they typed into.
             placement["sandboxId"] = self._ran_on

@@ -126,7 +126,7 @@ class TerminalRoomClient(RoomClient):
             self._ran_on = self.upstream.sandbox
 
     def _on_resync(self, frame: dict[str, Any]) -> None:
-        logger.debug("terminal %s: resync (%s)", self.room, frame.get("reason"))
+        self._following.announced(str(frame.get("reason")), short=bool(frame.get("short")))
 
     def _on_resize(self, frame: dict[str, Any]) -> None:
         self.size = Size(frame["cols"], frame["rows"], frame.get("by") or "")

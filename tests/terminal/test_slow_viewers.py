@@ -245,3 +245,30 @@ async def test_a_client_whose_screen_never_came_asks_for_a_small_one(serve: Serv
                 assert ana.scrollback == 0
             finally:
                 await term.close()
+
+
+async def test_a_python_client_on_a_slow_line_gets_its_screen_first(serve: Serve) -> None:
+    """Who reads along has the screen before the lines above it, and on a quick line these too; who only runs commands gets none of them."""
+    async with serve() as place, place.watch() as ana:
+        await ana.running()
+        await ana.type("for i in $(seq 8000); do echo $i-of-many-coloured-lines-that-stand-above; done; echo last-$((40+2))\r")
+        await ana.shows(b"last-42")
+        token = "pia-token-for-the-tests"
+        async with far_from(place, rate=20_000) as (far, line):
+            before = line.passed
+            async with TerminalClient(far.url, "w1", token=token) as runner:
+                assert line.passed - before < 16_000
+                assert (await runner.run("echo ran-$((1+1))", timeout=40)).output == "ran-2"
+            slow = TerminalClient(far.url, "w1", token=token)
+            before = line.passed
+            with slow.reading() as output:
+                async with slow:
+                    first = await anext(output)
+                    assert b"ran-2" in first
+                    assert line.passed - before < 32_000
+        quick = TerminalClient(place.url, "w1", token=token)
+        with quick.reading() as output:
+            async with quick, asyncio.timeout(30):
+                async for screen in output:
+                    if b"5000-of-many" in screen:
+                        break

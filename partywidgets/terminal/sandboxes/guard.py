@@ -23,7 +23,7 @@ REPLACED_WITHIN = 10
 """Seconds that a guard whose connection ended leaves the shell: a connection may break that is not the terminal's own."""
 BEAT = 20.0
 """Seconds between two lines that say nothing: what stands in between cuts a connection that is silent for long."""
-END_TIMEOUT = 5.0
+END_TIMEOUT = 3.0
 """Seconds for a guard that was told to end its shell."""
 AGAIN, AGAIN_AT_MOST = 1.0, 60.0
 """Seconds until a guard that is gone is put up again, twice as long each time; one that stood for longer than the second is at once."""
