@@ -86,7 +86,8 @@ class ResultStream:
                 await asyncio.sleep(ends - loop.time())
 
     async def _write(self) -> None:
-        batch, self._unwritten = self._unwritten, []
+        # What left the board since it was looked at has its end in the history already: written behind that it would be there again.
+        batch, self._unwritten = [one for one in self._unwritten if one.result.fingerprint in self._board.rows], []
         fresh, self._pending = self._pending, {}
         done = self.done
         if batch:
@@ -95,7 +96,7 @@ class ResultStream:
         self._ready |= fresh
 
     async def _send(self, frames: int) -> None:
-        waiting, self._ready = list(self._ready.values()), {}
+        waiting, self._ready = [one for name, one in self._ready.items() if name in self._board.rows], {}
         sent = 0
         for results in islice(self._board.parts(placement.recorded.result for placement in waiting), frames):
             sent += len(results)
