@@ -80,6 +80,8 @@ async def test_what_is_refused(tmp_path: Path) -> None:
         ops.rows[fingerprint]["remediation"] |= {"command": "true\u202e"}
         with pytest.raises(CommandError, match="characters that cannot be seen"):
             await ops.remedy(fingerprint).run()
+        with pytest.raises(CommandError, match="5000 characters, a remedy at most 4096: run a script instead"):
+            await ops.remedy(fingerprint).run("x" * 5000)
         ops.rows[fingerprint]["remediation"] = None
         with pytest.raises(CommandError, match="names no command"):
             await ops.remedy(fingerprint).run()
