@@ -338,6 +338,11 @@ class PartyHost:
         if self._rooms.get((room.party, room.name)) is room:
             del self._rooms[room.party, room.name]
 
+    def remember(self, room: Room) -> bool:
+        """A room that went is used by somebody who holds it; False for one of an earlier life of this host."""
+        key = (room.party, room.name)
+        return self._known.get(key) is room and self._rooms.setdefault(key, room) is room
+
     def _room(self, party: str, name: str) -> Room:
         key = (party, name)
         room = self._rooms.get(key)

@@ -53,6 +53,7 @@ class Room:
         self.loop = asyncio.get_running_loop()
         self.fanout = Fanout(self.loop, place=self.place, cap=host.slow_consumer_cap, sender=host.sender)
         self.storage: Storage = host.room_storage(party, name)
+        self.storage.in_use = self._storage_used
         # Below the cap with what the rest of a turn brings, or who resumes would be cut for it, and again, and again.
         log_bytes = min(resume.MAX_BYTES, host.slow_consumer_cap * 3 // 4)
         self.history = resume.History(max_bytes=log_bytes) if server_class.resumable else None
@@ -137,6 +138,18 @@ class Room:
         if self._idle_timer is None and not self.host.closing:
             self._idle_timer = self.loop.call_later(self.host.hibernate_after, self._check_idle)
 
+    @contextlib.contextmanager
+    def _storage_used(self) -> Iterator[None]:
+        # By somebody who held on to an instance that went, perhaps: the host closes the file of no room that it has forgotten.
+        if self._idle_timer is None and self._stopping is None and self.host.remember(self):
+            self.touch()
+            self.watch_idle()
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
     def _check_idle(self) -> None:
         self._idle_timer = None
         if self.host.closing:
@@ -201,7 +214,7 @@ class Room:
             self._forget()
 
     def _forget(self) -> None:
-        if self.recoverable:
+        if self.recoverable or self.storage.is_open:
             self.watch_idle()
         elif self.instance is None and self._starting is None and not self.occupants.present and not self.holds:
             self._unborn = None

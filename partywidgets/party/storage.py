@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sqlite3
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -45,6 +47,8 @@ class Storage:
         self._thread = thread
         self._alarms = alarms
         self._database: sqlite3.Connection | None = None
+        self.in_use: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+        """Entered for each use of the file, so that somebody closes it again."""
 
     @property
     def exists(self) -> bool:
@@ -69,7 +73,7 @@ class Storage:
                 self._database.execute("INSERT INTO partywidgets_room VALUES (?, ?)", (self._party, self._room))
         return self._database
 
-    def _run(self, call: Callable[[Records], T]) -> Coroutine[Any, Any, T]:
+    async def _run(self, call: Callable[[Records], T]) -> T:
         def run() -> T:
             database = self._open()
             result = call(Records(database))
@@ -78,7 +82,8 @@ class Storage:
                 raise StorageError("a BEGIN or SAVEPOINT would stay open over calls, other hooks write into it: use storage.transaction()")
             return result
 
-        return self._thread.run(run, file=self._path)
+        with self.in_use():
+            return await self._thread.run(run, file=self._path)
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`."""

@@ -66,6 +66,18 @@ async def test_what_is_not_json_is_refused_with_the_place_for_it(tmp_path: Path)
         assert await room.sql("SELECT data FROM ink") == [{"data": b"\x00\xff"}]
 
 
+async def test_the_file_of_a_room_that_went_is_closed_again(tmp_path: Path) -> None:
+    """Whoever holds an instance that went may use its storage: the file is closed when that is idle, and at the end of the host."""
+    async with PartyHost({"room": Server}, storage=tmp_path, hibernate_after=0.05) as host:
+        room = await host.get_server_by_name("room", "a")
+        await until(lambda: not host._rooms)
+        await room.storage.put("kept", 1)
+        await until(lambda: not room.storage.is_open)
+        await until(lambda: not host._rooms)
+        assert await room.storage.get("kept") == 1
+    assert not room.storage.is_open
+
+
 async def test_keys_and_alarms_of_another_type_are_refused(tmp_path: Path) -> None:
     """The lists of keys, and the options, that a Durable Object's storage takes: a sentence with what to write, and nothing is kept."""
     async with PartyHost({"room": Server}, storage=tmp_path) as host:
