@@ -27,9 +27,18 @@ def room_loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop
+    asyncio.run_coroutine_threadsafe(end_the_rest(), loop).result(WAIT)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(WAIT)
     loop.close()
+
+
+async def end_the_rest() -> None:
+    """What a test leaves on the loop, also what it has only just cancelled."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 async def work(gate: asyncio.Event | None = None, result: str = "done") -> str:
