@@ -89,7 +89,7 @@ def test_nobody_reads_what_it_prints(where: str, environment: dict[str, str], tm
                 assert get(f"http://127.0.0.1:{port}/healthz") == 200
                 break
             assert not ended.exists(), ended.read_text()
-        pid = int((Path(environment["PARTYWIDGETS_HOME"]) / "lock").read_text())
+        pid = int((Path(environment["PARTYWIDGETS_HOME"]) / "lock").read_text().split()[0])
         os.kill(pid, signal.SIGTERM)
         while not (ended.exists() and ended.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
