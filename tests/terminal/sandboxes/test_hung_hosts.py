@@ -38,6 +38,13 @@ async def told(ana: Viewer, sentence: str) -> dict[str, Any]:
     return found
 
 
+async def guarded(engine: Engine, name: str) -> None:
+    """Waits for the shell's guard: an engine that is held up while it starts a command answers nothing until that has started."""
+    async with asyncio.timeout(30):
+        while "partywidgets-guard" not in await asyncio.to_thread(engine.call, "exec", name, "ps"):
+            await asyncio.sleep(0.05)
+
+
 async def anew(ana: Viewer) -> None:
     """Restarts, and uses the new shell."""
     seen = len(ana.of("welcome"))
@@ -123,6 +130,8 @@ async def test_engine_that_hangs(engine: Engine, serve: Serve, way: str) -> None
         await ana.live()
         await ana.type("echo up-$((1+1))\r")
         await ana.shows(b"up-2")
+        if way == "exec":
+            await guarded(engine, name)
         with stopped(only(engine.process)):
             await told(ana, f"the {engine.kind} engine at {engine.url.removeprefix('unix://')} has not answered for 2 s")
             end = await ana.message("exit")
@@ -140,6 +149,7 @@ async def test_engine_behind_tcp_that_hangs(docker_engine: Engine, serve: Serve,
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
         async with serve(default=f"docker:{name}?gone_after=3") as place, place.watch() as ana:
             await ana.running()
+            await guarded(docker_engine, name)
             with stopped(only(docker_engine.process)):
                 await told(ana, f"the docker engine at tcp://127.0.0.1:{port} has not answered")
                 assert "no longer answers" in (await ana.message("exit"))["reason"]
@@ -153,6 +163,7 @@ async def test_paused_container(engine: Engine, serve: Serve) -> None:
     name = await asyncio.to_thread(engine.start)
     async with serve(default=f"{engine.kind}:{name}?gone_after=3") as place, place.watch() as ana:
         await ana.running()
+        await guarded(engine, name)
         await asyncio.to_thread(engine.call, "pause", name)
         await ana.type("echo frozen-$((1+1))\r")
         await told(ana, f"the container {name} is paused: let it go on with `{engine.kind} unpause {name}`")
