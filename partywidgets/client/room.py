@@ -77,7 +77,7 @@ class RoomClient(ABC):
                     await self.changed()
         except TimeoutError:
             seen = self.socket.last_close
-            reason = f": {seen}" if seen else ""
+            reason = f": {seen}" if seen else "; the host is busy or does not answer: try again"
             raise HostError(f"{self.kind} {self.room}: no {self.greeting} within {timeout:g} s{reason}") from None
 
     async def changed(self) -> None:
