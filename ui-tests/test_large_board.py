@@ -7,6 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -56,14 +57,21 @@ def publish(url: str, token: str, results: list[CheckResult]) -> None:
             assert answer.status_code == 201, answer.text
 
 
+@contextmanager
+def host_of(rows: int, folder: Path) -> Iterator[Place]:
+    """A host with so many rows."""
+
+    async def first(url: str, token: str) -> None:
+        await asyncio.to_thread(publish, url, token, [row(number) for number in range(rows)])
+
+    with host(folder, first=first) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A host with twelve thousand rows."""
-
-    async def first(url: str, token: str) -> None:
-        await asyncio.to_thread(publish, url, token, [row(number) for number in range(ROWS)])
-
-    with host(tmp_path_factory.mktemp("large"), first=first) as running:
+    with host_of(ROWS, tmp_path_factory.mktemp("large")) as running:
         yield running
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bare_page import Place, host
+from bare_page import Place
 from playwright.sync_api import Browser, expect
-from test_large_board import publish, row
+from test_large_board import host_of
 
 ROWS = 2_500
 
@@ -18,11 +17,7 @@ ROWS = 2_500
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A host with more rows than are printed."""
-
-    async def first(url: str, token: str) -> None:
-        await asyncio.to_thread(publish, url, token, [row(number) for number in range(ROWS)])
-
-    with host(tmp_path_factory.mktemp("rooms"), first=first) as running:
+    with host_of(ROWS, tmp_path_factory.mktemp("rooms")) as running:
         yield running
 
 

@@ -196,11 +196,8 @@ def test_a_second_ctrl_c_ends_serve_at_once(start: Start, tmp_path: Path) -> Non
     config, told = tmp_path / "partywidgets.yaml", tmp_path / "pid"
     config.write_text('sandboxes: {default: "local:/bin/sh"}\n')
     process = start("serve", config, "--port", "0", "--no-auth")
-    assert process.stdout is not None
-    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
-    found = re.search(r"rooms +(http://127\.0\.0\.1:(\d+)/)", greeting)
-    assert found is not None
-    url, port = found[1], int(found[2])
+    port = port_of(process)
+    url = f"http://127.0.0.1:{port}/"
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.sendall(upgrade_request(port, "/parties/terminal-server/w"))
         assert peer.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 101"
@@ -230,6 +227,23 @@ def unread(url: str) -> float:
     return float(found[1])
 
 
+def port_of(process: subprocess.Popen[str]) -> int:
+    """Waits until `serve` listens on a port of its own choice, and says which."""
+    assert process.stdout is not None
+    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
+    found = re.search(r"rooms +http://127\.0\.0\.1:(\d+)/", greeting)
+    assert found is not None
+    return int(found[1])
+
+
+def comes(file: Path) -> None:
+    """Waits until the file is there."""
+    deadline = time.monotonic() + LIMIT
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def listens(port: int) -> bool:
     """Whether somebody takes connections there."""
     try:
@@ -244,19 +258,12 @@ def test_a_viewer_that_answers_nothing_and_a_shell_that_takes_no_hang_up(start: 
     config, told = tmp_path / "shell.yaml", tmp_path / "pid"
     config.write_text('sandboxes: {default: "local:/bin/bash"}\n')
     process = start("serve", config, "--no-auth", "--port", "0", "--storage", tmp_path / "state")
-    assert process.stdout is not None
-    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
-    found = re.search(r"rooms +http://127\.0\.0\.1:(\d+)/", greeting)
-    assert found is not None
-    port = int(found[1])
+    port = port_of(process)
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.sendall(upgrade_request(port, "/parties/terminal-server/w"))
         deaf = f"trap '' HUP TERM; echo $$ > {told}.new; mv {told}.new {told}; while :; do sleep 0.2; done\r"
         peer.sendall(frame(Opcode.TEXT, deaf.encode()))
-        deadline = time.monotonic() + LIMIT
-        while not told.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        comes(told)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=LIMIT)
     assert not Path(f"/proc/{int(told.read_text())}").exists()
@@ -290,17 +297,10 @@ def test_serve_while_the_resolver_does_not_answer(start: Start, hanging_resolver
     checks = "{id: shop, type: tcp, host: shop.test, port: 80, every: 1h, timeout: 1s}" if who == "a check" else ""
     config.write_text(f'checks: [{checks}]\nsandboxes: {{far: "wss://shell.test/ws"}}\n')
     process = start("serve", config, "--no-auth", "--port", "0", "--storage", tmp_path / "state")
-    assert process.stdout is not None
-    greeting = "".join(iter(process.stdout.readline, "Ctrl-C stops.\n"))
-    found = re.search(r"rooms +http://127\.0\.0\.1:(\d+)/", greeting)
-    assert found is not None
-    port = int(found[1])
+    port = port_of(process)
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.sendall(upgrade_request(port, "/parties/terminal-server/w?sandboxId=far"))
-        deadline = time.monotonic() + LIMIT
-        while not hanging_resolver.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        comes(hanging_resolver)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, err

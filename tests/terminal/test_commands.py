@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,14 @@ from tests.engines_fixture import Engine
 
 from ..debian_package import unpacked
 from .conftest import Serve, shell_path
+from .viewers import Viewer
+
+
+async def gives(ana: Viewer, command: str, code: int, output: str) -> dict[str, Any]:
+    """Runs a command, which ends with that code and that output; its result."""
+    done: dict[str, Any] = (await ana.ask("run", command=command, timeout_s=60))["result"]
+    assert (done["exit_code"], done["output"]) == (code, output)
+    return done
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "dash"])
@@ -132,8 +141,7 @@ async def test_comments(serve: Serve, name: str) -> None:
             ("# two\n  # lines", 0, ""),
             ("echo d\n# e\n", 0, "d"),
         ):
-            done = (await ana.ask("run", command=command, timeout_s=60))["result"]
-            assert (done["exit_code"], done["output"]) == (code, output)
+            await gives(ana, command, code, output)
         if name == "zsh":
             await ana.type("echo as-$((1+1)) # before\r")
             await ana.shows(b"as-2 # before")
@@ -310,8 +318,7 @@ async def test_run_in_a_zsh_with_a_theme(serve: Serve, tmp_path: Path, monkeypat
             ("printf 'no newline'", 0, "no newline"),
             ("cd /; pwd", 0, "/"),
         ):
-            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
-            assert (done["exit_code"], done["output"]) == (code, output)
+            await gives(ana, command, code, output)
 
 
 @pytest.mark.parametrize("keys", ["rm -rf x\x1b", "rm -rf x\x1b0", "rm -rf x\x1b0i", "rm -rf x"])
@@ -440,8 +447,7 @@ async def test_run_beside_what_people_set(serve: Serve, name: str, setting: str,
             ("for i in 1 2\ndo echo n$i!\ndone", 0, "n1!\nn2!"),
             ("cd / && pwd", 0, "/"),
         ):
-            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
-            assert (done["exit_code"], done["output"]) == (code, output)
+            done = await gives(ana, command, code, output)
         assert done["cwd"] == "/"
         await ana.type("echo $((40+2))\r")
         await ana.message("mark", kind="end", command="echo $((40+2))")
@@ -480,8 +486,7 @@ async def test_a_start_file_that_is_read_again(serve: Serve, tmp_path: Path, mon
             ("PROMPT_COMMAND+=('LAST=$?'); echo $SEEN $TIMES; (exit 5)", 5, "4 1"),
             ("echo $SEEN $TIMES $LAST", 0, "5 2 5"),
         ):
-            done = (await ana.ask("run", command=command, timeout_s=20))["result"]
-            assert (done["exit_code"], done["output"]) == (code, output)
+            await gives(ana, command, code, output)
         await ana.type("echo $((40+2))\r")
         await ana.message("mark", kind="end", command="echo $((40+2))")
 
