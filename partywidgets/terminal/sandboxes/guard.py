@@ -50,6 +50,8 @@ class Guard:
     def __init__(self, name: str, pid: int, born: str, execute: Callable[[list[str]], Awaitable[Attached]]) -> None:
         self._name, self._pid, self._born, self._execute = name, pid, born, execute
         self._job: Attached | None = None
+        self._left = asyncio.Event()
+        """The guard that stands is gone, and its connection closed."""
         self._standing = self._gone = ("", "")
         self._keeping = asyncio.create_task(self._keep(), name=f"guard of {name}")
 
@@ -72,6 +74,7 @@ class Guard:
     async def _stand(self) -> None:
         """One guard, until it or its connection is gone."""
         job = await self._execute(guard_command(self._pid, self._born, *self._gone, REPLACED_WITHIN))
+        left = self._left = asyncio.Event()
         beats = asyncio.create_task(self._beat(job), name=f"beats to the guard of {self._name}")
         try:
             told = b""
@@ -86,6 +89,7 @@ class Guard:
             await asyncio.gather(beats, return_exceptions=True)
             with contextlib.suppress(OSError, RuntimeError, TimeoutError):
                 await job.close()
+            left.set()
 
     async def _beat(self, job: Attached) -> None:
         while True:
@@ -94,14 +98,13 @@ class Guard:
 
     async def end_shell(self) -> bool:
         """Hangs the shell up, kills it after 2 s; False where no guard could be told, or it did not come to an end."""
-        job = self._job
+        job, left = self._job, self._left
         if job is None:
             return False
         try:
             async with asyncio.timeout(END_TIMEOUT):
                 await job.send(b"end\n")
-                while self._job is job:
-                    await asyncio.sleep(0.02)
+                await left.wait()
         except (OSError, RuntimeError, TimeoutError, AssertionError) as error:
             log.info("%s: its guard did not end its shell: %s", self._name, error or type(error).__name__)
             return False
